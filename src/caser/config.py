@@ -1,0 +1,75 @@
+"""Settings shared by all models: how to train, and how to draw negatives. Each default is written here and nowhere else.
+
+A setting's docstring is its `--help`. Settings are frozen; a wrong value or an unknown name raises ConfigError.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from caser.errors import ConfigError, did_you_mean
+
+LossName = Literal["bpr", "hinge", "bce", "sampled-softmax", "softmax"]
+
+
+class Settings(BaseModel):
+    """Base of every settings class: frozen, no unknown names, one sentence per error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ConfigError(_sentence(type(self), error)) from None
+
+    def but(self, **changes: Any) -> Self:
+        """Return a copy with some settings changed, checked again."""
+        return type(self)(**{**self.model_dump(), **changes})
+
+
+class Training(Settings):
+    """How a neural model is trained."""
+
+    loss: LossName = "softmax"
+    """Training loss: softmax ranks every item; the others draw negatives."""
+    epochs: int = Field(30, ge=1, le=100_000)
+    """Most epochs to train."""
+    patience: int = Field(3, ge=0)
+    """Stop choosing after this many epochs without a better validation metric; 0 trains all epochs."""
+    batch_size: int = Field(2048, ge=1)
+    """Positions of the tape per optimiser step."""
+    learning_rate: float = Field(3e-3, gt=0)
+    """Adam's step size."""
+    schedule: Literal["constant", "linear"] = "constant"
+    """How the step size goes: constant, or falling linearly to 0 over all epochs."""
+    weight_decay: float = Field(1e-6, ge=0)
+    """L2 penalty added to the gradient (Adam's)."""
+    positions: Literal["every", "full"] = "every"
+    """Which positions train: every one, the first included; or only windows of L items with all T targets (the paper)."""
+    num_negatives: int = Field(3, ge=1)
+    """Negatives per target, for losses that draw them."""
+    negatives: Literal["per-target", "shared"] = "per-target"
+    """Draw negatives for each target, or one set shared by the batch."""
+    popularity_exponent: float = Field(0.0, ge=0, le=2)
+    """Draw item i with probability proportional to its count to this power; 0 draws uniformly."""
+    exclude_seen: bool = False
+    """Never draw an item the user has in the part that trains."""
+    user_dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of users hidden at each step, which teaches a vector for unknown users. Differs from the paper."""
+    seed: int = 0
+    """Seed of all random streams."""
+    device: str = "auto"
+    """Where to train: auto takes a GPU when there is one; or cpu, cuda, mps."""
+
+
+def _sentence(settings: type[BaseModel], error: ValidationError) -> str:
+    """One sentence for the first thing that is wrong."""
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"{settings.__name__} has no setting {name!r}: {did_you_mean(name, settings.model_fields)}."
+    must = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    return f"{settings.__name__}: {name or 'settings'} {must}; got {first['input']!r}."

@@ -1,0 +1,201 @@
+"""The interaction log: who took what, when.
+
+Raw ids live at the edges of the library; inside, a user or an item is an index from 1, and index 0 is padding (for items)
+or the anonymous user (for users). Indices are given in order of first appearance in time, so they depend neither on the
+order of rows with distinct times nor on what the ids are called. This file does not read files (`readers.py` does) and does
+not split (`split.py` does).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from caser.errors import DataError, UnknownIdError, did_you_mean
+
+RawId = str | int | float | bool
+"""An id as the user's own data has it."""
+
+Int32 = NDArray[np.int32]
+Int64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """Raw ids and their indices: `ids[0]` has index 1; index 0 belongs to no raw id.
+
+    >>> vocabulary = Vocabulary(pl.Series(["tea", "milk"]))
+    >>> vocabulary.indices(["milk", "soap"]).tolist()
+    [2, 0]
+    >>> vocabulary.raw([2, 1])
+    ['milk', 'tea']
+    """
+
+    ids: pl.Series
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def _index(self) -> dict[RawId, int]:
+        return {raw: index for index, raw in enumerate(self.ids.to_list(), start=1)}
+
+    def indices(self, raw: Iterable[RawId]) -> Int32:
+        """Return the index of each raw id, 0 for one that is unknown. Text stands for a number where ids are numbers."""
+        index = self._index
+        return np.array([index.get(one, 0) or index.get(self._as_id(one), 0) for one in raw], dtype=np.int32)
+
+    def index(self, raw: RawId, kind: str = "id") -> int:
+        """Return the index of one raw id, or raise UnknownIdError with the nearest known one."""
+        found = int(self.indices([raw])[0])
+        if found == 0:
+            hint = did_you_mean(str(raw), map(str, self.ids.to_list())) if len(self) <= 100_000 else ""
+            hint = hint if hint.startswith("did") else ""
+            raise UnknownIdError(f"{kind} must be one the model was trained on; got {raw!r}. {hint}".strip())
+        return found
+
+    def raw(self, indices: Sequence[int] | NDArray[Any]) -> list[RawId]:
+        """Return the raw id of each index (1-based)."""
+        positions = np.asarray(indices, dtype=np.int64) - 1
+        return self.ids.gather(positions).to_list() if len(positions) else []
+
+    def _as_id(self, raw: RawId) -> RawId | None:
+        """Read text as a number where the ids are numbers, and a number as text where they are text."""
+        if isinstance(raw, str):
+            try:
+                if self.ids.dtype.is_integer():
+                    return int(raw)
+                if self.ids.dtype.is_float():
+                    return float(raw)
+            except ValueError:
+                return None
+        elif self.ids.dtype == pl.String:
+            return str(raw)
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class InteractionLog:
+    """All interactions, ordered by (user, time, row).
+
+    users  (N,) int32, index from 1        items  (N,) int32, index from 1
+    times  (N,) int64, microseconds since 1970, or the row number where the log has no times
+    rows   (N,) int64, position in the source: among equal times, row order is the order of events
+    """
+
+    users: Int32
+    items: Int32
+    times: Int64
+    rows: Int64
+    user_vocabulary: Vocabulary
+    item_vocabulary: Vocabulary
+    has_times: bool = True
+    titles: pl.Series | None = None
+    """Item titles, aligned with `item_vocabulary.ids`; null where an item has none."""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """Where the log came from and what was done to it: JSON values only."""
+
+    @classmethod
+    def from_columns(
+        cls,
+        users: pl.Series,
+        items: pl.Series,
+        times: Int64 | None,
+        *,
+        titles: Mapping[RawId, str] | None = None,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> InteractionLog:
+        """Build a log from raw columns in row order; `times` in microseconds, or None to let rows be the order.
+
+        Raises DataError if there are no rows.
+
+        >>> log = InteractionLog.from_columns(pl.Series(["b", "a", "b"]), pl.Series([7, 7, 8]), np.array([3, 1, 2]))
+        >>> log.user_vocabulary.raw(log.users), log.item_vocabulary.raw(log.items)
+        (['a', 'b', 'b'], [7, 8, 7])
+        """
+        if len(users) == 0:
+            raise DataError("a log must hold at least one interaction; got none. Check the file and the filters.")
+        rows = np.arange(len(users), dtype=np.int64)
+        has_times = times is not None
+        moments = rows if times is None else np.asarray(times, dtype=np.int64)
+        by_time = np.argsort(moments, kind="stable")
+        user_index, user_ids = _index_by_appearance(users, by_time)
+        item_index, item_ids = _index_by_appearance(items, by_time)
+        order = by_time[np.argsort(user_index[by_time], kind="stable")]
+        return cls(
+            users=user_index[order],
+            items=item_index[order],
+            times=moments[order],
+            rows=rows[order],
+            user_vocabulary=Vocabulary(user_ids),
+            item_vocabulary=Vocabulary(item_ids),
+            has_times=has_times,
+            titles=None if not titles else pl.Series([titles.get(raw) for raw in item_ids.to_list()], dtype=pl.String),
+            provenance=dict(provenance or {}),
+        )
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def __repr__(self) -> str:
+        return f"InteractionLog({len(self):,} interactions, {self.num_users:,} users, {self.num_items:,} items)"
+
+    @property
+    def num_users(self) -> int:
+        """Number of users (indices 1..num_users)."""
+        return len(self.user_vocabulary)
+
+    @property
+    def num_items(self) -> int:
+        """Number of items (indices 1..num_items); padding is not one of them."""
+        return len(self.item_vocabulary)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over indices, order and raw ids: two logs with one digest train the same model."""
+        hasher = hashlib.sha256()
+        for column in (self.users, self.items):
+            hasher.update(np.ascontiguousarray(column).tobytes())
+        for vocabulary in (self.user_vocabulary, self.item_vocabulary):
+            hasher.update("\x1f".join(map(str, vocabulary.ids.to_list())).encode("utf-8", "surrogatepass"))
+            hasher.update(b"\x1e")
+        return hasher.hexdigest()
+
+    def keep(self, mask: NDArray[np.bool_], step: str) -> InteractionLog:
+        """Return the log with only the interactions where `mask` holds, re-indexed; `step` names the filter in `provenance`."""
+        if bool(mask.all()):
+            return self._with_step(step, 0)
+        by_row = np.argsort(self.rows[mask], kind="stable")
+        titles = None
+        if self.titles is not None:
+            pairs = zip(self.item_vocabulary.ids.to_list(), self.titles.to_list(), strict=True)
+            titles = {raw: title for raw, title in pairs if title is not None}
+        kept = InteractionLog.from_columns(
+            self.user_vocabulary.ids.gather(self.users[mask][by_row].astype(np.int64) - 1),
+            self.item_vocabulary.ids.gather(self.items[mask][by_row].astype(np.int64) - 1),
+            self.times[mask][by_row] if self.has_times else None,
+            titles=titles,
+            provenance=self.provenance,
+        )
+        return kept._with_step(step, int((~mask).sum()))
+
+    def _with_step(self, step: str, dropped: int) -> InteractionLog:
+        steps = [*self.provenance.get("filters", []), {"filter": step, "dropped": dropped}]
+        return replace(self, provenance={**self.provenance, "filters": steps})
+
+
+def _index_by_appearance(ids: pl.Series, by_time: Int64) -> tuple[Int32, pl.Series]:
+    """Number the distinct ids from 1 in order of first appearance along `by_time`."""
+    frame = pl.DataFrame({"id": ids.gather(by_time)})
+    distinct = frame.unique("id", keep="first", maintain_order=True).with_row_index("index", offset=1)
+    joined = frame.join(distinct, on="id", how="left", maintain_order="left", nulls_equal=True)
+    index = np.empty(len(ids), dtype=np.int32)
+    index[by_time] = joined["index"].to_numpy().astype(np.int32)
+    return index, distinct["id"].alias("id")

@@ -1,0 +1,111 @@
+"""The tape: every user's items in time order, one user after another.
+
+    items    [ 3 1 4 | 1 5 | 9 2 6 5 ]        offsets  [0 0 3 5 9]
+               user 1  user 2   user 3                   ^ user 0, the anonymous one, owns nothing
+
+Memory is one int32 per interaction and one int64 per user. Padding is applied when a history or a batch is made;
+windows are never stored. Arrays may be memory-mapped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caser.data.log import Int32, Int64, InteractionLog
+
+
+@dataclass(frozen=True, eq=False)
+class Tape:
+    """All sequences of a log, or of a part of one.
+
+    items    (N,) int32, from 1       offsets  (num_users + 2,) int64: user u owns items[offsets[u]:offsets[u + 1]]
+    num_items  size of the catalogue without padding; scores have num_items + 1 columns
+
+    >>> tape = Tape.from_sequences([[3, 1, 4], [1, 5]], num_items=5)
+    >>> tape.sequence(2).tolist(), tape.num_users, len(tape)
+    ([1, 5], 2, 5)
+    """
+
+    items: Int32
+    offsets: Int64
+    num_items: int
+
+    @classmethod
+    def from_log(cls, log: InteractionLog, mask: NDArray[np.bool_] | None = None) -> Tape:
+        """Lay out the interactions of `log` where `mask` holds (all of them by default)."""
+        users = log.users if mask is None else log.users[mask]
+        items = log.items if mask is None else log.items[mask]
+        lengths = np.bincount(users, minlength=log.num_users + 1)
+        return cls(items, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), log.num_items)
+
+    @classmethod
+    def from_sequences(cls, sequences: Sequence[Sequence[int]], num_items: int) -> Tape:
+        """Lay out sequences given one by one; the first belongs to user 1."""
+        lengths = np.array([0, *(len(sequence) for sequence in sequences)], dtype=np.int64)
+        items = np.array([item for sequence in sequences for item in sequence], dtype=np.int32)
+        return cls(items, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), num_items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def num_users(self) -> int:
+        """Number of users, those without interactions included; the anonymous user 0 is not one of them."""
+        return len(self.offsets) - 2
+
+    @cached_property
+    def lengths(self) -> Int64:
+        """Interactions per user, (num_users + 1,), index 0 being the anonymous user's 0."""
+        return np.diff(self.offsets)
+
+    @cached_property
+    def users(self) -> Int32:
+        """The user of each interaction, (N,)."""
+        return np.repeat(np.arange(self.num_users + 1, dtype=np.int32), self.lengths)
+
+    @cached_property
+    def item_counts(self) -> Int64:
+        """Interactions per item, (num_items + 1,); index 0 is 0."""
+        return np.bincount(self.items, minlength=self.num_items + 1)
+
+    def sequence(self, user: int) -> Int32:
+        """All items of one user, in time order."""
+        return self.items[self.offsets[user] : self.offsets[user + 1]]
+
+    def histories(self, users: Int32 | Sequence[int], length: int) -> Int32:
+        """The last `length` items of each user, left-padded with 0: (B, length).
+
+        >>> Tape.from_sequences([[3, 1, 4], [1, 5]], num_items=5).histories([1, 2], length=3).tolist()
+        [[3, 1, 4], [0, 1, 5]]
+        """
+        index = np.asarray(users, dtype=np.int64)
+        return padded_histories(self.items, self.offsets[index], self.offsets[index + 1], length)
+
+
+def padded_histories(items: Int32, starts: Int64, ends: Int64, length: int) -> Int32:
+    """The last `length` entries of each slice items[start:end], left-padded with 0: (B, length)."""
+    positions = ends[:, None] - np.arange(length, 0, -1)
+    inside = positions >= starts[:, None]
+    if len(items) == 0:
+        return np.zeros(positions.shape, dtype=np.int32)
+    return np.where(inside, items[np.where(inside, positions, 0)], 0).astype(np.int32)
+
+
+def pad_left(sequences: Sequence[Sequence[int]], length: int | None = None) -> Int32:
+    """Stack sequences of indices into one left-padded array; `length` defaults to the longest.
+
+    >>> pad_left([[1, 2, 3], [4]], length=2).tolist()
+    [[2, 3], [0, 4]]
+    """
+    width = max((len(sequence) for sequence in sequences), default=0) if length is None else length
+    padded = np.zeros((len(sequences), max(width, 1)), dtype=np.int32)
+    for row, sequence in enumerate(sequences):
+        tail = sequence[-width:] if width else []
+        if len(tail):
+            padded[row, -len(tail) :] = tail
+    return padded

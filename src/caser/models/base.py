@@ -1,0 +1,81 @@
+"""The two interfaces every model has.
+
+A Scorer can be ranked, saved and asked. A SequenceEncoder is a network whose every score is `state . vector + bias`;
+`neural.py` makes a Scorer of it. Counting models are Scorers at once.
+
+Shape suffixes: B batch, C chunks, W windows per chunk, X tape positions per chunk (W + window - 1), H history length,
+I catalogue + padding (column 0), D state width, U users, E embedding width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caser.data.log import Int32
+from caser.data.tape import Tape
+
+if TYPE_CHECKING:
+    import torch
+
+Arrays = Mapping[str, NDArray[Any]]
+"""A model's parameters by name: what the artefact keeps."""
+
+Scores = NDArray[np.floating[Any]]
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """Everything that can be ranked."""
+
+    history_length: int | None
+    """How many last items of a history it reads; None reads all."""
+
+    def scores(self, users_B: Int32, histories_BH: Int32) -> Scores:
+        """Score every item for every query: (B, I), higher is better, column 0 (padding) meaningless.
+
+        `users_B` are user indices, 0 for anonymous; `histories_BH` item indices, left-padded with 0.
+        """
+
+    def arrays(self) -> Arrays:
+        """The fitted parameters, by name: what `from_arrays` of the same model takes."""
+
+
+class CountingModel(Scorer, Protocol):
+    """A Scorer that fits by counting, without a training loop."""
+
+    def fit(self, tape: Tape) -> None:
+        """Count. Called once, with the part to train on."""
+
+
+@runtime_checkable
+class StateScorer(Scorer, Protocol):
+    """A Scorer whose scores are `state . vector + bias`: what fold-in, explanation and approximate search need."""
+
+    user_columns: slice | None
+    """The columns of a state that are the user vector; None if the model has no user vector."""
+
+    def states(self, users_B: Int32 | Scores, histories_BH: Int32) -> Scores:
+        """(B, D); `users_B` are indices, or float user vectors (B, E)."""
+
+    def item_vectors(self) -> tuple[Scores, Scores]:
+        """Vectors (I, D) and biases (I,), row 0 being padding."""
+
+    def user_vectors(self) -> Scores | None:
+        """(U + 1, E), row 0 the anonymous user's; None if the model has no user vector."""
+
+
+class SequenceEncoder(Protocol):
+    """A network over the tape; in code, an `nn.Module` with these members."""
+
+    window: int
+    """How many tape positions one state reads: L for windowed models, 1 for causal ones."""
+
+    def encode(self, users_CW: torch.Tensor, tape_CX: torch.Tensor) -> torch.Tensor:
+        """States (C, W, D): position w reads tape_CX[:, w : w + window]. `users_CW` indices, or vectors (C, W, E)."""
+
+    def item_vectors(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Vectors (I, D) and biases (I,), row 0 being padding."""
