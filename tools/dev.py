@@ -1,0 +1,278 @@
+#!/usr/bin/env python3
+"""Everything a developer types, with nothing but Python's standard library.
+
+    python tools/dev.py setup [EXTRA]   make .venv and install the pinned dependencies (extra "train" unless named)
+    python tools/dev.py demo            train, judge and use Caser on MovieLens-100K
+    python tools/dev.py test            run the tests; --slow adds the slow ones
+    python tools/dev.py check           lint, format, types, architecture
+    python tools/dev.py bench           run the benchmarks
+    python tools/dev.py clean           remove .venv and the caches of the tools
+
+Further words are passed on: `python tools/dev.py test -k tape`. Each verb first makes sure that .venv holds what the
+verb needs; that is instant, and needs no network, when nothing changed since the last time. A set-up that was
+interrupted is repaired by the next one.
+
+Old Pythons get far enough to be told what is missing, so this file keeps to the syntax of Python 3.8. It writes
+inside the checkout only, and names no package index: pip's own configuration decides where packages come from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENT = ROOT / ".venv"
+PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+OLDEST_PYTHON = (3, 11)
+NEEDED_DISK_GB = 3
+# Where torch publishes builds; musl-based Linux has none.
+TORCH_PLATFORMS = {("Linux", "x86_64"), ("Linux", "aarch64"), ("Darwin", "arm64"), ("Windows", "AMD64")}
+
+
+class SetupError(Exception):
+    """Set-up cannot go on; the message says why, and what to type."""
+
+
+def main(words: Sequence[str]) -> int:
+    """Carry out one verb and return the exit status.
+
+    >>> main(["dance"])  # doctest: +ELLIPSIS
+    Everything a developer types, ...
+    2
+    """
+    if not words or words[0] not in VERBS:
+        print(__doc__)
+        return 2
+    try:
+        return VERBS[words[0]](words[1:])
+    except SetupError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted; the same command goes on from here.", file=sys.stderr)
+        return 130
+
+
+def setup(words: Sequence[str]) -> int:
+    """Install one extra: the one named, or what the demo needs."""
+    install(words[0] if words else "train")
+    print(f"Ready: {PYTHON} -m caser --help")
+    return 0
+
+
+def demo(words: Sequence[str]) -> int:
+    """Run the demo."""
+    install("train")
+    return run("-m", "caser", "demo", *words)
+
+
+def test(words: Sequence[str]) -> int:
+    """Run the tests, a few at a time."""
+    install("dev")
+    workers = min(4, os.cpu_count() or 1)
+    return run("-m", "pytest", "-n", str(workers), *words)
+
+
+def check(words: Sequence[str]) -> int:
+    """Run every static check, all of them even when one fails."""
+    refuse_further_words("check", words)
+    install("dev")
+    statuses = [
+        run("-m", "ruff", "check"),
+        run("-m", "ruff", "format", "--check"),
+        run("-m", "mypy"),
+        run("-m", "pytest", "-q", "tests/architecture"),
+    ]
+    return max(statuses)
+
+
+def bench(words: Sequence[str]) -> int:
+    """Run the benchmarks."""
+    install("dev")
+    return run("-m", "benchmarks", *words)
+
+
+def clean(words: Sequence[str]) -> int:
+    """Remove what the other verbs made, run folders and data apart."""
+    refuse_further_words("clean", words)
+    for name in (".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", "build", "dist"):
+        shutil.rmtree(ROOT / name, ignore_errors=True)
+    return 0
+
+
+VERBS = {"setup": setup, "demo": demo, "test": test, "check": check, "bench": bench, "clean": clean}
+
+
+def run(*words: str) -> int:
+    """Run the environment's Python in the checkout and return its exit status."""
+    # Threads that spin while they wait make every other process on the machine slow.
+    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
+    return subprocess.run([str(PYTHON), *words], cwd=ROOT, env=environment, check=False).returncode
+
+
+def refuse_further_words(verb: str, words: Sequence[str]) -> None:
+    """Say so rather than ignore what was typed."""
+    if words:
+        raise SetupError(f"{verb} takes no further words; got {' '.join(words)!r}; type: python tools/dev.py {verb}")
+
+
+def install(extra: str) -> None:
+    """Bring .venv to what pyproject.toml and constraints.txt ask for, or do nothing when it is there already."""
+    check_python(sys.version_info[:2])
+    wanted = digest(ROOT)
+    if PYTHON.exists() and any(stamp(name) == wanted for name in (extra, "dev")):
+        return
+    check_extra(extra)
+    check_machine(platform.system(), platform.machine(), platform.libc_ver()[0])
+    if not environment_works():
+        check_folder(ROOT, shutil.disk_usage(ROOT).free)
+        announce(extra)
+        run_quietly("Making .venv", [sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)])
+    for old in ENVIRONMENT.glob("caser-*.stamp"):
+        old.unlink()
+    pip("Installing torch, the largest part", pinned("torch"))
+    pip(f"Installing caser[{extra}] and its dependencies", "--editable", f".[{extra}]")
+    stamp_path(extra).write_text(wanted)
+
+
+def digest(root: Path) -> str:
+    """Hash all that decides what an installation contains: the place, the pins, and what pyproject.toml asks for."""
+    settings = project_settings(root)
+    asked = [settings["build-system"], settings["project"], settings["tool"]["hatch"]]
+    pins = (root / "constraints.txt").read_text(encoding="utf-8")
+    return hashlib.sha256(json.dumps([str(root), asked, pins], sort_keys=True).encode()).hexdigest()
+
+
+def project_settings(root: Path) -> dict[str, Any]:
+    """Read pyproject.toml."""
+    import tomllib  # Python 3.11
+
+    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def stamp_path(extra: str) -> Path:
+    """Where a finished installation of an extra leaves its digest."""
+    return ENVIRONMENT / f"caser-{extra}.stamp"
+
+
+def stamp(extra: str) -> str:
+    """Return the digest of the last finished installation of an extra, or nothing."""
+    path = stamp_path(extra)
+    return path.read_text() if path.is_file() else ""
+
+
+def pinned(name: str) -> str:
+    """Return the line of constraints.txt that pins a package."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    return next(line for line in lines if line.startswith(f"{name}=="))
+
+
+def environment_works() -> bool:
+    """Whether .venv holds a Python, new enough, that finds its pip; an interrupted set-up may have left less."""
+    code = f"import pip, sys; sys.exit(sys.version_info < {OLDEST_PYTHON})"
+    if not PYTHON.exists():
+        return False
+    return subprocess.run([str(PYTHON), "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def announce(extra: str) -> None:
+    """Say what is going to be downloaded."""
+    print(
+        f"Setting up {ENVIRONMENT} with caser[{extra}]: about 0.4 GB to download with a CPU build of torch, and about\n"
+        "3 GB where pip's index offers only a CUDA build (Linux, as a rule; PIP_EXTRA_INDEX_URL can name PyTorch's\n"
+        "index of CPU builds). What pip has cached is not downloaded again.",
+        flush=True,
+    )
+
+
+def check_python(version: Sequence[int]) -> None:
+    """Refuse a Python that is too old, or that cannot make virtual environments."""
+    if tuple(version) < OLDEST_PYTHON:
+        raise SetupError(
+            f"caser needs Python 3.11 or newer; this is {version[0]}.{version[1]} ({sys.executable}); "
+            f"install a newer one and type: python3.11 {sys.argv[0]} setup (or: make setup PYTHON=python3.11)"
+        )
+    for module in ("venv", "ensurepip"):
+        if importlib.util.find_spec(module) is None:
+            raise SetupError(
+                f"Python's module {module} must be there to make .venv; {sys.executable} lacks it; "
+                "on Debian and Ubuntu type: sudo apt install python3-venv"
+            )
+
+
+def check_extra(extra: str) -> None:
+    """Refuse an extra that pyproject.toml does not know: pip would only warn, and install nothing."""
+    known = project_settings(ROOT)["project"]["optional-dependencies"]
+    if extra not in known:
+        names = ", ".join(known)
+        raise SetupError(f"caser has no extra {extra!r}; known: {names}; type: python tools/dev.py setup train")
+
+
+def check_machine(system: str, machine: str, libc: str) -> None:
+    """Refuse a platform for which there is no build of torch."""
+    if (system, machine) not in TORCH_PLATFORMS or (system == "Linux" and libc != "glibc"):
+        raise SetupError(
+            "torch has builds for Linux with glibc (x86_64, aarch64), macOS (arm64) and Windows (AMD64); "
+            f"this is {' '.join([system, machine, libc]).strip()}; reading logs and answering work without torch: "
+            "type: pip install ."
+        )
+
+
+def check_folder(root: Path, free_bytes: int) -> None:
+    """Refuse a checkout that cannot be written to, or a disk that is too full."""
+    if not os.access(root, os.W_OK):
+        raise SetupError(f"The checkout must be writable; {root} is not; clone it into a folder of your own")
+    if free_bytes < NEEDED_DISK_GB * 10**9:
+        raise SetupError(
+            f"Set-up needs {NEEDED_DISK_GB} GB of disk; {root} has {free_bytes / 10**9:.1f} GB left; "
+            "make room (pip cache purge may help) and run the same command again"
+        )
+
+
+def pip(what: str, *words: str) -> None:
+    """Install with every version pinned, those of the build environment too."""
+    # An address, not a path: pip splits this variable at spaces. Newer pips read the second name for builds.
+    constraints = (ROOT / "constraints.txt").as_uri()
+    pins = {"PIP_CONSTRAINT": constraints, "PIP_BUILD_CONSTRAINT": constraints}
+    command = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", *words]
+    run_quietly(what, command, pins)
+
+
+def run_quietly(what: str, command: Sequence[str], variables: Mapping[str, str] | None = None) -> None:
+    """Run a command behind one line of dots, one each five seconds; show what it printed only when it fails."""
+    start = time.monotonic()
+    print(f"{what} ", end="", flush=True)
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
+        environment = {**os.environ, **(variables or {})}
+        with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT) as process:
+            while True:
+                try:
+                    status = process.wait(timeout=5)
+                    break
+                except subprocess.TimeoutExpired:
+                    print(".", end="", flush=True)
+        if status == 0:
+            print(f" {time.monotonic() - start:.0f} s", flush=True)
+            return
+        output.seek(0)
+        print(" failed\n" + "".join(output.readlines()[-15:]), file=sys.stderr)
+    raise SetupError(
+        f"{what} must succeed; it ended with status {status}, as printed above; "
+        "check the network and pip's configuration (pip config list), then run the same command again"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
