@@ -109,3 +109,15 @@ def pad_left(sequences: Sequence[Sequence[int]], length: int | None = None) -> I
         if len(tail):
             padded[row, -len(tail) :] = tail
     return padded
+
+
+def last_columns(histories_BH: Int32, length: int) -> Int32:
+    """Cut or left-pad histories to exactly `length` columns.
+
+    >>> last_columns(np.array([[1, 2, 3]], dtype=np.int32), 2).tolist()
+    [[2, 3]]
+    >>> last_columns(np.array([[1, 2, 3]], dtype=np.int32), 4).tolist()
+    [[0, 1, 2, 3]]
+    """
+    missing = length - histories_BH.shape[1]
+    return histories_BH[:, -length:] if missing <= 0 else np.pad(histories_BH, ((0, 0), (missing, 0)))

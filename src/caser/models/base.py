@@ -9,7 +9,7 @@ I catalogue + padding (column 0), D state width, U users, E embedding width.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -69,13 +69,32 @@ class StateScorer(Scorer, Protocol):
 
 
 class SequenceEncoder(Protocol):
-    """A network over the tape; in code, an `nn.Module` with these members."""
+    """A network over the tape; in code, an `nn.Module` with the members of the first half."""
 
     window: int
     """How many tape positions one state reads: L for windowed models, 1 for causal ones."""
+    dropout_generator: torch.Generator | None
+    """Where random layers draw from in training; the loop hands a new one to each epoch."""
 
     def encode(self, users_CW: torch.Tensor, tape_CX: torch.Tensor) -> torch.Tensor:
         """States (C, W, D): position w reads tape_CX[:, w : w + window]. `users_CW` indices, or vectors (C, W, E)."""
 
     def item_vectors(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Vectors (I, D) and biases (I,), row 0 being padding."""
+
+    def user_vectors(self) -> torch.Tensor | None:
+        """(U, E), row 0 the anonymous user's; None if the model has no user vector."""
+
+    @property
+    def user_columns(self) -> slice | None:
+        """The columns of a state that are the user vector."""
+
+    # What every nn.Module has.
+    training: bool
+
+    def train(self, mode: bool = True) -> Any: ...  # noqa: D102
+    def parameters(self) -> Iterator[torch.nn.Parameter]: ...  # noqa: D102
+    def named_parameters(self) -> Iterator[tuple[str, torch.nn.Parameter]]: ...  # noqa: D102
+    def state_dict(self) -> dict[str, Any]: ...  # noqa: D102
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any: ...  # noqa: D102
+    def to(self, device: torch.device) -> Any: ...  # noqa: D102

@@ -1,0 +1,120 @@
+"""Losses: what training makes small. One function each; LOSSES names them.
+
+Two forms. A *sampled* loss takes the scores of targets and of drawn negatives, `(positive_M, negative_MN) -> scalar`; a
+masked negative is -inf and contributes exactly zero. A *full* loss takes states and the whole output table,
+`(states_MD, vectors_ID, bias_I, targets_MT) -> scalar`, with target 0 where there is none (the first never is).
+Sums are divided by the number of targets, in the one form as in the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from caser.config import LossName
+
+SampledLoss = Callable[[Tensor, Tensor], Tensor]
+FullLoss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+
+
+def bpr(positive_M: Tensor, negative_MN: Tensor) -> Tensor:
+    """Bayesian personalised ranking: the mean over targets of sum over negatives of -log sigmoid(positive - negative).
+
+    Useful when only the order matters and one negative a target is enough. Source: Rendle et al., UAI 2009.
+
+    >>> bpr(torch.tensor([1.0]), torch.tensor([[1.0]])).item()  # log 2: a coin's toss
+    0.693147...
+    """
+    return functional.softplus(negative_MN - positive_M[:, None]).sum() / len(positive_M)
+
+
+def hinge(positive_M: Tensor, negative_MN: Tensor) -> Tensor:
+    """Mean over targets of sum over negatives of max(0, 1 - positive + negative): no gradient beyond a margin of 1.
+
+    Useful when easy negatives should stop counting. Source: Weston et al., ECML 2010 (the pairwise margin).
+
+    >>> hinge(torch.tensor([2.0]), torch.tensor([[1.5, 0.0]])).item()
+    0.5
+    """
+    return torch.relu(1 - positive_M[:, None] + negative_MN).sum() / len(positive_M)
+
+
+def bce(positive_M: Tensor, negative_MN: Tensor) -> Tensor:
+    """Binary cross-entropy: (sum of -log sigmoid(positive) + sum of -log(1 - sigmoid(negative))) / targets.
+
+    The paper's loss. Source: Tang & Wang, WSDM 2018, equation 11.
+
+    >>> bce(torch.tensor([0.0]), torch.tensor([[0.0, -torch.inf]])).item()  # log 2, twice; the masked one adds nothing
+    1.386294...
+    """
+    return (functional.softplus(-positive_M).sum() + functional.softplus(negative_MN).sum()) / len(positive_M)
+
+
+def sampled_softmax(positive_M: Tensor, negative_MN: Tensor) -> Tensor:
+    """Cross-entropy over a target and its negatives: mean of -log(e^positive / (e^positive + sum e^negative)).
+
+    With log(N q(i)) subtracted from each negative beforehand (the logQ correction), the sum estimates the full
+    softmax's without bias. Useful when the catalogue is too large for `softmax`. Source: Bengio & Senécal, 2008.
+
+    >>> sampled_softmax(torch.tensor([0.0]), torch.tensor([[0.0]])).item()
+    0.693147...
+    """
+    return (torch.logsumexp(torch.cat([positive_M[:, None], negative_MN], dim=1), dim=1) - positive_M).mean()
+
+
+def softmax(states_MD: Tensor, vectors_ID: Tensor, bias_I: Tensor, targets_MT: Tensor) -> Tensor:
+    """Cross-entropy of each target over the whole catalogue: mean over targets of -log softmax(state . vector + bias).
+
+    The T targets of a state share one partition sum, so CE(k) = CE(1) + score(1) - score(k), and only CE(1) is computed
+    over the catalogue, in pieces that never hold all scores. Row 0 (padding) takes no part. Useful when the catalogue is
+    up to about 10^5 items: it is the strongest of these losses on the logs we know.
+
+    >>> states, vectors = torch.zeros(1, 2), torch.zeros(5, 2)  # four items and padding, all scores equal: log 4
+    >>> softmax(states, vectors, torch.zeros(5), torch.tensor([[3, 0]])).item()
+    1.386294...
+    """
+    has_target_MT = targets_MT > 0
+    num_M = has_target_MT.sum(1)
+    vectors_JD, bias_J = vectors_ID[1:], bias_I[1:]
+    options = nn.LinearCrossEntropyOptions(
+        batch_chunk_size=max(64, _MOST_SCORES // len(vectors_JD)), chunking_method=None
+    )
+    total = states_MD.new_zeros(())
+    for num in range(1, targets_MT.shape[1] + 1):  # nearly all states have T targets; the last ones of a user have fewer
+        rows = (num_M == num).nonzero().squeeze(1)
+        if len(rows):
+            first = targets_MT[rows, 0] - 1
+            total = total + num * functional.linear_cross_entropy(
+                states_MD[rows], vectors_JD, first, linear_bias=bias_J, reduction="sum", options=options
+            )
+    if targets_MT.shape[1] > 1:
+        targets_MTD = functional.embedding(targets_MT, vectors_ID)
+        scores_MT = torch.einsum("md,mtd->mt", states_MD, targets_MTD) + bias_I[targets_MT]
+        total = total + ((scores_MT[:, :1] - scores_MT) * has_target_MT).sum()
+    return total / num_M.sum()
+
+
+_MOST_SCORES = 2**21
+"""Scores held at once by `softmax`: 8 MiB, small enough for the cache and large enough for fast products."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A row of LOSSES: a function of one of the two forms, and whether its negatives need the logQ correction."""
+
+    sampled: SampledLoss | None = None
+    full: FullLoss | None = None
+    corrects_for_sampling: bool = False
+
+
+LOSSES: dict[LossName, Loss] = {
+    "bpr": Loss(sampled=bpr),
+    "hinge": Loss(sampled=hinge),
+    "bce": Loss(sampled=bce),
+    "sampled-softmax": Loss(sampled=sampled_softmax, corrects_for_sampling=True),
+    "softmax": Loss(full=softmax),
+}

@@ -1,0 +1,43 @@
+"""All models by name. A model is one file, and one row in MODELS: where its settings class is.
+
+A settings class of a counting model builds a CountingModel; that of a neural model builds a network, and may offer a
+`scorer` that answers without torch. Rows are loaded when asked for, so that listing models imports none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from caser.config import Settings
+from caser.errors import ConfigError, did_you_mean
+
+MODELS: Mapping[str, str] = {
+    "caser": "caser.models.caser:Caser",
+    "count-knn": "caser.models.count_knn:CountKNN",
+    "markov": "caser.models.markov:Markov",
+    "popularity": "caser.models.popularity:Popularity",
+    "recent-popularity": "caser.models.popularity:RecentPopularity",
+}
+
+COUNTING_BASELINES = ("popularity", "markov", "count-knn")
+"""Printed beside every neural model."""
+
+
+def model_class(name: str) -> type[Settings]:
+    """Return the settings class of a model.
+
+    >>> model_class("markov")().name
+    'markov'
+    """
+    if name not in MODELS:
+        raise ConfigError(f"model must be one of the library's; got {name!r}: {did_you_mean(name, MODELS)}.")
+    module, attribute = MODELS[name].split(":")
+    found: type[Settings] = getattr(import_module(module), attribute)
+    return found
+
+
+def model_settings(name: str, values: Mapping[str, Any] | None = None) -> Any:
+    """Make the settings of a model from their values: what `manifest.json` keeps."""
+    return model_class(name)(**dict(values or {}))

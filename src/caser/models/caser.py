@@ -1,0 +1,165 @@
+"""Caser (Tang & Wang, WSDM 2018): its settings, and its equations in NumPy.
+
+The network that trains is in `caser_network.py` and needs torch. `CaserScorer` here reads the same parameters and answers
+without torch, one query or many; in the tests it is the slow, obvious referee of the network. Nothing here trains.
+
+Parameters (what the artefact keeps), with the paper's letters; I counts the padding row 0, U the anonymous row 0:
+Q (I, d) items · P (U, d) users · F1..FL (h, d, n_h) and bF (L, n_h) horizontal filters · G (n_v, L) and bG (n_v) vertical ones ·
+W, b the fully connected layer · V (I, D) and c (I) the output vectors W' and biases b'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from caser.config import Settings
+from caser.data.log import Int32
+from caser.data.tape import last_columns
+from caser.models.base import Arrays, Scores
+
+if TYPE_CHECKING:
+    from caser.models.caser_network import CaserNetwork
+
+Activation = Literal["identity", "relu", "tanh", "sigmoid"]
+
+
+class Caser(Settings):
+    """Caser: convolutions over the last L items, and a vector for each user's lasting taste.
+
+    Useful when recent items, and combinations of them, say what comes next. The letters are the paper's. The paper's
+    variants are settings: p is `n_h=0, n_v=0`; h is `n_v=0, user_vector=False`; pvh is the default.
+
+    >>> Caser(L=3, n_v=0).but(user_vector=False).n_h
+    16
+    """
+
+    name: ClassVar[str] = "caser"
+    kind: ClassVar[str] = "neural"
+
+    L: int = Field(5, ge=1, le=1000)
+    """Length of the window: how many last items are read."""
+    T: int = Field(3, ge=1, le=100)
+    """How many next items each window must predict in training."""
+    d: int = Field(64, ge=1)
+    """Width of item and user vectors."""
+    n_v: int = Field(4, ge=0)
+    """Number of vertical filters (point-level patterns); 0 leaves the branch out."""
+    n_h: int = Field(16, ge=0)
+    """Number of horizontal filters of each height 1..L (union-level patterns); 0 leaves the branch out."""
+    phi_c: Activation = "relu"
+    """Activation of the horizontal convolutions."""
+    phi_a: Activation = "relu"
+    """Activation of the fully connected layer."""
+    dropout: float = Field(0.5, ge=0, lt=1)
+    """Share of convolution outputs dropped in training, in steps of 1/256."""
+    user_vector: bool = True
+    """Give each user a vector of their own (lasting taste)."""
+
+    @model_validator(mode="after")
+    def _has_a_part(self) -> Caser:
+        if not (self.n_v or self.n_h or self.user_vector):
+            raise ValueError("must keep a branch (n_h or n_v above 0) or the user vector")
+        return self
+
+    @property
+    def has_branches(self) -> bool:
+        """Whether there is a convolution at all, and so a short-term state z."""
+        return bool(self.n_v or self.n_h)
+
+    @property
+    def num_features(self) -> int:
+        """Width of [o~; o], the input of the fully connected layer."""
+        return self.n_v * self.d + self.n_h * self.L
+
+    @property
+    def state_width(self) -> int:
+        """D, the width of [z; p_u]."""
+        return self.d * (self.has_branches + self.user_vector)
+
+    def build(self, num_users: int, num_items: int, seed: int) -> CaserNetwork:
+        """Make the network that trains, with fresh parameters. Needs torch."""
+        from caser.models.caser_network import CaserNetwork
+
+        return CaserNetwork(self, num_users, num_items, seed)
+
+    def scorer(self, arrays: Arrays) -> CaserScorer:
+        """Answer from parameters, without torch."""
+        return CaserScorer(self, arrays)
+
+    def shapes(self, num_users: int, num_items: int) -> dict[str, tuple[int, ...]]:
+        """The shape of every parameter: what a network makes and an artefact must hold."""
+        shapes: dict[str, tuple[int, ...]] = {"V": (num_items + 1, self.state_width), "c": (num_items + 1,)}
+        if self.has_branches:
+            shapes |= {"Q": (num_items + 1, self.d), "W": (self.num_features, self.d), "b": (self.d,)}
+        if self.n_h:
+            shapes |= {f"F{h}": (h, self.d, self.n_h) for h in range(1, self.L + 1)} | {"bF": (self.L, self.n_h)}
+        if self.n_v:
+            shapes |= {"G": (self.n_v, self.L), "bG": (self.n_v,)}
+        if self.user_vector:
+            shapes |= {"P": (num_users + 1, self.d)}
+        return shapes
+
+
+class CaserScorer:
+    """Caser's equations, window by window, in NumPy."""
+
+    def __init__(self, config: Caser, arrays: Arrays) -> None:
+        self.config = config
+        self.history_length: int | None = config.L if config.has_branches else 1
+        self._arrays = dict(arrays)
+        width = config.state_width
+        self.user_columns = slice(width - config.d, width) if config.user_vector else None
+
+    def arrays(self) -> Arrays:
+        """The parameters by name."""
+        return self._arrays
+
+    def item_vectors(self) -> tuple[Scores, Scores]:
+        """W' (I, D) and b' (I,)."""
+        return self._arrays["V"], self._arrays["c"]
+
+    def user_vectors(self) -> Scores | None:
+        """P (U, d), row 0 for anonymous users."""
+        return self._arrays.get("P")
+
+    def states(self, users_B: Int32 | Scores, histories_BH: Int32) -> Scores:
+        """[z; p_u] (B, D) from the last L items of each history; `users_B` indices, or vectors (B, d)."""
+        parts = []
+        if self.config.has_branches:
+            parts.append(self._short_term(last_columns(histories_BH, self.config.L)))
+        if self.config.user_vector:
+            parts.append(users_B if users_B.ndim == 2 else self._arrays["P"][users_B])
+        return np.concatenate(parts, axis=1)
+
+    def scores(self, users_B: Int32, histories_BH: Int32) -> Scores:
+        """y = W'[z; p_u] + b' for every item: (B, I). Paper, equation 10."""
+        vectors_ID, bias_I = self.item_vectors()
+        return self.states(users_B, histories_BH) @ vectors_ID.T + bias_I
+
+    def _short_term(self, windows_BL: Int32) -> Scores:
+        config, p = self.config, self._arrays
+        phi_c, phi_a = ACTIVATIONS[config.phi_c], ACTIVATIONS[config.phi_a]
+        E = p["Q"][windows_BL]  # (B, L, d), equation 1
+        features = []
+        if config.n_v:  # equations 6 and 7: a weighted sum of the L rows
+            vertical = np.einsum("kl,bld->bkd", p["G"], E) + p["bG"][:, None]
+            features.append(vertical.reshape(len(E), -1))
+        for h in range(1, config.L + 1 if config.n_h else 1):  # equations 3 to 5
+            places = np.stack([E[:, i : i + h] for i in range(config.L - h + 1)], axis=1)  # (B, L-h+1, h, d)
+            convolved = np.einsum("bihd,hdj->bij", places, p[f"F{h}"], optimize=True) + p["bF"][h - 1]
+            features.append(phi_c(convolved).max(axis=1))
+        return phi_a(np.concatenate(features, axis=1) @ p["W"] + p["b"])  # equation 9
+
+
+Floats = NDArray[np.floating]
+ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {
+    "identity": lambda x: x,
+    "relu": lambda x: np.maximum(x, 0),
+    "tanh": np.tanh,
+    "sigmoid": lambda x: 0.5 * (np.tanh(0.5 * x) + 1),
+}

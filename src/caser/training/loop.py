@@ -1,0 +1,198 @@
+"""The training loop: `train()` is a generator that yields one finished epoch at a time.
+
+The caller's `for` loop validates, saves, logs and stops; nothing here knows about metrics, files or the command line.
+Every random stream is a function of (seed, name, epoch), so a state that is put back continues bit for bit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from caser.config import Training
+from caser.data.batches import Batch, Batches
+from caser.data.negatives import NegativeSampler
+from caser.data.tape import Tape
+from caser.errors import ConfigError, NumericalError
+from caser.losses import LOSSES, Loss, SampledLoss
+from caser.models.base import SequenceEncoder
+from caser.randomness import torch_generator
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch did. `loss` is the mean over targets; `num_states` the positions that trained; time in seconds."""
+
+    number: int
+    loss: float
+    num_states: int
+    seconds: float
+
+
+@dataclass
+class TrainingState:
+    """All that training changes: the network's parameters, the optimiser's, and how many epochs are done."""
+
+    network: SequenceEncoder
+    optimiser: torch.optim.Adam
+    epoch: int = 0
+
+
+def start(network: SequenceEncoder, training: Training) -> TrainingState:
+    """Put the network on its device and give it an optimiser: the state before the first epoch."""
+    network.to(choose_device(training.device))
+    parameters = list(network.parameters())
+    optimiser = torch.optim.Adam(
+        parameters, lr=training.learning_rate, weight_decay=training.weight_decay, fused=True
+    )
+    return TrainingState(network, optimiser)
+
+
+def train(
+    state: TrainingState,
+    tape: Tape,
+    training: Training,
+    *,
+    num_targets: int,
+    on_batch: Callable[[int, int], None] | None = None,
+) -> Iterator[Epoch]:
+    """Train from `state` to `training.epochs`, changing `state` in place; yield after every epoch.
+
+    num_targets  T, how many next items each state must predict
+    on_batch     called with (batches done, batches in the epoch), for a progress bar
+
+    Raises NumericalError naming epoch and batch when a loss or a gradient is not finite.
+    """
+    network, device = state.network, choose_device(training.device)
+    batches = Batches(
+        tape,
+        window=network.window,
+        num_targets=num_targets,
+        batch_size=training.batch_size,
+        positions=training.positions,
+        device=device,
+    )
+    objective = _Objective(network, tape, training, device)
+    while state.epoch < training.epochs:
+        yield _epoch(state, batches, objective, training, device, on_batch)
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device for a setting: `auto` is a GPU when there is one.
+
+    >>> choose_device("cpu")
+    device(type='cpu')
+    """
+    if name != "auto":
+        try:
+            return torch.device(name)
+        except RuntimeError:
+            raise ConfigError(f"device must be auto, cpu, cuda or mps; got {name!r}.") from None
+    return torch.device(torch.accelerator.current_accelerator() or "cpu" if torch.accelerator.is_available() else "cpu")
+
+
+def _epoch(
+    state: TrainingState,
+    batches: Batches,
+    objective: _Objective,
+    training: Training,
+    device: torch.device,
+    on_batch: Callable[[int, int], None] | None,
+) -> Epoch:
+    number = state.epoch + 1
+    network, optimiser = state.network, state.optimiser
+    began = time.perf_counter()
+    network.train()
+    network.dropout_generator = torch_generator(training.seed, "dropout", number, device=device)
+    objective.generator = torch_generator(training.seed, "negatives", number, device=device)
+    losses: list[Tensor] = []
+    num_states = 0
+    for index, batch in enumerate(batches.epoch(torch_generator(training.seed, "order", number))):
+        if training.schedule == "linear":
+            done = (state.epoch + index / batches.num_batches) / training.epochs
+            for group in optimiser.param_groups:
+                group["lr"] = training.learning_rate * (1 - done)
+        rows = batch.valid_CW.nonzero(as_tuple=True)
+        if len(rows[0]):
+            num_states += len(rows[0])
+            loss = objective(batch, rows)
+            optimiser.zero_grad()
+            loss.backward()
+            _check_finite(network, loss, number, index)
+            optimiser.step()
+            losses.append(loss.detach() * len(rows[0]))
+        if on_batch:
+            on_batch(index + 1, batches.num_batches)
+    state.epoch = number
+    mean = float(torch.stack(losses).sum()) / num_states if losses else 0.0
+    return Epoch(number, mean, num_states, time.perf_counter() - began)
+
+
+class _Objective:
+    """The loss of a batch: encode, select the valid states, score, compare."""
+
+    def __init__(self, network: SequenceEncoder, tape: Tape, training: Training, device: torch.device) -> None:
+        self.network, self.training = network, training
+        self.loss: Loss = LOSSES[training.loss]
+        self.generator = torch.Generator(device)
+        self.sampler = NegativeSampler(
+            tape, exponent=training.popularity_exponent, exclude_seen=training.exclude_seen, device=device
+        )
+
+    def __call__(self, batch: Batch, rows: tuple[Tensor, Tensor]) -> Tensor:
+        states_MD = self.network.encode(self._hide_some(batch.users_CW), batch.tape_CX)[rows]
+        targets_MT = batch.targets_CWT[rows]
+        vectors_ID, bias_I = self.network.item_vectors()
+        if self.loss.full:
+            return self.loss.full(states_MD, vectors_ID, bias_I, targets_MT)
+        if self.loss.sampled is None:
+            raise ConfigError(f"loss {self.training.loss!r} has neither a sampled nor a full form.")
+        return self._sampled(self.loss.sampled, batch.users_CW[rows], states_MD, vectors_ID, bias_I, targets_MT)
+
+    def _sampled(
+        self,
+        loss: SampledLoss,
+        users_M: Tensor,
+        states_MD: Tensor,
+        vectors_ID: Tensor,
+        bias_I: Tensor,
+        targets_MT: Tensor,
+    ) -> Tensor:
+        shared = self.training.negatives == "shared"
+        (M, T), N = targets_MT.shape, self.training.num_negatives
+        # Each target has negatives of its own, (M, T N) in all, unless one set serves the batch, (N,).
+        items, masked = self.sampler.draw_for(users_M, targets_MT, N if shared else T * N, self.generator, shared=shared)
+        if shared:
+            negative = states_MD @ vectors_ID[items].T + bias_I[items]
+        else:
+            negative = torch.einsum("md,mnd->mn", states_MD, functional.embedding(items, vectors_ID)) + bias_I[items]
+        if self.loss.corrects_for_sampling:
+            negative = negative - self.sampler.log_probability(items) - torch.log(torch.tensor(float(N)))
+        negative = negative.masked_fill(masked, -torch.inf)
+        negative_MTN = negative[:, None, :].expand(M, T, N) if shared else negative.view(M, T, N)
+        positive_MT = torch.einsum("md,mtd->mt", states_MD, functional.embedding(targets_MT, vectors_ID)) + bias_I[targets_MT]
+        has_target_MT = targets_MT > 0
+        return loss(positive_MT[has_target_MT], negative_MTN[has_target_MT])
+
+    def _hide_some(self, users_CW: Tensor) -> Tensor:
+        """User dropout: a share of users becomes anonymous (index 0). Differs from the paper."""
+        share = self.training.user_dropout
+        if not share:
+            return users_CW
+        draw = torch.rand(users_CW.shape, generator=self.network.dropout_generator, device=users_CW.device)
+        return torch.where(draw < share, 0, users_CW)
+
+
+def _check_finite(network: SequenceEncoder, loss: Tensor, epoch: int, index: int) -> None:
+    gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    if not bool(torch.isfinite(loss + norm)):
+        raise NumericalError(
+            f"loss and gradients must be finite; got loss {float(loss)} and gradient norm {float(norm)} "
+            f"in epoch {epoch}, batch {index + 1}. Lower the learning rate; the last checkpoint is intact."
+        )
