@@ -68,7 +68,7 @@ def main(words: Sequence[str]) -> int:
 def setup(words: Sequence[str]) -> int:
     """Install one extra: the one named, or what the demo needs."""
     install(words[0] if words else "train")
-    print(f"Ready: {PYTHON} -m caser --help")
+    print(f"Ready; try: {PYTHON.relative_to(ROOT)} -m caser --help")
     return 0
 
 

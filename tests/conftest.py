@@ -1,0 +1,48 @@
+"""What all tests share: slow and real-data tests skip with a reason, and no test takes the machine for itself."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# Before anything imports torch or NumPy: one thread per test process, and none that spins while it waits.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# A shared machine may stall; how long an example takes is not what these tests judge.
+settings.register_profile("shared-machine", deadline=None)
+settings.load_profile("shared-machine")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="run the slow tests too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    reasons = {}
+    if not config.getoption("--slow"):
+        reasons["slow"] = "slow: runs with --slow"
+    if data_folder() is None:
+        reasons["data"] = "needs real logs: set CASER_CACHE to a folder that holds them"
+    for item in items:
+        for marker, reason in reasons.items():
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def data_folder() -> Path | None:
+    """Return the folder of real logs, if there is one."""
+    named = os.environ.get("CASER_CACHE")
+    return Path(named) if named and Path(named).is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def cache() -> Path:
+    """Return the folder of real logs; for tests marked `data`."""
+    folder = data_folder()
+    if folder is None:
+        pytest.skip("needs real logs: set CASER_CACHE to a folder that holds them")
+    return folder

@@ -1,0 +1,52 @@
+"""The fenced blocks of a document: what they hold, where they begin, and the comment that marks them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+BLOCK = re.compile(
+    r"^(?:<!-- (?P<mark>[^\n]*?) -->\n+)?^```(?P<language>\w+)\n(?P<text>.*?)^```$",
+    flags=re.MULTILINE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block."""
+
+    language: str
+    text: str
+    mark: str
+    line: int
+
+    @property
+    def runs(self) -> bool:
+        """Python runs unless marked `<!-- not run -->`; a console block runs only where marked `<!-- runs -->`."""
+        if self.language == "console":
+            return self.mark == "runs"
+        return self.language == "python" and self.mark != "not run"
+
+    @property
+    def commands(self) -> list[str]:
+        """The lines of a console block that begin with `$ `; a line that ends in a backslash goes on in the next."""
+        joined = self.text.replace("\\\n", " ")
+        return [line.removeprefix("$ ") for line in joined.splitlines() if line.startswith("$ ")]
+
+
+def blocks(document: str) -> list[Block]:
+    """Return the blocks of a document in order.
+
+    >>> [block] = blocks("Type\\n\\n<!-- runs -->\\n```console\\n$ caser --help\\n...\\n```\\n")
+    >>> block.line, block.runs, block.commands
+    (5, True, ['caser --help'])
+    """
+    return [
+        Block(
+            language=match["language"],
+            text=match["text"],
+            mark=match["mark"] or "",
+            line=document.count("\n", 0, match.start("text")) + 1,
+        )
+        for match in BLOCK.finditer(document)
+    ]

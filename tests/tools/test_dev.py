@@ -1,0 +1,197 @@
+"""tools/dev.py: each reason not to set up is one sentence with the line to type, and nothing is installed twice."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import itertools
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools import dev
+
+GIGABYTE = 10**9
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a checkout with a space in its path, in which installing only notes what was asked for."""
+    root = tmp_path / "a checkout"
+    root.mkdir()
+    for name in ("pyproject.toml", "constraints.txt"):
+        shutil.copy(dev.ROOT / name, root)
+    monkeypatch.setattr(dev, "ROOT", root)
+    monkeypatch.setattr(dev, "ENVIRONMENT", root / ".venv")
+    monkeypatch.setattr(dev, "PYTHON", root / ".venv" / "bin" / "python")
+    return root
+
+
+@pytest.fixture
+def steps(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Return the list that takes the words of each command, none of which is really run."""
+    taken: list[list[str]] = []
+
+    def note(what: str, command: list[str], variables: dict[str, str] | None = None) -> None:
+        taken.append(command)
+        if "venv" in command:
+            dev.PYTHON.parent.mkdir(parents=True)
+            dev.PYTHON.symlink_to(sys.executable)
+
+    monkeypatch.setattr(dev, "run_quietly", note)
+    return taken
+
+
+def test_the_script_keeps_to_the_syntax_of_python_3_8() -> None:
+    ast.parse(Path(dev.__file__).read_text(encoding="utf-8"), feature_version=(3, 8))
+
+
+def test_an_old_python_is_told_what_to_type() -> None:
+    with pytest.raises(dev.SetupError, match=r"needs Python 3\.11 or newer; this is 3\.8 .* setup"):
+        dev.check_python((3, 8))
+
+
+def test_a_python_without_ensurepip_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "ensurepip" else object())
+    with pytest.raises(dev.SetupError, match=r"ensurepip .* sudo apt install python3-venv"):
+        dev.check_python((3, 11))
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "libc"),
+    [("Linux", "x86_64", "glibc"), ("Linux", "aarch64", "glibc"), ("Darwin", "arm64", ""), ("Windows", "AMD64", "")],
+)
+def test_a_platform_with_builds_of_torch_is_taken(system: str, machine: str, libc: str) -> None:
+    dev.check_machine(system, machine, libc)
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "libc"),
+    [("Linux", "x86_64", ""), ("Linux", "riscv64", "glibc"), ("Darwin", "x86_64", ""), ("Windows", "x86", "")],
+)
+def test_a_platform_without_builds_of_torch_is_named(system: str, machine: str, libc: str) -> None:
+    with pytest.raises(dev.SetupError, match=f"this is {system} {machine}.* type: pip install"):
+        dev.check_machine(system, machine, libc)
+
+
+def test_a_full_disk_is_told_in_gigabytes(tmp_path: Path) -> None:
+    dev.check_folder(tmp_path, 10 * GIGABYTE)
+    with pytest.raises(dev.SetupError, match=r"needs 3 GB of disk; .* has 0\.5 GB left"):
+        dev.check_folder(tmp_path, GIGABYTE // 2)
+
+
+def test_a_folder_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(dev.SetupError, match="must be writable"):
+        dev.check_folder(tmp_path, 10 * GIGABYTE)
+
+
+def test_torch_is_installed_first_and_every_version_is_pinned(steps: list[list[str]]) -> None:
+    dev.install("train")
+    torch, rest = [command for command in steps if "pip" in command]
+    assert torch[-1] == dev.pinned("torch")
+    assert rest[-2:] == ["--editable", ".[train]"]
+
+
+def test_the_second_set_up_does_nothing(steps: list[list[str]]) -> None:
+    dev.install("train")
+    steps.clear()
+    dev.install("train")
+    assert steps == []
+
+
+def test_the_environment_for_tests_serves_the_demo_too_but_not_the_other_way_round(steps: list[list[str]]) -> None:
+    dev.install("train")
+    steps.clear()
+    dev.install("dev")
+    assert steps
+    steps.clear()
+    dev.install("train")
+    assert steps == []
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
+def test_other_dependencies_are_installed_anew(name: str, steps: list[list[str]], checkout: Path) -> None:
+    dev.install("train")
+    steps.clear()
+    text = (checkout / name).read_text()
+    (checkout / name).write_text(text.replace("numpy", "numpy-next"))
+    dev.install("train")
+    assert steps
+
+
+def test_settings_of_a_linter_install_nothing(steps: list[list[str]], checkout: Path) -> None:
+    dev.install("train")
+    steps.clear()
+    path = checkout / "pyproject.toml"
+    path.write_text(path.read_text().replace("line-length = 120", "line-length = 100"))
+    dev.install("train")
+    assert steps == []
+
+
+def test_a_set_up_that_broke_off_is_done_again(steps: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    dev.install("train")
+    with monkeypatch.context() as patch:
+        patch.setattr(dev, "run_quietly", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            dev.install("dev")
+    steps.clear()
+    dev.install("train")
+    assert steps, "what the interrupted installation left behind must not count as finished"
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_interruption_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(dev, "install", interrupt)
+    assert dev.main(["setup"]) == 130
+    assert "the same command goes on" in capsys.readouterr().err
+
+
+def test_an_environment_without_pip_is_made_again(steps: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    dev.install("train")
+    steps.clear()
+    monkeypatch.setattr(dev, "environment_works", lambda: False)
+    dev.PYTHON.unlink()
+    shutil.rmtree(dev.PYTHON.parent)
+    dev.install("train")
+    assert "venv" in steps[0]
+
+
+def test_an_unknown_extra_is_refused(steps: list[list[str]], capsys: pytest.CaptureFixture[str]) -> None:
+    assert dev.main(["setup", "trian"]) == 1
+    assert "no extra 'trian'; known: train, dev" in capsys.readouterr().err
+    assert steps == []
+
+
+def test_a_verb_without_options_refuses_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert dev.main(["check", "--slow"]) == 1
+    assert "check takes no further words; got '--slow'" in capsys.readouterr().err
+
+
+def test_a_failing_command_shows_the_end_of_what_it_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    code = "print(*range(100), sep='\\n'); raise SystemExit(3)"
+    with pytest.raises(dev.SetupError, match="Counting must succeed; it ended with status 3"):
+        dev.run_quietly("Counting", [sys.executable, "-c", code])
+    printed = capsys.readouterr().err.split()
+    assert printed[-1] == "99"
+    assert "50" not in printed
+
+
+def test_a_command_that_works_prints_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    dev.run_quietly("Counting", [sys.executable, "-c", "print('noise')"])
+    assert capfd.readouterr().out.startswith("Counting  0 s")
+
+
+def test_every_requirement_is_pinned() -> None:
+    project = dev.project_settings(dev.ROOT)["project"]
+    asked = itertools.chain(project["dependencies"], *project["optional-dependencies"].values())
+    names = {re.split("[<>=]", requirement)[0] for requirement in asked if not requirement.startswith("caser[")}
+    pins = (dev.ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    assert names <= {pin.partition("==")[0].lower().replace("_", "-") for pin in pins}
