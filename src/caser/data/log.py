@@ -121,7 +121,7 @@ class InteractionLog:
         (['a', 'b', 'b'], [7, 8, 7])
         """
         if len(users) == 0:
-            raise DataError("a log must hold at least one interaction; got none. Check the file and the filters.")
+            raise DataError("a log must hold at least one interaction; got none: check the file and the filters.")
         rows = np.arange(len(users), dtype=np.int64)
         has_times = times is not None
         moments = rows if times is None else np.asarray(times, dtype=np.int64)

@@ -1,0 +1,77 @@
+"""Take interactions out of a log by a stated rule; every step and its count is written down in the log's provenance.
+
+Filters change what a number means, so they are settings, part of the fingerprint of every result, and never a default.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import Field
+
+from caser.config import Settings
+from caser.data.log import InteractionLog
+
+Mask = NDArray[np.bool_]
+
+
+class LogFilters(Settings):
+    """Which interactions to keep, in the order in which the filters apply."""
+
+    min_rating: float | None = None
+    """Keep interactions rated at least this."""
+    event_types: tuple[str, ...] = ()
+    """Keep interactions of these kinds; all kinds when empty."""
+    drop_duplicates: bool = False
+    """Of interactions equal in user, item and time, keep the first. Without times nothing is a duplicate."""
+    drop_repeats: bool = False
+    """Of an item that a user takes several times in a row, keep the first."""
+    min_item_count: int = Field(default=0, ge=0)
+    """Keep items with at least this many interactions; users are not filtered."""
+    k_core: int = Field(default=0, ge=0)
+    """Keep users and items with at least this many interactions each, again and again until all have."""
+
+
+def apply_filters(log: InteractionLog, filters: LogFilters) -> InteractionLog:
+    """Return the log after the filters that need nothing but a log (the reader applies those on ratings and events).
+
+    Raises DataError if nothing is left.
+
+    >>> log = InteractionLog.from_columns(pl.Series(["a", "a", "a", "b"]), pl.Series([7, 7, 8, 7]), None)
+    >>> filtered = apply_filters(log, LogFilters(drop_repeats=True, min_item_count=2))
+    >>> len(filtered), filtered.provenance["filters"]
+    (2, [{'filter': 'drop_repeats', 'dropped': 1}, {'filter': 'min_item_count=2', 'dropped': 1}])
+    """
+    if filters.drop_duplicates:
+        log = log.keep(_first_of_duplicates(log), "drop_duplicates")
+    if filters.drop_repeats:
+        log = log.keep(_first_of_repeats(log), "drop_repeats")
+    if filters.min_item_count:
+        counts = np.bincount(log.items)
+        log = log.keep(counts[log.items] >= filters.min_item_count, f"min_item_count={filters.min_item_count}")
+    if filters.k_core:
+        log = log.keep(_core(log, filters.k_core), f"k_core={filters.k_core}")
+    return log
+
+
+def _first_of_duplicates(log: InteractionLog) -> Mask:
+    frame = pl.DataFrame({"user": log.users, "item": log.items, "time": log.times})
+    return frame.select(pl.struct(pl.all()).is_first_distinct()).to_series().to_numpy()
+
+
+def _first_of_repeats(log: InteractionLog) -> Mask:
+    repeats = (log.users[1:] == log.users[:-1]) & (log.items[1:] == log.items[:-1])
+    return np.concatenate([[True], ~repeats])
+
+
+def _core(log: InteractionLog, least: int) -> Mask:
+    """The largest set of interactions in which every user and every item has at least `least` of them."""
+    kept = np.ones(len(log), dtype=bool)
+    while True:
+        users = np.bincount(log.users[kept], minlength=log.num_users + 1)
+        items = np.bincount(log.items[kept], minlength=log.num_items + 1)
+        still = kept & (users[log.users] >= least) & (items[log.items] >= least)
+        if still.sum() == kept.sum():
+            return kept
+        kept = still
