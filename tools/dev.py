@@ -9,8 +9,8 @@
     python tools/dev.py clean           remove .venv and the caches of the tools
 
 Further words are passed on: `python tools/dev.py test -k tape`. Each verb first makes sure that .venv holds what the
-verb needs; that is instant, and needs no network, when nothing changed since the last time. A set-up that was
-interrupted is repaired by the next one.
+verb needs; that is instant, and needs no network, when nothing changed since the last time. The folder .venv belongs
+to this script: one that a set-up did not finish is made anew.
 
 Old Pythons get far enough to be told what is missing, so this file keeps to the syntax of Python 3.8. It writes
 inside the checkout only, and names no package index: pip's own configuration decides where packages come from.
@@ -61,7 +61,7 @@ def main(words: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nInterrupted; the same command goes on from here.", file=sys.stderr)
+        print("\nInterrupted; type the same command to start again.", file=sys.stderr)
         return 130
 
 
@@ -132,19 +132,29 @@ def install(extra: str) -> None:
     """Bring .venv to what pyproject.toml and constraints.txt ask for, or do nothing when it is there already."""
     check_python(sys.version_info[:2])
     wanted = digest(ROOT)
-    if PYTHON.exists() and any(stamp(name) == wanted for name in (extra, "dev")):
+    stamps = {path: path.read_text() for path in ENVIRONMENT.glob("caser-*.stamp")}
+    if PYTHON.exists() and wanted in (stamps.get(stamp_path(extra)), stamps.get(stamp_path("dev"))):
         return
     check_extra(extra)
     check_machine(platform.system(), platform.machine(), platform.libc_ver()[0])
-    if not environment_works():
+    if not (stamps and environment_works()):
         check_folder(ROOT, shutil.disk_usage(ROOT).free)
         announce(extra)
         run_quietly("Making .venv", [sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)])
-    for old in ENVIRONMENT.glob("caser-*.stamp"):
-        old.unlink()
-    pip("Installing torch, the largest part", pinned("torch"))
-    pip(f"Installing caser[{extra}] and its dependencies", "--editable", f".[{extra}]")
-    stamp_path(extra).write_text(wanted)
+        stamps = {}
+    # No stamp lies there while pip works, so that an environment in which pip was killed is made anew.
+    for path in stamps:
+        path.unlink()
+    try:
+        pip("Installing torch, the largest part", pinned("torch"))
+        pip(f"Installing caser[{extra}] and its dependencies", "--editable", f".[{extra}]")
+        stamps[stamp_path(extra)] = wanted
+    except KeyboardInterrupt:
+        stamps.clear()
+        raise
+    finally:  # pip has changed nothing when it gave up by itself
+        for path, text in stamps.items():
+            path.write_text(text)
 
 
 def digest(root: Path) -> str:
@@ -167,12 +177,6 @@ def stamp_path(extra: str) -> Path:
     return ENVIRONMENT / f"caser-{extra}.stamp"
 
 
-def stamp(extra: str) -> str:
-    """Return the digest of the last finished installation of an extra, or nothing."""
-    path = stamp_path(extra)
-    return path.read_text() if path.is_file() else ""
-
-
 def pinned(name: str) -> str:
     """Return the line of constraints.txt that pins a package."""
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
@@ -180,11 +184,9 @@ def pinned(name: str) -> str:
 
 
 def environment_works() -> bool:
-    """Whether .venv holds a Python, new enough, that finds its pip; an interrupted set-up may have left less."""
-    code = f"import pip, sys; sys.exit(sys.version_info < {OLDEST_PYTHON})"
-    if not PYTHON.exists():
-        return False
-    return subprocess.run([str(PYTHON), "-c", code], capture_output=True, check=False).returncode == 0
+    """Whether .venv holds a Python that still runs (the one it was made from may be gone) and is new enough."""
+    code = f"import sys; sys.exit(sys.version_info < {OLDEST_PYTHON})"
+    return PYTHON.exists() and subprocess.run([str(PYTHON), "-c", code], check=False).returncode == 0
 
 
 def announce(extra: str) -> None:

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from tools import dev
 
 GIGABYTE = 10**9
+Failure = Callable[[BaseException], None]
 
 
 @pytest.fixture
@@ -39,11 +41,27 @@ def steps(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     def note(what: str, command: list[str], variables: dict[str, str] | None = None) -> None:
         taken.append(command)
         if "venv" in command:
-            dev.PYTHON.parent.mkdir(parents=True)
+            dev.PYTHON.parent.mkdir(parents=True, exist_ok=True)
+            dev.PYTHON.unlink(missing_ok=True)
             dev.PYTHON.symlink_to(sys.executable)
 
     monkeypatch.setattr(dev, "run_quietly", note)
     return taken
+
+
+@pytest.fixture
+def failure(monkeypatch: pytest.MonkeyPatch) -> Failure:
+    """Return a function that makes pip fail once."""
+    works = dev.pip
+
+    def fail_once(error: BaseException) -> None:
+        def fail(*_: str) -> None:
+            monkeypatch.setattr(dev, "pip", works)
+            raise error
+
+        monkeypatch.setattr(dev, "pip", fail)
+
+    return fail_once
 
 
 def test_the_script_keeps_to_the_syntax_of_python_3_8() -> None:
@@ -133,35 +151,48 @@ def test_settings_of_a_linter_install_nothing(steps: list[list[str]], checkout: 
     assert steps == []
 
 
-def test_a_set_up_that_broke_off_is_done_again(steps: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_environment_in_which_a_set_up_broke_off_is_made_anew(steps: list[list[str]], failure: Failure) -> None:
     dev.install("train")
-    with monkeypatch.context() as patch:
-        patch.setattr(dev, "run_quietly", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            dev.install("dev")
+    failure(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        dev.install("dev")
     steps.clear()
     dev.install("train")
-    assert steps, "what the interrupted installation left behind must not count as finished"
+    assert "venv" in steps[0]
 
 
-def interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
+def test_a_set_up_that_pip_refused_leaves_what_was_ready_ready(steps: list[list[str]], failure: Failure) -> None:
+    dev.install("train")
+    failure(dev.SetupError("no network"))
+    with pytest.raises(dev.SetupError):
+        dev.install("dev")
+    steps.clear()
+    dev.install("train")
+    assert steps == []
+
+
+def test_an_environment_made_by_hand_is_made_anew(steps: list[list[str]]) -> None:
+    dev.PYTHON.parent.mkdir(parents=True)
+    dev.PYTHON.symlink_to(sys.executable)
+    dev.install("train")
+    assert "venv" in steps[0]
+
+
+def test_an_environment_whose_python_is_gone_is_made_anew(steps: list[list[str]]) -> None:
+    dev.install("train")
+    steps.clear()
+    dev.PYTHON.unlink()
+    dev.install("train")
+    assert "venv" in steps[0]
 
 
 def test_an_interruption_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupt(_: str) -> None:
+        raise KeyboardInterrupt
+
     monkeypatch.setattr(dev, "install", interrupt)
     assert dev.main(["setup"]) == 130
-    assert "the same command goes on" in capsys.readouterr().err
-
-
-def test_an_environment_without_pip_is_made_again(steps: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    dev.install("train")
-    steps.clear()
-    monkeypatch.setattr(dev, "environment_works", lambda: False)
-    dev.PYTHON.unlink()
-    shutil.rmtree(dev.PYTHON.parent)
-    dev.install("train")
-    assert "venv" in steps[0]
+    assert "type the same command" in capsys.readouterr().err
 
 
 def test_an_unknown_extra_is_refused(steps: list[list[str]], capsys: pytest.CaptureFixture[str]) -> None:
