@@ -1,0 +1,1 @@
+"""Judging: ranks, metrics, intervals, and the protocols that fix what a number means."""

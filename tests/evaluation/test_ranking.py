@@ -1,0 +1,184 @@
+"""Exact ranks: by hand, with ties, with seen items, in blocks, and with scores that are no numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import pytest
+
+from caser.data.log import Int32, Vocabulary
+from caser.data.split import Queries
+from caser.data.tape import Tape
+from caser.errors import ConfigError, NumericalError
+from caser.evaluation.metrics import parse_metric
+from caser.evaluation.ranking import RankTable, Ties, ranks
+from caser.models.base import Arrays, Scores
+
+
+@dataclass
+class Fixed:
+    """Gives the same scores to every query, or one row per user index."""
+
+    table: Scores
+    history_length: int | None = 1
+
+    def scores(self, users_B: Int32, histories_BH: Int32) -> Scores:
+        return self.table[users_B]
+
+    def arrays(self) -> Arrays:
+        return {"table": self.table}
+
+
+def queries(histories: list[list[int]], targets: list[list[int]]) -> Queries:
+    """User u (from 0) has histories[u] and must be given targets[u]."""
+    tape = Tape.from_sequences(histories, num_items=99)
+    users = np.arange(len(histories), dtype=np.int32)
+    offsets = np.concatenate([[0], np.cumsum([len(one) for one in targets])]).astype(np.int64)
+    flat = np.array([item for one in targets for item in one], dtype=np.int32)
+    return Queries(users, tape.items, tape.offsets[1:-1], tape.offsets[2:], flat, offsets, users + 1)
+
+
+def all_items(num_items: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    return np.arange(num_items + 1) > 0
+
+
+SCORES = np.array([[9.0, 5.0, 4.0, 4.0, 4.0, 1.0]])  # column 0 is padding, however high it scores
+
+
+def ranked(target: int, ties: Ties = "against", remove_seen: bool = False, history: tuple[int, ...] = ()) -> float:
+    asked = queries([list(history)], [[target]])
+    table = ranks(Fixed(SCORES), asked, candidates=all_items(5), remove_seen=remove_seen, ties=ties)
+    return float(table.ranks[0])
+
+
+def test_ranks_start_at_1_and_padding_is_no_candidate() -> None:
+    assert [ranked(target) for target in (1, 5)] == [1, 5]
+
+
+def test_ties_count_against_the_target() -> None:
+    assert [ranked(target) for target in (2, 3, 4)] == [4, 4, 4]
+
+
+def test_ties_by_index_rank_the_lowest_index_first() -> None:
+    assert [ranked(target, "index") for target in (1, 2, 3, 4, 5)] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(("ties", "expected"), [("against", 2), ("index", 1)])
+def test_seen_items_make_room_when_they_are_removed(ties: Ties, expected: int) -> None:
+    assert ranked(3, ties, remove_seen=True, history=(1, 2)) == expected
+
+
+@pytest.mark.parametrize("ties", ["against", "index"])
+def test_a_target_that_was_seen_and_removed_cannot_be_found(ties: Ties) -> None:
+    assert ranked(1, ties, remove_seen=True, history=(1,)) == np.inf
+    assert ranked(1, ties, remove_seen=False, history=(1,)) == 1
+
+
+@pytest.mark.parametrize("ties", ["against", "index"])
+def test_a_target_outside_the_catalogue_cannot_be_found_and_does_not_compete(ties: Ties) -> None:
+    asked = queries([[]], [[1, 5]])
+    candidates = np.array([True, False, True, True, True, True])
+    table = ranks(Fixed(SCORES), asked, candidates=candidates, remove_seen=False, ties=ties)
+    assert table.ranks.tolist() == [np.inf, 4]
+    assert table.num_candidates.tolist() == [4]
+
+
+def test_a_constant_scorer_has_a_hit_rate_of_0() -> None:
+    asked = queries([[], [1]], [[2], [3, 4]])
+    table = ranks(Fixed(np.zeros((2, 21))), asked, candidates=all_items(20), remove_seen=True)
+    assert table.values(parse_metric("hit@10")).tolist() == [0, 0]
+
+
+def test_minus_infinity_is_the_lowest_score_and_still_a_candidate() -> None:
+    scores = np.array([[0.0, -np.inf, 3.0, -np.inf]])
+    asked = queries([[]], [[1, 2]])
+    table = ranks(Fixed(scores), asked, candidates=all_items(3), remove_seen=False)
+    assert table.ranks.tolist() == [3, 1]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_score_that_is_no_number_names_the_user(bad: float) -> None:
+    scores = np.zeros((3, 6))
+    scores[1, 4] = bad
+    asked = queries([[1], [2], [3]], [[4], [4], [5]])
+    with pytest.raises(NumericalError, match=r"user index 2 and item index 4"):
+        ranks(Fixed(scores), asked, candidates=all_items(5), remove_seen=True)
+    names = Vocabulary(pl.Series(["al", "bo", "cy"]))
+    with pytest.raises(NumericalError, match=r"user 'bo'"):
+        ranks(Fixed(scores), asked, candidates=all_items(5), remove_seen=True, user_vocabulary=names)
+
+
+def test_padding_may_score_anything() -> None:
+    scores = np.array([[np.nan, 1.0, 2.0]])
+    table = ranks(Fixed(scores), queries([[]], [[1]]), candidates=all_items(2), remove_seen=False)
+    assert table.ranks.tolist() == [2]
+
+
+def test_scores_for_another_catalogue_are_refused() -> None:
+    with pytest.raises(ConfigError, match="shape"):
+        ranks(Fixed(SCORES), queries([[]], [[1]]), candidates=all_items(7), remove_seen=False)
+
+
+def test_ranking_does_not_change_the_scores_of_the_model() -> None:
+    scores = np.array([[0.0, 1.0, 2.0, 3.0]])
+    ranks(Fixed(scores), queries([[3]], [[1]]), candidates=all_items(3), remove_seen=True)
+    assert scores.tolist() == [[0, 1, 2, 3]]
+
+
+@pytest.mark.parametrize("ties", ["against", "index"])
+@pytest.mark.parametrize("most_targets", [2, 9])
+def test_small_blocks_give_the_same_ranks_as_one_block(ties: Ties, most_targets: int) -> None:
+    generator = np.random.default_rng(3)
+    num_items, num_users = 30_000, 60
+    scores = generator.integers(0, 50, (num_users, num_items + 1)).astype(np.float32)
+    targets = [
+        generator.choice(np.arange(1, num_items), generator.integers(1, most_targets), replace=False).tolist()
+        for _ in range(num_users)
+    ]
+    histories = [generator.integers(1, num_items, 20).tolist() for _ in range(num_users)]
+    asked = queries(histories, targets)
+    one, many = (
+        ranks(Fixed(scores), asked, candidates=all_items(num_items), remove_seen=True, ties=ties, memory_mb=memory)
+        for memory in (1000, 1)
+    )
+    np.testing.assert_array_equal(one.ranks, many.ranks)
+    np.testing.assert_array_equal(one.is_repeat, many.is_repeat)
+    np.testing.assert_array_equal(one.num_candidates, many.num_candidates)
+
+
+def test_memory_below_a_megabyte_is_refused() -> None:
+    with pytest.raises(ConfigError, match="1 megabyte"):
+        ranks(Fixed(SCORES), queries([[]], [[1]]), candidates=all_items(5), remove_seen=False, memory_mb=0)
+
+
+def test_no_queries_give_an_empty_table() -> None:
+    table = ranks(Fixed(SCORES), queries([], []), candidates=all_items(5), remove_seen=True)
+    assert len(table) == 0
+    assert table.values(parse_metric("map")).shape == (0,)
+
+
+def test_repeats_and_new_targets_come_apart() -> None:
+    asked = queries([[1, 2], [5]], [[1, 3], [4]])
+    table = ranks(Fixed(np.repeat(SCORES, 2, axis=0)), asked, candidates=all_items(5), remove_seen=False)
+    assert table.is_repeat.tolist() == [True, False, False]
+    repeat, new = table.only(table.is_repeat), table.only(~table.is_repeat)
+    assert (len(repeat), repeat.owners.tolist(), repeat.num_targets.tolist()) == (1, [1], [1])
+    assert (len(new), new.queries.tolist(), new.num_targets.tolist()) == (2, [0, 1], [1, 1])
+    assert new.values(parse_metric("hit@4")).tolist() == [1, 1]
+
+
+def test_values_of_many_queries_do_not_depend_on_how_they_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    num_targets = np.array([1, 5, 2, 3])
+    table = RankTable(
+        ranks=np.arange(1.0, 12.0),
+        is_repeat=np.zeros(11, dtype=bool),
+        queries=np.repeat(np.arange(4), num_targets),
+        num_targets=num_targets,
+        num_candidates=np.full(4, 20),
+        owners=np.arange(4, dtype=np.int32),
+    )
+    whole = table.values(parse_metric("map"))
+    monkeypatch.setattr("caser.evaluation.ranking._CELLS_PER_BLOCK", 5)
+    np.testing.assert_array_equal(table.values(parse_metric("map")), whole)

@@ -1,0 +1,132 @@
+"""Intervals: against the textbook, against a bootstrap, for clusters, for too few owners, and in words."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from caser.errors import ConfigError
+from caser.evaluation.metrics import Values
+from caser.evaluation.statistics import Difference, mean_over_owners, mean_over_seeds, paired_difference
+from caser.randomness import numpy_generator
+
+Owners = np.ndarray[tuple[int], np.dtype[np.int32]]
+
+
+def clustered(num_owners: int, seed: int = 0) -> tuple[Values, Owners]:
+    """1 to 8 queries per owner that share most of their luck."""
+    generator = numpy_generator(seed, "world")
+    sizes = generator.integers(1, 9, num_owners)
+    luck = generator.random(num_owners)
+    owners = np.repeat(np.arange(num_owners, dtype=np.int32), sizes)
+    return (generator.random(len(owners)) < luck[owners]).astype(np.float64), owners
+
+
+def bootstrap(values: Values, owners: Owners, resamples: int = 4000) -> tuple[float, float]:
+    """Percentiles of the mean over queries when whole owners are drawn with replacement."""
+    sums, counts = np.bincount(owners, values), np.bincount(owners)
+    generator = numpy_generator(0, "bootstrap")
+    drawn = generator.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=resamples)
+    low, high = np.quantile((drawn @ sums) / (drawn @ counts), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def test_one_query_per_owner_gives_the_textbook_interval() -> None:
+    values = numpy_generator(1, "world").random(50)
+    estimate = mean_over_owners(values, np.arange(50, dtype=np.int32))
+    low, high = stats.t.interval(0.95, 49, loc=values.mean(), scale=stats.sem(values))
+    assert (estimate.low, estimate.high) == pytest.approx((low, high))
+
+
+@pytest.mark.parametrize("num_owners", [200, 900])
+def test_the_interval_over_owners_agrees_with_a_bootstrap_of_owners(num_owners: int) -> None:
+    values, owners = clustered(num_owners)
+    estimate = mean_over_owners(values, owners)
+    low, high = bootstrap(values, owners)
+    width = high - low
+    assert estimate.value == values.mean()
+    assert abs(estimate.low - low) < 0.06 * width
+    assert abs(estimate.high - high) < 0.06 * width
+
+
+def test_queries_of_one_owner_count_as_one_draw() -> None:
+    values, owners = clustered(100)
+    apart = mean_over_owners(values, np.arange(len(values), dtype=np.int32))
+    together = mean_over_owners(values, owners)
+    assert together.high - together.low > 1.3 * (apart.high - apart.low)
+    repeated = mean_over_owners(np.repeat(values, 5), np.repeat(owners, 5))
+    assert repeated.high == pytest.approx(together.high)
+
+
+def test_an_interval_never_leaves_the_range_of_the_values() -> None:
+    values = np.zeros(50)
+    values[0] = 1
+    assert mean_over_owners(values, np.arange(50, dtype=np.int32)).low == 0
+
+
+def test_one_owner_or_none_leaves_the_interval_open() -> None:
+    one = mean_over_owners(np.array([0.25, 0.75]), np.array([7, 7], dtype=np.int32))
+    assert one.to_dict() == {"value": 0.5, "low": None, "high": None}
+    none = mean_over_owners(np.zeros(0), np.zeros(0, dtype=np.int32))
+    assert none.to_dict() == {"value": None, "low": None, "high": None}
+
+
+def test_pairing_shows_a_difference_that_unpaired_intervals_hide() -> None:
+    generator = numpy_generator(2, "world")
+    second = generator.random(300)
+    first = second + 0.02 + 0.01 * generator.standard_normal(300)
+    owners = np.arange(300, dtype=np.int32)
+    assert mean_over_owners(first, owners).low < mean_over_owners(second, owners).high
+    assert paired_difference(first, second, owners).is_shown
+
+
+def test_equal_models_show_no_difference() -> None:
+    values, owners = clustered(50)
+    difference = paired_difference(values, values, owners)
+    assert (difference.value, difference.is_shown, difference.smallest_detectable) == (0, False, 0)
+
+
+def test_the_smallest_detectable_difference_is_shown_in_80_percent_of_draws() -> None:
+    generator = numpy_generator(4, "world")
+    owners = np.arange(400, dtype=np.int32)
+    noise = generator.standard_normal((600, 400))
+    true_difference = (stats.norm.ppf(0.975) + stats.norm.ppf(0.8)) / math.sqrt(400)
+    found = [paired_difference(row + true_difference, np.zeros(400), owners) for row in noise]
+    assert np.mean([one.smallest_detectable for one in found]) == pytest.approx(true_difference, rel=0.02)
+    assert np.mean([one.is_shown for one in found]) == pytest.approx(0.8, abs=0.05)
+
+
+def test_a_difference_over_other_queries_is_refused() -> None:
+    with pytest.raises(ConfigError, match="same queries"):
+        paired_difference(np.zeros(3), np.zeros(4), np.zeros(3, dtype=np.int32))
+
+
+@pytest.mark.parametrize(
+    ("difference", "beginning"),
+    [
+        (
+            Difference(0.01, -0.02, 0.04, 0.05),
+            "hit@50: no difference between caser and count-knn that 943 users can show",
+        ),
+        (Difference(0.05, 0.02, 0.08, 0.04), "hit@50: caser beats count-knn"),
+        (Difference(-0.05, -0.08, -0.02, 0.04), "hit@50: caser loses to count-knn"),
+    ],
+)
+def test_differences_are_said_in_words(difference: Difference, beginning: str) -> None:
+    assert difference.sentence("caser", "count-knn", "hit@50", 943).startswith(beginning)
+
+
+def test_the_interval_over_seeds_is_students() -> None:
+    values = np.array([0.191, 0.193, 0.190])
+    estimate = mean_over_seeds(values)
+    low, high = stats.t.interval(0.95, 2, loc=values.mean(), scale=stats.sem(values))
+    assert (estimate.low, estimate.high) == pytest.approx((low, high))
+
+
+def test_one_seed_has_no_interval_and_no_seed_is_refused() -> None:
+    assert mean_over_seeds(np.array([0.2])).to_dict() == {"value": 0.2, "low": None, "high": None}
+    with pytest.raises(ConfigError, match="at least one run"):
+        mean_over_seeds(np.zeros(0))

@@ -1,0 +1,101 @@
+"""Ranks against a slow, obvious twin, on any small case with ties, seen items and a partial catalogue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from caser.data.log import Int32
+from caser.data.split import Queries
+from caser.data.tape import Tape
+from caser.evaluation.ranking import ranks
+from caser.models.base import Arrays, Scores
+
+
+@dataclass
+class ByUser:
+    table: Scores
+    history_length: int | None = None
+
+    def scores(self, users_B: Int32, histories_BH: Int32) -> Scores:
+        return self.table[users_B]
+
+    def arrays(self) -> Arrays:
+        return {}
+
+
+@dataclass
+class Case:
+    """Scores (Q, I), histories, targets, candidates."""
+
+    scores: list[list[float]]
+    histories: list[list[int]]
+    targets: list[list[int]]
+    candidates: list[bool]
+    remove_seen: bool
+
+    def queries(self) -> Queries:
+        tape = Tape.from_sequences(self.histories, num_items=len(self.candidates) - 1)
+        users = np.arange(len(self.scores), dtype=np.int32)
+        offsets = np.concatenate([[0], np.cumsum([len(one) for one in self.targets])]).astype(np.int64)
+        targets = np.array([item for one in self.targets for item in one], dtype=np.int32)
+        return Queries(users, tape.items, tape.offsets[1:-1], tape.offsets[2:], targets, offsets, users)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    num_items = draw(st.integers(1, 9))
+    num_queries = draw(st.integers(1, 4))
+    score = st.one_of(st.integers(-2, 2).map(float), st.just(-np.inf), st.floats(-1, 1))
+    item = st.integers(1, num_items)
+    return Case(
+        scores=[draw(st.lists(score, min_size=num_items + 1, max_size=num_items + 1)) for _ in range(num_queries)],
+        histories=[draw(st.lists(item, max_size=6)) for _ in range(num_queries)],
+        targets=[draw(st.lists(item, min_size=1, unique=True)) for _ in range(num_queries)],
+        candidates=[draw(st.booleans()), *draw(st.lists(st.booleans(), min_size=num_items, max_size=num_items))],
+        remove_seen=draw(st.booleans()),
+    )
+
+
+def slow_ranks(case: Case, ties: str) -> tuple[list[float], list[int]]:
+    """Rank by comparing every target with every other candidate."""
+    found, sizes = [], []
+    for scores, history, targets in zip(case.scores, case.histories, case.targets, strict=True):
+        offered = [item for item in range(1, len(scores)) if case.candidates[item]]
+        offered = [item for item in offered if not (case.remove_seen and item in history)]
+        sizes.append(len(offered))
+        for target in targets:
+            rank = 1.0 if target in offered else np.inf
+            for other in offered:
+                ties_before = other != target if ties == "against" else other < target
+                rank += scores[other] > scores[target] or (scores[other] == scores[target] and ties_before)
+            found.append(rank)
+    return found, sizes
+
+
+@given(cases())
+def test_ranks_with_ties_against_equal_the_slow_twin(case: Case) -> None:
+    check(case, "against")
+
+
+@given(cases())
+def test_ranks_with_ties_by_index_equal_the_slow_twin(case: Case) -> None:
+    check(case, "index")
+
+
+def check(case: Case, ties: str) -> None:
+    table = ranks(
+        ByUser(np.array(case.scores)),
+        case.queries(),
+        candidates=np.array(case.candidates),
+        remove_seen=case.remove_seen,
+        ties="against" if ties == "against" else "index",
+    )
+    expected, sizes = slow_ranks(case, ties)
+    assert table.ranks.tolist() == expected
+    assert table.num_candidates.tolist() == sizes
+    repeats = [item in past for past, items in zip(case.histories, case.targets, strict=True) for item in items]
+    assert table.is_repeat.tolist() == repeats
