@@ -20,6 +20,7 @@ LAYERS = {
     "training": 4,
     "evaluation": 5,
     "artefact": 6,
+    "manifest": 6,
     "recommender": 7,
     "explain": 7,
     "fit": 8,
