@@ -125,10 +125,11 @@ def _log(table: RawTable, reading: Reading, filters: LogFilters, origin: dict[st
     provenance = {
         **origin,
         "reading": reading.model_dump(exclude_defaults=True),
-        "filtering": filters.model_dump(mode="json", exclude_defaults=True),
+        "filter_settings": filters.model_dump(mode="json", exclude_defaults=True),
         "notes": [*table.notes, *guesses, _about_times(time_unit)],
         "rows_read": len(table.frame),
         "bad_rows": bad_rows,
+        "time_unit": time_unit,
         "filters": steps,
     }
     users, items = (as_written(frame[role]) if table.is_text else frame[role] for role in ("user", "item"))

@@ -1,0 +1,289 @@
+"""Public data sets by name: from the cache, else from their official address, else from a mirror.
+
+Whatever comes over a network is held in memory until its SHA-256 is right, then written beside and renamed: an
+interrupted download leaves nothing. The SHA-256 of the official archives are those that many of their users have
+published; those of `u.data` and of the mirror were measured. `ml-latest-small` is remade by its authors now and then: a
+new one is refused until its checksum is pinned here. No data set is part of this library, and each set's terms hold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import io
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import polars as pl
+
+from caser.data.columns import as_written
+from caser.data.filters import LogFilters
+from caser.data.formats import Layout, read_delimited
+from caser.data.log import InteractionLog, RawId
+from caser.data.readers import read_log
+from caser.errors import DownloadError, did_you_mean
+from caser.storage import write_file
+
+Say = Callable[[str], object]
+
+STALL_SECONDS = 10.0
+"""A source that brings less than STALL_BYTES in this time is given up."""
+STALL_BYTES = 65_536
+
+FAILURES = (OSError, http.client.HTTPException, zipfile.BadZipFile, subprocess.SubprocessError, KeyError, DownloadError)
+"""What a source may fail with; OSError includes time-outs and everything urllib raises."""
+
+MOVIELENS_TERMS = (
+    "MovieLens data, by GroupLens at the University of Minnesota: for research; without permission no redistribution"
+    " and no commercial use; no endorsement implied. Cite F. M. Harper and J. A. Konstan (2015), The MovieLens"
+    " Datasets: History and Context, ACM TiiS 5(4), 19. Full terms: https://grouplens.org/datasets/movielens"
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One place to fetch from: `fetch()` returns the cache's files, by path in the cache, the log's last."""
+
+    name: str
+    fetch: Callable[[], Mapping[str, bytes]]
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A public log. Paths are relative to the cache; of several, the first that exists is read."""
+
+    logs: tuple[str, ...]
+    rows: int
+    """Interactions in the published set; a copy with fewer says so."""
+    titles: tuple[str, ...] = ()
+    """Files whose first two columns are item and title."""
+    terms: str = "see the terms of its publisher"
+    sources: tuple[Source, ...] = ()
+    sha256: Mapping[str, str] = field(default_factory=dict)
+    """Checksums of files in the cache, where they are known."""
+
+
+def cache_folder() -> Path:
+    """Where data sets are kept: the folder that CASER_CACHE names, else the platform's cache folder for `caser`."""
+    named = os.environ.get("CASER_CACHE")
+    if named:
+        return Path(named).expanduser()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "caser" / "cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "caser"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "caser"
+
+
+def fetch(name: str, cache: Path | None = None, on_message: Say = print) -> Path:
+    """Return the path of a data set's log in the cache, fetching it if it is not there.
+
+    Terms and progress go to `on_message`, one sentence a call. Raises DownloadError that names each source and why it
+    failed, or a cached file that is not the published one.
+    """
+    if name not in DATASETS:
+        raise DownloadError(f"there is no data set {name!r}: {did_you_mean(name, DATASETS)}.")
+    dataset, folder = DATASETS[name], cache or cache_folder()
+    if _first_there(folder, dataset.logs) is None:
+        _fill(name, dataset, folder, on_message)
+    path = _first_there(folder, dataset.logs)
+    if path is None:
+        raise DownloadError(f"{name} must be in the cache after fetching; got none of {dataset.logs}; in {folder}.")
+    for file, digest in dataset.sha256.items():
+        if (folder / file) == path and hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            raise DownloadError(f"{path} must be the published file; got another SHA-256. Delete it and fetch again.")
+    return path
+
+
+def load(
+    name: str, *, filters: LogFilters | None = None, cache: Path | None = None, on_message: Say = print
+) -> InteractionLog:
+    """Return a data set as a log, with item titles where it has them, fetching it if needed."""
+    path = fetch(name, cache, on_message)
+    dataset, folder = DATASETS[name], cache or cache_folder()
+    log = read_log(path, filters=filters)
+    notes = list(log.provenance["notes"])
+    if log.provenance["rows_read"] != dataset.rows:
+        got = log.provenance["rows_read"]
+        notes.append(f"this copy of {name} holds {got:,} interactions; the published one {dataset.rows:,}")
+    titles = _first_there(folder, dataset.titles)
+    return replace(
+        log,
+        titles=None if titles is None else _aligned(read_titles(titles), log),
+        provenance={**log.provenance, "dataset": name, "notes": notes},
+    )
+
+
+def read_titles(path: Path) -> dict[RawId, str]:
+    """Read item titles from a file whose first two columns are item and title: `u.item`, `movies.dat`, `movies.csv`."""
+    table = read_delimited(path.read_bytes(), Layout())
+    items, titles = table.frame.filter(table.faults.is_null()).get_columns()[:2]
+    return dict(zip(as_written(items).to_list(), titles.str.strip_chars().to_list(), strict=True))
+
+
+def official(address: str, sha256: str, members: Mapping[str, str]) -> Source:
+    """The zip file at `address`; `members` are the paths in it, and in the cache, the log's last."""
+
+    def fetch() -> dict[str, bytes]:
+        content = _download(address)
+        _check(content, sha256)
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return {path: archive.read(member) for member, path in members.items()}
+
+    return Source(f"the official address {address}", fetch)
+
+
+def recbole_wheel() -> Source:
+    """ML-100K out of the package `recbole` 1.2.1, which pip downloads and nobody installs.
+
+    Its `ml-100k.inter` is `u.data` under a header; its `ml-100k.item` has titles without their years, put back here.
+    """
+
+    def fetch() -> dict[str, bytes]:
+        wheel = _pip_download("recbole==1.2.1")
+        _check(wheel, "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407")
+        with zipfile.ZipFile(io.BytesIO(wheel)) as archive:
+            items, interactions = (
+                archive.read(f"recbole/dataset_example/ml-100k/ml-100k.{kind}") for kind in ("item", "inter")
+            )
+        table = read_delimited(items, Layout("\t", header=True)).frame
+        lines = [
+            f"{item}|{title} ({year})\n" if year.isdigit() else f"{item}|{title}\n"
+            for item, title, year in table.select("item_id", "movie_title", "release_year").rows()
+        ]
+        return {
+            "ml-100k/u.item": "".join(lines).encode(),
+            "ml-100k/u.data": interactions.split(b"\n", 1)[1],
+        }
+
+    return Source("the mirror (the package recbole 1.2.1)", fetch)
+
+
+GROUPLENS = "https://files.grouplens.org/datasets/movielens"
+
+DATASETS: dict[str, DataSet] = {
+    "ml-100k": DataSet(
+        logs=("ml-100k/u.data",),
+        rows=100_000,
+        titles=("ml-100k/u.item",),
+        terms=MOVIELENS_TERMS,
+        sources=(
+            official(
+                f"{GROUPLENS}/ml-100k.zip",
+                "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
+                {"ml-100k/u.item": "ml-100k/u.item", "ml-100k/u.data": "ml-100k/u.data"},
+            ),
+            recbole_wheel(),
+        ),
+        sha256={"ml-100k/u.data": "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490"},
+    ),
+    "ml-1m": DataSet(
+        logs=("ml-1m.parquet", "ml-1m/ratings.dat"),
+        rows=1_000_209,
+        titles=("ml-1m-movies.dat", "ml-1m/movies.dat"),
+        terms=MOVIELENS_TERMS,
+        sources=(
+            official(
+                f"{GROUPLENS}/ml-1m.zip",
+                "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
+                {"ml-1m/movies.dat": "ml-1m/movies.dat", "ml-1m/ratings.dat": "ml-1m/ratings.dat"},
+            ),
+        ),
+    ),
+    "ml-latest-small": DataSet(
+        logs=("ml-latest-small/ratings.csv",),
+        rows=100_836,
+        titles=("ml-latest-small/movies.csv",),
+        terms=MOVIELENS_TERMS,
+        sources=(
+            official(
+                f"{GROUPLENS}/ml-latest-small.zip",
+                "696d65a3dfceac7c45750ad32df2c259311949efec81f0f144fdfb91ebc9e436",
+                {f"ml-latest-small/{file}": f"ml-latest-small/{file}" for file in ("movies.csv", "ratings.csv")},
+            ),
+        ),
+    ),
+    "amazon-beauty": DataSet(logs=("amazon-beauty.parquet",), rows=198_215),
+    "yoochoose-clicks": DataSet(logs=("yoochoose-clicks.parquet",), rows=145_716),
+}
+
+
+def _fill(name: str, dataset: DataSet, folder: Path, say: Say) -> None:
+    """Put the files of the first source that answers into the cache."""
+    if not dataset.sources:
+        raise DownloadError(f"{name} has no known source; put {dataset.logs[0]} into the cache, {folder}.")
+    say(dataset.terms)
+    failures = []
+    for source in dataset.sources:
+        say(f"fetching {name} from {source.name}")
+        try:
+            files = source.fetch()
+        except FAILURES as error:
+            failures.append(f"{source.name}: {_reason(error)}")
+            say(f"no: {_reason(error)}")
+            continue
+        for path, content in files.items():
+            write_file(folder / path, content)
+        return
+    raise DownloadError(
+        f"{name} must come from one of its sources; got {'; '.join(failures)}; "
+        f"connect to a network, or put {dataset.logs[-1]} into the cache, {folder}."
+    )
+
+
+def _download(address: str) -> bytes:
+    """Read an address whole, giving up when less than STALL_BYTES come in STALL_SECONDS."""
+    chunks, received, since = [], 0, time.monotonic()
+    with urllib.request.urlopen(address, timeout=STALL_SECONDS) as answer:  # noqa: S310 (addresses are constants above)
+        while chunk := answer.read1(STALL_BYTES):
+            chunks.append(chunk)
+            received += len(chunk)
+            if received >= STALL_BYTES:
+                received, since = 0, time.monotonic()
+            elif time.monotonic() - since > STALL_SECONDS:
+                raise DownloadError(f"less than {STALL_BYTES:,} bytes in {STALL_SECONDS:g} seconds")
+    return b"".join(chunks)
+
+
+def _pip_download(requirement: str) -> bytes:
+    """Return the wheel that pip finds for `requirement`, without installing or unpacking it."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            *(sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet", "--no-input"),
+            *("--disable-pip-version-check", "--timeout", f"{STALL_SECONDS:g}", "--retries", "0"),
+            *("--dest", folder, requirement),
+        ]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=6 * STALL_SECONDS, check=False)  # noqa: S603
+        if result.returncode != 0:
+            complaint = [line for line in result.stderr.splitlines() if line.startswith("ERROR")] or [
+                result.stderr.strip()
+            ]
+            raise DownloadError(f"pip could not get {requirement}: {complaint[-1].removeprefix('ERROR: ')}")
+        return next(Path(folder).glob("*.whl")).read_bytes()
+
+
+def _check(content: bytes, sha256: str) -> None:
+    got = hashlib.sha256(content).hexdigest()
+    if got != sha256:
+        raise DownloadError(f"SHA-256 must be {sha256[:12]}...; got {got[:12]}... ({len(content):,} bytes)")
+
+
+def _reason(error: BaseException) -> str:
+    reason = getattr(error, "reason", None) or error
+    return str(reason).strip().splitlines()[0] if str(reason).strip() else type(error).__name__
+
+
+def _first_there(folder: Path, files: tuple[str, ...]) -> Path | None:
+    return next((folder / file for file in files if (folder / file).is_file()), None)
+
+
+def _aligned(titles: Mapping[RawId, str], log: InteractionLog) -> pl.Series:
+    return pl.Series([titles.get(raw) for raw in log.item_vocabulary.ids.to_list()], dtype=pl.String)
