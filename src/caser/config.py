@@ -1,10 +1,11 @@
-"""Settings shared by all models: how to train, and how to draw negatives. Each default is written here and nowhere else.
+"""Settings shared by all models: how to train, and how to draw negatives. Each default is written here, once.
 
 A setting's docstring is its `--help`. Settings are frozen; a wrong value or an unknown name raises ConfigError.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -17,13 +18,15 @@ LossName = Literal["bpr", "hinge", "bce", "sampled-softmax", "softmax"]
 class Settings(BaseModel):
     """Base of every settings class: frozen, no unknown names, one sentence per error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, validate_default=True
+    )
 
     def __init__(self, **values: Any) -> None:
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise ConfigError(_sentence(type(self), error)) from None
+            raise ConfigError(first_problem(error, type(self).__name__, type(self).model_fields)) from None
 
     def but(self, **changes: Any) -> Self:
         """Return a copy with some settings changed, checked again."""
@@ -48,7 +51,7 @@ class Training(Settings):
     weight_decay: float = Field(1e-6, ge=0)
     """L2 penalty added to the gradient (Adam's)."""
     positions: Literal["every", "full"] = "every"
-    """Which positions train: every one, the first included; or only windows of L items with all T targets (the paper)."""
+    """Which positions train: every one, the first included; or, as in the paper, full windows with T targets."""
     num_negatives: int = Field(3, ge=1)
     """Negatives per target, for losses that draw them."""
     negatives: Literal["per-target", "shared"] = "per-target"
@@ -65,11 +68,12 @@ class Training(Settings):
     """Where to train: auto takes a GPU when there is one; or cpu, cuda, mps."""
 
 
-def _sentence(settings: type[BaseModel], error: ValidationError) -> str:
-    """One sentence for the first thing that is wrong."""
+def first_problem(error: ValidationError, settings: str, known: Iterable[str] = ()) -> str:
+    """One sentence for the first thing that is wrong with `settings`."""
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"{settings.__name__} has no setting {name!r}: {did_you_mean(name, settings.model_fields)}."
+        return f"{settings} has no setting {name!r}: {did_you_mean(name, known)}"
     must = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-    return f"{settings.__name__}: {name or 'settings'} {must}; got {first['input']!r}."
+    got = "" if isinstance(first["input"], dict) else f"; got {first['input']!r}"
+    return f"{settings} {name} {must}{got}.".replace("  ", " ")

@@ -67,11 +67,11 @@ def sampled_softmax(positive_M: Tensor, negative_MN: Tensor) -> Tensor:
 
 
 def softmax(states_MD: Tensor, vectors_ID: Tensor, bias_I: Tensor, targets_MT: Tensor) -> Tensor:
-    """Cross-entropy of each target over the whole catalogue: mean over targets of -log softmax(state . vector + bias).
+    """Cross-entropy over the whole catalogue: the mean over targets of -log(e^score / sum of e^score over all items).
 
     The T targets of a state share one partition sum, so CE(k) = CE(1) + score(1) - score(k), and only CE(1) is computed
-    over the catalogue, in pieces that never hold all scores. Row 0 (padding) takes no part. Useful when the catalogue is
-    up to about 10^5 items: it is the strongest of these losses on the logs we know.
+    over the catalogue, in pieces that never hold all scores. Row 0 (padding) takes no part. Useful when the catalogue
+    is up to about 10^5 items: it is the strongest of these losses on the logs we know.
 
     >>> states, vectors = torch.zeros(1, 2), torch.zeros(5, 2)  # four items and padding, all scores equal: log 4
     >>> softmax(states, vectors, torch.zeros(5), torch.tensor([[3, 0]])).item()
@@ -84,7 +84,7 @@ def softmax(states_MD: Tensor, vectors_ID: Tensor, bias_I: Tensor, targets_MT: T
         batch_chunk_size=max(64, _MOST_SCORES // len(vectors_JD)), chunking_method=None
     )
     total = states_MD.new_zeros(())
-    for num in range(1, targets_MT.shape[1] + 1):  # nearly all states have T targets; the last ones of a user have fewer
+    for num in range(1, targets_MT.shape[1] + 1):  # nearly all states have T targets, the last ones of a user fewer
         rows = (num_M == num).nonzero().squeeze(1)
         if len(rows):
             first = targets_MT[rows, 0] - 1

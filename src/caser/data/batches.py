@@ -6,7 +6,8 @@ The padded tape is never stored. For window 2 and users (3 1 4) and (1 5) it wou
       * * *     * *          the states (*) that train are those followed by an item of the same user
 
 An epoch cuts the padded tape into chunks of W positions at a random phase and shuffles the chunks, so every valid
-position trains exactly once and a batch holds many users. A chunk may span users: the zeros between them keep windows apart.
+position trains exactly once and a batch holds many users. A chunk may span users: the zeros between them keep windows
+apart.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from caser.data.tape import Tape
+from caser.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Batches:
 
     window      tape positions a state reads           num_targets  T, next items to predict
     batch_size  states per batch (valid or not)        positions    "every", or "full": `window` items and all T targets
+
+    Raises DataError when no position of the tape trains.
     """
 
     def __init__(
@@ -61,15 +66,19 @@ class Batches:
         lengths = tape.lengths[users]
         blocks = np.concatenate([[0], np.cumsum(lengths + window)])
         self.padded_length = int(blocks[-1])
-        self.num_users = tape.num_users
+        needed = 1 if positions == "every" else window + num_targets
+        if lengths.max(initial=0) < needed:
+            raise DataError(
+                f"positions={positions!r} needs a user with at least {needed} interactions to train on; the most that "
+                f"one has is {lengths.max(initial=0)}. Use a longer log, a smaller L or T, or positions='every'."
+            )
 
-        def put(array: np.ndarray) -> Tensor:
-            return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+        def put(array: NDArray[np.integer]) -> Tensor:
+            return torch.from_numpy(np.require(array, requirements=["C", "W"])).to(device)
 
         self._items = put(tape.items)
         self._block_starts = put(blocks[:-1])
         self._item_starts = put(tape.offsets[users])
-        self._lengths = put(lengths)
         self._users = put(users.astype(np.int32))
 
     @property
@@ -82,11 +91,12 @@ class Batches:
         return math.ceil((self.padded_length + self.chunk_width - 1) / self.chunk_width)
 
     def epoch(self, order: torch.Generator) -> Iterator[Batch]:
-        """Yield the batches of one epoch; `order` (a generator on the processor) decides phase and order of the chunks."""
+        """Yield the batches of one epoch; `order`, a generator on the processor, decides the order of the chunks."""
         phase = int(torch.randint(self.chunk_width, (1,), generator=order))
         starts = torch.randperm(self._num_chunks, generator=order) * self.chunk_width - phase
-        for chunk in starts.to(self._items.device).split(self.chunks_per_batch):
-            yield self._batch(chunk)
+        starts = starts.to(self._items.device)
+        for first in range(0, len(starts), self.chunks_per_batch):
+            yield self._batch(starts[first : first + self.chunks_per_batch])
 
     def _batch(self, starts_C: Tensor) -> Batch:
         before, width = self.window - 1, self.chunk_width

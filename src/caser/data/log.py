@@ -1,9 +1,9 @@
 """The interaction log: who took what, when.
 
-Raw ids live at the edges of the library; inside, a user or an item is an index from 1, and index 0 is padding (for items)
-or the anonymous user (for users). Indices are given in order of first appearance in time, so they depend neither on the
-order of rows with distinct times nor on what the ids are called. This file does not read files (`readers.py` does) and does
-not split (`split.py` does).
+Raw ids live at the edges of the library; inside, a user or an item is an index from 1, and index 0 is padding (for
+items) or the anonymous user (for users). Indices are given in order of first appearance in time, so they depend neither
+on the order of rows with distinct times nor on what the ids are called. This file does not read files (`readers.py`
+does) and does not split (`split.py` does).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Vocabulary:
         return {raw: index for index, raw in enumerate(self.ids.to_list(), start=1)}
 
     def indices(self, raw: Iterable[RawId]) -> Int32:
-        """Return the index of each raw id, 0 for one that is unknown. Text stands for a number where ids are numbers."""
+        """Return the index of each raw id, 0 for an unknown one. Text may stand for a number, and a number for text."""
         index = self._index
         return np.array([index.get(one, 0) or index.get(self._as_id(one), 0) for one in raw], dtype=np.int32)
 
@@ -66,7 +66,7 @@ class Vocabulary:
         positions = np.asarray(indices, dtype=np.int64) - 1
         return self.ids.gather(positions).to_list() if len(positions) else []
 
-    def _as_id(self, raw: RawId) -> RawId | None:
+    def _as_id(self, raw: RawId) -> RawId:
         """Read text as a number where the ids are numbers, and a number as text where they are text."""
         if isinstance(raw, str):
             try:
@@ -75,10 +75,10 @@ class Vocabulary:
                 if self.ids.dtype.is_float():
                     return float(raw)
             except ValueError:
-                return None
+                return raw
         elif self.ids.dtype == pl.String:
             return str(raw)
-        return None
+        return raw
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,9 +159,9 @@ class InteractionLog:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over indices, order and raw ids: two logs with one digest train the same model."""
+        """SHA-256 over indices, order, times and raw ids: logs with one digest split alike and train the same model."""
         hasher = hashlib.sha256()
-        for column in (self.users, self.items):
+        for column in (self.users, self.items, self.times):
             hasher.update(np.ascontiguousarray(column).tobytes())
         for vocabulary in (self.user_vocabulary, self.item_vocabulary):
             hasher.update("\x1f".join(map(str, vocabulary.ids.to_list())).encode("utf-8", "surrogatepass"))
@@ -169,7 +169,7 @@ class InteractionLog:
         return hasher.hexdigest()
 
     def keep(self, mask: NDArray[np.bool_], step: str) -> InteractionLog:
-        """Return the log with only the interactions where `mask` holds, re-indexed; `step` names the filter in `provenance`."""
+        """Return the log with only the interactions where `mask` holds, indexed anew; `provenance` names the step."""
         if bool(mask.all()):
             return self._with_step(step, 0)
         by_row = np.argsort(self.rows[mask], kind="stable")

@@ -1,11 +1,12 @@
 """Negatives: items drawn to stand for what did not come next. Never padding; by option never an item the user has.
 
-A draw that must not count (a target of its own window, or a seen item that could not be redrawn) is returned as masked, and
-its score becomes -inf.
+A draw that must not count (a target of its own window, or a seen item that could not be redrawn) is returned as masked,
+and its score becomes -inf.
 """
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,36 +25,32 @@ class NegativeSampler:
         self, tape: Tape, *, exponent: float = 0.0, exclude_seen: bool = False, device: str | torch.device = "cpu"
     ) -> None:
         self.num_items = tape.num_items
-        self._exponent = exponent
-        counts = torch.from_numpy(tape.item_counts[1:]).to(device).double()
-        weights = counts**exponent if exponent else torch.ones_like(counts)
-        if exponent:
-            weights[counts == 0] = 0
-        probabilities = weights / weights.sum()
-        self._cumulative = probabilities.cumsum(0)
-        self._log_probability = torch.cat([probabilities.new_zeros(1), probabilities.log()]).float()
+        weights = torch.from_numpy(tape.item_counts).double() ** exponent  # 0 ** 0 is 1
+        weights[0] = 0
+        cumulative = weights.cumsum(0)
+        self._log_probability = (weights / cumulative[-1]).log().float().to(device)
+        self._cumulative = (cumulative / cumulative[-1]).to(device) if exponent else None
         self._seen: Tensor | None = None
         if exclude_seen:
-            users = torch.from_numpy(tape.users).to(device).long()
-            items = torch.from_numpy(tape.items).to(device).long()
-            self._seen = (users * (self.num_items + 1) + items).unique()
+            keys = tape.users.astype(np.int64) * (self.num_items + 1) + tape.items
+            self._seen = torch.from_numpy(np.unique(keys)).to(device)
 
     def log_probability(self, items: Tensor) -> Tensor:
-        """log q(item), the probability of drawing it at one draw."""
+        """Return log q(item), the logarithm of the probability that one draw gives it."""
         return self._log_probability[items]
 
     def draw(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Draw items, int64, without regard to any user."""
-        device = self._cumulative.device
-        if not self._exponent:
+        device = self._log_probability.device
+        if self._cumulative is None:
             return torch.randint(1, self.num_items + 1, shape, generator=generator, device=device)
         uniform = torch.rand(shape, generator=generator, device=device, dtype=torch.float64)
-        return torch.searchsorted(self._cumulative, uniform).clamp_(max=self.num_items - 1) + 1
+        return torch.searchsorted(self._cumulative, uniform, right=True)  # never an item of probability 0
 
     def draw_for(
         self, users_M: Tensor, targets_MT: Tensor, num: int, generator: torch.Generator, *, shared: bool
     ) -> tuple[Tensor, Tensor]:
-        """Draw negatives for M states: items (M, num), or (num,) when shared, and masked (M, num), those that must not count."""
+        """Draw negatives for M states: items (M, num), or (num,) if shared; masked (M, num), which must not count."""
         items = self.draw((num,) if shared else (len(users_M), num), generator)
         if self._seen is not None and not shared:
             for _ in range(_REDRAWS):

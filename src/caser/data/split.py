@@ -1,8 +1,9 @@
 """Splits: which interactions train, which choose, which judge.
 
-Every split gives four parts. `fit` trains while settings are chosen on `validation`; `final` (= fit + validation) trains
-the model that ships, and `test` judges it, once. `everything` is the whole log, for a model that will not be judged.
-A part to train on is a Tape; a part to judge on is Queries. Parts are disjoint, and within a user they are in time order.
+Every split gives four parts. `fit` trains while settings are chosen on `validation`; `final` (= fit + validation)
+trains the model that ships, and `test` judges it, once. `everything` is the whole log, for a model that will not be
+judged. A part to train on is a Tape; a part to judge on is Queries. Parts are disjoint, and within a user they are in
+time order.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ Mask = NDArray[np.bool_]
 class Queries:
     """Questions put to a model: after this history, what came next?
 
-    users    (Q,) int32, the user vector to use, 0 for anonymous     items  (M,) int32, the array histories are slices of
+    users    (Q,) int32, the user vector to use, 0 for anonymous
+    items    (M,) int32, the array that histories are slices of
     starts, ends  (Q,) int64: the history of query q is items[starts[q]:ends[q]]
     targets  int32, the items that truly came next, distinct within a query;
     target_offsets  (Q + 1,) int64: query q owns targets[target_offsets[q]:target_offsets[q + 1]]
@@ -48,7 +50,7 @@ class Queries:
         return np.diff(self.target_offsets)
 
     def histories(self, block: slice, length: int | None) -> Int32:
-        """Histories of a block of queries, left-padded: (B, length), or as wide as the longest when `length` is None."""
+        """Histories of a block of queries, left-padded: (B, length), or as wide as the longest if `length` is None."""
         starts, ends = self.starts[block], self.ends[block]
         width = int((ends - starts).max(initial=1)) if length is None else length
         return padded_histories(self.items, starts, ends, max(width, 1))
@@ -93,51 +95,62 @@ def leave_one_out(log: InteractionLog) -> Split:
     position, length = _positions(log)
     judged = length >= 3
     if not bool(judged.any()):
-        raise DataError("leave-one-out needs a user with at least 3 interactions; got none. Use a longer log or `global-time`.")
+        raise DataError(
+            "leave-one-out needs a user with at least 3 interactions; got none. Use a longer log or `global-time`."
+        )
     return _by_stage("leave-one-out", log, (position >= length - 2) * 1 + (position == length - 1) * 1, judged)
 
 
 def user_fraction(log: InteractionLog, test: float = 0.2, validation: float = 0.1) -> Split:
-    """Per user in time order: the last floor(test n) test; the floor((test + validation) n) last without those validate.
+    """Per user in time order: the last floor(test n) test, the rest of the last floor((test + validation) n) validate.
 
     The 70/10/20 split of the Caser paper (Tang & Wang 2018, section 4.1), with its rounding.
     """
-    if not (0 < test < 1 and 0 < validation < 1 and test + validation < 1):
-        raise DataError(f"fractions must be positive with a sum below 1; got test={test}, validation={validation}.")
+    _check_fractions(test, validation)
     position, length = _positions(log)
     thousandths = np.round(np.array([test, test + validation]) * 1000).astype(np.int64)
     from_test = length - length * thousandths[0] // 1000
     from_validation = length - length * thousandths[1] // 1000
     stage = (position >= from_validation) * 1 + (position >= from_test) * 1
     if not bool((stage == 2).any()):
-        raise DataError(f"user-fraction needs a user with at least {int(np.ceil(1 / test))} interactions; got none. Use `leave-one-out`.")
+        raise DataError(
+            f"user-fraction needs a user with at least {int(np.ceil(1 / test))} interactions; got none. "
+            "Use a longer log or `leave-one-out`."
+        )
     return _by_stage("caser-paper", log, stage, np.ones(len(log), dtype=bool))
 
 
 def global_time(log: InteractionLog, test: float = 0.1, validation: float = 0.1) -> Split:
-    """One moment cuts the log for all users: what lies after it tests. The only split in which no model sees the future.
+    """One moment cuts the log for all users: what lies after it tests. The only split that shows no model the future.
 
     The moments are the times below which 1 - test (and 1 - test - validation) of all interactions lie; interactions at
     the moment itself lie after it. One ranking per user, made at the moment of the cut; every later item is a target.
     Users who first appear after a cut cannot have a history there: they are counted in `notes` and not judged.
     """
     if not log.has_times:
-        raise DataError("global-time needs timestamps; this log has none. Name the time column with --time, or use `leave-one-out`.")
+        raise DataError(
+            "global-time needs timestamps; this log has none. Name the time column with --time, or use `leave-one-out`."
+        )
+    _check_fractions(test, validation)
     ordered = np.sort(log.times)
     cut_validation = ordered[int(len(log) * (1 - test - validation))]
     cut_test = ordered[int(len(log) * (1 - test))]
     stage = (log.times >= cut_validation) * 1 + (log.times >= cut_test) * 1
-    if not bool((stage == 0).any()) or not bool((stage == 2).any()) or not bool((stage == 1).any()):
-        raise DataError("global-time needs interactions before, between and after its two moments; the times of this log are too few.")
+    if len(np.unique(stage)) < 3:
+        raise DataError(
+            "global-time needs interactions before, between and after its two moments; this log has too few different "
+            "times. Use a longer log or `leave-one-out`."
+        )
     return _by_stage("global-time", log, stage, np.ones(len(log), dtype=bool))
 
 
 def sessions(log: InteractionLog, test: float = 0.1, validation: float = 0.1) -> Split:
     """Whole sessions are the unit: the last tenth by start time tests, the tenth before validates, the rest trains.
 
-    The log's users are the sessions. Every position from the second on is a query: the session so far is the history, no
-    user vector is used, and the intervals resample sessions.
+    The log's users are the sessions. Every position from the second on is a query: the session so far is the history,
+    no user vector is used, and the intervals resample sessions.
     """
+    _check_fractions(test, validation)
     starts = Tape.from_log(log).offsets[1:]
     begun = log.times[starts[:-1]]
     rank = np.empty(log.num_users, dtype=np.int64)
@@ -160,8 +173,8 @@ def sessions(log: InteractionLog, test: float = 0.1, validation: float = 0.1) ->
 def d2l(log: InteractionLog) -> Split:
     """The split of the Dive into Deep Learning guide: per user the last interaction tests.
 
-    Among equal largest times the first in file order is the test item; the others keep (time, file) order. The guide has
-    no validation part; ours is the last remaining interaction of each user.
+    Among equal largest times the first in file order is the test item; the others keep (time, file) order. The guide
+    has no validation part; ours is the last remaining interaction of each user.
     """
     position, length = _positions(log)
     last_time = log.times[np.cumsum(np.bincount(log.users)[1:]) - 1][log.users - 1]
@@ -186,6 +199,11 @@ SPLITS: dict[str, Callable[[InteractionLog], Split]] = {
     "sessions": sessions,
     "d2l": d2l,
 }
+
+
+def _check_fractions(test: float, validation: float) -> None:
+    if not (0 < test < 1 and 0 < validation < 1 and test + validation < 1):
+        raise DataError(f"fractions must be positive with a sum below 1; got test={test}, validation={validation}.")
 
 
 def _positions(log: InteractionLog) -> tuple[Int64, Int64]:
@@ -214,7 +232,9 @@ def _by_stage(
     begin = np.concatenate([[0], np.cumsum(counts[2])])[:-1]
 
     def tape(last: int) -> Tape:
-        return Tape(items[stage <= last], np.concatenate([[0], np.cumsum(counts[last])]).astype(np.int64), log.num_items)
+        return Tape(
+            items[stage <= last], np.concatenate([[0], np.cumsum(counts[last])]).astype(np.int64), log.num_items
+        )
 
     def queries(which: int) -> tuple[Queries, int]:
         has_targets = counts[which] > counts[which - 1]

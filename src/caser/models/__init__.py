@@ -32,7 +32,7 @@ def model_class(name: str) -> type[Settings]:
     'markov'
     """
     if name not in MODELS:
-        raise ConfigError(f"model must be one of the library's; got {name!r}: {did_you_mean(name, MODELS)}.")
+        raise ConfigError(f"model must be one of the library's; got {name!r}: {did_you_mean(name, MODELS)}")
     module, attribute = MODELS[name].split(":")
     found: type[Settings] = getattr(import_module(module), attribute)
     return found

@@ -1,0 +1,1 @@
+"""Training: the loop, and checkpoints that a run continues from bit for bit."""

@@ -65,6 +65,6 @@ def restore(state: TrainingState, tensors: dict[str, Tensor], epoch: int) -> Non
 def _digest(header: str, tensors: dict[str, Tensor]) -> str:
     hasher = hashlib.sha256(header.encode())
     for name in sorted(tensors):
-        hasher.update(name.encode())
-        hasher.update(tensors[name].contiguous().view(-1).view(torch.uint8).numpy())
+        hasher.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}".encode())
+        hasher.update(tensors[name].contiguous().view(-1).view(torch.uint8).numpy().tobytes())
     return hasher.hexdigest()

@@ -6,6 +6,7 @@ Every random stream is a function of (seed, name, epoch), so a state that is put
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -47,9 +48,7 @@ def start(network: SequenceEncoder, training: Training) -> TrainingState:
     """Put the network on its device and give it an optimiser: the state before the first epoch."""
     network.to(choose_device(training.device))
     parameters = list(network.parameters())
-    optimiser = torch.optim.Adam(
-        parameters, lr=training.learning_rate, weight_decay=training.weight_decay, fused=True
-    )
+    optimiser = torch.optim.Adam(parameters, lr=training.learning_rate, weight_decay=training.weight_decay, fused=True)
     return TrainingState(network, optimiser)
 
 
@@ -59,11 +58,13 @@ def train(
     training: Training,
     *,
     num_targets: int,
+    until: int | None = None,
     on_batch: Callable[[int, int], None] | None = None,
 ) -> Iterator[Epoch]:
-    """Train from `state` to `training.epochs`, changing `state` in place; yield after every epoch.
+    """Train from `state` on, changing it in place; yield after every epoch.
 
     num_targets  T, how many next items each state must predict
+    until        the epoch after which to end, `training.epochs` by default; the step-size schedule does not change
     on_batch     called with (batches done, batches in the epoch), for a progress bar
 
     Raises NumericalError naming epoch and batch when a loss or a gradient is not finite.
@@ -78,7 +79,8 @@ def train(
         device=device,
     )
     objective = _Objective(network, tape, training, device)
-    while state.epoch < training.epochs:
+    last = training.epochs if until is None else until
+    while state.epoch < last:
         yield _epoch(state, batches, objective, training, device, on_batch)
 
 
@@ -88,12 +90,17 @@ def choose_device(name: str) -> torch.device:
     >>> choose_device("cpu")
     device(type='cpu')
     """
-    if name != "auto":
-        try:
-            return torch.device(name)
-        except RuntimeError:
-            raise ConfigError(f"device must be auto, cpu, cuda or mps; got {name!r}.") from None
-    return torch.device(torch.accelerator.current_accelerator() or "cpu" if torch.accelerator.is_available() else "cpu")
+    cpu = torch.device("cpu")
+    present = (torch.accelerator.is_available() and torch.accelerator.current_accelerator()) or cpu
+    if name == "auto":
+        return present
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ConfigError(f"device must be auto, cpu, cuda or mps; got {name!r}.") from None
+    if device.type not in (cpu.type, present.type) or (device.index or 0) >= max(torch.accelerator.device_count(), 1):
+        raise ConfigError(f"device must be one that this machine and this torch have; got {name!r}. Use auto or cpu.")
+    return device
 
 
 def _epoch(
@@ -110,27 +117,28 @@ def _epoch(
     network.train()
     network.dropout_generator = torch_generator(training.seed, "dropout", number, device=device)
     objective.generator = torch_generator(training.seed, "negatives", number, device=device)
-    losses: list[Tensor] = []
+    totals: list[Tensor] = []  # sum of the loss over targets, and their number, per batch
     num_states = 0
     for index, batch in enumerate(batches.epoch(torch_generator(training.seed, "order", number))):
         if training.schedule == "linear":
             done = (state.epoch + index / batches.num_batches) / training.epochs
             for group in optimiser.param_groups:
                 group["lr"] = training.learning_rate * (1 - done)
-        rows = batch.valid_CW.nonzero(as_tuple=True)
-        if len(rows[0]):
-            num_states += len(rows[0])
-            loss = objective(batch, rows)
+        chunks, places = batch.valid_CW.nonzero(as_tuple=True)
+        if len(chunks):
+            loss = objective(batch, (chunks, places))
             optimiser.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             _check_finite(network, loss, number, index)
             optimiser.step()
-            losses.append(loss.detach() * len(rows[0]))
+            num_targets = (batch.targets_CWT[chunks, places] > 0).sum()
+            totals.append(torch.stack([loss.detach() * num_targets, num_targets]))
+            num_states += len(chunks)
         if on_batch:
             on_batch(index + 1, batches.num_batches)
     state.epoch = number
-    mean = float(torch.stack(losses).sum()) / num_states if losses else 0.0
-    return Epoch(number, mean, num_states, time.perf_counter() - began)
+    loss_sum, num_targets = torch.stack(totals).double().sum(0).tolist()
+    return Epoch(number, loss_sum / num_targets, num_states, time.perf_counter() - began)
 
 
 class _Objective:
@@ -166,16 +174,20 @@ class _Objective:
         shared = self.training.negatives == "shared"
         (M, T), N = targets_MT.shape, self.training.num_negatives
         # Each target has negatives of its own, (M, T N) in all, unless one set serves the batch, (N,).
-        items, masked = self.sampler.draw_for(users_M, targets_MT, N if shared else T * N, self.generator, shared=shared)
+        items, masked = self.sampler.draw_for(
+            users_M, targets_MT, N if shared else T * N, self.generator, shared=shared
+        )
         if shared:
             negative = states_MD @ vectors_ID[items].T + bias_I[items]
         else:
             negative = torch.einsum("md,mnd->mn", states_MD, functional.embedding(items, vectors_ID)) + bias_I[items]
         if self.loss.corrects_for_sampling:
-            negative = negative - self.sampler.log_probability(items) - torch.log(torch.tensor(float(N)))
+            negative = negative - self.sampler.log_probability(items) - math.log(N)
         negative = negative.masked_fill(masked, -torch.inf)
         negative_MTN = negative[:, None, :].expand(M, T, N) if shared else negative.view(M, T, N)
-        positive_MT = torch.einsum("md,mtd->mt", states_MD, functional.embedding(targets_MT, vectors_ID)) + bias_I[targets_MT]
+        positive_MT = (
+            torch.einsum("md,mtd->mt", states_MD, functional.embedding(targets_MT, vectors_ID)) + bias_I[targets_MT]
+        )
         has_target_MT = targets_MT > 0
         return loss(positive_MT[has_target_MT], negative_MTN[has_target_MT])
 
