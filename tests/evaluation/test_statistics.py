@@ -109,7 +109,7 @@ def test_a_difference_over_other_queries_is_refused() -> None:
     [
         (
             Difference(0.01, -0.02, 0.04, 0.05),
-            "hit@50: no difference between caser and count-knn that 943 users can show",
+            "hit@50: caser against count-knn: no difference that 943 users can show",
         ),
         (Difference(0.05, 0.02, 0.08, 0.04), "hit@50: caser beats count-knn"),
         (Difference(-0.05, -0.08, -0.02, 0.04), "hit@50: caser loses to count-knn"),

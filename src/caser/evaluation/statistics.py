@@ -62,7 +62,7 @@ class Difference(Estimate):
         interval = f"{self.value:+.4f}, 95 % interval {self.low:+.4f} to {self.high:+.4f}"
         if not self.is_shown:
             return (
-                f"{metric}: no difference between {first} and {second} that {num_owners:,} {owners} can show "
+                f"{metric}: {first} against {second}: no difference that {num_owners:,} {owners} can show "
                 f"({interval}; smallest they could show: {self.smallest_detectable:.4f})"
             )
         verb = "beats" if self.value > 0 else "loses to"
