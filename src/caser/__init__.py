@@ -1,3 +1,48 @@
-"""Next-item recommendations from an interaction log: trained, judged honestly, explained."""
+"""Next-item recommendations from an interaction log: trained, judged honestly, explained.
+
+The public names, loaded when first used, so that importing the library is quick and needs no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
+
+_HOME = {
+    "Caser": "caser.models.caser",
+    "CaserError": "caser.errors",
+    "CountKNN": "caser.models.count_knn",
+    "InteractionLog": "caser.data.log",
+    "LogFilters": "caser.data.filters",
+    "Markov": "caser.models.markov",
+    "Popularity": "caser.models.popularity",
+    "RecentPopularity": "caser.models.popularity",
+    "Recommender": "caser.recommender",
+    "Training": "caser.config",
+    "d2l": "caser.data.split",
+    "evaluate": "caser.evaluate",
+    "fit": "caser.fit",
+    "global_time": "caser.data.split",
+    "leave_one_out": "caser.data.split",
+    "load": "caser.recommender",
+    "load_dataset": "caser.data.datasets:load",
+    "read_log": "caser.data.readers",
+    "sessions": "caser.data.split",
+    "split": "caser.evaluation.protocols:apply",
+    "user_fraction": "caser.data.split",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'caser' has no attribute {name!r}")
+    module, _, attribute = _HOME[name].partition(":")
+    return getattr(import_module(module), attribute or name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

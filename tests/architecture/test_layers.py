@@ -24,6 +24,7 @@ LAYERS = {
     "recommender": 7,
     "explain": 7,
     "fit": 8,
+    "evaluate": 8,
     "study": 8,
     "service": 9,
     "cli": 9,

@@ -30,6 +30,17 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 class CaserNetwork(nn.Module):
     """Union-level patterns, point-level patterns and lasting taste, over every window of a tape at once."""
 
+    # Parameters by the paper's letters (legend in caser.py); those of a branch that is left out do not exist.
+    Q: nn.Parameter
+    P: nn.Parameter
+    G: nn.Parameter
+    bG: nn.Parameter
+    bF: nn.Parameter
+    W: nn.Parameter
+    b: nn.Parameter
+    V: nn.Parameter
+    c: nn.Parameter
+
     def __init__(self, config: Caser, num_users: int, num_items: int, seed: int) -> None:
         super().__init__()
         self.config = config
@@ -84,7 +95,7 @@ class CaserNetwork(nn.Module):
         L, n_h = self.config.L, self.config.n_h
         C, X, d = E_CXd.shape
         W = X - L + 1
-        filters = [getattr(self, f"F{h}").transpose(0, 1).reshape(d, h * n_h) for h in range(1, L + 1)]
+        filters = [self.get_parameter(f"F{h}").transpose(0, 1).reshape(d, h * n_h) for h in range(1, L + 1)]
         # One product gives what every row of every filter says of every tape position.
         rows_CXK = (E_CXd.reshape(C * X, d) @ torch.cat(filters, dim=1)).view(C, X, -1)
         maxima = []

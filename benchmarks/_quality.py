@@ -1,0 +1,136 @@
+"""Recipes trained with several seeds, and judged together once all are there: what the quality benchmarks share.
+
+A finished run is a folder under runs/benchmarks and is used again; one that was killed continues. Recipes and seeds can be
+trained by several processes at once (`--recipe`, `--seed`); the table is printed by the process that finds all runs there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from caser import recommender
+from caser.config import Training
+from caser.data import datasets
+from caser.data.split import Split
+from caser.evaluation import judge, protocols, statistics
+from caser.fit import Progress, fit
+from caser.models.caser import Caser
+
+RUNS = Path("runs/benchmarks")
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A model, how to train it, and whether the number of epochs is chosen on validation or part of the recipe."""
+
+    model: Caser
+    training: Training
+    choose: bool = True
+    about: str = ""
+
+
+def main(name: str, dataset: str, protocol: str, recipes: Mapping[str, Recipe], quoted: Sequence[str] = ()) -> None:
+    """Train what is missing, then judge everything; `quoted` are sentences with other people's numbers."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recipe", choices=sorted(recipes), action="append", help="train only this recipe")
+    parser.add_argument("--seed", type=int, action="append", help="train only this seed (default: 0, 1 and 2)")
+    words = parser.parse_args()
+    seeds = [0, 1, 2]
+    split = protocols.apply(protocol, datasets.load(dataset))
+    for recipe in words.recipe or recipes:
+        for seed in words.seed or seeds:
+            train(name, recipe, recipes[recipe], seed, split)
+    if all(folder(name, recipe, seed).exists() for recipe in recipes for seed in seeds):
+        show(name, table(name, recipes, seeds, split), quoted)
+    else:
+        print("some recipes or seeds are still to be trained; run again without options for the table", file=sys.stderr)
+
+
+def folder(name: str, recipe: str, seed: int) -> Path:
+    """Where a run is kept."""
+    return RUNS / name / f"{recipe}-{seed}"
+
+
+def train(name: str, label: str, recipe: Recipe, seed: int, split: Split) -> None:
+    """Train one recipe with one seed, unless it is there."""
+    out = folder(name, label, seed)
+    if out.exists():
+        return
+
+    def tell(progress: Progress) -> None:
+        if progress.loss is not None:
+            value = "" if progress.validation is None else f" validation {progress.validation:.4f}"
+            print(
+                f"{label} seed {seed}: {progress.stage} epoch {progress.epoch} loss {progress.loss:.4f}{value} "
+                f"{progress.num_states / progress.seconds:,.0f} positions/s",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    checkpoint = out.with_name(f"{out.name}.checkpoint")
+    training = recipe.training.but(seed=seed)
+    fit(recipe.model, split, training, choose=recipe.choose, checkpoint=checkpoint, tell=tell).save(out)
+
+
+def table(name: str, recipes: Mapping[str, Recipe], seeds: Sequence[int], split: Split) -> dict[str, Any]:
+    """Judge the counting models and every run on the test part; a recipe's row is the mean over its seeds."""
+    scorers = judge.counting_baselines(split)
+    runs = {f"{label}-{seed}": recommender.load(folder(name, label, seed)) for label in recipes for seed in seeds}
+    report = judge.judge({**scorers, **{label: run.artefact.scorer for label, run in runs.items()}}, split)
+    metrics = report.protocol.metrics
+    best = max(scorers, key=lambda model: report.estimate(model, report.protocol.validation_metric).value)
+    rows: dict[str, Any] = {
+        model: {metric: report.estimate(model, metric).to_dict() for metric in metrics} for model in scorers
+    }
+    comparisons = []
+    for label in recipes:
+        names = [f"{label}-{seed}" for seed in seeds]
+        rows[label] = {}
+        for metric in metrics:
+            per_seed = np.array([report.estimate(one, metric).value for one in names])
+            rows[label][metric] = {
+                **statistics.mean_over_seeds(per_seed).to_dict(),
+                "seeds": [round(float(value), 4) for value in per_seed],
+            }
+        main_metric = report.protocol.validation_metric
+        mean_values = np.mean([report.values[one][main_metric] for one in names], axis=0)
+        difference = statistics.paired_difference(mean_values, report.values[best][main_metric], report.owners)
+        sentence = difference.sentence(label, best, main_metric, report.num_owners, report.owner_word)
+        comparisons.append(f"{sentence} (mean of {len(seeds)} seeds)")
+    return {
+        "name": name,
+        "protocol": report.protocol.name,
+        "fingerprint": report.fingerprint,
+        "date": datetime.date.today().isoformat(),
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+        "seeds": list(seeds),
+        "epochs": {label: [runs[f"{label}-{seed}"].artefact.manifest["epochs"] for seed in seeds] for label in recipes},
+        "models": rows,
+        "comparisons": comparisons,
+        "notes": list(report.notes),
+    }
+
+
+def show(name: str, result: Mapping[str, Any], quoted: Sequence[str]) -> None:
+    """Print a Markdown table for people and keep the JSON."""
+    metrics = list(next(iter(result["models"].values())))
+    print(f"| model | {' | '.join(metrics)} |\n|---|{'---|' * len(metrics)}")
+    for model, values in result["models"].items():
+        cells = [f"{one['value']:.4f} ({one['low']:.4f} to {one['high']:.4f})" for one in values.values()]
+        print(f"| {model} | {' | '.join(cells)} |")
+    for sentence in (*result["comparisons"], *result["notes"], *quoted):
+        print(f"\n{sentence}")
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

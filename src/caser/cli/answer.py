@@ -1,0 +1,145 @@
+"""`caser recommend`, `caser similar` and `caser explain`: ask a run folder. No torch is needed or loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from caser import explain as explanation
+from caser import recommender
+from caser.cli import show
+from caser.errors import ConfigError
+
+Many = Parameter(negative_iterable=())
+
+
+def recommend(
+    run: Path,
+    *,
+    user: Annotated[list[str], Many] = [],  # noqa: B006 (read only)
+    item: Annotated[list[str], Many] = [],  # noqa: B006
+    all: bool = False,  # noqa: A002 (the flag's name)
+    out: Path | None = None,
+    k: int = 10,
+    exclude: Annotated[list[str], Many] = [],  # noqa: B006
+    only: Annotated[list[str], Many] = [],  # noqa: B006
+    exclude_seen: bool | None = None,
+    unknown_users: Literal["auto", "mean", "fold-in", "learned"] = "auto",
+    json: bool = False,
+) -> None:
+    """Recommend next items for users, for a made-up history, or for everybody.
+
+    Parameters
+    ----------
+    run
+        A run folder.
+    user
+        A user's id; repeat for several. One user together with --item: that user with this history.
+    item
+        An item of the history, oldest first; repeat for several.
+    all
+        Answer for every user of the log; needs --out.
+    out
+        Write the answers to this .parquet or .csv file.
+    k
+        How many items.
+    exclude
+        An item that must not be recommended; repeat for several.
+    only
+        Recommend nothing but these items; repeat for several.
+    exclude_seen
+        Leave out what is in the history; as in the run's protocol by default.
+    unknown_users
+        How to answer for users the model was not trained on.
+    json
+        Print one JSON document instead of tables.
+    """
+    rec = recommender.load(run)
+    if all:
+        if out is None or user or item:
+            raise ConfigError("--all must come with --out FILE, and without --user and --item.")
+        written = rec.recommend_all(out, k=k, exclude=exclude, only=only or None, exclude_seen=exclude_seen)
+        facts = {"out": str(out), "users": written, "k": k}
+        show.document(facts) if json else show.say(f"wrote {k} items for each of {written:,} users to {out}")
+        return
+    if not user and not item:
+        raise ConfigError(
+            "name whom to recommend for: --user ID, or --item ID for a history, or --all with --out FILE."
+        )
+    if len(user) > 1 and item:
+        raise ConfigError(f"a history belongs to at most one user; got {len(user)} users and a history of {len(item)}.")
+    answers = rec.recommend(
+        users=user or None,
+        histories=[item] if item else None,
+        k=k,
+        exclude=exclude,
+        only=only or None,
+        exclude_seen=exclude_seen,
+        unknown_users=unknown_users,
+    )
+    if out:
+        answers.write(out)
+    if json:
+        show.document({"run": str(run), "model": rec.artefact.config.name, "answers": answers.to_dicts()})
+        return
+    for answer in answers.to_dicts():
+        whom = f"user {answer['user_id']}" if answer["user_id"] is not None else f"history {' '.join(item)}"
+        show.answers(f"{whom} · {answer['source']}", answer["items"])
+        for note in answer["notes"]:
+            show.say(f"  {note}")
+
+
+def similar(run: Path, *, item: str, k: int = 10, json: bool = False) -> None:
+    """Show the items most like one item.
+
+    Parameters
+    ----------
+    run
+        A run folder.
+    item
+        The item's id.
+    k
+        How many items.
+    json
+        Print one JSON document instead of a table.
+    """
+    rec = recommender.load(run)
+    answer = rec.similar([item], k=k).to_dicts()[0]
+    if json:
+        show.document({"run": str(run), "item_id": item, "items": answer["items"]})
+    else:
+        show.answers(f"most like {item}", answer["items"])
+
+
+def explain(
+    run: Path,
+    *,
+    item: str,
+    user: str | None = None,
+    history: Annotated[list[str], Many] = [],  # noqa: B006
+    json: bool = False,
+) -> None:
+    """Say where the score of one item comes from: the parts of the sum, and what each item of the history does.
+
+    Parameters
+    ----------
+    run
+        A run folder.
+    item
+        The item whose score is explained.
+    user
+        The user's id; nobody in particular by default.
+    history
+        An item of the history, oldest first; the user's own by default.
+    json
+        Print one JSON document instead of tables.
+    """
+    found = explanation.explain(recommender.load(run), item=item, user=user, history=history or None).to_dict()
+    if json:
+        show.document(found)
+        return
+    show.table(f"score of {found['title'] or item}", ["part", "score"], list(found["parts"].items()))
+    effects = [(entry["item_id"], entry["title"], entry["effect"]) for entry in found["history"]]
+    show.table("without this item of the history, the score would change by", ["item_id", "title", "change"], effects)

@@ -1,0 +1,98 @@
+"""The commands put together, and the one place where an error becomes a line and an exit code.
+
+Exit codes: 0 done · 1 unexpected or interrupted · 2 wrong usage or setting · 3 log · 4 download · 5 unknown id ·
+6 not finite · 7 artefact · 8 missing extra.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+
+import cyclopts
+from pydantic import ValidationError
+
+from caser import __version__
+from caser.cli import answer, data, demo, doctor, train
+from caser.cli.show import err, say
+from caser.config import first_problem
+from caser.errors import CaserError, ConfigError
+from caser.models import model_class
+
+EPILOGUE = "Exit codes: 0 done, 1 unexpected, 2 usage, 3 log, 4 download, 5 unknown id, 6 not finite, 7 artefact, 8 missing extra."
+
+
+def flag_name(name: str) -> str:
+    """Turn a parameter's name into its flag; the paper's one-letter names keep their case.
+
+    >>> flag_name("batch_size"), flag_name("L"), flag_name("n_v")
+    ('batch-size', 'L', 'n-v')
+    """
+    return name if len(name) == 1 else name.strip("_").replace("_", "-").lower()
+
+
+def build_app(model: str = "caser") -> cyclopts.App:
+    """Make the command line; `model` decides which settings `train` has flags for."""
+    app = cyclopts.App(
+        name="caser",
+        help="Next-item recommendations from an interaction log: trained, judged honestly, explained.",
+        help_epilogue=EPILOGUE,
+        version=__version__,
+        name_transform=flag_name,
+        help_format="plaintext",
+    )
+    app.command(demo.demo, name="demo")
+    app.command(data.build_app(flag_name), name="data")
+    app.command(train.train_command(model_class(model)), name="train")
+    app.command(train.evaluate, name="evaluate")
+    app.command(answer.recommend, name="recommend")
+    app.command(answer.similar, name="similar")
+    app.command(answer.explain, name="explain")
+    app.command(doctor.doctor, name="doctor")
+    return app
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code. `--debug` anywhere shows the traceback of an error."""
+    debug = "--debug" in arguments
+    words = [word for word in arguments if word != "--debug"]
+    try:
+        build_app(_model_named(words))(words, exit_on_error=False, print_error=False, result_action="return_value")
+    except (CaserError, cyclopts.CycloptsError, ValidationError) as error:
+        if debug:
+            traceback.print_exc()
+        say(f"caser: {_sentence(error)}")
+        return error.exit_code if isinstance(error, CaserError) else ConfigError.exit_code
+    except KeyboardInterrupt:
+        say("caser: interrupted. Run the same command again to continue from the last checkpoint.")
+        return 1
+    except BrokenPipeError:
+        return 1
+    except Exception as error:  # noqa: BLE001 (the last line of defence: one sentence, and how to see more)
+        if debug:
+            traceback.print_exc()
+        say(f"caser: unexpected {type(error).__name__}: {error}. Run again with --debug and report it.")
+        return 1
+    return 0
+
+
+def _model_named(words: Sequence[str]) -> str:
+    """Find the model's name before parsing, because it decides which flags there are."""
+    for index, word in enumerate(words):
+        if word == "--model" and index + 1 < len(words):
+            return words[index + 1]
+        if word.startswith("--model="):
+            return word.removeprefix("--model=")
+    return "caser"
+
+
+def _sentence(error: Exception) -> str:
+    """One line for any error that is the user's to fix."""
+    cause = error.__cause__
+    if isinstance(cause, CaserError):
+        return str(cause)
+    if isinstance(error, ValidationError):
+        return first_problem(error, "setting")
+    if isinstance(cause, ValidationError):
+        return first_problem(cause, "setting")
+    return " ".join(str(error).split())

@@ -1,0 +1,46 @@
+"""What `LOG` means on the command line: a file, or the name of a public data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from caser.cli import show
+from caser.data import datasets
+from caser.data.filters import LogFilters, apply_filters
+from caser.data.log import InteractionLog
+from caser.data.readers import Reading, read_log
+from caser.errors import ArtefactError, DataError, did_you_mean
+
+Filters = LogFilters
+__all__ = ["Filters", "Reading", "open_log", "reopen_log"]
+
+
+def open_log(name: str, reading: Reading, filters: LogFilters) -> InteractionLog:
+    """Read a log and say on stderr what was guessed, skipped and filtered."""
+    if name in datasets.DATASETS and not Path(name).exists():
+        log = apply_filters(datasets.load(name), filters)
+    else:
+        path = Path(name).expanduser().resolve()
+        if not path.exists():
+            raise DataError(
+                f"LOG must be a file or a public data set; got {name!r}, which is neither: "
+                f"{did_you_mean(name, datasets.DATASETS)}."
+            )
+        log = read_log(path, reading, filters=filters)
+    for sentence in log.provenance.get("notes", []):
+        show.say(f"  {sentence}")
+    for step in log.provenance.get("filters", []):
+        show.say(f"  filter {step['filter']} dropped {step['dropped']:,} interactions")
+    return log
+
+
+def reopen_log(facts: Mapping[str, Any], moved_to: str | None) -> InteractionLog:
+    """Read the log of a run again, with the options it was read with; `moved_to` is where it is now."""
+    name = moved_to or facts.get("dataset") or facts.get("source")
+    if name is None or name == "frame":
+        raise ArtefactError("the run was trained on a table in memory; give the same log as a file with --log.")
+    if not moved_to and "dataset" not in facts and not Path(name).exists():
+        raise ArtefactError(f"the run's log must still be at {name}; it is not. Say where it is with --log.")
+    return open_log(name, Reading(**facts.get("reading", {})), LogFilters(**facts.get("filter_settings", {})))

@@ -1,0 +1,110 @@
+"""What a command prints: one JSON document for machines, or tables for people; progress and notes go to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from caser.fit import Progress as FitProgress
+from caser.fit import Tell
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def document(value: Mapping[str, Any]) -> None:
+    """Print one JSON document, and nothing else, on stdout."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def say(sentence: str) -> None:
+    """Print a sentence for people on stderr."""
+    err.print(Text(sentence), soft_wrap=True)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print a table on stdout; numbers are right-aligned."""
+    body = [[_cell(value) for value in row] for row in rows]
+    shown = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
+    for index, name in enumerate(columns):
+        is_number = bool(body) and all(
+            row[index].replace(",", "").replace(".", "").strip("-%±– ").isdigit() for row in body if row[index]
+        )
+        shown.add_column(name, justify="right" if is_number else "left", overflow="fold")
+    for row in body:
+        shown.add_row(*(Text(value) for value in row))
+    out.print(shown)
+
+
+def report(judged: Mapping[str, Any], subject: str | None = None) -> None:
+    """Print what `evaluation.judge.Report.to_dict` says: one row per model, then the verdicts and the notes."""
+    models: Mapping[str, Mapping[str, Mapping[str, float]]] = judged["models"]
+    metrics = list(next(iter(models.values())))
+    rows = []
+    for name, values in models.items():
+        cells = [
+            f"{values[metric]['value']:.4f} ±{(values[metric]['high'] - values[metric]['low']) / 2:.4f}"
+            for metric in metrics
+        ]
+        rows.append([f"{name} ◂" if name == subject else name, *cells])
+    owners = f"{judged['num_users']:,} users" if "num_users" in judged else f"{judged['num_sessions']:,} sessions"
+    table(
+        f"{judged['protocol']} · {judged['part']} · {owners} · fingerprint {judged['fingerprint']}",
+        ["model", *metrics],
+        rows,
+    )
+    out.print()
+    for sentence in [*judged["verdicts"], *judged["notes"]]:
+        out.print(Text(f"  {sentence}"), soft_wrap=True)
+
+
+def answers(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print recommendations: rank, item, title, score."""
+    has_titles = any(row.get("title") for row in rows)
+    columns = ["rank", "item_id", *(["title"] if has_titles else []), "score"]
+    table(
+        title, columns, [[f"{row[name]:.4f}" if name == "score" else row.get(name) for name in columns] for row in rows]
+    )
+
+
+@contextmanager
+def fitting() -> Iterator[Tell]:
+    """Show a fit as it goes: a bar with time left on a terminal, one line per epoch elsewhere; both on stderr."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(compact=True))
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task("starting", total=None)
+        began = time.perf_counter()
+
+        def tell(progress: FitProgress) -> None:
+            if progress.loss is None:
+                done = (progress.epoch - 1) * progress.batches + progress.batch
+                label = f"{progress.stage} epoch {progress.epoch}/{progress.epochs}"
+                bar.update(task, description=label, completed=done, total=progress.epochs * progress.batches)
+                return
+            judged = f"  {progress.metric} {progress.validation:.4f}" if progress.validation is not None else ""
+            rate = progress.num_states / progress.seconds if progress.seconds else 0
+            err.print(
+                f"{time.perf_counter() - began:6.0f} s  {progress.stage} epoch {progress.epoch}/{progress.epochs}  "
+                f"loss {progress.loss:.4f}{judged}  {rate:,.0f} positions/s"
+            )
+
+        yield tell
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

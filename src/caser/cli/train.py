@@ -1,0 +1,147 @@
+"""`caser train` and `caser evaluate`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from caser import artefact
+from caser.cli import show
+from caser.cli.logs import Filters, Reading, open_log, reopen_log
+from caser.config import Settings, Training
+from caser.evaluate import evaluate as judge_run
+from caser.evaluation import protocols
+from caser.fit import fit
+from caser.models import MODELS
+from caser.recommender import load
+
+Flat = Parameter(name="*")
+
+
+def train_command(settings: type[Settings]) -> Callable[..., None]:
+    """Make `caser train` with the flags of one model's settings."""
+
+    def train(
+        log: str,
+        *,
+        out: Path,
+        model: str = "caser",
+        protocol: str = "leave-one-out",
+        choose: bool = True,
+        all: bool = False,  # noqa: A002 (the flag's name)
+        json: bool = False,
+        settings: Any = settings(),  # noqa: B008 (frozen)
+        training: Annotated[Training, Flat] = Training(),  # noqa: B008
+        reading: Annotated[Reading, Flat] = Reading(),  # noqa: B008
+        filters: Annotated[Filters, Flat] = Filters(),  # noqa: B008
+    ) -> None:
+        """Train a model on a log and save it as a run folder.
+
+        A neural model is first trained on `fit` and judged on validation after each epoch, then refitted on `final` for
+        the best number of epochs. Run the same command again to continue a run that was interrupted.
+        `caser train --model NAME --help` shows the settings of another model.
+
+        Parameters
+        ----------
+        log
+            A file (CSV, TSV, JSON lines, Parquet, .inter, u.data, ratings.dat, ...) or the name of a public data set.
+        out
+            The run folder to write.
+        model
+            Model by name.
+        protocol
+            How the log is split and judged.
+        choose
+            Find the number of epochs on validation first; otherwise train exactly --epochs.
+        all
+            Train on everything, test part included: for a model that will not be judged.
+        json
+            Print one JSON document instead of a table.
+        """
+        protocols.protocol_named(protocol)
+        artefact.check_writable(out)
+        interactions = open_log(log, reading, filters)
+        split = protocols.apply(protocol, interactions)
+        with show.fitting() as tell:
+            recommender = fit(
+                settings,
+                split,
+                training,
+                choose=choose,
+                train_on="all" if all else "final",
+                checkpoint=out.with_name(f"{out.name}.checkpoint"),
+                tell=tell,
+            )
+        manifest = recommender.artefact.manifest
+        manifest["command"] = shlex.join(["caser", *sys.argv[1:]])
+        recommender.save(out)
+        facts = {
+            "run": str(out),
+            "model": model,
+            "protocol": protocol,
+            "fingerprint": manifest["fingerprint"],
+            "train_on": manifest["train_on"],
+            "epochs": manifest["epochs"],
+            "validation": _best(manifest["history"]),
+            "interactions": len(interactions),
+            "users": interactions.num_users,
+            "items": interactions.num_items,
+        }
+        if json:
+            show.document({**facts, "history": manifest["history"], "notes": list(split.notes)})
+            return
+        show.table("trained", ["", ""], [(name, value) for name, value in facts.items() if value is not None])
+        show.say(f"judge it with: caser evaluate {out}" if not all else f"ask it with: caser recommend {out} --user ID")
+
+    train.__annotations__["settings"] = Annotated[settings, Flat]
+    train.__annotations__["model"] = Literal[tuple(sorted(MODELS))]
+    train.__annotations__["protocol"] = Literal[tuple(protocols.PROTOCOLS)]
+    return train
+
+
+def evaluate(
+    run: Path,
+    *,
+    log: str | None = None,
+    per_user: Path | None = None,
+    json: bool = False,
+) -> None:
+    """Judge a run beside the counting models, under the protocol it was trained for.
+
+    Opens the test part, and counts in the manifest that it did.
+
+    Parameters
+    ----------
+    run
+        A run folder.
+    log
+        Where the log is now, if it has moved; it must be the same log.
+    per_user
+        Also write every model's value for every query to this Parquet or CSV file.
+    json
+        Print one JSON document instead of a table.
+    """
+    recommender = load(run)
+    facts = recommender.artefact.manifest
+    split = protocols.apply(facts["protocol"], reopen_log(facts["log"], log))
+    report = judge_run(recommender, split)
+    result = report.to_dict()
+    name = recommender.artefact.config.name
+    openings = facts["test_openings"] + (report.part == "test")
+    artefact.update_manifest(run, metrics=result["models"][name], test_openings=openings)
+    result["test_openings"] = openings
+    if per_user:
+        report.write_values(per_user)
+    if json:
+        show.document(result)
+    else:
+        show.report(result, subject=name)
+
+
+def _best(history: list[Mapping[str, Any]]) -> float | None:
+    return max((entry["validation"] for entry in history), default=None)

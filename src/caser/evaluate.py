@@ -1,0 +1,45 @@
+"""From a Recommender and a split to a Report: the model beside the counting models, on the part it was not trained on."""
+
+from __future__ import annotations
+
+from caser.data.split import Split
+from caser.errors import ArtefactError
+from caser.evaluation import judge
+from caser.evaluation.judge import Report
+from caser.evaluation.protocols import Part
+from caser.recommender import Recommender
+
+JUDGED_ON: dict[str, Part] = {"final": "test", "fit": "validation"}
+"""The part that judges a model, by the part it was trained on."""
+
+
+def evaluate(recommender: Recommender, split: Split, *, baselines: bool = True) -> Report:
+    """Judge a recommender under the split's protocol, beside popularity, Markov and count kNN.
+
+    Raises ArtefactError if the split is not of the log and protocol the recommender was trained for, or if it was
+    trained on everything.
+
+    >>> from caser.data.split import leave_one_out
+    >>> from caser.data.synthetic import chain_world
+    >>> from caser.fit import fit
+    >>> from caser.models.markov import Markov
+    >>> split = leave_one_out(chain_world(num_users=40, num_items=6, length=9, seed=0).log)
+    >>> report = evaluate(fit(Markov(), split), split)
+    >>> sorted(report.values)
+    ['count-knn', 'markov', 'popularity']
+    """
+    facts, name = recommender.artefact.manifest, recommender.artefact.config.name
+    trained_on = facts["train_on"]
+    if trained_on not in JUDGED_ON:
+        raise ArtefactError(
+            f"a model must not have seen what judges it; this {name} was trained on everything, the test part included. "
+            "Train it again without --all."
+        )
+    if (split.name, split.log.digest) != (facts["protocol"], facts["log"]["digest"]):
+        raise ArtefactError(
+            f"this {name} must be judged under {facts['protocol']} on the log it was trained on, with digest "
+            f"{facts['log']['digest'][:12]}; got {split.name} and {split.log.digest[:12]}. Give the right file with --log."
+        )
+    part = JUDGED_ON[trained_on]
+    scorers = judge.counting_baselines(split, part) if baselines else {}
+    return judge.judge({**scorers, name: recommender.artefact.scorer}, split, part=part)

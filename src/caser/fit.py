@@ -1,0 +1,313 @@
+"""From a split to a Recommender: the one place where training is wired to validation, checkpoints and the artefact.
+
+A neural model is trained twice. First it is *chosen*: trained on `fit`, judged on `validation` after every epoch, until the
+metric has not risen for `patience` epochs. Then it is *refitted*: from fresh parameters, on `final` (or on everything), for
+the number of epochs that was best. Both passes write checkpoints, so a run that was killed continues where it was. Counting
+models only count. Nothing here opens the test part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import caser
+from caser.artefact import Artefact
+from caser.config import Training
+from caser.data.split import Split
+from caser.data.tape import Tape
+from caser.errors import ArtefactError, ConfigError, MissingDependencyError
+from caser.evaluation import judge, protocols
+from caser.models.base import Scorer, SequenceEncoder
+from caser.recommender import Recommender
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from caser.training.loop import TrainingState
+
+TrainOn = Literal["fit", "final", "all"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a fit is: told after every batch, and after every epoch with its `loss`.
+
+    stage       "choosing" or "refitting"         seconds  since the fit began, or the epoch's with `loss`
+    validation  the value of `metric` after an epoch of choosing
+    """
+
+    stage: Literal["choosing", "refitting"]
+    metric: str
+    epoch: int
+    epochs: int
+    batch: int = 0
+    batches: int = 0
+    loss: float | None = None
+    validation: float | None = None
+    seconds: float = 0.0
+    num_states: int = 0
+
+
+Tell = Callable[[Progress], None]
+
+
+def fit(
+    model: Any,
+    split: Split,
+    training: Training | None = None,
+    *,
+    choose: bool = True,
+    train_on: TrainOn = "final",
+    checkpoint: str | Path | None = None,
+    tell: Tell | None = None,
+) -> Recommender:
+    """Fit a model on a split and return what answers.
+
+    model       settings of any model, such as `caser.Caser(L=5)` or `caser.CountKNN()`
+    training    how to train; ignored by counting models
+    choose      find the number of epochs on `validation` first; otherwise train `training.epochs` epochs
+    train_on    the part that the returned model is trained on: `final` (fit + validation), `fit`, or `all`, the whole log,
+                for a model that will not be judged
+    checkpoint  a file to continue from, if it is there, and to write after every epoch; removed when done
+    tell        called with Progress
+
+    Raises NumericalError when training diverges, ArtefactError when `checkpoint` belongs to another run.
+
+    >>> from caser.data.synthetic import chain_world
+    >>> from caser.data.split import leave_one_out
+    >>> from caser.models.markov import Markov
+    >>> rec = fit(Markov(), leave_one_out(chain_world(num_users=20, num_items=6, length=9, seed=0).log))
+    >>> rec.artefact.manifest["train_on"]
+    'final'
+    """
+    part = {"fit": split.fit, "final": split.final, "all": split.everything}[train_on]
+    facts: dict[str, Any] = {"training": None, "epochs": None, "history": [], "anonymous_user": None}
+    if model.kind == "counting":
+        scorer = model.build(split.log.num_users, split.log.num_items)
+        scorer.fit(part)
+    else:
+        scorer, facts = _fit_network(model, split, part, training or Training(), choose, checkpoint, tell)
+    return Recommender(_artefact(model, scorer, split, part, {"train_on": train_on, **facts}))
+
+
+def _fit_network(
+    model: Any,
+    split: Split,
+    part: Tape,
+    training: Training,
+    choose: bool,
+    checkpoint: str | Path | None,
+    tell: Tell | None,
+) -> tuple[Scorer, dict[str, Any]]:
+    try:
+        from caser.models.neural import NeuralScorer
+    except ModuleNotFoundError:
+        raise MissingDependencyError(
+            f"training {model.name} needs torch, which is not installed. Run: pip install 'caser[train]'"
+        ) from None
+    if protocols.protocol_named(split.name).anonymous and getattr(model, "user_vector", False):
+        raise ConfigError(
+            f"the protocol {split.name} judges only those whom training never saw, so a user vector cannot be learned; "
+            "got user_vector=True. Set user_vector=False (--no-user-vector)."
+        )
+    run = _Run(model, split, training, _key(model, split, part, training, choose), checkpoint, tell or (lambda _: None))
+    epochs = run.choose() if choose else training.epochs
+    network = run.refit(part, epochs)
+    run.finish()
+    facts = {
+        "training": training.model_dump(),
+        "epochs": epochs,
+        "history": run.history,
+        "anonymous_user": _settle_anonymous_user(network, part, training),
+    }
+    return NeuralScorer(network), facts
+
+
+class _Run:
+    """One fit of one network: its checkpoint, and what validation has said so far."""
+
+    def __init__(
+        self, model: Any, split: Split, training: Training, key: str, checkpoint: str | Path | None, tell: Tell
+    ) -> None:
+        self.model, self.split, self.training, self.key, self.tell = model, split, training, key, tell
+        self.metric = protocols.protocol_named(split.name).validation_metric
+        self.path = Path(checkpoint) if checkpoint else None
+        self.saved_stage, self.saved, self.history = self._load()
+
+    def choose(self) -> int:
+        """Train on `fit` until validation no longer rises; return the number of epochs that was best."""
+        if self.saved_stage != "refitting":
+            self._choose()
+        return int(max(self.history, key=lambda entry: entry["validation"])["number"])
+
+    def refit(self, part: Tape, epochs: int) -> SequenceEncoder:
+        """Train from fresh parameters on `part` for a number of epochs."""
+        from caser.training.loop import train
+
+        state = self._state("refitting")
+        on_batch = self._on_batch("refitting", state, epochs)
+        for epoch in train(state, part, self.training, num_targets=self.model.T, until=epochs, on_batch=on_batch):
+            self._save(state, "refitting")
+            self.tell(
+                Progress(
+                    "refitting",
+                    self.metric,
+                    epoch.number,
+                    epochs,
+                    loss=epoch.loss,
+                    seconds=epoch.seconds,
+                    num_states=epoch.num_states,
+                )
+            )
+        return state.network
+
+    def finish(self) -> None:
+        """Remove the checkpoint: what it was for is done."""
+        if self.path:
+            self.path.unlink(missing_ok=True)
+
+    def _choose(self) -> None:
+        from caser.models.neural import NeuralScorer
+        from caser.training.loop import train
+
+        state = self._state("choosing")
+        scorer = NeuralScorer(state.network)
+        rules = protocols.resolve(self.split.name, self.split, "validation")
+        on_batch = self._on_batch("choosing", state, self.training.epochs)
+        epochs = train(state, self.split.fit, self.training, num_targets=self.model.T, on_batch=on_batch)
+        while not self._is_enough() and (epoch := next(epochs, None)):
+            value = judge.value(scorer, self.split.validation, rules, self.metric)
+            self.history.append({**asdict(epoch), "validation": value})
+            self._save(state, "choosing")
+            self.tell(
+                Progress(
+                    "choosing",
+                    self.metric,
+                    epoch.number,
+                    self.training.epochs,
+                    loss=epoch.loss,
+                    validation=value,
+                    seconds=epoch.seconds,
+                    num_states=epoch.num_states,
+                )
+            )
+
+    def _is_enough(self) -> bool:
+        values = [entry["validation"] for entry in self.history]
+        patience = self.training.patience
+        return bool(patience and len(values) > patience and max(values[-patience:]) <= max(values[:-patience]))
+
+    def _state(self, stage: str) -> TrainingState:
+        """A fresh state, or the saved one if it was saved in this stage."""
+        from caser.training.checkpoint import restore
+        from caser.training.loop import start
+
+        network = self.model.build(self.split.log.num_users, self.split.log.num_items, self.training.seed)
+        state = start(network, self.training)
+        if self.saved and self.saved_stage == stage:
+            restore(state, *self.saved)
+        return state
+
+    def _load(self) -> tuple[str | None, tuple[dict[str, Tensor], int] | None, list[dict[str, Any]]]:
+        from caser.training.checkpoint import load_checkpoint
+
+        if self.path is None or not self.path.exists():
+            return None, None, []
+        tensors, epoch, record = load_checkpoint(self.path)
+        if record["key"] != self.key:
+            raise ArtefactError(
+                f"{self.path} must be a checkpoint of this very run; it belongs to one with other settings, data or "
+                "version. Finish that run, choose another place, or remove the file to start over."
+            )
+        return record["stage"], (tensors, epoch), record["history"]
+
+    def _save(self, state: TrainingState, stage: str) -> None:
+        from caser.training.checkpoint import save_checkpoint
+
+        if self.path:
+            save_checkpoint(self.path, state, {"key": self.key, "stage": stage, "history": self.history})
+
+    def _on_batch(
+        self, stage: Literal["choosing", "refitting"], state: TrainingState, epochs: int
+    ) -> Callable[[int, int], None]:
+        def on_batch(batch: int, batches: int) -> None:
+            self.tell(Progress(stage, self.metric, state.epoch + 1, epochs, batch, batches))
+
+        return on_batch
+
+
+def _settle_anonymous_user(network: SequenceEncoder, part: Tape, training: Training) -> str | None:
+    """Row 0 of the user table answers for unknown users: learned through user dropout, else the mean of trained rows."""
+    vectors = network.user_vectors()
+    if vectors is None:
+        return None
+    if training.user_dropout:
+        return "learned"
+    trained = part.lengths.nonzero()[0]
+    vectors.detach()[0] = vectors.detach()[trained].mean(dim=0)
+    return "mean"
+
+
+def _key(model: Any, split: Split, part: Tape, training: Training, choose: bool) -> str:
+    """What a checkpoint belongs to: settings, data and version."""
+    parts = [
+        caser.__version__,
+        model.name,
+        model.model_dump(),
+        training.model_dump(),
+        split.name,
+        split.log.digest,
+        len(part),
+        choose,
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _artefact(model: Any, scorer: Scorer, split: Split, part: Tape, facts: dict[str, Any]) -> Artefact:
+    log = split.log
+    rules = protocols.resolve(split.name, split, "test")
+    manifest = {
+        "protocol": split.name,
+        "fingerprint": protocols.fingerprint(split, rules, "test"),
+        "seen": "remove" if rules.remove_seen else "keep",
+        "log": {
+            "digest": log.digest,
+            "interactions": len(log),
+            "users": log.num_users,
+            "items": log.num_items,
+            **log.provenance,
+        },
+        "environment": _environment(),
+        "metrics": None,
+        "test_openings": 0,
+        **facts,
+    }
+    return Artefact(
+        config=model,
+        scorer=scorer,
+        users=log.user_vocabulary,
+        items=log.item_vocabulary,
+        titles=log.titles,
+        histories=part,
+        manifest=manifest,
+    )
+
+
+def _environment() -> dict[str, Any]:
+    """Versions and threads: what a number depends on besides settings, data and seed."""
+    versions: dict[str, str | None] = {}
+    for package in ("numpy", "polars", "scipy", "torch"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = None
+    threads = os.environ.get("OMP_NUM_THREADS") or os.cpu_count()
+    return {"python": platform.python_version(), "threads": int(threads or 1), "versions": versions}
