@@ -56,7 +56,7 @@ class Difference(Estimate):
         """Say in words what was found.
 
         >>> Difference(0.01, -0.01, 0.03, 0.028).sentence("caser", "count-knn", "hit@50", 943)
-        'hit@50: no difference between caser and count-knn that 943 users can show (+0.0100, 95 % interval -0.0100 to
+        'hit@50: caser against count-knn: no difference that 943 users can show (+0.0100, 95 % interval -0.0100 to
         +0.0300; smallest they could show: 0.0280)'
         """
         interval = f"{self.value:+.4f}, 95 % interval {self.low:+.4f} to {self.high:+.4f}"
