@@ -1,0 +1,150 @@
+"""Each split by hand: what trains, what is asked, and what is the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from math import floor
+
+import polars as pl
+import pytest
+
+from caser.data.log import InteractionLog
+from caser.data.split import SPLITS, Split, d2l, global_time, leave_one_out, sessions, user_fraction
+from caser.errors import DataError
+from tests.data.logs import Row, log_of, log_of_sequences, raw_queries, raw_sequences
+
+
+def test_leave_one_out_asks_for_the_last_and_validates_on_the_one_before() -> None:
+    split = leave_one_out(log_of_sequences({"ann": "abcd", "ben": "cab"}))
+    assert raw_sequences(split, "fit") == {"ann": ["a", "b"], "ben": ["c"]}
+    assert raw_queries(split, "validation") == [("ann", ["a", "b"], ["c"]), ("ben", ["c"], ["a"])]
+    assert raw_sequences(split, "final") == {"ann": ["a", "b", "c"], "ben": ["c", "a"]}
+    assert raw_queries(split, "test") == [("ann", ["a", "b", "c"], ["d"]), ("ben", ["c", "a"], ["b"])]
+
+
+def test_users_too_short_to_be_judged_only_train() -> None:
+    split = leave_one_out(log_of_sequences({"ann": "abc", "ben": "xy", "cid": "z"}))
+    assert raw_sequences(split, "fit") == {"ann": ["a"], "ben": ["x", "y"], "cid": ["z"]}
+    assert [owner for owner, _, _ in raw_queries(split, "test")] == ["ann"]
+
+
+def test_everything_is_the_whole_log() -> None:
+    split = leave_one_out(log_of_sequences({"ann": "abcd", "ben": "xy"}))
+    assert raw_sequences(split, "everything") == {"ann": list("abcd"), "ben": list("xy")}
+
+
+def test_user_fraction_cuts_seven_one_two() -> None:
+    split = user_fraction(log_of_sequences({"ann": "abcdefghij"}))
+    assert raw_sequences(split, "fit") == {"ann": list("abcdefg")}
+    assert raw_queries(split, "validation") == [("ann", list("abcdefg"), ["h"])]
+    assert raw_queries(split, "test") == [("ann", list("abcdefgh"), ["i", "j"])]
+
+
+@pytest.mark.parametrize("length", range(5, 60))
+def test_user_fraction_rounds_down_as_the_paper_does(length: int) -> None:
+    split = user_fraction(log_of_sequences({"ann": range(length)}))
+    assert len(split.final) == length - floor(Fraction(2, 10) * length)
+    assert len(split.fit) == length - floor(Fraction(3, 10) * length)
+
+
+def test_targets_are_distinct_in_order_of_time() -> None:
+    split = user_fraction(log_of_sequences({"ann": "abcdefghijklmnopqrstuvwx" + "zyzzya"}))
+    assert raw_queries(split, "test")[0][2] == ["z", "y", "a"]
+    assert split.test.num_targets.tolist() == [3]
+
+
+def test_global_time_cuts_all_users_at_one_moment() -> None:
+    rows: list[Row] = [("ann" if time % 2 else "ben", f"item {time}", time) for time in range(18)]
+    split = global_time(log_of([*rows, ("cid", "new", 18), ("ann", "last", 19)]))
+    assert len(split.fit) == 16
+    assert [(owner, targets) for owner, _, targets in raw_queries(split, "validation")] == [
+        ("ben", ["item 16"]),
+        ("ann", ["item 17"]),
+    ]
+    assert [(owner, targets) for owner, _, targets in raw_queries(split, "test")] == [("ann", ["last"])]
+    assert split.notes == ("1 users first appear after the cut and are not judged",)
+
+
+def test_an_interaction_at_the_moment_of_the_cut_lies_after_it() -> None:
+    times = [*range(7), 7, 7, 9]  # by count the test part would begin at 9, the validation part amid the two at 7
+    split = global_time(
+        log_of([("ann", f"item {row}", time) for row, time in enumerate(times)]), test=0.1, validation=0.1
+    )
+    assert len(split.fit) == 7
+    assert len(split.final) == 9
+
+
+def test_global_time_trains_on_nothing_that_is_later_than_what_it_tests() -> None:
+    log = log_of([(f"user {row % 7}", f"item {row}", (row * 37) % 101) for row in range(101)])
+    split = global_time(log)
+    times = {item: (int(str(item).removeprefix("item ")) * 37) % 101 for item in log.item_vocabulary.ids.to_list()}
+    latest = max(times[item] for items in raw_sequences(split, "final").values() for item in items)
+    assert all(times[item] > latest for _, _, targets in raw_queries(split, "test") for item in targets)
+
+
+def test_sessions_train_and_test_whole() -> None:
+    split = sessions(log_of_sequences({f"session {index}": "abc" for index in range(10)}))
+    assert list(raw_sequences(split, "fit")) == [f"session {index}" for index in range(8)]
+    assert list(raw_sequences(split, "final")) == [f"session {index}" for index in range(9)]
+    assert raw_queries(split, "test") == [("session 9", ["a"], ["b"]), ("session 9", ["a", "b"], ["c"])]
+    assert raw_queries(split, "validation") == [("session 8", ["a"], ["b"]), ("session 8", ["a", "b"], ["c"])]
+
+
+def test_sessions_are_asked_without_a_user_vector() -> None:
+    split = sessions(log_of_sequences(dict.fromkeys(range(20), "abc")))
+    assert set(split.test.users.tolist()) == {0}
+
+
+def test_sessions_are_ordered_by_when_they_began_not_by_when_they_ended() -> None:
+    rows: list[Row] = [
+        (f"session {index}", item, 10 * index + step) for index in range(10) for step, item in enumerate("ab")
+    ]
+    late = [*rows[:1], (rows[1][0], "b", 10_000), *rows[2:]]  # the first session ends after all others
+    assert {owner for owner, _, _ in raw_queries(sessions(log_of(late)), "test")} == {"session 9"}
+
+
+def test_d2l_tests_the_first_in_file_order_among_equal_last_times() -> None:
+    split = d2l(log_of([("ann", "a", 1), ("ann", "b", 3), ("ann", "c", 3), ("ann", "d", 2), ("ann", "e", 3)]))
+    assert raw_queries(split, "test") == [("ann", ["a", "d", "c", "e"], ["b"])]
+    assert raw_sequences(split, "fit") == {"ann": ["a", "d", "c"]}
+    assert split.notes == ("for 100.0% of users the last timestamp is tied, so file order picks the test item",)
+
+
+@pytest.mark.parametrize("make", [leave_one_out, d2l])
+def test_d2l_is_leave_one_out_where_no_times_are_tied(make: Callable[[InteractionLog], Split]) -> None:
+    split = make(log_of_sequences({"ann": "abcde", "ben": "xyzy"}))
+    assert raw_queries(split, "test") == [("ann", list("abcd"), ["e"]), ("ben", list("xyz"), ["y"])]
+    assert raw_queries(split, "validation") == [("ann", list("abc"), ["d"]), ("ben", list("xy"), ["z"])]
+
+
+@pytest.mark.parametrize("name", SPLITS)
+def test_a_log_that_cannot_be_split_is_refused_in_one_sentence(name: str) -> None:
+    with pytest.raises(DataError) as refused:
+        SPLITS[name](log_of([("ann", "a", 1), ("ben", "b", 1)]))
+    assert "got" in str(refused.value) or "too few" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("make", [user_fraction, global_time, sessions])
+@pytest.mark.parametrize(
+    ("test", "validation"), [(0, 0.1), (0.2, 0), (0.5, 0.5), (1.5, 0.1), (-0.1, 0.3), (float("nan"), 0.1)]
+)
+def test_fractions_that_leave_a_part_empty_are_refused(
+    make: Callable[[InteractionLog, float, float], Split], test: float, validation: float
+) -> None:
+    with pytest.raises(DataError, match="fractions must be positive with a sum below 1"):
+        make(log_of_sequences(dict.fromkeys(range(20), "abcdefghij")), test, validation)
+
+
+def test_global_time_needs_times() -> None:
+    log = InteractionLog.from_columns(pl.Series([1, 1, 1]), pl.Series([1, 2, 3]), None)
+    with pytest.raises(DataError, match="needs timestamps; this log has none"):
+        global_time(log)
+
+
+def test_a_validation_part_of_strangers_leaves_no_queries() -> None:
+    rows: list[Row] = [("ann", time, time) for time in range(16)]
+    split = global_time(log_of([*rows, ("new", 16, 16), ("new", 17, 17), ("ann", 18, 18), ("ann", 19, 19)]))
+    assert len(split.validation) == 0
+    assert raw_queries(split, "test") == [("ann", list(range(16)), [18, 19])]

@@ -1,0 +1,69 @@
+"""The tape: every user's items in order, padded only when a history is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from caser.data.log import Int32
+from caser.data.tape import Tape, last_columns, pad_left
+from tests.data.logs import log_of
+
+TAPE = Tape.from_sequences([[], [3, 1, 4], [1], [], [9, 2, 6, 5]], num_items=9)
+
+
+def test_sequences_lie_one_after_another_and_the_anonymous_user_owns_nothing() -> None:
+    assert TAPE.items.tolist() == [3, 1, 4, 1, 9, 2, 6, 5]
+    assert TAPE.offsets.tolist() == [0, 0, 0, 3, 4, 4, 8]
+    assert TAPE.lengths.tolist() == [0, 0, 3, 1, 0, 4]
+    assert TAPE.users.tolist() == [2, 2, 2, 3, 5, 5, 5, 5]
+
+
+def test_a_log_lies_on_the_tape_in_time_order_with_its_mask() -> None:
+    log = log_of([("b", "x", 3), ("a", "y", 1), ("b", "z", 2), ("a", "x", 4)])
+    assert [Tape.from_log(log).sequence(user).tolist() for user in (1, 2)] == [[1, 3], [2, 3]]
+    masked = Tape.from_log(log, log.users == 2)
+    assert (len(masked), masked.num_users, masked.num_items) == (2, 2, 3)
+    assert masked.sequence(1).tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("length", "rows"),
+    [(1, [[4], [0], [5]]), (3, [[3, 1, 4], [0, 0, 0], [2, 6, 5]]), (5, [[0, 0, 3, 1, 4], [0] * 5, [0, 9, 2, 6, 5]])],
+)
+def test_a_history_is_the_last_items_of_one_user_with_zeros_before(length: int, rows: list[list[int]]) -> None:
+    histories = TAPE.histories([2, 4, 5], length)
+    assert histories.tolist() == rows
+    assert histories.dtype == np.int32
+
+
+def test_histories_of_nobody_and_of_an_empty_tape_are_padding() -> None:
+    assert TAPE.histories([], 3).shape == (0, 3)
+    assert TAPE.histories([0], 3).tolist() == [[0, 0, 0]]
+    assert Tape.from_sequences([[], []], num_items=4).histories([1, 2], 2).tolist() == [[0, 0], [0, 0]]
+
+
+def test_counts_leave_padding_out() -> None:
+    assert TAPE.item_counts.tolist() == [0, 2, 1, 1, 1, 1, 1, 0, 0, 1]
+
+
+def test_a_tape_may_be_mapped_from_a_file(tmp_path: Path) -> None:
+    np.save(tmp_path / "items.npy", TAPE.items)
+    mapped = Tape(np.load(tmp_path / "items.npy", mmap_mode="r"), TAPE.offsets, TAPE.num_items)
+    assert np.array_equal(mapped.histories([5, 2], 6), TAPE.histories([5, 2], 6))
+
+
+@pytest.mark.parametrize(
+    ("length", "rows"), [(None, [[1, 2, 3], [0, 0, 0], [0, 0, 4]]), (2, [[2, 3], [0, 0], [0, 4]]), (0, [[0], [0], [0]])]
+)
+def test_pad_left_keeps_the_newest(length: int | None, rows: list[list[int]]) -> None:
+    assert pad_left([[1, 2, 3], [], [4]], length).tolist() == rows
+
+
+@pytest.mark.parametrize("length", [1, 3, 4, 7])
+def test_last_columns_equals_padding_and_cutting_one_row_at_a_time(length: int) -> None:
+    histories: Int32 = np.arange(1, 9, dtype=np.int32).reshape(2, 4)
+    slow = [([0] * length + row)[-length:] for row in histories.tolist()]
+    assert last_columns(histories, length).tolist() == slow
