@@ -39,8 +39,6 @@ class Protocol:
     catalogue  trained: items with an interaction in the part that trained; all: every item of the log;
                as-published: raw ids from 1 to the number of users, the bug of the guide's evaluator
     anonymous  users have no vector, because those who are judged never appear in training
-    training_positions  which positions the publication trains on; every: all, full: windows of L items with T targets,
-               d2l: positions from L on
     filters    applied before the split, part of what the number means
     """
 
@@ -53,7 +51,6 @@ class Protocol:
     catalogue: Literal["trained", "all", "as-published"] = "trained"
     ties: Ties = "against"
     anonymous: bool = False
-    training_positions: Literal["every", "full", "d2l"] = "every"
     filters: LogFilters = NO_FILTERS
 
 
@@ -75,7 +72,6 @@ _D2L = Protocol(
     validation_metric="hit@50",
     seen="remove",
     catalogue="all",
-    training_positions="d2l",
 )
 
 PROTOCOLS: dict[str, Protocol] = {
@@ -97,7 +93,6 @@ PROTOCOLS: dict[str, Protocol] = {
             ),
             validation_metric="map",
             seen="remove",
-            training_positions="full",
             filters=LogFilters(min_item_count=5),
         ),
         Protocol(
