@@ -189,4 +189,4 @@ def _listed(table: RawTable) -> str:
     """The columns, shortened for a sentence."""
     if not table.has_header:
         return f"{table.frame.width} columns without a header, called 1, 2, ..."
-    return "the columns " + ", ".join(repr(name[:40]) for name in table.frame.columns[:12])
+    return "the columns " + (", ".join(repr(name[:40]) for name in table.frame.columns[:12]) or "(none)")

@@ -131,7 +131,7 @@ def read_parquet(data: bytes, layout: Layout) -> RawTable:
     try:
         return RawTable.from_frame(pl.read_parquet(io.BytesIO(data)))
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"a Parquet file must be whole; got {_first_line(error)}") from None
+        raise DataError(f"a Parquet file must be whole; got {first_line(error)}") from None
 
 
 READERS: dict[str, Reader] = {"delimited": read_delimited, "jsonl": read_json_lines, "parquet": read_parquet}
@@ -152,13 +152,18 @@ def read_table(data: bytes, layout: Layout, name: str | None = None) -> tuple[st
     return name, READERS[name](data, layout)
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, for use in a sentence."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def _unzipped(data: bytes) -> bytes:
     if not data.startswith(b"\x1f\x8b"):
         return data
     try:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"a gzip file must be whole; got {_first_line(error)}") from None
+        raise DataError(f"a gzip file must be whole; got {first_line(error)}") from None
 
 
 def _utf8(data: bytes) -> tuple[bytes, tuple[str, ...]]:
@@ -220,19 +225,24 @@ def _csv_records(text: bytes, separator: str) -> Iterator[tuple[int, list[str]]]
 
 
 def _json_line_by_line(lines: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
-    """Read each line by itself, so that one bad line does not hide the others; only text and numbers are kept."""
-    rows, faults = [], []
-    for line in lines:
-        try:
-            row = json.loads(line)
-            json.dumps(row, ensure_ascii=False).encode()  # refuses halves of surrogate pairs
-        except (ValueError, RecursionError):
-            row = None
-        faults.append(None if isinstance(row, dict) else NOT_JSON)
-        rows.append({key: value for key, value in row.items() if isinstance(value, str | int | float)} if row else {})
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    columns = [_scalar_column(name, [row.get(name) for row in rows]) for name in names]
-    return pl.DataFrame(columns, height=len(rows)), pl.Series(faults, dtype=pl.String)
+    """Read each line by itself, so that one bad line does not hide the others."""
+    rows = [_json_object(line) for line in lines]
+    faults = [NOT_JSON if row is None else None for row in rows]
+    names = dict.fromkeys(name for row in rows if row for name in row)
+    columns = [_scalar_column(name, [None if row is None else row.get(name) for row in rows]) for name in names]
+    return pl.DataFrame(columns), pl.Series(faults, dtype=pl.String)
+
+
+def _json_object(line: str) -> dict[str, str | int | float] | None:
+    """The text and numbers in a JSON object; None if the line is not one."""
+    try:
+        found = json.loads(line)
+        json.dumps(found, ensure_ascii=False).encode()  # refuses halves of surrogate pairs
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict):
+        return None
+    return {name: value for name, value in found.items() if isinstance(value, str | int | float)}
 
 
 def _scalar_column(name: str, values: list[str | int | float | None]) -> pl.Series:
@@ -251,7 +261,3 @@ def _column_names(fields: list[str]) -> list[str]:
             name += "#"
         taken[name] = None
     return list(taken)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -18,7 +18,7 @@ from pydantic import Field
 from caser.config import Settings
 from caser.data.columns import SYNONYMS, as_written, choose_columns, clean_ids, moments
 from caser.data.filters import LogFilters, apply_filters
-from caser.data.formats import Layout, RawTable, read_table
+from caser.data.formats import Layout, RawTable, first_line, read_table
 from caser.data.log import InteractionLog
 from caser.errors import DataError
 
@@ -100,16 +100,14 @@ def _bytes(path: Path) -> bytes:
 
 
 def _frame(source: Any) -> pl.DataFrame:
-    if isinstance(source, pl.LazyFrame):
-        return source.collect()
     if isinstance(source, pl.DataFrame):
         return source
-    if not hasattr(source, "__arrow_c_stream__"):
+    if not isinstance(source, pl.LazyFrame) and not hasattr(source, "__arrow_c_stream__"):
         raise DataError(f"a log must be a path or a polars, pandas or Arrow table; got {type(source).__name__}")
     try:
-        return pl.DataFrame(source)
-    except Exception as error:  # the exporter is foreign code: pandas, pyarrow or another
-        raise DataError(f"each column of a table must be of one kind; got {error}") from None
+        return source.collect() if isinstance(source, pl.LazyFrame) else pl.DataFrame(source)
+    except Exception as error:  # foreign code: a query of the caller's, or the exporter of pandas, pyarrow or another
+        raise DataError(f"a table must be readable, each column of one kind; got {first_line(error)}") from None
 
 
 def _log(table: RawTable, reading: Reading, filters: LogFilters, origin: dict[str, Any]) -> InteractionLog:
@@ -127,7 +125,7 @@ def _log(table: RawTable, reading: Reading, filters: LogFilters, origin: dict[st
         "reading": reading.model_dump(exclude_defaults=True),
         "filter_settings": filters.model_dump(mode="json", exclude_defaults=True),
         "notes": [*table.notes, *guesses, _about_times(time_unit)],
-        "rows_read": len(table.frame),
+        "rows_read": len(table.places),
         "bad_rows": bad_rows,
         "time_unit": time_unit,
         "filters": steps,
