@@ -96,7 +96,7 @@ def padded_histories(items: Int32, starts: Int64, ends: Int64, length: int) -> I
     return np.where(inside, items[np.where(inside, positions, 0)], 0).astype(np.int32)
 
 
-def pad_left(sequences: Sequence[Sequence[int]], length: int | None = None) -> Int32:
+def pad_left(sequences: Sequence[Sequence[int] | Int32], length: int | None = None) -> Int32:
     """Stack sequences of indices into one left-padded array; `length` defaults to the longest.
 
     >>> pad_left([[1, 2, 3], [4]], length=2).tolist()

@@ -1,7 +1,7 @@
 """All models by name. A model is one file, and one row in MODELS: where its settings class is.
 
-A settings class of a counting model builds a CountingModel; that of a neural model builds a network, and may offer a
-`scorer` that answers without torch. Rows are loaded when asked for, so that listing models imports none.
+A settings class of a counting model builds a CountingModel, that of a neural model a network; the `scorer` of either
+answers from saved parameters, without torch. Rows are loaded when asked for, so that listing models imports none.
 """
 
 from __future__ import annotations

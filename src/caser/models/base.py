@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from caser.data.log import Int32
 from caser.data.tape import Tape
+from caser.errors import ArtefactError
 
 if TYPE_CHECKING:
     import torch
 
 Arrays = Mapping[str, NDArray[Any]]
-"""A model's parameters by name: what the artefact keeps."""
+"""A model's parameters by name: what the artefact keeps, and what `scorer` of its settings answers from."""
 
 Scores = NDArray[np.floating[Any]]
 
@@ -41,7 +42,16 @@ class Scorer(Protocol):
         """
 
     def arrays(self) -> Arrays:
-        """The fitted parameters, by name: what `from_arrays` of the same model takes."""
+        """The fitted parameters, by name: what `scorer` of the model's settings takes."""
+
+
+def check_shapes(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise ArtefactError unless `arrays` are float32 parameters of exactly these names and shapes."""
+    for name in sorted({*arrays, *shapes}):
+        got = f"{arrays[name].dtype} {arrays[name].shape}" if name in arrays else "none"
+        must = f"float32 {shapes[name]}" if name in shapes else "none"
+        if got != must:
+            raise ArtefactError(f"parameter {name} must be {must}; got {got}. Train again.")
 
 
 class CountingModel(Scorer, Protocol):

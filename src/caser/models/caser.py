@@ -20,7 +20,7 @@ from pydantic import Field, model_validator
 from caser.config import Settings
 from caser.data.log import Int32
 from caser.data.tape import last_columns
-from caser.models.base import Arrays, Scores
+from caser.models.base import Arrays, Scores, check_shapes
 
 if TYPE_CHECKING:
     from caser.models.caser_network import CaserNetwork
@@ -45,7 +45,7 @@ class Caser(Settings):
     """Length of the window: how many last items are read."""
     T: int = Field(3, ge=1, le=100)
     """How many next items each window must predict in training."""
-    d: int = Field(64, ge=1)
+    d: int = Field(50, ge=1)
     """Width of item and user vectors."""
     n_v: int = Field(4, ge=0)
     """Number of vertical filters (point-level patterns); 0 leaves the branch out."""
@@ -87,8 +87,9 @@ class Caser(Settings):
 
         return CaserNetwork(self, num_users, num_items, seed)
 
-    def scorer(self, arrays: Arrays) -> CaserScorer:
-        """Answer from parameters, without torch."""
+    def scorer(self, arrays: Arrays, num_users: int, num_items: int) -> CaserScorer:
+        """Answer from parameters, without torch. Raises ArtefactError if they are not those of such a network."""
+        check_shapes(arrays, self.shapes(num_users, num_items))
         return CaserScorer(self, arrays)
 
     def shapes(self, num_users: int, num_items: int) -> dict[str, tuple[int, ...]]:
@@ -129,11 +130,12 @@ class CaserScorer:
 
     def states(self, users_B: Int32 | Scores, histories_BH: Int32) -> Scores:
         """[z; p_u] (B, D) from the last L items of each history; `users_B` indices, or vectors (B, d)."""
-        parts = []
+        parts: list[Scores] = []
         if self.config.has_branches:
             parts.append(self._short_term(last_columns(histories_BH, self.config.L)))
         if self.config.user_vector:
-            parts.append(users_B if users_B.ndim == 2 else self._arrays["P"][users_B])
+            vectors = users_B if users_B.ndim == 2 else self._arrays["P"][users_B]
+            parts.append(np.asarray(vectors, dtype=np.float32))
         return np.concatenate(parts, axis=1)
 
     def scores(self, users_B: Int32, histories_BH: Int32) -> Scores:

@@ -51,6 +51,10 @@ class CountKNN(Settings):
         """Return a scorer that has counted nothing yet."""
         return CountKNNScorer(self, num_items)
 
+    def scorer(self, arrays: Arrays, num_users: int, num_items: int) -> CountKNNScorer:
+        """Answer from what was counted. Raises ArtefactError if it does not fit the catalogue."""
+        return CountKNNScorer.from_arrays(self, arrays, num_items)
+
 
 class CountKNNScorer:
     """Divided counts W, (I, I) sparse.

@@ -33,6 +33,10 @@ class Markov(Settings):
         """Return a scorer that has counted nothing yet."""
         return MarkovScorer(self, num_items)
 
+    def scorer(self, arrays: Arrays, num_users: int, num_items: int) -> MarkovScorer:
+        """Answer from what was counted. Raises ArtefactError if it does not fit the catalogue."""
+        return MarkovScorer.from_arrays(self, arrays, num_items)
+
 
 class MarkovScorer:
     """Counts of adjacent pairs (I, I), sparse, and the share of each item in all interactions (I,).

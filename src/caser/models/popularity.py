@@ -37,6 +37,10 @@ class Popularity(Settings):
         """Return a scorer that has counted nothing yet."""
         return PopularityScorer(self, num_items)
 
+    def scorer(self, arrays: Arrays, num_users: int, num_items: int) -> PopularityScorer:
+        """Answer from what was counted. Raises ArtefactError if it does not fit the catalogue."""
+        return PopularityScorer.from_arrays(self, arrays, num_items)
+
 
 class RecentPopularity(Settings):
     """Score of item j = sum over its interactions of 2^(-steps / half_life), steps counted back from the user's last.
@@ -63,6 +67,10 @@ class RecentPopularity(Settings):
     def build(self, num_users: int, num_items: int) -> PopularityScorer:
         """Return a scorer that has counted nothing yet."""
         return PopularityScorer(self, num_items)
+
+    def scorer(self, arrays: Arrays, num_users: int, num_items: int) -> PopularityScorer:
+        """Answer from what was counted. Raises ArtefactError if it does not fit the catalogue."""
+        return PopularityScorer.from_arrays(self, arrays, num_items)
 
 
 class PopularityScorer:

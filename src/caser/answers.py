@@ -1,0 +1,147 @@
+"""Answers: ranked items in raw ids, one per query, as objects, dictionaries, a frame or a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, overload
+
+import polars as pl
+from polars.io.plugins import register_io_source
+
+from caser.data.log import RawId
+from caser.errors import ConfigError
+from caser.storage import partial_path, refused, remove_strays
+
+Source = Literal[
+    "known user",
+    "fold-in",
+    "mean user",
+    "learned anonymous user",
+    "history",
+    "popularity",
+    "similar vectors",
+    "successors",
+]
+"""How an answer was made. `history`: the model has no user vectors; `popularity`: nothing was known of the user.
+Similar items have the most similar output vectors, or in a counting model follow the item most often."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The items for one query, best first.
+
+    query    the user's raw id, None for a history without a user, or the item that the others are similar to
+    scores   higher is better, no unit           titles  None if the log had none
+    ignored  ids of the question (history, exclude, only) that the model does not know
+    """
+
+    query: RawId | None
+    items: list[RawId]
+    scores: list[float]
+    titles: list[str | None] | None
+    source: Source
+    ignored: tuple[RawId, ...] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences a reader of the answer should see."""
+        return [f"ignored unknown items: {', '.join(map(str, self.ignored))}"] if self.ignored else []
+
+    def rows(self) -> list[dict[str, Any]]:
+        """`rank` from 1, `item_id`, `score`, and `title` where there are titles."""
+        rows: list[dict[str, Any]] = [
+            {"rank": rank, "item_id": item, "score": score}
+            for rank, (item, score) in enumerate(zip(self.items, self.scores, strict=True), start=1)
+        ]
+        return rows if self.titles is None else [{**row, "title": t} for row, t in zip(rows, self.titles, strict=True)]
+
+
+@dataclass(frozen=True)
+class Recommendations(Sequence[Answer]):
+    """One Answer per query, in the order of the question.
+
+    asked  what `Answer.query` holds           item_type, query_type  types of the raw ids in a frame
+
+    >>> answer = Answer("ann", [7, 3], [0.9, 0.4], None, "known user")
+    >>> Recommendations([answer], "user_id", pl.Int64(), pl.String()).to_dicts()[0]["items"][0]
+    {'rank': 1, 'item_id': 7, 'score': 0.9}
+    """
+
+    answers: list[Answer]
+    asked: Literal["user_id", "similar_to"]
+    item_type: pl.DataType
+    query_type: pl.DataType
+
+    @overload
+    def __getitem__(self, index: int) -> Answer: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Answer]: ...
+    def __getitem__(self, index: int | slice) -> Answer | list[Answer]:
+        return self.answers[index]
+
+    def __len__(self) -> int:
+        return len(self.answers)
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """JSON values: `user_id` or `similar_to`, `source`, `items` (rank, item_id, score, title) and `notes`."""
+        return [
+            {self.asked: answer.query, "source": answer.source, "items": answer.rows(), "notes": answer.notes}
+            for answer in self.answers
+        ]
+
+    def to_frame(self) -> pl.DataFrame:
+        """One row per recommended item: user_id or similar_to, item_id, score, rank, source, and title where there are
+        titles. Where no user was named, the first column is `query`, the number of the question from 0.
+        """
+        each = [(number, answer, row) for number, answer in enumerate(self.answers) for row in answer.rows()]
+        by_number = self.asked == "user_id" and all(answer.query is None for answer in self.answers)
+        queries = [number if by_number else answer.query for number, answer, _ in each]
+        columns = [
+            _id_series("query" if by_number else self.asked, queries, pl.Int64() if by_number else self.query_type),
+            pl.Series("item_id", [row["item_id"] for *_, row in each], dtype=self.item_type),
+            pl.Series("score", [row["score"] for *_, row in each], dtype=pl.Float64),
+            pl.Series("rank", [row["rank"] for *_, row in each], dtype=pl.Int32),
+            pl.Series("source", [answer.source for _, answer, _ in each], dtype=pl.String),
+        ]
+        if any(answer.titles is not None for answer in self.answers):
+            columns.append(pl.Series("title", [row.get("title") for *_, row in each], dtype=pl.String))
+        return pl.DataFrame(columns)
+
+    def write(self, path: str | Path) -> None:
+        """Write `to_frame` to a .parquet or .csv file."""
+        frame = self.to_frame()
+        write_frames(path, [frame], frame.schema)
+
+
+def write_frames(path: str | Path, frames: Iterable[pl.DataFrame], schema: pl.Schema) -> None:
+    """Write frames one after another to one .parquet or .csv file, holding one at a time; the file appears when whole.
+
+    Raises ConfigError for another ending, ArtefactError if the file cannot be written.
+    """
+    target = Path(path)
+    if target.suffix not in (".parquet", ".csv"):
+        raise ConfigError(f"a file of answers must end in .parquet or .csv; got {target.name!r}.")
+    partial = partial_path(target)
+    source = register_io_source(lambda *_: iter(frames), schema=schema)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        remove_strays(target)
+        if target.suffix == ".csv":
+            source.sink_csv(partial, check_extension=False, sync_on_close="all")
+        else:
+            source.sink_parquet(partial, sync_on_close="all")
+        partial.replace(target)
+    except (OSError, pl.exceptions.ComputeError) as error:
+        raise refused(target, error, 0) from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _id_series(name: str, ids: list[Any], dtype: pl.DataType) -> pl.Series:
+    """Ids in the type they had in the log, or as text if an unknown one does not fit."""
+    try:
+        return pl.Series(name, ids, dtype=dtype, strict=True)
+    except (TypeError, pl.exceptions.PolarsError):
+        return pl.Series(name, [None if one is None else str(one) for one in ids], dtype=pl.String)
