@@ -1,0 +1,115 @@
+"""What every row of LOSSES keeps, judged as a function of the scores of targets and of what stands against them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from caser.config import LossName, Training
+from caser.data.split import leave_one_out
+from caser.data.synthetic import chain_world
+from caser.losses import LOSSES
+from caser.models.caser import Caser
+from caser.models.neural import NeuralScorer
+from caser.randomness import torch_generator
+from caser.training.loop import start, train
+
+every_loss = pytest.mark.parametrize("name", LOSSES)
+sampled_losses = pytest.mark.parametrize("name", [name for name, loss in LOSSES.items() if loss.sampled])
+
+
+def loss_of(name: LossName, positive_M: Tensor, negative_MN: Tensor) -> Tensor:
+    """Any loss over the same scores: a full one sees a catalogue of the target (item 1) and the negatives."""
+    loss = LOSSES[name]
+    if loss.sampled:
+        return loss.sampled(positive_M, negative_MN)
+    assert loss.full
+    scores_MI = torch.cat([torch.full((len(positive_M), 1), 7.0), positive_M[:, None], negative_MN], dim=1)
+    num_columns = scores_MI.shape[1]
+    targets_M1 = torch.ones(len(positive_M), 1, dtype=torch.int64)
+    return loss.full(scores_MI, torch.eye(num_columns), torch.zeros(num_columns), targets_M1)
+
+
+def some_scores(M: int = 6, N: int = 5) -> tuple[Tensor, Tensor]:
+    generator = torch_generator(0, "scores")
+    return torch.randn(M, generator=generator), torch.randn(M, N, generator=generator)
+
+
+def gradients(name: LossName, positive_M: Tensor, negative_MN: Tensor) -> tuple[Tensor, Tensor]:
+    positive_M, negative_MN = positive_M.clone().requires_grad_(), negative_MN.clone().requires_grad_()
+    of_positive_M, of_negative_MN = torch.autograd.grad(
+        loss_of(name, positive_M, negative_MN), (positive_M, negative_MN)
+    )
+    return of_positive_M, of_negative_MN
+
+
+@every_loss
+def test_it_and_its_gradient_are_finite_where_scores_are_extreme(name: LossName) -> None:
+    for positive in (-100.0, 0.0, 100.0):
+        for negative in (-100.0, 0.0, 100.0):
+            scores = torch.full((3,), positive), torch.full((3, 4), negative)
+            assert torch.isfinite(loss_of(name, *scores))
+            assert all(torch.isfinite(gradient).all() for gradient in gradients(name, *scores))
+
+
+@every_loss
+def test_it_pulls_targets_up_and_pushes_negatives_down(name: LossName) -> None:
+    positive_M, negative_MN = gradients(name, torch.zeros(3), torch.zeros(3, 4))
+    assert (positive_M < 0).all()
+    assert (negative_MN > 0).all()
+    positive_M, negative_MN = gradients(name, *some_scores())
+    assert (positive_M <= 0).all()
+    assert (negative_MN >= 0).all()
+
+
+@every_loss
+def test_a_target_far_above_all_negatives_costs_next_to_nothing(name: LossName) -> None:
+    assert loss_of(name, torch.full((2,), 50.0), torch.full((2, 3), -50.0)).item() == pytest.approx(0, abs=1e-6)
+
+
+@every_loss
+def test_the_order_of_negatives_changes_nothing(name: LossName) -> None:
+    positive_M, negative_MN = some_scores()
+    order = torch.tensor([3, 0, 4, 2, 1])
+    loss, permuted = loss_of(name, positive_M, negative_MN), loss_of(name, positive_M, negative_MN[:, order])
+    torch.testing.assert_close(loss, permuted, rtol=1e-6, atol=0)
+
+
+@every_loss
+def test_it_is_a_mean_over_targets(name: LossName) -> None:
+    positive_M, negative_MN = some_scores()
+    alone = [loss_of(name, positive_M[m : m + 1], negative_MN[m : m + 1]) for m in range(len(positive_M))]
+    torch.testing.assert_close(loss_of(name, positive_M, negative_MN), torch.stack(alone).mean())
+
+
+@sampled_losses
+def test_a_masked_negative_adds_nothing_and_learns_nothing(name: LossName) -> None:
+    positive_M, negative_MN = some_scores(N=3)
+    masked_MN = torch.cat([negative_MN[:, :1], torch.full((6, 2), -torch.inf), negative_MN[:, 1:]], dim=1)
+    torch.testing.assert_close(loss_of(name, positive_M, masked_MN), loss_of(name, positive_M, negative_MN))
+    of_positive_M, of_masked_MN = gradients(name, positive_M, masked_MN)
+    assert (of_masked_MN[:, 1:3] == 0).all()
+    torch.testing.assert_close(of_positive_M, gradients(name, positive_M, negative_MN)[0])
+
+
+@sampled_losses
+def test_a_target_whose_negatives_are_all_masked_is_finite(name: LossName) -> None:
+    positive_M, negative_MN = torch.tensor([0.3]), torch.full((1, 4), -torch.inf)
+    assert torch.isfinite(loss_of(name, positive_M, negative_MN))
+    assert all(torch.isfinite(gradient).all() for gradient in gradients(name, positive_M, negative_MN))
+
+
+@every_loss
+def test_it_learns_the_easy_world(name: LossName) -> None:
+    world = chain_world(num_users=120, num_items=10, length=20, predictability=1.0, seed=1)
+    split = leave_one_out(world.log)
+    model = Caser(L=2, T=1, d=16, n_v=1, n_h=4, dropout=0, user_vector=False)
+    training = Training(loss=name, epochs=25, batch_size=128, learning_rate=0.01, num_negatives=4, seed=1, device="cpu")
+    state = start(model.build(world.log.num_users, world.log.num_items, training.seed), training)
+    for _ in train(state, split.fit, training, num_targets=model.T):
+        pass
+    queries = split.test
+    scores = NeuralScorer(state.network).scores(queries.users, queries.histories(slice(None), model.L))
+    hits = scores[:, 1:].argmax(axis=1) + 1 == queries.targets
+    assert hits.mean() > 0.95
