@@ -24,7 +24,7 @@ from caser.config import Training
 from caser.data import datasets
 from caser.data.split import Split
 from caser.evaluation import judge, protocols, statistics
-from caser.fit import Progress, fit
+from caser.fitting import Progress, fit
 from caser.models.caser import Caser
 
 RUNS = Path("runs/benchmarks")

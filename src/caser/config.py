@@ -71,6 +71,9 @@ class Training(Settings):
 def first_problem(error: ValidationError, settings: str, known: Iterable[str] = ()) -> str:
     """One sentence for the first thing that is wrong with `settings`."""
     first = error.errors()[0]
+    inner = first.get("ctx", {}).get("error")
+    if isinstance(inner, ConfigError):
+        return str(inner)
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"{settings} has no setting {name!r}: {did_you_mean(name, known)}"

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
-
-from cyclopts import Parameter
+from typing import Literal
 
 from caser import explain as explanation
 from caser import recommender
 from caser.cli import show
+from caser.cli.flags import Many, Switch
 from caser.errors import ConfigError
-
-Many = Parameter(negative_iterable=())
 
 
 def recommend(
     run: Path,
     *,
-    user: Annotated[list[str], Many] = [],  # noqa: B006 (read only)
-    item: Annotated[list[str], Many] = [],  # noqa: B006
-    all: bool = False,  # noqa: A002 (the flag's name)
+    user: Many = [],  # noqa: B006 (read only)
+    item: Many = [],  # noqa: B006
+    all: Switch = False,
     out: Path | None = None,
     k: int = 10,
-    exclude: Annotated[list[str], Many] = [],  # noqa: B006
-    only: Annotated[list[str], Many] = [],  # noqa: B006
+    exclude: Many = [],  # noqa: B006
+    only: Many = [],  # noqa: B006
     exclude_seen: bool | None = None,
     unknown_users: Literal["auto", "mean", "fold-in", "learned"] = "auto",
-    json: bool = False,
+    json: Switch = False,
 ) -> None:
     """Recommend next items for users, for a made-up history, or for everybody.
 
@@ -55,6 +52,7 @@ def recommend(
         How to answer for users the model was not trained on.
     json
         Print one JSON document instead of tables.
+
     """
     rec = recommender.load(run)
     if all:
@@ -91,7 +89,7 @@ def recommend(
             show.say(f"  {note}")
 
 
-def similar(run: Path, *, item: str, k: int = 10, json: bool = False) -> None:
+def similar(run: Path, *, item: str, k: int = 10, json: Switch = False) -> None:
     """Show the items most like one item.
 
     Parameters
@@ -104,6 +102,7 @@ def similar(run: Path, *, item: str, k: int = 10, json: bool = False) -> None:
         How many items.
     json
         Print one JSON document instead of a table.
+
     """
     rec = recommender.load(run)
     answer = rec.similar([item], k=k).to_dicts()[0]
@@ -118,8 +117,8 @@ def explain(
     *,
     item: str,
     user: str | None = None,
-    history: Annotated[list[str], Many] = [],  # noqa: B006
-    json: bool = False,
+    history: Many = [],  # noqa: B006
+    json: Switch = False,
 ) -> None:
     """Say where the score of one item comes from: the parts of the sum, and what each item of the history does.
 
@@ -135,11 +134,12 @@ def explain(
         An item of the history, oldest first; the user's own by default.
     json
         Print one JSON document instead of tables.
+
     """
     found = explanation.explain(recommender.load(run), item=item, user=user, history=history or None).to_dict()
     if json:
         show.document(found)
         return
     show.table(f"score of {found['title'] or item}", ["part", "score"], list(found["parts"].items()))
-    effects = [(entry["item_id"], entry["title"], entry["effect"]) for entry in found["history"]]
-    show.table("without this item of the history, the score would change by", ["item_id", "title", "change"], effects)
+    effects = [(str(entry["item_id"]), entry["title"], entry["effect"]) for entry in found["history"]]
+    show.table("what each item of the history adds to it", ["item_id", "title", "effect"], effects)

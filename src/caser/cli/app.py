@@ -14,21 +14,16 @@ from pydantic import ValidationError
 
 from caser import __version__
 from caser.cli import answer, data, demo, doctor, train
-from caser.cli.show import err, say
+from caser.cli.flags import flag_name
+from caser.cli.show import say
 from caser.config import first_problem
 from caser.errors import CaserError, ConfigError
 from caser.models import model_class
 
-EPILOGUE = "Exit codes: 0 done, 1 unexpected, 2 usage, 3 log, 4 download, 5 unknown id, 6 not finite, 7 artefact, 8 missing extra."
-
-
-def flag_name(name: str) -> str:
-    """Turn a parameter's name into its flag; the paper's one-letter names keep their case.
-
-    >>> flag_name("batch_size"), flag_name("L"), flag_name("n_v")
-    ('batch-size', 'L', 'n-v')
-    """
-    return name if len(name) == 1 else name.strip("_").replace("_", "-").lower()
+EPILOGUE = (
+    "Exit codes: 0 done, 1 unexpected, 2 usage, 3 log, 4 download, 5 unknown id, 6 not finite, 7 artefact, "
+    "8 missing extra."
+)
 
 
 def build_app(model: str = "caser") -> cyclopts.App:
@@ -42,7 +37,7 @@ def build_app(model: str = "caser") -> cyclopts.App:
         help_format="plaintext",
     )
     app.command(demo.demo, name="demo")
-    app.command(data.build_app(flag_name), name="data")
+    app.command(data.build_app(), name="data")
     app.command(train.train_command(model_class(model)), name="train")
     app.command(train.evaluate, name="evaluate")
     app.command(answer.recommend, name="recommend")
@@ -68,7 +63,7 @@ def run(arguments: Sequence[str]) -> int:
         return 1
     except BrokenPipeError:
         return 1
-    except Exception as error:  # noqa: BLE001 (the last line of defence: one sentence, and how to see more)
+    except Exception as error:
         if debug:
             traceback.print_exc()
         say(f"caser: unexpected {type(error).__name__}: {error}. Run again with --debug and report it.")

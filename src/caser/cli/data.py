@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
 import cyclopts
 import polars as pl
-from cyclopts import Parameter
 
 from caser.cli import show
+from caser.cli.flags import Switch, flag_name, flat
 from caser.cli.logs import Filters, Reading, open_log
 from caser.data import datasets, synthetic
 from caser.data.describe import describe as facts_of
 from caser.errors import ConfigError
 
-Flat = Parameter(name="*")
 
-
-def build_app(name_transform: Callable[[str], str]) -> cyclopts.App:
+def build_app() -> cyclopts.App:
     """Make the `caser data` commands."""
-    app = cyclopts.App(
-        help="Fetch, describe and simulate logs.", name_transform=name_transform, help_format="plaintext"
-    )
+    app = cyclopts.App(help="Fetch, describe and simulate logs.", name_transform=flag_name, help_format="plaintext")
     app.command(fetch)
     app.command(describe)
     simulate.__annotations__["world"] = Literal[tuple(synthetic.WORLDS)]
@@ -31,7 +26,7 @@ def build_app(name_transform: Callable[[str], str]) -> cyclopts.App:
     return app
 
 
-def fetch(name: str, *, json: bool = False) -> None:
+def fetch(name: str, *, json: Switch = False) -> None:
     """Put a public data set into the cache: from its official address, or from a mirror, checked by SHA-256.
 
     Parameters
@@ -40,6 +35,7 @@ def fetch(name: str, *, json: bool = False) -> None:
         ml-100k, ml-1m or ml-latest-small.
     json
         Print one JSON document instead of sentences.
+
     """
     fetched = datasets.fetch(name, on_message=show.say)
     if json:
@@ -51,9 +47,9 @@ def fetch(name: str, *, json: bool = False) -> None:
 def describe(
     log: str,
     *,
-    json: bool = False,
-    reading: Annotated[Reading, Flat] = Reading(),  # noqa: B008 (frozen)
-    filters: Annotated[Filters, Flat] = Filters(),  # noqa: B008
+    json: Switch = False,
+    reading: Annotated[Reading, flat("Reading the log")] = Reading(),  # noqa: B008 (frozen)
+    filters: Annotated[Filters, flat("Filtering the log")] = Filters(),  # noqa: B008
 ) -> None:
     """Say what is in a log: sizes, times, ties, repeats, popularity.
 
@@ -63,6 +59,7 @@ def describe(
         A file, or the name of a public data set.
     json
         Print one JSON document instead of a table.
+
     """
     facts = facts_of(open_log(log, reading, filters))
     if json:
@@ -80,7 +77,7 @@ def simulate(
     num_items: int | None = None,
     length: int | None = None,
     seed: int = 0,
-    json: bool = False,
+    json: Switch = False,
 ) -> None:
     """Write a log from a world whose best possible hit rate is known.
 
@@ -100,6 +97,7 @@ def simulate(
         Seed of the world.
     json
         Print one JSON document instead of a sentence.
+
     """
     sizes = {"num_users": num_users, "num_items": num_items, "length": length}
     made = synthetic.WORLDS[world](**{name: value for name, value in sizes.items() if value is not None}, seed=seed)

@@ -7,19 +7,20 @@ from pathlib import Path
 
 from caser import artefact
 from caser.cli import show
+from caser.cli.flags import Switch
 from caser.config import Training
 from caser.data import datasets, synthetic
 from caser.data.log import InteractionLog, RawId
 from caser.errors import DownloadError
 from caser.evaluation import judge, protocols
-from caser.fit import fit
+from caser.fitting import fit
 from caser.models.caser import Caser
 from caser.recommender import Recommender
 
 MADE_UP_HISTORY = ("Toy Story (1995)", "Star Wars (1977)", "Empire Strikes Back, The (1980)")
 
 
-def demo(*, out: Path = Path("runs/demo"), epochs: int = 30, seed: int = 0, json: bool = False) -> None:
+def demo(*, out: Path = Path("runs/demo"), epochs: int = 30, seed: int = 0, json: Switch = False) -> None:
     """Train Caser on MovieLens-100K, judge it beside counting, and recommend.
 
     Parameters
@@ -32,6 +33,7 @@ def demo(*, out: Path = Path("runs/demo"), epochs: int = 30, seed: int = 0, json
         Seed of all random streams.
     json
         Print one JSON document instead of tables.
+
     """
     began = time.perf_counter()
     artefact.check_writable(out)

@@ -12,18 +12,20 @@ import numpy as np
 
 from caser import __version__
 from caser.cli import show
+from caser.cli.flags import Switch
 from caser.data.datasets import cache_folder
 
 PACKAGES = ("numpy", "polars", "scipy", "pydantic", "safetensors", "torch")
 
 
-def doctor(*, json: bool = False) -> None:
+def doctor(*, json: Switch = False) -> None:
     """Check the installation, measure threads, and give advice.
 
     Parameters
     ----------
     json
         Print one JSON document instead of tables.
+
     """
     versions = {package: _version(package) for package in PACKAGES}
     facts: dict[str, Any] = {

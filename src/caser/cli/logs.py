@@ -8,7 +8,7 @@ from typing import Any
 
 from caser.cli import show
 from caser.data import datasets
-from caser.data.filters import LogFilters, apply_filters
+from caser.data.filters import LogFilters
 from caser.data.log import InteractionLog
 from caser.data.readers import Reading, read_log
 from caser.errors import ArtefactError, DataError, did_you_mean
@@ -19,16 +19,7 @@ __all__ = ["Filters", "Reading", "open_log", "reopen_log"]
 
 def open_log(name: str, reading: Reading, filters: LogFilters) -> InteractionLog:
     """Read a log and say on stderr what was guessed, skipped and filtered."""
-    if name in datasets.DATASETS and not Path(name).exists():
-        log = apply_filters(datasets.load(name), filters)
-    else:
-        path = Path(name).expanduser().resolve()
-        if not path.exists():
-            raise DataError(
-                f"LOG must be a file or a public data set; got {name!r}, which is neither: "
-                f"{did_you_mean(name, datasets.DATASETS)}."
-            )
-        log = read_log(path, reading, filters=filters)
+    log = _read(name, reading, filters)
     for sentence in log.provenance.get("notes", []):
         show.say(f"  {sentence}")
     for step in log.provenance.get("filters", []):
@@ -43,4 +34,16 @@ def reopen_log(facts: Mapping[str, Any], moved_to: str | None) -> InteractionLog
         raise ArtefactError("the run was trained on a table in memory; give the same log as a file with --log.")
     if not moved_to and "dataset" not in facts and not Path(name).exists():
         raise ArtefactError(f"the run's log must still be at {name}; it is not. Say where it is with --log.")
-    return open_log(name, Reading(**facts.get("reading", {})), LogFilters(**facts.get("filter_settings", {})))
+    return _read(name, Reading(**facts.get("reading", {})), LogFilters(**facts.get("filter_settings", {})))
+
+
+def _read(name: str, reading: Reading, filters: LogFilters) -> InteractionLog:
+    if name in datasets.DATASETS and not Path(name).exists():
+        return datasets.load(name, filters=filters, on_message=show.say)
+    path = Path(name).expanduser().resolve()
+    if not path.exists():
+        raise DataError(
+            f"LOG must be a file or a public data set; got {name!r}, which is neither: "
+            f"{did_you_mean(name, datasets.DATASETS)}."
+        )
+    return read_log(path, reading, filters=filters)

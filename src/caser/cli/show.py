@@ -14,8 +14,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from caser.fit import Progress as FitProgress
-from caser.fit import Tell
+from caser.fitting import Progress as FitProgress
+from caser.fitting import Tell
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -32,16 +32,17 @@ def say(sentence: str) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table on stdout; numbers are right-aligned."""
+    """Print a table on stdout; columns of numbers are right-aligned. Ids come as text, and are shown as they are."""
     body = [[_cell(value) for value in row] for row in rows]
-    shown = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
+    shown = Table(show_header=any(columns), header_style="dim", box=None, pad_edge=False)
     for index, name in enumerate(columns):
-        is_number = bool(body) and all(
-            row[index].replace(",", "").replace(".", "").strip("-%±– ").isdigit() for row in body if row[index]
+        is_number = all(
+            row[index].strip("-").replace(",", "").replace(".", "")[:1].isdigit() for row in body if row[index]
         )
-        shown.add_column(name, justify="right" if is_number else "left", overflow="fold")
+        shown.add_column(name, justify="right" if is_number and any(columns) else "left", overflow="fold")
     for row in body:
         shown.add_row(*(Text(value) for value in row))
+    out.print(Text(title, style="bold"), soft_wrap=True)
     out.print(shown)
 
 

@@ -8,22 +8,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cyclopts import Parameter
-
 from caser import artefact
+from caser.answers import write_frames
 from caser.cli import show
+from caser.cli.flags import Switch, flat
 from caser.cli.logs import Filters, Reading, open_log, reopen_log
-from caser.config import Settings, Training
-from caser.evaluate import evaluate as judge_run
+from caser.config import Training
 from caser.evaluation import protocols
-from caser.fit import fit
+from caser.fitting import fit
+from caser.judging import evaluate as judge_run
 from caser.models import MODELS
 from caser.recommender import load
 
-Flat = Parameter(name="*")
 
-
-def train_command(settings: type[Settings]) -> Callable[..., None]:
+def train_command(settings: Any) -> Callable[..., None]:
     """Make `caser train` with the flags of one model's settings."""
 
     def train(
@@ -33,12 +31,12 @@ def train_command(settings: type[Settings]) -> Callable[..., None]:
         model: str = "caser",
         protocol: str = "leave-one-out",
         choose: bool = True,
-        all: bool = False,  # noqa: A002 (the flag's name)
-        json: bool = False,
+        all: Switch = False,
+        json: Switch = False,
         settings: Any = settings(),  # noqa: B008 (frozen)
-        training: Annotated[Training, Flat] = Training(),  # noqa: B008
-        reading: Annotated[Reading, Flat] = Reading(),  # noqa: B008
-        filters: Annotated[Filters, Flat] = Filters(),  # noqa: B008
+        training: Annotated[Training, flat("Training")] = Training(),  # noqa: B008
+        reading: Annotated[Reading, flat("Reading the log")] = Reading(),  # noqa: B008
+        filters: Annotated[Filters, flat("Filtering the log")] = Filters(),  # noqa: B008
     ) -> None:
         """Train a model on a log and save it as a run folder.
 
@@ -62,6 +60,7 @@ def train_command(settings: type[Settings]) -> Callable[..., None]:
             Train on everything, test part included: for a model that will not be judged.
         json
             Print one JSON document instead of a table.
+
         """
         protocols.protocol_named(protocol)
         artefact.check_writable(out)
@@ -98,7 +97,7 @@ def train_command(settings: type[Settings]) -> Callable[..., None]:
         show.table("trained", ["", ""], [(name, value) for name, value in facts.items() if value is not None])
         show.say(f"judge it with: caser evaluate {out}" if not all else f"ask it with: caser recommend {out} --user ID")
 
-    train.__annotations__["settings"] = Annotated[settings, Flat]
+    train.__annotations__["settings"] = Annotated[settings, flat(f"Model: {settings.name}")]
     train.__annotations__["model"] = Literal[tuple(sorted(MODELS))]
     train.__annotations__["protocol"] = Literal[tuple(protocols.PROTOCOLS)]
     return train
@@ -109,7 +108,7 @@ def evaluate(
     *,
     log: str | None = None,
     per_user: Path | None = None,
-    json: bool = False,
+    json: Switch = False,
 ) -> None:
     """Judge a run beside the counting models, under the protocol it was trained for.
 
@@ -125,6 +124,7 @@ def evaluate(
         Also write every model's value for every query to this Parquet or CSV file.
     json
         Print one JSON document instead of a table.
+
     """
     recommender = load(run)
     facts = recommender.artefact.manifest
@@ -136,7 +136,8 @@ def evaluate(
     artefact.update_manifest(run, metrics=result["models"][name], test_openings=openings)
     result["test_openings"] = openings
     if per_user:
-        report.write_values(per_user)
+        frame = report.to_frame(split.log.user_vocabulary)
+        write_frames(per_user, [frame], frame.schema)
     if json:
         show.document(result)
     else:

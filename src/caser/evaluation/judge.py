@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from caser.data.log import Int32, Vocabulary
 from caser.data.split import Queries, Split
@@ -76,6 +77,17 @@ class Report:
             self.difference(name, best, metric).sentence(name, best, metric, self.num_owners, self.owner_word)
             for name in others
         ]
+
+    def to_frame(self, users: Vocabulary) -> pl.DataFrame:
+        """Every value: a row per model and query, with the raw id of its user or session, and a column per metric."""
+        owners = users.ids.gather(self.owners.astype(np.int64) - 1).alias("user_id")
+        query = pl.Series("query", range(len(self.owners)), dtype=pl.Int64)
+        return pl.concat(
+            pl.DataFrame([pl.repeat(model, len(owners), eager=True).alias("model"), query, owners]).with_columns(
+                **{metric: pl.Series(column) for metric, column in values.items()}
+            )
+            for model, values in self.values.items()
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values; per-query values are left out."""

@@ -1,11 +1,13 @@
 """Caser (Tang & Wang, WSDM 2018): its settings, and its equations in NumPy.
 
-The network that trains is in `caser_network.py` and needs torch. `CaserScorer` here reads the same parameters and answers
-without torch, one query or many; in the tests it is the slow, obvious referee of the network. Nothing here trains.
+The network that trains is in `caser_network.py` and needs torch. `CaserScorer` here reads the same parameters and
+answers without torch, one query or many; in the tests it is the slow, obvious referee of the network. Nothing here
+trains.
 
-Parameters (what the artefact keeps), with the paper's letters; I counts the padding row 0, U the anonymous row 0:
-Q (I, d) items · P (U, d) users · F1..FL (h, d, n_h) and bF (L, n_h) horizontal filters · G (n_v, L) and bG (n_v) vertical ones ·
-W, b the fully connected layer · V (I, D) and c (I) the output vectors W' and biases b'.
+Parameters, with the paper's letters; I counts the padding row 0, U the anonymous row 0:
+
+    Q (I, d) items            F1..FL (h, d, n_h), bF (L, n_h) horizontal filters      W, b the fully connected layer
+    P (U, d) users            G (n_v, L), bG (n_v) vertical filters                   V (I, D), c (I) the paper's W', b'
 """
 
 from __future__ import annotations
@@ -139,7 +141,7 @@ class CaserScorer:
         return np.concatenate(parts, axis=1)
 
     def scores(self, users_B: Int32, histories_BH: Int32) -> Scores:
-        """y = W'[z; p_u] + b' for every item: (B, I). Paper, equation 10."""
+        """Scores y = W'[z; p_u] + b' for every item: (B, I). Paper, equation 10."""
         vectors_ID, bias_I = self.item_vectors()
         return self.states(users_B, histories_BH) @ vectors_ID.T + bias_I
 

@@ -1,8 +1,8 @@
 """Caser as a network over the tape: the form that trains.
 
-What a horizontal filter says at a tape position does not depend on the window it is read in, so every filter is computed
-once per position and a window is a sliding maximum over positions: same outputs as the paper's window-by-window form, with
-sum(h) instead of sum(h (L - h + 1)) products. phi_c never decreases, so the maximum is taken first.
+What a horizontal filter says at a tape position does not depend on the window it is read in, so every filter is
+computed once per position and a window is a sliding maximum over positions: same outputs as the paper's form, window by
+window, with sum(h) instead of sum(h (L - h + 1)) products. phi_c never decreases, so the maximum is taken first.
 
 Shape suffixes: C chunks, W windows per chunk, X = W + L - 1 tape positions, I catalogue + padding, D state width.
 """
@@ -125,7 +125,8 @@ class CaserNetwork(nn.Module):
 
 def _initial(name: str, shape: tuple[int, ...], config: Caser, generator: torch.Generator) -> Tensor:
     """Vectors are normal with standard deviation 1/width, filters and layers uniform within 1/sqrt(inputs): as in the
-    author's program. The padding row is zero and gets no gradient."""
+    author's program. The padding row is zero and gets no gradient.
+    """
     if name == "c":
         return torch.zeros(shape)
     if name in ("Q", "P", "V"):

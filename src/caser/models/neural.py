@@ -42,7 +42,7 @@ class NeuralScorer:
 
     @torch.no_grad()
     def scores(self, users_B: Int32, histories_BH: Int32) -> Scores:
-        """state . vector + bias: (B, I)."""
+        """Scores, state . vector + bias: (B, I)."""
         vectors_ID, bias_I = self.network.item_vectors()
         return _numpy(torch.addmm(bias_I, self._states(users_B, histories_BH), vectors_ID.T))
 

@@ -21,7 +21,7 @@ def evaluate(recommender: Recommender, split: Split, *, baselines: bool = True) 
 
     >>> from caser.data.split import leave_one_out
     >>> from caser.data.synthetic import chain_world
-    >>> from caser.fit import fit
+    >>> from caser.fitting import fit
     >>> from caser.models.markov import Markov
     >>> split = leave_one_out(chain_world(num_users=40, num_items=6, length=9, seed=0).log)
     >>> report = evaluate(fit(Markov(), split), split)
@@ -38,7 +38,8 @@ def evaluate(recommender: Recommender, split: Split, *, baselines: bool = True) 
     if (split.name, split.log.digest) != (facts["protocol"], facts["log"]["digest"]):
         raise ArtefactError(
             f"this {name} must be judged under {facts['protocol']} on the log it was trained on, with digest "
-            f"{facts['log']['digest'][:12]}; got {split.name} and {split.log.digest[:12]}. Give the right file with --log."
+            f"{facts['log']['digest'][:12]}; got {split.name} and {split.log.digest[:12]}. Give the right file "
+            "with --log."
         )
     part = JUDGED_ON[trained_on]
     scorers = judge.counting_baselines(split, part) if baselines else {}
