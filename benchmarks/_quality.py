@@ -1,7 +1,7 @@
 """Recipes trained with several seeds, and judged together once all are there: what the quality benchmarks share.
 
-A finished run is a folder under runs/benchmarks and is used again; one that was killed continues. Recipes and seeds can be
-trained by several processes at once (`--recipe`, `--seed`); the table is printed by the process that finds all runs there.
+A finished run is a folder under runs/benchmarks and is used again; one that was killed continues. Recipes and seeds can
+be trained by several processes at once (`--recipe`, `--seed`); the process that finds all runs there prints the table.
 """
 
 from __future__ import annotations
@@ -70,18 +70,16 @@ def train(name: str, label: str, recipe: Recipe, seed: int, split: Split) -> Non
         return
 
     def tell(progress: Progress) -> None:
-        if progress.loss is not None:
+        if progress.done:
             value = "" if progress.validation is None else f" validation {progress.validation:.4f}"
-            print(
-                f"{label} seed {seed}: {progress.stage} epoch {progress.epoch} loss {progress.loss:.4f}{value} "
-                f"{progress.num_states / progress.seconds:,.0f} positions/s",
-                file=sys.stderr,
-                flush=True,
-            )
+            rate = progress.done.num_states / progress.done.seconds
+            about = f"{label} seed {seed}: {progress.stage} epoch {progress.epoch} loss {progress.done.loss:.4f}{value}"
+            print(f"{about} {rate:,.0f} positions/s", file=sys.stderr, flush=True)
 
     checkpoint = out.with_name(f"{out.name}.checkpoint")
     training = recipe.training.but(seed=seed)
     fit(recipe.model, split, training, choose=recipe.choose, checkpoint=checkpoint, tell=tell).save(out)
+    checkpoint.unlink()
 
 
 def table(name: str, recipes: Mapping[str, Recipe], seeds: Sequence[int], split: Split) -> dict[str, Any]:

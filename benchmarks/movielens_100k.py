@@ -1,6 +1,6 @@
 """Caser on MovieLens-100K under d2l: the guide's settings and the default recipe, three seeds, beside counting.
 
-Negatives exclude the training items only; the guide also keeps the held-out item from being drawn, which looks at the answer.
+Negatives exclude the training items only; the guide also keeps the held-out item from being drawn.
 """
 
 from benchmarks._quality import Recipe, main

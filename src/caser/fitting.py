@@ -1,9 +1,9 @@
 """From a split to a Recommender: the one place where training is wired to validation, checkpoints and the artefact.
 
-A neural model is trained twice. First it is *chosen*: trained on `fit`, judged on `validation` after every epoch, until the
-metric has not risen for `patience` epochs. Then it is *refitted*: from fresh parameters, on `final` (or on everything), for
-the number of epochs that was best. Both passes write checkpoints, so a run that was killed continues where it was. Counting
-models only count. Nothing here opens the test part.
+A neural model is trained twice. First it is *chosen*: trained on `fit`, judged on `validation` after every epoch, until
+the metric has not risen for `patience` epochs. Then it is *refitted*: from fresh parameters, on `final` (or on
+everything), for the number of epochs that was best. Both passes write checkpoints, so a run that was killed continues
+where it was. Counting models only count. Nothing here opens the test part.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -31,29 +31,27 @@ from caser.recommender import Recommender
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from caser.training.loop import TrainingState
+    from caser.training.loop import Epoch, TrainingState
 
 TrainOn = Literal["fit", "final", "all"]
+Stage = Literal["choosing", "refitting"]
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a fit is: told after every batch, and after every epoch with its `loss`.
+    """Where a fit is: told after every batch, and after every epoch with what it has `done`.
 
-    stage       "choosing" or "refitting"         seconds  since the fit began, or the epoch's with `loss`
-    validation  the value of `metric` after an epoch of choosing
+    metric, validation  the metric that chooses, and its value after an epoch of choosing
     """
 
-    stage: Literal["choosing", "refitting"]
+    stage: Stage
     metric: str
     epoch: int
     epochs: int
     batch: int = 0
     batches: int = 0
-    loss: float | None = None
+    done: Epoch | None = None
     validation: float | None = None
-    seconds: float = 0.0
-    num_states: int = 0
 
 
 Tell = Callable[[Progress], None]
@@ -74,9 +72,10 @@ def fit(
     model       settings of any model, such as `caser.Caser(L=5)` or `caser.CountKNN()`
     training    how to train; ignored by counting models
     choose      find the number of epochs on `validation` first; otherwise train `training.epochs` epochs
-    train_on    the part that the returned model is trained on: `final` (fit + validation), `fit`, or `all`, the whole log,
-                for a model that will not be judged
-    checkpoint  a file to continue from, if it is there, and to write after every epoch; removed when done
+    train_on    the part that the returned model is trained on: `final` (fit + validation), `fit`, or `all`, the whole
+                log, for a model that will not be judged
+    checkpoint  a file to continue from, if it is there, and to write after every epoch; remove it when the result is
+                saved
     tell        called with Progress
 
     Raises NumericalError when training diverges, ArtefactError when `checkpoint` belongs to another run.
@@ -121,7 +120,6 @@ def _fit_network(
     run = _Run(model, split, training, _key(model, split, part, training, choose), checkpoint, tell or (lambda _: None))
     epochs = run.choose() if choose else training.epochs
     network = run.refit(part, epochs)
-    run.finish()
     facts = {
         "training": training.model_dump(),
         "epochs": epochs,
@@ -150,62 +148,40 @@ class _Run:
 
     def refit(self, part: Tape, epochs: int) -> SequenceEncoder:
         """Train from fresh parameters on `part` for a number of epochs."""
-        from caser.training.loop import train
-
         state = self._state("refitting")
-        on_batch = self._on_batch("refitting", state, epochs)
-        for epoch in train(state, part, self.training, num_targets=self.model.T, until=epochs, on_batch=on_batch):
+        for epoch in self._epochs("refitting", state, part, epochs):
             self._save(state, "refitting")
-            self.tell(
-                Progress(
-                    "refitting",
-                    self.metric,
-                    epoch.number,
-                    epochs,
-                    loss=epoch.loss,
-                    seconds=epoch.seconds,
-                    num_states=epoch.num_states,
-                )
-            )
+            self.tell(Progress("refitting", self.metric, epoch.number, epochs, done=epoch))
         return state.network
-
-    def finish(self) -> None:
-        """Remove the checkpoint: what it was for is done."""
-        if self.path:
-            self.path.unlink(missing_ok=True)
 
     def _choose(self) -> None:
         from caser.models.neural import NeuralScorer
-        from caser.training.loop import train
 
+        most = self.training.epochs
         state = self._state("choosing")
         scorer = NeuralScorer(state.network)
         rules = protocols.resolve(self.split.name, self.split, "validation")
-        on_batch = self._on_batch("choosing", state, self.training.epochs)
-        epochs = train(state, self.split.fit, self.training, num_targets=self.model.T, on_batch=on_batch)
+        epochs = self._epochs("choosing", state, self.split.fit, most)
         while not self._is_enough() and (epoch := next(epochs, None)):
             value = judge.value(scorer, self.split.validation, rules, self.metric)
             self.history.append({**asdict(epoch), "validation": value})
             self._save(state, "choosing")
-            self.tell(
-                Progress(
-                    "choosing",
-                    self.metric,
-                    epoch.number,
-                    self.training.epochs,
-                    loss=epoch.loss,
-                    validation=value,
-                    seconds=epoch.seconds,
-                    num_states=epoch.num_states,
-                )
-            )
+            self.tell(Progress("choosing", self.metric, epoch.number, most, done=epoch, validation=value))
+
+    def _epochs(self, stage: Stage, state: TrainingState, tape: Tape, until: int) -> Iterator[Epoch]:
+        from caser.training.loop import train
+
+        def on_batch(batch: int, batches: int) -> None:
+            self.tell(Progress(stage, self.metric, state.epoch + 1, until, batch, batches))
+
+        return train(state, tape, self.training, num_targets=self.model.T, until=until, on_batch=on_batch)
 
     def _is_enough(self) -> bool:
         values = [entry["validation"] for entry in self.history]
         patience = self.training.patience
         return bool(patience and len(values) > patience and max(values[-patience:]) <= max(values[:-patience]))
 
-    def _state(self, stage: str) -> TrainingState:
+    def _state(self, stage: Stage) -> TrainingState:
         """A fresh state, or the saved one if it was saved in this stage."""
         from caser.training.checkpoint import restore
         from caser.training.loop import start
@@ -229,23 +205,15 @@ class _Run:
             )
         return record["stage"], (tensors, epoch), record["history"]
 
-    def _save(self, state: TrainingState, stage: str) -> None:
+    def _save(self, state: TrainingState, stage: Stage) -> None:
         from caser.training.checkpoint import save_checkpoint
 
         if self.path:
             save_checkpoint(self.path, state, {"key": self.key, "stage": stage, "history": self.history})
 
-    def _on_batch(
-        self, stage: Literal["choosing", "refitting"], state: TrainingState, epochs: int
-    ) -> Callable[[int, int], None]:
-        def on_batch(batch: int, batches: int) -> None:
-            self.tell(Progress(stage, self.metric, state.epoch + 1, epochs, batch, batches))
-
-        return on_batch
-
 
 def _settle_anonymous_user(network: SequenceEncoder, part: Tape, training: Training) -> str | None:
-    """Row 0 of the user table answers for unknown users: learned through user dropout, else the mean of trained rows."""
+    """Make row 0 of the user table, for unknown users: learned through user dropout, else the mean of trained rows."""
     vectors = network.user_vectors()
     if vectors is None:
         return None

@@ -1,4 +1,4 @@
-"""From a Recommender and a split to a Report: the model beside the counting models, on the part it was not trained on."""
+"""From a Recommender and a split to a Report: the model beside the counting models, on the part it never saw."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def evaluate(recommender: Recommender, split: Split, *, baselines: bool = True) 
     trained_on = facts["train_on"]
     if trained_on not in JUDGED_ON:
         raise ArtefactError(
-            f"a model must not have seen what judges it; this {name} was trained on everything, the test part included. "
-            "Train it again without --all."
+            f"a model must not have seen what judges it; this {name} was trained on everything, the test part "
+            "included. Train it again without --all."
         )
     if (split.name, split.log.digest) != (facts["protocol"], facts["log"]["digest"]):
         raise ArtefactError(

@@ -50,6 +50,7 @@ def demo(*, out: Path = Path("runs/demo"), epochs: int = 30, seed: int = 0, json
     result = judge.judge(scorers, split).to_dict()
     recommender.artefact.manifest.update(metrics=result["models"]["caser"], test_openings=1, command="caser demo")
     recommender.save(out)
+    checkpoint.unlink(missing_ok=True)
     user = log.user_vocabulary.raw([1])[0]
     history = _made_up_history(log)
     for_user = recommender.recommend(users=[user]).to_dicts()[0]

@@ -86,16 +86,15 @@ def fitting() -> Iterator[Tell]:
         began = time.perf_counter()
 
         def tell(progress: FitProgress) -> None:
-            if progress.loss is None:
-                done = (progress.epoch - 1) * progress.batches + progress.batch
-                label = f"{progress.stage} epoch {progress.epoch}/{progress.epochs}"
-                bar.update(task, description=label, completed=done, total=progress.epochs * progress.batches)
+            label = f"{progress.stage} epoch {progress.epoch}/{progress.epochs}"
+            if progress.done is None:
+                batches = (progress.epoch - 1) * progress.batches + progress.batch
+                bar.update(task, description=label, completed=batches, total=progress.epochs * progress.batches)
                 return
-            judged = f"  {progress.metric} {progress.validation:.4f}" if progress.validation is not None else ""
-            rate = progress.num_states / progress.seconds if progress.seconds else 0
+            judged = "" if progress.validation is None else f"  {progress.metric} {progress.validation:.4f}"
             err.print(
-                f"{time.perf_counter() - began:6.0f} s  {progress.stage} epoch {progress.epoch}/{progress.epochs}  "
-                f"loss {progress.loss:.4f}{judged}  {rate:,.0f} positions/s"
+                f"{time.perf_counter() - began:6.0f} s  {label}  loss {progress.done.loss:.4f}{judged}  "
+                f"{progress.done.num_states / progress.done.seconds:,.0f} positions/s"
             )
 
         yield tell

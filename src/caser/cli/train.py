@@ -66,6 +66,7 @@ def train_command(settings: Any) -> Callable[..., None]:
         artefact.check_writable(out)
         interactions = open_log(log, reading, filters)
         split = protocols.apply(protocol, interactions)
+        checkpoint = out.with_name(f"{out.name}.checkpoint")
         with show.fitting() as tell:
             recommender = fit(
                 settings,
@@ -73,12 +74,13 @@ def train_command(settings: Any) -> Callable[..., None]:
                 training,
                 choose=choose,
                 train_on="all" if all else "final",
-                checkpoint=out.with_name(f"{out.name}.checkpoint"),
+                checkpoint=checkpoint,
                 tell=tell,
             )
         manifest = recommender.artefact.manifest
         manifest["command"] = shlex.join(["caser", *sys.argv[1:]])
         recommender.save(out)
+        checkpoint.unlink(missing_ok=True)
         facts = {
             "run": str(out),
             "model": model,

@@ -1,0 +1,1 @@
+"""Logs and what is made of them: reading, splitting, the tape, training batches."""
