@@ -11,9 +11,17 @@ from caser.models.caser import Caser
 RECIPES = {
     "paper": Recipe(
         Caser(),
-        Training(loss="bce", num_negatives=3, batch_size=512, learning_rate=1e-3, weight_decay=1e-6, positions="full"),
+        Training(
+            loss="bce",
+            num_negatives=3,
+            batch_size=512,
+            learning_rate=1e-3,
+            weight_decay=1e-6,
+            positions="full",
+            patience=3,
+        ),
     ),
-    "softmax": Recipe(Caser(), Training()),
+    "softmax": Recipe(Caser(), Training(batch_size=2048, patience=3)),
 }
 QUOTED = (
     "Published under this protocol: Caser .1507 MAP (paper), .1751 (the author's program, 20 epochs, run here before).",

@@ -40,10 +40,10 @@ class Training(Settings):
     """Training loss: softmax ranks every item; the others draw negatives."""
     epochs: int = Field(30, ge=1, le=100_000)
     """Most epochs to train."""
-    patience: int = Field(3, ge=0)
+    patience: int = Field(5, ge=0)
     """Stop choosing after this many epochs without a better validation metric; 0 trains all epochs."""
-    batch_size: int = Field(2048, ge=1)
-    """Positions of the tape per optimiser step."""
+    batch_size: int | None = Field(default=None, ge=1)
+    """Positions of the tape per optimiser step; by default 2048, or fewer on a small log (40 steps an epoch)."""
     learning_rate: float = Field(3e-3, gt=0)
     """Adam's step size."""
     schedule: Literal["constant", "linear"] = "constant"

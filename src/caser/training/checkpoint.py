@@ -50,7 +50,12 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], int, dict[str, Any]]
 
 
 def restore(state: TrainingState, tensors: dict[str, Tensor], epoch: int) -> None:
-    """Put what `load_checkpoint` read into a fresh `state` of the same model."""
+    """Put what `load_checkpoint` read into a fresh `state` of the same model, or raise ArtefactError if it is of another."""
+    shapes = {f"network/{name}": parameter.shape for name, parameter in state.network.named_parameters()}
+    if shapes != {name: tensor.shape for name, tensor in tensors.items() if name.startswith("network/")}:
+        raise ArtefactError(
+            "a checkpoint must hold the parameters of this network; it holds those of another. Remove it to start over."
+        )
     names = [name for name, _ in state.network.named_parameters()]
     state.network.load_state_dict({name: tensors[f"network/{name}"] for name in names})
     moments = {

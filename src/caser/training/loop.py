@@ -74,7 +74,7 @@ def train(
         tape,
         window=network.window,
         num_targets=num_targets,
-        batch_size=training.batch_size,
+        batch_size=training.batch_size or default_batch_size(len(tape)),
         positions=training.positions,
         device=device,
     )
@@ -82,6 +82,16 @@ def train(
     last = training.epochs if until is None else until
     while state.epoch < last:
         yield _epoch(state, batches, objective, training, device, on_batch)
+
+
+def default_batch_size(num_positions: int) -> int:
+    """The largest power of two from 64 to 2048 that leaves an epoch at least 40 steps.
+
+    >>> default_batch_size(1_000_000), default_batch_size(10_000)
+    (2048, 128)
+    """
+    steps_of_one = max(num_positions // 40, 1)
+    return min(max(2 ** (steps_of_one.bit_length() - 1), 64), 2048)
 
 
 def choose_device(name: str) -> torch.device:
