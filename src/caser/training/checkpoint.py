@@ -50,7 +50,7 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], int, dict[str, Any]]
 
 
 def restore(state: TrainingState, tensors: dict[str, Tensor], epoch: int) -> None:
-    """Put what `load_checkpoint` read into a fresh `state` of the same model, or raise ArtefactError if it is of another."""
+    """Put what `load_checkpoint` read into a fresh `state`, or raise ArtefactError if it is of another network."""
     shapes = {f"network/{name}": parameter.shape for name, parameter in state.network.named_parameters()}
     if shapes != {name: tensor.shape for name, tensor in tensors.items() if name.startswith("network/")}:
         raise ArtefactError(

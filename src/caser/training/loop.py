@@ -91,7 +91,7 @@ def default_batch_size(num_positions: int) -> int:
     (2048, 128)
     """
     steps_of_one = max(num_positions // 40, 1)
-    return min(max(2 ** (steps_of_one.bit_length() - 1), 64), 2048)
+    return min(max(1 << (steps_of_one.bit_length() - 1), 64), 2048)
 
 
 def choose_device(name: str) -> torch.device:
@@ -215,6 +215,6 @@ def _check_finite(network: SequenceEncoder, loss: Tensor, epoch: int, index: int
     norm = torch.nn.utils.get_total_norm(gradients)
     if not bool(torch.isfinite(loss + norm)):
         raise NumericalError(
-            f"loss and gradients must be finite; got loss {float(loss)} and gradient norm {float(norm)} "
+            f"loss and gradients must be finite; got loss {loss.item()} and gradient norm {norm.item()} "
             f"in epoch {epoch}, batch {index + 1}. Lower the learning rate; the last checkpoint is intact."
         )
