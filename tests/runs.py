@@ -1,0 +1,81 @@
+"""Small artefacts for tests: made by hand, so that every index and every answer is known."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from caser.artefact import Artefact
+from caser.data.log import Vocabulary
+from caser.data.tape import Tape
+from caser.models.caser import Caser
+from caser.models.popularity import Popularity
+from caser.randomness import numpy_generator
+
+FACTS: dict[str, Any] = {
+    "protocol": "leave-one-out",
+    "fingerprint": "0123456789abcdef",
+    "seen": "remove",
+    "train_on": "final",
+    "training": None,
+    "epochs": None,
+    "history": [],
+    "anonymous_user": "mean",
+    "log": {"digest": "abc"},
+    "environment": {"threads": 1},
+    "metrics": None,
+    "test_openings": 0,
+    "command": None,
+}
+
+USERS = ["ann", "bob", "eve", "zoe"]
+ITEMS = [10, 20, 30, 40, 50, 60]
+SEQUENCES: list[list[int]] = [[1, 2, 3], [2, 3], [5, 1, 2, 2], []]
+"""Zoe has no interaction in the part that trained, and nobody took item 40 or 60."""
+
+
+def caser_run(seed: int = 0, **settings: Any) -> Artefact:
+    """Caser with random parameters."""
+    config = Caser(**{"L": 2, "d": 3, "n_v": 1, "n_h": 2, **settings})
+    random = numpy_generator(seed, "initialisation")
+    shapes = config.shapes(len(USERS), len(ITEMS))
+    arrays = {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    return _run(config, config.scorer(arrays, len(USERS), len(ITEMS)))
+
+
+def popularity_run() -> Artefact:
+    """Popularity: items 20, then 10 and 30, then 50."""
+    config = Popularity()
+    scorer = config.build(len(USERS), len(ITEMS))
+    scorer.fit(Tape.from_sequences(SEQUENCES, len(ITEMS)))
+    return _run(config, scorer)
+
+
+def _run(config: Any, scorer: Any) -> Artefact:
+    return Artefact(
+        config=config,
+        scorer=scorer,
+        users=Vocabulary(pl.Series(USERS)),
+        items=Vocabulary(pl.Series(ITEMS)),
+        titles=pl.Series(["Ten", "Twenty", None, "Forty", "Fifty", "Sixty"]),
+        histories=Tape.from_sequences(SEQUENCES, len(ITEMS)),
+        manifest=dict(FACTS),
+    )
+
+
+def resign(folder: Path, **changes: Any) -> None:
+    """Make the checksums of a changed artefact right again, as whoever can write it could; None removes a key."""
+    path = folder / "manifest.json"
+    values = {**json.loads(path.read_bytes()), **changes}
+    values = {name: value for name, value in values.items() if name not in changes or value is not None}
+    if "files" in values and "files" not in changes:
+        values["files"] = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in values["files"]}
+    text = json.dumps(values, indent=2).encode()
+    start = text.index(b'": "') + 4
+    rest = text[start + 64 :]
+    path.write_bytes(text[:start] + hashlib.sha256(rest).hexdigest().encode() + rest)
