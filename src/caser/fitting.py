@@ -23,7 +23,7 @@ from caser.artefact import Artefact
 from caser.config import Training
 from caser.data.split import Split
 from caser.data.tape import Tape
-from caser.errors import ArtefactError, ConfigError, MissingDependencyError
+from caser.errors import ArtefactError, ConfigError, DataError, MissingDependencyError
 from caser.evaluation import judge, protocols
 from caser.models.base import Scorer, SequenceEncoder
 from caser.recommender import Recommender
@@ -157,6 +157,11 @@ class _Run:
     def _choose(self) -> None:
         from caser.models.neural import NeuralScorer
 
+        if len(self.split.validation) == 0:
+            raise DataError(
+                "choosing the number of epochs needs a validation part with at least one query; got none. "
+                "Use a longer log, or fix the number of epochs (choose=False)."
+            )
         most = self.training.epochs
         state = self._state("choosing")
         scorer = NeuralScorer(state.network)
@@ -198,7 +203,7 @@ class _Run:
         if self.path is None or not self.path.exists():
             return None, None, []
         tensors, epoch, record = load_checkpoint(self.path)
-        if record["key"] != self.key:
+        if record.get("key") != self.key:
             raise ArtefactError(
                 f"{self.path} must be a checkpoint of this very run; it belongs to one with other settings, data or "
                 "version. Finish that run, choose another place, or remove the file to start over."
@@ -233,6 +238,7 @@ def _key(model: Any, split: Split, part: Tape, training: Training, choose: bool)
         training.model_dump(),
         split.name,
         split.log.digest,
+        len(split.fit),
         len(part),
         choose,
     ]
