@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from caser import explain as explanation
 from caser import recommender
 from caser.cli import show
-from caser.cli.flags import Many, Switch
+from caser.cli.flags import Switch
 from caser.errors import ConfigError
 
 
 def recommend(
     run: Path,
+    /,
     *,
-    user: Many = [],  # noqa: B006 (read only)
-    item: Many = [],  # noqa: B006
+    user: tuple[str, ...] = (),
+    item: tuple[str, ...] = (),
     all: Switch = False,
     out: Path | None = None,
     k: int = 10,
-    exclude: Many = [],  # noqa: B006
-    only: Many = [],  # noqa: B006
+    exclude: tuple[str, ...] = (),
+    only: tuple[str, ...] = (),
     exclude_seen: bool | None = None,
     unknown_users: Literal["auto", "mean", "fold-in", "learned"] = "auto",
     json: Switch = False,
@@ -83,13 +85,12 @@ def recommend(
         show.document({"run": str(run), "model": rec.artefact.config.name, "answers": answers.to_dicts()})
         return
     for answer in answers.to_dicts():
-        whom = f"user {answer['user_id']}" if answer["user_id"] is not None else f"history {' '.join(item)}"
-        show.answers(f"{whom} · {answer['source']}", answer["items"])
+        show.answers(f"{_whom(answer, item)} · {answer['source']}", answer["items"])
         for note in answer["notes"]:
             show.say(f"  {note}")
 
 
-def similar(run: Path, *, item: str, k: int = 10, json: Switch = False) -> None:
+def similar(run: Path, /, *, item: str, k: int = 10, json: Switch = False) -> None:
     """Show the items most like one item.
 
     Parameters
@@ -114,10 +115,11 @@ def similar(run: Path, *, item: str, k: int = 10, json: Switch = False) -> None:
 
 def explain(
     run: Path,
+    /,
     *,
     item: str,
     user: str | None = None,
-    history: Many = [],  # noqa: B006
+    history: tuple[str, ...] = (),
     json: Switch = False,
 ) -> None:
     """Say where the score of one item comes from: the parts of the sum, and what each item of the history does.
@@ -140,6 +142,15 @@ def explain(
     if json:
         show.document(found)
         return
-    show.table(f"score of {found['title'] or item}", ["part", "score"], list(found["parts"].items()))
-    effects = [(str(entry["item_id"]), entry["title"], entry["effect"]) for entry in found["history"]]
-    show.table("what each item of the history adds to it", ["item_id", "title", "effect"], effects)
+    parts = {**found["parts"], "score": found["score"]}
+    title = f"{found['title'] or f'item {item}'} for {_whom(found, history)} · {found['source']}"
+    show.table(title, ["part", "score"], [(name, f"{value:.4f}") for name, value in parts.items()])
+    if found["history"]:
+        show.items("what each item of the history adds to it", ["item_id", "title", "effect"], found["history"])
+
+
+def _whom(answer: Mapping[str, Any], history: Sequence[str]) -> str:
+    """Who was asked for, in words."""
+    if answer["user_id"] is not None:
+        return f"user {answer['user_id']}"
+    return f"history {' '.join(history)}" if history else "nobody in particular"

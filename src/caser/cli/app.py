@@ -1,7 +1,7 @@
 """The commands put together, and the one place where an error becomes a line and an exit code.
 
-Exit codes: 0 done · 1 unexpected or interrupted · 2 wrong usage or setting · 3 log · 4 download · 5 unknown id ·
-6 not finite · 7 artefact · 8 missing extra.
+Exit codes: 0 done · 1 unexpected · 2 wrong usage or setting · 3 log · 4 download · 5 unknown id · 6 not finite ·
+7 artefact · 8 missing extra · 130 interrupted.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from caser import __version__
 from caser.cli import answer, data, demo, doctor, train
-from caser.cli.flags import flag_name
+from caser.cli.flags import DEFAULTS, flag_name
 from caser.cli.show import say
 from caser.config import first_problem
 from caser.errors import CaserError, ConfigError
@@ -22,8 +22,9 @@ from caser.models import model_class
 
 EPILOGUE = (
     "Exit codes: 0 done, 1 unexpected, 2 usage, 3 log, 4 download, 5 unknown id, 6 not finite, 7 artefact, "
-    "8 missing extra."
+    "8 missing extra, 130 interrupted. An error is one line; with --debug anywhere, also its traceback."
 )
+INTERRUPTED = 130
 
 
 def build_app(model: str = "caser") -> cyclopts.App:
@@ -34,7 +35,9 @@ def build_app(model: str = "caser") -> cyclopts.App:
         help_epilogue=EPILOGUE,
         version=__version__,
         name_transform=flag_name,
-        help_format="plaintext",
+        default_parameter=DEFAULTS,
+        help_format="markdown",
+        suppress_keyboard_interrupt=False,
     )
     app.command(demo.demo, name="demo")
     app.command(data.build_app(), name="data")
@@ -59,8 +62,8 @@ def run(arguments: Sequence[str]) -> int:
         say(f"caser: {_sentence(error)}")
         return error.exit_code if isinstance(error, CaserError) else ConfigError.exit_code
     except KeyboardInterrupt:
-        say("caser: interrupted. Run the same command again to continue from the last checkpoint.")
-        return 1
+        say("caser: interrupted. The same command again continues a training from its last checkpoint.")
+        return INTERRUPTED
     except BrokenPipeError:
         return 1
     except Exception as error:

@@ -18,7 +18,7 @@ from caser.errors import ConfigError
 
 def build_app() -> cyclopts.App:
     """Make the `caser data` commands."""
-    app = cyclopts.App(help="Fetch, describe and simulate logs.", name_transform=flag_name, help_format="plaintext")
+    app = cyclopts.App(help="Fetch, describe and simulate logs.", name_transform=flag_name, help_format="markdown")
     app.command(fetch)
     app.command(describe)
     simulate.__annotations__["world"] = Literal[tuple(synthetic.WORLDS)]
@@ -26,7 +26,7 @@ def build_app() -> cyclopts.App:
     return app
 
 
-def fetch(name: str, *, json: Switch = False) -> None:
+def fetch(name: str, /, *, json: Switch = False) -> None:
     """Put a public data set into the cache: from its official address, or from a mirror, checked by SHA-256.
 
     Parameters
@@ -46,6 +46,7 @@ def fetch(name: str, *, json: Switch = False) -> None:
 
 def describe(
     log: str,
+    /,
     *,
     json: Switch = False,
     reading: Annotated[Reading, flat("Reading the log")] = Reading(),  # noqa: B008 (frozen)
@@ -71,6 +72,7 @@ def describe(
 
 def simulate(
     world: str,
+    /,
     *,
     out: Path,
     num_users: int | None = None,

@@ -71,12 +71,10 @@ def demo(*, out: Path = Path("runs/demo"), epochs: int = 30, seed: int = 0, json
     )
     show.out.print()
     show.say(f"done in {seconds:.0f} s. The run is in {out}; go on with:")
-    for command in (
-        f"caser recommend {out} --user {user}",
-        f"caser evaluate {out}",
-        f"caser similar {out} --item {history[0]}",
-    ):
-        show.say(f"    {command}")
+    show.say(f"    caser recommend {out} --user {user}")
+    show.say(f"    caser similar {out} --item {history[0]}")
+    if "dataset" in log.provenance:
+        show.say(f"    caser evaluate {out}")
 
 
 def _log() -> tuple[InteractionLog, str, str]:

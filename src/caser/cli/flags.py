@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from cyclopts import Parameter
 
@@ -21,8 +21,17 @@ def flat(group: str) -> Parameter:
     return Parameter(name="*", group=group, name_transform=flag_name)
 
 
+def shown_default(value: Any) -> Any:
+    """Show in the help what holds when a flag is not named, unless that is nothing.
+
+    >>> shown_default(0), shown_default(False), shown_default(())
+    (0, None, None)
+    """
+    return None if value is False or value == () else value
+
+
+DEFAULTS = Parameter(negative_iterable=(), show_default=shown_default)
+"""What holds for every parameter of every command."""
+
 Switch: TypeAlias = Annotated[bool, Parameter(negative=())]
 """A flag that is off unless named."""
-
-Many: TypeAlias = Annotated[list[str], Parameter(negative_iterable=())]
-"""A flag that may be repeated."""

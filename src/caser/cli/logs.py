@@ -44,6 +44,6 @@ def _read(name: str, reading: Reading, filters: LogFilters) -> InteractionLog:
     if not path.exists():
         raise DataError(
             f"LOG must be a file or a public data set; got {name!r}, which is neither: "
-            f"{did_you_mean(name, datasets.DATASETS)}."
+            f"{did_you_mean(name, datasets.DATASETS)}"
         )
     return read_log(path, reading, filters=filters)

@@ -48,14 +48,11 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
 
 def report(judged: Mapping[str, Any], subject: str | None = None) -> None:
     """Print what `evaluation.judge.Report.to_dict` says: one row per model, then the verdicts and the notes."""
-    models: Mapping[str, Mapping[str, Mapping[str, float]]] = judged["models"]
+    models: Mapping[str, Mapping[str, Mapping[str, float | None]]] = judged["models"]
     metrics = list(next(iter(models.values())))
     rows = []
     for name, values in models.items():
-        cells = [
-            f"{values[metric]['value']:.4f} ±{(values[metric]['high'] - values[metric]['low']) / 2:.4f}"
-            for metric in metrics
-        ]
+        cells = [_estimate(values[metric]) for metric in metrics]
         rows.append([f"{name} ◂" if name == subject else name, *cells])
     owners = f"{judged['num_users']:,} users" if "num_users" in judged else f"{judged['num_sessions']:,} sessions"
     table(
@@ -70,11 +67,13 @@ def report(judged: Mapping[str, Any], subject: str | None = None) -> None:
 
 def answers(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Print recommendations: rank, item, title, score."""
-    has_titles = any(row.get("title") for row in rows)
-    columns = ["rank", "item_id", *(["title"] if has_titles else []), "score"]
-    table(
-        title, columns, [[f"{row[name]:.4f}" if name == "score" else row.get(name) for name in columns] for row in rows]
-    )
+    items(title, ["rank", "item_id", "title", "score"], rows)
+
+
+def items(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print one row per item; the title's column only where the log had titles."""
+    shown = [name for name in columns if name != "title" or any(row.get("title") for row in rows)]
+    table(title, shown, [[_as_text(name, row.get(name)) for name in shown] for row in rows])
 
 
 @contextmanager
@@ -98,6 +97,19 @@ def fitting() -> Iterator[Tell]:
             )
 
         yield tell
+
+
+def _as_text(column: str, value: Any) -> Any:
+    """Scores to four decimals, ids as they are."""
+    if column in ("score", "effect"):
+        return f"{value:.4f}"
+    return str(value) if column == "item_id" else value
+
+
+def _estimate(estimate: Mapping[str, float | None]) -> str:
+    """The value and half of its interval; the value alone where there is no interval."""
+    value, low, high = estimate["value"], estimate["low"], estimate["high"]
+    return f"{value:.4f}" if low is None or high is None else f"{value:.4f} ±{(high - low) / 2:.4f}"
 
 
 def _cell(value: Any) -> str:

@@ -26,6 +26,7 @@ def train_command(settings: Any) -> Callable[..., None]:
 
     def train(
         log: str,
+        /,
         *,
         out: Path,
         model: str = "caser",
@@ -34,7 +35,7 @@ def train_command(settings: Any) -> Callable[..., None]:
         all: Switch = False,
         json: Switch = False,
         settings: Any = settings(),  # noqa: B008 (frozen)
-        training: Annotated[Training, flat("Training")] = Training(),  # noqa: B008
+        training: Training = Training(),  # noqa: B008
         reading: Annotated[Reading, flat("Reading the log")] = Reading(),  # noqa: B008
         filters: Annotated[Filters, flat("Filtering the log")] = Filters(),  # noqa: B008
     ) -> None:
@@ -42,6 +43,7 @@ def train_command(settings: Any) -> Callable[..., None]:
 
         A neural model is first trained on `fit` and judged on validation after each epoch, then refitted on `final` for
         the best number of epochs. Run the same command again to continue a run that was interrupted.
+
         `caser train --model NAME --help` shows the settings of another model.
 
         Parameters
@@ -99,7 +101,9 @@ def train_command(settings: Any) -> Callable[..., None]:
         show.table("trained", ["", ""], [(name, value) for name, value in facts.items() if value is not None])
         show.say(f"judge it with: caser evaluate {out}" if not all else f"ask it with: caser recommend {out} --user ID")
 
+    heading = "Training" if settings.kind == "neural" else f"Training (no effect: {settings.name} only counts)"
     train.__annotations__["settings"] = Annotated[settings, flat(f"Model: {settings.name}")]
+    train.__annotations__["training"] = Annotated[Training, flat(heading)]
     train.__annotations__["model"] = Literal[tuple(sorted(MODELS))]
     train.__annotations__["protocol"] = Literal[tuple(protocols.PROTOCOLS)]
     return train
@@ -107,6 +111,7 @@ def train_command(settings: Any) -> Callable[..., None]:
 
 def evaluate(
     run: Path,
+    /,
     *,
     log: str | None = None,
     per_user: Path | None = None,
