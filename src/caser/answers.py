@@ -12,7 +12,7 @@ from polars.io.plugins import register_io_source
 
 from caser.data.log import RawId
 from caser.errors import ConfigError
-from caser.storage import partial_path, refused, remove_strays
+from caser.storage import discard, partial_path, refused, remove_strays
 
 Source = Literal[
     "known user",
@@ -136,7 +136,7 @@ def write_frames(path: str | Path, frames: Iterable[pl.DataFrame], schema: pl.Sc
     except (OSError, pl.exceptions.ComputeError) as error:
         raise refused(target, error, 0) from None
     finally:
-        partial.unlink(missing_ok=True)
+        discard(partial)
 
 
 def _id_series(name: str, ids: list[Any], dtype: pl.DataType) -> pl.Series:

@@ -114,7 +114,7 @@ def listed(ids: Any) -> list[RawId]:
     >>> listed("tea"), listed(np.array([3, 4]))
     (['tea'], [3, 4])
     """
-    values = [ids] if isinstance(ids, RawId | np.generic) else list(ids)
+    values = list(ids) if isinstance(ids, Iterable) and not isinstance(ids, str) else [ids]
     plain = [value.item() if isinstance(value, np.generic) else value for value in values]
     for value in plain:
         if not isinstance(value, RawId):

@@ -34,7 +34,7 @@ def write_file(path: Path, content: bytes) -> None:
     except (OSError, ValueError) as error:
         raise refused(path, error, len(content)) from None
     finally:
-        _remove(partial)
+        discard(partial)
 
 
 def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
@@ -64,7 +64,7 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
             _settle(path)
         raise refused(path, error, sum(map(len, files.values()))) from None
     finally:
-        _remove(partial)
+        discard(partial)
 
 
 def read_file(path: Path, most: int | None = None) -> bytes:
@@ -104,7 +104,16 @@ def remove_strays(path: Path) -> None:
     for entry in path.parent.iterdir():
         middle = entry.name.removeprefix(start).removesuffix(end)
         if entry.name == f"{start}{middle}{end}" and "." not in middle:
-            _remove(entry)
+            discard(entry)
+
+
+def discard(path: Path) -> None:
+    """Remove a file or a folder, if it is there; what cannot be removed is a stray for the next write."""
+    with suppress(OSError, ValueError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:
@@ -140,7 +149,7 @@ def _settle(path: Path) -> None:
     if aside.exists():
         if path.exists():
             # Renamed first: under the name that `settled` looks for there is only ever a whole folder.
-            _remove(aside.rename(partial_path(path)))
+            discard(aside.rename(partial_path(path)))
         else:
             aside.rename(path)
 
@@ -151,12 +160,3 @@ def _aside(path: Path) -> Path:
 
 def _reason(error: Exception) -> str:
     return (getattr(error, "strerror", None) or str(error)).lower()
-
-
-def _remove(path: Path) -> None:
-    """Remove a file or a folder, if it is there; what cannot be removed is a stray for the next write."""
-    with suppress(OSError, ValueError):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
