@@ -1,4 +1,4 @@
-"""What is left beside a file that was written, and what is no plain file to read. `test_artefact.py` kills the writers."""
+"""What is left beside a file that was written, and what is no plain file to read. Kills are in `test_artefact.py`."""
 
 from __future__ import annotations
 
