@@ -91,7 +91,7 @@ def changed(path: Path, manifest: Manifest, changes: dict[str, Any]) -> Manifest
     """Make the manifest with some facts changed. Raises ArtefactError for what is not a fact."""
     for name in changes:
         if name not in Manifest.facts():
-            raise ArtefactError(f"{path} has no fact {name!r} to change: {did_you_mean(name, Manifest.facts())}.")
+            raise ArtefactError(f"{path} has no fact {name!r} to change: {did_you_mean(name, Manifest.facts())}")
     return make(path, **{**manifest.model_dump(), **changes})
 
 

@@ -90,7 +90,7 @@ def fetch(name: str, cache: Path | None = None, on_message: Say = print) -> Path
     failed, or a cached file that is not the published one.
     """
     if name not in DATASETS:
-        raise DownloadError(f"there is no data set {name!r}: {did_you_mean(name, DATASETS)}.")
+        raise DownloadError(f"there is no data set {name!r}: {did_you_mean(name, DATASETS)}")
     dataset, folder = DATASETS[name], cache or cache_folder()
     if _first_there(folder, dataset.logs) is None:
         _fill(name, dataset, folder, on_message)
