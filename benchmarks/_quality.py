@@ -1,7 +1,8 @@
 """Recipes trained with several seeds, and judged together once all are there: what the quality benchmarks share.
 
-A finished run is a folder under runs/benchmarks and is used again; one that was killed continues. Recipes and seeds can
-be trained by several processes at once (`--recipe`, `--seed`); the process that finds all runs there prints the table.
+The number of epochs is chosen on validation with the first seed, and used by all. A finished run is a folder under
+runs/benchmarks and is used again; one that was killed continues. Recipes can be trained by several processes at once
+(`--recipe`); the process that finds all runs there prints the table.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +46,13 @@ def main(name: str, dataset: str, protocol: str, recipes: Mapping[str, Recipe], 
     """Train what is missing, then judge everything; `quoted` are sentences with other people's numbers."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recipe", choices=sorted(recipes), action="append", help="train only this recipe")
-    parser.add_argument("--seed", type=int, action="append", help="train only this seed (default: 0, 1 and 2)")
     words = parser.parse_args()
     seeds = [0, 1, 2]
     split = protocols.apply(protocol, datasets.load(dataset))
     for recipe in words.recipe or recipes:
-        for seed in words.seed or seeds:
-            train(name, recipe, recipes[recipe], seed, split)
+        first = train(name, recipe, recipes[recipe], seeds[0], split)
+        for seed in seeds[1:]:
+            train(name, recipe, replace(recipes[recipe], choose=False), seed, split, epochs=first)
     if all(folder(name, recipe, seed).exists() for recipe in recipes for seed in seeds):
         show(name, table(name, recipes, seeds, split), quoted)
     else:
@@ -63,11 +64,11 @@ def folder(name: str, recipe: str, seed: int) -> Path:
     return RUNS / name / f"{recipe}-{seed}"
 
 
-def train(name: str, label: str, recipe: Recipe, seed: int, split: Split) -> None:
-    """Train one recipe with one seed, unless it is there."""
+def train(name: str, label: str, recipe: Recipe, seed: int, split: Split, epochs: int | None = None) -> int:
+    """Train one recipe with one seed, unless it is there; return its number of epochs."""
     out = folder(name, label, seed)
     if out.exists():
-        return
+        return int(recommender.load(out).artefact.manifest["epochs"])
 
     def tell(progress: Progress) -> None:
         if progress.done:
@@ -77,9 +78,11 @@ def train(name: str, label: str, recipe: Recipe, seed: int, split: Split) -> Non
             print(f"{about} {rate:,.0f} positions/s", file=sys.stderr, flush=True)
 
     checkpoint = out.with_name(f"{out.name}.checkpoint")
-    training = recipe.training.but(seed=seed)
-    fit(recipe.model, split, training, choose=recipe.choose, checkpoint=checkpoint, tell=tell).save(out)
+    training = recipe.training.but(seed=seed, epochs=epochs or recipe.training.epochs)
+    fitted = fit(recipe.model, split, training, choose=recipe.choose, checkpoint=checkpoint, tell=tell)
+    fitted.save(out)
     checkpoint.unlink()
+    return int(fitted.artefact.manifest["epochs"])
 
 
 def table(name: str, recipes: Mapping[str, Recipe], seeds: Sequence[int], split: Split) -> dict[str, Any]:
