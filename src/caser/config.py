@@ -61,7 +61,7 @@ class Training(Settings):
     exclude_seen: bool = False
     """Never draw an item the user has in the part that trains."""
     user_dropout: float = Field(0.0, ge=0, lt=1)
-    """Share of users hidden at each step, which teaches a vector for unknown users. Differs from the paper."""
+    """Share of positions whose user is hidden: teaches a vector for unknown users. Differs from the paper."""
     seed: int = 0
     """Seed of all random streams."""
     device: str = "auto"
