@@ -54,7 +54,7 @@ def doctor(*, json: Switch = False) -> None:
         return
     show.table("this machine", ["", ""], list(facts.items()))
     for sentence in advice or ["nothing to change."]:
-        show.out.print(f"  {sentence}")
+        show.remark(sentence)
 
 
 def _measure_torch() -> dict[str, Any]:

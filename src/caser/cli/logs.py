@@ -22,6 +22,8 @@ def open_log(name: str, reading: Reading, filters: LogFilters) -> InteractionLog
     log = _read(name, reading, filters)
     for sentence in log.provenance.get("notes", []):
         show.say(f"  {sentence}")
+    for reason, bad in log.provenance.get("bad_rows", {}).items():
+        show.say(f"  skipped {bad['count']:,} rows {reason}; the first is at {bad['first']:,}")
     for step in log.provenance.get("filters", []):
         show.say(f"  filter {step['filter']} dropped {step['dropped']:,} interactions")
     return log

@@ -46,6 +46,11 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
     out.print(shown)
 
 
+def remark(sentence: str) -> None:
+    """Print a sentence below a table, on stdout."""
+    out.print(Text(f"  {sentence}"), soft_wrap=True)
+
+
 def report(judged: Mapping[str, Any], subject: str | None = None) -> None:
     """Print what `evaluation.judge.Report.to_dict` says: one row per model, then the verdicts and the notes."""
     models: Mapping[str, Mapping[str, Mapping[str, float | None]]] = judged["models"]
@@ -62,7 +67,7 @@ def report(judged: Mapping[str, Any], subject: str | None = None) -> None:
     )
     out.print()
     for sentence in [*judged["verdicts"], *judged["notes"]]:
-        out.print(Text(f"  {sentence}"), soft_wrap=True)
+        remark(sentence)
 
 
 def answers(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -93,7 +98,8 @@ def fitting() -> Iterator[Tell]:
             judged = "" if progress.validation is None else f"  {progress.metric} {progress.validation:.4f}"
             err.print(
                 f"{time.perf_counter() - began:6.0f} s  {label}  loss {progress.done.loss:.4f}{judged}  "
-                f"{progress.done.num_states / progress.done.seconds:,.0f} positions/s"
+                f"{progress.done.num_states / progress.done.seconds:,.0f} positions/s",
+                soft_wrap=True,
             )
 
         yield tell

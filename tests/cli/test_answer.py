@@ -1,0 +1,234 @@
+"""`caser recommend`, `caser similar` and `caser explain`: raw ids in, ranked raw ids out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from tests.cli.conftest import TrainedRun
+from tests.cli.terminal import caser, document, refusal
+
+EVERYTHING = set(range(1, 9))
+
+
+@pytest.fixture
+def caser_run(trained: TrainedRun) -> Path:
+    return trained("caser")
+
+
+def only_answer(*words: object) -> Any:
+    [answer] = document("recommend", *words)["answers"]
+    return answer
+
+
+def items(answer: Any) -> list[Any]:
+    return [row["item_id"] for row in answer["items"]]
+
+
+# Recommend
+
+
+def test_every_model_recommends_for_a_user(run: Path) -> None:
+    said = document("recommend", run, "--user", 1, "--k", 3)
+    [answer] = said["answers"]
+    assert said["model"] == run.name
+    assert (answer["user_id"], answer["source"], answer["notes"]) == (1, "known user", [])
+    assert [row["rank"] for row in answer["items"]] == [1, 2, 3]
+    scores = [row["score"] for row in answer["items"]]
+    assert scores == sorted(scores, reverse=True)
+    assert set(items(answer)) < EVERYTHING
+
+
+def test_every_model_recommends_after_a_made_up_history(run: Path) -> None:
+    answer = only_answer(run, "--item", 3, "--item", 4)
+    assert answer["user_id"] is None
+    assert answer["source"] == ("fold-in" if run.name == "caser" else "history")
+    assert set(items(answer)) == EVERYTHING
+
+
+def test_a_table_names_the_user_and_how_the_answer_was_made(caser_run: Path) -> None:
+    out = caser("recommend", caser_run, "--user", 1, "--k", 2).out
+    assert out.splitlines()[0] == "user 1 · known user"
+    assert out.splitlines()[1].split() == ["rank", "item_id", "score"]
+    assert caser("recommend", caser_run, "--item", 3, "--item", 4).out.startswith("history 3 4 · fold-in\n")
+
+
+def test_several_users_are_answered_in_the_order_they_were_named(caser_run: Path) -> None:
+    said = document("recommend", caser_run, "--user", 7, "--user", 2)
+    assert [answer["user_id"] for answer in said["answers"]] == [7, 2]
+    assert items(said["answers"][1]) == items(only_answer(caser_run, "--user", 2))
+
+
+def test_a_user_with_a_history_is_asked_about_that_history(caser_run: Path) -> None:
+    answer = only_answer(caser_run, "--user", 1, "--item", 3)
+    assert (answer["user_id"], answer["source"]) == (1, "known user")
+    assert answer["items"] != only_answer(caser_run, "--user", 1)["items"]
+    assert answer["items"] != only_answer(caser_run, "--item", 3)["items"]
+
+
+def test_a_history_belongs_to_one_user(caser_run: Path) -> None:
+    code, line = refusal("recommend", caser_run, "--user", 1, "--user", 2, "--item", 3)
+    assert (code, line) == (2, "a history belongs to at most one user; got 2 users and a history of 1.")
+
+
+def test_somebody_must_be_named(caser_run: Path) -> None:
+    code, line = refusal("recommend", caser_run)
+    assert code == 2
+    assert "--user ID" in line
+
+
+def test_an_unknown_user_gets_what_is_popular_and_is_told(caser_run: Path) -> None:
+    answer = only_answer(caser_run, "--user", "nobody")
+    assert (answer["user_id"], answer["source"]) == ("nobody", "popularity")
+    counts = [row["score"] for row in answer["items"]]
+    assert counts == sorted(counts, reverse=True)
+
+
+def test_an_unknown_user_with_a_history_is_answered_from_it(caser_run: Path) -> None:
+    folded = only_answer(caser_run, "--user", "nobody", "--item", 3)
+    assert folded["source"] == "fold-in"
+    assert folded["items"] == only_answer(caser_run, "--item", 3)["items"]
+    assert only_answer(caser_run, "--item", 3, "--unknown-users", "mean")["source"] == "mean user"
+
+
+def test_a_vector_that_was_not_learned_is_refused(caser_run: Path) -> None:
+    code, line = refusal("recommend", caser_run, "--item", 3, "--unknown-users", "learned")
+    assert code == 2
+    assert "user_dropout" in line
+
+
+def test_unknown_items_are_ignored_and_said(caser_run: Path) -> None:
+    words = ["recommend", caser_run, "--item", 3, "--item", "x", "--exclude", "y", "--k", 2]
+    outcome = caser(*words)
+    assert outcome.code == 0
+    assert "ignored unknown items: x, y" in outcome.err
+    assert document(*words)["answers"][0]["notes"] == ["ignored unknown items: x, y"]
+
+
+def test_excluded_items_stay_out_and_only_the_named_come_in(caser_run: Path) -> None:
+    assert set(items(only_answer(caser_run, "--user", 1, "--exclude", 3, "--exclude", 5))) == EVERYTHING - {3, 5}
+    assert set(items(only_answer(caser_run, "--user", 1, "--only", 3, "--only", 5))) == {3, 5}
+    assert items(only_answer(caser_run, "--user", 1, "--only", 3, "--exclude", 3)) == []
+
+
+def test_seen_items_stay_out_when_asked_for(caser_run: Path) -> None:
+    history = ["--item", 3, "--item", 4]
+    assert set(items(only_answer(caser_run, *history, "--exclude-seen"))) == EVERYTHING - {3, 4}
+    assert set(items(only_answer(caser_run, *history, "--no-exclude-seen"))) == EVERYTHING
+
+
+def test_more_than_there_is_gives_all_there_is(caser_run: Path) -> None:
+    assert set(items(only_answer(caser_run, "--user", 1, "--k", 100))) == EVERYTHING
+
+
+def test_less_than_one_item_is_refused(caser_run: Path) -> None:
+    assert refusal("recommend", caser_run, "--user", 1, "--k", 0) == (2, "k must be at least 1; got 0.")
+
+
+# Files
+
+
+@pytest.mark.parametrize("name", ["all.parquet", "all.csv"])
+def test_everybody_is_answered_into_a_file(name: str, run: Path, tmp_path: Path) -> None:
+    said = document("recommend", run, "--all", "--out", tmp_path / name, "--k", 3)
+    assert said == {"out": str(tmp_path / name), "users": 40, "k": 3}
+    frame = pl.read_parquet(tmp_path / name) if name.endswith("parquet") else pl.read_csv(tmp_path / name)
+    assert frame.columns == ["user_id", "item_id", "score", "rank"]
+    assert frame["rank"].to_list() == [1, 2, 3] * 40
+    first = frame.filter(pl.col("user_id") == 17)
+    assert first["item_id"].to_list() == items(only_answer(run, "--user", 17, "--k", 3))
+
+
+def test_everybody_needs_a_file_and_nobody_else(caser_run: Path, tmp_path: Path) -> None:
+    assert refusal("recommend", caser_run, "--all")[0] == 2
+    assert refusal("recommend", caser_run, "--all", "--out", tmp_path / "all.csv", "--user", 1)[0] == 2
+
+
+def test_a_file_of_another_kind_is_refused(caser_run: Path, tmp_path: Path) -> None:
+    for words in (["--all"], ["--user", 1]):
+        code, line = refusal("recommend", caser_run, *words, "--out", tmp_path / "all.xlsx")
+        assert (code, line) == (2, "a file of answers must end in .parquet or .csv; got 'all.xlsx'.")
+
+
+def test_answers_go_to_a_file_as_well(caser_run: Path, tmp_path: Path) -> None:
+    document("recommend", caser_run, "--user", 1, "--user", 2, "--k", 3, "--out", tmp_path / "two.csv")
+    assert pl.read_csv(tmp_path / "two.csv")["user_id"].to_list() == [1, 1, 1, 2, 2, 2]
+
+
+# Similar
+
+
+def test_every_model_knows_similar_items(run: Path) -> None:
+    said = document("similar", run, "--item", 3, "--k", 100)
+    assert said["item_id"] == "3"
+    assert set(items(said)) == EVERYTHING - {3}
+    assert caser("similar", run, "--item", 3, "--k", 2).out.startswith("most like 3\n")
+
+
+# Explain
+
+
+def test_every_model_says_what_each_item_of_a_history_does(run: Path) -> None:
+    said = document("explain", run, "--item", 5, "--user", 1)
+    assert (said["item_id"], said["user_id"], said["source"]) == (5, 1, "known user")
+    assert sum(said["parts"].values()) == pytest.approx(said["score"], abs=1e-5)
+    assert said["history"]
+    assert {effect["item_id"] for effect in said["history"]} <= EVERYTHING
+
+
+def test_an_explanation_explains_the_score_that_was_recommended(run: Path) -> None:
+    for row in only_answer(run, "--user", 1)["items"]:
+        explained = document("explain", run, "--item", row["item_id"], "--user", 1)
+        assert explained["score"] == pytest.approx(row["score"], abs=1e-5)
+
+
+def test_a_table_shows_the_parts_of_the_sum_and_the_sum(caser_run: Path) -> None:
+    out = caser("explain", caser_run, "--item", 5, "--user", 1).out
+    assert out.startswith("item 5 for user 1 · known user\n")
+    assert [line.split("  ")[0] for line in out.splitlines()[2:6]] == ["short-term", "lasting taste", "bias", "score"]
+    assert "what each item of the history adds to it" in out
+
+
+def test_a_made_up_history_is_explained(caser_run: Path) -> None:
+    said = document("explain", caser_run, "--item", 5, "--history", 3, "--history", 4)
+    assert [effect["item_id"] for effect in said["history"]] == [3, 4]
+    assert caser("explain", caser_run, "--item", 5, "--history", 3).out.startswith("item 5 for history 3 · fold-in\n")
+
+
+def test_without_a_history_there_is_nothing_to_add(caser_run: Path) -> None:
+    out = caser("explain", caser_run, "--item", 5).out
+    assert out.startswith("item 5 for nobody in particular · popularity\n")
+    assert "adds" not in out
+
+
+# Ids and titles
+
+
+def test_ids_are_shown_as_they_are_written(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"user_id": [10001] * 3 + [20002] * 3, "item_id": [1234567, 7654321, 1234567] * 2})
+    frame.write_parquet(tmp_path / "log.parquet")
+    document("train", tmp_path / "log.parquet", "--model", "markov", "--out", tmp_path / "run")
+    for words in (
+        ["recommend", tmp_path / "run", "--user", 10001, "--no-exclude-seen"],
+        ["similar", tmp_path / "run", "--item", 1234567],
+        ["explain", tmp_path / "run", "--item", 1234567, "--user", 10001],
+    ):
+        outcome = caser(*words)
+        assert outcome.code == 0, outcome.err
+        assert "7654321" in outcome.out
+        assert "," not in outcome.out
+
+
+def test_an_id_of_a_csv_file_keeps_its_zeros(tmp_path: Path) -> None:
+    rows = [f"u{user},00{item}" for user in range(3) for item in range(4)]
+    (tmp_path / "log.csv").write_text("\n".join(["user_id,item_id", *rows]) + "\n")
+    document("train", tmp_path / "log.csv", "--model", "popularity", "--out", tmp_path / "run")
+    assert set(items(only_answer(tmp_path / "run", "--user", "u1", "--no-exclude-seen"))) <= {
+        "000",
+        "001",
+        "002",
+        "003",
+    }

@@ -1,0 +1,100 @@
+"""`caser data`: simulate, describe and fetch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.cli.terminal import caser, document, refusal
+
+LOG = {"user_id": ["ann", "bob", "ann"], "item_id": [7, 7, 8], "timestamp": [30, 20, 10]}
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache."""
+    monkeypatch.setenv("CASER_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    return tmp_path / "cache"
+
+
+@pytest.mark.parametrize("world", ["chain", "union", "skip", "noise"])
+def test_every_world_can_be_written_and_says_how_well_one_can_do(world: str, tmp_path: Path) -> None:
+    out = tmp_path / "world.csv"
+    said = document("data", "simulate", world, "--out", out, "--num-users", 5, "--num-items", 4, "--length", 6)
+    assert said["interactions"] == 30
+    assert said["best_hit@1"] == pytest.approx(0.25 if world == "noise" else 0.925)
+    assert pl.read_csv(out).columns == ["user_id", "item_id", "timestamp"]
+
+
+def test_a_world_is_the_same_as_csv_and_as_parquet_and_for_the_same_seed(tmp_path: Path) -> None:
+    for name, seed in (("one.csv", 3), ("two.parquet", 3), ("other.csv", 4)):
+        document("data", "simulate", "chain", "--out", tmp_path / name, "--num-users", 5, "--seed", seed)
+    one = pl.read_csv(tmp_path / "one.csv")
+    assert one.equals(pl.read_parquet(tmp_path / "two.parquet"))
+    assert not one.equals(pl.read_csv(tmp_path / "other.csv"))
+
+
+def test_a_world_goes_into_csv_or_parquet_only(tmp_path: Path) -> None:
+    code, line = refusal("data", "simulate", "chain", "--out", tmp_path / "world.txt")
+    assert (code, line) == (2, "--out must end in .csv or .parquet; got 'world.txt'.")
+
+
+def test_a_world_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    code, line = refusal("data", "simulate", "chain", "--out", tmp_path / "world.csv", "--length", 0)
+    assert code == 2
+    assert "at least 1" in line
+
+
+def test_a_log_is_described_in_a_table_and_its_guesses_are_said_apart(log: Path) -> None:
+    outcome = caser("data", "describe", log)
+    assert outcome.code == 0
+    assert "interactions" in outcome.out
+    assert "400" in outcome.out
+    assert "read user_id as user; override with --user" in outcome.err
+
+
+def test_a_description_counts(tmp_path: Path) -> None:
+    pl.DataFrame(LOG).write_parquet(tmp_path / "log.parquet")
+    facts = document("data", "describe", tmp_path / "log.parquet")
+    assert (facts["interactions"], facts["users"], facts["items"]) == (3, 2, 2)
+
+
+def test_columns_and_filters_can_be_named(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"who": [1, 1, 2], "what": [5, 6, 6], "stars": [5, 1, 4]})
+    frame.write_csv(tmp_path / "log.csv", separator="|")
+    words = ["--user", "who", "--item", "what", "--rating", "stars", "--separator", "|", "--min-rating", 4]
+    assert document("data", "describe", tmp_path / "log.csv", *words)["interactions"] == 2
+
+
+def test_bad_rows_are_refused_with_the_first_of_them_or_skipped_and_counted(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("user_id,item_id\n1,5\n,6\n2,6\n")
+    code, line = refusal("data", "describe", path)
+    assert code == 3
+    assert "1 without a user (first at line 3)" in line
+    outcome = caser("data", "describe", path, "--bad-rows", "skip")
+    assert outcome.code == 0
+    assert "skipped 1 rows without a user; the first is at 3" in outcome.err
+
+
+def test_fetching_what_is_in_the_cache_needs_no_network(cache: Path) -> None:
+    pl.DataFrame(LOG).write_parquet(cache / "amazon-beauty.parquet")
+    found = document("data", "fetch", "amazon-beauty")
+    assert found == {"name": "amazon-beauty", "path": str(cache / "amazon-beauty.parquet")}
+    assert str(cache) in caser("data", "fetch", "amazon-beauty").err
+
+
+def test_a_data_set_is_a_log_by_its_name(cache: Path) -> None:
+    pl.DataFrame(LOG).write_parquet(cache / "amazon-beauty.parquet")
+    outcome = caser("data", "describe", "amazon-beauty")
+    assert outcome.code == 0
+    assert "this copy of amazon-beauty holds 3 interactions" in outcome.err
+
+
+def test_a_data_set_without_a_source_says_where_to_put_it(cache: Path) -> None:
+    code, line = refusal("data", "fetch", "yoochoose-clicks")
+    assert code == 4
+    assert f"put yoochoose-clicks.parquet into the cache, {cache}" in line

@@ -1,0 +1,116 @@
+"""`caser evaluate`: a run beside the counting models, opened and counted, and never on what it was trained on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from caser.models import COUNTING_BASELINES
+from tests.cli.conftest import TrainedRun
+from tests.cli.terminal import caser, document, refusal
+
+
+def test_every_model_is_judged_beside_the_counting_models(run: Path, tmp_path: Path) -> None:
+    own = Path(shutil.copytree(run, tmp_path / "own"))
+    said = document("evaluate", own)
+    assert set(said["models"]) == {run.name, *COUNTING_BASELINES}
+    assert said["protocol"] == "leave-one-out"
+    assert said["fingerprint"] == json.loads((run / "manifest.json").read_text(encoding="utf-8"))["fingerprint"]
+    for metrics in said["models"].values():
+        assert list(metrics) == ["hit@10", "ndcg@10", "mrr@10", "hit@50"]
+        for estimate in metrics.values():
+            assert set(estimate) == {"value", "low", "high"}
+            assert 0 <= estimate["low"] <= estimate["value"] <= estimate["high"] <= 1
+
+
+def test_a_table_shows_who_is_judged_and_a_sentence_says_what_it_amounts_to(own_run: Path) -> None:
+    outcome = caser("evaluate", own_run)
+    assert outcome.code == 0
+    assert "caser ◂" in outcome.out
+    assert "leave-one-out · test · 40 users · fingerprint" in outcome.out
+    assert "ndcg@10: caser " in outcome.out
+
+
+def test_opening_the_test_part_is_counted(own_run: Path) -> None:
+    assert [document("evaluate", own_run)["test_openings"] for _ in range(3)] == [1, 2, 3]
+    manifest = json.loads((own_run / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["test_openings"] == 3
+    assert set(manifest["metrics"]) == {"hit@10", "ndcg@10", "mrr@10", "hit@50"}
+
+
+def test_judging_changes_nothing_in_what_the_run_answers(own_run: Path) -> None:
+    before = document("recommend", own_run, "--user", 1)
+    caser("evaluate", own_run)
+    assert document("recommend", own_run, "--user", 1) == before
+
+
+@pytest.mark.parametrize("name", ["values.parquet", "values.csv"])
+def test_every_users_value_can_be_written_and_means_what_is_printed(name: str, own_run: Path, tmp_path: Path) -> None:
+    said = document("evaluate", own_run, "--per-user", tmp_path / name)
+    frame = pl.read_parquet(tmp_path / name) if name.endswith("parquet") else pl.read_csv(tmp_path / name)
+    assert frame.columns[:3] == ["model", "query", "user_id"]
+    assert len(frame) == 4 * 40
+    means = frame.group_by("model").agg(pl.col("ndcg@10").mean())
+    for model, value in means.rows():
+        assert value == pytest.approx(said["models"][model]["ndcg@10"]["value"])
+
+
+def test_a_log_that_changed_is_refused(log: Path, tmp_path: Path) -> None:
+    own = tmp_path / "log.csv"
+    own.write_text(log.read_text())
+    document("train", own, "--model", "markov", "--out", tmp_path / "run")
+    own.write_text("\n".join(log.read_text().splitlines()[:-1]) + "\n")
+    code, line = refusal("evaluate", tmp_path / "run")
+    assert code == 7
+    assert "digest" in line
+    assert "--log" in line
+
+
+def test_a_log_that_moved_is_asked_for_and_found(log: Path, tmp_path: Path) -> None:
+    own = tmp_path / "log.csv"
+    own.write_text(log.read_text())
+    document("train", own, "--model", "markov", "--out", tmp_path / "run")
+    own.rename(tmp_path / "moved.csv")
+    code, line = refusal("evaluate", tmp_path / "run")
+    assert code == 7
+    assert f"must still be at {own}" in line
+    assert "--log" in line
+    assert document("evaluate", tmp_path / "run", "--log", tmp_path / "moved.csv")["test_openings"] == 1
+
+
+def test_a_log_is_found_from_another_folder_and_read_as_it_was(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renamed = pl.read_csv(log).rename({"user_id": "who", "item_id": "what"})
+    renamed.write_csv(tmp_path / "log.csv")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    columns = ["--user", "who", "--item", "what", "--drop-repeats"]
+    said = document("train", "log.csv", *columns, "--model", "markov", "--out", "run")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert document("evaluate", "../run")["fingerprint"] == said["fingerprint"]
+
+
+def test_a_run_that_saw_the_test_part_is_refused(log: Path, tmp_path: Path) -> None:
+    document("train", log, "--model", "markov", "--out", tmp_path / "run", "--all")
+    code, line = refusal("evaluate", tmp_path / "run")
+    assert code == 7
+    assert "--all" in line
+
+
+@pytest.mark.parametrize("protocol", ["d2l", "d2l-as-published", "caser-paper", "sessions", "global-time"])
+def test_a_run_is_judged_under_the_protocol_it_was_trained_for(protocol: str, log: Path, tmp_path: Path) -> None:
+    trained = document("train", log, "--model", "count-knn", "--protocol", protocol, "--out", tmp_path / "run")
+    said = document("evaluate", tmp_path / "run")
+    assert said["protocol"] == trained["protocol"] == protocol
+    assert said["fingerprint"] == trained["fingerprint"]
+
+
+def test_a_run_that_cannot_count_its_opening_is_not_opened(trained: TrainedRun, tmp_path: Path) -> None:
+    own = Path(shutil.copytree(trained("markov"), tmp_path / "own"))
+    (own / "weights.safetensors").write_bytes(b"damaged")
+    assert refusal("evaluate", own)[0] == 7

@@ -1,0 +1,201 @@
+"""`caser train`: what it leaves behind, what it says, and how it goes on after an interruption."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from caser.cli import show
+from caser.cli.app import INTERRUPTED
+from caser.fitting import Progress, Tell
+from caser.models import MODELS, model_class
+from caser.recommender import load
+from tests.cli.conftest import SMALL, TINY
+from tests.cli.terminal import caser, document, refusal
+
+
+def manifest(run: Path) -> Any:
+    return json.loads((run / "manifest.json").read_text(encoding="utf-8"))
+
+
+def weights(run: Path) -> str:
+    """The SHA-256 of the weights."""
+    digest: str = manifest(run)["files"]["weights.safetensors"]
+    return digest
+
+
+def interrupted_when(is_time: Callable[[Progress], bool]) -> Callable[[], AbstractContextManager[Tell]]:
+    """What shows a fit, until somebody presses Ctrl-C."""
+
+    def tell(progress: Progress) -> None:
+        if is_time(progress):
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def fitting() -> Iterator[Tell]:
+        yield tell
+
+    return fitting
+
+
+# A run
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_trains_into_a_run_that_loads(model: str, log: Path, tmp_path: Path) -> None:
+    run = tmp_path / "new" / "run"
+    said = document("train", log, "--model", model, "--out", run, *(TINY if model == "caser" else ()))
+    assert said["model"] == model
+    assert (said["interactions"], said["users"], said["items"]) == (400, 40, 8)
+    assert said["fingerprint"] == manifest(run)["fingerprint"]
+    assert load(run).artefact.config.name == model
+    assert [path.name for path in run.parent.iterdir()] == ["run"]  # no checkpoint, no half-made folder
+
+
+def test_it_ends_with_a_table_and_what_to_type_next(log: Path, tmp_path: Path) -> None:
+    outcome = caser("train", log, "--model", "popularity", "--out", tmp_path / "run")
+    assert outcome.code == 0
+    assert outcome.out.startswith("trained\n")
+    assert f"caser evaluate {tmp_path / 'run'}" in outcome.err
+
+
+def test_it_tells_every_epoch_in_a_plain_line_where_there_is_no_terminal(log: Path, tmp_path: Path) -> None:
+    outcome = caser("train", log, "--out", tmp_path / "run", *TINY)
+    best = manifest(tmp_path / "run")["epochs"]
+    told = re.findall(r"(\w+) epoch (\d)/(\d)  loss \d\.\d{4}", outcome.err)
+    expected = [("choosing", epoch, 2) for epoch in (1, 2)] + [
+        ("refitting", epoch, best) for epoch in range(1, best + 1)
+    ]
+    assert [(stage, int(epoch), int(epochs)) for stage, epoch, epochs in told] == expected
+    assert "\r" not in outcome.err
+    assert "\x1b" not in outcome.err
+
+
+def test_the_best_epoch_on_validation_is_how_long_the_final_model_trains(log: Path, tmp_path: Path) -> None:
+    said = document("train", log, "--out", tmp_path / "run", *TINY)
+    best = max(said["history"], key=lambda epoch: epoch["validation"])
+    assert (said["epochs"], said["validation"]) == (best["number"], best["validation"])
+    assert said["train_on"] == "final"
+
+
+def test_without_choosing_it_trains_exactly_the_epochs_it_was_told(log: Path, tmp_path: Path) -> None:
+    said = document("train", log, "--out", tmp_path / "run", *TINY, "--no-choose")
+    assert (said["epochs"], said["history"], said["validation"]) == (2, [], None)
+
+
+def test_all_trains_on_everything_and_is_not_to_be_judged(log: Path, tmp_path: Path) -> None:
+    outcome = caser("train", log, "--model", "markov", "--out", tmp_path / "run", "--all")
+    assert "evaluate" not in outcome.err
+    assert manifest(tmp_path / "run")["train_on"] == "all"
+    assert len(load(tmp_path / "run").artefact.histories) == 400
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(log: Path, tmp_path: Path) -> None:
+    for name, seed in (("one", 5), ("two", 5), ("other", 6)):
+        document("train", log, "--out", tmp_path / name, *TINY, "--no-choose", "--seed", seed)
+    assert weights(tmp_path / "one") == weights(tmp_path / "two") != weights(tmp_path / "other")
+
+
+def test_a_run_may_replace_a_run(log: Path, tmp_path: Path) -> None:
+    for model in ("markov", "popularity"):
+        document("train", log, "--model", model, "--out", tmp_path / "run")
+    assert manifest(tmp_path / "run")["model"] == "popularity"
+
+
+def test_a_run_never_replaces_anything_else(log: Path, tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("dear")
+    code, _ = refusal("train", log, "--model", "markov", "--out", tmp_path)
+    assert code == 7
+    assert (tmp_path / "letter.txt").read_text() == "dear"
+
+
+# Flags
+
+
+def test_the_flags_of_the_paper_keep_their_case(log: Path, tmp_path: Path) -> None:
+    letters = ("--L", "3", "--T", "2", "--d", "4", "--n-v", "1", "--n-h", "2", "--phi-a", "tanh", "--no-user-vector")
+    document("train", log, "--out", tmp_path / "run", "--epochs", "1", "--device", "cpu", *letters)
+    settings = manifest(tmp_path / "run")["settings"]
+    assert {
+        "L": 3,
+        "T": 2,
+        "d": 4,
+        "n_v": 1,
+        "n_h": 2,
+        "phi_a": "tanh",
+        "user_vector": False,
+    }.items() <= settings.items()
+    assert "Unknown option: --l" in refusal("train", log, "--out", tmp_path / "other", "--l", "3")[1]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_help_of_a_model_shows_its_settings_and_no_other_models(model: str) -> None:
+    shown = caser("train", "--model", model, "--help").out
+    flags = {name: {f"--{field.replace('_', '-')}" for field in model_class(name).model_fields} for name in MODELS}
+    others = set().union(*flags.values()) - flags[model]
+    assert all(f" {flag} " in shown for flag in flags[model])
+    assert not [flag for flag in others if f" {flag} " in shown]
+
+
+def test_the_help_says_where_training_has_no_effect() -> None:
+    assert "no effect" in caser("train", "--model", "markov", "--help").out
+    assert "no effect" not in caser("train", "--help").out
+
+
+def test_filters_are_kept_and_counted(log: Path, tmp_path: Path) -> None:
+    outcome = caser("train", log, "--model", "markov", "--out", tmp_path / "run", "--drop-repeats")
+    assert "filter drop_repeats dropped" in outcome.err
+    assert manifest(tmp_path / "run")["log"]["filters"][0]["filter"] == "drop_repeats"
+
+
+def test_sessions_have_no_user_vector_and_it_says_how_to_leave_it_out(log: Path, tmp_path: Path) -> None:
+    words = ["train", log, "--protocol", "sessions", "--out", tmp_path / "run", *TINY]
+    code, line = refusal(*words)
+    assert code == 2
+    assert "--no-user-vector" in line
+    assert document(*words, "--no-user-vector")["protocol"] == "sessions"
+
+
+# Interruptions
+
+
+@pytest.mark.parametrize("stage", ["choosing", "refitting"])
+def test_an_interrupted_training_goes_on_to_the_same_weights(
+    stage: str, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_time(progress: Progress) -> bool:
+        return progress.stage == stage and progress.epoch == 2 and progress.done is None
+
+    words = [log, *SMALL, "--epochs", "3", "--patience", "0", "--learning-rate", "0.02"]
+    run, checkpoint = tmp_path / "run", tmp_path / "run.checkpoint"
+    unbroken = document("train", *words, "--out", tmp_path / "unbroken")
+    assert unbroken["epochs"] > 1
+    with monkeypatch.context() as patch:
+        patch.setattr(show, "fitting", interrupted_when(is_time))
+        outcome = caser("train", *words, "--out", run)
+    assert outcome.code == INTERRUPTED
+    assert outcome.err.splitlines()[-1].startswith("caser: interrupted. The same command again")
+    assert checkpoint.is_file()
+    assert not run.exists()
+    told = caser("train", *words, "--out", run).err
+    assert f"{stage} epoch 1/" not in told  # it was done before
+    assert weights(run) == weights(tmp_path / "unbroken")
+    assert manifest(run)["history"][0]["validation"] == unbroken["history"][0]["validation"]
+    assert not checkpoint.exists()
+
+
+def test_a_checkpoint_of_other_settings_is_not_continued(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(show, "fitting", interrupted_when(lambda progress: progress.done is not None))
+        caser("train", log, "--out", tmp_path / "run", *TINY)
+    code, line = refusal("train", log, "--out", tmp_path / "run", *TINY, "--L", "4")
+    assert code == 7
+    assert "run.checkpoint must be a checkpoint of this very run" in line
