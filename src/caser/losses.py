@@ -58,7 +58,8 @@ def sampled_softmax(positive_M: Tensor, negative_MN: Tensor) -> Tensor:
     """Cross-entropy over a target and its negatives: mean of -log(e^positive / (e^positive + sum e^negative)).
 
     With log(N q(i)) subtracted from each negative beforehand (the logQ correction), the sum estimates the full
-    softmax's without bias. Useful when the catalogue is too large for `softmax`. Source: Bengio & Senécal, 2008.
+    softmax's, without bias for T = 1; for larger T a window's other targets are left out of it. Useful when the
+    catalogue is too large for `softmax`. Source: Bengio & Senécal, 2008.
 
     >>> sampled_softmax(torch.tensor([0.0]), torch.tensor([[0.0]])).item()
     0.693147...
@@ -103,18 +104,24 @@ _MOST_SCORES = 2**21
 
 
 @dataclass(frozen=True)
-class Loss:
-    """A row of LOSSES: a function of one of the two forms, and whether its negatives need the logQ correction."""
+class Sampled:
+    """A row of LOSSES: a sampled loss, and whether its negatives need the logQ correction."""
 
-    sampled: SampledLoss | None = None
-    full: FullLoss | None = None
+    function: SampledLoss
     corrects_for_sampling: bool = False
 
 
-LOSSES: dict[LossName, Loss] = {
-    "bpr": Loss(sampled=bpr),
-    "hinge": Loss(sampled=hinge),
-    "bce": Loss(sampled=bce),
-    "sampled-softmax": Loss(sampled=sampled_softmax, corrects_for_sampling=True),
-    "softmax": Loss(full=softmax),
+@dataclass(frozen=True)
+class Full:
+    """A row of LOSSES: a full loss."""
+
+    function: FullLoss
+
+
+LOSSES: dict[LossName, Sampled | Full] = {
+    "bpr": Sampled(bpr),
+    "hinge": Sampled(hinge),
+    "bce": Sampled(bce),
+    "sampled-softmax": Sampled(sampled_softmax, corrects_for_sampling=True),
+    "softmax": Full(softmax),
 }

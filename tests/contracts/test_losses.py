@@ -9,26 +9,25 @@ from torch import Tensor
 from caser.config import LossName, Training
 from caser.data.split import leave_one_out
 from caser.data.synthetic import chain_world
-from caser.losses import LOSSES
+from caser.losses import LOSSES, Sampled
 from caser.models.caser import Caser
 from caser.models.neural import NeuralScorer
 from caser.randomness import torch_generator
 from caser.training.loop import start, train
 
 every_loss = pytest.mark.parametrize("name", LOSSES)
-sampled_losses = pytest.mark.parametrize("name", [name for name, loss in LOSSES.items() if loss.sampled])
+sampled_losses = pytest.mark.parametrize("name", [name for name, loss in LOSSES.items() if isinstance(loss, Sampled)])
 
 
 def loss_of(name: LossName, positive_M: Tensor, negative_MN: Tensor) -> Tensor:
     """Any loss over the same scores: a full one sees a catalogue of the target (item 1) and the negatives."""
     loss = LOSSES[name]
-    if loss.sampled:
-        return loss.sampled(positive_M, negative_MN)
-    assert loss.full
+    if isinstance(loss, Sampled):
+        return loss.function(positive_M, negative_MN)
     scores_MI = torch.cat([torch.full((len(positive_M), 1), 7.0), positive_M[:, None], negative_MN], dim=1)
     num_columns = scores_MI.shape[1]
     targets_M1 = torch.ones(len(positive_M), 1, dtype=torch.int64)
-    return loss.full(scores_MI, torch.eye(num_columns), torch.zeros(num_columns), targets_M1)
+    return loss.function(scores_MI, torch.eye(num_columns), torch.zeros(num_columns), targets_M1)
 
 
 def some_scores(M: int = 6, N: int = 5) -> tuple[Tensor, Tensor]:

@@ -151,15 +151,12 @@ def sessions(log: InteractionLog, test: float = 0.1, validation: float = 0.1) ->
     no user vector is used, and the intervals resample sessions.
     """
     _check_fractions(test, validation)
-    starts = Tape.from_log(log).offsets[1:]
-    begun = log.times[starts[:-1]]
-    rank = np.empty(log.num_users, dtype=np.int64)
-    rank[np.lexsort((log.rows[starts[:-1]], begun))] = np.arange(log.num_users)
     num_test, num_validation = int(log.num_users * test), int(log.num_users * validation)
     if num_test == 0 or num_validation == 0:
         raise DataError(f"the sessions protocol needs at least 10 sessions; got {log.num_users}.")
-    stage_of_session = (rank >= log.num_users - num_test - num_validation) * 1 + (rank >= log.num_users - num_test) * 1
-    stage = stage_of_session[log.users - 1]
+    # Users are numbered in order of first appearance, so a session's index is its place in time.
+    place = log.users - 1
+    stage = (place >= log.num_users - num_test - num_validation) * 1 + (place >= log.num_users - num_test) * 1
     return Split(
         name="sessions",
         log=log,

@@ -20,7 +20,7 @@ from caser.data.batches import Batch, Batches
 from caser.data.negatives import NegativeSampler
 from caser.data.tape import Tape
 from caser.errors import ConfigError, NumericalError
-from caser.losses import LOSSES, Loss, SampledLoss
+from caser.losses import LOSSES, Full, Sampled
 from caser.models.base import SequenceEncoder
 from caser.randomness import torch_generator
 
@@ -156,7 +156,7 @@ class _Objective:
 
     def __init__(self, network: SequenceEncoder, tape: Tape, training: Training, device: torch.device) -> None:
         self.network, self.training = network, training
-        self.loss: Loss = LOSSES[training.loss]
+        self.loss = LOSSES[training.loss]
         self.generator = torch.Generator(device)
         self.sampler = NegativeSampler(
             tape, exponent=training.popularity_exponent, exclude_seen=training.exclude_seen, device=device
@@ -165,41 +165,32 @@ class _Objective:
     def __call__(self, batch: Batch, rows: tuple[Tensor, Tensor]) -> Tensor:
         states_MD = self.network.encode(self._hide_some(batch.users_CW), batch.tape_CX)[rows]
         targets_MT = batch.targets_CWT[rows]
-        vectors_ID, bias_I = self.network.item_vectors()
-        if self.loss.full:
-            return self.loss.full(states_MD, vectors_ID, bias_I, targets_MT)
-        if self.loss.sampled is None:
-            raise ConfigError(f"loss {self.training.loss!r} has neither a sampled nor a full form.")
-        return self._sampled(self.loss.sampled, batch.users_CW[rows], states_MD, vectors_ID, bias_I, targets_MT)
-
-    def _sampled(
-        self,
-        loss: SampledLoss,
-        users_M: Tensor,
-        states_MD: Tensor,
-        vectors_ID: Tensor,
-        bias_I: Tensor,
-        targets_MT: Tensor,
-    ) -> Tensor:
-        shared = self.training.negatives == "shared"
-        (M, T), N = targets_MT.shape, self.training.num_negatives
-        # Each target has negatives of its own, (M, T N) in all, unless one set serves the batch, (N,).
-        items, masked = self.sampler.draw_for(
-            users_M, targets_MT, N if shared else T * N, self.generator, shared=shared
-        )
-        if shared:
-            negative = states_MD @ vectors_ID[items].T + bias_I[items]
-        else:
-            negative = torch.einsum("md,mnd->mn", states_MD, functional.embedding(items, vectors_ID)) + bias_I[items]
-        if self.loss.corrects_for_sampling:
-            negative = negative - self.sampler.log_probability(items) - math.log(N)
-        negative = negative.masked_fill(masked, -torch.inf)
-        negative_MTN = negative[:, None, :].expand(M, T, N) if shared else negative.view(M, T, N)
-        positive_MT = (
-            torch.einsum("md,mtd->mt", states_MD, functional.embedding(targets_MT, vectors_ID)) + bias_I[targets_MT]
-        )
+        if isinstance(self.loss, Full):
+            return self.loss.function(states_MD, *self.network.item_vectors(), targets_MT)
         has_target_MT = targets_MT > 0
-        return loss(positive_MT[has_target_MT], negative_MTN[has_target_MT])
+        positive_MT = self._scores(states_MD, targets_MT)
+        negative_MTN = self._negative_scores(self.loss, batch.users_CW[rows], states_MD, targets_MT)
+        return self.loss.function(positive_MT[has_target_MT], negative_MTN[has_target_MT])
+
+    def _negative_scores(self, loss: Sampled, users_M: Tensor, states_MD: Tensor, targets_MT: Tensor) -> Tensor:
+        """Scores of N negatives for each target, (M, T, N); -inf where one must not count."""
+        (M, T), N = targets_MT.shape, self.training.num_negatives
+        shared = self.training.negatives == "shared"
+        # Each target has negatives of its own, (M, T N) in all, unless one set serves the batch, (N,).
+        number = N if shared else T * N
+        items, masked = self.sampler.draw_for(users_M, targets_MT, number, self.generator, shared=shared)
+        scores = self._scores(states_MD, items)
+        if loss.corrects_for_sampling:
+            scores = scores - self.sampler.log_probability(items) - math.log(N)
+        scores = scores.masked_fill(masked, -torch.inf)
+        return scores[:, None, :].expand(M, T, N) if shared else scores.view(M, T, N)
+
+    def _scores(self, states_MD: Tensor, items: Tensor) -> Tensor:
+        """Scores of each state's own items (M, K), or of items (K,) that all states share: (M, K)."""
+        vectors_ID, bias_I = self.network.item_vectors()
+        if items.ndim == 1:
+            return states_MD @ vectors_ID[items].T + bias_I[items]
+        return torch.einsum("md,mkd->mk", states_MD, functional.embedding(items, vectors_ID)) + bias_I[items]
 
     def _hide_some(self, users_CW: Tensor) -> Tensor:
         """User dropout: a share of users becomes anonymous (index 0). Differs from the paper."""
