@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from caser.config import Training
 from caser.data.split import Split, global_time, leave_one_out, sessions
@@ -187,3 +188,16 @@ def test_fits_killed_twice_in_a_row_end_at_the_same_bits_as_the_unbroken_one(tmp
         assert broken["weights"] == told["unbroken"]["weights"]
         assert broken["history"] == told["unbroken"]["history"]  # no epoch twice, none missing
     assert told["strays"] == []
+
+
+def test_continuing_with_another_number_of_threads_warns(split: Split, tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint"
+    with pytest.raises(Stopped):
+        fit(MODEL, split, TRAINING, checkpoint=path, tell=stop_after(1))
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(before + 1)
+        with pytest.warns(UserWarning, match="threads"):
+            fit(MODEL, split, TRAINING, checkpoint=path)
+    finally:
+        torch.set_num_threads(before)

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import platform
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -208,13 +209,26 @@ class _Run:
                 f"{self.path} must be a checkpoint of this very run; it belongs to one with other settings, data or "
                 "version. Finish that run, choose another place, or remove the file to start over."
             )
+        if record["threads"] != _threads():
+            warnings.warn(
+                f"{self.path} was written with {record['threads']} threads and continues with {_threads()}: the result "
+                "may differ from the unbroken run's in the last digits. Set OMP_NUM_THREADS to keep it equal.",
+                stacklevel=2,
+            )
         return record["stage"], (tensors, epoch), record["history"]
 
     def _save(self, state: TrainingState, stage: Stage) -> None:
         from caser.training.checkpoint import save_checkpoint
 
         if self.path:
-            save_checkpoint(self.path, state, {"key": self.key, "stage": stage, "history": self.history})
+            record = {"key": self.key, "stage": stage, "history": self.history, "threads": _threads()}
+            save_checkpoint(self.path, state, record)
+
+
+def _threads() -> int:
+    import torch
+
+    return torch.get_num_threads()
 
 
 def _settle_anonymous_user(network: SequenceEncoder, part: Tape, training: Training) -> str | None:

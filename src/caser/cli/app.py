@@ -7,6 +7,7 @@ Exit codes: 0 done · 1 unexpected · 2 wrong usage or setting · 3 log · 4 dow
 from __future__ import annotations
 
 import traceback
+import warnings
 from collections.abc import Sequence
 
 import cyclopts
@@ -55,7 +56,9 @@ def run(arguments: Sequence[str]) -> int:
     debug = "--debug" in arguments
     words = [word for word in arguments if word != "--debug"]
     try:
-        build_app(_model_named(words))(words, exit_on_error=False, print_error=False, result_action="return_value")
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: say(f"caser: {message}")
+            build_app(_model_named(words))(words, exit_on_error=False, print_error=False, result_action="return_value")
     except (CaserError, cyclopts.CycloptsError, ValidationError) as error:
         if debug:
             traceback.print_exc()

@@ -20,6 +20,9 @@ from caser.fitting import Tell
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
+METRICS_PER_TABLE = 4
+"""As many as 80 columns hold."""
+
 
 def document(value: Mapping[str, Any]) -> None:
     """Print one JSON document, and nothing else, on stdout."""
@@ -53,18 +56,17 @@ def remark(sentence: str) -> None:
 
 def report(judged: Mapping[str, Any], subject: str | None = None) -> None:
     """Print what `evaluation.judge.Report.to_dict` says: one row per model, then the verdicts and the notes."""
-    models: Mapping[str, Mapping[str, Mapping[str, float | None]]] = judged["models"]
+    models: Mapping[str, Mapping[str, Mapping[str, float]]] = judged["models"]
     metrics = list(next(iter(models.values())))
-    rows = []
-    for name, values in models.items():
-        cells = [_estimate(values[metric]) for metric in metrics]
-        rows.append([f"{name} ◂" if name == subject else name, *cells])
     owners = f"{judged['num_users']:,} users" if "num_users" in judged else f"{judged['num_sessions']:,} sessions"
-    table(
-        f"{judged['protocol']} · {judged['part']} · {owners} · fingerprint {judged['fingerprint']}",
-        ["model", *metrics],
-        rows,
-    )
+    title = f"{judged['protocol']} · {judged['part']} · {owners} · fingerprint {judged['fingerprint']}"
+    for start in range(0, len(metrics), METRICS_PER_TABLE):
+        shown = metrics[start : start + METRICS_PER_TABLE]
+        rows = [
+            [f"{name} ◂" if name == subject else name, *(_estimate(values[metric]) for metric in shown)]
+            for name, values in models.items()
+        ]
+        table("" if start else title, ["model", *shown], rows)
     out.print()
     for sentence in [*judged["verdicts"], *judged["notes"]]:
         remark(sentence)

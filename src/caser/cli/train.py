@@ -90,7 +90,7 @@ def train_command(settings: Any) -> Callable[..., None]:
             "fingerprint": manifest["fingerprint"],
             "train_on": manifest["train_on"],
             "epochs": manifest["epochs"],
-            "validation": _best(manifest["history"]),
+            **_validation(protocol, manifest["history"]),
             "interactions": len(interactions),
             "users": interactions.num_users,
             "items": interactions.num_items,
@@ -151,5 +151,10 @@ def evaluate(
         show.report(result, subject=name)
 
 
-def _best(history: list[Mapping[str, Any]]) -> float | None:
-    return max((entry["validation"] for entry in history), default=None)
+def _validation(protocol: str, history: list[Mapping[str, Any]]) -> dict[str, Any]:
+    """What chose the number of epochs, and its best value; None if nothing was chosen."""
+    best = max((entry["validation"] for entry in history), default=None)
+    return {
+        "validation_metric": protocols.protocol_named(protocol).validation_metric if history else None,
+        "validation": best,
+    }
