@@ -1,0 +1,194 @@
+"""Windows trained per second on MovieLens-1M: the tape against a plain Caser that convolves every window on its own.
+
+Same network, loss (the paper's, 3 negatives per target), batch and windows for all; the contenders take turns, so that
+what else the machine does hits all alike, and medians are compared. `published` draws negatives item by item in Python,
+as published programs do; `plain` draws them in one call, so that only the network differs. Prints a table and one JSON
+line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import random
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from caser.config import Training
+from caser.data import datasets
+from caser.data.batches import Batches
+from caser.data.tape import Tape
+from caser.evaluation import protocols
+from caser.models.caser import Caser
+from caser.training.loop import start, train
+
+MODEL = Caser(L=5, T=3, d=50, n_v=4, n_h=16)
+NEGATIVES = 3
+
+
+Contender = Callable[[int], float]
+"""Train a number of steps, and return how many windows they held."""
+
+
+class PlainCaser(nn.Module):
+    """Caser straight from the paper: one Conv2d per height over each window's L x d matrix."""
+
+    def __init__(self, model: Caser, num_users: int, num_items: int) -> None:
+        super().__init__()
+        self.items = nn.Embedding(num_items + 1, model.d, padding_idx=0)
+        self.users = nn.Embedding(num_users + 1, model.d)
+        self.horizontal = nn.ModuleList(nn.Conv2d(1, model.n_h, (h, model.d)) for h in range(1, model.L + 1))
+        self.vertical = nn.Conv2d(1, model.n_v, (model.L, 1))
+        self.dropout = nn.Dropout(model.dropout)
+        self.dense = nn.Linear(model.num_features, model.d)
+        self.out = nn.Embedding(num_items + 1, 2 * model.d)
+        self.bias = nn.Embedding(num_items + 1, 1)
+
+    def forward(self, users_B: Tensor, windows_BL: Tensor, items_BK: Tensor) -> Tensor:
+        """Scores of K items for each window, (B, K)."""
+        image = self.items(windows_BL).unsqueeze(1)
+        maxima = [torch.relu(convolve(image).squeeze(3)).amax(dim=2) for convolve in self.horizontal]
+        features = torch.cat([self.vertical(image).flatten(1), *maxima], dim=1)
+        state = torch.cat([torch.relu(self.dense(self.dropout(features))), self.users(users_B)], dim=1)
+        scores: Tensor = torch.einsum("bd,bkd->bk", state, self.out(items_BK)) + self.bias(items_BK).squeeze(2)
+        return scores
+
+
+class Enough(Exception):  # noqa: N818 (control flow)
+    """Raised to end a measurement in the middle of an epoch."""
+
+
+def tape_contender(tape: Tape, batch_size: int) -> Contender:
+    """Our own training."""
+    training = Training(
+        loss="bce", num_negatives=NEGATIVES, batch_size=batch_size, learning_rate=1e-3, positions="full", epochs=10**5
+    )
+    state = start(MODEL.build(tape.num_users, tape.num_items, seed=0), training)
+    num_windows = len(all_windows(tape)[0])
+
+    def run(steps: int) -> float:
+        def on_batch(batch: int, batches: int) -> None:
+            if batch == steps:
+                raise Enough(num_windows / batches)
+
+        try:
+            next(train(state, tape, training, num_targets=MODEL.T, on_batch=on_batch))
+        except Enough as enough:
+            return steps * float(enough.args[0])
+        raise ValueError(f"an epoch must have more than {steps} steps.")
+
+    return run
+
+
+def plain_contender(tape: Tape, batch_size: int, draw: Callable[[Tensor], Tensor]) -> Contender:
+    """The plain network on the same windows; `draw` gives negatives (B, T * NEGATIVES) for users (B,)."""
+    network = PlainCaser(MODEL, tape.num_users, tape.num_items)
+    optimiser = torch.optim.Adam(network.parameters(), lr=1e-3, weight_decay=1e-6, fused=True)
+    users, windows, targets = all_windows(tape)
+
+    def run(steps: int) -> float:
+        for chosen in torch.randperm(len(users))[: steps * batch_size].view(steps, batch_size):
+            items = torch.cat([targets[chosen], draw(users[chosen])], dim=1)
+            scores = network(users[chosen], windows[chosen], items)
+            positive, negative = scores[:, : MODEL.T], scores[:, MODEL.T :]
+            loss = (functional.softplus(-positive).sum() + functional.softplus(negative).sum()) / positive.numel()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        return steps * batch_size
+
+    return run
+
+
+def all_windows(tape: Tape) -> tuple[Tensor, Tensor, Tensor]:
+    """Every full window with all its targets: users (N,), windows (N, L), targets (N, T)."""
+    batches = Batches(tape, window=MODEL.L, num_targets=MODEL.T, batch_size=4096, positions="full")
+    users, windows, targets = [], [], []
+    for batch in batches.epoch(torch.Generator().manual_seed(0)):
+        valid = batch.valid_CW
+        users.append(batch.users_CW[valid])
+        windows.append(batch.tape_CX.unfold(1, MODEL.L, 1)[valid])
+        targets.append(batch.targets_CWT[valid])
+    return torch.cat(users).long(), torch.cat(windows).long(), torch.cat(targets)
+
+
+def draw_in_python(tape: Tape) -> Callable[[Tensor], Tensor]:
+    """Negatives the published way: one at a time, again while the user has the item."""
+    seen = {user: set(tape.sequence(user).tolist()) for user in range(1, tape.num_users + 1)}
+
+    def one(user: int) -> int:
+        item = random.randint(1, tape.num_items)
+        while item in seen[user]:
+            item = random.randint(1, tape.num_items)
+        return item
+
+    return lambda users: torch.tensor([[one(user) for _ in range(MODEL.T * NEGATIVES)] for user in users.tolist()])
+
+
+def draw_at_once(tape: Tape) -> Callable[[Tensor], Tensor]:
+    """Negatives in one call, as ours are."""
+    return lambda users: torch.randint(1, tape.num_items + 1, (len(users), MODEL.T * NEGATIVES))
+
+
+def product_rate() -> float:
+    """Floating-point operations a second of one large float32 product: what the machine can do at best."""
+    left, right = torch.randn(2048, 1024), torch.randn(1024, 1024)
+    began = time.perf_counter()
+    for _ in range(5):
+        left @ right
+    return 5 * 2 * 2048 * 1024 * 1024 / (time.perf_counter() - began)
+
+
+def main() -> None:
+    """Measure in rounds, one contender after another, and print medians."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--batch-size", type=int, default=512)
+    words = parser.parse_args()
+    tape = protocols.apply("caser-paper", datasets.load("ml-1m")).final
+    contenders = {
+        "tape": tape_contender(tape, words.batch_size),
+        "plain": plain_contender(tape, words.batch_size, draw_at_once(tape)),
+        "published": plain_contender(tape, words.batch_size, draw_in_python(tape)),
+    }
+    rates: dict[str, list[float]] = {name: [] for name in contenders}
+    products = []
+    for turn in range(words.rounds + 1):
+        for name, contender in contenders.items():
+            began = time.perf_counter()
+            windows = contender(words.steps)
+            if turn:  # the first round warms up
+                rates[name].append(windows / (time.perf_counter() - began))
+        products.append(product_rate())
+    medians = {name: statistics.median(values) for name, values in rates.items()}
+    ratios = {
+        name: statistics.median(ours / theirs for ours, theirs in zip(rates["tape"], rates[name], strict=True))
+        for name in ("plain", "published")
+    }
+    print("| form | windows a second, median | tape is faster by |\n|---|---|---|")
+    for name, median in medians.items():
+        print(f"| {name} | {median:,.0f} | {f'{ratios[name]:.1f}x' if name in ratios else ''} |")
+    result: dict[str, Any] = {
+        "benchmark": "training_speed",
+        "date": datetime.date.today().isoformat(),
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, {torch.get_num_threads()} threads",
+        "batch_size": words.batch_size,
+        "windows_per_second": {name: round(median) for name, median in medians.items()},
+        "ratios": {name: round(ratio, 2) for name, ratio in ratios.items()},
+        "float32_product_gflops": round(statistics.median(products) / 1e9),
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
