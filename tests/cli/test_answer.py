@@ -150,7 +150,7 @@ def test_everybody_needs_a_file_and_nobody_else(caser_run: Path, tmp_path: Path)
 def test_a_file_of_another_kind_is_refused(caser_run: Path, tmp_path: Path) -> None:
     for words in (["--all"], ["--user", 1]):
         code, line = refusal("recommend", caser_run, *words, "--out", tmp_path / "all.xlsx")
-        assert (code, line) == (2, "a file of answers must end in .parquet or .csv; got 'all.xlsx'.")
+        assert (code, line) == (2, "a table must go into a .csv or .parquet file; got 'all.xlsx'.")
 
 
 def test_answers_go_to_a_file_as_well(caser_run: Path, tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def test_debug_shows_the_traceback_before_the_line(tmp_path: Path) -> None:
 
 def test_a_mistake_of_ours_is_one_line_too_and_asks_for_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> Any:
-        raise ZeroDivisionError("by nobody")
+        raise ZeroDivisionError("by\nnobody")
 
     monkeypatch.setattr(doctor, "cache_folder", fail)
     code, line = refusal("doctor")

@@ -39,7 +39,16 @@ def test_a_world_is_the_same_as_csv_and_as_parquet_and_for_the_same_seed(tmp_pat
 
 def test_a_world_goes_into_csv_or_parquet_only(tmp_path: Path) -> None:
     code, line = refusal("data", "simulate", "chain", "--out", tmp_path / "world.txt")
-    assert (code, line) == (2, "--out must end in .csv or .parquet; got 'world.txt'.")
+    assert (code, line) == (2, "a table must go into a .csv or .parquet file; got 'world.txt'.")
+
+
+def test_a_world_goes_into_a_folder_that_is_made_for_it_and_says_so_when_it_cannot(tmp_path: Path) -> None:
+    out = tmp_path / "new" / "world.csv"
+    assert str(out) in caser("data", "simulate", "chain", "--out", out, "--num-users", 2).err
+    assert out.is_file()
+    code, line = refusal("data", "simulate", "chain", "--out", out / "world.csv", "--num-users", 2)
+    assert code == 7
+    assert "must be writable" in line
 
 
 def test_a_world_that_cannot_be_is_refused(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ import polars as pl
 import pytest
 
 from caser.models import COUNTING_BASELINES
-from tests.cli.conftest import TrainedRun
 from tests.cli.terminal import caser, document, refusal
 
 
@@ -110,7 +109,22 @@ def test_a_run_is_judged_under_the_protocol_it_was_trained_for(protocol: str, lo
     assert said["fingerprint"] == trained["fingerprint"]
 
 
-def test_a_run_that_cannot_count_its_opening_is_not_opened(trained: TrainedRun, tmp_path: Path) -> None:
-    own = Path(shutil.copytree(trained("markov"), tmp_path / "own"))
-    (own / "weights.safetensors").write_bytes(b"damaged")
-    assert refusal("evaluate", own)[0] == 7
+def test_the_test_part_stays_closed_when_there_is_no_place_for_its_values(own_run: Path, tmp_path: Path) -> None:
+    assert refusal("evaluate", own_run, "--per-user", tmp_path / "values.xlsx")[0] == 2
+    assert document("evaluate", own_run)["test_openings"] == 1
+
+
+def test_a_damaged_run_is_not_judged(own_run: Path) -> None:
+    (own_run / "weights.safetensors").write_bytes(b"damaged")
+    code, line = refusal("evaluate", own_run)
+    assert code == 7
+    assert "weights.safetensors does not match its checksum" in line
+
+
+def test_many_metrics_are_shown_without_breaking_a_number(log: Path, tmp_path: Path) -> None:
+    document("train", log, "--model", "markov", "--protocol", "caser-paper", "--out", tmp_path / "run")
+    said, out = document("evaluate", tmp_path / "run"), caser("evaluate", tmp_path / "run").out
+    for metric, estimate in said["models"]["markov"].items():
+        assert f" {metric}" in out
+        assert f" {estimate['value']:.4f} ±" in out
+    assert max(map(len, out.splitlines()[:10])) <= 80

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from caser import explain as explanation
 from caser import recommender
 from caser.cli import show
-from caser.cli.flags import Switch
+from caser.cli.flags import Switch, TableFile
 from caser.errors import ConfigError
 
 
@@ -20,7 +20,7 @@ def recommend(
     user: tuple[str, ...] = (),
     item: tuple[str, ...] = (),
     all: Switch = False,
-    out: Path | None = None,
+    out: TableFile | None = None,
     k: int = 10,
     exclude: tuple[str, ...] = (),
     only: tuple[str, ...] = (),

@@ -72,7 +72,7 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if debug:
             traceback.print_exc()
-        say(f"caser: unexpected {type(error).__name__}: {error}. Run again with --debug and report it.")
+        say(f"caser: unexpected {type(error).__name__}: {_one_line(error)}. Run again with --debug and report it.")
         return 1
     return 0
 
@@ -96,4 +96,8 @@ def _sentence(error: Exception) -> str:
         return first_problem(error, "setting")
     if isinstance(cause, ValidationError):
         return first_problem(cause, "setting")
+    return _one_line(error)
+
+
+def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import cyclopts
 import polars as pl
 
+from caser.answers import write_frames
 from caser.cli import show
-from caser.cli.flags import Switch, flag_name, flat
+from caser.cli.flags import Switch, TableFile, flag_name, flat
 from caser.cli.logs import Filters, Reading, open_log
 from caser.data import datasets, synthetic
 from caser.data.describe import describe as facts_of
-from caser.errors import ConfigError
 
 
 def build_app() -> cyclopts.App:
@@ -74,7 +73,7 @@ def simulate(
     world: str,
     /,
     *,
-    out: Path,
+    out: TableFile,
     num_users: int | None = None,
     num_items: int | None = None,
     length: int | None = None,
@@ -111,12 +110,7 @@ def simulate(
             "timestamp": log.times // 1_000_000 if log.has_times else log.rows,
         }
     )
-    if out.suffix == ".parquet":
-        frame.write_parquet(out)
-    elif out.suffix == ".csv":
-        frame.write_csv(out)
-    else:
-        raise ConfigError(f"--out must end in .csv or .parquet; got {out.name!r}.")
+    write_frames(out, [frame], frame.schema)
     best = made.best_hit_rate()
     if json:
         show.document({"out": str(out), "interactions": len(log), "description": made.description, "best_hit@1": best})

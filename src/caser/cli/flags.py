@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 from cyclopts import Parameter
+
+from caser.errors import ConfigError
 
 
 def flag_name(name: str) -> str:
@@ -35,3 +38,12 @@ DEFAULTS = Parameter(negative_iterable=(), show_default=shown_default)
 
 Switch: TypeAlias = Annotated[bool, Parameter(negative=())]
 """A flag that is off unless named."""
+
+
+def _is_table(_: Any, file: Path | None) -> None:
+    if file is not None and file.suffix not in (".csv", ".parquet"):
+        raise ConfigError(f"a table must go into a .csv or .parquet file; got {file.name!r}.")
+
+
+TableFile: TypeAlias = Annotated[Path, Parameter(validator=_is_table)]
+"""A file for a table, refused before any work if its ending names no kind of file that is written."""

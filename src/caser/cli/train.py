@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from caser import artefact
 from caser.answers import write_frames
 from caser.cli import show
-from caser.cli.flags import Switch, flat
+from caser.cli.flags import Switch, TableFile, flat
 from caser.cli.logs import Filters, Reading, open_log, reopen_log
 from caser.config import Training
 from caser.evaluation import protocols
@@ -114,7 +114,7 @@ def evaluate(
     /,
     *,
     log: str | None = None,
-    per_user: Path | None = None,
+    per_user: TableFile | None = None,
     json: Switch = False,
 ) -> None:
     """Judge a run beside the counting models, under the protocol it was trained for.
