@@ -28,6 +28,7 @@ from caser.errors import ArtefactError, ConfigError, DataError, MissingDependenc
 from caser.evaluation import judge, protocols
 from caser.models.base import Scorer, SequenceEncoder
 from caser.recommender import Recommender
+from caser.training.memory import refuse_what_cannot_fit
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -118,6 +119,7 @@ def _fit_network(
             f"the protocol {split.name} judges only those whom training never saw, so a user vector cannot be learned; "
             "got user_vector=True. Set user_vector=False (--no-user-vector)."
         )
+    refuse_what_cannot_fit(model.name, model.shapes(split.log.num_users, split.log.num_items).values())
     run = _Run(model, split, training, _key(model, split, part, training, choose), checkpoint, tell or (lambda _: None))
     epochs = run.choose() if choose else training.epochs
     network = run.refit(part, epochs)
