@@ -12,7 +12,7 @@ from caser.training.memory import refuse_what_cannot_fit
 def test_parameters_are_counted_with_their_gradients_and_moments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "memory", lambda: 16_000.0)
     refuse_what_cannot_fit("caser", [(100, 10)])
-    with pytest.raises(ConfigError, match="needs at least 0.0 GB"):
+    with pytest.raises(ConfigError, match=r"needs at least 0\.0 GB"):
         refuse_what_cannot_fit("caser", [(100, 10), (1,)])
 
 

@@ -95,7 +95,7 @@ def fitting() -> Iterator[Tell]:
             label = f"{progress.stage} epoch {progress.epoch}/{progress.epochs}"
             if progress.done is None:
                 if progress.batch == 1 and progress.epoch == 1 and not err.is_terminal:
-                    say(f"{progress.stage}: {progress.batches:,} steps an epoch, at most {progress.epochs} epochs")
+                    say(f"  {progress.stage}: {progress.batches:,} steps an epoch, at most {progress.epochs} epochs")
                 batches = (progress.epoch - 1) * progress.batches + progress.batch
                 bar.update(task, description=label, completed=batches, total=progress.epochs * progress.batches)
                 return
