@@ -142,7 +142,7 @@ def _stand_in(
     """How a user whom training did not know is answered, and the vector that stands for theirs."""
     if unknown_users not in get_args(UnknownUsers):
         hint = did_you_mean(str(unknown_users), get_args(UnknownUsers))
-        raise ConfigError(f"unknown_users must be one of the ways to answer; got {unknown_users!r}: {hint}.")
+        raise ConfigError(f"unknown_users must be one of the ways to answer; got {unknown_users!r}: {hint}")
     if len(history) == 0:
         return "popularity", None
     if prior is None or not isinstance(artefact.scorer, StateScorer):
