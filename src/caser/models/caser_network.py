@@ -85,32 +85,32 @@ class CaserNetwork(nn.Module):
         return ACTIVATIONS[self.config.phi_a](o_CWF @ self.W + self.b)
 
     def _vertical(self, E_CXd: Tensor) -> Tensor:
-        """Equations 6 and 7: n_v weighted sums of the L rows of each window, (C, W, n_v * d)."""
-        windows_CWdL = E_CXd.unfold(1, self.config.L, 1)
-        sums_CWkd = (windows_CWdL @ self.G.T + self.bG).transpose(2, 3)
-        return sums_CWkd.reshape(*sums_CWkd.shape[:2], -1)
+        """Equations 6 and 7: n_v weighted sums of the L rows of each window, (C, W, n_v * d).
+
+        All windows of a chunk are one product: row (w, k) of the band has the weights of filter k at columns w..w+L-1.
+        """
+        C, X, d = E_CXd.shape
+        W, (n_v, L) = X - self.config.L + 1, self.G.shape
+        columns_WkL = (torch.arange(W)[:, None] + torch.arange(L)).to(E_CXd.device)[:, None].expand(W, n_v, L)
+        band_WkX = E_CXd.new_zeros(W, n_v, X).scatter(2, columns_WkL, self.G.expand(W, n_v, L))
+        sums_CWkd = (band_WkX.view(W * n_v, X) @ E_CXd).view(C, W, n_v, d) + self.bG[:, None]
+        return sums_CWkd.reshape(C, W, n_v * d)
 
     def _horizontal(self, E_CXd: Tensor) -> Tensor:
         """Equations 3 to 5: for each height the largest answer of each filter in each window, (C, W, L * n_h)."""
         L, n_h = self.config.L, self.config.n_h
         C, X, d = E_CXd.shape
-        W = X - L + 1
         filters = [self.get_parameter(f"F{h}").transpose(0, 1).reshape(d, h * n_h) for h in range(1, L + 1)]
-        # One product gives what every row of every filter says of every tape position.
-        rows_CXK = (E_CXd.reshape(C * X, d) @ torch.cat(filters, dim=1)).view(C, X, -1)
+        # One product gives what every row of every filter says of every tape position; then one (C, X, n_h) per row.
+        products_CXK = (E_CXd.reshape(C * X, d) @ torch.cat(filters, dim=1)).view(C, X, -1)
+        rows = torch.split(products_CXK, n_h, dim=-1)
         maxima = []
-        column = 0
         for h in range(1, L + 1):
-            places = X - h + 1
-            answers = rows_CXK[:, :places, column : column + n_h]
+            first, places = h * (h - 1) // 2, X - h + 1
+            answers = rows[first][:, :places]
             for row in range(1, h):
-                start = column + row * n_h
-                answers = answers + rows_CXK[:, row : row + places, start : start + n_h]
-            largest = answers[:, :W]
-            for step in range(1, L - h + 1):
-                largest = torch.maximum(largest, answers[:, step : step + W])
-            maxima.append(largest)
-            column += h * n_h
+                answers = answers + rows[first + row][:, row : row + places]
+            maxima.append(_sliding_maximum(answers, L - h + 1))
         return ACTIVATIONS[self.config.phi_c](torch.cat(maxima, dim=-1) + self.bF.reshape(-1))
 
     def _dropout(self, features: Tensor) -> Tensor:
@@ -121,6 +121,16 @@ class CaserNetwork(nn.Module):
         noise = torch.empty(features.shape, dtype=torch.uint8, device=features.device)
         noise.random_(generator=self.dropout_generator)
         return features * (noise >= threshold).to(features.dtype).mul_(256 / (256 - threshold))
+
+
+def _sliding_maximum(values_CPn: Tensor, width: int) -> Tensor:
+    """The largest of each `width` neighbouring places, (C, P - width + 1, n), in about log2(width) steps."""
+    done = 1
+    while 2 * done <= width:
+        values_CPn = torch.maximum(values_CPn[:, :-done], values_CPn[:, done:])
+        done *= 2
+    rest = width - done
+    return torch.maximum(values_CPn[:, :-rest], values_CPn[:, rest:]) if rest else values_CPn
 
 
 def _initial(name: str, shape: tuple[int, ...], config: Caser, generator: torch.Generator) -> Tensor:

@@ -168,29 +168,33 @@ class _Objective:
         if isinstance(self.loss, Full):
             return self.loss.function(states_MD, *self.network.item_vectors(), targets_MT)
         has_target_MT = targets_MT > 0
-        positive_MT = self._scores(states_MD, targets_MT)
-        negative_MTN = self._negative_scores(self.loss, batch.users_CW[rows], states_MD, targets_MT)
+        positive_MT, negative_MTN = self._sampled(self.loss, batch.users_CW[rows], states_MD, targets_MT)
         return self.loss.function(positive_MT[has_target_MT], negative_MTN[has_target_MT])
 
-    def _negative_scores(self, loss: Sampled, users_M: Tensor, states_MD: Tensor, targets_MT: Tensor) -> Tensor:
-        """Scores of N negatives for each target, (M, T, N); -inf where one must not count."""
+    def _sampled(self, loss: Sampled, users_M: Tensor, states_MD: Tensor, targets_MT: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores of the targets (M, T), and of N negatives for each (M, T, N), -inf where one must not count."""
         (M, T), N = targets_MT.shape, self.training.num_negatives
         shared = self.training.negatives == "shared"
         # Each target has negatives of its own, (M, T N) in all, unless one set serves the batch, (N,).
         number = N if shared else T * N
         items, masked = self.sampler.draw_for(users_M, targets_MT, number, self.generator, shared=shared)
-        scores = self._scores(states_MD, items)
+        if shared:
+            vectors_ID, bias_I = self.network.item_vectors()
+            positive = self._scores(states_MD, targets_MT)
+            negative = states_MD @ vectors_ID[items].T + bias_I[items]
+        else:
+            scores = self._scores(states_MD, torch.cat([targets_MT, items], dim=1))
+            positive, negative = scores[:, :T], scores[:, T:]
         if loss.corrects_for_sampling:
-            scores = scores - self.sampler.log_probability(items) - math.log(N)
-        scores = scores.masked_fill(masked, -torch.inf)
-        return scores[:, None, :].expand(M, T, N) if shared else scores.view(M, T, N)
+            negative = negative - self.sampler.log_probability(items) - math.log(N)
+        negative = negative.masked_fill(masked, -torch.inf)
+        return positive, negative[:, None, :].expand(M, T, N) if shared else negative.view(M, T, N)
 
-    def _scores(self, states_MD: Tensor, items: Tensor) -> Tensor:
-        """Scores of each state's own items (M, K), or of items (K,) that all states share: (M, K)."""
+    def _scores(self, states_MD: Tensor, items_MK: Tensor) -> Tensor:
+        """Scores of each state's own items, (M, K)."""
         vectors_ID, bias_I = self.network.item_vectors()
-        if items.ndim == 1:
-            return states_MD @ vectors_ID[items].T + bias_I[items]
-        return torch.einsum("md,mkd->mk", states_MD, functional.embedding(items, vectors_ID)) + bias_I[items]
+        vectors_MKD = functional.embedding(items_MK, vectors_ID)
+        return torch.einsum("md,mkd->mk", states_MD, vectors_MKD) + bias_I[items_MK]
 
     def _hide_some(self, users_CW: Tensor) -> Tensor:
         """User dropout: a share of users becomes anonymous (index 0). Differs from the paper."""
