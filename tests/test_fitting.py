@@ -201,3 +201,13 @@ def test_continuing_with_another_number_of_threads_warns(split: Split, tmp_path:
             fit(MODEL, split, TRAINING, checkpoint=path)
     finally:
         torch.set_num_threads(before)
+
+
+def test_user_dropout_without_user_vectors_is_refused(split: Split) -> None:
+    with pytest.raises(ConfigError, match="user_dropout must be 0"):
+        fit(MODEL.but(user_vector=False), split, TRAINING.but(user_dropout=0.5))
+
+
+def test_an_unknown_part_to_train_on_is_refused(split: Split) -> None:
+    with pytest.raises(ConfigError, match="train_on must be a part that trains"):
+        fit(Markov(), split, train_on="everything")  # type: ignore[arg-type]

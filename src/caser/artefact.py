@@ -120,6 +120,15 @@ def update_manifest(path: str | Path, **changes: Any) -> None:
     write_file(folder / MANIFEST, manifests.render(folder / MANIFEST, changed))
 
 
+def test_openings(path: str | Path, fingerprint: str) -> int:
+    """How often the test part of this fingerprint was opened for the run at `path`; 0 if there is no intact run."""
+    try:
+        manifest = _read_manifest(_settled(path))
+    except ArtefactError:
+        return 0
+    return manifest.test_openings if manifest.fingerprint == fingerprint else 0
+
+
 def check_writable(path: str | Path) -> None:
     """Raise ArtefactError now, before hours of training, if `save` would refuse `path`."""
     folder = _followed(path)

@@ -12,12 +12,13 @@ import hashlib
 import json
 import os
 import platform
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import caser
 from caser.artefact import Artefact
@@ -89,6 +90,8 @@ def fit(
     >>> rec.artefact.manifest["train_on"]
     'final'
     """
+    if train_on not in get_args(TrainOn):
+        raise ConfigError(f"train_on must be a part that trains; got {train_on!r}: known: fit, final, all.")
     part = {"fit": split.fit, "final": split.final, "all": split.everything}[train_on]
     facts: dict[str, Any] = {"training": None, "epochs": None, "history": [], "anonymous_user": None}
     if model.kind == "counting":
@@ -114,7 +117,13 @@ def _fit_network(
         raise MissingDependencyError(
             f"training {model.name} needs torch, which is not installed. Run: pip install 'caser[train]'"
         ) from None
-    if protocols.protocol_named(split.name).anonymous and getattr(model, "user_vector", False):
+    has_user_vectors = getattr(model, "user_vector", False)
+    if training.user_dropout and not has_user_vectors:
+        raise ConfigError(
+            f"user_dropout must be 0 for a {model.name} without user vectors, which it would hide; got "
+            f"{training.user_dropout}. Leave it out, or set user_vector=True."
+        )
+    if protocols.protocol_named(split.name).anonymous and has_user_vectors:
         raise ConfigError(
             f"the protocol {split.name} judges only those whom training never saw, so a user vector cannot be learned; "
             "got user_vector=True. Set user_vector=False (--no-user-vector)."
@@ -228,9 +237,9 @@ class _Run:
 
 
 def _threads() -> int:
-    import torch
-
-    return torch.get_num_threads()
+    """Threads that torch computes with; the processors where torch was not needed."""
+    torch = sys.modules.get("torch")
+    return torch.get_num_threads() if torch else os.cpu_count() or 1
 
 
 def _settle_anonymous_user(network: SequenceEncoder, part: Tape, training: Training) -> str | None:
@@ -299,5 +308,4 @@ def _environment() -> dict[str, Any]:
             versions[package] = version(package)
         except PackageNotFoundError:
             versions[package] = None
-    threads = os.environ.get("OMP_NUM_THREADS") or os.cpu_count()
-    return {"python": platform.python_version(), "threads": int(threads or 1), "versions": versions}
+    return {"python": platform.python_version(), "threads": _threads(), "versions": versions}

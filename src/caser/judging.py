@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from caser.data.split import Split
 from caser.errors import ArtefactError
-from caser.evaluation import judge
+from caser.evaluation import judge, protocols
 from caser.evaluation.judge import Report
 from caser.evaluation.protocols import Part
 from caser.recommender import Recommender
@@ -16,8 +16,8 @@ JUDGED_ON: dict[str, Part] = {"final": "test", "fit": "validation"}
 def evaluate(recommender: Recommender, split: Split, *, baselines: bool = True) -> Report:
     """Judge a recommender under the split's protocol, beside popularity, Markov and count kNN.
 
-    Raises ArtefactError if the split is not of the log and protocol the recommender was trained for, or if it was
-    trained on everything.
+    What was found, and that the test part was opened once more, goes into the recommender's manifest; `save` keeps it.
+    Raises ArtefactError for what `judging_part` refuses.
 
     >>> from caser.data.split import leave_one_out
     >>> from caser.data.synthetic import chain_world
@@ -27,6 +27,20 @@ def evaluate(recommender: Recommender, split: Split, *, baselines: bool = True) 
     >>> report = evaluate(fit(Markov(), split), split)
     >>> sorted(report.values)
     ['count-knn', 'markov', 'popularity']
+    """
+    part = judging_part(recommender, split)
+    facts, name = recommender.artefact.manifest, recommender.artefact.config.name
+    facts["test_openings"] += part == "test"
+    scorers = judge.counting_baselines(split, part) if baselines else {}
+    report = judge.judge({**scorers, name: recommender.artefact.scorer}, split, part=part)
+    facts["metrics"] = report.to_dict()["models"][name]
+    return report
+
+
+def judging_part(recommender: Recommender, split: Split) -> Part:
+    """The part of a split that may judge a recommender, because it was not trained on it.
+
+    Raises ArtefactError if there is none, or if the split is not the one the recommender was trained with.
     """
     facts, name = recommender.artefact.manifest, recommender.artefact.config.name
     trained_on = facts["train_on"]
@@ -41,6 +55,10 @@ def evaluate(recommender: Recommender, split: Split, *, baselines: bool = True) 
             f"{facts['log']['digest'][:12]}; got {split.name} and {split.log.digest[:12]}. Give the right file "
             "with --log."
         )
-    part = JUDGED_ON[trained_on]
-    scorers = judge.counting_baselines(split, part) if baselines else {}
-    return judge.judge({**scorers, name: recommender.artefact.scorer}, split, part=part)
+    found = protocols.fingerprint(split, protocols.resolve(split.name, split))
+    if found != facts["fingerprint"]:
+        raise ArtefactError(
+            f"this {name} must be judged by the split it was trained with, fingerprint {facts['fingerprint']}; got "
+            f"{found}. A split with fractions of its own can only be judged where it was made, in Python."
+        )
+    return JUDGED_ON[trained_on]

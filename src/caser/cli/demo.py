@@ -8,12 +8,14 @@ from pathlib import Path
 from caser import artefact
 from caser.cli import show
 from caser.cli.flags import Switch
+from caser.cli.runs import checkpoint_of, save_run
 from caser.config import Training
 from caser.data import datasets, synthetic
 from caser.data.log import InteractionLog, RawId
 from caser.errors import DownloadError
-from caser.evaluation import judge, protocols
+from caser.evaluation import protocols
 from caser.fitting import fit
+from caser.judging import evaluate
 from caser.models.caser import Caser
 from caser.recommender import Recommender
 
@@ -43,14 +45,11 @@ def demo(*, out: Path = Path("runs/demo"), epochs: int = 30, seed: int = 0, json
     show.say(f"2. the split: {protocols.PROTOCOLS[protocol].summary}")
     show.say("3. training Caser: first on `fit`, to choose the number of epochs on validation; then on `final`")
     with show.fitting() as tell:
-        checkpoint = out.with_name(f"{out.name}.checkpoint")
-        recommender = fit(Caser(), split, Training(epochs=epochs, seed=seed), checkpoint=checkpoint, tell=tell)
+        training = Training(epochs=epochs, seed=seed)
+        recommender = fit(Caser(), split, training, checkpoint=checkpoint_of(out), tell=tell)
     show.say("4. judging it beside models that only count")
-    scorers = {**judge.counting_baselines(split), "caser": recommender.artefact.scorer}
-    result = judge.judge(scorers, split).to_dict()
-    recommender.artefact.manifest.update(metrics=result["models"]["caser"], test_openings=1, command="caser demo")
-    recommender.save(out)
-    checkpoint.unlink(missing_ok=True)
+    result = evaluate(recommender, split).to_dict()
+    save_run(recommender, out)
     user = log.user_vocabulary.raw([1])[0]
     history = _made_up_history(log)
     for_user = recommender.recommend(users=[user]).to_dicts()[0]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,10 +11,12 @@ from caser.answers import write_frames
 from caser.cli import show
 from caser.cli.flags import Switch, TableFile, flat
 from caser.cli.logs import Filters, Reading, open_log, reopen_log
+from caser.cli.runs import checkpoint_of, save_run
 from caser.config import Training
 from caser.evaluation import protocols
 from caser.fitting import fit
 from caser.judging import evaluate as judge_run
+from caser.judging import judging_part
 from caser.models import MODELS
 from caser.recommender import load
 
@@ -68,7 +68,6 @@ def train_command(settings: Any) -> Callable[..., None]:
         artefact.check_writable(out)
         interactions = open_log(log, reading, filters)
         split = protocols.apply(protocol, interactions)
-        checkpoint = out.with_name(f"{out.name}.checkpoint")
         with show.fitting() as tell:
             recommender = fit(
                 settings,
@@ -76,13 +75,11 @@ def train_command(settings: Any) -> Callable[..., None]:
                 training,
                 choose=choose,
                 train_on="all" if all else "final",
-                checkpoint=checkpoint,
+                checkpoint=checkpoint_of(out),
                 tell=tell,
             )
+        save_run(recommender, out)
         manifest = recommender.artefact.manifest
-        manifest["command"] = shlex.join(["caser", *sys.argv[1:]])
-        recommender.save(out)
-        checkpoint.unlink(missing_ok=True)
         facts = {
             "run": str(out),
             "model": model,
@@ -136,19 +133,18 @@ def evaluate(
     recommender = load(run)
     facts = recommender.artefact.manifest
     split = protocols.apply(facts["protocol"], reopen_log(facts["log"], log))
+    if judging_part(recommender, split) == "test":  # counted before it is opened: a run that cannot count is not judged
+        artefact.update_manifest(run, test_openings=facts["test_openings"] + 1)
     report = judge_run(recommender, split)
-    result = report.to_dict()
-    name = recommender.artefact.config.name
-    openings = facts["test_openings"] + (report.part == "test")
-    artefact.update_manifest(run, metrics=result["models"][name], test_openings=openings)
-    result["test_openings"] = openings
     if per_user:
         frame = report.to_frame(split.log.user_vocabulary)
         write_frames(per_user, [frame], frame.schema)
+    result = {**report.to_dict(), "test_openings": facts["test_openings"]}
     if json:
         show.document(result)
     else:
-        show.report(result, subject=name)
+        show.report(result, subject=recommender.artefact.config.name)
+    artefact.update_manifest(run, metrics=facts["metrics"])
 
 
 def _validation(protocol: str, history: list[Mapping[str, Any]]) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class Caser(Settings):
     """Activation of the horizontal convolutions."""
     phi_a: Activation = "relu"
     """Activation of the fully connected layer."""
-    dropout: float = Field(0.5, ge=0, lt=1)
+    dropout: float = Field(0.5, ge=0, le=255 / 256)
     """Share of convolution outputs dropped in training, in steps of 1/256."""
     user_vector: bool = True
     """Give each user a vector of their own (lasting taste)."""
