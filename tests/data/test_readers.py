@@ -409,3 +409,27 @@ def test_a_path_may_be_text_and_hold_spaces(tmp_path: Path) -> None:
     path = tmp_path / "my events.csv"
     path.write_text("user,item\na,b\n")
     assert read_log(str(path)).provenance["source"] == str(path)
+
+
+@pytest.mark.parametrize(
+    ("users", "expected"),
+    [
+        ("9007199254740993 1.5 9007199254740992", ["9007199254740993", "1.5", "9007199254740992"]),
+        ("1 1.0 true", ["1", "1.0", "true"]),
+        ("1 2 3", [1, 2, 3]),
+    ],
+)
+def test_ids_of_several_kinds_in_json_stay_apart_as_text(tmp_path: Path, users: str, expected: list[RawId]) -> None:
+    log = read(tmp_path, "".join(f'{{"user": {user}, "item": 1}}\n' for user in users.split()))
+    assert sorted(log.user_vocabulary.ids.to_list(), key=str) == sorted(expected, key=str)
+
+
+def test_a_path_is_remembered_so_that_another_folder_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "events").write_bytes(json_lines())
+    monkeypatch.chdir(tmp_path)
+    assert read_log("events").provenance["source"] == str(tmp_path / "events")
+
+
+def test_where_every_row_is_bad_skipping_says_why(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"got rows: 2 .* \(first at line 2\)"):
+        read(tmp_path, "user,item\n1,\n2,\n", bad_rows="skip")

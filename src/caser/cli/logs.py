@@ -11,7 +11,7 @@ from caser.data import datasets
 from caser.data.filters import LogFilters
 from caser.data.log import InteractionLog
 from caser.data.readers import Reading, read_log
-from caser.errors import ArtefactError, DataError, did_you_mean
+from caser.errors import ArtefactError, ConfigError, DataError, did_you_mean
 
 Filters = LogFilters
 __all__ = ["Filters", "Reading", "open_log", "reopen_log"]
@@ -36,13 +36,19 @@ def reopen_log(facts: Mapping[str, Any], moved_to: str | None) -> InteractionLog
         raise ArtefactError("the run was trained on a table in memory; give the same log as a file with --log.")
     if not moved_to and "dataset" not in facts and not Path(name).exists():
         raise ArtefactError(f"the run's log must still be at {name}; it is not. Say where it is with --log.")
-    return _read(name, Reading(**facts.get("reading", {})), LogFilters(**facts.get("filter_settings", {})))
+    reading = Reading() if name in datasets.DATASETS else Reading(**facts.get("reading", {}))
+    return _read(name, reading, LogFilters(**facts.get("filter_settings", {})))
 
 
 def _read(name: str, reading: Reading, filters: LogFilters) -> InteractionLog:
-    if name in datasets.DATASETS and not Path(name).exists():
+    path = Path(name).expanduser()
+    if name in datasets.DATASETS and not path.is_file():
+        if given := reading.model_dump(exclude_defaults=True):
+            raise ConfigError(
+                f"a public data set is read in its own way; got {', '.join(given)} for {name}. "
+                "Leave it out, or name the file."
+            )
         return datasets.load(name, filters=filters, on_message=show.say)
-    path = Path(name).expanduser().resolve()
     if not path.exists():
         raise DataError(
             f"LOG must be a file or a public data set; got {name!r}, which is neither: "

@@ -121,7 +121,7 @@ def read_json_lines(data: bytes, layout: Layout) -> RawTable:
     except pl.exceptions.PolarsError:
         frame = pl.DataFrame()
     faults = pl.Series([None] * len(lines), dtype=pl.String)
-    if len(frame) != len(lines):
+    if len(frame) != len(lines) or _merges_kinds(frame, text):
         frame, faults = _json_line_by_line(lines["text"])
     return RawTable(frame, lines["line"], faults, notes=notes)
 
@@ -224,6 +224,14 @@ def _csv_records(text: bytes, separator: str) -> Iterator[tuple[int, list[str]]]
         line = reader.line_num + 1
 
 
+def _merges_kinds(frame: pl.DataFrame, text: bytes) -> bool:
+    """Whether a column may hold 1, 1.0 or true as one number: reading all lines at once makes one kind of them."""
+    floats = frame.select(pl.col(pl.Float64))
+    has_whole = any(bool((column.drop_nulls() % 1 == 0).any()) for column in floats)
+    has_truth = (b"true" in text or b"false" in text) and pl.Boolean not in frame.dtypes
+    return has_whole or has_truth
+
+
 def _json_line_by_line(lines: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
     """Read each line by itself, so that one bad line does not hide the others."""
     rows = [_json_object(line) for line in lines]
@@ -246,9 +254,11 @@ def _json_object(line: str) -> dict[str, str | int | float] | None:
 
 
 def _scalar_column(name: str, values: list[str | int | float | None]) -> pl.Series:
-    """A column of one kind: where text and numbers are mixed, all become text."""
-    if len({isinstance(value, str) for value in values if value is not None}) > 1:
-        values = [None if value is None else str(value) for value in values]
+    """A column of one kind: where kinds are mixed, all become text, so that 1, 1.0 and true stay three ids."""
+    if len({type(value) for value in values if value is not None}) > 1:
+        values = [
+            None if value is None else json.dumps(value) if isinstance(value, bool) else str(value) for value in values
+        ]
     return pl.Series(name, values, strict=False)
 
 

@@ -72,7 +72,9 @@ def read_log(
     """
     reading = (reading or Reading()).but(**options)
     filters = filters or LogFilters()
-    origin: dict[str, Any] = {"source": str(source) if isinstance(source, str | Path) else "frame"}
+    if isinstance(source, str | Path):
+        source = _absolute(source)
+    origin: dict[str, Any] = {"source": str(source) if isinstance(source, Path) else "frame"}
     try:
         table = _open(source, reading, origin)
         return apply_filters(_log(table, reading, filters, origin), filters)
@@ -83,8 +85,8 @@ def read_log(
 
 def _open(source: Source, reading: Reading, origin: dict[str, Any]) -> RawTable:
     """Return the rows of the source, and write down in `origin` what it is."""
-    if isinstance(source, str | Path):
-        data = _bytes(Path(source))
+    if isinstance(source, Path):
+        data = _bytes(source)
         origin["sha256"] = hashlib.sha256(data).hexdigest()
         origin["format"], table = read_table(data, Layout(reading.separator, reading.header), reading.format)
         return table
@@ -97,6 +99,14 @@ def _bytes(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise DataError(f"a log must be a file that can be read; got {reason!r}") from None
+
+
+def _absolute(path: str | Path) -> Path:
+    """The path as another folder's process must name it; as given where the platform cannot tell."""
+    try:
+        return Path(path).expanduser().resolve()
+    except (OSError, ValueError, RuntimeError):
+        return Path(path)
 
 
 def _frame(source: Any) -> pl.DataFrame:
@@ -119,7 +129,10 @@ def _log(table: RawTable, reading: Reading, filters: LogFilters, origin: dict[st
     bad_rows = _counted(faults, table)
     if bad_rows and reading.bad_rows == "refuse":
         raise DataError(_refusal(bad_rows, table.place_name))
-    frame, steps = _filtered(frame.filter(faults.is_null()), filters)
+    good = frame.filter(faults.is_null())
+    if bad_rows and good.is_empty():
+        raise DataError(_refusal(bad_rows, table.place_name).removesuffix("; pass --bad-rows skip to go on"))
+    frame, steps = _filtered(good, filters)
     provenance = {
         **origin,
         "reading": reading.model_dump(exclude_defaults=True),

@@ -1,0 +1,21 @@
+"""What LOG means: a file, or a data set's name, which takes no reading options and is not hidden by a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.terminal import caser, refusal
+
+
+def test_a_data_set_refuses_reading_options(tmp_path: Path) -> None:
+    code, line = refusal("data", "describe", "ml-100k", "--user", "nosuch")
+    assert code == 2
+    assert "got user for ml-100k" in line
+
+
+@pytest.mark.data
+def test_a_folder_of_that_name_does_not_hide_a_data_set(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(cache)
+    assert caser("data", "describe", "ml-100k", "--json").code == 0
