@@ -191,7 +191,7 @@ def test_equal_scores_go_to_the_lowest_index(popular: Recommender) -> None:
     ("question", "match"),
     [
         ({}, "got neither"),
-        ({"users": "ann", "k": 0}, "k must be at least 1; got 0"),
+        ({"users": "ann", "k": 0}, "k must be a whole number, at least 1; got 0"),
         ({"users": ["ann"], "histories": [[10], [20]]}, "1 users and 2 histories"),
         ({"users": [["ann"]]}, "an id must be text or a number"),
         ({"users": object()}, "an id must be text or a number"),
@@ -276,14 +276,13 @@ def test_all_users_go_to_a_file_block_by_block(
     popular: Recommender, ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: Callable[[Path], pl.DataFrame] = pl.read_csv if ending == "csv" else pl.read_parquet
-    assert popular.recommend_all(tmp_path / f"whole.{ending}", k=3) == 4
+    assert popular.recommend_all(tmp_path / f"whole.{ending}", k=3) == ()
     monkeypatch.setattr(recommenders, "_SCORES_PER_BLOCK", 1)
-    assert popular.recommend_all(tmp_path / "new" / f"blocks.{ending}", k=3) == 4
+    assert popular.recommend_all(tmp_path / "new" / f"blocks.{ending}", k=3) == ()
     found = read(tmp_path / "new" / f"blocks.{ending}")
     assert found.equals(read(tmp_path / f"whole.{ending}"))
-    assert found.equals(
-        popular.recommend(USERS, k=3).to_frame().select("user_id", "item_id", "score", pl.col("rank").cast(pl.Int64))
-    )
+    expected = popular.recommend(USERS, k=3).to_frame().select("user_id", "item_id", "score", "rank", "source")
+    assert found.equals(expected.cast({"rank": found["rank"].dtype}))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new", f"whole.{ending}"]
 
 
@@ -295,7 +294,7 @@ def test_a_file_that_cannot_be_written_is_refused_and_the_old_one_stays(popular:
         popular.recommend_all(tmp_path / "file" / "out.csv")
     popular.recommend_all(tmp_path / "out.csv")
     before = (tmp_path / "out.csv").read_bytes()
-    with pytest.raises(ConfigError, match="k must be at least 1"):
+    with pytest.raises(ConfigError, match="k must be a whole number, at least 1"):
         popular.recommend_all(tmp_path / "out.csv", k=0)
     assert (tmp_path / "out.csv").read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "out.csv"]
@@ -367,3 +366,23 @@ def test_answers_do_not_depend_on_what_else_is_asked(caser: Recommender) -> None
 def test_a_user_known_by_number_is_found_by_text() -> None:
     recommender = Recommender(replace(popularity_run(), users=Vocabulary(pl.Series([1, 2, 3, 4]))))
     assert recommender.recommend("2")[0].query == 2
+
+
+def test_all_users_are_answered_with_their_source_and_what_was_ignored(popular: Recommender, tmp_path: Path) -> None:
+    ignored = popular.recommend_all(tmp_path / "out.parquet", k=1, exclude=["nobody knows"])
+    assert ignored == ("nobody knows",)
+    found = pl.read_parquet(tmp_path / "out.parquet")
+    answers = popular.recommend(users=found["user_id"].to_list(), k=1).to_frame()
+    assert found.columns == answers.columns[:5]
+    assert found["source"].to_list() == answers["source"].to_list()
+
+
+@pytest.mark.parametrize("wrong", [0, 2.5, "3"])
+def test_k_is_a_whole_number_from_1(popular: Recommender, wrong: Any) -> None:
+    with pytest.raises(ConfigError, match="k must be a whole number"):
+        popular.recommend(users=popular.artefact.users.raw([1]), k=wrong)
+
+
+def test_a_mistyped_way_to_answer_is_refused_even_where_it_is_not_needed(popular: Recommender) -> None:
+    with pytest.raises(ConfigError, match="did you mean mean"):
+        popular.recommend(users=popular.artefact.users.raw([1]), unknown_users="meann")  # type: ignore[arg-type]

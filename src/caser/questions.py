@@ -60,6 +60,9 @@ def ask(
 
     `prior` is what `fold_in.UserPrior` says of the users, None for a model without user vectors.
     """
+    if unknown_users not in get_args(UnknownUsers):
+        hint = did_you_mean(str(unknown_users), get_args(UnknownUsers))
+        raise ConfigError(f"unknown_users must be one of the ways to answer; got {unknown_users!r}: {hint}")
     index = 0 if user is None else int(artefact.users.indices([user])[0])
     raw = artefact.users.raw([index])[0] if index else user
     given = [] if history is None else listed(history)
@@ -140,9 +143,6 @@ def _stand_in(
     artefact: Artefact, history: Int32, prior: UserPrior | None, unknown_users: UnknownUsers
 ) -> tuple[Source, Scores | None]:
     """How a user whom training did not know is answered, and the vector that stands for theirs."""
-    if unknown_users not in get_args(UnknownUsers):
-        hint = did_you_mean(str(unknown_users), get_args(UnknownUsers))
-        raise ConfigError(f"unknown_users must be one of the ways to answer; got {unknown_users!r}: {hint}")
     if len(history) == 0:
         return "popularity", None
     if prior is None or not isinstance(artefact.scorer, StateScorer):

@@ -88,29 +88,33 @@ class Recommender:
         exclude: Ids = (),
         only: Ids | None = None,
         exclude_seen: bool | None = None,
-    ) -> int:
-        """Recommend for every user of the log into a .parquet or .csv file, and return how many users there are.
+        unknown_users: UnknownUsers = "auto",
+    ) -> tuple[RawId, ...]:
+        """Recommend for every user of the log into a .parquet or .csv file.
 
-        Columns are user_id, item_id, score and rank. Memory does not grow with the number of users.
+        Columns are user_id, item_id, score, rank and source, as in `Recommendations.to_frame`. Memory does not grow
+        with the number of users. Returns the ids of `exclude` and `only` that nobody knows.
         """
         users, items = self.artefact.users.ids, self.artefact.items.ids
-        candidates, _ = self._candidates(exclude, only)
+        candidates, ignored = self._candidates(exclude, only)
 
         def frames() -> Iterator[pl.DataFrame]:
             for block in _blocks(users, len(candidates)):
-                rows, found, scores = self._ranked([self.question(user) for user in block], candidates, exclude_seen, k)
-                rank = np.arange(1, len(rows) + 1) - np.searchsorted(rows, rows)
+                asked = [self.question(user, None, unknown_users) for user in block]
+                rows, found, scores = self._ranked(asked, candidates, exclude_seen, k)
                 columns = {
                     "user_id": block.gather(rows),
                     "item_id": items.gather(found - 1),
                     "score": scores,
-                    "rank": rank,
+                    "rank": np.arange(1, len(rows) + 1) - np.searchsorted(rows, rows),
+                    "source": pl.Series([one.source for one in asked]).gather(rows),
                 }
                 yield pl.DataFrame(columns, schema=schema)
 
-        schema = pl.Schema({"user_id": users.dtype, "item_id": items.dtype, "score": pl.Float64(), "rank": pl.Int64()})
+        ids = {"user_id": users.dtype, "item_id": items.dtype}
+        schema = pl.Schema({**ids, "score": pl.Float64(), "rank": pl.Int32(), "source": pl.String()})
         write_frames(path, frames(), schema)
-        return len(users)
+        return ignored
 
     def similar(self, items: Ids, *, k: int = 10) -> Recommendations:
         """The items most like each of `items`, the item itself left out.
@@ -213,8 +217,8 @@ def top_k(scores_BI: Scores, k: int) -> tuple[Int64, Int64, Scores]:
     >>> rows.tolist(), columns.tolist()
     ([0, 0, 1], [1, 2, 0])
     """
-    if k < 1:
-        raise ConfigError(f"k must be at least 1; got {k}.")
+    if not isinstance(k, int | np.integer) or k < 1:
+        raise ConfigError(f"k must be a whole number, at least 1; got {k!r}.")
     num_columns = scores_BI.shape[1]
     if k < num_columns:
         threshold_B1 = np.partition(scores_BI, num_columns - k, axis=1)[:, num_columns - k, None]

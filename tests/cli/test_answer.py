@@ -125,7 +125,7 @@ def test_more_than_there_is_gives_all_there_is(caser_run: Path) -> None:
 
 
 def test_less_than_one_item_is_refused(caser_run: Path) -> None:
-    assert refusal("recommend", caser_run, "--user", 1, "--k", 0) == (2, "k must be at least 1; got 0.")
+    assert refusal("recommend", caser_run, "--user", 1, "--k", 0) == (2, "k must be a whole number, at least 1; got 0.")
 
 
 # Files
@@ -134,9 +134,9 @@ def test_less_than_one_item_is_refused(caser_run: Path) -> None:
 @pytest.mark.parametrize("name", ["all.parquet", "all.csv"])
 def test_everybody_is_answered_into_a_file(name: str, run: Path, tmp_path: Path) -> None:
     said = document("recommend", run, "--all", "--out", tmp_path / name, "--k", 3)
-    assert said == {"out": str(tmp_path / name), "users": 40, "k": 3}
+    assert said == {"out": str(tmp_path / name), "users": 40, "k": 3, "ignored": []}
     frame = pl.read_parquet(tmp_path / name) if name.endswith("parquet") else pl.read_csv(tmp_path / name)
-    assert frame.columns == ["user_id", "item_id", "score", "rank"]
+    assert frame.columns == ["user_id", "item_id", "score", "rank", "source"]
     assert frame["rank"].to_list() == [1, 2, 3] * 40
     first = frame.filter(pl.col("user_id") == 17)
     assert first["item_id"].to_list() == items(only_answer(run, "--user", 17, "--k", 3))
@@ -163,7 +163,7 @@ def test_answers_go_to_a_file_as_well(caser_run: Path, tmp_path: Path) -> None:
 
 def test_every_model_knows_similar_items(run: Path) -> None:
     said = document("similar", run, "--item", 3, "--k", 100)
-    assert said["item_id"] == "3"
+    assert said["similar_to"] == 3
     assert set(items(said)) == EVERYTHING - {3}
     assert caser("similar", run, "--item", 3, "--k", 2).out.startswith("most like 3\n")
 
@@ -232,3 +232,13 @@ def test_an_id_of_a_csv_file_keeps_its_zeros(tmp_path: Path) -> None:
         "002",
         "003",
     }
+
+
+def test_k_is_not_rounded(run: Path) -> None:
+    assert refusal("recommend", run, "--user", 1, "--k", 1.5) == (2, "--k must be a whole number; got '1.5'.")
+
+
+def test_a_history_may_be_named_as_explain_names_it(run: Path) -> None:
+    said = (document("recommend", run, flag, 3, flag, 5)["answers"] for flag in ("--item", "--history"))
+    first, second = said
+    assert first == second

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
 
 from caser import explain as explanation
 from caser import recommender
 from caser.cli import show
-from caser.cli.flags import Switch, TableFile
+from caser.cli.flags import Switch, TableFile, Whole
 from caser.errors import ConfigError
 
 
@@ -18,10 +20,10 @@ def recommend(
     /,
     *,
     user: tuple[str, ...] = (),
-    item: tuple[str, ...] = (),
+    item: Annotated[tuple[str, ...], Parameter(alias="--history")] = (),
     all: Switch = False,
     out: TableFile | None = None,
-    k: int = 10,
+    k: Whole = 10,
     exclude: tuple[str, ...] = (),
     only: tuple[str, ...] = (),
     exclude_seen: bool | None = None,
@@ -60,9 +62,16 @@ def recommend(
     if all:
         if out is None or user or item:
             raise ConfigError("--all must come with --out FILE, and without --user and --item.")
-        written = rec.recommend_all(out, k=k, exclude=exclude, only=only or None, exclude_seen=exclude_seen)
-        facts = {"out": str(out), "users": written, "k": k}
-        show.document(facts) if json else show.say(f"wrote {k} items for each of {written:,} users to {out}")
+        ignored = rec.recommend_all(
+            out, k=k, exclude=exclude, only=only or None, exclude_seen=exclude_seen, unknown_users=unknown_users
+        )
+        users = len(rec.artefact.users)
+        if json:
+            show.document({"out": str(out), "users": users, "k": k, "ignored": list(ignored)})
+            return
+        show.say(f"wrote up to {k} items for each of {users:,} users to {out}")
+        if ignored:
+            show.say(f"  ignored unknown items: {', '.join(map(str, ignored))}")
         return
     if not user and not item:
         raise ConfigError(
@@ -90,7 +99,7 @@ def recommend(
             show.say(f"  {note}")
 
 
-def similar(run: Path, /, *, item: str, k: int = 10, json: Switch = False) -> None:
+def similar(run: Path, /, *, item: str, k: Whole = 10, json: Switch = False) -> None:
     """Show the items most like one item.
 
     Parameters
@@ -108,7 +117,7 @@ def similar(run: Path, /, *, item: str, k: int = 10, json: Switch = False) -> No
     rec = recommender.load(run)
     answer = rec.similar([item], k=k).to_dicts()[0]
     if json:
-        show.document({"run": str(run), "item_id": item, "items": answer["items"]})
+        show.document({"run": str(run), **answer})
     else:
         show.answers(f"most like {item}", answer["items"])
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 
 from caser.errors import ConfigError
 
@@ -47,3 +48,14 @@ def _is_table(_: Any, file: Path | None) -> None:
 
 TableFile: TypeAlias = Annotated[Path, Parameter(validator=_is_table)]
 """A file for a table, refused before any work if its ending names no kind of file that is written."""
+
+
+def _whole(_: Any, tokens: Sequence[Token]) -> int:
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise ConfigError(f"{tokens[0].keyword} must be a whole number; got {tokens[0].value!r}.") from None
+
+
+Whole: TypeAlias = Annotated[int, Parameter(converter=_whole)]
+"""A whole number; 1.5 is refused, not rounded."""
