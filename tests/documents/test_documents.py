@@ -5,6 +5,7 @@ Python blocks share one namespace. Of the console blocks only the quick ones, ma
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import sys
@@ -28,6 +29,12 @@ def test_a_document_runs_from_top_to_bottom(path: Path, tmp_path: Path, monkeypa
             run_python(block, path, namespace)
         elif block.runs:
             run_commands(block, path)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_what_a_document_links_to_is_there(path: Path) -> None:
+    links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", path.read_text(encoding="utf-8"))
+    assert not [link for link in links if not (path.parent / link).exists()]
 
 
 def run_python(block: Block, path: Path, namespace: dict[str, Any]) -> None:

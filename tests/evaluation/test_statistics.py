@@ -130,3 +130,9 @@ def test_one_seed_has_no_interval_and_no_seed_is_refused() -> None:
     assert mean_over_seeds(np.array([0.2])).to_dict() == {"value": 0.2, "low": None, "high": None}
     with pytest.raises(ConfigError, match="at least one run"):
         mean_over_seeds(np.zeros(0))
+
+
+def test_a_single_user_shows_no_interval_and_the_sentence_has_no_nan() -> None:
+    difference = paired_difference(np.array([1.0, 0.0]), np.array([0.5, 0.0]), np.array([7, 7], dtype=np.int32))
+    assert "nan" not in difference.sentence("caser", "markov", "hit@10", 1)
+    assert "over 1 of the users" in difference.sentence("caser", "markov", "hit@10", 1)

@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from caser.data import datasets
 from caser.data.log import InteractionLog, Vocabulary
 from caser.data.tape import Tape
 from caser.evaluation.judge import Report, counting_baselines, judge
@@ -41,26 +42,23 @@ needs_d2l_windows = needs(D2L_WINDOWS)
 needs_yoochoose = needs(CACHE / "yoochoose-clicks.parquet")
 
 
+def silent(_: str) -> None:
+    """Say nothing."""
+
+
 @cache
 def ml_1m() -> InteractionLog:
-    return parquet_log("ml-1m", microseconds=1_000_000)
+    return datasets.load("ml-1m", on_message=silent)
 
 
 @cache
 def yoochoose() -> InteractionLog:
-    return parquet_log("yoochoose-clicks", microseconds=1_000)
+    return datasets.load("yoochoose-clicks", on_message=silent)
 
 
 @cache
 def ml_100k() -> InteractionLog:
-    columns = np.loadtxt(CACHE / "ml-100k" / "u.data", dtype=np.int64).T
-    return InteractionLog.from_columns(pl.Series(columns[0]), pl.Series(columns[1]), columns[3] * 1_000_000)
-
-
-def parquet_log(name: str, microseconds: int) -> InteractionLog:
-    """Rows in file order; `microseconds` in one unit of the file's timestamps."""
-    frame = pl.read_parquet(CACHE / f"{name}.parquet")
-    return InteractionLog.from_columns(frame["user_id"], frame["item_id"], frame["timestamp"].to_numpy() * microseconds)
+    return datasets.load("ml-100k", on_message=silent)
 
 
 @cache

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from caser.data.formats import READERS
 from caser.data.log import InteractionLog
 from caser.data.readers import read_log
 from caser.data.split import leave_one_out
@@ -50,9 +51,9 @@ def loads_or_says_why(path: Path, content: bytes) -> None:
         assert json.loads(json.dumps(log.provenance)) == log.provenance
 
 
-def read_or_sentence(path: Path, bad_rows: str) -> tuple[InteractionLog | None, str]:
+def read_or_sentence(path: Path, bad_rows: str, format: str | None = None) -> tuple[InteractionLog | None, str]:
     try:
-        return read_log(path, bad_rows=bad_rows), ""
+        return read_log(path, bad_rows=bad_rows, format=format), ""
     except DataError as error:
         return None, str(error)
 
@@ -141,3 +142,12 @@ def test_a_log_written_as_text_and_read_again_is_the_same(path: Path, pairs: lis
     frame = pl.DataFrame({"user": [str(user) for user, _ in pairs], "item": [str(item) for _, item in pairs]})
     frame.write_csv(path)
     assert read_log(path).digest == read_log(frame).digest
+
+
+@pytest.mark.parametrize("name", READERS)
+@given(content=st.one_of(st.binary(max_size=200), st.text(max_size=200).map(str.encode)))
+def test_every_reader_reads_any_bytes_or_gives_one_sentence(path: Path, name: str, content: bytes) -> None:
+    path.write_bytes(content)
+    log, sentence = read_or_sentence(path, "skip", name)
+    assert len(log) > 0 if log else str(path) in sentence
+    assert "\n" not in sentence

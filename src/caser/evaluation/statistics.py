@@ -59,6 +59,9 @@ class Difference(Estimate):
         'hit@50: caser against count-knn: no difference that 943 users can show (+0.0100, 95 % interval -0.0100 to
         +0.0300; smallest they could show: 0.0280)'
         """
+        if num_owners < 2:
+            found = f"{metric}: {first} against {second}: {self.value:+.4f} over {num_owners} of the {owners}"
+            return f"{found}; one shows no spread"
         interval = f"{self.value:+.4f}, 95 % interval {self.low:+.4f} to {self.high:+.4f}"
         if not self.is_shown:
             return (
