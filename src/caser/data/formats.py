@@ -14,7 +14,7 @@ import itertools
 import json
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -29,6 +29,9 @@ SEPARATORS = {"::": "'::'", "\t": "a tab", ",": "a comma", ";": "a semicolon", "
 
 LIKE_DATA = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*|\s*\d{4}-\d\d-\d\d.*")
 """A number or a date: a first line with such a field is data, not a header."""
+
+OTHER_KIND: Mapping[pl.DataType, bytes] = {pl.Float64(): rb"-?\d+\s*[,}]", pl.String(): rb"[-\d]"}
+"""What a JSON value looks like that polars takes into a column of floats, or of text, though it is another kind."""
 
 RECORDS_AT_ONCE = 100_000
 
@@ -225,11 +228,12 @@ def _csv_records(text: bytes, separator: str) -> Iterator[tuple[int, list[str]]]
 
 
 def _merges_kinds(frame: pl.DataFrame, text: bytes) -> bool:
-    """Whether a column may hold 1, 1.0 or true as one number: reading all lines at once makes one kind of them."""
-    floats = frame.select(pl.col(pl.Float64))
-    has_whole = any(bool((column.drop_nulls() % 1 == 0).any()) for column in floats)
-    has_truth = (b"true" in text or b"false" in text) and pl.Boolean not in frame.dtypes
-    return has_whole or has_truth
+    """Whether a column of floats has whole numbers too, or one of text has numbers: read all at once, 1.0 becomes 1."""
+    return any(
+        re.search(re.escape(json.dumps(name, ensure_ascii=False).encode()) + rb"\s*:\s*" + OTHER_KIND[kind], text)
+        for name, kind in frame.schema.items()
+        if kind in OTHER_KIND
+    )
 
 
 def _json_line_by_line(lines: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
