@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from caser.data.datasets import DATASETS
 from tests.cli.terminal import caser, document, refusal
 
 LOG = {"user_id": ["ann", "bob", "ann"], "item_id": [7, 7, 8], "timestamp": [30, 20, 10]}
@@ -101,6 +102,11 @@ def test_a_data_set_is_a_log_by_its_name(cache: Path) -> None:
     outcome = caser("data", "describe", "amazon-beauty")
     assert outcome.code == 0
     assert "this copy of amazon-beauty holds 3 interactions" in outcome.err
+
+
+def test_the_help_of_fetch_names_the_sets_that_have_a_source() -> None:
+    shown = caser("data", "fetch", "--help").out
+    assert all((name in shown) == bool(dataset.sources) for name, dataset in DATASETS.items())
 
 
 def test_a_data_set_without_a_source_says_where_to_put_it(cache: Path) -> None:

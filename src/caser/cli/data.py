@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import cyclopts
 import polars as pl
@@ -13,6 +13,9 @@ from caser.cli.flags import Switch, TableFile, flag_name, flat
 from caser.cli.logs import Filters, Reading, open_log
 from caser.data import datasets, synthetic
 from caser.data.describe import describe as facts_of
+
+FETCHABLE = [name for name, dataset in datasets.DATASETS.items() if dataset.sources]
+DataSetName: TypeAlias = Annotated[str, cyclopts.Parameter(help=f"One of {', '.join(FETCHABLE)}.")]
 
 
 def build_app() -> cyclopts.App:
@@ -25,13 +28,11 @@ def build_app() -> cyclopts.App:
     return app
 
 
-def fetch(name: str, /, *, json: Switch = False) -> None:
+def fetch(name: DataSetName, /, *, json: Switch = False) -> None:
     """Put a public data set into the cache: from its official address, or from a mirror, checked by SHA-256.
 
     Parameters
     ----------
-    name
-        ml-100k, ml-1m or ml-latest-small.
     json
         Print one JSON document instead of sentences.
 

@@ -1,9 +1,11 @@
 """Public data sets by name: from the cache, else from their official address, else from a mirror.
 
 Whatever comes over a network is held in memory until its SHA-256 is right, then written beside and renamed: an
-interrupted download leaves nothing. The SHA-256 of the official archives are those that many of their users have
-published; those of `u.data` and of the mirror were measured. `ml-latest-small` is remade by its authors now and then: a
-new one is refused until its checksum is pinned here. No data set is part of this library, and each set's terms hold.
+interrupted download leaves nothing. A download ends when connecting takes ten seconds, or when ten seconds bring less
+than 64 KiB, but never for its length, so that a slow link can finish a large archive; pip has a minute in all. The
+SHA-256 of the official archives are those that many of their users have published; those of `u.data` and of the mirror
+were measured. `ml-latest-small` is remade by its authors now and then: a new one is refused until its checksum is
+pinned here. No data set is part of this library, and each set's terms hold.
 """
 
 from __future__ import annotations
@@ -37,6 +39,8 @@ Say = Callable[[str], object]
 STALL_SECONDS = 10.0
 """A source that brings less than STALL_BYTES in this time is given up."""
 STALL_BYTES = 65_536
+PIP_SECONDS = 60.0
+"""pip does not say what it has received, so it is given this long in all."""
 
 FAILURES = (OSError, http.client.HTTPException, zipfile.BadZipFile, subprocess.SubprocessError, KeyError, DownloadError)
 """What a source may fail with; OSError includes time-outs and everything urllib raises."""
@@ -261,7 +265,7 @@ def _pip_download(requirement: str) -> bytes:
             *("--disable-pip-version-check", "--timeout", f"{STALL_SECONDS:g}", "--retries", "0"),
             *("--dest", folder, requirement),
         ]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=6 * STALL_SECONDS, check=False)  # noqa: S603
+        result = subprocess.run(command, capture_output=True, text=True, timeout=PIP_SECONDS, check=False)  # noqa: S603
         if result.returncode != 0:
             complaint = [line for line in result.stderr.splitlines() if line.startswith("ERROR")] or [
                 result.stderr.strip()
