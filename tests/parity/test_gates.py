@@ -65,10 +65,12 @@ def ml_100k() -> InteractionLog:
 def ml_1m_as_the_author_numbers_items() -> InteractionLog:
     """Item indices in order of first appearance in ratings.dat, as in the author's files."""
     log = ml_1m()
-    raw = pl.read_parquet(CACHE / "ml-1m.parquet")["item_id"].unique(maintain_order=True)
+    old = pl.Series(log.items[np.argsort(log.rows)], dtype=pl.Int64).unique(maintain_order=True)
     index = np.zeros(log.num_items + 1, dtype=np.int32)
-    index[log.item_vocabulary.indices(raw.to_list())] = np.arange(1, len(raw) + 1)
-    return replace(log, items=index[log.items], item_vocabulary=Vocabulary(raw))
+    index[old] = np.arange(1, len(old) + 1)
+    return replace(
+        log, items=index[log.items], item_vocabulary=Vocabulary(log.item_vocabulary.ids.gather(old - 1)), titles=None
+    )
 
 
 @cache
