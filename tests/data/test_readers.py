@@ -236,6 +236,12 @@ def test_json_lines_that_are_none_are_bad_rows(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("text", ["{}\n{}\n", "{\n}\n"])
+def test_json_lines_without_one_value_are_said_to_be_that(tmp_path: Path, text: str) -> None:
+    with pytest.raises(DataError, match=r"got \d lines without a value; in "):
+        read(tmp_path, text)
+
+
 def test_numbers_in_json_stay_numbers_and_text_stays_text(tmp_path: Path) -> None:
     assert raw(read(tmp_path, '{"user": 1, "item": "1"}\n'))[0][:2] == (1, "1")
 

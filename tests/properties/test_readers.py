@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from caser.data.formats import READERS
+from caser.data.formats import READERS, Layout
 from caser.data.log import InteractionLog
 from caser.data.readers import read_log
 from caser.data.split import leave_one_out
@@ -144,10 +145,28 @@ def test_a_log_written_as_text_and_read_again_is_the_same(path: Path, pairs: lis
     assert read_log(path).digest == read_log(frame).digest
 
 
+def parquet() -> bytes:
+    buffer = io.BytesIO()
+    pl.DataFrame({"user": [1, 2], "item": ["a", "b"]}).write_parquet(buffer)
+    return buffer.getvalue()
+
+
+files = st.sampled_from([b"user,item\n1,a\n2\n", b'{"user": 1, "item": "a"}\n[]\n', parquet()])
+
+
 @pytest.mark.parametrize("name", READERS)
-@given(content=st.one_of(st.binary(max_size=200), st.text(max_size=200).map(str.encode)))
-def test_every_reader_reads_any_bytes_or_gives_one_sentence(path: Path, name: str, content: bytes) -> None:
-    path.write_bytes(content)
-    log, sentence = read_or_sentence(path, "skip", name)
-    assert len(log) > 0 if log else str(path) in sentence
-    assert "\n" not in sentence
+@given(content=st.one_of(files, st.binary(max_size=200), st.text(max_size=200).map(str.encode)))
+def test_every_reader_takes_any_bytes_apart_row_by_row_or_gives_one_sentence(
+    path: Path, name: str, content: bytes
+) -> None:
+    try:
+        table = READERS[name](content, Layout())
+    except DataError:
+        path.write_bytes(content)
+        log, sentence = read_or_sentence(path, "skip", name)
+        assert log is None
+        assert str(path) in sentence
+        assert "\n" not in sentence
+    else:
+        assert len(table.frame) == len(table.places) == len(table.faults)
+        assert table.places.is_sorted()

@@ -126,6 +126,8 @@ def read_json_lines(data: bytes, layout: Layout) -> RawTable:
     faults = pl.Series([None] * len(lines), dtype=pl.String)
     if len(frame) != len(lines) or _merges_kinds(frame, text):
         frame, faults = _json_line_by_line(lines["text"])
+    if frame.width == 0:
+        raise DataError(f"JSON lines must be objects with a user and an item; got {len(lines):,} lines without a value")
     return RawTable(frame, lines["line"], faults, notes=notes)
 
 
