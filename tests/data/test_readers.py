@@ -438,6 +438,11 @@ def test_a_path_is_remembered_so_that_another_folder_finds_it(tmp_path: Path, mo
     assert read_log("events").provenance["source"] == str(tmp_path / "events")
 
 
+def test_a_number_of_nanoseconds_beyond_64_bits_is_still_a_time(tmp_path: Path) -> None:
+    log = read(tmp_path, '{"user": 1, "item": 2, "time": 9223372036854775808}\n')
+    assert log.times.tolist() == [9223372036854775]
+
+
 def test_where_every_row_is_bad_skipping_says_why(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"got rows: 2 .* \(first at line 2\)"):
         read(tmp_path, "user,item\n1,\n2,\n", bad_rows="skip")

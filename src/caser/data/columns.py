@@ -174,8 +174,8 @@ def _scaled(numbers: pl.Series) -> tuple[pl.Series, str]:
     in_range = (finite.abs() < LATEST / PER_UNIT[unit]).fill_null(False)
     kept = numbers.set(~in_range, None)
     if kept.dtype.is_integer():
-        whole = kept.cast(pl.Int64)
-        micros = whole // 1000 if unit == "nanoseconds" else whole * int(PER_UNIT[unit])
+        whole = kept // 1000 if unit == "nanoseconds" else kept.cast(pl.Int64) * int(PER_UNIT[unit])
+        micros = whole.cast(pl.Int64)
     else:
         micros = (kept.cast(pl.Float64) * PER_UNIT[unit]).round().cast(pl.Int64)
     return micros, unit
