@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from caser.artefact import Artefact
-from caser.errors import UnknownIdError
+from caser.errors import ConfigError, UnknownIdError
 from caser.explain import explain
 from caser.recommender import Recommender
 from tests.runs import caser_run, popularity_run
@@ -67,3 +67,8 @@ def test_an_explanation_is_json() -> None:
 def test_an_item_that_was_not_trained_on_has_no_score_to_explain(item: int) -> None:
     with pytest.raises(UnknownIdError, match=str(item)):
         explain(Recommender(caser_run()), item, user="ann")
+
+
+def test_a_mistyped_way_to_answer_is_refused_for_a_known_user_too() -> None:
+    with pytest.raises(ConfigError, match="did you mean mean"):
+        explain(Recommender(caser_run()), 20, user="ann", unknown_users="meann")  # type: ignore[arg-type]

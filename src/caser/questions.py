@@ -58,11 +58,14 @@ def ask(
 ) -> Question:
     """Make a question of a user, a history or both; without a history, the user's stored one.
 
-    `prior` is what `fold_in.UserPrior` says of the users, None for a model without user vectors.
+    `prior` is what `fold_in.UserPrior` says of the users, None for a model without user vectors. Raises ConfigError for
+    `unknown_users` that is misspelt, or that the run did not learn, also where the user is known.
     """
     if unknown_users not in get_args(UnknownUsers):
         hint = did_you_mean(str(unknown_users), get_args(UnknownUsers))
         raise ConfigError(f"unknown_users must be one of the ways to answer; got {unknown_users!r}: {hint}")
+    if unknown_users == "learned" and artefact.manifest["anonymous_user"] != "learned":
+        raise ConfigError("unknown_users='learned' needs a run trained with user_dropout above 0; this one was not.")
     index = 0 if user is None else int(artefact.users.indices([user])[0])
     raw = artefact.users.raw([index])[0] if index else user
     given = [] if history is None else listed(history)
@@ -151,6 +154,4 @@ def _stand_in(
         return "mean user", prior.mean
     if unknown_users != "learned":
         return "fold-in", fold_in(artefact.scorer, history, prior)
-    if artefact.manifest["anonymous_user"] != "learned":
-        raise ConfigError("unknown_users='learned' needs a run trained with user_dropout above 0; this one was not.")
     return "learned anonymous user", None

@@ -239,6 +239,17 @@ def test_k_is_not_rounded(run: Path) -> None:
 
 
 def test_a_history_may_be_named_as_explain_names_it(run: Path) -> None:
-    said = (document("recommend", run, flag, 3, flag, 5)["answers"] for flag in ("--item", "--history"))
-    first, second = said
+    first, second = (document("recommend", run, flag, 3, flag, 5)["answers"] for flag in ("--item", "--history"))
     assert first == second
+
+
+def test_what_nobody_knows_is_said_when_everybody_is_answered(caser_run: Path, tmp_path: Path) -> None:
+    said = caser("recommend", caser_run, "--all", "--out", tmp_path / "all.csv", "--exclude", "x", "--only", "y")
+    assert (said.code, said.out) == (0, "")
+    assert said.err.splitlines()[1:] == ["  ignored unknown items: x, y"]
+
+
+def test_the_way_to_answer_strangers_reaches_everybody(caser_run: Path, tmp_path: Path) -> None:
+    code, line = refusal("recommend", caser_run, "--all", "--out", tmp_path / "all.csv", "--unknown-users", "learned")
+    assert code == 2
+    assert "user_dropout" in line
