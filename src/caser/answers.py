@@ -95,24 +95,31 @@ class Recommendations(Sequence[Answer]):
         """One row per recommended item: user_id or similar_to, item_id, score, rank, source, and title where there are
         titles. Where no user was named, the first column is `query`, the number of the question from 0.
         """
-        each = [(number, answer, row) for number, answer in enumerate(self.answers) for row in answer.rows()]
         by_number = self.asked == "user_id" and all(answer.query is None for answer in self.answers)
-        queries = [number if by_number else answer.query for number, answer, _ in each]
-        columns = [
-            _id_series("query" if by_number else self.asked, queries, pl.Int64() if by_number else self.query_type),
-            pl.Series("item_id", [row["item_id"] for *_, row in each], dtype=self.item_type),
-            pl.Series("score", [row["score"] for *_, row in each], dtype=pl.Float64),
-            pl.Series("rank", [row["rank"] for *_, row in each], dtype=pl.Int32),
-            pl.Series("source", [answer.source for _, answer, _ in each], dtype=pl.String),
+        first = "query" if by_number else self.asked
+        rows = [
+            {first: number if by_number else answer.query, "source": answer.source, **row}
+            for number, answer in enumerate(self.answers)
+            for row in answer.rows()
         ]
-        if any(answer.titles is not None for answer in self.answers):
-            columns.append(pl.Series("title", [row.get("title") for *_, row in each], dtype=pl.String))
-        return pl.DataFrame(columns)
+        titled = any(answer.titles is not None for answer in self.answers)
+        schema = table_schema(first, pl.Int64() if by_number else self.query_type, self.item_type, titled=titled)
+        return pl.DataFrame([_series(name, [row.get(name) for row in rows], kind) for name, kind in schema.items()])
 
     def write(self, path: str | Path) -> None:
         """Write `to_frame` to a .parquet or .csv file."""
         frame = self.to_frame()
         write_frames(path, [frame], frame.schema)
+
+
+def table_schema(asked: str, query_type: pl.DataType, item_type: pl.DataType, *, titled: bool) -> pl.Schema:
+    """Columns of every table of answers, in order.
+
+    >>> table_schema("user_id", pl.String(), pl.Int64(), titled=False).names()
+    ['user_id', 'item_id', 'score', 'rank', 'source']
+    """
+    schema = {asked: query_type, "item_id": item_type, "score": pl.Float64(), "rank": pl.Int32(), "source": pl.String()}
+    return pl.Schema({**schema, "title": pl.String()} if titled else schema)
 
 
 def write_frames(path: str | Path, frames: Iterable[pl.DataFrame], schema: pl.Schema) -> None:
@@ -139,9 +146,9 @@ def write_frames(path: str | Path, frames: Iterable[pl.DataFrame], schema: pl.Sc
         discard(partial)
 
 
-def _id_series(name: str, ids: list[Any], dtype: pl.DataType) -> pl.Series:
-    """Ids in the type they had in the log, or as text if an unknown one does not fit."""
+def _series(name: str, values: list[Any], kind: pl.DataType) -> pl.Series:
+    """A column; ids in the type they had in the log, or as text if an unknown one does not fit."""
     try:
-        return pl.Series(name, ids, dtype=dtype, strict=True)
+        return pl.Series(name, values, dtype=kind, strict=True)
     except (TypeError, pl.exceptions.PolarsError):
-        return pl.Series(name, [None if one is None else str(one) for one in ids], dtype=pl.String)
+        return pl.Series(name, [None if value is None else str(value) for value in values], dtype=pl.String)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from caser import artefact as artefacts
 from caser import questions
-from caser.answers import Answer, Recommendations, Source, write_frames
+from caser.answers import Answer, Recommendations, Source, table_schema, write_frames
 from caser.artefact import Artefact
 from caser.data.log import Int64, RawId
 from caser.errors import ConfigError, NumericalError, UnknownIdError
@@ -92,10 +92,10 @@ class Recommender:
     ) -> tuple[RawId, ...]:
         """Recommend for every user of the log into a .parquet or .csv file.
 
-        Columns are user_id, item_id, score, rank and source, as in `Recommendations.to_frame`. Memory does not grow
-        with the number of users. Returns the ids of `exclude` and `only` that nobody knows.
+        Columns are those of `Recommendations.to_frame`. Memory does not grow with the number of users. Returns the ids
+        of `exclude` and `only` that nobody knows.
         """
-        users, items = self.artefact.users.ids, self.artefact.items.ids
+        users, items, titles = self.artefact.users.ids, self.artefact.items.ids, self.artefact.titles
         candidates, ignored = self._candidates(exclude, only)
 
         def frames() -> Iterator[pl.DataFrame]:
@@ -109,10 +109,11 @@ class Recommender:
                     "rank": np.arange(1, len(rows) + 1) - np.searchsorted(rows, rows),
                     "source": pl.Series([one.source for one in asked]).gather(rows),
                 }
+                if titles is not None:
+                    columns["title"] = titles.gather(found - 1)
                 yield pl.DataFrame(columns, schema=schema)
 
-        ids = {"user_id": users.dtype, "item_id": items.dtype}
-        schema = pl.Schema({**ids, "score": pl.Float64(), "rank": pl.Int32(), "source": pl.String()})
+        schema = table_schema("user_id", users.dtype, items.dtype, titled=titles is not None)
         write_frames(path, frames(), schema)
         return ignored
 
