@@ -132,7 +132,8 @@ def test_one_seed_has_no_interval_and_no_seed_is_refused() -> None:
         mean_over_seeds(np.zeros(0))
 
 
-def test_a_single_user_shows_no_interval_and_the_sentence_has_no_nan() -> None:
+def test_one_user_cannot_show_a_difference() -> None:
     difference = paired_difference(np.array([1.0, 0.0]), np.array([0.5, 0.0]), np.array([7, 7], dtype=np.int32))
-    assert "nan" not in difference.sentence("caser", "markov", "hit@10", 1)
-    assert "over 1 of the users" in difference.sentence("caser", "markov", "hit@10", 1)
+    sentence = difference.sentence("caser", "markov", "hit@10", 1)
+    assert sentence == "hit@10: caser against markov: 1 user cannot show a difference (+0.2500)"
+    assert "2 sessions can show" in Difference(0.0, -1.0, 1.0, 2.0).sentence("caser", "markov", "hit@10", 2, "session")

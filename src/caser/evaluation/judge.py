@@ -49,8 +49,8 @@ class Report:
 
     @property
     def owner_word(self) -> str:
-        """What an interval resamples: users or sessions."""
-        return "sessions" if self.protocol.anonymous else "users"
+        """What an interval resamples: a user or a session."""
+        return "session" if self.protocol.anonymous else "user"
 
     @property
     def num_owners(self) -> int:
@@ -107,7 +107,7 @@ class Report:
                 for kind, models in self.apart.items()
             },
             "num_queries": len(self.owners),
-            f"num_{self.owner_word}": self.num_owners,
+            f"num_{self.owner_word}s": self.num_owners,
             "verdicts": self.verdicts(),
             "notes": list(self.notes),
         }

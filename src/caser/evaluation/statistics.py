@@ -52,20 +52,20 @@ class Difference(Estimate):
         """Whether the interval leaves 0 out."""
         return self.low > 0 or self.high < 0
 
-    def sentence(self, first: str, second: str, metric: str, num_owners: int, owners: str = "users") -> str:
-        """Say in words what was found.
+    def sentence(self, first: str, second: str, metric: str, num_owners: int, owner: str = "user") -> str:
+        """Say in words what was found; `owner` is one of those whom the interval resamples, "user" or "session".
 
         >>> Difference(0.01, -0.01, 0.03, 0.028).sentence("caser", "count-knn", "hit@50", 943)
         'hit@50: caser against count-knn: no difference that 943 users can show (+0.0100, 95 % interval -0.0100 to
         +0.0300; smallest they could show: 0.0280)'
         """
+        pair = f"{metric}: {first} against {second}"
         if num_owners < 2:
-            found = f"{metric}: {first} against {second}: {self.value:+.4f} over {num_owners} of the {owners}"
-            return f"{found}; one shows no spread"
+            return f"{pair}: {num_owners} {owner} cannot show a difference ({self.value:+.4f})"
         interval = f"{self.value:+.4f}, 95 % interval {self.low:+.4f} to {self.high:+.4f}"
         if not self.is_shown:
             return (
-                f"{metric}: {first} against {second}: no difference that {num_owners:,} {owners} can show "
+                f"{pair}: no difference that {num_owners:,} {owner}s can show "
                 f"({interval}; smallest they could show: {self.smallest_detectable:.4f})"
             )
         verb = "beats" if self.value > 0 else "loses to"
