@@ -33,7 +33,7 @@ def evaluate(recommender: Recommender, split: Split, *, baselines: bool = True) 
     facts["test_openings"] += part == "test"
     scorers = judge.counting_baselines(split, part) if baselines else {}
     report = judge.judge({**scorers, name: recommender.artefact.scorer}, split, part=part)
-    facts["metrics"] = report.to_dict()["models"][name]
+    facts["metrics"] = {metric: report.estimate(name, metric).to_dict() for metric in report.values[name]}
     return report
 
 

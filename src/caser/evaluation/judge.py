@@ -20,13 +20,8 @@ from caser.evaluation.metrics import Metric, Values, parse_metric
 from caser.evaluation.protocols import Part, Protocol, Rules, fingerprint, parts, protocol_named, resolve
 from caser.evaluation.ranking import MEMORY_MB, RankTable, ranks
 from caser.evaluation.statistics import Difference, Estimate, mean_over_owners, paired_difference
+from caser.models import COUNTING_BASELINES, model_settings
 from caser.models.base import Scorer
-from caser.models.count_knn import CountKNN
-from caser.models.markov import Markov
-from caser.models.popularity import Popularity
-
-BASELINES = (Popularity, Markov, CountKNN)
-"""Models that are printed beside every other, because a report without them flatters."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +63,7 @@ class Report:
     def verdicts(self) -> list[str]:
         """One sentence per model that is no baseline: it beats, ties with or loses to the best baseline."""
         metric = self.protocol.validation_metric
-        baselines = [model.name for model in BASELINES if model.name in self.values]
+        baselines = [name for name in COUNTING_BASELINES if name in self.values]
         if not baselines:
             return []
         best = max(baselines, key=lambda name: self.estimate(name, metric).value)
@@ -165,10 +160,10 @@ def counting_baselines(split: Split, part: Part = "test") -> dict[str, Scorer]:
     """Popularity, Markov and count kNN, fitted on the part that goes with the queries of `part`."""
     tape, _ = parts(split, part)
     scorers: dict[str, Scorer] = {}
-    for model in BASELINES:
-        scorer = model().build(split.log.num_users, split.log.num_items)
+    for name in COUNTING_BASELINES:
+        scorer = model_settings(name).build(split.log.num_users, split.log.num_items)
         scorer.fit(tape)
-        scorers[model.name] = scorer
+        scorers[name] = scorer
     return scorers
 
 

@@ -22,7 +22,7 @@ MODELS: Mapping[str, str] = {
 }
 
 COUNTING_BASELINES = ("popularity", "markov", "count-knn")
-"""Printed beside every neural model."""
+"""Models that are printed beside every other, because a report without them flatters."""
 
 
 def model_class(name: str) -> type[Settings]:
