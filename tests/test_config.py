@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from caser.config import Settings, Training
 from caser.errors import CaserError, ConfigError
 from caser.losses import LOSSES
-from caser.models import MODELS, model_class
+from caser.models import MODELS, model_class, model_settings
 
 every_class = pytest.mark.parametrize("settings", [Training, *map(model_class, MODELS)], ids=lambda one: one.__name__)
 
@@ -70,7 +70,7 @@ def test_a_wrong_value_is_one_sentence_with_what_was_got(values: dict[str, Any],
 
 def test_settings_that_contradict_each_other_are_one_sentence() -> None:
     with pytest.raises(ConfigError) as refused:
-        model_class("caser")(n_h=0, n_v=0, user_vector=False)
+        model_settings("caser", {"n_h": 0, "n_v": 0, "user_vector": False})
     assert str(refused.value) == "Caser must keep a branch (n_h or n_v above 0) or the user vector."
 
 
@@ -87,6 +87,14 @@ def test_but_changes_a_copy_and_checks_it() -> None:
     assert training.seed == 0
     with pytest.raises(ConfigError, match="epochs"):
         training.but(epochs=-1)
+
+
+def test_other_defaults_keep_the_checks_and_the_help() -> None:
+    settings = Training.with_defaults(loss="bpr", epochs=7)
+    assert (settings().loss, settings().epochs, Training().loss) == ("bpr", 7, "softmax")
+    assert settings.model_fields["loss"].description == Training.model_fields["loss"].description
+    with pytest.raises(ConfigError, match="Training loss must be"):
+        settings(loss="l2")
 
 
 def test_every_loss_has_a_name_in_the_settings_and_every_name_a_loss() -> None:

@@ -5,12 +5,16 @@ A setting's docstring is its `--help`. Settings are frozen; a wrong value or an 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Literal, Self
+from collections.abc import Iterable, Mapping
+from copy import copy
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from caser.errors import ConfigError, did_you_mean
+
+Space = Mapping[str, tuple[Any, ...]]
+"""Values worth trying, by the name of a setting."""
 
 LossName = Literal["bpr", "hinge", "bce", "sampled-softmax", "softmax"]
 
@@ -66,6 +70,33 @@ class Training(Settings):
     """Seed of all random streams."""
     device: str = "auto"
     """Where to train: auto takes a GPU when there is one; or cpu, cuda, mps."""
+
+    @classmethod
+    def with_defaults(cls, **defaults: Any) -> type[Training]:
+        """The same settings with other defaults: how a model is trained unless it is said otherwise.
+
+        >>> Training.with_defaults(loss="bpr")().loss
+        'bpr'
+        """
+        changed: dict[str, Any] = {}
+        for name, value in defaults.items():
+            field = copy(cls.model_fields[name])
+            field.default = value
+            changed[name] = (field.annotation, field)
+        return create_model(cls.__name__, __base__=cls, __module__=cls.__module__, **changed)
+
+
+class ModelSettings(Settings):
+    """Base of every model's settings: what a model is called, how it learns, and what is worth trying."""
+
+    name: ClassVar[str]
+    """What it is called on the command line."""
+    kind: ClassVar[Literal["counting", "neural"]]
+    """Whether it fits by counting, or is a network that the training loop trains."""
+    training: ClassVar[type[Training]] = Training
+    """How it is trained unless it is said otherwise: as its authors published it, where that is known to be good."""
+    space: ClassVar[Space] = {}
+    """What tuning tries, of the settings of the model and of its training; the default is among the values."""
 
 
 def first_problem(error: ValidationError, settings: str, known: Iterable[str] = ()) -> str:

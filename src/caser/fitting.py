@@ -73,7 +73,7 @@ def fit(
     """Fit a model on a split and return what answers.
 
     model       settings of any model, such as `caser.Caser(L=5)` or `caser.CountKNN()`
-    training    how to train; ignored by counting models
+    training    how to train, by default as the model says; ignored by counting models
     choose      find the number of epochs on `validation` first; otherwise train `training.epochs` epochs
     train_on    the part that the returned model is trained on: `final` (fit + validation), `fit`, or `all`, the whole
                 log, for a model that will not be judged
@@ -98,7 +98,7 @@ def fit(
         scorer = model.build(split.log.num_users, split.log.num_items)
         scorer.fit(part)
     else:
-        scorer, facts = _fit_network(model, split, part, training or Training(), choose, checkpoint, tell)
+        scorer, facts = _fit_network(model, split, part, training or model.training(), choose, checkpoint, tell)
     return Recommender(_artefact(model, scorer, split, part, {"train_on": train_on, **facts}))
 
 

@@ -95,6 +95,16 @@ def test_each_setting_has_a_default_and_a_sentence_of_help(name: str) -> None:
 
 
 @every_model
+def test_what_is_worth_trying_can_be_set_and_holds_the_default(name: str) -> None:
+    config = model_class(name)
+    known = {**config().model_dump(), **(config.training().model_dump() if config.kind == "neural" else {})}
+    for setting, values in config.space.items():
+        assert known[setting] in values, setting
+        for value in values:
+            config(**{setting: value}) if setting in config.model_fields else config.training(**{setting: value})
+
+
+@every_model
 def test_its_settings_survive_json(name: str) -> None:
     config = settings_of(name)
     assert model_settings(name, json.loads(json.dumps(config.model_dump(mode="json")))) == config

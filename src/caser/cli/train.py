@@ -35,7 +35,7 @@ def train_command(settings: Any) -> Callable[..., None]:
         all: Switch = False,
         json: Switch = False,
         settings: Any = settings(),  # noqa: B008 (frozen)
-        training: Training = Training(),  # noqa: B008
+        training: Training = settings.training(),  # noqa: B008
         reading: Annotated[Reading, flat("Reading the log")] = Reading(),  # noqa: B008
         filters: Annotated[Filters, flat("Filtering the log")] = Filters(),  # noqa: B008
     ) -> None:
@@ -100,7 +100,7 @@ def train_command(settings: Any) -> Callable[..., None]:
 
     heading = "Training" if settings.kind == "neural" else f"Training (no effect: {settings.name} only counts)"
     train.__annotations__["settings"] = Annotated[settings, flat(f"Model: {settings.name}")]
-    train.__annotations__["training"] = Annotated[Training, flat(heading)]
+    train.__annotations__["training"] = Annotated[settings.training, flat(heading)]
     train.__annotations__["model"] = Literal[tuple(sorted(MODELS))]
     train.__annotations__["protocol"] = Literal[tuple(protocols.PROTOCOLS)]
     return train

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from caser.config import Settings
+from caser.config import ModelSettings
 from caser.errors import ConfigError, did_you_mean
 
 MODELS: Mapping[str, str] = {
@@ -25,7 +25,7 @@ COUNTING_BASELINES = ("popularity", "markov", "count-knn")
 """Models that are printed beside every other, because a report without them flatters."""
 
 
-def model_class(name: str) -> type[Settings]:
+def model_class(name: str) -> type[ModelSettings]:
     """Return the settings class of a model.
 
     >>> model_class("markov")().name
@@ -34,7 +34,7 @@ def model_class(name: str) -> type[Settings]:
     if name not in MODELS:
         raise ConfigError(f"model must be one of the library's; got {name!r}: {did_you_mean(name, MODELS)}")
     module, attribute = MODELS[name].split(":")
-    found: type[Settings] = getattr(import_module(module), attribute)
+    found: type[ModelSettings] = getattr(import_module(module), attribute)
     return found
 
 

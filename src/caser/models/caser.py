@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from caser.config import Settings
+from caser.config import ModelSettings, Space
 from caser.data.log import Int32
 from caser.data.tape import last_columns
 from caser.models.base import Arrays, Scores, check_shapes
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Activation = Literal["identity", "relu", "tanh", "sigmoid"]
 
 
-class Caser(Settings):
+class Caser(ModelSettings):
     """Caser: convolutions over the last L items, and a vector for each user's lasting taste.
 
     Useful when recent items, and combinations of them, say what comes next. The letters are the paper's. The paper's
@@ -40,8 +40,18 @@ class Caser(Settings):
     16
     """
 
-    name: ClassVar[str] = "caser"
-    kind: ClassVar[str] = "neural"
+    name = "caser"
+    kind = "neural"
+    space: ClassVar[Space] = {
+        "L": (3, 5, 9),
+        "T": (1, 3),
+        "d": (32, 50, 64, 100),
+        "n_v": (2, 4, 8),
+        "n_h": (8, 16, 32),
+        "dropout": (0.2, 0.35, 0.5, 0.65),
+        "learning_rate": (1e-3, 2e-3, 3e-3, 5e-3),
+        "weight_decay": (0.0, 1e-6, 1e-5),
+    }
 
     L: int = Field(5, ge=1, le=1000)
     """Length of the window: how many last items are read."""

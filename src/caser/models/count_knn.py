@@ -6,19 +6,19 @@ weights. Will not learn a vector, or tell users with the same recent history apa
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Self
 
 from pydantic import Field
 from scipy import sparse
 
-from caser.config import Settings
+from caser.config import ModelSettings, Space
 from caser.data.log import Int32
 from caser.data.tape import Tape
 from caser.models.base import Arrays, Scores
 from caser.models.transitions import dense, from_arrays, to_arrays, transition_counts, weighted_histories
 
 
-class CountKNN(Settings):
+class CountKNN(ModelSettings):
     """Neighbours by decayed co-occurrence, divided by popularity.
 
         C_ij  = sum of gap_decay^gap over all i followed by j, 1 <= gap <= reach, in one sequence
@@ -30,8 +30,16 @@ class CountKNN(Settings):
     session kNN with decay (Ludewig & Jannach 2018).
     """
 
-    name: ClassVar[str] = "count-knn"
-    kind: ClassVar[Literal["counting"]] = "counting"
+    name = "count-knn"
+    kind = "counting"
+    space: ClassVar[Space] = {
+        "reach": (1, 3, 10, 20),
+        "gap_decay": (0.5, 0.8, 0.9, 1.0),
+        "history_length": (3, 10, 20, 50),
+        "age_decay": (0.6, 0.85, 0.95, 1.0),
+        "history_exponent": (0.3, 0.5, 0.7, 0.9),
+        "candidate_exponent": (0.0, 0.15, 0.3, 0.5),
+    }
     reach: int = Field(10, ge=1)
     """Steps after an item within which another counts as following it."""
     gap_decay: float = Field(0.8, gt=0, le=1)

@@ -6,12 +6,12 @@ the counts; where they tie, at 0 above all, popularity decides, so with no histo
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from typing import Self
 
 import numpy as np
 from scipy import sparse
 
-from caser.config import Settings
+from caser.config import ModelSettings
 from caser.data.log import Int32
 from caser.data.tape import Tape
 from caser.errors import ArtefactError
@@ -19,15 +19,15 @@ from caser.models.base import Arrays, Scores
 from caser.models.transitions import dense, from_arrays, to_arrays, transition_counts
 
 
-class Markov(Settings):
+class Markov(ModelSettings):
     """Score of item j = times j came directly after the last item of the history + share of j in all interactions.
 
     The share is below 1, so it decides between equal counts only. Useful when the next item depends on the last one:
     sessions, playlists, chains. Source: the chain of FPMC (Rendle et al. 2010), unfactorised and shared by all users.
     """
 
-    name: ClassVar[str] = "markov"
-    kind: ClassVar[Literal["counting"]] = "counting"
+    name = "markov"
+    kind = "counting"
 
     def build(self, num_users: int, num_items: int) -> MarkovScorer:
         """Return a scorer that has counted nothing yet."""

@@ -5,13 +5,13 @@ For: the baseline every report must show. Assumes nothing of a user or a history
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from caser.config import Settings
+from caser.config import ModelSettings, Space
 from caser.data.log import Int32
 from caser.data.tape import Tape
 from caser.errors import ArtefactError
@@ -20,14 +20,14 @@ from caser.models.base import Arrays
 Weights = NDArray[np.float64]
 
 
-class Popularity(Settings):
+class Popularity(ModelSettings):
     """Score of item j = number of its interactions in the part that trains.
 
     Useful when you need to know what a model has learnt beyond what is merely taken often. Source: folklore.
     """
 
-    name: ClassVar[str] = "popularity"
-    kind: ClassVar[Literal["counting"]] = "counting"
+    name = "popularity"
+    kind = "counting"
 
     def weights(self, tape: Tape) -> Weights:
         """What each interaction counts, (N,)."""
@@ -42,7 +42,7 @@ class Popularity(Settings):
         return PopularityScorer.from_arrays(self, arrays, num_items)
 
 
-class RecentPopularity(Settings):
+class RecentPopularity(ModelSettings):
     """Score of item j = sum over its interactions of 2^(-steps / half_life), steps counted back from the user's last.
 
     A tape knows the order within a user and no clock, so recent means late in a user's own sequence, not late in the
@@ -54,8 +54,9 @@ class RecentPopularity(Settings):
     [[0.0, 0.125, 0.75, 1.0]]
     """
 
-    name: ClassVar[str] = "recent-popularity"
-    kind: ClassVar[Literal["counting"]] = "counting"
+    name = "recent-popularity"
+    kind = "counting"
+    space: ClassVar[Space] = {"half_life": (1.0, 3.0, 10.0, 30.0, 100.0)}
     half_life: float = Field(10.0, gt=0)
     """Later interactions of the same user after which one counts half."""
 
