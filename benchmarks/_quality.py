@@ -79,7 +79,14 @@ def train(name: str, label: str, recipe: Recipe, seed: int, split: Split, epochs
 
     checkpoint = out.with_name(f"{out.name}.checkpoint")
     training = recipe.training.but(seed=seed, epochs=epochs or recipe.training.epochs)
-    fitted = fit(recipe.model, split, training, choose=recipe.choose, checkpoint=checkpoint, tell=tell)
+    fitted = fit(
+        recipe.model,
+        split,
+        training,
+        epochs=None if recipe.choose else training.epochs,
+        checkpoint=checkpoint,
+        tell=tell,
+    )
     fitted.save(out)
     checkpoint.unlink()
     return int(fitted.artefact.manifest["epochs"])

@@ -80,7 +80,7 @@ def test_choosing_stops_when_validation_has_not_risen_for_as_many_epochs_as_pati
 
 def test_without_choosing_all_epochs_train(split: Split) -> None:
     told: list[Progress] = []
-    rec = fit(MODEL, split, TRAINING, choose=False, tell=told.append)
+    rec = fit(MODEL, split, TRAINING, epochs=TRAINING.epochs, tell=told.append)
     assert rec.artefact.manifest["epochs"] == 6
     assert rec.artefact.manifest["history"] == []
     assert {progress.stage for progress in told} == {"refitting"}
@@ -129,7 +129,7 @@ def test_a_fit_that_was_broken_off_continues_where_it_was(split: Split, tmp_path
     [
         (MODEL.but(d=5), TRAINING, {}),
         (MODEL, TRAINING.but(seed=1), {}),
-        (MODEL, TRAINING, {"choose": False}),
+        (MODEL, TRAINING, {"epochs": TRAINING.epochs}),
         (MODEL, TRAINING, {"train_on": "all"}),
     ],
     ids=["another model", "another seed", "another way to choose", "another part"],
@@ -175,7 +175,7 @@ def test_choosing_without_anybody_to_validate_on_is_refused_in_one_sentence() ->
     split = global_time(log_of([*rows, ("new", 16, 16), ("new", 17, 17), ("ann", 18, 18), ("ann", 19, 19)]))
     with pytest.raises(DataError, match="at least one query; got none"):
         fit(MODEL, split, TRAINING)
-    assert fit(MODEL, split, TRAINING, choose=False).artefact.manifest["epochs"] == 6
+    assert fit(MODEL, split, TRAINING, epochs=TRAINING.epochs).artefact.manifest["epochs"] == 6
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL and fork")

@@ -310,7 +310,7 @@ def test_a_file_that_cannot_be_written_is_refused_and_the_old_one_stays(popular:
 )
 def test_a_trained_model_and_the_one_read_back_give_the_same_top_ten(model: Any, tmp_path: Path) -> None:
     log = chain_world(num_users=30, num_items=15, length=9, seed=0).log
-    trained = fit(model, leave_one_out(log), Training(epochs=2, batch_size=64, device="cpu"), choose=False)
+    trained = fit(model, leave_one_out(log), Training(batch_size=64, device="cpu"), epochs=2)
     trained.save(tmp_path / "run")
     loaded = load(tmp_path / "run")
     users = log.user_vocabulary.ids.to_list()

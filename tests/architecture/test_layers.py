@@ -26,6 +26,7 @@ LAYERS = {
     "questions": 7,
     "recommender": 7,
     "explain": 7,
+    "network_run": 8,
     "fitting": 8,
     "judging": 8,
     "study": 8,

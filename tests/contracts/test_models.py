@@ -51,7 +51,7 @@ def split() -> Split:
 @cache
 def fitted(name: str) -> Fitted:
     config = settings_of(name)
-    trained = fit(config, split(), TRAINING, choose=False).artefact.scorer
+    trained = fit(config, split(), TRAINING, epochs=TRAINING.epochs).artefact.scorer
     return Fitted(config, trained, restored(config, trained.arrays()))
 
 
@@ -146,7 +146,7 @@ def test_asking_twice_gives_the_same_scores(name: str) -> None:
 
 @every_model
 def test_fitting_twice_gives_the_same_parameters(name: str) -> None:
-    again = fit(fitted(name).config, split(), TRAINING, choose=False).artefact.scorer.arrays()
+    again = fit(fitted(name).config, split(), TRAINING, epochs=TRAINING.epochs).artefact.scorer.arrays()
     for parameter, values in fitted(name).trained.arrays().items():
         np.testing.assert_array_equal(again[parameter], values)
 

@@ -37,7 +37,8 @@ def configurations(draw: st.DrawFn) -> Caser:
     n_v, n_h, user_vector = draw(st.sampled_from(VARIANTS))
     phi_c, phi_a = draw(st.sampled_from(list(ACTIVATIONS))), draw(st.sampled_from(list(ACTIVATIONS)))
     L, d = draw(st.integers(1, 6)), draw(st.integers(1, 5))
-    return Caser(L=L, d=d, n_v=n_v, n_h=n_h, user_vector=user_vector, phi_c=phi_c, phi_a=phi_a)
+    heights = tuple(sorted(draw(st.sets(st.integers(1, L)))))
+    return Caser(L=L, d=d, n_v=n_v, n_h=n_h, heights=heights, user_vector=user_vector, phi_c=phi_c, phi_a=phi_a)
 
 
 def network_of(config: Caser, seed: int = 0) -> CaserNetwork:
@@ -68,9 +69,10 @@ def one_window(config: Caser, parameters: dict[str, Tensor], user: Tensor, items
         if config.n_v:
             kernels = parameters["G"][:, None, :, None]  # (n_v, 1, L, 1)
             features.append(functional.conv2d(E, kernels, parameters["bG"]).flatten())
-        for h in range(1, config.L + 1 if config.n_h else 1):
+        heights = (config.heights or range(1, config.L + 1)) if config.n_h else ()
+        for row, h in enumerate(heights):
             kernels = parameters[f"F{h}"].permute(2, 0, 1)[:, None]  # (n_h, 1, h, d)
-            convolved = functional.conv2d(E, kernels, parameters["bF"][h - 1])  # (1, n_h, L - h + 1, 1)
+            convolved = functional.conv2d(E, kernels, parameters["bF"][row])  # (1, n_h, L - h + 1, 1)
             features.append(ACTIVATIONS[config.phi_c](convolved).amax(dim=(0, 2, 3)))
         parts.append(ACTIVATIONS[config.phi_a](torch.cat(features) @ parameters["W"] + parameters["b"]))
     if config.user_vector:
@@ -106,6 +108,12 @@ def read_author(path: Path) -> tuple[Caser, dict[str, np.ndarray], dict[str, Any
         "c": theirs["b2.weight"][:, 0],
     }
     return config, parameters, tensors
+
+
+@pytest.mark.parametrize("heights", [(0, 1), (2, 1), (1, 1), (4,)])
+def test_heights_that_no_window_has_are_refused(heights: tuple[int, ...]) -> None:
+    with pytest.raises(ConfigError, match="Caser heights must rise from 1 to at most L = 3; got"):
+        Caser(L=3, heights=heights)
 
 
 @pytest.mark.parametrize("form", ["network", "numpy"])

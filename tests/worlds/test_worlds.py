@@ -43,7 +43,7 @@ def world_and_split(name: str) -> tuple[World, Split]:
 @cache
 def scorer_in(world_name: str, model: str) -> Scorer:
     _, split = world_and_split(world_name)
-    return fit(MODELS[model], split, TRAINING, choose=False).artefact.scorer
+    return fit(MODELS[model], split, TRAINING, epochs=TRAINING.epochs).artefact.scorer
 
 
 def hit_rate(world_name: str, model: str, k: int = 1) -> float:

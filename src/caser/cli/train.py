@@ -73,7 +73,7 @@ def train_command(settings: Any) -> Callable[..., None]:
                 settings,
                 split,
                 training,
-                choose=choose,
+                epochs=None if choose else training.epochs,
                 train_on="all" if all else "final",
                 checkpoint=checkpoint_of(out),
                 tell=tell,

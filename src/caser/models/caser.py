@@ -8,6 +8,8 @@ Parameters, with the paper's letters; I counts the padding row 0, U the anonymou
 
     Q (I, d) items            F1..FL (h, d, n_h), bF (L, n_h) horizontal filters      W, b the fully connected layer
     P (U, d) users            G (n_v, L), bG (n_v) vertical filters                   V (I, D), c (I) the paper's W', b'
+
+Where `heights` names some of 1..L, only those F exist, and bF has a row for each.
 """
 
 from __future__ import annotations
@@ -62,7 +64,9 @@ class Caser(ModelSettings):
     n_v: int = Field(4, ge=0)
     """Number of vertical filters (point-level patterns); 0 leaves the branch out."""
     n_h: int = Field(16, ge=0)
-    """Number of horizontal filters of each height 1..L (union-level patterns); 0 leaves the branch out."""
+    """Number of horizontal filters of each height (union-level patterns); 0 leaves the branch out."""
+    heights: tuple[int, ...] = ()
+    """Heights of the horizontal filters, how many neighbouring items each sees; all from 1 to L by default."""
     phi_c: Activation = "relu"
     """Activation of the horizontal convolutions."""
     phi_a: Activation = "relu"
@@ -76,7 +80,14 @@ class Caser(ModelSettings):
     def _has_a_part(self) -> Caser:
         if not (self.n_v or self.n_h or self.user_vector):
             raise ValueError("must keep a branch (n_h or n_v above 0) or the user vector")
+        if list(self.heights) != sorted({height for height in self.heights if 1 <= height <= self.L}):
+            raise ValueError(f"heights must rise from 1 to at most L = {self.L}; got {self.heights}")
         return self
+
+    @property
+    def filter_heights(self) -> tuple[int, ...]:
+        """The heights of the horizontal filters there are."""
+        return (self.heights or tuple(range(1, self.L + 1))) if self.n_h else ()
 
     @property
     def has_branches(self) -> bool:
@@ -86,7 +97,7 @@ class Caser(ModelSettings):
     @property
     def num_features(self) -> int:
         """Width of [o~; o], the input of the fully connected layer."""
-        return self.n_v * self.d + self.n_h * self.L
+        return self.n_v * self.d + self.n_h * len(self.filter_heights)
 
     @property
     def state_width(self) -> int:
@@ -110,7 +121,8 @@ class Caser(ModelSettings):
         if self.has_branches:
             shapes |= {"Q": (num_items + 1, self.d), "W": (self.num_features, self.d), "b": (self.d,)}
         if self.n_h:
-            shapes |= {f"F{h}": (h, self.d, self.n_h) for h in range(1, self.L + 1)} | {"bF": (self.L, self.n_h)}
+            shapes |= {f"F{h}": (h, self.d, self.n_h) for h in self.filter_heights}
+            shapes |= {"bF": (len(self.filter_heights), self.n_h)}
         if self.n_v:
             shapes |= {"G": (self.n_v, self.L), "bG": (self.n_v,)}
         if self.user_vector:
@@ -163,9 +175,9 @@ class CaserScorer:
         if config.n_v:  # equations 6 and 7: a weighted sum of the L rows
             vertical = np.einsum("kl,bld->bkd", p["G"], E) + p["bG"][:, None]
             features.append(vertical.reshape(len(E), -1))
-        for h in range(1, config.L + 1 if config.n_h else 1):  # equations 3 to 5
+        for row, h in enumerate(config.filter_heights):  # equations 3 to 5
             places = np.stack([E[:, i : i + h] for i in range(config.L - h + 1)], axis=1)  # (B, L-h+1, h, d)
-            convolved = np.einsum("bihd,hdj->bij", places, p[f"F{h}"], optimize=True) + p["bF"][h - 1]
+            convolved = np.einsum("bihd,hdj->bij", places, p[f"F{h}"], optimize=True) + p["bF"][row]
             features.append(phi_c(convolved).max(axis=1))
         return phi_a(np.concatenate(features, axis=1) @ p["W"] + p["b"])  # equation 9
 

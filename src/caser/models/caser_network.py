@@ -97,20 +97,22 @@ class CaserNetwork(nn.Module):
         return sums_CWkd.reshape(C, W, n_v * d)
 
     def _horizontal(self, E_CXd: Tensor) -> Tensor:
-        """Equations 3 to 5: for each height the largest answer of each filter in each window, (C, W, L * n_h)."""
-        L, n_h = self.config.L, self.config.n_h
+        """Equations 3 to 5: for each height the largest answer of each filter in each window, (C, W, heights * n_h)."""
+        L, n_h, heights = self.config.L, self.config.n_h, self.config.filter_heights
         C, X, d = E_CXd.shape
-        filters = [self.get_parameter(f"F{h}").transpose(0, 1).reshape(d, h * n_h) for h in range(1, L + 1)]
+        filters = [self.get_parameter(f"F{h}").transpose(0, 1).reshape(d, h * n_h) for h in heights]
         # One product gives what every row of every filter says of every tape position; then one (C, X, n_h) per row.
         products_CXK = (E_CXd.reshape(C * X, d) @ torch.cat(filters, dim=1)).view(C, X, -1)
         rows = torch.split(products_CXK, n_h, dim=-1)
         maxima = []
-        for h in range(1, L + 1):
-            first, places = h * (h - 1) // 2, X - h + 1
+        first = 0
+        for h in heights:
+            places = X - h + 1
             answers = rows[first][:, :places]
             for row in range(1, h):
                 answers = answers + rows[first + row][:, row : row + places]
             maxima.append(_sliding_maximum(answers, L - h + 1))
+            first += h
         return ACTIVATIONS[self.config.phi_c](torch.cat(maxima, dim=-1) + self.bF.reshape(-1))
 
     def _dropout(self, features: Tensor) -> Tensor:
@@ -145,7 +147,7 @@ def _initial(name: str, shape: tuple[int, ...], config: Caser, generator: torch.
         return table
     inputs = {"W": config.num_features, "b": config.num_features, "G": config.L, "bG": config.L}
     if name == "bF":
-        bounds = torch.tensor([1 / math.sqrt(h * config.d) for h in range(1, config.L + 1)])
+        bounds = torch.tensor([1 / math.sqrt(h * config.d) for h in config.filter_heights])
         return torch.empty(shape).uniform_(-1, 1, generator=generator) * bounds[:, None]
     bound = 1 / math.sqrt(inputs.get(name) or shape[0] * shape[1])
     return torch.empty(shape).uniform_(-bound, bound, generator=generator)
