@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import platform
+import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -51,11 +52,13 @@ def choose(
     1.0
     """
     if model.kind == "counting":
+        began = time.perf_counter()
         scorer = model.build(split.log.num_users, split.log.num_items)
         scorer.fit(split.fit)
         rules = protocols.resolve(split.name, split, "validation")
         metric = protocols.protocol_named(split.name).validation_metric
-        return Choice(judge.value(scorer, validation_queries(split), rules, metric))
+        value = judge.value(scorer, validation_queries(split), rules, metric)
+        return Choice(value, time.perf_counter() - began)
     run = NetworkRun(model, split, split.fit, training or model.training(), checkpoint=checkpoint, tell=tell)
     return run.choose(most_seconds)
 
@@ -128,7 +131,7 @@ def _artefact(model: Any, scorer: Scorer, split: Split, part: Tape, facts: dict[
         users=log.user_vocabulary,
         items=log.item_vocabulary,
         titles=log.titles,
-        histories=part,
+        histories=part.whole(log.num_users),
         manifest=manifest,
     )
 

@@ -11,12 +11,15 @@ import json
 import math
 import os
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 import caser
 from caser.config import Training
@@ -60,11 +63,13 @@ class Choice:
     """What validation says of a model's settings.
 
     value    of the protocol's validation metric, at the best epoch
+    seconds  of training and of judging
     epochs   how many were best; None for a model that only counts
-    history  what every epoch did: number, loss, num_states, seconds, validation
+    history  what every epoch did: number, loss, num_states, seconds, validation, validation_seconds
     """
 
     value: float
+    seconds: float
     epochs: int | None = None
     history: tuple[dict[str, Any], ...] = ()
 
@@ -110,7 +115,11 @@ class NetworkRun:
         if self.saved_stage != "refitting":
             self._choose(most_seconds)
         best = max(self.history, key=lambda entry: entry["validation"])
-        return Choice(best["validation"], int(best["number"]), tuple(self.history))
+        return Choice(best["validation"], self._seconds, int(best["number"]), tuple(self.history))
+
+    @property
+    def _seconds(self) -> float:
+        return sum(entry["seconds"] + entry["validation_seconds"] for entry in self.history)
 
     def _refit(self, epochs: int) -> SequenceEncoder:
         """Train from fresh parameters on the part for a number of epochs."""
@@ -130,8 +139,10 @@ class NetworkRun:
         rules = protocols.resolve(self.split.name, self.split, "validation")
         epochs = self._epochs("choosing", state, self.split.fit, most)
         while not self._is_enough(most_seconds) and (epoch := next(epochs, None)):
+            began = time.perf_counter()
             value = judge.value(scorer, queries, rules, self.metric)
-            self.history.append({**asdict(epoch), "validation": value})
+            seconds = time.perf_counter() - began
+            self.history.append({**asdict(epoch), "validation": value, "validation_seconds": seconds})
             self._save(state, "choosing")
             self.tell(Progress("choosing", self.metric, epoch.number, most, done=epoch, validation=value))
 
@@ -144,7 +155,7 @@ class NetworkRun:
         return train(state, tape, self.training, num_targets=self.model.T, until=until, on_batch=on_batch)
 
     def _is_enough(self, most_seconds: float) -> bool:
-        if self.history and sum(entry["seconds"] for entry in self.history) >= most_seconds:
+        if self.history and self._seconds >= most_seconds:
             return True
         values = [entry["validation"] for entry in self.history]
         patience = self.training.patience
@@ -231,7 +242,7 @@ def _settle_anonymous_user(network: SequenceEncoder, part: Tape, training: Train
         return None
     if training.user_dropout:
         return "learned"
-    trained = part.lengths.nonzero()[0]
+    trained = np.unique(part.owners[part.lengths > 0])
     vectors.detach()[0] = vectors.detach()[trained].mean(dim=0)
     return "mean"
 

@@ -79,7 +79,7 @@ class Batches:
         self._items = put(tape.items)
         self._block_starts = put(blocks[:-1])
         self._item_starts = put(tape.offsets[users])
-        self._users = put(users.astype(np.int32))
+        self._users = put(tape.owners[users])
 
     @property
     def num_batches(self) -> int:

@@ -32,7 +32,7 @@ class NegativeSampler:
         self._cumulative = (cumulative / cumulative[-1]).to(device) if exponent else None
         self._seen: Tensor | None = None
         if exclude_seen:
-            keys = tape.users.astype(np.int64) * (self.num_items + 1) + tape.items
+            keys = tape.owners[tape.users].astype(np.int64) * (self.num_items + 1) + tape.items
             self._seen = torch.from_numpy(np.unique(keys)).to(device)
 
     def log_probability(self, items: Tensor) -> Tensor:

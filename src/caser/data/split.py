@@ -31,6 +31,7 @@ class Queries:
     targets  int32, the items that truly came next, distinct within a query;
     target_offsets  (Q + 1,) int64: query q owns targets[target_offsets[q]:target_offsets[q + 1]]
     owners   (Q,) int32, the user or session the query is about; intervals resample owners
+    seen_starts  (Q,) int64: what counts as seen is items[seen_starts[q]:ends[q]]; the history itself by default
     """
 
     users: Int32
@@ -40,9 +41,15 @@ class Queries:
     targets: Int32
     target_offsets: Int64
     owners: Int32
+    seen_starts: Int64 | None = None
 
     def __len__(self) -> int:
         return len(self.users)
+
+    @property
+    def starts_of_seen(self) -> Int64:
+        """Where what counts as seen begins, (Q,)."""
+        return self.starts if self.seen_starts is None else self.seen_starts
 
     @property
     def num_targets(self) -> Int64:
@@ -56,8 +63,8 @@ class Queries:
         return padded_histories(self.items, starts, ends, max(width, 1))
 
     def seen(self, block: slice) -> tuple[Int64, Int32]:
-        """Every (row in the block, item of its whole history): what a `remove` rule takes from the candidates."""
-        return _ragged(self.items, self.starts[block], self.ends[block])
+        """Every (row in the block, item seen before): what a `remove` rule takes from the candidates."""
+        return _ragged(self.items, self.starts_of_seen[block], self.ends[block])
 
     def target_pairs(self, block: slice) -> tuple[Int64, Int32]:
         """Every (row in the block, target)."""

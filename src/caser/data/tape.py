@@ -3,7 +3,8 @@
     items    [ 3 1 4 | 1 5 | 9 2 6 5 ]        offsets  [0 0 3 5 9]
                user 1  user 2   user 3                   ^ user 0, the anonymous one, owns nothing
 
-Memory is one int32 per interaction and one int64 per user. Padding is applied when a history or a batch is made;
+A tape may also hold several sequences of one user, such as sessions; `owners` then says whose each is, and "user" below
+reads "sequence". Memory is one int32 per interaction and one int64 per user. Padding is applied when a history or a batch is made;
 windows are never stored. Arrays may be memory-mapped.
 """
 
@@ -25,6 +26,7 @@ class Tape:
 
     items    (N,) int32, from 1       offsets  (num_users + 2,) int64: user u owns items[offsets[u]:offsets[u + 1]]
     num_items  size of the catalogue without padding; scores have num_items + 1 columns
+    sequence_owners  (num_users + 1,) int32, the user of each sequence where users have several, else None
 
     >>> tape = Tape.from_sequences([[3, 1, 4], [1, 5]], num_items=5)
     >>> tape.sequence(2).tolist(), tape.num_users, len(tape)
@@ -34,6 +36,7 @@ class Tape:
     items: Int32
     offsets: Int64
     num_items: int
+    sequence_owners: Int32 | None = None
 
     @classmethod
     def from_log(cls, log: InteractionLog, mask: NDArray[np.bool_] | None = None) -> Tape:
@@ -57,6 +60,25 @@ class Tape:
     def num_users(self) -> int:
         """Number of users, those without interactions included; the anonymous user 0 is not one of them."""
         return len(self.offsets) - 2
+
+    @cached_property
+    def owners(self) -> Int32:
+        """The user of each sequence, (num_users + 1,): itself, unless users have several; 0 is the anonymous user."""
+        if self.sequence_owners is not None:
+            return self.sequence_owners
+        return np.arange(self.num_users + 1, dtype=np.int32)
+
+    def whole(self, num_users: int) -> Tape:
+        """The tape with one sequence per user: the sequences of each, one after another.
+
+        >>> sessions = Tape(np.array([3, 1, 4]), np.array([0, 0, 2, 3]), 5, np.array([0, 1, 1]))
+        >>> sessions.whole(num_users=2).sequence(1).tolist()
+        [3, 1, 4]
+        """
+        if self.sequence_owners is None:
+            return self
+        lengths = np.bincount(self.owners, self.lengths, minlength=num_users + 1).astype(np.int64)
+        return Tape(self.items, np.concatenate([[0], np.cumsum(lengths)]), self.num_items)
 
     @cached_property
     def lengths(self) -> Int64:

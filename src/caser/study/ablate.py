@@ -1,0 +1,134 @@
+"""Ablate: which parts of Caser carry the result, and what each costs.
+
+Two groups of rows. The paper's variants (section 4.4): p is the user vector, h and v the horizontal and the vertical
+filters, and a name has the parts that are kept. And the full model with one part removed or changed at a time. Every
+row is chosen, refitted and judged alike, and compared with the full model, pvh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from caser.config import Training
+from caser.data.split import Split
+from caser.errors import ConfigError
+from caser.evaluation.protocols import protocol_named
+from caser.models.caser import Caser
+from caser.study.compare import sentence
+from caser.study.engine import Plan, Tell
+from caser.study.recipes import Recipe
+from caser.study.study import Study, conduct
+
+FULL = "pvh"
+VARIANTS = ("p", "h", "v", "vh", "ph", "pv", FULL)
+PAPER_MAP = dict(zip(VARIANTS, (0.0935, 0.1304, 0.1403, 0.1448, 0.1372, 0.1494, 0.1507), strict=True))
+"""What the paper reports on MovieLens-1M, under `caser-paper`."""
+
+PAPER_GROUP, REMOVED_GROUP = "the paper's variants", "one part changed"
+
+
+def ablate(
+    split: Split,
+    model: Caser | None = None,
+    training: Training | None = None,
+    plan: Plan | None = None,
+    *,
+    removals: bool = True,
+    tell: Tell | None = None,
+) -> Study:
+    """Train Caser without some of its parts, and say what each is worth.
+
+    model     the full model, with both kinds of filters; a user vector is added where the protocol allows it
+    removals  also remove one part at a time from the full model
+
+    Opens the test part, unless the plan's part is `validation`. Raises ConfigError for a model that lacks a part.
+    """
+    full = model or Caser()
+    anonymous = protocol_named(split.name).anonymous
+    if not (full.n_v and full.n_h and (full.user_vector or anonymous)):
+        raise ConfigError(
+            f"an ablation must start from the full model, which has both kinds of filters and a user vector; got "
+            f"n_v={full.n_v}, n_h={full.n_h}, user_vector={full.user_vector}. Leave those settings out."
+        )
+    how = training or Training()
+    recipes = dict(_variants(full, how, anonymous))
+    reference = "vh" if anonymous else FULL
+    if removals:
+        recipes |= dict(_removals(recipes[reference]))
+    study = conduct(
+        "ablate",
+        "Which parts of Caser carry the result?",
+        recipes,
+        {"": split},
+        plan or Plan(),
+        reference=lambda report: reference,
+        tell=tell,
+    )
+    study = replace(study, extra=_published(study), notes=_note(anonymous))
+    return replace(study, verdicts=tuple(_verdicts(study, reference)))
+
+
+def _variants(full: Caser, training: Training, anonymous: bool) -> Iterator[tuple[str, Recipe]]:
+    for name in VARIANTS:
+        if anonymous and "p" in name:
+            continue
+        parts = {
+            "n_h": full.n_h if "h" in name else 0,
+            "n_v": full.n_v if "v" in name else 0,
+            "user_vector": "p" in name,
+        }
+        yield name, Recipe(full.but(**parts), training, group=PAPER_GROUP, setting=name)
+
+
+def _removals(full: Recipe) -> Iterator[tuple[str, Recipe]]:
+    """The full model with one thing taken away that the variants keep."""
+    model = full.model
+    heights = model.filter_heights  # type: ignore[attr-defined]
+    changes: dict[str, dict[str, object]] = {}
+    if len(heights) > 1:
+        for height in heights:
+            kept = tuple(other for other in heights if other != height)
+            changes[f"without height {height}"] = {"heights": kept}
+    values = model.model_dump()
+    if values["phi_c"] != "identity":
+        changes["phi_c identity"] = {"phi_c": "identity"}
+    if values["phi_a"] != "identity":
+        changes["phi_a identity"] = {"phi_a": "identity"}
+    if values["dropout"]:
+        changes["without dropout"] = {"dropout": 0.0}
+    if values["T"] > 1:
+        changes["T = 1"] = {"T": 1}
+    for label, change in changes.items():
+        yield label, replace(full.but(**change), group=REMOVED_GROUP, setting=label)
+
+
+def _verdicts(study: Study, reference: str) -> Iterator[str]:
+    """What the horizontal filters, the vertical ones and the user vector are worth, then what else makes a difference."""
+    parts = {"h": "the horizontal filters", "v": "the vertical filters", "p": "the user vector"}
+    for letter, part in parts.items():
+        without = reference.replace(letter, "")
+        if letter in reference and without in study.report.values:
+            yield f"Without {part}: {sentence(study, without, reference)}."
+    if {"h", "v"} <= set(study.report.values):
+        yield f"Alone: {sentence(study, 'h', 'v')}."
+    removed = [label for label in study.report.values if study.recipe(label).group == REMOVED_GROUP]
+    shown = [label for label in removed if study.differences[label].is_shown]
+    for label in shown:
+        yield f"{label[0].upper()}{label[1:]}: {sentence(study, label, reference)}."
+    if len(shown) < len(removed):
+        rest = ", ".join(label for label in removed if label not in shown)
+        yield f"No difference that these {study.report.owner_word}s can show: {rest}."
+
+
+def _published(study: Study) -> dict[str, object]:
+    """The paper's figures, where the study asks the paper's question."""
+    log = study.log
+    if study.report.protocol.name != "caser-paper" or (log["users"], log["items"]) != (6040, 3416):
+        return {}
+    source = "Tang & Wang 2018, MovieLens-1M, MAP"
+    return {"reference": {"source": source, **{name: {"map": value} for name, value in PAPER_MAP.items()}}}
+
+
+def _note(anonymous: bool) -> tuple[str, ...]:
+    return ("the protocol knows no users, so the variants with a user vector are left out",) if anonymous else ()

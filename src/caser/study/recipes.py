@@ -1,0 +1,128 @@
+"""A recipe: what one row of a study trains, and under which name it is kept.
+
+Assumes settings of a model in MODELS. Will not train; `runs.py` does.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import caser
+from caser.config import ModelSettings, Space, Training
+from caser.data.split import Queries, Split
+from caser.data.tape import Tape
+from caser.models import model_settings
+
+Setting = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A model and how to train it.
+
+    training  ignored by counting models                     epochs   how many; chosen on validation if None
+    space     what tuning may change, and to what; empty where nothing is to be tuned
+    view      which split of the study it is trained and judged on, where there are several
+    group, setting  how a report arranges it: a heading, and the value or change that it stands for
+    """
+
+    model: ModelSettings
+    training: Training = field(default_factory=Training)
+    epochs: int | None = None
+    space: Space = field(default_factory=dict)
+    view: str = ""
+    group: str | None = None
+    setting: Setting = None
+
+    @classmethod
+    def of(cls, model: ModelSettings | str, **changes: Any) -> Recipe:
+        """A model as it is trained unless it is said otherwise.
+
+        >>> Recipe.of("markov").model.name
+        'markov'
+        """
+        settings = model_settings(model) if isinstance(model, str) else model
+        return cls(**{"model": settings, "training": settings.training(), **changes})
+
+    @property
+    def is_neural(self) -> bool:
+        """Whether it is trained, and so has epochs and seeds."""
+        return self.model.kind == "neural"
+
+    def but(self, **settings: Any) -> Recipe:
+        """The recipe with some settings changed, of the model or of its training; both check them.
+
+        >>> Recipe.of("caser").but(L=3, learning_rate=0.01).training.learning_rate
+        0.01
+        """
+        of_model = {name: value for name, value in settings.items() if name in type(self.model).model_fields}
+        of_training = {name: value for name, value in settings.items() if name not in of_model}
+        return replace(self, model=self.model.but(**of_model), training=self.training.but(**of_training))
+
+    def facts(self) -> dict[str, Any]:
+        """What decides the result, in JSON values."""
+        return {
+            "model": self.model.name,
+            "settings": self.model.model_dump(mode="json"),
+            "training": self.training.model_dump(mode="json", exclude={"device"}) if self.is_neural else None,
+        }
+
+
+def key_of(recipe: Recipe, split_digest: str, **more: Any) -> str:
+    """Under which name a result is kept: a hash of the recipe, the data, the code, and what was done (`more`)."""
+    parts = [recipe.facts(), split_digest, code_digest(type(recipe.model).__module__), more]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def digest_of(split: Split) -> str:
+    """A hash of everything that a split trains on and asks."""
+    hasher = hashlib.sha256(f"{split.name} {split.log.digest}".encode())
+    for part in (split.fit, split.final, split.validation, split.test):
+        for array in _arrays(part):
+            hasher.update(f"{array.dtype} {array.shape}".encode())
+            hasher.update(array.tobytes())
+    return hasher.hexdigest()
+
+
+@cache
+def code_digest(model_module: str) -> str:
+    """A hash of the code that a result depends on: what trains and judges, and the model's own files.
+
+    Comments, docstrings and layout do not count, and neither do other models.
+    """
+    package = Path(caser.__file__).parent
+    shared = ["config.py", "randomness.py", "losses.py", "network_run.py", "fitting.py"]
+    shared += ["models/base.py", "models/neural.py", "models/states.py", "models/transitions.py"]
+    own = model_module.removeprefix("caser.").replace(".", "/")
+    files = [package / name for name in shared]
+    for pattern in ("data/*.py", "training/*.py", "evaluation/*.py", f"{own}.py", f"{own}_network.py"):
+        files += sorted(package.glob(pattern))
+    hasher = hashlib.sha256()
+    for path in files:
+        if path.exists():
+            hasher.update(ast.dump(_without_docstrings(ast.parse(path.read_text(encoding="utf-8")))).encode())
+    return hasher.hexdigest()
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            node.body = [part for part in node.body if not _is_text(part)] or [ast.Pass()]
+    return tree
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _arrays(part: Tape | Queries) -> list[Any]:
+    if isinstance(part, Tape):
+        return [part.items, part.offsets, part.owners]
+    where = [part.starts, part.ends, part.starts_of_seen]
+    return [part.users, part.items, *where, part.targets, part.target_offsets, part.owners]

@@ -1,0 +1,80 @@
+"""Tuning on validation: the same time, or the same number of trials, for every recipe.
+
+The first trial is the recipe as it is, and runs to its end; further ones are proposed by optuna's TPE sampler and begin
+as long as time is left. Trials are kept, and their recorded time counts, so tuning that is started again repeats itself
+without training. Assumes a recipe with a space. The test part plays no role.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from caser.errors import MissingDependencyError, NumericalError
+from caser.fitting import Choice
+from caser.randomness import stream_seed
+from caser.study.recipes import Recipe
+from caser.study.runs import Store
+
+MOST_TRIALS = 200
+"""However cheap they are."""
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The best recipe that was found, what validation says of it, and what it took."""
+
+    recipe: Recipe
+    choice: Choice
+    num_trials: int
+    seconds: float
+
+
+def tune(store: Store, recipe: Recipe, seconds: float) -> Tuned:
+    """Try settings from the recipe's space for about `seconds` of training and judging.
+
+    A recipe with a fixed number of epochs has nothing to choose. Raises NumericalError if the recipe as it is diverges;
+    other settings that do are passed over.
+    """
+    if recipe.epochs is not None:
+        return Tuned(recipe, Choice(math.nan, 0.0, recipe.epochs), 0, 0.0)
+    first = store.choice(recipe)
+    best, spent, trials = Tuned(recipe, first, 1, first.seconds), first.seconds, 1
+    if spent >= seconds or not recipe.space:
+        return best
+    study, distributions = _study(recipe, first)
+    while spent < seconds and trials < MOST_TRIALS:
+        trial = study.ask(distributions)
+        tried = recipe.but(**trial.params)
+        try:
+            choice = store.choice(tried, seconds - spent)
+        except NumericalError:
+            study.tell(trial, float("-inf"))
+            spent, trials = spent + first.seconds, trials + 1
+            continue
+        study.tell(trial, choice.value)
+        spent, trials = spent + choice.seconds, trials + 1
+        if choice.value > best.choice.value:
+            best = Tuned(tried, choice, trials, spent)
+    return Tuned(best.recipe, best.choice, trials, spent)
+
+
+def _study(recipe: Recipe, first: Choice) -> tuple[Any, dict[str, Any]]:
+    """An optuna study that knows the first trial."""
+    try:
+        import optuna
+    except ModuleNotFoundError:
+        raise MissingDependencyError(
+            "tuning needs optuna, which is not installed. Run: pip install 'caser[tune]', or leave the budget at 0."
+        ) from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    distributions: dict[str, Any] = {
+        name: optuna.distributions.CategoricalDistribution(values) for name, values in recipe.space.items()
+    }
+    settings = {**recipe.training.model_dump(), **recipe.model.model_dump()}
+    params = {name: settings[name] for name in recipe.space}
+    sampler = optuna.samplers.TPESampler(seed=stream_seed(recipe.training.seed, "tuning") % 2**32)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=first.value))
+    return study, distributions
