@@ -18,13 +18,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from caser import recommender
 from caser.config import Training
 from caser.data import datasets
 from caser.data.split import Split
-from caser.evaluation import judge, protocols, statistics
+from caser.evaluation import judge, protocols
+from caser.evaluation.statistics import mean_over_seeds
 from caser.fitting import Progress, fit
 from caser.models.caser import Caser
 
@@ -94,29 +93,20 @@ def train(name: str, label: str, recipe: Recipe, seed: int, split: Split, epochs
 
 def table(name: str, recipes: Mapping[str, Recipe], seeds: Sequence[int], split: Split) -> dict[str, Any]:
     """Judge the counting models and every run on the test part; a recipe's row is the mean over its seeds."""
-    scorers = judge.counting_baselines(split)
-    runs = {f"{label}-{seed}": recommender.load(folder(name, label, seed)) for label in recipes for seed in seeds}
-    report = judge.judge({**scorers, **{label: run.artefact.scorer for label, run in runs.items()}}, split)
+    counting = judge.counting_baselines(split)
+    runs = {label: [recommender.load(folder(name, label, seed)) for seed in seeds] for label in recipes}
+    scorers = {name: [scorer] for name, scorer in counting.items()}
+    scorers |= {label: [run.artefact.scorer for run in own] for label, own in runs.items()}
+    tables = {name: [judge.rank(scorer, split) for scorer in own] for name, own in scorers.items()}
+    report = judge.report(tables, split, baselines=counting)
     metrics = report.protocol.metrics
-    best = max(scorers, key=lambda model: report.estimate(model, report.protocol.validation_metric).value)
     rows: dict[str, Any] = {
-        model: {metric: report.estimate(model, metric).to_dict() for metric in metrics} for model in scorers
+        model: {metric: report.estimate(model, metric).to_dict() for metric in metrics} for model in tables
     }
-    comparisons = []
     for label in recipes:
-        names = [f"{label}-{seed}" for seed in seeds]
-        rows[label] = {}
         for metric in metrics:
-            per_seed = np.array([report.estimate(one, metric).value for one in names])
-            rows[label][metric] = {
-                **statistics.mean_over_seeds(per_seed).to_dict(),
-                "seeds": [round(float(value), 4) for value in per_seed],
-            }
-        main_metric = report.protocol.validation_metric
-        mean_values = np.mean([report.values[one][main_metric] for one in names], axis=0)
-        difference = statistics.paired_difference(mean_values, report.values[best][main_metric], report.owners)
-        sentence = difference.sentence(label, best, main_metric, report.num_owners, report.owner_word)
-        comparisons.append(f"{sentence} (mean of {len(seeds)} seeds)")
+            per_seed = report.values[label][metric].mean(axis=1)
+            rows[label][metric] = {**mean_over_seeds(per_seed).to_dict(), "seeds": per_seed.round(4).tolist()}
     return {
         "name": name,
         "protocol": report.protocol.name,
@@ -124,9 +114,9 @@ def table(name: str, recipes: Mapping[str, Recipe], seeds: Sequence[int], split:
         "date": datetime.date.today().isoformat(),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}",
         "seeds": list(seeds),
-        "epochs": {label: [runs[f"{label}-{seed}"].artefact.manifest["epochs"] for seed in seeds] for label in recipes},
+        "epochs": {label: [run.artefact.manifest["epochs"] for run in own] for label, own in runs.items()},
         "models": rows,
-        "comparisons": comparisons,
+        "comparisons": [f"{sentence} ({len(seeds)} seeds)" for sentence in report.verdicts()],
         "notes": list(report.notes),
     }
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from caser.data.split import Split
 from caser.errors import ArtefactError
 from caser.evaluation import judge, protocols
-from caser.evaluation.judge import Report
 from caser.evaluation.protocols import Part
+from caser.evaluation.report import Report
 from caser.recommender import Recommender
 
 JUDGED_ON: dict[str, Part] = {"final": "test", "fit": "validation"}

@@ -51,7 +51,7 @@ def test_judging_changes_nothing_in_what_the_run_answers(own_run: Path) -> None:
 def test_every_users_value_can_be_written_and_means_what_is_printed(name: str, own_run: Path, tmp_path: Path) -> None:
     said = document("evaluate", own_run, "--per-user", tmp_path / name)
     frame = pl.read_parquet(tmp_path / name) if name.endswith("parquet") else pl.read_csv(tmp_path / name)
-    assert frame.columns[:3] == ["model", "query", "user_id"]
+    assert frame.columns[:4] == ["model", "seed", "query", "user_id"]
     assert len(frame) == 4 * 40
     means = frame.group_by("model").agg(pl.col("ndcg@10").mean())
     for model, value in means.rows():

@@ -75,7 +75,7 @@ def test_the_oracle_finds_everything_that_is_a_candidate() -> None:
         rows, seen = SPLIT.test.seen(slice(None))
         repeats = set(zip(rows.tolist(), seen.tolist(), strict=True))
         findable &= [(row, int(item)) not in repeats for row, item in enumerate(SPLIT.test.targets)]
-    hits = judge({"oracle": Oracle(SPLIT)}, SPLIT).values["oracle"]["hit@10"]
+    (hits,) = judge({"oracle": Oracle(SPLIT)}, SPLIT).values["oracle"]["hit@10"]
     np.testing.assert_array_equal(hits, findable)
 
 

@@ -13,7 +13,8 @@ from caser.data.split import Queries
 from caser.data.tape import Tape
 from caser.errors import ConfigError, NumericalError
 from caser.evaluation.metrics import parse_metric
-from caser.evaluation.ranking import RankTable, Ties, ranks
+from caser.evaluation.rank_table import RankTable
+from caser.evaluation.ranking import Ties, best_candidates, ranks
 from caser.models.base import Arrays, Scores
 
 
@@ -170,15 +171,20 @@ def test_repeats_and_new_targets_come_apart() -> None:
 
 
 def test_values_of_many_queries_do_not_depend_on_how_they_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    num_targets = np.array([1, 5, 2, 3])
-    table = RankTable(
-        ranks=np.arange(1.0, 12.0),
-        is_repeat=np.zeros(11, dtype=bool),
-        queries=np.repeat(np.arange(4), num_targets),
-        num_targets=num_targets,
-        num_candidates=np.full(4, 20),
-        owners=np.arange(4, dtype=np.int32),
-    )
+    table = RankTable.from_lists([[1], [2, 3, 4, 5, 6], [7, 8], [9, 10, 11]], num_candidates=20)
     whole = table.values(parse_metric("map"))
-    monkeypatch.setattr("caser.evaluation.ranking._CELLS_PER_BLOCK", 5)
+    monkeypatch.setattr("caser.evaluation.rank_table._CELLS_PER_BLOCK", 5)
     np.testing.assert_array_equal(table.values(parse_metric("map")), whole)
+
+
+def test_the_best_candidates_are_kept_ties_to_the_lowest_index() -> None:
+    asked = queries([[2], []], [[1], [5]])
+    scores = np.repeat(SCORES, 2, axis=0)
+    table = ranks(Fixed(scores), asked, candidates=all_items(5), remove_seen=True, depth=3)
+    assert table.top_QK.tolist() == [[1, 3, 4], [1, 2, 3]]
+
+
+def test_a_list_longer_than_the_catalogue_ends_in_padding() -> None:
+    scores = np.array([[np.nan, -np.inf, np.nan, 2.0]])
+    assert best_candidates(scores, 6).tolist() == [[3, 1, 0, 0, 0, 0]]
+    assert best_candidates(scores, 0).shape == (1, 0)

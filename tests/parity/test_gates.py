@@ -22,8 +22,9 @@ import pytest
 from caser.data import datasets
 from caser.data.log import InteractionLog, Vocabulary
 from caser.data.tape import Tape
-from caser.evaluation.judge import Report, counting_baselines, judge
+from caser.evaluation.judge import counting_baselines, judge
 from caser.evaluation.protocols import apply, protocol_named, resolve
+from caser.evaluation.report import Report
 
 CACHE = Path(os.environ.get("CASER_CACHE", "no-cache"))
 D2L_WINDOWS = CACHE.parent / "parity" / "d2l_ml100k.npz"

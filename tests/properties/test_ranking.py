@@ -76,6 +76,22 @@ def slow_ranks(case: Case, ties: str) -> tuple[list[float], list[int]]:
     return found, sizes
 
 
+@given(cases(), st.integers(0, 12))
+def test_the_best_candidates_are_the_start_of_a_stable_sort(case: Case, depth: int) -> None:
+    table = ranks(
+        ByUser(np.array(case.scores)),
+        case.queries(),
+        candidates=np.array(case.candidates),
+        remove_seen=case.remove_seen,
+        depth=depth,
+    )
+    for scores, history, found in zip(case.scores, case.histories, table.top_QK.tolist(), strict=True):
+        offered = [item for item in range(1, len(scores)) if case.candidates[item]]
+        offered = [item for item in offered if not (case.remove_seen and item in history)]
+        expected = sorted(offered, key=lambda item: (-scores[item], item))[:depth]
+        assert found == expected + [0] * (depth - len(expected))
+
+
 @given(cases())
 def test_ranks_with_ties_against_equal_the_slow_twin(case: Case) -> None:
     check(case, "against")

@@ -1,111 +1,75 @@
-"""Judge models under one protocol: every metric with its interval, repeats and new items apart, and what it amounts to.
+"""Judge models under one protocol, in two steps: rank one scorer, and report on the tables of many.
 
-Assumes fitted scorers: on `final` to be judged on `test`, on `fit` for `validation`. Will not train a network; the
-counting baselines, which belong into every report, are fitted here.
+The steps may lie in different processes: a table is saved with the facts it was made under, and `report` refuses one
+that was made under others. Assumes fitted scorers: on `final` to be judged on `test`, on `fit` for `validation`. Will
+not train a network; the counting baselines, which belong into every report, are fitted here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import polars as pl
 
-from caser.data.log import Int32, Vocabulary
 from caser.data.split import Queries, Split
 from caser.errors import ConfigError
 from caser.evaluation.metrics import Metric, Values, parse_metric
-from caser.evaluation.protocols import Part, Protocol, Rules, fingerprint, parts, protocol_named, resolve
-from caser.evaluation.ranking import MEMORY_MB, RankTable, ranks
-from caser.evaluation.statistics import Difference, Estimate, mean_over_owners, paired_difference
-from caser.models import COUNTING_BASELINES, model_settings
+from caser.evaluation.protocols import (
+    Facts,
+    Part,
+    Protocol,
+    Rules,
+    describe,
+    parts,
+    protocol_named,
+    refuse_mixed,
+    resolve,
+)
+from caser.evaluation.rank_table import RankTable
+from caser.evaluation.ranking import MEMORY_MB, ranks
+from caser.evaluation.report import Report
+from caser.evaluation.statistics import Estimate, mean_over_owners
+from caser.models import COUNTING_BASELINES, MODELS, model_class, model_settings
 from caser.models.base import Scorer
 
 
-@dataclass(frozen=True, eq=False)
-class Report:
-    """What models are worth under one protocol.
+def rank(
+    scorer: Scorer,
+    split: Split,
+    part: Part = "test",
+    protocol: str | Protocol | None = None,
+    memory_mb: int = MEMORY_MB,
+) -> RankTable:
+    """Rank every target of a part with one scorer; the table says under which facts.
 
-    values  model -> metric -> value per query, (Q,)
-    owners  (Q,) int32, the user or session of each query
-    apart   "repeat" and "new" -> model -> metric -> estimate, over the targets that are and are not in the history;
-            empty where all targets are of one kind
+    `protocol` is the split's own by default. Raises ConfigError for a split made for another protocol or without
+    queries, NumericalError for a score that is no number.
+
+    >>> from caser.data.synthetic import chain_world
+    >>> from caser.evaluation.protocols import apply
+    >>> split = apply("leave-one-out", chain_world(num_users=40, num_items=6, length=9, seed=0).log)
+    >>> table = rank(counting_baselines(split)["markov"], split)
+    >>> len(table), table.top_QK.shape, table.facts["num_queries"]
+    (40, (40, 10), 40)
     """
+    return _settle(split, part, protocol).rank(scorer, memory_mb)
 
-    protocol: Protocol
-    part: Part
-    fingerprint: str
-    values: Mapping[str, Mapping[str, Values]]
-    owners: Int32
-    apart: Mapping[str, Mapping[str, Mapping[str, Estimate]]]
-    notes: tuple[str, ...]
 
-    @property
-    def owner_word(self) -> str:
-        """What an interval resamples: a user or a session."""
-        return "session" if self.protocol.anonymous else "user"
+def report(
+    tables: Mapping[str, Sequence[RankTable]],
+    split: Split,
+    part: Part = "test",
+    protocol: str | Protocol | None = None,
+    baselines: Collection[str] | None = None,
+) -> Report:
+    """Measure what was ranked: per model one table per seed.
 
-    @property
-    def num_owners(self) -> int:
-        """How many users or sessions are judged."""
-        return len(np.unique(self.owners))
-
-    def estimate(self, model: str, metric: str) -> Estimate:
-        """The mean of one metric with its 95 % interval."""
-        return mean_over_owners(self.values[model][metric], self.owners)
-
-    def difference(self, first: str, second: str, metric: str) -> Difference:
-        """`first` minus `second`, paired over the same queries."""
-        return paired_difference(self.values[first][metric], self.values[second][metric], self.owners)
-
-    def verdicts(self) -> list[str]:
-        """One sentence per model that is no baseline: it beats, ties with or loses to the best baseline."""
-        metric = self.protocol.validation_metric
-        baselines = [name for name in COUNTING_BASELINES if name in self.values]
-        if not baselines:
-            return []
-        best = max(baselines, key=lambda name: self.estimate(name, metric).value)
-        others = [name for name in self.values if name not in baselines]
-        return [
-            self.difference(name, best, metric).sentence(name, best, metric, self.num_owners, self.owner_word)
-            for name in others
-        ]
-
-    def to_frame(self, users: Vocabulary) -> pl.DataFrame:
-        """Every value: a row per model and query, with the raw id of its user or session, and a column per metric."""
-        owners = users.ids.gather(self.owners.astype(np.int64) - 1).alias("user_id")
-        query = pl.Series("query", range(len(self.owners)), dtype=pl.Int64)
-        return pl.concat(
-            pl.DataFrame([pl.repeat(model, len(owners), eager=True).alias("model"), query, owners]).with_columns(
-                **{metric: pl.Series(column) for metric, column in values.items()}
-            )
-            for model, values in self.values.items()
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON values; per-query values are left out."""
-        return {
-            "protocol": self.protocol.name,
-            "part": self.part,
-            "fingerprint": self.fingerprint,
-            "models": {
-                model: {metric: self.estimate(model, metric).to_dict() for metric in values}
-                for model, values in self.values.items()
-            },
-            "apart": {
-                kind: {
-                    model: {metric: estimate.to_dict() for metric, estimate in estimates.items()}
-                    for model, estimates in models.items()
-                }
-                for kind, models in self.apart.items()
-            },
-            "num_queries": len(self.owners),
-            f"num_{self.owner_word}s": self.num_owners,
-            "verdicts": self.verdicts(),
-            "notes": list(self.notes),
-        }
+    `baselines` are the models that the others are compared with; by default those whose name is a counting model's.
+    Raises ConfigError for a table made under other facts, naming what differs, and for a model without a table.
+    """
+    return _settle(split, part, protocol).report(tables, baselines)
 
 
 def judge(
@@ -115,10 +79,9 @@ def judge(
     part: Part = "test",
     memory_mb: int = MEMORY_MB,
 ) -> Report:
-    """Rank every target with every scorer, and measure.
+    """Rank every target with every scorer, and report.
 
-    `protocol` is the split's own by default. Raises ConfigError for a split made for another protocol or without
-    queries, NumericalError for a score that is no number.
+    Raises as `rank` does.
 
     >>> from caser.data.synthetic import chain_world
     >>> from caser.evaluation.protocols import apply
@@ -127,33 +90,14 @@ def judge(
     >>> report.estimate("markov", "hit@10").value
     1.0
     """
-    chosen = protocol_named(protocol or split.name)
-    if chosen.name != split.name:
-        raise ConfigError(
-            f"a split must be judged under the protocol it was made for; got a split for {split.name} and the protocol "
-            f"{chosen.name}. Make the split with apply({chosen.name!r}, log)."
-        )
-    queries = parts(split, part)[1]
-    if len(queries) == 0:
-        raise ConfigError(f"the part {part} must hold at least one query; got none. Use a longer log.")
-    rules = resolve(chosen, split, part)
-    metrics = [parse_metric(name) for name in chosen.metrics]
-    users = split.log.user_vocabulary
-    tables = {name: _ranked(scorer, queries, rules, memory_mb, users) for name, scorer in scorers.items()}
-    return Report(
-        protocol=chosen,
-        part=part,
-        fingerprint=fingerprint(split, rules, part),
-        values={name: {metric.name: table.values(metric) for metric in metrics} for name, table in tables.items()},
-        owners=queries.owners,
-        apart=_apart(tables, metrics),
-        notes=rules.notes,
-    )
+    terms = _settle(split, part, protocol)
+    return terms.report({name: [terms.rank(scorer, memory_mb)] for name, scorer in scorers.items()})
 
 
 def value(scorer: Scorer, queries: Queries, rules: Rules, metric: str, memory_mb: int = MEMORY_MB) -> float:
     """The mean of one metric: what validation after an epoch needs. `rules` come from `resolve`, once."""
-    return float(_ranked(scorer, queries, rules, memory_mb).values(parse_metric(metric)).mean())
+    table = _ranks(scorer, queries, rules, memory_mb=memory_mb, depth=0)
+    return float(table.values(parse_metric(metric)).mean())
 
 
 def counting_baselines(split: Split, part: Part = "test") -> dict[str, Scorer]:
@@ -167,28 +111,91 @@ def counting_baselines(split: Split, part: Part = "test") -> dict[str, Scorer]:
     return scorers
 
 
-def _ranked(
-    scorer: Scorer, queries: Queries, rules: Rules, memory_mb: int, user_vocabulary: Vocabulary | None = None
-) -> RankTable:
+@dataclass(frozen=True, eq=False)
+class _Terms:
+    """A part of a split under a protocol, with everything settled that numbers depend on."""
+
+    split: Split
+    part: Part
+    protocol: Protocol
+    rules: Rules
+    facts: Facts
+
+    @property
+    def queries(self) -> Queries:
+        return parts(self.split, self.part)[1]
+
+    def rank(self, scorer: Scorer, memory_mb: int) -> RankTable:
+        users = self.split.log.user_vocabulary
+        return _ranks(scorer, self.queries, self.rules, memory_mb=memory_mb, user_vocabulary=users, facts=self.facts)
+
+    def report(self, tables: Mapping[str, Sequence[RankTable]], baselines: Collection[str] | None = None) -> Report:
+        empty = [name for name, seeds in tables.items() if not seeds]
+        if empty or not tables:
+            raise ConfigError(f"a report needs a table of every model; got none of {', '.join(empty) or 'any'}.")
+        made_under = {
+            f"{name}, table {place}": table.facts
+            for name, seeds in tables.items()
+            for place, table in enumerate(seeds, start=1)
+        }
+        refuse_mixed({"the split": self.facts, **made_under})
+        metrics = [parse_metric(name) for name in self.protocol.metrics]
+        known = {name for name in tables if _is_counting(name)} if baselines is None else baselines
+        return Report(
+            protocol=self.protocol,
+            part=self.part,
+            facts=self.facts,
+            values={
+                name: {metric.name: _values(seeds, metric) for metric in metrics} for name, seeds in tables.items()
+            },
+            owners=self.queries.owners,
+            apart=_apart(tables, metrics),
+            baselines=tuple(name for name in tables if name in known),
+            notes=self.rules.notes,
+        )
+
+
+def _settle(split: Split, part: Part, protocol: str | Protocol | None) -> _Terms:
+    """Settle what a protocol means for one part of a split, once it is sure that they go together."""
+    chosen = protocol_named(protocol or split.name)
+    if chosen.name != split.name:
+        raise ConfigError(
+            f"a split must be judged under the protocol it was made for; got a split for {split.name} and the protocol "
+            f"{chosen.name}. Make the split with apply({chosen.name!r}, log)."
+        )
+    if len(parts(split, part)[1]) == 0:
+        raise ConfigError(f"the part {part} must hold at least one query; got none. Use a longer log.")
+    rules = resolve(chosen, split, part)
+    return _Terms(split, part, chosen, rules, describe(split, rules, part))
+
+
+def _ranks(scorer: Scorer, queries: Queries, rules: Rules, **options: Any) -> RankTable:
     return ranks(
-        scorer,
-        queries,
-        candidates=rules.candidates,
-        remove_seen=rules.remove_seen,
-        ties=rules.ties,
-        memory_mb=memory_mb,
-        user_vocabulary=user_vocabulary,
+        scorer, queries, candidates=rules.candidates, remove_seen=rules.remove_seen, ties=rules.ties, **options
     )
 
 
-def _apart(tables: Mapping[str, RankTable], metrics: Sequence[Metric]) -> dict[str, dict[str, dict[str, Estimate]]]:
+def _values(seeds: Sequence[RankTable], metric: Metric) -> Values:
+    """One metric, (S, Q)."""
+    return np.stack([table.values(metric) for table in seeds])
+
+
+def _is_counting(name: str) -> bool:
+    return name in MODELS and model_class(name).kind == "counting"
+
+
+def _apart(
+    tables: Mapping[str, Sequence[RankTable]], metrics: Sequence[Metric]
+) -> dict[str, dict[str, dict[str, Estimate]]]:
     """Estimates over repeated and over new targets, if there are both."""
     apart: dict[str, dict[str, dict[str, Estimate]]] = {}
-    for name, table in tables.items():
-        if not 0 < table.is_repeat.sum() < len(table.is_repeat):
+    for name, seeds in tables.items():
+        is_repeat = seeds[0].is_repeat
+        if not 0 < is_repeat.sum() < len(is_repeat):
             continue
-        for kind, chosen in (("repeat", table.is_repeat), ("new", ~table.is_repeat)):
-            part = table.only(chosen)
-            estimates = {metric.name: mean_over_owners(part.values(metric), part.owners) for metric in metrics}
-            apart.setdefault(kind, {})[name] = estimates
+        for kind, chosen in (("repeat", is_repeat), ("new", ~is_repeat)):
+            left = [table.only(chosen) for table in seeds]
+            apart.setdefault(kind, {})[name] = {
+                metric.name: mean_over_owners(_values(left, metric), left[0].owners) for metric in metrics
+            }
     return apart

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,6 +24,12 @@ from caser.evaluation.ranking import Ties
 
 Part = Literal["validation", "test"]
 """Which queries judge: `validation` judges a model trained on `fit`, `test` one trained on `final`."""
+
+Facts = Mapping[str, Any]
+"""What was settled before anything was ranked: JSON values."""
+
+MOST_NAMED = 3
+"""As many differing facts as one sentence holds."""
 
 MOST_REPEATS = 0.05
 """The `auto` rule removes seen items up to this share of repeats."""
@@ -168,10 +174,47 @@ def fingerprint(split: Split, rules: Rules, part: Part = "test") -> str:
     for array in (*who, *where, queries.targets, queries.target_offsets, rules.candidates.astype(np.int32)):
         hasher.update(f"{array.shape}".encode())
         hasher.update(np.ascontiguousarray(array).tobytes())
-    filters = sorted({step["filter"] for step in split.log.provenance.get("filters", [])})
-    settled = {"protocol": split.name, "part": part, "seen": rules.remove_seen, "ties": rules.ties, "filters": filters}
-    hasher.update(json.dumps(settled, sort_keys=True).encode())
+    hasher.update(json.dumps(_settled(split, rules, part), sort_keys=True).encode())
     return hasher.hexdigest()[:16]
+
+
+def describe(split: Split, rules: Rules, part: Part = "test") -> Facts:
+    """The settled facts behind a fingerprint, and the fingerprint: what must be equal where numbers are compared.
+
+    >>> from caser.data.synthetic import chain_world
+    >>> split = apply("leave-one-out", chain_world(num_users=4, num_items=6, length=5, seed=0).log)
+    >>> facts = describe(split, resolve("leave-one-out", split))
+    >>> facts["protocol"], facts["part"], facts["num_queries"]
+    ('leave-one-out', 'test', 4)
+    """
+    queries = parts(split, part)[1]
+    return {
+        **_settled(split, rules, part),
+        "seen": "remove" if rules.remove_seen else "keep",
+        "num_users": len(np.unique(queries.owners)),
+        "num_queries": len(queries),
+        "num_targets": len(queries.targets),
+        "num_candidates": int(rules.candidates.sum()),
+        "fingerprint": fingerprint(split, rules, part),
+    }
+
+
+def refuse_mixed(described: Mapping[str, Facts]) -> None:
+    """Raise ConfigError, naming the first facts that differ, unless all have one fingerprint.
+
+    >>> refuse_mixed({"caser": {"part": "test", "fingerprint": "ab"}, "gru": {"part": "test", "fingerprint": "ab"}})
+    """
+    (first, facts), *others = described.items()
+    for name, other in others:
+        if other.get("fingerprint") == facts.get("fingerprint") is not None:
+            continue
+        keys = [key for key in {**facts, **other} if key != "fingerprint" and facts.get(key) != other.get(key)]
+        differ = ", ".join(f"{key} {facts.get(key)} and {other.get(key)}" for key in keys[:MOST_NAMED])
+        raise ConfigError(
+            f"numbers of one table must have one fingerprint; {first} has {facts.get('fingerprint')} and {name} has "
+            f"{other.get('fingerprint')}, which differ in {differ or 'the histories or the targets themselves'}. "
+            "Judge both under one protocol, on one log."
+        )
 
 
 def repeat_share(tape: Tape) -> float:
@@ -183,6 +226,12 @@ def repeat_share(tape: Tape) -> float:
     pairs = tape.users.astype(np.int64) * (tape.num_items + 1) + tape.items
     targets = len(tape) - int((tape.lengths > 0).sum())
     return (len(tape) - len(np.unique(pairs))) / max(targets, 1)
+
+
+def _settled(split: Split, rules: Rules, part: Part) -> Facts:
+    """What was decided, apart from who is asked and for what."""
+    filters = sorted({step["filter"] for step in split.log.provenance.get("filters", [])})
+    return {"protocol": split.name, "part": part, "seen": rules.remove_seen, "ties": rules.ties, "filters": filters}
 
 
 def _seen_rule(chosen: Protocol, split: Split) -> tuple[bool, str]:

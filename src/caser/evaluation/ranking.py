@@ -4,20 +4,22 @@ Assumes that a higher score is better, and that scores have a column for every i
 never a candidate. Will not sample candidates: a rank among a sample is another number with the same name.
 
 Shape suffixes: Q queries, P targets of all queries, B queries of one block, T most targets of a query, I items and
-padding.
+padding, K best candidates kept.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from caser.data.log import Int32, Int64, Vocabulary
 from caser.data.split import Mask, Queries
 from caser.errors import ConfigError, NumericalError
-from caser.evaluation.metrics import Metric, Values
+from caser.evaluation.metrics import Values
+from caser.evaluation.rank_table import RankTable, padded, places
 from caser.models.base import Scorer, Scores
 
 Ties = Literal["against", "index"]
@@ -26,56 +28,11 @@ Ties = Literal["against", "index"]
 MEMORY_MB = 256
 """Default bound on what a block of scores and its copies may take, in megabytes."""
 
+LIST_LENGTH = 10
+"""How many of the best candidates of a query are kept beside its ranks."""
+
 _BYTES_PER_SCORE = 48
-_CELLS_PER_BLOCK = 4_000_000
 _FEW_TARGETS = 4
-
-
-@dataclass(frozen=True, eq=False)
-class RankTable:
-    """The rank of every target.
-
-    ranks      (P,) float64, from 1, inf for a target that is no candidate
-    is_repeat  (P,) bool, whether the target is in the history
-    queries    (P,) int64, ascending, the query of each target
-    num_targets, num_candidates (Q,) int64     owners (Q,) int32, the user or session each query is about
-    """
-
-    ranks: Values
-    is_repeat: Mask
-    queries: Int64
-    num_targets: Int64
-    num_candidates: Int64
-    owners: Int32
-
-    def __len__(self) -> int:
-        return len(self.num_targets)
-
-    def values(self, metric: Metric) -> Values:
-        """One metric for every query, (Q,)."""
-        offsets = np.concatenate([[0], np.cumsum(self.num_targets)])
-        size = max(1, _CELLS_PER_BLOCK // int(self.num_targets.max(initial=1)))
-        values = np.empty(len(self))
-        for start in range(0, len(self), size):
-            block = slice(start, start + size)
-            own = slice(offsets[start], offsets[min(start + size, len(self))])
-            ranks_BT = padded(self.queries[own] - start, self.ranks[own], self.num_targets[block], np.inf)
-            values[block] = metric(ranks_BT, self.num_targets[block], self.num_candidates[block])
-        return values
-
-    def only(self, chosen: Mask) -> RankTable:
-        """The table with only some targets, (P,), and without queries that have none left."""
-        left = np.bincount(self.queries[chosen], minlength=len(self))
-        kept = left > 0
-        renumbered = np.cumsum(kept) - 1
-        return RankTable(
-            ranks=self.ranks[chosen],
-            is_repeat=self.is_repeat[chosen],
-            queries=renumbered[self.queries[chosen]],
-            num_targets=left[kept],
-            num_candidates=self.num_candidates[kept],
-            owners=self.owners[kept],
-        )
 
 
 def ranks(
@@ -85,13 +42,16 @@ def ranks(
     candidates: Mask,
     remove_seen: bool,
     ties: Ties = "against",
+    depth: int = LIST_LENGTH,
     memory_mb: int = MEMORY_MB,
     user_vocabulary: Vocabulary | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> RankTable:
     """Rank every target: 1 + candidates that score higher + candidates that tie, as far as `ties` counts them.
 
     `candidates` (I,) says which items may be ranked; `remove_seen` takes the items of each query's whole history from
-    them. Raises NumericalError, naming the user, for a score that is NaN or +inf (-inf is the lowest score there is).
+    them; the table keeps the `depth` best candidates of each query, and `facts`. Raises NumericalError, naming the
+    user, for a score that is NaN or +inf (-inf is the lowest score there is).
 
     >>> from caser.data.synthetic import chain_world
     >>> from caser.data.split import leave_one_out
@@ -103,38 +63,85 @@ def ranks(
     >>> len(table), bool((table.ranks <= 6).all())
     (40, True)
     """
+    parts: list[tuple[Values, Mask, Int64, Int32]] = []
+    for block in candidate_scores(
+        scorer,
+        queries,
+        candidates=candidates,
+        remove_seen=remove_seen,
+        memory_mb=memory_mb,
+        user_vocabulary=user_vocabulary,
+    ):
+        scores_BI, (rows, targets) = block.scores_BI, queries.target_pairs(block.queries)
+        ranked = _RANK[ties](scores_BI, rows, targets)
+        ranked[np.isnan(scores_BI[rows, targets])] = np.inf
+        num_candidates = np.sum(~np.isnan(scores_BI), axis=1)
+        parts.append((ranked, block.seen_BI[rows, targets], num_candidates, best_candidates(scores_BI, depth)))
+    ranked_P, is_repeat_P, num_candidates_Q, top_QK = map(np.concatenate, zip(*parts, strict=True))
+    return RankTable(
+        ranks=ranked_P,
+        is_repeat=is_repeat_P,
+        queries=np.repeat(np.arange(len(queries)), queries.num_targets),
+        num_targets=queries.num_targets,
+        num_candidates=num_candidates_Q,
+        owners=queries.owners,
+        top_QK=top_QK,
+        facts=facts or {},
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreBlock:
+    """Some queries with a score for every candidate, (B, I), NaN elsewhere, and which items were seen, (B, I)."""
+
+    queries: slice
+    scores_BI: Scores
+    seen_BI: Mask
+
+
+def candidate_scores(
+    scorer: Scorer,
+    queries: Queries,
+    *,
+    candidates: Mask,
+    remove_seen: bool,
+    memory_mb: int = MEMORY_MB,
+    user_vocabulary: Vocabulary | None = None,
+) -> Iterator[ScoreBlock]:
+    """Score all queries block by block, each block the caller's own; what is no candidate of a query has NaN.
+
+    Without queries there is one empty block. Raises as `ranks` does.
+    """
     candidates = candidates & (np.arange(len(candidates)) > 0)
-    parts = []
     for block in _blocks(queries, scorer, len(candidates), memory_mb):
         scores_BI = _checked(scorer, queries, block, len(candidates), user_vocabulary)
-        rows, targets = queries.target_pairs(block)
         seen_BI = np.zeros(scores_BI.shape, dtype=bool)
         seen_BI[queries.seen(block)] = True
         scores_BI[:, ~candidates] = np.nan
         if remove_seen:
             scores_BI[seen_BI] = np.nan
-        ranked = _RANK[ties](scores_BI, rows, targets)
-        ranked[np.isnan(scores_BI[rows, targets])] = np.inf
-        parts.append((ranked, seen_BI[rows, targets], np.sum(~np.isnan(scores_BI), axis=1)))
-    return RankTable(
-        ranks=np.concatenate([part[0] for part in parts] or [np.zeros(0)]),
-        is_repeat=np.concatenate([part[1] for part in parts] or [np.zeros(0, dtype=bool)]),
-        queries=np.repeat(np.arange(len(queries)), queries.num_targets),
-        num_targets=queries.num_targets,
-        num_candidates=np.concatenate([part[2] for part in parts] or [np.zeros(0, dtype=np.int64)]),
-        owners=queries.owners,
-    )
+        yield ScoreBlock(block, scores_BI, seen_BI)
 
 
-def padded(rows: Int64, values: Scores, lengths: Int64, fill: float) -> Scores:
-    """Lay values out by row, (len(lengths), longest), short rows filled up.
+def best_candidates(scores_BI: Scores, depth: int) -> Int32:
+    """The `depth` best candidates of each query, best first, ties to the lowest index; 0 where there are fewer.
 
-    >>> padded(np.array([0, 0, 1]), np.array([5.0, 6.0, 7.0]), np.array([2, 1]), fill=0).tolist()
-    [[5.0, 6.0], [7.0, 0.0]]
+    >>> best_candidates(np.array([[np.nan, 1.0, 2.0, 2.0, 0.5], [np.nan, np.nan, np.nan, 7.0, np.nan]]), 3).tolist()
+    [[2, 3, 1], [3, 0, 0]]
     """
-    table = np.full((len(lengths), int(lengths.max(initial=1))), fill, dtype=values.dtype)
-    table[rows, _places(lengths)] = values
-    return table
+    found_BK = np.zeros((len(scores_BI), depth), dtype=np.int32)
+    kept = min(depth, scores_BI.shape[1])
+    if kept == 0:
+        return found_BK
+    costs_BI = -scores_BI
+    last_B = np.partition(costs_BI, kept - 1, axis=1)[:, kept - 1]  # NaN, that is no candidate, comes last
+    last_B1 = np.where(np.isnan(last_B), np.inf, last_B)[:, None]
+    better_BI, tied_BI = costs_BI < last_B1, costs_BI == last_B1
+    room_B1 = kept - better_BI.sum(axis=1, keepdims=True)
+    rows, items = np.nonzero(better_BI | (tied_BI & (np.cumsum(tied_BI, axis=1, dtype=np.int32) <= room_B1)))
+    order = np.lexsort((items, costs_BI[rows, items], rows))
+    found_BK[rows, places(np.bincount(rows, minlength=len(scores_BI)))] = items[order]
+    return found_BK
 
 
 def _blocks(queries: Queries, scorer: Scorer, num_columns: int, memory_mb: int) -> list[slice]:
@@ -146,7 +153,7 @@ def _blocks(queries: Queries, scorer: Scorer, num_columns: int, memory_mb: int) 
     longest = int((queries.ends - queries.starts).max(initial=1))
     width = longest if scorer.history_length is None else min(longest, scorer.history_length)
     size = max(1, memory_mb * 2**20 // (_BYTES_PER_SCORE * (num_columns + width)))
-    return [slice(start, start + size) for start in range(0, len(queries), size)]
+    return [slice(start, start + size) for start in range(0, max(len(queries), 1), size)]
 
 
 def _checked(
@@ -183,7 +190,7 @@ def _rank_against(scores_BI: Scores, rows: Int64, targets: Int32) -> Values:
         num_B = np.sum(~np.isnan(scores_BI), axis=1)
         below = [np.searchsorted(row, column, "left") for row, column in zip(ascending_BI, thresholds_BT, strict=True)]
         at_least_BT = num_B[:, None] - np.stack(below)
-    return at_least_BT[rows, _places(lengths)].astype(np.float64)
+    return at_least_BT[rows, places(lengths)].astype(np.float64)
 
 
 def _rank_by_index(scores_BI: Scores, rows: Int64, targets: Int32) -> Values:
@@ -196,8 +203,3 @@ def _rank_by_index(scores_BI: Scores, rows: Int64, targets: Int32) -> Values:
 
 
 _RANK = {"against": _rank_against, "index": _rank_by_index}
-
-
-def _places(lengths: Int64) -> Int64:
-    """0, 1, 2, ... within each row: the column of every value laid out row by row."""
-    return np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
