@@ -15,7 +15,7 @@ from caser.data.split import d2l
 from caser.data.tape import Tape
 from caser.errors import DataError
 from caser.randomness import torch_generator
-from tests.data.windows import windows_in, windows_of
+from tests.data.windows import pieces_in, windows_in, windows_of
 
 TAPE = Tape.from_sequences([[3, 1, 4], [], [1, 5]], num_items=5)
 
@@ -111,6 +111,46 @@ def test_full_positions_of_users_too_short_are_refused_with_the_length_they_need
     Batches(TAPE, window=2, num_targets=1, batch_size=8, positions="full")
     with pytest.raises(DataError, match="at least 4 interactions to train on; the most that one has is 3"):
         Batches(TAPE, window=2, num_targets=2, batch_size=8, positions="full")
+
+
+# Causal models
+
+
+def test_a_small_tape_in_pieces_by_hand() -> None:
+    found = epoch_of(Batches(TAPE, window=1, max_length=9, num_targets=2, batch_size=64))
+    assert sorted(pieces_in(found)) == [
+        (1, [0, 3, 1], [(3, 1), (1, 4), (4, 0)]),
+        (3, [0, 1], [(1, 5), (5, 0)]),
+    ]
+    assert [batch.tape_CX.tolist() for batch in found if len(batch.tape_CX) == 2] == [[[0, 0, 1], [0, 3, 1]]]
+
+
+def test_a_long_history_is_cut_at_places_that_vary_and_targets_reach_beyond_the_cut() -> None:
+    tape = Tape.from_sequences([list(range(1, 11))], num_items=10)
+    batches = Batches(tape, window=1, max_length=4, num_targets=2, batch_size=4)
+    firsts = set()
+    for epoch in range(20):
+        pieces = sorted(pieces_in(epoch_of(batches, epoch)), key=lambda piece: piece[2])
+        assert len(pieces) == 3
+        assert [len(read) for _, read, _ in pieces][1] == 4
+        assert pieces[0][2][-1][1] == pieces[0][2][-1][0] + 1  # the second target lies in the next piece
+        firsts.add(len(pieces[0][1]))
+    assert firsts == {2, 3, 4}
+
+
+def test_pieces_of_similar_length_share_a_batch() -> None:
+    tape = Tape.from_sequences([[1] * length for length in range(1, 101)], num_items=1)
+    found = epoch_of(Batches(tape, window=1, max_length=60, num_targets=1, batch_size=300))
+    assert max(batch.tape_CX.shape[1] for batch in found) == 60
+    assert sum(batch.valid_CW.sum().item() for batch in found) == len(tape)
+    assert len(tape) / sum(batch.valid_CW.numel() for batch in found) > 0.7
+
+
+def test_epochs_cut_and_order_pieces_anew_and_a_seed_repeats_them() -> None:
+    tape = Tape.from_sequences([list(range(1, 40))] * 5, num_items=40)
+    batches = Batches(tape, window=1, max_length=25, num_targets=1, batch_size=60)
+    assert pieces_in(epoch_of(batches, 1)) == pieces_in(epoch_of(batches, 1))
+    assert sorted(pieces_in(epoch_of(batches, 1))) != sorted(pieces_in(epoch_of(batches, 2)))
 
 
 @pytest.mark.data

@@ -25,6 +25,26 @@ def windows_of(tape: Tape, window: int, num_targets: int, positions: str = "ever
     return found
 
 
+def pieces_in(batches: Iterable[Batch]) -> list[tuple[int, list[int], list[tuple[int, ...]]]]:
+    """Of every causal chunk: the user, the items it holds without the zeros on the left, the targets of its states."""
+    found = []
+    for batch in batches:
+        for users, tape, targets, valid in zip(
+            batch.users_CW.tolist(),
+            batch.tape_CX.tolist(),
+            batch.targets_CWT.tolist(),
+            batch.valid_CW.tolist(),
+            strict=True,
+        ):
+            begin = valid.index(True)
+            assert all(valid[begin:])
+            assert not any(tape[:begin])
+            assert not any(map(any, targets[:begin]))
+            assert len(set(users)) == 1
+            found.append((users[0], tape[begin:], [tuple(one) for one in targets[begin:]]))
+    return found
+
+
 def windows_in(batches: Iterable[Batch], window: int) -> Counter[Window]:
     found: Counter[Window] = Counter()
     for batch in batches:

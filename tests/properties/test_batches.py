@@ -12,7 +12,7 @@ from caser.data.batches import Batches
 from caser.data.tape import Tape
 from caser.errors import DataError
 from caser.randomness import torch_generator
-from tests.data.windows import windows_in, windows_of
+from tests.data.windows import pieces_in, windows_in, windows_of
 
 NUM_ITEMS = 6
 
@@ -41,3 +41,30 @@ def test_every_valid_position_trains_exactly_once_an_epoch(
     batches = Batches(tape, window=window, num_targets=num_targets, batch_size=batch_size, positions=positions)
     for epoch in (1, 2):
         assert windows_in(batches.epoch(torch_generator(seed, "order", epoch)), window) == expected
+
+
+@settings(max_examples=100, derandomize=True)
+@given(
+    tape=tapes.filter(lambda tape: len(tape) > 0),
+    max_length=st.integers(1, 45),
+    num_targets=st.integers(1, 5),
+    batch_size=st.integers(1, 200),
+    seed=st.integers(0, 1000),
+)
+def test_the_pieces_of_a_user_hold_every_position_once_and_are_as_few_as_may_be(
+    tape: Tape, max_length: int, num_targets: int, batch_size: int, seed: int
+) -> None:
+    batches = Batches(tape, window=1, max_length=max_length, num_targets=num_targets, batch_size=batch_size)
+    for epoch in (1, 2):
+        found = list(batches.epoch(torch_generator(seed, "order", epoch)))
+        assert len(found) == batches.num_batches
+        assert all(len(batch.valid_CW) == 1 or batch.valid_CW.numel() <= batch_size for batch in found)
+        states: list[tuple[int, tuple[int, ...]]] = []
+        for user, read, targets in pieces_in(found):
+            assert len(read) <= max_length
+            assert read[1:] == [first for first, *_ in targets[:-1]]  # an item is a target, then what is read
+            states += [(user, one) for one in targets]
+        assert sorted(states) == sorted(
+            (user, targets) for user, _, targets in windows_of(tape, 1, num_targets).elements()
+        )
+        assert len(pieces_in(found)) == sum(-(-int(length) // max_length) for length in tape.lengths)

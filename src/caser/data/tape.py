@@ -143,3 +143,14 @@ def last_columns(histories_BH: Int32, length: int) -> Int32:
     """
     missing = length - histories_BH.shape[1]
     return histories_BH[:, -length:] if missing <= 0 else np.pad(histories_BH, ((0, 0), (missing, 0)))
+
+
+def last_items(histories_BH: Int32, length: int) -> Int32:
+    """Cut histories to at most `length` columns, without those on the left that are padding in every row; one stays.
+
+    >>> last_items(np.array([[0, 0, 1, 2], [0, 0, 0, 3]], dtype=np.int32), 3).tolist()
+    [[1, 2], [0, 3]]
+    """
+    last_BH = last_columns(histories_BH, max(1, min(length, histories_BH.shape[1])))
+    is_used_H = (last_BH != 0).any(axis=0)
+    return last_BH[:, int(is_used_H.argmax()) if is_used_H.any() else -1 :]

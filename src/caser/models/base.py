@@ -82,12 +82,19 @@ class SequenceEncoder(Protocol):
     """A network over the tape; in code, an `nn.Module` with the members of the first half."""
 
     window: int
-    """How many tape positions one state reads: L for windowed models, 1 for causal ones."""
+    """How many tape positions one state reads of itself: L for windowed models, 1 for causal ones."""
+    max_length: int | None
+    """None for windowed models. In a causal one a state reads all of its chunk up to itself, at most this many items;
+    zeros on the left of a chunk change nothing."""
     dropout_generator: torch.Generator | None
     """Where random layers draw from in training; the loop hands a new one to each epoch."""
 
     def encode(self, users_CW: torch.Tensor, tape_CX: torch.Tensor) -> torch.Tensor:
-        """States (C, W, D): position w reads tape_CX[:, w : w + window]. `users_CW` indices, or vectors (C, W, E)."""
+        """States (C, W, D); `users_CW` indices, or vectors (C, W, E).
+
+        State w reads tape_CX[:, w : w + window] in a windowed model, tape_CX[:, : w + 1] in a causal one: it equals the
+        last state of `encode(users_CW, tape_CX[:, : w + 1])`.
+        """
 
     def item_vectors(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Vectors (I, D) and biases (I,), row 0 being padding."""

@@ -45,6 +45,7 @@ class CaserNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.window = config.L if config.has_branches else 1
+        self.max_length: int | None = None
         self.dropout_generator: torch.Generator | None = None
         """Where dropout draws from in training; the training loop hands a new one to each epoch."""
         generator = torch_generator(seed, "initialisation")

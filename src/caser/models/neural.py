@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from caser.data.log import Int32
-from caser.data.tape import last_columns
+from caser.data.tape import last_columns, last_items
 from caser.models.base import Arrays, Scores, SequenceEncoder
 
 
@@ -15,7 +15,7 @@ class NeuralScorer:
 
     def __init__(self, network: SequenceEncoder) -> None:
         self.network = network
-        self.history_length: int | None = network.window
+        self.history_length: int | None = network.max_length or network.window
         self.user_columns = network.user_columns
 
     @property
@@ -51,11 +51,23 @@ class NeuralScorer:
         was_training = self.network.training
         self.network.train(False)
         try:
-            tape_BX = torch.from_numpy(last_columns(histories_BH, self.network.window)).to(self._device)
+            tape_BX = torch.from_numpy(self._read(histories_BH)).to(self._device)
             users_B1 = torch.from_numpy(users_B).unsqueeze(1).to(self._device)
-            return self.network.encode(users_B1, tape_BX)[:, -1]
+            size = max(1, _MOST_POSITIONS // tape_BX.shape[1])
+            blocks = zip(users_B1.split(size), tape_BX.split(size), strict=True)
+            return torch.cat([self.network.encode(users, tape)[:, -1] for users, tape in blocks])
         finally:
             self.network.train(was_training)
+
+    def _read(self, histories_BH: Int32) -> Int32:
+        """What the network reads of the histories, (B, X)."""
+        if self.network.max_length is None:
+            return last_columns(histories_BH, self.network.window)
+        return last_items(histories_BH, self.network.max_length)
+
+
+_MOST_POSITIONS = 2**15
+"""Positions that are encoded at once when answering."""
 
 
 def _numpy(tensor: Tensor) -> Scores:

@@ -73,6 +73,7 @@ def train(
     batches = Batches(
         tape,
         window=network.window,
+        max_length=network.max_length,
         num_targets=num_targets,
         batch_size=training.batch_size or default_batch_size(len(tape)),
         positions=training.positions,
