@@ -25,6 +25,7 @@ from caser.models.base import Arrays, Scorer, Scores, StateScorer
 QUICK: dict[str, dict[str, Any]] = {
     "caser": {"L": 3, "T": 1, "d": 16, "n_v": 1, "n_h": 4, "dropout": 0.0},
     "count-knn": {"history_length": 4},
+    "sasrec": {"d": 16, "num_blocks": 1, "max_length": 8, "dropout": 0.0},
 }
 IGNORE_HISTORY = {"popularity", "recent-popularity"}
 TRAINING = Training(epochs=12, batch_size=128, learning_rate=0.01, seed=1, device="cpu")

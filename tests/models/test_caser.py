@@ -195,16 +195,6 @@ def test_a_long_window_over_nothing_but_padding_is_finite() -> None:
     assert np.isfinite(scorer.scores(np.array([0], dtype=np.int32), np.zeros((1, 1), dtype=np.int32))).all()
 
 
-@pytest.mark.parametrize("share", [0.1, 0.5])
-def test_dropout_hides_its_share_and_keeps_the_mean(share: float) -> None:
-    network = network_of(Caser(dropout=share)).train()
-    network.dropout_generator = torch_generator(0, "dropout", 1)
-    dropped = network._dropout(torch.ones(200_000, dtype=torch.float64))
-    assert abs(float((dropped == 0).double().mean()) - share) < 0.01
-    assert abs(float(dropped.mean()) - 1) < 0.01
-    assert len(set(dropped.tolist())) == 2
-
-
 def test_dropout_is_a_function_of_its_generator_and_absent_when_answering() -> None:
     config = Caser(L=3, d=4, dropout=0.5)
     network = network_of(config).train()

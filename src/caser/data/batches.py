@@ -146,7 +146,7 @@ class _Phased:
     def epoch(self, order: torch.Generator) -> Iterator[_Chunks]:
         phase = int(torch.randint(self.width, (1,), generator=order))
         starts = torch.randperm(self.num_chunks, generator=order) * self.width - phase
-        for start_C in starts.split(self.chunks_per_batch):
+        for start_C in torch.split(starts, self.chunks_per_batch):
             yield _Chunks(start_C, torch.zeros_like(start_C), self.width)
 
 

@@ -19,6 +19,7 @@ MODELS: Mapping[str, str] = {
     "markov": "caser.models.markov:Markov",
     "popularity": "caser.models.popularity:Popularity",
     "recent-popularity": "caser.models.popularity:RecentPopularity",
+    "sasrec": "caser.models.sasrec:SASRec",
 }
 
 COUNTING_BASELINES = ("popularity", "markov", "count-knn")

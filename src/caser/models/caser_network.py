@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from caser.models.caser import Caser
+from caser.models.dropout import dropout
 from caser.randomness import torch_generator
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -82,7 +83,8 @@ class CaserNetwork(nn.Module):
             features.append(self._vertical(E_CXd))
         if self.config.n_h:
             features.append(self._horizontal(E_CXd))
-        o_CWF = self._dropout(torch.cat(features, dim=-1))
+        share = self.config.dropout if self.training else 0.0
+        o_CWF = dropout(torch.cat(features, dim=-1), share, self.dropout_generator)
         return ACTIVATIONS[self.config.phi_a](o_CWF @ self.W + self.b)
 
     def _vertical(self, E_CXd: Tensor) -> Tensor:
@@ -115,15 +117,6 @@ class CaserNetwork(nn.Module):
             maxima.append(_sliding_maximum(answers, L - h + 1))
             first += h
         return ACTIVATIONS[self.config.phi_c](torch.cat(maxima, dim=-1) + self.bF.reshape(-1))
-
-    def _dropout(self, features: Tensor) -> Tensor:
-        """Inverted dropout from the network's own generator; random bytes against a threshold are ten times cheaper."""
-        threshold = round(self.config.dropout * 256)
-        if not self.training or threshold == 0:
-            return features
-        noise = torch.empty(features.shape, dtype=torch.uint8, device=features.device)
-        noise.random_(generator=self.dropout_generator)
-        return features * (noise >= threshold).to(features.dtype).mul_(256 / (256 - threshold))
 
 
 def _sliding_maximum(values_CPn: Tensor, width: int) -> Tensor:

@@ -54,7 +54,7 @@ class NeuralScorer:
             tape_BX = torch.from_numpy(self._read(histories_BH)).to(self._device)
             users_B1 = torch.from_numpy(users_B).unsqueeze(1).to(self._device)
             size = max(1, _MOST_POSITIONS // tape_BX.shape[1])
-            blocks = zip(users_B1.split(size), tape_BX.split(size), strict=True)
+            blocks = zip(torch.split(users_B1, size), torch.split(tape_BX, size), strict=True)
             return torch.cat([self.network.encode(users, tape)[:, -1] for users, tape in blocks])
         finally:
             self.network.train(was_training)
