@@ -16,7 +16,9 @@ from caser.errors import ConfigError, did_you_mean
 MODELS: Mapping[str, str] = {
     "caser": "caser.models.caser:Caser",
     "count-knn": "caser.models.count_knn:CountKNN",
+    "gru4rec": "caser.models.gru4rec:GRU4Rec",
     "markov": "caser.models.markov:Markov",
+    "nextitnet": "caser.models.nextitnet:NextItNet",
     "popularity": "caser.models.popularity:Popularity",
     "recent-popularity": "caser.models.popularity:RecentPopularity",
     "sasrec": "caser.models.sasrec:SASRec",
