@@ -25,6 +25,7 @@ from caser.config import ModelSettings, Space
 from caser.data.log import Int32
 from caser.data.tape import last_columns
 from caser.models.base import Arrays, Scores, check_shapes
+from caser.models.states import ArrayScorer
 
 if TYPE_CHECKING:
     from caser.models.caser_network import CaserNetwork
@@ -130,27 +131,12 @@ class Caser(ModelSettings):
         return shapes
 
 
-class CaserScorer:
-    """Caser's equations, window by window, in NumPy."""
+class CaserScorer(ArrayScorer):
+    """Caser's equations, window by window, in NumPy; its scores, W'[z; p_u] + b', are equation 10."""
 
     def __init__(self, config: Caser, arrays: Arrays) -> None:
+        super().__init__(arrays, history_length=config.L if config.has_branches else 1)
         self.config = config
-        self.history_length: int | None = config.L if config.has_branches else 1
-        self._arrays = dict(arrays)
-        width = config.state_width
-        self.user_columns = slice(width - config.d, width) if config.user_vector else None
-
-    def arrays(self) -> Arrays:
-        """The parameters by name."""
-        return self._arrays
-
-    def item_vectors(self) -> tuple[Scores, Scores]:
-        """W' (I, D) and b' (I,)."""
-        return self._arrays["V"], self._arrays["c"]
-
-    def user_vectors(self) -> Scores | None:
-        """P (U, d), row 0 for anonymous users."""
-        return self._arrays.get("P")
 
     def states(self, users_B: Int32 | Scores, histories_BH: Int32) -> Scores:
         """[z; p_u] (B, D) from the last L items of each history; `users_B` indices, or vectors (B, d)."""
@@ -158,14 +144,8 @@ class CaserScorer:
         if self.config.has_branches:
             parts.append(self._short_term(last_columns(histories_BH, self.config.L)))
         if self.config.user_vector:
-            vectors = users_B if users_B.ndim == 2 else self._arrays["P"][users_B]
-            parts.append(np.asarray(vectors, dtype=np.float32))
+            parts.append(self.vectors_of(users_B))
         return np.concatenate(parts, axis=1)
-
-    def scores(self, users_B: Int32, histories_BH: Int32) -> Scores:
-        """Scores y = W'[z; p_u] + b' for every item: (B, I). Paper, equation 10."""
-        vectors_ID, bias_I = self.item_vectors()
-        return self.states(users_B, histories_BH) @ vectors_ID.T + bias_I
 
     def _short_term(self, windows_BL: Int32) -> Scores:
         config, p = self.config, self._arrays
