@@ -27,8 +27,8 @@ from caser.data.split import Queries, Split
 from caser.data.tape import Tape
 from caser.errors import ArtefactError, ConfigError, DataError, MissingDependencyError
 from caser.evaluation import judge, protocols
+from caser.memory import TRAINING_COPIES, refuse_what_cannot_fit
 from caser.models.base import Scorer, SequenceEncoder
-from caser.training.memory import refuse_what_cannot_fit
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -230,9 +230,10 @@ def _check(model: Any, split: Split, training: Training) -> None:
     if protocols.protocol_named(split.name).anonymous and has_user_vectors:
         raise ConfigError(
             f"the protocol {split.name} judges only those whom training never saw, so a user vector cannot be learned; "
-            "got user_vector=True. Set user_vector=False (--no-user-vector)."
+            "got user_vector=True. Set user_vector=False (--no-user-vector), or take a model without user vectors."
         )
-    refuse_what_cannot_fit(model.name, model.shapes(split.log.num_users, split.log.num_items).values())
+    shapes = model.shapes(split.log.num_users, split.log.num_items)
+    refuse_what_cannot_fit(model.name, shapes.values(), TRAINING_COPIES)
 
 
 def _settle_anonymous_user(network: SequenceEncoder, part: Tape, training: Training) -> str | None:

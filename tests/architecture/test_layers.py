@@ -12,6 +12,7 @@ LAYERS = {
     "config": 0,
     "randomness": 0,
     "storage": 0,
+    "memory": 0,
     "data": 1,
     "data.batches": 2,
     "data.negatives": 2,

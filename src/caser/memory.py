@@ -1,4 +1,4 @@
-"""Whether a network can fit in memory at all, asked before anything is allocated."""
+"""Whether a model can fit in memory at all, asked before anything is allocated."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from collections.abc import Iterable
 
 from caser.errors import ConfigError
 
-COPIES = 4
-"""Parameters, their gradients and Adam's two moments, float32 each."""
+TRAINING_COPIES = 4
+"""What a network keeps of each parameter: its value, its gradient and Adam's two moments."""
 
 
-def refuse_what_cannot_fit(name: str, shapes: Iterable[tuple[int, ...]]) -> None:
-    """Raise ConfigError with both numbers if parameters of these shapes, and what trains them, exceed the memory.
+def refuse_what_cannot_fit(name: str, shapes: Iterable[tuple[int, ...]], copies: int) -> None:
+    """Raise ConfigError with both numbers if `copies` float32 arrays of each of these shapes exceed the memory.
 
-    >>> refuse_what_cannot_fit("caser", [(1000, 50)])
+    >>> refuse_what_cannot_fit("caser", [(1000, 50)], TRAINING_COPIES)
     """
-    needed = 4 * COPIES * sum(math.prod(shape) for shape in shapes)
+    needed = 4 * copies * sum(math.prod(shape) for shape in shapes)
     if needed > (have := memory()):
         raise ConfigError(
             f"training {name} must fit in memory; it needs at least {needed / 1e9:,.1f} GB and there are "
-            f"{have / 1e9:,.1f}. Use narrower vectors, or fewer users and items (--k-core, --min-item-count)."
+            f"{have / 1e9:,.1f}. Use fewer users and items (--k-core, --min-item-count), or a smaller model."
         )
 
 
