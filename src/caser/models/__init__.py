@@ -17,6 +17,7 @@ MODELS: Mapping[str, str] = {
     "caser": "caser.models.caser:Caser",
     "count-knn": "caser.models.count_knn:CountKNN",
     "gru4rec": "caser.models.gru4rec:GRU4Rec",
+    "ease": "caser.models.ease:EASE",
     "markov": "caser.models.markov:Markov",
     "nextitnet": "caser.models.nextitnet:NextItNet",
     "popularity": "caser.models.popularity:Popularity",

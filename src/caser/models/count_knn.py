@@ -15,7 +15,8 @@ from caser.config import ModelSettings, Space
 from caser.data.log import Int32
 from caser.data.tape import Tape
 from caser.models.base import Arrays, Scores
-from caser.models.transitions import dense, from_arrays, to_arrays, transition_counts, weighted_histories
+from caser.models.sparse_arrays import dense, from_arrays, to_arrays
+from caser.models.transitions import transition_counts, weighted_histories
 
 
 class CountKNN(ModelSettings):
@@ -101,5 +102,5 @@ class CountKNNScorer:
     def from_arrays(cls, config: CountKNN, arrays: Arrays, num_items: int) -> Self:
         """Restore a scorer from what `arrays` gave; ArtefactError if it does not fit `num_items`."""
         scorer = cls(config, num_items)
-        scorer.weights = from_arrays(arrays, num_items)
+        scorer.weights = from_arrays(arrays, (num_items + 1, num_items + 1))
         return scorer

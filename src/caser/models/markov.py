@@ -16,7 +16,8 @@ from caser.data.log import Int32
 from caser.data.tape import Tape
 from caser.errors import ArtefactError
 from caser.models.base import Arrays, Scores
-from caser.models.transitions import dense, from_arrays, to_arrays, transition_counts
+from caser.models.sparse_arrays import dense, from_arrays, to_arrays
+from caser.models.transitions import transition_counts
 
 
 class Markov(ModelSettings):
@@ -77,6 +78,6 @@ class MarkovScorer:
                 f"markov needs an array shares of shape ({num_items + 1},); got {shares.shape}. Train again."
             )
         scorer = cls(config, num_items)
-        scorer.counts = from_arrays(counts, num_items)
+        scorer.counts = from_arrays(counts, (num_items + 1, num_items + 1))
         scorer.shares = shares
         return scorer

@@ -5,17 +5,11 @@ Assumes a tape. Counts are sparse, (I, I) with row 0 and column 0 (padding) empt
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from scipy import sparse
 
 from caser.data.log import Int32
 from caser.data.tape import Tape
-from caser.errors import ArtefactError
-from caser.models.base import Arrays, Scores
-
-_PARTS = ("data", "indices", "indptr")
 
 
 def transition_counts(tape: Tape, reach: int = 1, decay: float = 1.0) -> sparse.csr_array:
@@ -49,33 +43,3 @@ def weighted_histories(histories_BH: Int32, num_items: int, decay: float) -> spa
     weights = decay ** (width - 1.0 - columns)
     shape = (len(histories_BH), num_items + 1)
     return sparse.coo_array((weights, (rows, histories_BH[rows, columns])), shape=shape).tocsr()
-
-
-def dense(matrix: sparse.csr_array) -> Scores:
-    """Return a sparse block of scores as a plain array."""
-    values: Scores = matrix.toarray()
-    return values
-
-
-def to_arrays(counts: sparse.csr_array) -> dict[str, np.ndarray[Any, Any]]:
-    """The three arrays of a compressed sparse matrix, `indices` and `indptr` as int64."""
-    return {
-        "data": counts.data,
-        "indices": counts.indices.astype(np.int64),
-        "indptr": counts.indptr.astype(np.int64),
-    }
-
-
-def from_arrays(arrays: Arrays, num_items: int) -> sparse.csr_array:
-    """Rebuild what `to_arrays` gave; ArtefactError if the arrays do not make an (I, I) matrix."""
-    size = num_items + 1
-    if set(arrays) != set(_PARTS):
-        raise ArtefactError(
-            f"counts need the arrays {', '.join(_PARTS)}; got {', '.join(sorted(arrays))}. Train again."
-        )
-    try:
-        counts = sparse.csr_array(tuple(arrays[part] for part in _PARTS), shape=(size, size))
-        counts.check_format(full_check=True)
-    except (ValueError, TypeError) as error:
-        raise ArtefactError(f"counts must be a sparse matrix of {size} x {size}; got {error}. Train again.") from None
-    return counts
