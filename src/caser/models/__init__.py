@@ -23,6 +23,7 @@ MODELS: Mapping[str, str] = {
     "popularity": "caser.models.popularity:Popularity",
     "recent-popularity": "caser.models.popularity:RecentPopularity",
     "sasrec": "caser.models.sasrec:SASRec",
+    "session-knn": "caser.models.session_knn:SessionKNN",
 }
 
 COUNTING_BASELINES = ("popularity", "markov", "count-knn")
