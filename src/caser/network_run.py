@@ -119,7 +119,7 @@ class NetworkRun:
 
     @property
     def _seconds(self) -> float:
-        return sum(entry["seconds"] + entry["validation_seconds"] for entry in self.history)
+        return float(sum(entry["seconds"] + entry["validation_seconds"] for entry in self.history))
 
     def _refit(self, epochs: int) -> SequenceEncoder:
         """Train from fresh parameters on the part for a number of epochs."""

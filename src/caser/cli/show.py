@@ -16,6 +16,8 @@ from rich.text import Text
 
 from caser.fitting import Progress as FitProgress
 from caser.fitting import Tell
+from caser.study.engine import Step
+from caser.study.engine import Tell as StudyTell
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -83,6 +85,46 @@ def items(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]])
     table(title, shown, [[_as_text(name, row.get(name)) for name in shown] for row in rows])
 
 
+def study(found: Mapping[str, Any]) -> None:
+    """Print what `study.Study.to_dict` says: the verdicts, then a row for each recipe, best first."""
+    metrics = found["metrics"][:METRICS_PER_TABLE]
+    best_first = sorted(found["rows"], key=lambda row: -row["metrics"][found["metric"]]["value"])
+    against = next((row["difference"]["against"] for row in found["rows"] if row["difference"]), None)
+    for sentence in [*found["verdicts"], *found["advice"]]:
+        out.print(Text(sentence, style="bold"), soft_wrap=True)
+    seeds = f"{len(found['seeds'])} seed{'s' if len(found['seeds']) > 1 else ''}"
+    owners = f"{found['num_owners']:,} {found['owner']}s"
+    title = f"{found['protocol']} · {found['part']} · {owners} · {seeds} · fingerprint {found['fingerprint']}"
+    columns = ["", *metrics, f"{found['metric']} against {against}", "s"] if against else ["", *metrics, "s"]
+    rows = []
+    for row in best_first:
+        cells = [row["label"], *(_estimate(row["metrics"][metric]) for metric in metrics)]
+        if against:
+            cells.append(_difference(row["difference"]))
+        rows.append([*cells, f"{row['seconds']['training']:.1f}"])
+    out.print()
+    table(title, columns, rows)
+    for note in found["notes"]:
+        remark(note)
+
+
+@contextmanager
+def studying() -> Iterator[StudyTell]:
+    """Show a study as it goes: a bar with time left on a terminal, and a line for each step; both on stderr."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(compact=True))
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task("choosing", total=None)
+        began = time.perf_counter()
+
+        def tell(step: Step) -> None:
+            bar.update(task, completed=step.done, total=step.total, description=f"{step.done} of {step.total} steps")
+            seconds = time.perf_counter() - began
+            done = f"{step.done:3}/{step.total}"
+            err.print(Text(f"{seconds:6.0f} s {done}  {step.what} {step.label}: {step.sentence}"), soft_wrap=True)
+
+        yield tell
+
+
 @contextmanager
 def fitting() -> Iterator[Tell]:
     """Show a fit as it goes: a bar with time left on a terminal, one line per epoch elsewhere; both on stderr."""
@@ -120,6 +162,14 @@ def _estimate(estimate: Mapping[str, float | None]) -> str:
     """The value and half of its interval; the value alone where there is no interval."""
     value, low, high = estimate["value"], estimate["low"], estimate["high"]
     return f"{value:.4f}" if low is None or high is None else f"{value:.4f} ±{(high - low) / 2:.4f}"
+
+
+def _difference(difference: Mapping[str, Any] | None) -> str:
+    """The difference and half of its interval; a star where it is shown, after correction."""
+    if difference is None:
+        return ""
+    shown = f"{difference['value']:+.4f} ±{(difference['high'] - difference['low']) / 2:.4f}"
+    return f"{shown} *" if difference["is_shown"] else f"{shown}  "
 
 
 def _cell(value: Any) -> str:

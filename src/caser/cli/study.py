@@ -22,6 +22,7 @@ from caser.errors import ConfigError
 from caser.evaluation import protocols
 from caser.models import MODELS
 from caser.models.caser import Caser
+from caser.storage import write_file
 from caser.study.engine import Plan
 from caser.study.recipes import Recipe
 
@@ -198,6 +199,13 @@ def seconds_of(text: str) -> float:
     return float(found[1]) * UNITS[found[2]]
 
 
+def json_text(found: dict[str, Any]) -> bytes:
+    """A study's numbers as the bytes of a file."""
+    import json
+
+    return json.dumps(found, indent=1, ensure_ascii=False).encode() + b"\n"
+
+
 def _split(log: str, options: Options, reading: Reading, filters: Filters) -> Split:
     protocols.protocol_named(options.protocol)
     return protocols.apply(options.protocol, open_log(log, reading, filters))
@@ -218,4 +226,5 @@ def _finish(study: Any, options: Options, log: str, json: bool) -> None:
 
 def write(study: Any, found: dict[str, Any], out: Path) -> Path:
     """Write what a study found into a folder; return the page to open."""
-    raise NotImplementedError
+    write_file(out / "study.json", json_text(found))
+    return out / "study.json"

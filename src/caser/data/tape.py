@@ -4,8 +4,8 @@
                user 1  user 2   user 3                   ^ user 0, the anonymous one, owns nothing
 
 A tape may also hold several sequences of one user, such as sessions; `owners` then says whose each is, and "user" below
-reads "sequence". Memory is one int32 per interaction and one int64 per user. Padding is applied when a history or a batch is made;
-windows are never stored. Arrays may be memory-mapped.
+reads "sequence". Memory is one int32 per interaction and one int64 per user. Padding is applied when a history or a
+batch is made; windows are never stored. Arrays may be memory-mapped.
 """
 
 from __future__ import annotations

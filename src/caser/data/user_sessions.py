@@ -25,7 +25,7 @@ DEFAULT_GAP = 30 * 60.0
 def user_sessions(log: InteractionLog, gap: float = DEFAULT_GAP, reads: Reads = "all") -> Split:
     """Each user's last session tests, the one before validates; users with fewer than 3 sessions only train.
 
-    gap    seconds; a longer pause begins a new session          reads  what a history is: `all` before, or the `session`
+    gap    seconds; a longer pause begins a new session       reads  what a history is: `all` before, or the `session`
 
     Every position of a judged session from the second on is a query, so there is always something of the session to
     read. What was seen in earlier sessions counts as seen in either reading; intervals resample users. Raises DataError
@@ -89,7 +89,8 @@ def _tape(log: InteractionLog, session: Int64, mask: Mask, reads: Reads) -> Tape
 
 def _queried(session: Int64, mask: Mask) -> Mask:
     """Of some sessions, the positions from the second on."""
-    return mask & (np.diff(session, prepend=0) == 0)
+    again: Mask = np.diff(session, prepend=0) == 0
+    return mask & again
 
 
 def _queries(log: InteractionLog, session: Int64, mask: Mask, reads: Reads) -> Queries:

@@ -19,6 +19,7 @@ from caser.data.filters import LogFilters, apply_filters
 from caser.data.log import InteractionLog
 from caser.data.split import Mask, Queries, Split, d2l, global_time, leave_one_out, sessions, user_fraction
 from caser.data.tape import Tape
+from caser.data.user_sessions import user_sessions
 from caser.errors import ConfigError, did_you_mean
 from caser.evaluation.ranking import Ties
 
@@ -116,6 +117,13 @@ PROTOCOLS: dict[str, Protocol] = {
             validation_metric="ndcg@10",
             seen="keep",
             anonymous=True,
+        ),
+        Protocol(
+            name="user-sessions",
+            summary="the last session of each returning user tests: every next item, given what came before",
+            split=user_sessions,
+            metrics=("hit@20", "mrr@20", "ndcg@10"),
+            validation_metric="ndcg@10",
         ),
         Protocol(
             name="global-time",
@@ -236,7 +244,7 @@ def _settled(split: Split, rules: Rules, part: Part) -> Facts:
 
 def _seen_rule(chosen: Protocol, split: Split) -> tuple[bool, str]:
     """Whether seen items leave the candidates, and the sentence that says so. Decided on `fit`, once for both parts."""
-    share = repeat_share(split.fit)
+    share = repeat_share(split.fit.whole(split.log.num_users))
     remove = share <= MOST_REPEATS if chosen.seen == "auto" else chosen.seen == "remove"
     what = "seen items are removed from the candidates" if remove else "seen items stay candidates"
     why = "rule auto" if chosen.seen == "auto" else f"rule {chosen.seen}"

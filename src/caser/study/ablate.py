@@ -104,7 +104,7 @@ def _removals(full: Recipe) -> Iterator[tuple[str, Recipe]]:
 
 
 def _verdicts(study: Study, reference: str) -> Iterator[str]:
-    """What the horizontal filters, the vertical ones and the user vector are worth, then what else makes a difference."""
+    """What both kinds of filters and the user vector are worth, then what else makes a difference."""
     parts = {"h": "the horizontal filters", "v": "the vertical filters", "p": "the user vector"}
     for letter, part in parts.items():
         without = reference.replace(letter, "")

@@ -93,7 +93,9 @@ def without_user_vector(model: ModelSettings) -> ModelSettings | None:
 def best_of(labels: Iterable[str], report: Report) -> str:
     """The best of some rows that are there, by the metric that chooses."""
     metric = report.protocol.validation_metric
-    return max((label for label in labels if label in report.values), key=lambda one: report.estimate(one, metric).value)
+    return max(
+        (label for label in labels if label in report.values), key=lambda one: report.estimate(one, metric).value
+    )
 
 
 def verdicts(study: Study) -> tuple[str, ...]:

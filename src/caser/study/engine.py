@@ -1,7 +1,7 @@
 """The engine of every study: choose each recipe on validation, refit it with every seed, rank it, side by side.
 
-A recipe whose training diverges is left out of the table and named in the notes; whatever was finished is kept. Will
-not say what the numbers mean; `study.py` and the studies themselves do.
+A recipe whose training diverges, or that does not fit the log or the machine, is left out of the table and named in the
+notes; whatever was finished is kept. Will not say what the numbers mean; `study.py` and the studies themselves do.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from caser.data.split import Split
-from caser.errors import NumericalError
+from caser.errors import ConfigError, NumericalError
 from caser.evaluation import protocols
 from caser.evaluation.protocols import Part
 from caser.study.recipes import Recipe
@@ -26,7 +26,7 @@ from caser.study.workers import Stores, Submit, default_number, workers
 class Step:
     """What has just been done: `done` of `total` steps."""
 
-    what: Literal["chosen", "fitted", "diverged"]
+    what: Literal["chosen", "fitted", "left out"]
     label: str
     sentence: str
     done: int
@@ -69,7 +69,7 @@ class Outcome:
 def carry_out(recipes: Mapping[str, Recipe], splits: Mapping[str, Split], plan: Plan, tell: Tell) -> Outcome:
     """Choose, refit and rank all recipes; `splits` has one for each view, and the first says what is asked.
 
-    Raises whatever is wrong with settings or data before it trains for long; NumericalError goes into the notes.
+    NumericalError and ConfigError of a recipe go into the notes; what is wrong with the data is raised.
     """
     stores = {view: Store(plan.store, split) for view, split in splits.items()}
     tuned = sum(bool(recipe.space) for recipe in recipes.values())
@@ -81,13 +81,11 @@ def carry_out(recipes: Mapping[str, Recipe], splits: Mapping[str, Split], plan: 
 class _Running:
     """A study under way: what is waited for, and what has come in."""
 
-    def __init__(
-        self, recipes: Mapping[str, Recipe], stores: Stores, plan: Plan, submit: Submit, tell: Tell
-    ) -> None:
+    def __init__(self, recipes: Mapping[str, Recipe], stores: Stores, plan: Plan, submit: Submit, tell: Tell) -> None:
         self.recipes, self.stores, self.plan, self.submit, self.tell = recipes, stores, plan, submit, tell
         self.openings = Openings(stores, plan.part)
         self.outcome = Outcome()
-        self.diverged: set[str] = set()
+        self.left_out: set[str] = set()
         self.waiting: dict[Future[Any], tuple[str, int | None]] = {}
         self.done = 0
         self.total = sum(1 + len(self._seeds(recipe)) for recipe in recipes.values())
@@ -98,7 +96,7 @@ class _Running:
             self._collect(block=False)
         while self.waiting:
             self._collect(block=True)
-        left = [label for label in self.recipes if label not in self.diverged]
+        left = [label for label in self.recipes if label not in self.left_out]
         return Outcome(
             {label: self.outcome.chosen[label] for label in left},
             {label: sorted(self.outcome.runs[label], key=lambda run: run.seed) for label in left},
@@ -116,11 +114,11 @@ class _Running:
             self.done += 1
             try:
                 self._take(label, seed, future.result())
-            except NumericalError as error:
-                if label not in self.diverged:
+            except (NumericalError, ConfigError) as error:
+                if label not in self.left_out:
                     self.outcome.notes.append(f"{label} is left out: {error}")
-                self.diverged.add(label)
-                self.tell(Step("diverged", label, str(error), self.done, self.total))
+                self.left_out.add(label)
+                self.tell(Step("left out", label, str(error), self.done, self.total))
 
     def _take(self, label: str, seed: int | None, result: Any) -> None:
         recipe = self.recipes[label]

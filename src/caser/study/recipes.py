@@ -19,6 +19,29 @@ from caser.data.split import Queries, Split
 from caser.data.tape import Tape
 from caser.models import model_settings
 
+# What decides a number; not what reads logs (a split has a digest of its own), reports or saves.
+_SHARED = (
+    "config.py",
+    "randomness.py",
+    "losses.py",
+    "network_run.py",
+    "data/batches.py",
+    "data/negatives.py",
+    "data/tape.py",
+    "training/*.py",
+    "evaluation/metrics.py",
+    "evaluation/protocols.py",
+    "evaluation/rank*.py",
+    "models/base.py",
+    "models/dropout.py",
+    "models/neural.py",
+    "models/session.py",
+    "models/session_network.py",
+    "models/sparse_arrays.py",
+    "models/states.py",
+    "models/transitions.py",
+)
+
 Setting = str | int | float | bool | None
 
 
@@ -39,6 +62,10 @@ class Recipe:
     view: str = ""
     group: str | None = None
     setting: Setting = None
+
+    def __post_init__(self) -> None:
+        # A model's own defaults make a class of their own, which no other process could find by its name.
+        object.__setattr__(self, "training", Training(**self.training.model_dump()))
 
     @classmethod
     def of(cls, model: ModelSettings | str, **changes: Any) -> Recipe:
@@ -97,15 +124,11 @@ def code_digest(model_module: str) -> str:
     Comments, docstrings and layout do not count, and neither do other models.
     """
     package = Path(caser.__file__).parent
-    shared = ["config.py", "randomness.py", "losses.py", "network_run.py", "fitting.py"]
-    shared += ["models/base.py", "models/neural.py", "models/states.py", "models/transitions.py"]
     own = model_module.removeprefix("caser.").replace(".", "/")
-    files = [package / name for name in shared]
-    for pattern in ("data/*.py", "training/*.py", "evaluation/*.py", f"{own}.py", f"{own}_network.py"):
-        files += sorted(package.glob(pattern))
+    patterns = [*_SHARED, f"{own}.py", f"{own}_network.py"]
     hasher = hashlib.sha256()
-    for path in files:
-        if path.exists():
+    for pattern in patterns:
+        for path in sorted(package.glob(pattern)):
             hasher.update(ast.dump(_without_docstrings(ast.parse(path.read_text(encoding="utf-8")))).encode())
     return hasher.hexdigest()
 

@@ -24,11 +24,12 @@ from caser.data.split import Split
 from caser.errors import ArtefactError
 from caser.evaluation import judge
 from caser.evaluation.protocols import Part
-from caser.evaluation.ranking import RankTable
+from caser.evaluation.rank_table import RankTable
 from caser.fitting import Choice, choose, fit
 from caser.storage import read_file, write_file
 from caser.study.memory import peak_memory
 from caser.study.recipes import Recipe, digest_of, key_of
+
 
 @dataclass(frozen=True, eq=False)
 class Run:

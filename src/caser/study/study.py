@@ -17,11 +17,12 @@ from typing import Any, Literal
 import caser
 from caser.data.split import Split
 from caser.errors import ConfigError
-from caser.evaluation import judge
+from caser.evaluation import judge, protocols
+from caser.evaluation.protocols import Part
 from caser.evaluation.rank_table import RankTable
 from caser.evaluation.report import Report
 from caser.evaluation.statistics import Difference
-from caser.study.engine import Outcome, Plan, Step, Tell, carry_out
+from caser.study.engine import Outcome, Plan, Tell, carry_out
 from caser.study.recipes import Recipe
 
 Kind = Literal["compare", "ablate", "sweep", "sessions"]
@@ -92,7 +93,7 @@ class Study:
             "advice": list(self.advice),
             "notes": [*self.outcome.notes, *self.notes, *judged["notes"]],
             "rows": [self._row(label, judged) for label in self.outcome.runs],
-            "slices": judged["slices"],
+            "slices": judged.get("slices", {}),
             **self.extra,
         }
 
@@ -117,7 +118,7 @@ class Study:
             "difference": None
             if difference is None
             else {"against": self.reference, "metric": self.metric, **difference.to_dict()},
-            "beyond": judged["beyond"][label],
+            "beyond": judged.get("beyond", {}).get(label),
             "history": list(tuned.choice.history),
             "setting": recipe.setting,
             "group": recipe.group,
@@ -142,9 +143,11 @@ def conduct(
     """
     outcome = carry_out(recipes, splits, plan, tell or (lambda _: None))
     if not outcome.runs:
-        raise ConfigError(f"a study needs a model that trains; all diverged: {'; '.join(outcome.notes)}")
+        raise ConfigError(f"a study needs a model that can be trained; got none: {'; '.join(outcome.notes)}")
     split = next(iter(splits.values()))
-    tables = _on_same_targets({label: [run.table for run in runs] for label, runs in outcome.runs.items()}, outcome)
+    tables = {label: [run.table for run in runs] for label, runs in outcome.runs.items()}
+    if len(splits) > 1:
+        tables = on_same_targets(tables, split, plan.part)
     report = judge.report(tables, split, plan.part, baselines=[name for name in baselines if name in tables])
     chosen = reference(report)
     metric = report.protocol.validation_metric
@@ -173,9 +176,23 @@ def facts_of_log(split: Split) -> dict[str, Any]:
     }
 
 
-def _on_same_targets(tables: dict[str, list[RankTable]], outcome: Outcome) -> dict[str, list[RankTable]]:
-    """Tables of views that ask for the same targets, as answers to one question: what a view reads is its recipe's."""
-    return tables
+def on_same_targets(tables: Mapping[str, Sequence[RankTable]], split: Split, part: Part) -> dict[str, list[RankTable]]:
+    """Tables of several views, as answers to one question: what a view may read belongs to its recipe.
+
+    Raises ConfigError if the views do not ask for the same targets among the same candidates.
+    """
+    queries = protocols.parts(split, part)[1]
+    rules = protocols.resolve(split.name, split, part)
+    facts = protocols.describe(split, rules, part)
+    for label, seeds in tables.items():
+        for table in seeds:
+            counted = (len(table), len(table.ranks), table.facts["num_candidates"])
+            if counted != (len(queries), len(queries.targets), facts["num_candidates"]):
+                raise ConfigError(
+                    f"the views of a study must ask for the same targets; {label} has {counted} queries, targets and "
+                    f"candidates, and the first view {len(queries)}, {len(queries.targets)}, {facts['num_candidates']}."
+                )
+    return {label: [replace(table, facts=facts) for table in seeds] for label, seeds in tables.items()}
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -188,6 +205,3 @@ def _gpu() -> str | None:
     except ModuleNotFoundError:
         return None
     return torch.cuda.get_device_name() if torch.cuda.is_available() else None
-
-
-__all__ = ["Kind", "Study", "Step", "conduct", "facts_of_log", "replace"]

@@ -8,13 +8,11 @@ leaves the test part closed.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from caser.data.split import Split
-from caser.errors import ConfigError
-from caser.evaluation.report import Report
+from caser.errors import ConfigError, did_you_mean
 from caser.study.compare import best_of, sentence
 from caser.study.engine import Plan, Tell
 from caser.study.recipes import Recipe, Setting
@@ -40,7 +38,10 @@ def sweep(
     """
     known = {**recipe.model.model_dump(), **recipe.training.model_dump()}
     if over not in known:
-        raise ConfigError(f"a sweep must be over a setting of {recipe.model.name}; got {over!r}: known: {_names(known)}")
+        raise ConfigError(
+            f"a sweep must be over a setting of {recipe.model.name} or of its training; got {over!r}: "
+            f"{did_you_mean(over, known)}"
+        )
     if recipe.training.positions == "full" and over in ("L", "T"):
         raise ConfigError(
             f"a sweep over {over} must train the same positions throughout; positions='full' drops those of short "
@@ -72,7 +73,7 @@ def parse_values(text: str) -> tuple[str, list[Setting]]:
     name, equals, values = text.partition("=")
     if found := re.fullmatch(r"(\d{1,6})\.\.(\d{1,6})(?:/([1-9]\d{0,5}))?", values):
         first, last, step = int(found[1]), int(found[2]), int(found[3] or 1)
-        chosen: list[Setting] = list(range(first, last + 1, step))[: MOST_VALUES + 1]
+        chosen: list[Setting] = [*range(first, last + 1, step)][: MOST_VALUES + 1]
     else:
         chosen = [_value(part.strip()) for part in values.split(",") if part.strip()]
     if not (name and equals and chosen):
@@ -113,10 +114,3 @@ def _with_verdict(study: Study, over: str) -> Study:
             }
         },
     )
-
-
-def _names(known: Mapping[str, Any]) -> str:
-    return ", ".join(sorted(known))
-
-
-__all__ = ["Report", "parse_values", "sweep"]
