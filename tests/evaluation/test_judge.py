@@ -97,8 +97,8 @@ def test_repeated_and_new_targets_are_told_apart_and_add_up() -> None:
     )
     share = is_repeat.mean()
     assert 0 < share < 1
-    apart = report.apart
-    whole = share * apart["repeat"]["markov"]["hit@10"].value + (1 - share) * apart["new"]["markov"]["hit@10"].value
+    hits = {name: bucket.models["markov"]["hit@10"].value for name, bucket in report.slices["repeat"].items()}
+    whole = share * hits["repeat"] + (1 - share) * hits["new"]
     assert whole == pytest.approx(report.estimate("markov", "hit@10").value)
 
 

@@ -11,11 +11,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from caser.data.split import Queries, Split
 from caser.errors import ConfigError
-from caser.evaluation.metrics import Metric, Values, parse_metric
+from caser.evaluation.beyond import beyond_accuracy
+from caser.evaluation.metrics import parse_metric
 from caser.evaluation.protocols import (
     Facts,
     Part,
@@ -29,8 +28,8 @@ from caser.evaluation.protocols import (
 )
 from caser.evaluation.rank_table import RankTable
 from caser.evaluation.ranking import MEMORY_MB, ranks
-from caser.evaluation.report import Report
-from caser.evaluation.statistics import Estimate, mean_over_owners
+from caser.evaluation.report import Report, values_of
+from caser.evaluation.slices import POPULARITY, popularity_groups, slices
 from caser.models import COUNTING_BASELINES, MODELS, model_class, model_settings
 from caser.models.base import Scorer
 
@@ -140,16 +139,21 @@ class _Terms:
         }
         refuse_mixed({"the split": self.facts, **made_under})
         metrics = [parse_metric(name) for name in self.protocol.metrics]
+        tape, first = parts(self.split, self.part)[0], next(iter(tables.values()))[0]
+        is_head = popularity_groups(tape) == POPULARITY.index("head")
         known = {name for name in tables if _is_counting(name)} if baselines is None else baselines
         return Report(
             protocol=self.protocol,
             part=self.part,
             facts=self.facts,
-            values={
-                name: {metric.name: _values(seeds, metric) for metric in metrics} for name, seeds in tables.items()
-            },
+            values={name: values_of(own, metrics) for name, own in tables.items()},
             owners=self.queries.owners,
-            apart=_apart(tables, metrics),
+            tables=tables,
+            buckets=slices(self.queries, tape, first.is_repeat),
+            beyond={
+                name: beyond_accuracy([table.top_QK for table in own], self.rules.candidates, is_head)
+                for name, own in tables.items()
+            },
             baselines=tuple(name for name in tables if name in known),
             notes=self.rules.notes,
         )
@@ -175,27 +179,5 @@ def _ranks(scorer: Scorer, queries: Queries, rules: Rules, **options: Any) -> Ra
     )
 
 
-def _values(seeds: Sequence[RankTable], metric: Metric) -> Values:
-    """One metric, (S, Q)."""
-    return np.stack([table.values(metric) for table in seeds])
-
-
 def _is_counting(name: str) -> bool:
     return name in MODELS and model_class(name).kind == "counting"
-
-
-def _apart(
-    tables: Mapping[str, Sequence[RankTable]], metrics: Sequence[Metric]
-) -> dict[str, dict[str, dict[str, Estimate]]]:
-    """Estimates over repeated and over new targets, if there are both."""
-    apart: dict[str, dict[str, dict[str, Estimate]]] = {}
-    for name, seeds in tables.items():
-        is_repeat = seeds[0].is_repeat
-        if not 0 < is_repeat.sum() < len(is_repeat):
-            continue
-        for kind, chosen in (("repeat", is_repeat), ("new", ~is_repeat)):
-            left = [table.only(chosen) for table in seeds]
-            apart.setdefault(kind, {})[name] = {
-                metric.name: mean_over_owners(_values(left, metric), left[0].owners) for metric in metrics
-            }
-    return apart

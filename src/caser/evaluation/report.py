@@ -7,16 +7,20 @@ Shape suffixes: S seeds of a model, Q queries.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from caser.data.log import Int32, Vocabulary
-from caser.evaluation.metrics import Values
+from caser.data.split import Mask
+from caser.evaluation.metrics import Metric, Values, parse_metric
 from caser.evaluation.protocols import Facts, Part, Protocol
+from caser.evaluation.rank_table import RankTable
+from caser.evaluation.slices import Bucket, Buckets
 from caser.evaluation.statistics import Difference, Estimate, corrected, mean_over_owners, paired_difference
 
 
@@ -27,8 +31,9 @@ class Report:
     facts      what `protocols.describe` says of it, the fingerprint among it
     values     model -> metric -> value per seed and query, (S, Q)
     owners     (Q,) int32, the user or session of each query
-    apart      "repeat" and "new" -> model -> metric -> estimate, over the targets that are and are not in the history;
-               empty where all targets are of one kind
+    beyond     model -> measure -> value: what its lists are like, accuracy apart
+    buckets    slice -> bucket -> which targets are in it, (P,)
+    tables     model -> what was ranked, one table per seed
     baselines  the models that a verdict compares with
     """
 
@@ -37,7 +42,9 @@ class Report:
     facts: Facts
     values: Mapping[str, Mapping[str, Values]]
     owners: Int32
-    apart: Mapping[str, Mapping[str, Mapping[str, Estimate]]]
+    beyond: Mapping[str, Mapping[str, float]]
+    buckets: Mapping[str, Buckets]
+    tables: Mapping[str, Sequence[RankTable]]
     baselines: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -81,6 +88,23 @@ class Report:
             for name, difference in self.differences(best, metric, others).items()
         ]
 
+    @cached_property
+    def slices(self) -> Mapping[str, Mapping[str, Bucket]]:
+        """Slice -> bucket -> how many targets it holds, and what every model is worth on them alone."""
+        return {
+            name: {bucket: self._within(mask) for bucket, mask in buckets.items()}
+            for name, buckets in self.buckets.items()
+        }
+
+    def _within(self, targets: Mask) -> Bucket:
+        metrics = [parse_metric(name) for name in self.protocol.metrics]
+        models = {}
+        for model, seeds in self.tables.items():
+            left = [table.only(targets) for table in seeds]
+            values = values_of(left, metrics)
+            models[model] = {name: mean_over_owners(values_SQ, left[0].owners) for name, values_SQ in values.items()}
+        return Bucket(int(targets.sum()), models)
+
     def to_frame(self, users: Vocabulary) -> pl.DataFrame:
         """Every value: a row per model, seed and query, with the raw id of its user or session, a column per metric."""
         owners = users.ids.gather(self.owners.astype(np.int64) - 1).alias("user_id")
@@ -112,15 +136,18 @@ class Report:
                 model: {metric: values_SQ.mean(axis=1).tolist() for metric, values_SQ in values.items()}
                 for model, values in self.values.items()
             },
-            "apart": {
-                kind: {
-                    model: {metric: estimate.to_dict() for metric, estimate in estimates.items()}
-                    for model, estimates in models.items()
-                }
-                for kind, models in self.apart.items()
+            "beyond": {model: dict(measures) for model, measures in self.beyond.items()},
+            "slices": {
+                name: {bucket: found.to_dict() for bucket, found in buckets.items()}
+                for name, buckets in self.slices.items()
             },
             "num_queries": len(self.owners),
             f"num_{self.owner_word}s": self.num_owners,
             "verdicts": self.verdicts(),
             "notes": list(self.notes),
         }
+
+
+def values_of(tables: Sequence[RankTable], metrics: Iterable[Metric]) -> dict[str, Values]:
+    """Metric -> value per seed and query, (S, Q), of one table per seed."""
+    return {metric.name: np.stack([table.values(metric) for table in tables]) for metric in metrics}
