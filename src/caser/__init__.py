@@ -11,15 +11,19 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOME = {
+    "BPRMF": "caser.models.bpr_mf",
     "Caser": "caser.models.caser",
     "CaserError": "caser.errors",
     "CountKNN": "caser.models.count_knn",
+    "EASE": "caser.models.ease",
+    "FPMC": "caser.models.fpmc",
     "InteractionLog": "caser.data.log",
     "LogFilters": "caser.data.filters",
     "Markov": "caser.models.markov",
     "Popularity": "caser.models.popularity",
     "RecentPopularity": "caser.models.popularity",
     "Recommender": "caser.recommender",
+    "SessionKNN": "caser.models.session_knn",
     "Training": "caser.config",
     "d2l": "caser.data.split",
     "evaluate": "caser.judging",

@@ -14,10 +14,12 @@ from caser.config import ModelSettings
 from caser.errors import ConfigError, did_you_mean
 
 MODELS: Mapping[str, str] = {
+    "bpr-mf": "caser.models.bpr_mf:BPRMF",
     "caser": "caser.models.caser:Caser",
     "count-knn": "caser.models.count_knn:CountKNN",
     "gru4rec": "caser.models.gru4rec:GRU4Rec",
     "ease": "caser.models.ease:EASE",
+    "fpmc": "caser.models.fpmc:FPMC",
     "markov": "caser.models.markov:Markov",
     "nextitnet": "caser.models.nextitnet:NextItNet",
     "popularity": "caser.models.popularity:Popularity",

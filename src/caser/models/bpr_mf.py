@@ -1,0 +1,54 @@
+"""BPR-MF: matrix factorisation that learns to rank what a user took before what they did not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from caser.config import ModelSettings, Space, Training
+from caser.models.base import Arrays, check_shapes
+from caser.models.factors import FactorScorer, factor_shapes
+
+if TYPE_CHECKING:
+    from caser.models.factor_network import FactorNetwork
+
+
+class BPRMF(ModelSettings):
+    """Score of item j for user u = p_u . V_j + c_j: lasting taste alone, whatever came last.
+
+    Useful when you need to know what order adds to taste; needs users who come back. An unknown user gets the mean
+    vector. Source: Rendle et al., UAI 2009, sections 4.3.1 and 5; the bias as in their library. Differs from the paper:
+    Adam, and an epoch takes each interaction once.
+
+    >>> BPRMF().training().loss
+    'bpr'
+    """
+
+    name = "bpr-mf"
+    kind = "neural"
+    training = Training.with_defaults(loss="bpr", num_negatives=1, exclude_seen=True)
+    space: ClassVar[Space] = {
+        "d": (16, 32, 64, 128),
+        "learning_rate": (1e-3, 3e-3, 1e-2),
+        "weight_decay": (1e-6, 1e-5, 1e-4),
+    }
+    user_vector: ClassVar[bool] = True
+    T: ClassVar[int] = 1
+    d: int = Field(64, ge=1)
+    """Width of item and user vectors."""
+
+    def build(self, num_users: int, num_items: int, seed: int) -> FactorNetwork:
+        """Make the network that trains, with fresh parameters. Needs torch."""
+        from caser.models.factor_network import FactorNetwork
+
+        return FactorNetwork(self.shapes(num_users, num_items), window=1, seed=seed)
+
+    def scorer(self, arrays: Arrays, num_users: int, num_items: int) -> FactorScorer:
+        """Answer from parameters, without torch. Raises ArtefactError if they are not those of such a model."""
+        check_shapes(arrays, self.shapes(num_users, num_items))
+        return FactorScorer(arrays, window=1)
+
+    def shapes(self, num_users: int, num_items: int) -> dict[str, tuple[int, ...]]:
+        """The shape of every parameter."""
+        return factor_shapes(num_users, num_items, self.d, last_items=False, user_vector=True)
