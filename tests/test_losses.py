@@ -8,8 +8,9 @@ from itertools import product
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from caser.losses import bce, bpr, hinge, sampled_softmax, softmax
+from caser.losses import bce, bpr, bpr_max, gbce, hinge, sampled_softmax, softmax
 from caser.randomness import torch_generator
 
 SIZES = [
@@ -82,8 +83,14 @@ def test_padding_takes_no_part_in_softmax_and_learns_nothing() -> None:
     ("loss", "value"),
     [
         (bpr, math.log(1 + math.exp(-1)) + math.log(1 + math.exp(1))),
+        (
+            bpr_max,
+            (0.0 + math.exp(2) * 4) / (1 + math.exp(2))
+            - math.log((1 / (1 + math.exp(-1)) + math.exp(2) / (1 + math.exp(1))) / (1 + math.exp(2))),
+        ),
         (hinge, 0.0 + 2.0),
         (bce, math.log(1 + math.exp(-1)) + math.log(1 + math.exp(0)) + math.log(1 + math.exp(2))),
+        (gbce, math.log(1 + math.exp(-1)) + math.log(1 + math.exp(0)) + math.log(1 + math.exp(2))),
         (sampled_softmax, math.log(math.exp(1) + math.exp(0) + math.exp(2)) - 1),
     ],
     ids=lambda one: getattr(one, "__name__", ""),
@@ -100,3 +107,32 @@ def test_sampled_softmax_with_every_other_item_as_negative_is_softmax() -> None:
     others = torch.tensor([[item for item in range(1, 9) if item != target] for target in targets[:, 0].tolist()])
     sampled = sampled_softmax(scores.gather(1, targets)[:, 0], scores.gather(1, others))
     torch.testing.assert_close(sampled, softmax(states, vectors, bias, targets))
+
+
+def test_easy_negatives_do_not_drown_the_hard_ones_in_bpr_max() -> None:
+    positive, hard = torch.tensor([1.0]), torch.tensor([[2.0, 0.5]])
+    with_easy = torch.cat([hard, torch.full((1, 1000), -50.0)], dim=1)
+    torch.testing.assert_close(bpr_max(positive, with_easy), bpr_max(positive, hard))
+
+
+def test_the_regularisation_of_bpr_max_pulls_scores_towards_zero_from_both_sides() -> None:
+    for negative, sign in ((-3.0, -1), (3.0, 1)):
+        scores = torch.tensor([[negative]], requires_grad=True)
+        (gradient,) = torch.autograd.grad(bpr_max(torch.tensor([50.0]), scores), scores)
+        assert gradient.item() * sign > 1
+
+
+@pytest.mark.parametrize(("share", "calibration", "power"), [(1.0, 0.75, 1.0), (0.1, 0.0, 1.0), (0.1, 1.0, 0.1)])
+def test_gbce_raises_the_probability_of_a_target_to_a_power(share: float, calibration: float, power: float) -> None:
+    positive, negative = torch.tensor([1.0, -2.0]), torch.tensor([[0.5], [3.0]])
+    expected = -power * torch.sigmoid(positive).log() - (1 - torch.sigmoid(negative[:, 0])).log()
+    torch.testing.assert_close(gbce(positive, negative, share, calibration), expected.mean())
+
+
+def test_full_calibration_makes_the_optimum_of_gbce_the_true_probability() -> None:
+    """An item is next in p of all states and drawn in `share` of the others; then the best score is logit p."""
+    p, share = 0.2, 0.05
+    score = torch.tensor(math.log(p / (1 - p)), requires_grad=True)
+    as_target, as_negative = gbce(score[None], torch.full((1, 1), -torch.inf), share, 1.0), functional.softplus(score)
+    (gradient,) = torch.autograd.grad(p * as_target + share * (1 - p) * as_negative, score)
+    assert gradient.item() == pytest.approx(0, abs=1e-7)

@@ -16,7 +16,7 @@ from caser.errors import ConfigError, did_you_mean
 Space = Mapping[str, tuple[Any, ...]]
 """Values worth trying, by the name of a setting."""
 
-LossName = Literal["bpr", "hinge", "bce", "sampled-softmax", "softmax"]
+LossName = Literal["bpr", "bpr-max", "hinge", "bce", "gbce", "sampled-softmax", "softmax"]
 
 
 class Settings(BaseModel):

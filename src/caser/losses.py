@@ -1,7 +1,8 @@
 """Losses: what training makes small. One function each; LOSSES names them.
 
 Two forms. A *sampled* loss takes the scores of targets and of drawn negatives, `(positive_M, negative_MN) -> scalar`; a
-masked negative is -inf and contributes exactly zero. A *full* loss takes states and the whole output table,
+masked negative is -inf and contributes exactly zero; one that depends on how much of the catalogue is drawn takes that
+share as well, `(positive_M, negative_MN, share) -> scalar`. A *full* loss takes states and the whole output table,
 `(states_MD, vectors_ID, bias_I, targets_MT) -> scalar`, with target 0 where there is none (the first never is).
 Sums are divided by the number of targets, in the one form as in the other.
 """
@@ -17,7 +18,7 @@ from torch.nn import functional
 
 from caser.config import LossName
 
-SampledLoss = Callable[[Tensor, Tensor], Tensor]
+SampledLoss = Callable[..., Tensor]
 FullLoss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
@@ -30,6 +31,24 @@ def bpr(positive_M: Tensor, negative_MN: Tensor) -> Tensor:
     0.693147...
     """
     return functional.softplus(negative_MN - positive_M[:, None]).sum() / len(positive_M)
+
+
+def bpr_max(positive_M: Tensor, negative_MN: Tensor, regularisation: float = 1.0) -> Tensor:
+    """Mean over targets of -log(sum of w sigmoid(positive - negative)) + regularisation * sum of w negative^2.
+
+    The weights w are the softmax of a target's negatives, so that the many that lie far below, and teach nothing, do
+    not drown the few that do. The second term keeps scores near 0; a negative far below the others may be raised.
+    Useful for session models, with hundreds of negatives. Source: Hidasi & Karatzoglou, CIKM 2018.
+
+    >>> bpr_max(torch.tensor([0.0]), torch.tensor([[0.0, -torch.inf]])).item()  # log 2: a coin's toss
+    0.693147...
+    """
+    is_masked_MN = negative_MN == -torch.inf
+    negative_MN = negative_MN.masked_fill(is_masked_MN, _FAR_BELOW)  # finite where all of a row are masked
+    log_weight_MN = torch.log_softmax(negative_MN, dim=1)
+    log_win_M = torch.logsumexp(log_weight_MN + functional.logsigmoid(positive_M[:, None] - negative_MN), dim=1)
+    square_M = (log_weight_MN.exp() * negative_MN.masked_fill(is_masked_MN, 0) ** 2).sum(1)
+    return (regularisation * square_M - log_win_M).mean()
 
 
 def hinge(positive_M: Tensor, negative_MN: Tensor) -> Tensor:
@@ -52,6 +71,20 @@ def bce(positive_M: Tensor, negative_MN: Tensor) -> Tensor:
     1.386294...
     """
     return (functional.softplus(-positive_M).sum() + functional.softplus(negative_MN).sum()) / len(positive_M)
+
+
+def gbce(positive_M: Tensor, negative_MN: Tensor, share: float = 1.0, calibration: float = 0.75) -> Tensor:
+    """Binary cross-entropy with the positive's probability to the power beta = 1 - calibration * (1 - share).
+
+    `share` is the sampling rate: negatives drawn / negatives in the catalogue. With few drawn, `bce` believes that
+    targets are likelier than they are; beta takes that back, wholly at a calibration of 1, not at all at 0. Useful when
+    the catalogue is too large for `softmax`, with hundreds of negatives. Source: Petrov & Macdonald, RecSys 2023.
+
+    >>> gbce(torch.tensor([0.0]), torch.tensor([[0.0]]), share=0.0, calibration=0.5).item()  # 1.5 log 2
+    1.039720...
+    """
+    beta = 1 - calibration * (1 - share)
+    return (beta * functional.softplus(-positive_M).sum() + functional.softplus(negative_MN).sum()) / len(positive_M)
 
 
 def sampled_softmax(positive_M: Tensor, negative_MN: Tensor) -> Tensor:
@@ -99,16 +132,24 @@ def softmax(states_MD: Tensor, vectors_ID: Tensor, bias_I: Tensor, targets_MT: T
     return total / num_M.sum()
 
 
+_FAR_BELOW = -1e4
+"""A score that a softmax gives no weight."""
+
 _MOST_SCORES = 2**21
 """Scores held at once by `softmax`: 8 MiB, small enough for the cache and large enough for fast products."""
 
 
 @dataclass(frozen=True)
 class Sampled:
-    """A row of LOSSES: a sampled loss, and whether its negatives need the logQ correction."""
+    """A row of LOSSES: a sampled loss, and what it needs to know of the sampling.
+
+    corrects_for_sampling  its negatives need the logQ correction
+    takes_share            it takes the share of the catalogue's negatives that is drawn
+    """
 
     function: SampledLoss
     corrects_for_sampling: bool = False
+    takes_share: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,8 +161,10 @@ class Full:
 
 LOSSES: dict[LossName, Sampled | Full] = {
     "bpr": Sampled(bpr),
+    "bpr-max": Sampled(bpr_max),
     "hinge": Sampled(hinge),
     "bce": Sampled(bce),
+    "gbce": Sampled(gbce, takes_share=True),
     "sampled-softmax": Sampled(sampled_softmax, corrects_for_sampling=True),
     "softmax": Full(softmax),
 }

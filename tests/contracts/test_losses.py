@@ -15,6 +15,9 @@ from caser.models.neural import NeuralScorer
 from caser.randomness import torch_generator
 from caser.training.loop import start, train
 
+KEEPS_SCORES_NEAR_ZERO = {"bpr-max"}
+"""Losses that cost something where scores are far from zero, and may raise a negative that is far below."""
+
 every_loss = pytest.mark.parametrize("name", LOSSES)
 sampled_losses = pytest.mark.parametrize("name", [name for name, loss in LOSSES.items() if isinstance(loss, Sampled)])
 
@@ -59,12 +62,13 @@ def test_it_pulls_targets_up_and_pushes_negatives_down(name: LossName) -> None:
     assert (negative_MN > 0).all()
     positive_M, negative_MN = gradients(name, *some_scores())
     assert (positive_M <= 0).all()
-    assert (negative_MN >= 0).all()
+    assert (negative_MN >= 0).all() or name in KEEPS_SCORES_NEAR_ZERO
 
 
 @every_loss
 def test_a_target_far_above_all_negatives_costs_next_to_nothing(name: LossName) -> None:
-    assert loss_of(name, torch.full((2,), 50.0), torch.full((2, 3), -50.0)).item() == pytest.approx(0, abs=1e-6)
+    negative = 0.0 if name in KEEPS_SCORES_NEAR_ZERO else -50.0
+    assert loss_of(name, torch.full((2,), 50.0), torch.full((2, 3), negative)).item() == pytest.approx(0, abs=1e-6)
 
 
 @every_loss

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -81,6 +82,19 @@ def test_every_loss_falls_and_leaves_padding_at_zero(loss: Any, negatives: Any, 
     for name, parameter in state.network.named_parameters():
         if name in ("Q", "V", "c"):
             assert (parameter[0] == 0).all(), name
+
+
+def test_gbce_is_told_what_share_of_the_catalogue_is_drawn() -> None:
+    num_negatives = LOG.num_items - 1
+    losses = {}
+    for loss in ("bce", "gbce"):
+        for number in (1, num_negatives):
+            training = TRAINING.but(loss=loss, num_negatives=number, epochs=1, **STILL)
+            losses[loss, number] = run(fresh(training, NO_DROPOUT), training, NO_DROPOUT)[0].loss
+    assert losses["gbce", num_negatives] == pytest.approx(losses["bce", num_negatives], rel=1e-6)
+    beta = 1 - 0.75 * (1 - 1 / num_negatives)
+    of_target = math.log(2)  # scores are about zero
+    assert losses["bce", 1] - losses["gbce", 1] == pytest.approx((1 - beta) * of_target, rel=0.01)
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:

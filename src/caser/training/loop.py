@@ -170,7 +170,13 @@ class _Objective:
             return self.loss.function(states_MD, *self.network.item_vectors(), targets_MT)
         has_target_MT = targets_MT > 0
         positive_MT, negative_MTN = self._sampled(self.loss, batch.users_CW[rows], states_MD, targets_MT)
-        return self.loss.function(positive_MT[has_target_MT], negative_MTN[has_target_MT])
+        scores = positive_MT[has_target_MT], negative_MTN[has_target_MT]
+        return self.loss.function(*scores, self._share) if self.loss.takes_share else self.loss.function(*scores)
+
+    @property
+    def _share(self) -> float:
+        """The share of the catalogue's negatives that is drawn for a target."""
+        return min(1.0, self.training.num_negatives / max(1, self.sampler.num_items - 1))
 
     def _sampled(self, loss: Sampled, users_M: Tensor, states_MD: Tensor, targets_MT: Tensor) -> tuple[Tensor, Tensor]:
         """Scores of the targets (M, T), and of N negatives for each (M, T, N), -inf where one must not count."""
