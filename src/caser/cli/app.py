@@ -14,7 +14,7 @@ import cyclopts
 from pydantic import ValidationError
 
 from caser import __version__
-from caser.cli import answer, data, demo, doctor, study, train
+from caser.cli import answer, audit, data, demo, doctor, study, train
 from caser.cli.flags import DEFAULTS, flag_name
 from caser.cli.show import say
 from caser.config import first_problem
@@ -47,6 +47,7 @@ def build_app(model: str = "caser") -> cyclopts.App:
     app.command(study.compare, name="compare")
     app.command(study.ablate, name="ablate")
     app.command(study.sweep_command(model_class(model)), name="sweep")
+    app.command(audit.audit, name="audit")
     app.command(answer.recommend, name="recommend")
     app.command(answer.similar, name="similar")
     app.command(answer.explain, name="explain")

@@ -242,6 +242,18 @@ def _settled(split: Split, rules: Rules, part: Part) -> Facts:
     return {"protocol": split.name, "part": part, "seen": rules.remove_seen, "ties": rules.ties, "filters": filters}
 
 
+def later_share(split: Split, part: Part) -> float | None:
+    """Share of training interactions later than the target they help to predict, over all pairs; None without times."""
+    queries, log = parts(split, part)[1], split.log
+    if not log.has_times or len(queries) == 0:
+        return None
+    tape = parts(split, part)[0].whole(log.num_users)
+    position = np.arange(len(log)) - Tape.from_log(log).offsets[log.users]
+    trained = np.sort(log.times[position < tape.lengths[log.users]])
+    first_target = log.times[queries.ends]
+    return 1 - float(np.searchsorted(trained, first_target, "right").mean()) / len(trained)
+
+
 def _seen_rule(chosen: Protocol, split: Split) -> tuple[bool, str]:
     """Whether seen items leave the candidates, and the sentence that says so. Decided on `fit`, once for both parts."""
     share = repeat_share(split.fit.whole(split.log.num_users))
@@ -273,13 +285,8 @@ def _unfindable(queries: Queries, candidates: Mask) -> list[str]:
 
 
 def _later_events(split: Split, part: Part) -> list[str]:
-    """How much of the training part lies in the future of what it predicts: the leak of every split but global-time."""
-    tape, queries = parts(split, part)
-    if not split.log.has_times or len(queries) == 0:
-        return []
-    log = split.log
-    position = np.arange(len(log)) - Tape.from_log(log).offsets[log.users]
-    trained = np.sort(log.times[position < tape.lengths[log.users]])
-    first_target = log.times[queries.ends]
-    later = 1 - float(np.searchsorted(trained, first_target, "right").mean()) / len(trained)
-    return [f"{later:.1%} of training interactions are later than the one they help to predict"]
+    """A sentence on the leak that every split has but global-time."""
+    later = later_share(split, part)
+    return (
+        [] if later is None else [f"{later:.1%} of training interactions are later than the one they help to predict"]
+    )

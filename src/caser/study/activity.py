@@ -1,0 +1,128 @@
+"""Who acts, and on what: users too busy to be people, users and items too rare to learn, how popularity concentrates.
+
+A user is far out when a number lies above the upper quartile of all users by more than three times the distance of the
+quartiles, on a logarithmic scale (Tukey's outer fence; log because activity is skewed), and by a factor of five at
+least. Two numbers are watched: events, and events in the busiest hour.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caser.data.describe import Facts
+from caser.data.log import Int64, InteractionLog
+from caser.data.split import Mask, Split
+from caser.study.findings import Fact, Finding, Severity, count, share
+
+HOUR_SECONDS = 3_600
+MOST_NAMED = 5
+LEAST_FACTOR = 5.0
+MINOR_SHARE = 0.01
+"""Users far out who made no more than this share of events are not worth advice."""
+
+
+def bots(log: InteractionLog) -> Finding:
+    """Find users with implausibly many events, or with too many of them in one hour."""
+    events = np.bincount(log.users)[1:]
+    numbers = {"events": events}
+    if log.has_times:
+        numbers["events in the busiest hour"] = busiest_hours(log)
+    flagged = np.zeros(len(events), dtype=bool)
+    facts: dict[str, Fact] = {}
+    for name, values in numbers.items():
+        out, fence = far_out(values)
+        flagged |= out
+        facts |= {f"median {name}": float(np.median(values)), f"most {name}": int(values.max())}
+        facts |= {f"fence of {name}": round(fence, 1), f"users above the fence of {name}": int(out.sum())}
+    held = float(events[flagged].sum() / events.sum())
+    facts |= {"users far out": int(flagged.sum()), "share of events of users far out": held}
+    sentence, advice = "No user is far busier than the rest.", ""
+    if flagged.any():
+        busiest = np.flatnonzero(flagged)[np.argsort(-events[flagged], kind="stable")][:MOST_NAMED] + 1
+        ids = ", ".join(str(raw) for raw in log.user_vocabulary.raw(busiest))
+        sentence = (
+            f"{count(int(flagged.sum()), 'user')} far busier than the rest made {share(held)} of all events; "
+            f"the busiest: {ids}."
+        )
+        facts["busiest"] = ids
+        advice = f"Look at the busiest users ({ids}) before training: if they are machines, take their rows out."
+    severity: Severity = "warning" if held > 0.05 else "note" if flagged.any() else "good"
+    return Finding(
+        "bots", "Are all users people?", sentence, severity, facts, advice=(advice,) if held > MINOR_SHARE else ()
+    )
+
+
+def far_out(values: Int64) -> tuple[Mask, float]:
+    """Which values lie beyond the outer fence, and the fence.
+
+    >>> far_out(np.array([5, 6, 7, 8, 9, 4000]))[0].tolist()
+    [False, False, False, False, False, True]
+    """
+    lower, upper = np.quantile(np.log(values), [0.25, 0.75])
+    fence = float(np.exp(upper + max(3 * (upper - lower), np.log(LEAST_FACTOR))))
+    return values > fence, fence
+
+
+def busiest_hours(log: InteractionLog) -> Int64:
+    """The most events of each user within an hour, (num_users,)."""
+    seconds = (log.times - log.times.min()) // 1_000_000
+    span = int(seconds.max()) + HOUR_SECONDS + 1
+    moments = (log.users.astype(np.int64) - 1) * span + seconds
+    within = np.searchsorted(moments, moments + HOUR_SECONDS, "left") - np.arange(len(moments))
+    most = np.zeros(log.num_users, dtype=np.int64)
+    np.maximum.at(most, log.users - 1, within)
+    return most
+
+
+def cold(log: InteractionLog, split: Split) -> Finding:
+    """Count users and items with little to learn from, and validation targets that no model was trained on."""
+    users, items = np.bincount(log.users)[1:], np.bincount(log.items)[1:]
+    targets = split.validation.targets
+    unseen = float(np.mean(split.fit.item_counts[targets] == 0)) if len(targets) else None
+    facts: dict[str, Fact] = {
+        "share of users with fewer than 3 events": _below(users, 3),
+        "share of users with fewer than 5 events": _below(users, 5),
+        "share of items with fewer than 5 events": _below(items, 5),
+        "share of validation targets never seen in training": unseen,
+    }
+    sentence = (
+        f"{share(_below(users, 5))} of users and {share(_below(items, 5))} of items have fewer than 5 events; "
+        f"{share(unseen or 0.0)} of the items to be predicted never occur in training."
+    )
+    advice = []
+    if _below(items, 5) > 0.3:
+        advice.append(
+            "Many items have fewer than 5 events: --min-item-count 5 leaves them out, and changes what a number means."
+        )
+    if _below(users, 3) > 0.1:
+        advice.append("Many users have fewer than 3 events and cannot be judged: --k-core 3 leaves them out.")
+    warned = bool(advice) or (unseen or 0) > 0.05
+    return Finding(
+        "cold", "Is there enough to learn from?", sentence, "warning" if warned else "good", facts, advice=tuple(advice)
+    )
+
+
+def concentration(log: InteractionLog, facts: Facts) -> Finding:
+    """Say how popularity concentrates, with the share of events that each tenth of the items has."""
+    counts = np.sort(np.bincount(log.items)[1:])[::-1]
+    tenths = [float(part.sum() / counts.sum()) for part in np.array_split(counts, 10)]
+    gini, top = facts["popularity_gini"], facts["share_of_top_1_percent_of_items"]
+    sentence = f"The top 1 % of items take {share(top)} of events; Gini coefficient {gini:.2f}."
+    return Finding(
+        name="popularity",
+        question="Does everybody take the same?",
+        sentence=sentence,
+        severity="note" if gini > 0.8 or top > 0.25 else "good",
+        facts={
+            "Gini coefficient": gini,
+            "share of the top 1 % of items": top,
+            "share of the top 10 % of items": tenths[0],
+            "share of the lower half of items": float(counts[len(counts) // 2 :].sum() / counts.sum()),
+        },
+        advice=("Popularity is strong here: look at coverage beside accuracy.",) if gini > 0.8 else (),
+    )
+
+
+def _below(counts: NDArray[np.integer], least: int) -> float:
+    return float(np.mean(counts < least))

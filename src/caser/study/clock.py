@@ -1,0 +1,76 @@
+"""What the clock of a log is worth: its unit, its finest step, its range, and users who stand still in it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+
+from caser.data.describe import Facts
+from caser.data.log import InteractionLog
+from caser.study.findings import Finding, count, share
+
+STEPS = {"day": 86_400_000_000, "hour": 3_600_000_000, "minute": 60_000_000, "second": 1_000_000, "millisecond": 1_000}
+"""Steps of a clock in microseconds, coarse ones first."""
+NEARLY_ALL = 0.99
+FIRST_PLAUSIBLE = int(datetime(1990, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
+
+QUESTION = "Can the clock be trusted?"
+
+
+def clock(log: InteractionLog, facts: Facts, now: datetime | None = None) -> Finding:
+    """Judge the times of a log. `facts` are those of `describe`; `now` decides what lies in the future."""
+    if not log.has_times:
+        sentence = "There are no times: the order of rows is taken for the order of events."
+        advice = "Name the time column with --time if there is one: without times no protocol can keep the future out."
+        return Finding("clock", QUESTION, sentence, "warning", {}, advice=(advice,))
+    last_plausible = int((now or datetime.now(UTC)).timestamp()) * 1_000_000
+    early, late = int((log.times < FIRST_PLAUSIBLE).sum()), int((log.times > last_plausible).sum())
+    step, frozen = finest_step(log), _frozen_users(log)
+    sentence = (
+        f"Times run from {_day(facts['first_time'])} to {_day(facts['last_time'])} in steps of a {step}; "
+        f"{share(frozen)} of users with several events have them all at one moment."
+    )
+    warnings = []
+    if early or late:
+        sentence += f" {count(early + late, 'event')} before 1990 or in the future."
+        warnings.append("Some times lie before 1990 or in the future: look at the time column and its unit.")
+    if step == "day":
+        warnings.append("The clock only tells days apart: order within a day is the order of rows, whatever that was.")
+    return Finding(
+        name="clock",
+        question=QUESTION,
+        sentence=sentence,
+        severity="warning" if warnings or frozen > 0.1 else "good",
+        facts={
+            "unit as read": facts["time_unit"],
+            "finest step": step,
+            "first": facts["first_time"],
+            "last": facts["last_time"],
+            "events before 1990": early,
+            "events in the future": late,
+            "share of users with all events at one moment": frozen,
+        },
+        advice=tuple(warnings),
+    )
+
+
+def finest_step(log: InteractionLog) -> str:
+    """The coarsest step of which 99 % of times are whole multiples; "microsecond" if none is."""
+    for name, size in STEPS.items():
+        if float(np.mean(log.times % size == 0)) >= NEARLY_ALL:
+            return name
+    return "microsecond"
+
+
+def _frozen_users(log: InteractionLog) -> float:
+    """Share of users with at least two events whose first and last are at the same time."""
+    first = np.flatnonzero(np.diff(log.users, prepend=0))
+    last = np.append(first[1:], len(log)) - 1
+    several = last > first
+    same = log.times[first[several]] == log.times[last[several]]
+    return float(same.mean()) if several.any() else 0.0
+
+
+def _day(moment: str) -> str:
+    return moment.partition("T")[0]

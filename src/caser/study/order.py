@@ -1,0 +1,205 @@
+"""Does order matter? Models trained and asked with true histories, and with histories whose order is gone.
+
+With v(m, b) the validation metric of model m when sequences are shuffled in blocks of b (`shuffles.py`):
+
+    order    v(m, 1) - v(m, b)              what is lost with the order of b neighbouring items
+    recency  v(m, b) - v(m, whole)          what is lost on top when it is not known either which items are recent
+    items    v(m, whole) - popularity       what the mere set of items is worth
+
+v(m, b) is the better of two ways to do without order: the model trained on shuffled sequences, and the one trained on
+the true ones and merely asked with shuffled histories. The first may learn whatever can be learned without order, but
+its training targets are shuffled too; the second has true targets, but was not prepared. Taking the better one keeps
+either weakness from passing for a value of order. All differences are paired over the same validation queries, and
+averaged over several shuffles. The test part is not opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import caser
+from caser.config import Training
+from caser.data.log import Int32
+from caser.data.split import Split
+from caser.evaluation import protocols
+from caser.evaluation.metrics import Values, parse_metric
+from caser.evaluation.protocols import Rules
+from caser.evaluation.ranking import ranks
+from caser.evaluation.statistics import Difference, Estimate, mean_over_owners, paired_difference
+from caser.fitting import Progress, fit
+from caser.models import COUNTING_BASELINES, model_settings
+from caser.models.base import Scorer
+from caser.randomness import numpy_generator
+from caser.study.kept import Kept
+from caser.study.shuffles import Block, shuffled
+
+SHUFFLES = 5
+"""Shuffles that are averaged for each size of a block."""
+OTHER_SIZES = (2, 10, 20)
+"""Sizes that show how much order must be kept, beside the one that is asked about. Networks are not trained on them."""
+
+Say = Callable[[str], object]
+
+
+@dataclass(frozen=True, eq=False)
+class Effects:
+    """What shuffling costs.
+
+    values  model -> block -> value of the metric per query, (Q,); block 1 is the true order
+    owners  (Q,) int32, the user or session of each query
+    block   the size that stands for "order"; `whole` stands for "neither order nor recency"
+    """
+
+    values: Mapping[str, Mapping[Block, Values]]
+    owners: Int32
+    metric: str
+    block: int
+
+    @property
+    def lead(self) -> str:
+        """The model that is best with the true order: the one to ask what order is worth."""
+        return max(self.values, key=lambda model: float(self.values[model][1].mean()))
+
+    @property
+    def num_owners(self) -> int:
+        """How many users or sessions are judged."""
+        return len(np.unique(self.owners))
+
+    def estimate(self, model: str, block: Block) -> Estimate:
+        """The mean of the metric with its 95 % interval over owners."""
+        return mean_over_owners(self.values[model][block], self.owners)
+
+    def loss(self, model: str, before: Block, after: Block) -> Difference:
+        """What a model loses from one shuffle to the next."""
+        return paired_difference(self.values[model][before], self.values[model][after], self.owners)
+
+    def difference(self, first: str, second: str) -> Difference:
+        """What one model with the true order has over another."""
+        return paired_difference(self.values[first][1], self.values[second][1], self.owners)
+
+    def gain(self, model: str) -> Difference:
+        """What a model with the true order has over popularity, the floor of everything."""
+        return self.difference(model, "popularity")
+
+
+def order_effects(split: Split, network: Any, block: int, seed: int, kept: Kept, say: Say) -> Effects:
+    """Train and ask the counting models, and `network` (settings of a neural model, or None), in every order.
+
+    Raises ConfigError if the split has no validation queries.
+    """
+    rules = protocols.resolve(split.name, split, "validation")
+    metric = protocols.protocol_named(split.name).validation_metric
+    blocks = _blocks(split, block)
+    asked = _Asked(split, rules, metric, seed)
+    models = {name: model_settings(name) for name in COUNTING_BASELINES}
+    if network is not None:
+        models[network.name] = network
+    values = {}
+    for name, model in models.items():
+        trained_on: list[Block] = blocks if model.kind == "counting" else [block, "whole"]
+        values[name] = _values(model, asked, blocks, trained_on, kept, say)
+    return Effects(values, split.validation.owners, metric, block)
+
+
+def quick_training(model: Any, seed: int) -> Training:
+    """How the audit trains a network: as the model says, with fewer epochs, and less patience."""
+    training: Training = model.training()
+    return training.but(seed=seed, epochs=min(training.epochs, 15), patience=min(training.patience, 2))
+
+
+class _Asked:
+    """The validation queries in every order."""
+
+    def __init__(self, split: Split, rules: Rules, metric: str, seed: int) -> None:
+        self.split, self.rules, self.seed = split, rules, seed
+        self.metric = parse_metric(metric)
+        self.fingerprint = protocols.fingerprint(split, rules, "validation")
+
+    def shuffle(self, block: Block, number: int) -> Split:
+        if block == 1:
+            return self.split
+        return shuffled(self.split, block, numpy_generator(self.seed, f"shuffle {block}", number))
+
+    def value(self, scorer: Scorer, split: Split) -> Values:
+        rules = self.rules
+        table = ranks(
+            scorer,
+            split.validation,
+            candidates=rules.candidates,
+            remove_seen=rules.remove_seen,
+            ties=rules.ties,
+            user_vocabulary=split.log.user_vocabulary,
+        )
+        return table.values(self.metric)
+
+
+def _blocks(split: Split, block: int) -> list[Block]:
+    """The true order, ties where there are any, ever larger blocks, and the whole."""
+    log = split.log
+    has_ties = log.has_times and bool(np.any((np.diff(log.users) == 0) & (np.diff(log.times) == 0)))
+    ties: list[Block] = ["ties"] if has_ties else []
+    return [1, *ties, *sorted({block, *OTHER_SIZES}), "whole"]
+
+
+def _values(
+    model: Any, asked: _Asked, blocks: Sequence[Block], trained_on: Sequence[Block], kept: Kept, say: Say
+) -> dict[Block, Values]:
+    """Values per query for every block: the better way to do without order."""
+    found: dict[Block, list[Values]] = {block: [] for block in blocks}
+    for trained in dict.fromkeys((1, *trained_on)):
+        judged_on = list(blocks) if trained == 1 else [trained]
+        means = _means(model, asked, trained, judged_on, kept, say)
+        for block, values in zip(judged_on, means, strict=True):
+            found[block].append(values)
+    return {block: max(ways, key=lambda values: float(values.mean())) for block, ways in found.items()}
+
+
+def _means(model: Any, asked: _Asked, trained: Block, judged_on: Sequence[Block], kept: Kept, say: Say) -> Values:
+    """A model trained in one order and asked in several: means over shuffles, (blocks, Q)."""
+    training = quick_training(model, asked.seed) if model.kind == "neural" else None
+    key: list[Any] = [caser.__version__, asked.split.log.digest, asked.fingerprint, asked.metric.name]
+    key += [model.name, model.model_dump(), training.model_dump() if training else None]
+    key += [asked.seed, SHUFFLES, trained, list(judged_on)]
+    checkpoint = kept.path(key, "checkpoint")
+
+    def train(number: int) -> Scorer:
+        on, tell = asked.shuffle(trained, number), _telling(say, model.name, trained)
+        return fit(model, on, training, train_on="fit", checkpoint=checkpoint, tell=tell).artefact.scorer
+
+    def compute() -> Values:
+        say(f"{model.name}, {in_words(trained)}")
+        one = train(0) if trained == 1 or training else None  # networks are trained once, counts for every shuffle
+        return np.stack([mean(block, one) for block in judged_on])
+
+    def mean(block: Block, one: Scorer | None) -> Values:
+        numbers = range(SHUFFLES) if block != 1 else range(1)
+        values = [asked.value(one or train(number), asked.shuffle(block, number)) for number in numbers]
+        return np.asarray(np.mean(values, axis=0), dtype=np.float64)
+
+    values = kept.part(key, compute)
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
+    return values
+
+
+def _telling(say: Say, name: str, trained: Block) -> Callable[[Progress], None]:
+    def tell(progress: Progress) -> None:
+        if progress.done is not None:
+            judged = "" if progress.validation is None else f", {progress.metric} {progress.validation:.4f}"
+            say(f"{name}, {in_words(trained)}: {progress.stage}, epoch {progress.epoch}{judged}")
+
+    return tell
+
+
+def in_words(block: Block) -> str:
+    """Name what was shuffled.
+
+    >>> in_words(1), in_words(5), in_words("whole")
+    ('true order', 'blocks of 5 shuffled', 'all shuffled')
+    """
+    words = {"1": "true order", "whole": "all shuffled", "ties": "ties shuffled"}
+    return words.get(str(block), f"blocks of {block} shuffled")
