@@ -1,0 +1,100 @@
+"""Where the labels of a scatter go: each beside its point, on the first side where it hides nothing.
+
+Works in pixels on an assumed size of the panel and an assumed width of letters; what finds no room is left out, and
+stays in the table and under the pointer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import log10
+from typing import Literal, get_args
+
+from caser.study.report.figure import FRAME, Axis, Number, Panel, Range, Series, interval
+
+Side = Literal[
+    "middle right", "top right", "bottom right", "middle left", "top left", "bottom left", "top center", "bottom center"
+]
+"""Where a label stands as seen from its mark, in the words of plotly."""
+SIDES: tuple[Side, ...] = get_args(Side)
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom."""
+
+LETTER, LINE, GAP, MARK = 6.6, 13.0, 7.0, 5.0
+
+
+def sides(panel: Panel, series: Series, width: float) -> list[Side | None]:
+    """The side of each mark on which its label goes in a plot of this width, None where there is no room.
+
+    >>> from caser.study.report.figure import Axis
+    >>> series = Series("points", x=[0, 1], y=[0, 0.01], labels=["one", "two"])
+    >>> panel = Panel(Axis(limits=(0, 2)), Axis(limits=(0, 1)), (series,))
+    >>> sides(panel, series, 300)
+    ['middle right', 'middle right']
+    """
+    plot = Plot(panel, width, panel.height - FRAME)
+    found = {id(one): plot.place(one) for one in panel.series}
+    return found[id(series)]
+
+
+class Plot:
+    """What is taken already in a plot of some size: marks and labels, and whiskers, which a label may hide at need."""
+
+    def __init__(self, panel: Panel, width: float, height: float) -> None:
+        self._panel, self._width, self._height = panel, width, height
+        places = [(one, i) for one in panel.series for i in range(len(one.x))]
+        self._taken = [self._mark(one, i) for one, i in places]
+        self._whiskers = [box for one, i in places if (box := self._whisker(one, i))]
+
+    def place(self, series: Series) -> list[Side | None]:
+        """The side of each label of a series; the room that it takes is taken from then on."""
+        found = []
+        for i, label in enumerate(series.labels):
+            x, y = self._pixels(series.x[i], series.y[i])
+            boxes = {side: _box(side, x, y, len(label) * LETTER) for side in SIDES if label}
+            clear = [side for side, box in boxes.items() if self._is_free(box)]
+            side = next((side for side in clear if not _touches(boxes[side], self._whiskers)), next(iter(clear), None))
+            found.append(side)
+            self._taken += [boxes[side]] if side else []
+        return found
+
+    def _mark(self, series: Series, i: int) -> Box:
+        x, y = self._pixels(series.x[i], series.y[i])
+        return x - MARK, y - MARK, x + MARK, y + MARK
+
+    def _whisker(self, series: Series, i: int) -> Box | None:
+        low, high = interval(series, i)
+        if series.kind != "points" or series.along != "y" or low is None or high is None:
+            return None
+        (x, bottom), (_, top) = self._pixels(series.x[i], low), self._pixels(series.x[i], high)
+        return x - 1, top, x + 1, bottom
+
+    def _pixels(self, x: Number, y: Number) -> tuple[float, float]:
+        across = _share(self._panel.x, self._panel.range("x"), x)
+        up = _share(self._panel.y, self._panel.range("y"), y)
+        return across * self._width, (1 - up) * self._height
+
+    def _is_free(self, box: Box) -> bool:
+        left, top, right, bottom = box
+        is_inside = left >= 0 and top >= 0 and right <= self._width and bottom <= self._height
+        return is_inside and not _touches(box, self._taken)
+
+
+def _share(axis: Axis, ends: Range, value: Number) -> float:
+    """How far along an axis a value stands, from 0 to 1."""
+    low, high = ends
+    if value is None or (axis.is_log and value <= 0):
+        return 0.0
+    return ((log10(value) if axis.is_log else value) - low) / (high - low)
+
+
+def _box(side: Side, x: float, y: float, width: float) -> Box:
+    up, across = side.split()
+    left = {"right": x + GAP, "left": x - GAP - width, "center": x - width / 2}[across]
+    top = {"top": y - GAP - LINE, "middle": y - LINE / 2, "bottom": y + GAP}[up]
+    return left, top, left + width, top + LINE
+
+
+def _touches(box: Box, others: Sequence[Box]) -> bool:
+    left, top, right, bottom = box
+    return any(left < b[2] and b[0] < right and top < b[3] and b[1] < bottom for b in others)

@@ -1,0 +1,282 @@
+"""The page of a study: the verdict, the table, the figures, the findings, the network, and how it was made.
+
+One file that loads nothing: styles, plotly and still pictures are inside, and a content policy forbids the rest.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+from caser.study.report import palette, tables
+from caser.study.report.figure import Figure, Series
+from caser.study.report.markup import Content, Html, element, embedded, joined, void
+from caser.study.report.network import filter_name
+from caser.study.report.plotly_figures import panel_json, script
+from caser.study.report.study import Study
+
+SEVERITIES = {"warning": "Warning", "note": "Note", "good": "Good"}
+
+
+def page(
+    study: Study, figures: Sequence[Figure], stills: Mapping[str, bytes], network: Mapping[str, Any] | None
+) -> Html:
+    """The whole page. `stills` holds a PNG for the name of each figure, `network` the facts of a Caser network."""
+    shown = {figure.name: _figure(figure, stills[figure.name]) for figure in figures}
+    body = element(
+        "body",
+        element("a", "Skip to the verdict", href="#verdict", class_="skip"),
+        _header(study),
+        element("main", *_sections(study, figures, shown, network)),
+        element("footer", _made(study)),
+        _json("palettes", {"light": dict(palette.LIGHT), "dark": dict(palette.DARK)}),
+        _json("panels", {_panel_id(f, i): panel_json(panel) for f in figures for i, panel in enumerate(f.panels)}),
+        *(element("script", Html(code)) for code in _scripts()),
+    )
+    return joined(Html("<!doctype html>\n"), element("html", _head(study), body, lang="en"), "\n")
+
+
+def _head(study: Study) -> Html:
+    hashes = (base64.b64encode(hashlib.sha256(code.encode()).digest()).decode() for code in _scripts())
+    allowed = " ".join(f"'sha256-{one}'" for one in hashes)
+    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {allowed}; base-uri 'none'"
+    return element(
+        "head",
+        void("meta", charset="utf-8"),
+        void("meta", http_equiv="Content-Security-Policy", content=policy),
+        void("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        void("meta", name="color-scheme", content="light dark"),
+        element("title", f"{study.get('title', 'study')} · caser {study['kind']}"),
+        element("style", Html(palette.css() + _package_file("style.css"))),
+    )
+
+
+def _header(study: Study) -> Html:
+    log = (study.get("log") or {}).get("name")
+    words = [f"caser {study['kind']}", log, study.get("date")]
+    kicker = element("p", " · ".join(str(word) for word in words if word), class_="kicker")
+    return element("header", kicker, element("h1", str(study.get("title", "Study"))))
+
+
+def _sections(
+    study: Study, figures: Sequence[Figure], shown: Mapping[str, Html], network: Mapping[str, Any] | None
+) -> list[Content]:
+    in_findings = {f"finding-{i}" for i in range(1, 1 + len(study.get("findings") or ()))}
+    of_network = [figure for figure in figures if figure.name.endswith("-filters")]
+    own = [figure for figure in figures if figure not in of_network and figure.name not in in_findings]
+    return [
+        _verdict(study),
+        _table(study) if study.get("rows") else None,
+        *(_section(figure.title, shown[figure.name], _extra(figure, study)) for figure in own),
+        _findings(study, shown),
+        _network(network, [shown[figure.name] for figure in of_network]) if network else None,
+    ]
+
+
+def _section(title: str, *content: Content) -> Html:
+    return element("section", element("h2", title), *content)
+
+
+def _verdict(study: Study) -> Html:
+    found = study.get("verdicts") or [study.get("verdict") or "This study has no verdict."]
+    first, *rest = found
+    return element(
+        "section",
+        element("h2", "Verdict", class_="hidden"),
+        element("p", first),
+        _list(rest),
+        _advice(study.get("advice") or ()),
+        _terms(study),
+        class_="verdict",
+        id="verdict",
+    )
+
+
+def _advice(advice: Sequence[str]) -> Html | None:
+    if not advice:
+        return None
+    sentences = element("p", advice[0]) if len(advice) == 1 else _list(advice)
+    return element("div", element("h2", "Advice"), sentences, class_="advice")
+
+
+def _terms(study: Study) -> Html:
+    """What the verdict rests on, in a line."""
+    owners, seeds, openings = study.get("num_owners"), study.get("seeds") or (), study.get("test_openings")
+    terms = [
+        study.get("protocol") and f"{study['protocol']}, {study.get('part') or 'test'} part",
+        owners and counted(owners, str(study.get("owner") or "user")),
+        study.get("num_queries") and counted(study["num_queries"], "query", "queries"),
+        seeds and counted(len(seeds), "seed"),
+        openings is not None and f"test part opened {counted(openings, 'time')}",
+    ]
+    return element("ul", *(element("li", term) for term in terms if term), class_="terms")
+
+
+def counted(number: int, word: str, plural: str = "") -> str:
+    """A number of things in words.
+
+    >>> counted(1, "seed"), counted(2000, "query", "queries")
+    ('1 seed', '2,000 queries')
+    """
+    return f"{number:,} {word if number == 1 else plural or word + 's'}"
+
+
+def _table(study: Study) -> Html:
+    more = [tables.all_metrics(study), tables.differences(study), tables.settings(study)]
+    titles = ["Every metric", "Every difference", "Settings and cost"]
+    folded = [_folded(title, one) for title, one in zip(titles, more, strict=True) if one]
+    return _section("The numbers", tables.models(study), *folded)
+
+
+def _extra(figure: Figure, study: Study) -> Html | None:
+    every = tables.of_slices(study) if figure.name == "slices" else None
+    return _folded("Every model on every slice", every) if every else None
+
+
+def _figure(figure: Figure, still: bytes) -> Html:
+    picture = f"data:image/png;base64,{base64.b64encode(still).decode()}"
+    panels = [
+        element(
+            "div",
+            element("p", panel.title) if panel.title else None,
+            element("div", id=_panel_id(figure, i), class_="plot"),
+            class_="panel",
+        )
+        for i, panel in enumerate(figure.panels)
+    ]
+    drawn = element("div", *panels, class_=f"panels of-{figure.columns}", role="img", aria_label=figure.alternative)
+    return element(
+        "figure",
+        element("figcaption", figure.reading),
+        _key(figure.key()),
+        drawn,
+        void("img", class_="still", src=picture, alt=figure.alternative),
+        _folded("The same in numbers", tables.of_figure(figure), class_="numbers"),
+    )
+
+
+def _key(key: Mapping[str, Series]) -> Html | None:
+    if not key:
+        return None
+    return element("ul", *(element("li", _sample(one), name) for name, one in key.items()), class_="key")
+
+
+def _sample(one: Series) -> Html:
+    """A little picture of a series' mark."""
+    colour = f"var(--{one.colour})"
+    dash = {"second": "5 3", "third": "2 2", "neutral": "5 2 1 2"}.get(one.colour)
+    if one.kind == "line":
+        mark = element(
+            "line", x1="0", y1="6", x2="24", y2="6", stroke=colour, stroke_width="2.5", stroke_dasharray=dash
+        )
+    elif one.kind == "bars":
+        mark = element("rect", x="4", y="1", width="16", height="10", fill=colour)
+    elif one.is_hollow:
+        mark = element("path", d="M12 1 17 6 12 11 7 6Z", fill="none", stroke=colour, stroke_width="2")
+    else:
+        mark = element("circle", cx="12", cy="6", r="4.5", fill=colour)
+    return element("svg", mark, viewBox="0 0 24 12", aria_hidden="true")
+
+
+def _findings(study: Study, shown: Mapping[str, Html]) -> Html | None:
+    found = study.get("findings") or ()
+    if not found:
+        return None
+    told = [_finding(one, shown.get(f"finding-{i}")) for i, one in enumerate(found, start=1)]
+    return _section("Findings", *told)
+
+
+def _finding(finding: Mapping[str, Any], figure: Html | None) -> Html:
+    severity = finding.get("severity", "note")
+    told = finding.get("table")
+    return element(
+        "article",
+        element("span", SEVERITIES.get(severity, str(severity)), class_=f"severity {severity}"),
+        element("h3", finding["question"]),
+        element("p", finding["sentence"]),
+        _facts(finding.get("facts") or {}),
+        tables.of_finding(told, finding["question"]) if told else None,
+        figure,
+        class_="finding",
+    )
+
+
+def _network(facts: Mapping[str, Any], pictures: Sequence[Html]) -> Html:
+    excited = [_excited(told) for told in facts["horizontal"]]
+    reading = (
+        "Each column is one row of a filter, oldest first, with the items that it answers to most: read across, they "
+        "are the runs of items that the filter waits for."
+    )
+    lists = [element("h3", "Which items excite the horizontal filters"), element("p", reading)] if excited else []
+    return _section("Inside the network", *pictures, *lists, *excited)
+
+
+def _excited(told: Mapping[str, Any]) -> Html:
+    columns = ["filter", *(f"item {row}" for row in range(1, told["height"] + 1))]
+    cells = [
+        element("ol", *(element("li", _item(one), " ", tables.number(one["score"], 2)) for one in items))
+        for items in told["items"]
+    ]
+    name = filter_name(told)
+    return tables.table(f"Items that excite {name} most, with their scores", columns, [[name, *cells]], True)
+
+
+def _item(one: Mapping[str, Any]) -> str:
+    return str(one["item_id"] if one["title"] is None else one["title"])
+
+
+def _made(study: Study) -> Html:
+    log, machine = study.get("log") or {}, study.get("machine") or {}
+    told: dict[str, Content] = {
+        "command": element("code", str(study.get("command") or "–")),
+        "fingerprint": element("code", str(study.get("fingerprint") or "–")),
+        "protocol": tables.any_value(study.get("protocol")),
+        "seeds": tables.any_value(study.get("seeds")),
+        **{
+            f"log, {key}": element("code", str(one)) if key == "digest" else tables.any_value(one)
+            for key, one in log.items()
+        },
+        "caser": tables.any_value(study.get("version")),
+        "date": tables.any_value(study.get("date")),
+        **{f"machine, {key}": tables.any_value(one) for key, one in machine.items()},
+    }
+    return element("section", element("h2", "How this was made"), _facts(told), _notes(study), class_="made")
+
+
+def _notes(study: Study) -> Html | None:
+    notes = study.get("notes") or ()
+    return joined(element("h3", "Notes"), _list(notes)) if notes else None
+
+
+def _facts(facts: Mapping[str, Any]) -> Html | None:
+    if not facts:
+        return None
+    pairs = (joined(element("dt", key), element("dd", tables.any_value(one))) for key, one in facts.items())
+    return element("dl", *pairs)
+
+
+def _list(sentences: Sequence[str]) -> Html | None:
+    return element("ul", *(element("li", sentence) for sentence in sentences)) if sentences else None
+
+
+def _folded(title: str, content: Html, class_: str | None = None) -> Html:
+    return element("details", element("summary", title), content, class_=class_)
+
+
+def _panel_id(figure: Figure, i: int) -> str:
+    return f"{figure.name}-{i}"
+
+
+def _json(id_: str, value: Any) -> Html:
+    return element("script", embedded(value), type="application/json", id=id_)
+
+
+def _scripts() -> tuple[str, str]:
+    return script(), _package_file("report.js")
+
+
+def _package_file(name: str) -> str:
+    return files("caser.study.report").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,262 @@
+"""Figures as plotly's JSON, one document per panel, and plotly's own script.
+
+Colours are written as `$role` under plotly's keys for colours; `report.js` puts in the light or the dark ones. plotly
+reads a little HTML in every text, so all that comes from a study is escaped here first; hover texts are plain, not
+templates. A trace's `meta` holds what differs on a narrow screen.
+"""
+
+from __future__ import annotations
+
+import html
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from caser.study.report import labels
+from caser.study.report.extras import extra
+from caser.study.report.figure import Direction, Heat, Number, Panel, Series, interval, place, ticks
+
+SYMBOLS = {"accent": "circle", "second": "square", "third": "triangle-up", "neutral": "circle", "faint": "circle"}
+DASHES = {"accent": "solid", "second": "dash", "third": "dot", "neutral": "dashdot", "faint": "solid"}
+WIDE, NARROW = 780, 270
+"""Assumed widths of a plot in pixels on a page and on a phone, for placing labels."""
+
+_WRAP, _MOST_LINES = 24, 3
+
+
+def script() -> str:
+    """plotly.js, whole. Raises MissingDependencyError without the extra."""
+    return str(extra("plotly.offline").get_plotlyjs())
+
+
+def panel_json(panel: Panel) -> dict[str, Any]:
+    """Data and layout of one panel, JSON values only.
+
+    >>> from caser.study.report.figure import Axis
+    >>> panel = Panel(Axis("seconds"), Axis("<b>"), (Series("line", [1, 2], [3, 4]),))
+    >>> panel_json(panel)["layout"]["annotations"][0]["text"]
+    '&lt;b&gt;'
+    """
+    traces = [trace for one in panel.series for trace in _traces(panel, one)]
+    if panel.heat is not None:
+        traces.append(_heat(panel, panel.heat))
+    return {"data": traces, "layout": _layout(panel)}
+
+
+def plain(text: str) -> str:
+    """Text that plotly shows as it is.
+
+    >>> plain('<a href="x">&')
+    '&lt;a href=&quot;x&quot;&gt;&amp;'
+    """
+    return html.escape(text)
+
+
+def number(value: Number) -> str:
+    """A number for a hover text."""
+    return "none" if value is None else f"{value:,.4f}" if isinstance(value, float) else f"{value:,}"
+
+
+def _traces(panel: Panel, one: Series) -> Iterator[dict[str, Any]]:
+    common = {
+        "x": list(one.x),
+        "y": list(one.y),
+        "name": plain(one.name),
+        "hoverinfo": "text",
+        "hovertext": [_hover(panel, one, i) for i in range(len(one.x))],
+        "showlegend": False,
+    }
+    colour = f"${one.colour}"
+    if one.kind == "bars":
+        marker = {"color": colour, "opacity": 0.85}
+        bar = {"type": "bar", "orientation": "h", "width": one.width, "marker": marker}
+        yield {**common, **bar, **_whiskers(one, "$ink")}
+        return
+    if one.kind == "line" and one.low and one.high:
+        yield _band(one)
+    symbol = "diamond-open" if one.is_hollow else SYMBOLS[one.colour]
+    trace = {
+        **common,
+        "type": "scatter",
+        "mode": "lines+markers" if one.kind == "line" else "markers",
+        "marker": {
+            "color": colour,
+            "symbol": symbol,
+            "size": 5 if one.kind == "line" else 9,
+            "line": {"width": 2 if one.is_hollow else 0, "color": colour},
+        },
+        "line": {"color": colour, "width": 2, "dash": DASHES[one.colour]},
+        "cliponaxis": False,
+        **(_whiskers(one, colour) if one.kind == "points" else {}),
+    }
+    if one.colour == "faint":
+        trace |= {"hoverinfo": "skip", "mode": "lines"}
+    yield {**trace, **_labelled(panel, one)} if any(one.labels) else trace
+
+
+def _labelled(panel: Panel, one: Series) -> dict[str, Any]:
+    wide, narrow = (_texts(panel, one, width) for width in (WIDE, NARROW))
+    font = {"size": 12, "color": "$ink"}
+    return {"mode": "markers+text", "textfont": font, **wide, "meta": {"narrow": narrow}}
+
+
+def _texts(panel: Panel, one: Series, width: int) -> dict[str, Any]:
+    sides = labels.sides(panel, one, width)
+    return {
+        "text": [plain(label) if side else "" for label, side in zip(one.labels, sides, strict=True)],
+        "textposition": [side or "middle right" for side in sides],
+    }
+
+
+def _whiskers(one: Series, colour: str) -> dict[str, Any]:
+    if not (one.low and one.high):
+        return {}
+    ends = list(zip(one.values, one.low, one.high, strict=True))
+    return {
+        f"error_{one.along}": {
+            "type": "data",
+            "symmetric": False,
+            "array": [_distance(value, high) for value, _, high in ends],
+            "arrayminus": [_distance(low, value) for value, low, _ in ends],
+            "color": colour,
+            "thickness": 1.6,
+            "width": 0 if one.kind == "points" else 3,
+        }
+    }
+
+
+def _distance(low: Number, high: Number) -> float:
+    return 0.0 if low is None or high is None else max(high - low, 0.0)
+
+
+def _band(one: Series) -> dict[str, Any]:
+    rows = [row for row in zip(one.x, one.low, one.high, strict=True) if None not in row]
+    return {
+        "type": "scatter",
+        "x": [x for x, _, _ in rows] + [x for x, _, _ in reversed(rows)],
+        "y": [high for _, _, high in rows] + [low for _, low, _ in reversed(rows)],
+        "mode": "lines",
+        "line": {"width": 0, "color": f"${one.colour}"},
+        "fill": "toself",
+        "fillcolor": f"${one.colour}-soft",
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
+
+
+def _heat(panel: Panel, heat: Heat) -> dict[str, Any]:
+    rows = zip(panel.y.names, heat.values, strict=True)
+    trace = {
+        "type": "heatmap",
+        "x": list(range(len(panel.x.names))),
+        "y": list(range(len(panel.y.names))),
+        "z": [list(row) for row in heat.values],
+        "zmin": -heat.largest,
+        "zmax": heat.largest,
+        "colorscale": "$heat",
+        "xgap": 1,
+        "ygap": 1,
+        "hoverinfo": "text",
+        "hovertext": [
+            [f"{plain(y)}, {plain(x)}: {value:+.4f}" for x, value in zip(panel.x.names, row, strict=True)]
+            for y, row in rows
+        ],
+        "colorbar": {"thickness": 8, "outlinewidth": 0, "nticks": 5, "tickfont": {"color": "$quiet", "size": 10}},
+    }
+    if heat.has_room_for_numbers:
+        trace |= {"texttemplate": "%{z:.2f}", "textfont": {"size": 11}, "showscale": False}
+    return trace
+
+
+def _hover(panel: Panel, one: Series, i: int) -> str:
+    low, high = interval(one, i)
+    ends = f" ({number(low)} to {number(high)})" if low is not None and high is not None else ""
+    words = [one.name, place(panel, one, i)]
+    axis = panel.x if one.along == "x" else panel.y
+    return plain(f"{', '.join(word for word in words if word)}: {number(one.values[i])}{ends} {axis.label}".strip())
+
+
+def _layout(panel: Panel) -> dict[str, Any]:
+    return {
+        "height": panel.height,
+        "margin": {"l": 44, "r": 16, "t": 28 if panel.y.label or panel.rules else 8, "b": 46, "pad": 4},
+        "paper_bgcolor": "rgba(0, 0, 0, 0)",
+        "plot_bgcolor": "rgba(0, 0, 0, 0)",
+        "font": {"family": "system-ui, -apple-system, Segoe UI, Roboto, sans-serif", "size": 12, "color": "$quiet"},
+        "hoverlabel": {"bgcolor": "$raised", "bordercolor": "$line", "font": {"color": "$ink"}, "align": "left"},
+        "dragmode": False,
+        "barmode": "overlay",
+        "showlegend": False,
+        "xaxis": {**_axis(panel, "x"), "title": {"text": plain(panel.x.label), "standoff": 8}},
+        "yaxis": _axis(panel, "y"),
+        "annotations": [*_axis_label(panel), *_rule_labels(panel)],
+        "shapes": [_rule(rule.at, rule.along) for rule in panel.rules],
+    }
+
+
+def _axis(panel: Panel, direction: Direction) -> dict[str, Any]:
+    names = (panel.x if direction == "x" else panel.y).names
+    axis: dict[str, Any] = {
+        "type": "log" if (panel.x if direction == "x" else panel.y).is_log else "linear",
+        "range": list(panel.range(direction)),
+        "fixedrange": True,
+        "automargin": True,
+        "gridcolor": "$line",
+        "linecolor": "$line",
+        "zeroline": panel.heat is None and not names,
+        "zerolinecolor": "$quiet",
+        "showgrid": panel.heat is None and not (names and direction == "x"),
+        "nticks": 6,
+        "ticks": "",
+        "tickangle": 0,
+        "tickfont": {"color": "$ink" if names else "$quiet"},
+    }
+    if (marks := ticks(panel, direction)) is not None:
+        wrapped = [wrap(text, _WRAP if direction == "y" else 14) for text in marks.text]
+        axis |= {"tickmode": "array", "tickvals": list(marks.at), "ticktext": wrapped}
+    return axis
+
+
+def wrap(text: str, width: int) -> str:
+    """Plain text on a few lines."""
+    lines = [line for part in text.split("\n") for line in textwrap.wrap(part, width)]
+    return "<br>".join(map(plain, [*lines[:_MOST_LINES], *["…"] * (len(lines) > _MOST_LINES)]))
+
+
+def _axis_label(panel: Panel) -> list[dict[str, Any]]:
+    if not panel.y.label:
+        return []
+    at = {"xref": "paper", "yref": "paper", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom", "yshift": 6}
+    return [{**at, "text": plain(panel.y.label), "showarrow": False, "font": {"color": "$quiet", "size": 12}}]
+
+
+def _rule(at: float, along: Direction) -> dict[str, Any]:
+    other = "y" if along == "x" else "x"
+    line = {"color": "$quiet", "width": 1.2, "dash": "dot"}
+    return {
+        "type": "line",
+        "layer": "below",
+        "line": line,
+        f"{along}0": at,
+        f"{along}1": at,
+        f"{other}ref": "paper",
+        f"{other}0": 0,
+        f"{other}1": 1,
+    }
+
+
+def _rule_labels(panel: Panel) -> Iterator[dict[str, Any]]:
+    for rule in panel.rules:
+        other = "y" if rule.along == "x" else "x"
+        low, high = sorted(panel.range(rule.along))
+        beyond_middle = rule.at > (low + high) / 2
+        yield {
+            rule.along: rule.at,
+            other: 1,
+            f"{other}ref": "paper",
+            "text": plain(rule.label),
+            "showarrow": False,
+            "font": {"color": "$quiet", "size": 11},
+            "xanchor": "right" if beyond_middle or rule.along == "y" else "left",
+            "yanchor": "bottom",
+        }

@@ -1,0 +1,36 @@
+// Draws every panel with plotly in the colours that the reader prefers; without it the page shows still pictures.
+"use strict";
+(() => {
+  const read = (id) => JSON.parse(document.getElementById(id).textContent);
+  const panels = read("panels");
+  const palettes = read("palettes");
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const narrow = window.matchMedia("(max-width: 40rem)");
+  const colourKeys = /color(scale)?$/i;
+
+  // A copy of a value with the palette's colour for each "$role" under a key that names colours.
+  const coloured = (value, palette, isColour = false) => {
+    if (Array.isArray(value)) return value.map((one) => coloured(one, palette, isColour));
+    if (value && typeof value === "object") {
+      const entries = Object.entries(value);
+      return Object.fromEntries(entries.map(([key, one]) => [key, coloured(one, palette, colourKeys.test(key))]));
+    }
+    if (!isColour || typeof value !== "string" || !value.startsWith("$")) return value;
+    if (value !== "$heat") return palette[value.slice(1)];
+    return [[0, palette["heat-low"]], [0.5, palette["heat-middle"]], [1, palette["heat-high"]]];
+  };
+
+  const draw = () => {
+    const palette = dark.matches ? palettes.dark : palettes.light;
+    for (const [id, panel] of Object.entries(panels)) {
+      const { data, layout } = coloured(panel, palette);
+      const traces = data.map((trace) => (narrow.matches && trace.meta ? { ...trace, ...trace.meta.narrow } : trace));
+      window.Plotly.react(document.getElementById(id), traces, layout, { displayModeBar: false, responsive: true });
+    }
+  };
+
+  document.documentElement.classList.add("live");
+  draw();
+  dark.addEventListener("change", draw);
+  narrow.addEventListener("change", draw);
+})();
