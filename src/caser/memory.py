@@ -1,13 +1,19 @@
-"""Whether a model can fit in memory at all, asked before anything is allocated."""
+"""Memory: whether a model can fit at all, asked before anything is allocated, and what work takes at most."""
 
 from __future__ import annotations
 
 import math
 import os
+import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
 
 from caser.errors import ConfigError
+
+_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 TRAINING_COPIES = 4
 """What a network keeps of each parameter: its value, its gradient and Adam's two moments."""
@@ -37,3 +43,39 @@ def memory() -> float:
         soft, _ = resource.getrlimit(resource.RLIMIT_AS)
         limits.append(math.inf if soft == resource.RLIM_INFINITY else soft)
     return min(limits)
+
+
+@dataclass
+class Peak:
+    """Megabytes, once the work is done; None where they cannot be measured (only Linux tells)."""
+
+    megabytes: float | None = None
+
+
+@contextmanager
+def peak_memory() -> Iterator[Peak]:
+    """Measure the work inside.
+
+    >>> with peak_memory() as peak:
+    ...     _ = bytes(1000)
+    >>> peak.megabytes is None or peak.megabytes >= 0
+    True
+    """
+    peak = Peak()
+    with suppress(OSError):
+        _CLEAR.write_text("5")  # forgets the peak so far
+    before = _resident("VmRSS")
+    try:
+        yield peak
+    finally:
+        after = _resident("VmHWM")
+        if before is not None and after is not None:
+            peak.megabytes = round(max(after - before, 0) / 1024, 1)
+
+
+def _resident(name: str) -> int | None:
+    """A line of the process's status, in kilobytes."""
+    with suppress(OSError):
+        if found := re.search(rf"^{name}:\s+(\d+) kB", _STATUS.read_text(), flags=re.MULTILINE):
+            return int(found[1])
+    return None

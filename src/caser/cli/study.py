@@ -110,6 +110,7 @@ def ablate(
     /,
     *,
     removals: bool = True,
+    choose: bool = True,
     json: Switch = False,
     options: Studying = Options(),  # noqa: B008
     settings: Annotated[Caser, flat("Model: caser")] = Caser(),  # noqa: B008
@@ -127,6 +128,8 @@ def ablate(
         A file, or the name of a public data set.
     removals
         Also remove one part at a time: each filter height, the activations, dropout, further targets.
+    choose
+        Find each row's number of epochs on validation; otherwise all train exactly --epochs.
     json
         Print one JSON document instead of a table.
 
@@ -135,7 +138,8 @@ def ablate(
 
     split = _split(log, options, reading, filters)
     with show.studying() as tell:
-        study = run(split, settings, options.shortened(training), options.plan(), removals=removals, tell=tell)
+        how = options.shortened(training)
+        study = run(split, settings, how, options.plan(), removals=removals, choose=choose, tell=tell)
     _finish(study, options, log, json)
 
 

@@ -35,12 +35,14 @@ def ablate(
     plan: Plan | None = None,
     *,
     removals: bool = True,
+    choose: bool = True,
     tell: Tell | None = None,
 ) -> Study:
     """Train Caser without some of its parts, and say what each is worth.
 
     model     the full model, with both kinds of filters; a user vector is added where the protocol allows it
     removals  also remove one part at a time from the full model
+    choose    find each row's number of epochs on validation; otherwise all train `training.epochs`
 
     Opens the test part, unless the plan's part is `validation`. Raises ConfigError for a model that lacks a part.
     """
@@ -56,6 +58,8 @@ def ablate(
     reference = "vh" if anonymous else FULL
     if removals:
         recipes |= dict(_removals(recipes[reference]))
+    if not choose:
+        recipes = {label: replace(recipe, epochs=how.epochs) for label, recipe in recipes.items()}
     study = conduct(
         "ablate",
         "Which parts of Caser carry the result?",

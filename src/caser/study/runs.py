@@ -26,8 +26,8 @@ from caser.evaluation import judge
 from caser.evaluation.protocols import Part
 from caser.evaluation.rank_table import RankTable
 from caser.fitting import Choice, choose, fit
+from caser.memory import peak_memory
 from caser.storage import read_file, write_file
-from caser.study.memory import peak_memory
 from caser.study.recipes import Recipe, digest_of, key_of
 
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from caser.data.log import InteractionLog
+from caser.data.split import Split
 from caser.data.user_sessions import DEFAULT_GAP, Reads, user_sessions
 from caser.errors import ConfigError
 from caser.models import model_settings
@@ -41,7 +42,7 @@ def compare_sessions(
 
     Raises DataError for a log without times or without returning users.
     """
-    splits = {reads: user_sessions(log, gap, reads) for reads in READS}
+    splits: dict[str, Split] = {reads: user_sessions(log, gap, reads) for reads in READS}
     plan = plan or Plan()
     recipes: dict[str, Recipe] = {}
     for name in dict.fromkeys(models or DEFAULT_MODELS):
