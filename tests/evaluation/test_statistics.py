@@ -10,7 +10,14 @@ from scipy import stats
 
 from caser.errors import ConfigError
 from caser.evaluation.metrics import Values
-from caser.evaluation.statistics import Difference, mean_over_owners, mean_over_seeds, paired_difference
+from caser.evaluation.statistics import (
+    Difference,
+    corrected,
+    holm,
+    mean_over_owners,
+    mean_over_seeds,
+    paired_difference,
+)
 from caser.randomness import numpy_generator
 
 Owners = np.ndarray[tuple[int], np.dtype[np.int32]]
@@ -137,3 +144,49 @@ def test_one_user_cannot_show_a_difference() -> None:
     sentence = difference.sentence("caser", "markov", "hit@10", 1)
     assert sentence == "hit@10: caser against markov: 1 user cannot show a difference (+0.2500)"
     assert "2 sessions can show" in Difference(0.0, -1.0, 1.0, 2.0).sentence("caser", "markov", "hit@10", 2, "session")
+
+
+def test_the_p_value_is_the_t_tests() -> None:
+    generator = numpy_generator(5, "world")
+    first, second = generator.random(40), generator.random(40)
+    difference = paired_difference(first, second, np.arange(40, dtype=np.int32))
+    assert difference.p_value == pytest.approx(stats.ttest_rel(first, second).pvalue)
+
+
+def test_holm_is_worked_out_by_hand() -> None:
+    adjusted = holm(np.array([0.01, 0.04, 0.03, 0.005]))
+    assert adjusted == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm(np.array([0.9, 0.8])).tolist() == [1, 1]
+    with_gap = holm(np.array([0.01, np.nan]))
+    assert with_gap[0] == 0.02
+    assert np.isnan(with_gap[1])
+
+
+def test_a_difference_that_stands_alone_may_not_stand_in_a_family() -> None:
+    alone = {"lucky": Difference(0.1, 0.01, 0.19, 0.1, p_value=0.03)}
+    assert corrected(alone) == alone
+    assert alone["lucky"].is_shown
+    family = corrected({**alone, "other": Difference(0.0, -0.1, 0.1, 0.1, p_value=0.9)})
+    assert family["lucky"].p_adjusted == pytest.approx(0.06)
+    assert not family["lucky"].is_shown
+    sentence = family["lucky"].sentence("lucky", "markov", "map", 50)
+    assert sentence.startswith("map: lucky against markov: no difference that 50 users can show")
+    assert "p 0.060 after Holm's correction for 2 comparisons" in sentence
+    assert "Holm" not in alone["lucky"].sentence("lucky", "markov", "map", 50)
+
+
+def test_a_difference_is_json() -> None:
+    said = paired_difference(np.array([1.0, 0.0]), np.array([0.5, 0.0]), np.array([7, 7], dtype=np.int32)).to_dict()
+    assert said["value"] == 0.25
+    assert [said[name] for name in ("low", "high", "smallest_detectable", "p_value", "p_adjusted")] == [None] * 5
+    assert (said["family"], said["is_shown"]) == (1, False)
+
+
+def test_models_with_other_numbers_of_seeds_vary_on_their_own() -> None:
+    generator = numpy_generator(6, "world")
+    owners = np.arange(100, dtype=np.int32)
+    three, two = (generator.random((seeds, 1)) + generator.random((1, 100)) for seeds in (3, 2))
+    found = paired_difference(three, two, owners)
+    assert found.value == pytest.approx(three.mean() - two.mean())
+    error = np.hypot(*(np.std(side.mean(axis=1), ddof=1) / np.sqrt(len(side)) for side in (three, two)))
+    assert (found.high - found.low) / 2 > 2 * error
