@@ -70,7 +70,7 @@ def report(judged: Mapping[str, Any], subject: str | None = None) -> None:
         ]
         table("" if start else title, ["model", *shown], rows)
     out.print()
-    for sentence in [*judged["verdicts"], *judged["notes"]]:
+    for sentence in [*judged["verdicts"], _beyond(judged["beyond"]), *judged["notes"]]:
         remark(sentence)
 
 
@@ -170,6 +170,14 @@ def _difference(difference: Mapping[str, Any] | None) -> str:
         return ""
     shown = f"{difference['value']:+.4f} ±{(difference['high'] - difference['low']) / 2:.4f}"
     return f"{shown} *" if difference["is_shown"] else f"{shown}  "
+
+
+def _beyond(models: Mapping[str, Mapping[str, float]]) -> str:
+    """One sentence on coverage and head items, for all models."""
+    shares = [
+        f"{name} {measures['coverage@10']:.1%} · {measures['head_share@10']:.1%}" for name, measures in models.items()
+    ]
+    return f"candidates in any top 10 · places in top 10s that head items have: {', '.join(shares)}"
 
 
 def _cell(value: Any) -> str:

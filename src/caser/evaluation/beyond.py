@@ -44,7 +44,7 @@ def coverage(top_QK: Int32, candidates: Mask) -> float:
     >>> coverage(np.array([[1, 2], [2, 0]]), np.array([False, True, True, True, True]))
     0.5
     """
-    return float(np.sum(_exposure(top_QK, candidates) > 0) / candidates.sum())
+    return float(np.mean(_exposure(top_QK, candidates) > 0))
 
 
 def gini(top_QK: Int32, candidates: Mask) -> float:

@@ -1,0 +1,83 @@
+"""Slices: buckets by hand, and that they add up to the whole."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from caser.data.split import Queries
+from caser.data.synthetic import chain_world
+from caser.data.tape import Tape
+from caser.evaluation.judge import counting_baselines, judge
+from caser.evaluation.protocols import PROTOCOLS, apply
+from caser.evaluation.slices import POPULARITY, popularity_groups, slices
+
+# Two users: histories of 1 and 7 items; targets 3 and 4 for the first, 1 for the second.
+TAPE = Tape.from_sequences([[1], [1, 1, 1, 2, 2, 2, 3]], num_items=4)
+QUERIES = Queries(
+    users=np.array([1, 2], dtype=np.int32),
+    items=TAPE.items,
+    starts=np.array([0, 1]),
+    ends=np.array([1, 8]),
+    targets=np.array([3, 4, 1], dtype=np.int32),
+    target_offsets=np.array([0, 2, 3]),
+    owners=np.array([1, 2], dtype=np.int32),
+)
+IS_REPEAT = np.array([False, False, True])
+
+
+def test_every_slice_by_hand() -> None:
+    found = {
+        name: {bucket: np.flatnonzero(mask).tolist() for bucket, mask in buckets.items()}
+        for name, buckets in slices(QUERIES, TAPE, IS_REPEAT).items()
+    }
+    assert found == {
+        "history": {"1-5": [0, 1], "6-20": [2]},
+        "popularity": {"head": [2], "tail": [0], "never seen": [1]},
+        "position": {"1": [0, 2], "2": [1]},
+        "repeat": {"new": [0, 1], "repeat": [2]},
+    }
+
+
+def test_a_slice_with_one_bucket_is_left_out() -> None:
+    assert "repeat" not in slices(QUERIES, TAPE, np.zeros(3, dtype=bool))
+
+
+def test_popular_items_make_half_of_what_trains() -> None:
+    # Counts 5, 2, 2, 1 of 10: the first makes half, the next two reach 90 %, and the last of them begins before 80 %.
+    tape = Tape.from_sequences([[1] * 5 + [2] * 2 + [3] * 2 + [4]], num_items=5)
+    named = [POPULARITY[group] for group in popularity_groups(tape)]
+    assert named == ["never seen", "head", "middle", "middle", "tail", "never seen"]
+
+
+def test_a_session_is_sliced_by_the_place_of_the_query() -> None:
+    split = apply("sessions", chain_world(num_users=60, num_items=6, length=12, seed=0).log)
+    queries = split.test
+    found = slices(queries, split.final, np.zeros(len(queries), dtype=bool))["position"]
+    length = queries.ends - queries.starts
+    assert {bucket: set(length[mask].tolist()) for bucket, mask in found.items()} == {
+        "1": {1},
+        "2": {2},
+        "3-4": {3, 4},
+        "5-9": {5, 6, 7, 8, 9},
+        "10+": {10, 11},
+    }
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_buckets_hold_every_target_once_and_their_means_add_up(protocol: str) -> None:
+    log = chain_world(num_users=60, num_items=30, length=25, predictability=0.6, seed=1).log
+    split = apply(protocol, log)
+    report = judge(counting_baselines(split), split)
+    assert report.slices
+    for buckets in report.slices.values():
+        assert sum(bucket.num_targets for bucket in buckets.values()) == len(split.test.targets)
+        assert all(bucket.num_targets > 0 for bucket in buckets.values())
+    if (split.test.num_targets == 1).all():  # a mean over queries is then one over targets
+        metric = report.protocol.metrics[0]
+        for buckets in report.slices.values():
+            parts = [bucket.num_targets * bucket.models["markov"][metric].value for bucket in buckets.values()]
+            assert sum(parts) / len(split.test.targets) == pytest.approx(report.estimate("markov", metric).value)
+    said = report.to_dict()["slices"]
+    assert said.keys() == report.buckets.keys()
+    assert set(next(iter(said["history" if "history" in said else "popularity"].values()))) == {"num_targets", "models"}
