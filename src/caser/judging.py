@@ -7,6 +7,7 @@ from caser.errors import ArtefactError
 from caser.evaluation import judge, protocols
 from caser.evaluation.protocols import Part
 from caser.evaluation.report import Report
+from caser.models.base import Scorer
 from caser.recommender import Recommender
 
 JUDGED_ON: dict[str, Part] = {"final": "test", "fit": "validation"}
@@ -31,10 +32,15 @@ def evaluate(recommender: Recommender, split: Split, *, baselines: bool = True) 
     part = judging_part(recommender, split)
     facts, name = recommender.artefact.manifest, recommender.artefact.config.name
     facts["test_openings"] += part == "test"
-    scorers = judge.counting_baselines(split, part) if baselines else {}
-    report = judge.judge({**scorers, name: recommender.artefact.scorer}, split, part=part)
+    report = judge.judge(compared(recommender, split, part, baselines=baselines), split, part=part)
     facts["metrics"] = {metric: report.estimate(name, metric).to_dict() for metric in report.values[name]}
     return report
+
+
+def compared(recommender: Recommender, split: Split, part: Part, *, baselines: bool = True) -> dict[str, Scorer]:
+    """The models that stand in a recommender's report: itself, after the counting models."""
+    counting = judge.counting_baselines(split, part) if baselines else {}
+    return {**counting, recommender.artefact.config.name: recommender.artefact.scorer}
 
 
 def judging_part(recommender: Recommender, split: Split) -> Part:

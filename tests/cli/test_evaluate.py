@@ -128,3 +128,26 @@ def test_many_metrics_are_shown_without_breaking_a_number(log: Path, tmp_path: P
         assert f" {metric}" in out
         assert f" {estimate['value']:.4f} ±" in out
     assert max(map(len, out.splitlines()[:10])) <= 80
+
+
+def test_targets_and_lists_can_be_written_for_other_tools(own_run: Path, tmp_path: Path) -> None:
+    document("evaluate", own_run, "--trec", tmp_path / "trec", "--trec-depth", 5)
+    names = {path.name for path in (tmp_path / "trec").iterdir()}
+    assert names == {"qrels.txt", "facts.json", "caser.run", *(f"{name}.run" for name in COUNTING_BASELINES)}
+    assert len((tmp_path / "trec" / "caser.run").read_text().splitlines()) == 40 * 5
+
+
+def test_a_depth_without_lists_and_a_file_as_their_folder_are_refused_before_the_test_part_opens(own_run: Path) -> None:
+    assert refusal("evaluate", own_run, "--trec-depth", 5)[0] == 2
+    assert refusal("evaluate", own_run, "--trec", own_run / "manifest.json")[0] == 2
+    assert refusal("evaluate", own_run, "--trec", own_run / "trec", "--trec-depth", 0)[0] == 2
+    assert document("evaluate", own_run)["test_openings"] == 1
+
+
+def test_a_document_has_slices_measures_beyond_accuracy_and_a_value_per_seed(own_run: Path) -> None:
+    said = document("evaluate", own_run)
+    assert {"history", "popularity", "position", "repeat"} >= said["slices"].keys() > set()
+    for name in said["models"]:
+        assert said["beyond"][name].keys() == {"coverage@10", "gini@10", "head_share@10"}
+        assert said["by_seed"][name]["hit@10"] == pytest.approx([said["models"][name]["hit@10"]["value"]])
+    assert "candidates in any top 10" in caser("evaluate", own_run).out

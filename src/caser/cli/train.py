@@ -6,17 +6,23 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from cyclopts import Parameter
+from cyclopts.validators import Number
+from cyclopts.validators import Path as PathKind
+
 from caser import artefact
 from caser.answers import write_frames
 from caser.cli import show
-from caser.cli.flags import Switch, TableFile, flat
+from caser.cli.flags import Switch, TableFile, Whole, flat
 from caser.cli.logs import Filters, Reading, open_log, reopen_log
 from caser.cli.runs import checkpoint_of, save_run
 from caser.config import Training
+from caser.errors import ConfigError
 from caser.evaluation import protocols
+from caser.evaluation.trec import DEPTH, write_trec
 from caser.fitting import fit
+from caser.judging import compared, judging_part
 from caser.judging import evaluate as judge_run
-from caser.judging import judging_part
 from caser.models import MODELS
 from caser.recommender import load
 
@@ -112,6 +118,8 @@ def evaluate(
     *,
     log: str | None = None,
     per_user: TableFile | None = None,
+    trec: Annotated[Path, Parameter(validator=PathKind(file_okay=False))] | None = None,
+    trec_depth: Annotated[Whole, Parameter(validator=Number(gte=1))] = DEPTH,
     json: Switch = False,
 ) -> None:
     """Judge a run beside the counting models, under the protocol it was trained for.
@@ -126,19 +134,28 @@ def evaluate(
         Where the log is now, if it has moved; it must be the same log.
     per_user
         Also write every model's value for every query to this Parquet or CSV file.
+    trec
+        Also write the targets and every model's ranked lists into this folder, as TREC qrels and run files.
+    trec_depth
+        How long those lists are at most.
     json
         Print one JSON document instead of a table.
 
     """
+    if trec_depth != DEPTH and not trec:
+        raise ConfigError("--trec-depth says how long the lists in --trec are; got no --trec. Name a folder for them.")
     recommender = load(run)
     facts = recommender.artefact.manifest
     split = protocols.apply(facts["protocol"], reopen_log(facts["log"], log))
-    if judging_part(recommender, split) == "test":  # counted before it is opened: a run that cannot count is not judged
+    part = judging_part(recommender, split)
+    if part == "test":  # counted before it is opened: a run that cannot count is not judged
         artefact.update_manifest(run, test_openings=facts["test_openings"] + 1)
     report = judge_run(recommender, split)
     if per_user:
         frame = report.to_frame(split.log.user_vocabulary)
         write_frames(per_user, [frame], frame.schema)
+    if trec:
+        write_trec(trec, split, compared(recommender, split, part), part, depth=trec_depth)
     result = {**report.to_dict(), "test_openings": facts["test_openings"]}
     if json:
         show.document(result)
