@@ -116,7 +116,7 @@ def table(name: str, recipes: Mapping[str, Recipe], seeds: Sequence[int], split:
         "seeds": list(seeds),
         "epochs": {label: [run.artefact.manifest["epochs"] for run in own] for label, own in runs.items()},
         "models": rows,
-        "comparisons": [f"{sentence} ({len(seeds)} seeds)" for sentence in report.verdicts()],
+        "comparisons": report.verdicts(),
         "notes": list(report.notes),
     }
 

@@ -67,6 +67,7 @@ def test_free_names_are_judged_against_the_baselines_that_are_named() -> None:
     assert report(tables, SPLIT).verdicts() == []
     (verdict,) = report(tables, SPLIT, baselines={"first order"}).verdicts()
     assert verdict.startswith("ndcg@10: guess (3 seeds) loses to first order (")
+    assert verdict.endswith(" over users and 3 seeds)")
 
 
 def test_several_models_are_a_family_and_the_sentence_says_so() -> None:

@@ -17,7 +17,7 @@ for S seeds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,10 +42,12 @@ class Estimate:
     low: float
     high: float
 
-    def to_dict(self) -> dict[str, float | None]:
+    def to_dict(self) -> dict[str, Any]:
         """JSON values; NaN becomes null."""
-        fields = {"value": self.value, "low": self.low, "high": self.high}
-        return {name: None if np.isnan(number) else number for name, number in fields.items()}
+        return {
+            name: None if isinstance(number, float) and np.isnan(number) else number
+            for name, number in asdict(self).items()
+        }
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,14 @@ class Difference(Estimate):
     smallest_detectable: the true difference that a test set of this size would show in 80 % of draws.
     p_value: how often as large a difference would come about if there were none; NaN where nothing can be said
     p_adjusted: the p value after correction for the `family` of comparisons that was made at once
+    num_seeds: seeds of the model that has more; with several, the interval is over them too
     """
 
     smallest_detectable: float
     p_value: float = float("nan")
     p_adjusted: float | None = None
     family: int = 1
+    num_seeds: int = 1
 
     @property
     def is_shown(self) -> bool:
@@ -69,9 +73,7 @@ class Difference(Estimate):
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values; NaN becomes null."""
-        fields = {name: getattr(self, name) for name in ("smallest_detectable", "p_value", "p_adjusted")}
-        numbers = {name: None if number is None or np.isnan(number) else number for name, number in fields.items()}
-        return {**super().to_dict(), **numbers, "family": self.family, "is_shown": self.is_shown}
+        return {**super().to_dict(), "is_shown": self.is_shown}
 
     def sentence(self, first: str, second: str, metric: str, num_owners: int, owner: str = "user") -> str:
         """Say in words what was found; `owner` is one of those whom the interval resamples, "user" or "session".
@@ -83,7 +85,8 @@ class Difference(Estimate):
         pair = f"{metric}: {first} against {second}"
         if num_owners < 2:
             return f"{pair}: {num_owners} {owner} cannot show a difference ({self.value:+.4f})"
-        interval = f"{self.value:+.4f}, 95 % interval {self.low:+.4f} to {self.high:+.4f}{self._correction()}"
+        seeds = f" over {owner}s and {self.num_seeds} seeds" if self.num_seeds > 1 else ""
+        interval = f"{self.value:+.4f}, 95 % interval {self.low:+.4f} to {self.high:+.4f}{seeds}{self._correction()}"
         if not self.is_shown:
             return (
                 f"{pair}: no difference that {num_owners:,} {owner}s can show "
@@ -133,7 +136,14 @@ def paired_difference(first: Values, second: Values, owners: Int32) -> Differenc
     spread = _spread([first_SQ - second_SQ] if are_paired else [first_SQ, -second_SQ], owners)
     quantile = spread.quantile(1 - SIGNIFICANCE / 2)
     half, detectable = quantile * spread.error, (quantile + spread.quantile(_POWER)) * spread.error
-    return Difference(spread.value, spread.value - half, spread.value + half, detectable, spread.p_value)
+    return Difference(
+        spread.value,
+        spread.value - half,
+        spread.value + half,
+        detectable,
+        spread.p_value,
+        num_seeds=max(len(first_SQ), len(second_SQ)),
+    )
 
 
 def corrected(differences: Mapping[str, Difference]) -> dict[str, Difference]:
