@@ -98,7 +98,8 @@ class Difference(Estimate):
     def _correction(self) -> str:
         if self.p_adjusted is None:
             return ""
-        return f"; p {self.p_adjusted:.3f} after Holm's correction for {self.family} comparisons"
+        p_value = "p < 0.001" if self.p_adjusted < 0.001 else f"p {self.p_adjusted:.3f}"
+        return f"; {p_value} after Holm's correction for {self.family} comparisons"
 
 
 def mean_over_owners(values: Values, owners: Int32) -> Estimate:
