@@ -123,6 +123,7 @@ def _artefact(model: Any, scorer: Scorer, split: Split, part: Tape, facts: dict[
         "environment": _environment(),
         "metrics": None,
         "test_openings": 0,
+        "why": [],
         **facts,
     }
     return Artefact(

@@ -71,6 +71,8 @@ class Manifest(Settings):
     """How often the test part was opened for this model."""
     command: str | None = None
     """The command that trained."""
+    why: list[str] = Field(default_factory=list)
+    """Why this model, where several were tried."""
 
     @classmethod
     def facts(cls) -> tuple[str, ...]:

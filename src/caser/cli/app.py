@@ -14,7 +14,7 @@ import cyclopts
 from pydantic import ValidationError
 
 from caser import __version__
-from caser.cli import answer, audit, data, demo, doctor, study, train
+from caser.cli import answer, audit, auto, data, demo, doctor, study, train
 from caser.cli.flags import DEFAULTS, flag_name
 from caser.cli.show import say
 from caser.config import first_problem
@@ -28,7 +28,10 @@ EPILOGUE = (
 INTERRUPTED = 130
 
 
-def build_app(model: str = "caser") -> cyclopts.App:
+DEFAULT_MODEL = "caser"
+
+
+def build_app(model: str = DEFAULT_MODEL) -> cyclopts.App:
     """Make the command line; `model` decides which settings `train` has flags for."""
     app = cyclopts.App(
         name="caser",
@@ -42,7 +45,11 @@ def build_app(model: str = "caser") -> cyclopts.App:
     )
     app.command(demo.demo, name="demo")
     app.command(data.build_app(), name="data")
-    app.command(train.train_command(model_class(model)), name="train")
+    if model == auto.NAME:
+        app.command(auto.train_auto, name="train")
+        model = DEFAULT_MODEL
+    else:
+        app.command(train.train_command(model_class(model)), name="train")
     app.command(train.evaluate, name="evaluate")
     app.command(study.compare, name="compare")
     app.command(study.ablate, name="ablate")
@@ -88,7 +95,7 @@ def _model_named(words: Sequence[str]) -> str:
             return words[index + 1]
         if word.startswith("--model="):
             return word.removeprefix("--model=")
-    return "caser"
+    return DEFAULT_MODEL
 
 
 def _sentence(error: Exception) -> str:

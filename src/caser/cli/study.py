@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json as json_format
 import re
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,18 +14,29 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 from pydantic import Field
 
+from caser import artefact
+from caser.answers import write_frames
+from caser.artefact import Artefact
 from caser.cli import show
 from caser.cli.flags import Switch, flat
 from caser.cli.logs import Filters, Reading, open_log
 from caser.config import Settings, Training
 from caser.data.split import Split
-from caser.errors import ConfigError
+from caser.errors import ConfigError, MissingDependencyError
 from caser.evaluation import protocols
 from caser.models import MODELS
 from caser.models.caser import Caser
 from caser.storage import write_file
+from caser.study.ablate import ablate as run_ablate
+from caser.study.compare import compare as run_compare
 from caser.study.engine import Plan
 from caser.study.recipes import Recipe
+from caser.study.report.study import checked
+from caser.study.report.write import write_report
+from caser.study.sessions import compare_sessions
+from caser.study.study import Study
+from caser.study.sweep import parse_values
+from caser.study.sweep import sweep as run_sweep
 
 QUICK_EPOCHS = 12
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -72,6 +84,7 @@ def compare(
     /,
     *,
     models: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = (),
+    sessions: str | None = None,
     epochs: int | None = None,
     json: Switch = False,
     options: Studying = Options(),  # noqa: B008 (frozen)
@@ -89,19 +102,27 @@ def compare(
         A file, or the name of a public data set.
     models
         Models by name; all by default. The counting baselines are always there.
+    sessions
+        Compare models that read a session with models that know the user, on the same targets: the pause that begins
+        a new session, such as 30m. Where a user of the log is a session, use --protocol sessions instead.
     epochs
         Most epochs for every neural model; each model's own default otherwise.
     json
         Print one JSON document instead of a table.
 
     """
-    from caser.study.compare import compare as run
-
-    split = _split(log, options, reading, filters)
     shorter = QUICK_EPOCHS if options.quick else None
     most = min(filter(None, (epochs, shorter)), default=None)
+    training = {"epochs": most} if most else {}
     with show.studying() as tell:
-        study = run(split, models, options.plan(), training={"epochs": most} if most else {}, tell=tell)
+        if sessions:
+            interactions = open_log(log, reading, filters)
+            study = compare_sessions(
+                interactions, seconds_of(sessions), models, options.plan(), training=training, tell=tell
+            )
+        else:
+            split = _split(log, options, reading, filters)
+            study = run_compare(split, models, options.plan(), training=training, tell=tell)
     _finish(study, options, log, json)
 
 
@@ -134,12 +155,10 @@ def ablate(
         Print one JSON document instead of a table.
 
     """
-    from caser.study.ablate import ablate as run
-
     split = _split(log, options, reading, filters)
     with show.studying() as tell:
         how = options.shortened(training)
-        study = run(split, settings, how, options.plan(), removals=removals, choose=choose, tell=tell)
+        study = run_ablate(split, settings, how, options.plan(), removals=removals, choose=choose, tell=tell)
     _finish(study, options, log, json)
 
 
@@ -175,14 +194,11 @@ def sweep_command(model_settings: Any) -> Callable[..., None]:
             Print one JSON document instead of a table.
 
         """
-        from caser.study.sweep import parse_values
-        from caser.study.sweep import sweep as run
-
         name, values = parse_values(over)
         split = _split(log, options, reading, filters)
         with show.studying() as tell:
             recipe = Recipe(settings, options.shortened(training))
-            study = run(split, recipe, name, values, options.plan(), tell=tell)
+            study = run_sweep(split, recipe, name, values, options.plan(), tell=tell)
         _finish(study, options, log, json)
 
     sweep.__annotations__["settings"] = Annotated[model_settings, flat(f"Model: {model_settings.name}")]
@@ -203,32 +219,47 @@ def seconds_of(text: str) -> float:
     return float(found[1]) * UNITS[found[2]]
 
 
-def json_text(found: dict[str, Any]) -> bytes:
-    """A study's numbers as the bytes of a file."""
-    import json
-
-    return json.dumps(found, indent=1, ensure_ascii=False).encode() + b"\n"
-
-
 def _split(log: str, options: Options, reading: Reading, filters: Filters) -> Split:
     protocols.protocol_named(options.protocol)
     return protocols.apply(options.protocol, open_log(log, reading, filters))
 
 
-def _finish(study: Any, options: Options, log: str, json: bool) -> None:
+def _finish(study: Study, options: Options, log: str, json: bool) -> None:
     """Write the report, and print what it amounts to."""
     study = replace(study, command=shlex.join(["caser", *sys.argv[1:]]))
-    out = options.out or Path("runs") / f"{study.kind}-{re.sub(r'[^A-Za-z0-9]+', '-', Path(log).stem).strip('-')}"
+    out = options.out or default_folder(study.kind, log)
     found = study.to_dict()
-    written = write(study, found, out)
+    users = study.report.to_frame(study.split.log.user_vocabulary)
+    write_frames(out / "per_user.parquet", [users], users.schema)
+    written = write(found, out, _network_of(study))
     if json:
         show.document(found)
         return
     show.study(found)
-    show.say(f"the report is {written}; every number is in {out / 'study.json'}")
+    show.say(f"open {written}" if written.suffix == ".html" else f"every number is in {written}")
 
 
-def write(study: Any, found: dict[str, Any], out: Path) -> Path:
-    """Write what a study found into a folder; return the page to open."""
-    write_file(out / "study.json", json_text(found))
-    return out / "study.json"
+def default_folder(kind: str, log: str) -> Path:
+    """Where a study of a log is put unless it is said otherwise.
+
+    >>> default_folder("compare", "data/my events.csv").as_posix()
+    'runs/compare-my-events'
+    """
+    return Path("runs") / f"{kind}-{re.sub(r'[^A-Za-z0-9]+', '-', Path(log).stem).strip('-')}"
+
+
+def write(found: Mapping[str, Any], out: Path, network: Artefact | None = None) -> Path:
+    """Write the page of a study and its numbers; only the numbers where the extra `report` is missing."""
+    try:
+        return write_report(found, out, network)
+    except MissingDependencyError as error:
+        show.say(f"{error} Then the same command again writes the page; nothing is trained twice.")
+        write_file(out / "study.json", (json_format.dumps(checked(found), indent=2) + "\n").encode())
+        return out / "study.json"
+
+
+def _network_of(study: Study) -> Artefact | None:
+    """A Caser network to picture: of the study's reference if it is one, else the first there is."""
+    labels = [study.reference, *study.outcome.runs]
+    folders = [study.outcome.runs[label][0].folder for label in labels if study.recipe(label).model.name == "caser"]
+    return artefact.load(folders[0]) if folders else None

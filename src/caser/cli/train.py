@@ -107,7 +107,7 @@ def train_command(settings: Any) -> Callable[..., None]:
     heading = "Training" if settings.kind == "neural" else f"Training (no effect: {settings.name} only counts)"
     train.__annotations__["settings"] = Annotated[settings, flat(f"Model: {settings.name}")]
     train.__annotations__["training"] = Annotated[settings.training, flat(heading)]
-    train.__annotations__["model"] = Literal[tuple(sorted(MODELS))]
+    train.__annotations__["model"] = Literal[("auto", *sorted(MODELS))]
     train.__annotations__["protocol"] = Literal[tuple(protocols.PROTOCOLS)]
     return train
 

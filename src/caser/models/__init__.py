@@ -14,6 +14,7 @@ from caser.config import ModelSettings
 from caser.errors import ConfigError, did_you_mean
 
 MODELS: Mapping[str, str] = {
+    "blend": "caser.models.blend:Blend",
     "bpr-mf": "caser.models.bpr_mf:BPRMF",
     "caser": "caser.models.caser:Caser",
     "count-knn": "caser.models.count_knn:CountKNN",

@@ -75,7 +75,9 @@ class Blend(ModelSettings):
         for key, array in arrays.items():
             name, slash, parameter = key.partition("/")
             if not slash or name not in own:
-                raise ArtefactError(f"a blend has the parameters of its first and its second model; got {key!r}, foreign.")
+                raise ArtefactError(
+                    f"a blend has the parameters of its first and its second model; got {key!r}, foreign."
+                )
             own[name][parameter] = array
         scorers = {name: part.scorer(own[name], num_users, num_items) for name, part in self.parts.items()}
         return BlendScorer(self, **scorers)

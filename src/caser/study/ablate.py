@@ -127,8 +127,8 @@ def _verdicts(study: Study, reference: str) -> Iterator[str]:
 
 def _published(study: Study) -> dict[str, object]:
     """The paper's figures, where the study asks the paper's question."""
-    log = study.log
-    if study.report.protocol.name != "caser-paper" or (log["users"], log["items"]) != (6040, 3416):
+    log = study.split.log
+    if study.report.protocol.name != "caser-paper" or (log.num_users, log.num_items) != (6040, 3416):
         return {}
     source = "Tang & Wang 2018, MovieLens-1M, MAP"
     return {"reference": {"source": source, **{name: {"map": value} for name, value in PAPER_MAP.items()}}}

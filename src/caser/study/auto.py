@@ -12,19 +12,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from caser import artefact
-from caser.artefact import Artefact
 from caser.data.split import Split
-from caser.evaluation import judge
-from caser.evaluation.rank_table import RankTable
-from caser.evaluation.report import Report
+from caser.evaluation import judge, protocols
 from caser.fitting import fit
-from caser.models import MODELS
 from caser.models.base import Scorer
 from caser.models.blend import Blend, BlendScorer
 from caser.recommender import Recommender
 from caser.study.compare import recipes_for
 from caser.study.engine import Plan, Tell, carry_out
-from caser.study.recipes import Recipe
+from caser.study.runs import Store
 from caser.study.tuning import Tuned
 
 WEIGHTS = (0.2, 0.35, 0.5, 0.65, 0.8)
@@ -62,24 +58,67 @@ def auto(
     >>> winner.why[0].split(":")[0]
     'markov is best on validation'
     """
-    quiet: Tell = tell or (lambda _: None)
-    recipes, _ = recipes_for(split, models or [name for name in MODELS if name != "blend"], tuned=True, training=training or {})
+    recipes, _ = recipes_for(split, models, tuned=True, training=training or {})
     trying = replace(plan, part="validation", seeds=(), is_hard=True)
-    outcome = carry_out(recipes, {"": split}, trying, quiet)
-    chosen = outcome.chosen
-    best_first = sorted(chosen, key=lambda label: -chosen[label].choice.value)
-    tried = {label: chosen[label].choice.value for label in best_first}
-    metric = f"{split.name} validation"
-    first, *others = best_first
-    why = [f"{first} is best on validation: {tried[first]:.4f} ({metric})"]
-    weight = 1.0
+    outcome = carry_out(recipes, {"": split}, trying, tell or (lambda _: None))
+    chosen = sorted(outcome.chosen.values(), key=lambda tuned: -tuned.choice.value)
+    best, *others = chosen
+    why = [f"{_name(best)} is best on validation: {_metric(split)} {best.choice.value:.4f}"]
+    fitted = None
     if others:
-        second = others[0]
-        why.append(f"{second} comes next: {tried[second]:.4f}")
-        weight, sentence = _best_weight(split, plan, {label: chosen[label] for label in (first, second)}, quiet)
+        why.append(f"{_name(others[0])} comes next: {others[0].choice.value:.4f}")
+        weight, sentence = _blend_of(split, plan, best, others[0])
         why.append(sentence)
-    if weight == 1.0:
-        fitted = _fit(split, chosen[first])
-    else:
-        fitted = _blended(split, [chosen[first], chosen[others[0]]], weight)
-    return Winner(fitted, tuple([*why, *outcome.notes]), tried)
+        if weight is not None:
+            fitted = _blended(split, best, others[0], weight)
+    fitted = fitted or _fitted(split, best)
+    fitted.artefact.manifest["why"] = why
+    return Winner(fitted, (*why, *outcome.notes), {_name(one): one.choice.value for one in chosen})
+
+
+def _blend_of(split: Split, plan: Plan, best: Tuned, second: Tuned) -> tuple[float | None, str]:
+    """The weight of the best model in a blend of two that validation shows to be better, or None; and a sentence."""
+    store, metric = Store(plan.store, split), _metric(split)
+    runs = [store.run(one.recipe, one.choice.epochs, 0, "validation") for one in (best, second)]
+    scorers: list[Scorer] = [artefact.load(run.folder).scorer for run in runs]
+    blends = {str(weight): BlendScorer(_config(best, second, weight), *scorers) for weight in WEIGHTS}
+    tables = {weight: [judge.rank(blend, split, "validation")] for weight, blend in blends.items()}
+    report = judge.report({**tables, "alone": [runs[0].table]}, split, "validation", baselines=["alone"])
+    found = max(tables, key=lambda weight: report.estimate(weight, metric).value)
+    difference = report.differences("alone", metric)[found]
+    pair = f"{_name(best)} at {float(found):g} with {_name(second)}"
+    sentence = difference.sentence(f"a blend of {pair}", f"{_name(best)} alone", metric, report.num_owners)
+    return (float(found) if difference.is_shown and difference.value > 0 else None), sentence
+
+
+def _fitted(split: Split, tuned: Tuned) -> Recommender:
+    """A tuned recipe, fitted on `final`."""
+    return fit(tuned.recipe.model, split, tuned.recipe.training, epochs=tuned.choice.epochs)
+
+
+def _blended(split: Split, best: Tuned, second: Tuned, weight: float) -> Recommender:
+    """Both, fitted on `final`, as one model; facts of training are those of the one that trains."""
+    parts = [_fitted(split, one).artefact for one in (best, second)]
+    trained = next((part for part in parts if part.manifest["training"]), parts[0])
+    config = _config(best, second, weight)
+    scorer = BlendScorer(config, *(part.scorer for part in parts))
+    return Recommender(replace(parts[0], config=config, scorer=scorer, manifest=trained.manifest))
+
+
+def _config(best: Tuned, second: Tuned, weight: float) -> Blend:
+    first_model, second_model = best.recipe.model, second.recipe.model
+    return Blend(
+        first=first_model.name,
+        first_settings=first_model.model_dump(mode="json"),
+        second=second_model.name,
+        second_settings=second_model.model_dump(mode="json"),
+        weight=weight,
+    )
+
+
+def _name(tuned: Tuned) -> str:
+    return tuned.recipe.model.name
+
+
+def _metric(split: Split) -> str:
+    return protocols.protocol_named(split.name).validation_metric

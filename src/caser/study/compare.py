@@ -68,7 +68,7 @@ def recipes_for(
 ) -> tuple[dict[str, Recipe], list[str]]:
     """A recipe for each model that the split's protocol allows, and sentences on those that it does not."""
     named = tuple(models)
-    names = dict.fromkeys([*COUNTING_BASELINES, *(named or MODELS)])
+    names = dict.fromkeys([*COUNTING_BASELINES, *(named or (name for name in MODELS if name != "blend"))])
     anonymous = protocol_named(split.name).anonymous
     recipes, notes = {}, []
     for name in names:

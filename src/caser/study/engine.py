@@ -41,13 +41,17 @@ class Plan:
     """How a study is carried out.
 
     part     what judges: `test` opens the test part, `validation` leaves it closed
-    seeds    with which each neural recipe is trained        budget   seconds of tuning, all recipes together
-    workers  processes at once; None for as many as there are cores        store  where finished runs are kept
+    seeds    with which each neural recipe is refitted; none ends after choosing
+    budget   seconds of tuning, all recipes together
+    is_hard  whether the budget also cuts a recipe's first trial short, instead of only ending its tuning
+    workers  processes at once; None for as many as there are cores
+    store    where finished runs are kept
     """
 
     part: Part = "test"
     seeds: tuple[int, ...] = (0, 1, 2)
     budget: float = 0.0
+    is_hard: bool = False
     workers: int | None = None
     store: Path = Path("runs/store")
 
@@ -92,14 +96,14 @@ class _Running:
 
     def until_done(self, share: float) -> Outcome:
         for label, recipe in self.recipes.items():
-            self.waiting[self.submit(choose_recipe, recipe, share)] = (label, None)
+            self.waiting[self.submit(choose_recipe, recipe, share, self.plan.is_hard)] = (label, None)
             self._collect(block=False)
         while self.waiting:
             self._collect(block=True)
         left = [label for label in self.recipes if label not in self.left_out]
         return Outcome(
             {label: self.outcome.chosen[label] for label in left},
-            {label: sorted(self.outcome.runs[label], key=lambda run: run.seed) for label in left},
+            {label: sorted(self.outcome.runs.get(label, []), key=lambda run: run.seed) for label in left},
             self.outcome.notes,
             self.openings.number,
         )
@@ -131,7 +135,8 @@ class _Running:
         choice = result.choice
         epochs = f"{choice.epochs} epochs, " if choice.epochs else ""
         trials = f"{result.num_trials} trials, " if result.num_trials > 1 else ""
-        sentence = f"{trials}{epochs}validation {choice.value:.4f}, {result.seconds:.1f} s"
+        judged = "as given" if recipe.epochs else f"validation {choice.value:.4f}, {result.seconds:.1f} s"
+        sentence = f"{trials}{epochs}{judged}"
         self.tell(Step("chosen", label, sentence, self.done, self.total))
         for one in self._seeds(recipe):
             if not self.stores[recipe.view].has(result.recipe, choice.epochs, one, self.plan.part):
@@ -140,9 +145,9 @@ class _Running:
             self.waiting[future] = (label, one)
 
 
-def choose_recipe(stores: Stores, recipe: Recipe, seconds: float) -> Tuned:
+def choose_recipe(stores: Stores, recipe: Recipe, seconds: float, is_hard: bool) -> Tuned:
     """In a worker: how many epochs, and with what settings if there is time to tune."""
-    return tune(stores[recipe.view], recipe, seconds)
+    return tune(stores[recipe.view], recipe, seconds, is_hard)
 
 
 def fit_recipe(stores: Stores, recipe: Recipe, epochs: int | None, seed: int, part: Part) -> Run:

@@ -40,7 +40,7 @@ class Study:
 
     kind: Kind
     title: str
-    log: dict[str, Any]
+    split: Split
     plan: Plan
     report: Report
     outcome: Outcome
@@ -76,7 +76,7 @@ class Study:
             "date": datetime.date.today().isoformat(),
             "version": caser.__version__,
             "machine": {"cores": os.cpu_count(), "platform": platform.machine(), "gpu": _gpu()},
-            "log": self.log,
+            "log": facts_of_log(self.split),
             "protocol": judged["protocol"],
             "part": judged["part"],
             "fingerprint": judged["fingerprint"],
@@ -93,7 +93,7 @@ class Study:
             "advice": list(self.advice),
             "notes": [*self.outcome.notes, *self.notes, *judged["notes"]],
             "rows": [self._row(label, judged) for label in self.outcome.runs],
-            "slices": judged.get("slices", {}),
+            "slices": judged["slices"],
             **self.extra,
         }
 
@@ -118,7 +118,7 @@ class Study:
             "difference": None
             if difference is None
             else {"against": self.reference, "metric": self.metric, **difference.to_dict()},
-            "beyond": judged.get("beyond", {}).get(label),
+            "beyond": judged["beyond"][label],
             "history": list(tuned.choice.history),
             "setting": recipe.setting,
             "group": recipe.group,
@@ -154,7 +154,7 @@ def conduct(
     return Study(
         kind=kind,
         title=title,
-        log=facts_of_log(split),
+        split=split,
         plan=plan,
         report=report,
         outcome=outcome,

@@ -31,15 +31,16 @@ class Tuned:
     seconds: float
 
 
-def tune(store: Store, recipe: Recipe, seconds: float) -> Tuned:
+def tune(store: Store, recipe: Recipe, seconds: float, is_hard: bool = False) -> Tuned:
     """Try settings from the recipe's space for about `seconds` of training and judging.
 
+    Unless the limit `is_hard`, the first trial runs to its end however long it takes.
     A recipe with a fixed number of epochs has nothing to choose. Raises NumericalError if the recipe as it is diverges;
     other settings that do are passed over.
     """
     if recipe.epochs is not None:
         return Tuned(recipe, Choice(math.nan, 0.0, recipe.epochs), 0, 0.0)
-    first = store.choice(recipe)
+    first = store.choice(recipe, seconds if is_hard else math.inf)
     best, spent, trials = Tuned(recipe, first, 1, first.seconds), first.seconds, 1
     if spent >= seconds or not recipe.space:
         return best
