@@ -28,8 +28,10 @@ QUICK: dict[str, dict[str, Any]] = {
     "gru4rec": {"d": 16, "max_length": 8, "dropout": 0.0},
     "nextitnet": {"d": 16, "dilations": (1,), "kernel": 2, "max_length": 8, "dropout": 0.0},
     "sasrec": {"d": 16, "num_blocks": 1, "max_length": 8, "dropout": 0.0},
+    "session-knn": {"history_length": 4},
 }
-IGNORE_HISTORY = {"popularity", "recent-popularity"}
+IGNORE_HISTORY = {"popularity", "recent-popularity"}  # and the user too
+IGNORE_ORDER = {"bpr-mf", "ease", "session-knn"}  # they know what goes together, not what comes next
 TRAINING = Training(epochs=12, batch_size=128, learning_rate=0.01, seed=1, device="cpu")
 CHANCE = 0.1  # of the right item among ten
 HISTORIES: list[list[int]] = [[4, 1, 9, 3, 3, 7, 2, 10], [5], [8, 8], [], [2, 6, 1]]
@@ -181,7 +183,7 @@ def test_it_reads_no_more_of_a_history_than_it_declares(name: str) -> None:
 
 
 @every_model
-def test_it_beats_chance_in_an_easy_world_if_it_reads_histories_at_all(name: str) -> None:
+def test_it_beats_chance_in_an_easy_world_as_far_as_it_reads_histories(name: str) -> None:
     queries = split().test
     scorer = fitted(name).trained
     best = scorer.scores(queries.users, queries.histories(slice(None), scorer.history_length))[:, 1:].argmax(axis=1) + 1
@@ -189,6 +191,9 @@ def test_it_beats_chance_in_an_easy_world_if_it_reads_histories_at_all(name: str
     if name in IGNORE_HISTORY:
         assert len(set(best.tolist())) == 1
         assert hit_rate < 2 * CHANCE
+    elif name in IGNORE_ORDER:  # items come in three circles here, and each user stays in one
+        circles_QH = queries.histories(slice(None), None)
+        assert np.mean((circles_QH == best[:, None]).any(axis=1)) > 0.9
     else:
         assert hit_rate > 0.9
 

@@ -16,7 +16,9 @@ from caser.evaluation import judge, protocols
 from caser.fitting import fit
 from caser.models import COUNTING_BASELINES, model_settings
 from caser.models.base import Scorer
+from caser.models.bpr_mf import BPRMF
 from caser.models.caser import Caser
+from caser.models.fpmc import FPMC
 
 WORLDS: dict[str, Callable[[], World]] = {
     "chain": lambda: chain_world(num_users=300),
@@ -26,10 +28,12 @@ WORLDS: dict[str, Callable[[], World]] = {
 }
 BOTH = Caser(L=3, T=1, d=24, n_v=2, n_h=16, dropout=0, user_vector=False)
 MODELS: dict[str, Any] = {
-    **{name: model_settings(name) for name in (*COUNTING_BASELINES, "recent-popularity")},
+    **{name: model_settings(name) for name in (*COUNTING_BASELINES, "recent-popularity", "ease", "session-knn")},
     "caser": BOTH,
     "caser, vertical filters only": BOTH.but(n_h=0),
     "caser, with user vectors": BOTH.but(user_vector=True),
+    "bpr-mf": BPRMF(d=24),
+    "fpmc": FPMC(d=24),
 }
 TRAINING = Training(epochs=7, batch_size=256, learning_rate=0.01, schedule="linear", weight_decay=0, device="cpu")
 
@@ -67,8 +71,8 @@ def luck(rate: float, num_queries: int) -> float:
     return 4 * float(np.sqrt(rate * (1 - rate) / num_queries))
 
 
-@pytest.mark.parametrize("model", ["markov", "caser", "caser, with user vectors"])
-def test_the_chain_is_solved_by_markov_and_by_caser(model: str) -> None:
+@pytest.mark.parametrize("model", ["markov", "fpmc", "caser", "caser, with user vectors"])
+def test_the_chain_is_solved_by_markov_by_fpmc_and_by_caser(model: str) -> None:
     assert hit_rate("chain", model) >= oracle_hit_rate("chain") - 0.01
 
 
@@ -92,7 +96,7 @@ def test_nobody_beats_chance_in_noise(model: str, k: int) -> None:
     assert hit_rate("noise", model, k) <= chance + luck(chance, 1000)
 
 
-@pytest.mark.parametrize("model", ["popularity", "markov", "count-knn", "caser"])
+@pytest.mark.parametrize("model", ["popularity", "markov", "count-knn", "session-knn", "caser"])
 @pytest.mark.parametrize("world_name", ["chain", "union", "skip"])
 def test_nobody_beats_the_best_possible_model(world_name: str, model: str) -> None:
     world, split = world_and_split(world_name)

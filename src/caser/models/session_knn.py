@@ -58,15 +58,15 @@ class SessionKNN(ModelSettings):
 
     def build(self, num_users: int, num_items: int) -> SessionKNNScorer:
         """Return a scorer that has counted nothing yet."""
-        return SessionKNNScorer(self, sparse.csr_array((num_users + 1, num_items + 1)))
+        return SessionKNNScorer(self, sparse.csr_array((num_items + 1, num_users + 1)))
 
     def scorer(self, arrays: Arrays, num_users: int, num_items: int) -> SessionKNNScorer:
         """Answer from what was counted. Raises ArtefactError if it does not fit the catalogue."""
-        return SessionKNNScorer(self, from_arrays(arrays, (num_users + 1, num_items + 1)))
+        return SessionKNNScorer(self, from_arrays(arrays, (num_items + 1, num_users + 1)))
 
 
 class SessionKNNScorer:
-    """The sequences as a sparse matrix, (N, I): 1 where a sequence has an item.
+    """Who has what as a sparse matrix, (I, N): 1 where an item is in a sequence.
 
     The history is 1, then 2. Sequence 1 has both, similarity 1/2 + 1; sequence 2 has only item 1, similarity 1/2, and
     as that is one step from the end, its vote counts half.
@@ -77,14 +77,14 @@ class SessionKNNScorer:
     [[0.0, 1.75, 1.5, 1.5, 0.25]]
     """
 
-    def __init__(self, config: SessionKNN, sequences_NI: sparse.csr_array) -> None:
+    def __init__(self, config: SessionKNN, sequences_IN: sparse.csr_array) -> None:
         self.config = config
         self.history_length: int | None = config.history_length
-        self._remember(sequences_NI)
+        self._remember(sequences_IN)
 
     def fit(self, tape: Tape) -> None:
         """Lay the sequences out as sets of items."""
-        self._remember(membership(tape.users, tape.items, (tape.num_users + 1, tape.num_items + 1)))
+        self._remember(membership(tape.items, tape.users, (tape.num_items + 1, tape.num_users + 1)))
 
     def scores(self, users_B: Int32, histories_BH: Int32) -> Scores:
         """Votes of the neighbours: (B, I)."""
@@ -94,13 +94,13 @@ class SessionKNNScorer:
         return np.concatenate(blocks) if blocks else np.zeros((0, self._sequences_NI.shape[1]))
 
     def arrays(self) -> Arrays:
-        """The sequences: `data`, `indices`, `indptr`."""
-        return to_arrays(self._sequences_NI)
+        """The sequences that have each item: `data`, `indices`, `indptr`."""
+        return to_arrays(self._sequences_IN)
 
-    def _remember(self, sequences_NI: sparse.csr_array) -> None:
-        self._sequences_NI = sequences_NI
-        self._sequences_IN = sequences_NI.T.tocsr()
-        self._mean_length = 1 + sequences_NI.nnz / sequences_NI.shape[0]
+    def _remember(self, sequences_IN: sparse.csr_array) -> None:
+        self._sequences_IN = sequences_IN
+        self._sequences_NI = sequences_IN.T.tocsr()
+        self._mean_length = 1 + sequences_IN.nnz / sequences_IN.shape[1]
 
     def _block(self, recent_BH: Int32) -> Scores:
         weights_BI = self._weights(recent_BH)
