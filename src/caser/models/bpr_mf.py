@@ -18,8 +18,8 @@ class BPRMF(ModelSettings):
     """Score of item j for user u = p_u . V_j + c_j: lasting taste alone, whatever came last.
 
     Useful when you need to know what order adds to taste; needs users who come back. An unknown user gets the mean
-    vector. Source: Rendle et al., UAI 2009, sections 4.3.1 and 5; the bias as in their library. Differs from the paper:
-    Adam, and an epoch takes each interaction once.
+    vector. Source: Rendle et al., UAI 2009, section 4.3.1. Differs from the paper: an item bias; Adam; an epoch takes
+    each interaction once.
 
     >>> BPRMF().training().loss
     'bpr'
@@ -27,7 +27,7 @@ class BPRMF(ModelSettings):
 
     name = "bpr-mf"
     kind = "neural"
-    training = Training.with_defaults(loss="bpr", num_negatives=1, exclude_seen=True)
+    training = Training.with_defaults(loss="bpr", num_negatives=1, exclude_seen=True, epochs=100)
     space: ClassVar[Space] = {
         "d": (16, 32, 64, 128),
         "learning_rate": (1e-3, 3e-3, 1e-2),

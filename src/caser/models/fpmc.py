@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from caser.config import ModelSettings, Space, Training
+from caser.config import ModelSettings, Space
 from caser.models.base import Arrays, check_shapes
 from caser.models.factors import FactorScorer, factor_shapes
 
@@ -21,16 +21,16 @@ class FPMC(ModelSettings):
 
     In our letters V_UI is P, V_LI is Q, and V = [V_IL, V_IU]. Without user vectors it is the paper's FMC, a factorised
     Markov chain for strangers. Useful when the last item and the user's taste each say a part, and longer patterns
-    nothing. Source: Rendle et al., WWW 2010, equation 14 with a last basket of L items. Differs from the paper: an item
-    bias; Adam.
+    nothing. Source: Rendle et al., WWW 2010, with the last L items as its last basket. Differs from the paper: an item
+    bias; Adam; softmax as the default loss, which was far better than the paper's S-BPR (`loss="bpr"`,
+    `num_negatives=1`) on validation of MovieLens-100K and MovieLens-1M.
 
-    >>> FPMC(L=2).training().loss
-    'bpr'
+    >>> FPMC(L=2, user_vector=False).shapes(num_users=2, num_items=3)
+    {'V': (4, 64), 'c': (4,), 'Q': (4, 64)}
     """
 
     name = "fpmc"
     kind = "neural"
-    training = Training.with_defaults(loss="bpr", num_negatives=1)
     space: ClassVar[Space] = {
         "L": (1, 2, 3, 5),
         "d": (16, 32, 64, 128),

@@ -36,7 +36,8 @@ class SessionKNN(ModelSettings):
         score_j = sum over the n in N that have j of sim(n) w_l, l the last item of the history that n has
 
     Useful when users are strangers and what they do now says what they want: clicks, baskets, playlists. Source:
-    Ludewig & Jannach, UMUAI 2018.
+    Ludewig & Jannach, UMUAI 2018. Differs from the paper: votes decay with w_l, and the decay is harmonic by default
+    instead of linear; each gave a better NDCG and MRR on validation of yoochoose-clicks.
     """
 
     name = "session-knn"
