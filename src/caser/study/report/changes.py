@@ -18,13 +18,13 @@ def ablation(study: Study) -> Figure | None:
     changed.sort(key=lambda row: float(row["difference"]["value"]))
     metric = changed[0]["difference"]["metric"]
     parts = groups(changed)
-    losses = sharing([_losses(study, title, members, metric, full) for title, members in parts.items()], "x")
+    losses = [_losses(study, title, members, metric, full) for title, members in parts.items()]
     costs = sharing([_costs(members) for members in parts.values()], "x")
     theirs = f" Diamonds: the same difference in {source(study)}." if any(len(one.series) > 1 for one in losses) else ""
     return Figure(
         "ablation",
         "What each part carries",
-        f"A bar left of zero is {metric} lost against {full}; a black line is its 95 % interval, and one that crosses "
+        f"A bar left of zero is {metric} lost against {full}; the thin line is its 95 % interval, and one that crosses "
         f"zero is a loss the test cannot show.{theirs}",
         f"Differences in {metric} to {full} for {len(changed)} variants, beside the seconds each takes to train",
         tuple(panel for pair in zip(losses, costs, strict=True) for panel in pair),
@@ -59,6 +59,7 @@ def sweep(study: Study) -> Figure | None:
         f"{metric}, time and memory for {len(found)} values of {over}",
         tuple(panels),
         columns=2,
+        has_lead=len(panels) != 2,
     )
 
 

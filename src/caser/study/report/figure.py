@@ -8,6 +8,7 @@ Nothing here knows a study.
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -18,9 +19,11 @@ Number = float | int | None
 Direction = Literal["x", "y"]
 Range = tuple[float, float]
 
+WRAP, WRAP_BELOW = 24, 14
+"""Letters on a line of a name beside an axis, and below one."""
 FRAME = 84
 """Pixels of a panel's height that are not its plot: labels above and below."""
-_MARGIN, _MOST_NAMES_ACROSS = 0.05, 12
+_MARGIN, _MOST_NAMES_ACROSS, _MOST_LINES = 0.05, 12, 3
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,8 @@ class Panel:
     def height(self) -> int:
         """Height in pixels: a row for each name, or a landscape."""
         if self.y.names:
-            return (70 if self.y.label == "" else FRAME) + 28 * max(len(self.y.names), 3)
+            lines = max(len(wrapped(name)) for name in self.y.names)
+            return (FRAME if self.y.label or self.rules else 64) + (12 + 16 * lines) * max(len(self.y.names), 3)
         return 380 if any(label for one in self.series for label in one.labels) else 290
 
     def range(self, direction: Direction) -> Range:
@@ -132,7 +136,7 @@ class Figure:
     """Panels under one title, with one sentence on how to read them.
 
     name     the file's name without ending          alternative  what a reader hears who cannot see it
-    columns  how many panels may stand side by side
+    columns  how many panels may stand side by side         has_lead  whether the first takes the whole width
     """
 
     name: str
@@ -141,6 +145,7 @@ class Figure:
     alternative: str
     panels: tuple[Panel, ...]
     columns: int = 1
+    has_lead: bool = False
 
     def key(self) -> dict[str, Series]:
         """The first series of each name, if there are several names to tell apart."""
@@ -187,6 +192,16 @@ def ticks(panel: Panel, direction: Direction) -> Ticks | None:
     values = [step * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for step in steps]
     shown = tuple(value for value in values if low <= math.log10(value) <= high)
     return Ticks(shown, tuple(f"{value:,.10g}" for value in shown))
+
+
+def wrapped(name: str, width: int = WRAP) -> list[str]:
+    """The lines of a name, at most three.
+
+    >>> wrapped("count-knn, with earlier sessions", 16)
+    ['count-knn, with', 'earlier sessions']
+    """
+    lines = [line for part in name.split("\n") for line in textwrap.wrap(part, width)]
+    return lines if len(lines) <= _MOST_LINES else [*lines[: _MOST_LINES - 1], f"{lines[_MOST_LINES - 1]} …"]
 
 
 def sharing(panels: Sequence[Panel], *directions: Direction) -> tuple[Panel, ...]:

@@ -29,6 +29,9 @@ from caser.study.report.study import (
 KINDS_OF_MODELS: Mapping[bool, tuple[str, Colour]] = {False: ("learns", "accent"), True: ("counts", "neutral")}
 """Whether a model counts -> what it is called, and its colour."""
 
+_MANY_TIMES = 20
+"""From this ratio of the largest to the smallest cost on, an axis of costs is logarithmic."""
+
 
 def study_figures(study: Study) -> list[Figure]:
     """All figures of a study, in the order of its page."""
@@ -66,7 +69,9 @@ def cost(study: Study) -> Figure | None:
     series = [
         _scatter([row for row in found if is_counting(row) is counts], metric, counts) for counts in (False, True)
     ]
-    x = Axis("seconds to choose settings and to train, logarithmic", is_log=True)
+    spent = [one for row in found if (one := seconds(row))]
+    is_log = max(spent) > _MANY_TIMES * min(spent)
+    x = Axis(f"seconds to choose and train{', log scale' * is_log}", is_log=is_log)
     return Figure(
         "cost",
         "Quality against cost",
@@ -123,7 +128,7 @@ def slices(study: Study) -> Figure | None:
 
 
 FIGURES: Mapping[str, Sequence[Callable[[Study], Figure | None]]] = {
-    "ablate": (ablation, cost, curves, slices),
+    "ablate": (ablation, curves, slices),
     "audit": (),
     "compare": (standing, cost, curves, slices),
     "sessions": (standing, slices, cost, curves),

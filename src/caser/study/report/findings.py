@@ -20,7 +20,7 @@ def finding_figure(finding: Mapping[str, Any], number: int) -> Figure | None:
     return Figure(
         f"finding-{number}",
         finding["question"],
-        f"{shown[:1].upper()}{shown[1:]}{'; intervals are 95 %' if has_intervals else ''}.",
+        f"This shows {shown}{'; intervals are 95 %' if has_intervals else ''}.",
         f"{shown}: {names}",
         (_bars(chart) if chart["kind"] == "bars" else _lines(chart),),
     )

@@ -23,13 +23,13 @@ Box = tuple[float, float, float, float]
 LETTER, LINE, GAP, MARK = 6.6, 13.0, 7.0, 5.0
 
 
-def sides(panel: Panel, series: Series, width: float) -> list[Side | None]:
+def label_sides(panel: Panel, series: Series, width: float) -> list[Side | None]:
     """The side of each mark on which its label goes in a plot of this width, None where there is no room.
 
     >>> from caser.study.report.figure import Axis
     >>> series = Series("points", x=[0, 1], y=[0, 0.01], labels=["one", "two"])
     >>> panel = Panel(Axis(limits=(0, 2)), Axis(limits=(0, 1)), (series,))
-    >>> sides(panel, series, 300)
+    >>> label_sides(panel, series, 300)
     ['middle right', 'middle right']
     """
     plot = Plot(panel, width, panel.height - FRAME)
@@ -43,7 +43,7 @@ class Plot:
     def __init__(self, panel: Panel, width: float, height: float) -> None:
         self._panel, self._width, self._height = panel, width, height
         places = [(one, i) for one in panel.series for i in range(len(one.x))]
-        self._taken = [self._mark(one, i) for one, i in places]
+        self._taken = [box for one, i in places for box in self._marks(one, i)]
         self._whiskers = [box for one, i in places if (box := self._whisker(one, i))]
 
     def place(self, series: Series) -> list[Side | None]:
@@ -58,9 +58,17 @@ class Plot:
             self._taken += [boxes[side]] if side else []
         return found
 
-    def _mark(self, series: Series, i: int) -> Box:
+    def _marks(self, series: Series, i: int) -> list[Box]:
+        """What a mark covers; of a line, also the way to the next one."""
         x, y = self._pixels(series.x[i], series.y[i])
-        return x - MARK, y - MARK, x + MARK, y + MARK
+        steps = 1
+        across = up = 0.0
+        if series.kind == "line" and i + 1 < len(series.x):
+            next_x, next_y = self._pixels(series.x[i + 1], series.y[i + 1])
+            across, up = next_x - x, next_y - y
+            steps = 1 + int(max(abs(across), abs(up)) / MARK)
+        places = [(x + across * step / steps, y + up * step / steps) for step in range(steps)]
+        return [(x - MARK, y - MARK, x + MARK, y + MARK) for x, y in places]
 
     def _whisker(self, series: Series, i: int) -> Box | None:
         low, high = interval(series, i)

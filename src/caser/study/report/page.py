@@ -15,7 +15,7 @@ from caser.study.report import palette, tables
 from caser.study.report.figure import Figure, Series
 from caser.study.report.markup import Content, Html, element, embedded, joined, void
 from caser.study.report.network import filter_name
-from caser.study.report.plotly_figures import panel_json, script
+from caser.study.report.plotly_figures import figure_json, script
 from caser.study.report.study import Study
 
 SEVERITIES = {"warning": "Warning", "note": "Note", "good": "Good"}
@@ -33,7 +33,7 @@ def page(
         element("main", *_sections(study, figures, shown, network)),
         element("footer", _made(study)),
         _json("palettes", {"light": dict(palette.LIGHT), "dark": dict(palette.DARK)}),
-        _json("panels", {_panel_id(f, i): panel_json(panel) for f in figures for i, panel in enumerate(f.panels)}),
+        _json("panels", {_panel_id(one, i): panel for one in figures for i, panel in enumerate(figure_json(one))}),
         *(element("script", Html(code)) for code in _scripts()),
     )
     return joined(Html("<!doctype html>\n"), element("html", _head(study), body, lang="en"), "\n")
@@ -105,8 +105,9 @@ def _advice(advice: Sequence[str]) -> Html | None:
 def _terms(study: Study) -> Html:
     """What the verdict rests on, in a line."""
     owners, seeds, openings = study.get("num_owners"), study.get("seeds") or (), study.get("test_openings")
+    part = f"{study['part']} part" if study.get("part") else None
     terms = [
-        study.get("protocol") and f"{study['protocol']}, {study.get('part') or 'test'} part",
+        ", ".join(word for word in (study.get("protocol"), part) if word),
         owners and counted(owners, str(study.get("owner") or "user")),
         study.get("num_queries") and counted(study["num_queries"], "query", "queries"),
         seeds and counted(len(seeds), "seed"),
@@ -133,7 +134,7 @@ def _table(study: Study) -> Html:
 
 def _extra(figure: Figure, study: Study) -> Html | None:
     every = tables.of_slices(study) if figure.name == "slices" else None
-    return _folded("Every model on every slice", every) if every else None
+    return _folded("Every model on every slice", every, class_="numbers") if every else None
 
 
 def _figure(figure: Figure, still: bytes) -> Html:
@@ -147,7 +148,13 @@ def _figure(figure: Figure, still: bytes) -> Html:
         )
         for i, panel in enumerate(figure.panels)
     ]
-    drawn = element("div", *panels, class_=f"panels of-{figure.columns}", role="img", aria_label=figure.alternative)
+    drawn = element(
+        "div",
+        *panels,
+        class_=f"panels of-{figure.columns}{' led' * figure.has_lead}",
+        role="img",
+        aria_label=figure.alternative,
+    )
     return element(
         "figure",
         element("figcaption", figure.reading),
@@ -229,21 +236,16 @@ def _item(one: Mapping[str, Any]) -> str:
 
 
 def _made(study: Study) -> Html:
-    log, machine = study.get("log") or {}, study.get("machine") or {}
-    told: dict[str, Content] = {
-        "command": element("code", str(study.get("command") or "–")),
-        "fingerprint": element("code", str(study.get("fingerprint") or "–")),
-        "protocol": tables.any_value(study.get("protocol")),
-        "seeds": tables.any_value(study.get("seeds")),
-        **{
-            f"log, {key}": element("code", str(one)) if key == "digest" else tables.any_value(one)
-            for key, one in log.items()
-        },
-        "caser": tables.any_value(study.get("version")),
-        "date": tables.any_value(study.get("date")),
-        **{f"machine, {key}": tables.any_value(one) for key, one in machine.items()},
+    """What it takes to make the numbers again, and to tell them from others."""
+    told = {key: study.get(key) for key in ("command", "fingerprint", "protocol", "seeds")}
+    told |= {f"log, {key}": one for key, one in (study.get("log") or {}).items()}
+    told |= {"caser": study.get("version"), "date": study.get("date")}
+    told |= {f"machine, {key}": one for key, one in (study.get("machine") or {}).items()}
+    known = {key: one for key, one in told.items() if one is not None}
+    known |= {
+        key: element("code", str(known[key])) for key in ("command", "fingerprint", "log, digest") if key in known
     }
-    return element("section", element("h2", "How this was made"), _facts(told), _notes(study), class_="made")
+    return element("section", element("h2", "How this was made"), _facts(known), _notes(study), class_="made")
 
 
 def _notes(study: Study) -> Html | None:

@@ -8,20 +8,30 @@ templates. A trace's `meta` holds what differs on a narrow screen.
 from __future__ import annotations
 
 import html
-import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from caser.study.report import labels
 from caser.study.report.extras import extra
-from caser.study.report.figure import Direction, Heat, Number, Panel, Series, interval, place, ticks
+from caser.study.report.figure import (
+    WRAP,
+    WRAP_BELOW,
+    Direction,
+    Figure,
+    Heat,
+    Number,
+    Panel,
+    Series,
+    interval,
+    place,
+    ticks,
+    wrapped,
+)
+from caser.study.report.labels import LETTER, label_sides
 
 SYMBOLS = {"accent": "circle", "second": "square", "third": "triangle-up", "neutral": "circle", "faint": "circle"}
 DASHES = {"accent": "solid", "second": "dash", "third": "dot", "neutral": "dashdot", "faint": "solid"}
 WIDE, NARROW = 780, 270
 """Assumed widths of a plot in pixels on a page and on a phone, for placing labels."""
-
-_WRAP, _MOST_LINES = 24, 3
 
 
 def script() -> str:
@@ -29,32 +39,36 @@ def script() -> str:
     return str(extra("plotly.offline").get_plotlyjs())
 
 
-def panel_json(panel: Panel) -> dict[str, Any]:
-    """Data and layout of one panel, JSON values only.
+def figure_json(figure: Figure) -> list[dict[str, Any]]:
+    """Data and layout of each panel, JSON values only; their plots start at the same distance from the left.
 
     >>> from caser.study.report.figure import Axis
     >>> panel = Panel(Axis("seconds"), Axis("<b>"), (Series("line", [1, 2], [3, 4]),))
-    >>> panel_json(panel)["layout"]["annotations"][0]["text"]
+    >>> figure_json(Figure("one", "", "", "", (panel,)))[0]["layout"]["annotations"][0]["text"]
     '&lt;b&gt;'
     """
-    traces = [trace for one in panel.series for trace in _traces(panel, one)]
-    if panel.heat is not None:
-        traces.append(_heat(panel, panel.heat))
-    return {"data": traces, "layout": _layout(panel)}
+    names = [line for panel in figure.panels for name in panel.y.names for line in wrapped(name)]
+    left = max(44, 14 + round(LETTER * max(map(len, names), default=0)))
+    return [{"data": _data(panel), "layout": _layout(panel, left)} for panel in figure.panels]
 
 
 def plain(text: str) -> str:
-    """Text that plotly shows as it is.
+    """Text that plotly shows as it is: neither HTML nor, between two dollar signs, a formula.
 
     >>> plain('<a href="x">&')
     '&lt;a href=&quot;x&quot;&gt;&amp;'
     """
-    return html.escape(text)
+    return html.escape(text).replace("$", "&#36;")
 
 
 def number(value: Number) -> str:
     """A number for a hover text."""
     return "none" if value is None else f"{value:,.4f}" if isinstance(value, float) else f"{value:,}"
+
+
+def _data(panel: Panel) -> list[dict[str, Any]]:
+    traces = [trace for one in panel.series for trace in _traces(panel, one)]
+    return traces if panel.heat is None else [*traces, _heat(panel, panel.heat)]
 
 
 def _traces(panel: Panel, one: Series) -> Iterator[dict[str, Any]]:
@@ -74,13 +88,13 @@ def _traces(panel: Panel, one: Series) -> Iterator[dict[str, Any]]:
         return
     if one.kind == "line" and one.low and one.high:
         yield _band(one)
-    symbol = "diamond-open" if one.is_hollow else SYMBOLS[one.colour]
+    symbol = "diamond" if one.is_hollow else SYMBOLS[one.colour]
     trace = {
         **common,
         "type": "scatter",
         "mode": "lines+markers" if one.kind == "line" else "markers",
         "marker": {
-            "color": colour,
+            "color": "$background" if one.is_hollow else colour,
             "symbol": symbol,
             "size": 5 if one.kind == "line" else 9,
             "line": {"width": 2 if one.is_hollow else 0, "color": colour},
@@ -101,7 +115,7 @@ def _labelled(panel: Panel, one: Series) -> dict[str, Any]:
 
 
 def _texts(panel: Panel, one: Series, width: int) -> dict[str, Any]:
-    sides = labels.sides(panel, one, width)
+    sides = label_sides(panel, one, width)
     return {
         "text": [plain(label) if side else "" for label, side in zip(one.labels, sides, strict=True)],
         "textposition": [side or "middle right" for side in sides],
@@ -176,10 +190,10 @@ def _hover(panel: Panel, one: Series, i: int) -> str:
     return plain(f"{', '.join(word for word in words if word)}: {number(one.values[i])}{ends} {axis.label}".strip())
 
 
-def _layout(panel: Panel) -> dict[str, Any]:
+def _layout(panel: Panel, left: int) -> dict[str, Any]:
     return {
         "height": panel.height,
-        "margin": {"l": 44, "r": 16, "t": 28 if panel.y.label or panel.rules else 8, "b": 46, "pad": 4},
+        "margin": {"l": left, "r": 16, "t": 28 if panel.y.label or panel.rules else 8, "b": 46, "pad": 4},
         "paper_bgcolor": "rgba(0, 0, 0, 0)",
         "plot_bgcolor": "rgba(0, 0, 0, 0)",
         "font": {"family": "system-ui, -apple-system, Segoe UI, Roboto, sans-serif", "size": 12, "color": "$quiet"},
@@ -212,15 +226,10 @@ def _axis(panel: Panel, direction: Direction) -> dict[str, Any]:
         "tickfont": {"color": "$ink" if names else "$quiet"},
     }
     if (marks := ticks(panel, direction)) is not None:
-        wrapped = [wrap(text, _WRAP if direction == "y" else 14) for text in marks.text]
-        axis |= {"tickmode": "array", "tickvals": list(marks.at), "ticktext": wrapped}
+        width = WRAP if direction == "y" else WRAP_BELOW
+        texts = ["<br>".join(map(plain, wrapped(text, width))) for text in marks.text]
+        axis |= {"tickmode": "array", "tickvals": list(marks.at), "ticktext": texts}
     return axis
-
-
-def wrap(text: str, width: int) -> str:
-    """Plain text on a few lines."""
-    lines = [line for part in text.split("\n") for line in textwrap.wrap(part, width)]
-    return "<br>".join(map(plain, [*lines[:_MOST_LINES], *["…"] * (len(lines) > _MOST_LINES)]))
 
 
 def _axis_label(panel: Panel) -> list[dict[str, Any]]:

@@ -6,14 +6,12 @@ Draws on canvases of its own, so that no state of matplotlib that a program hold
 from __future__ import annotations
 
 import io
-import textwrap
 import warnings
-from math import ceil
 from typing import Any
 
-from caser.study.report import labels
 from caser.study.report.extras import extra
-from caser.study.report.figure import Direction, Figure, Heat, Number, Panel, Series, ticks
+from caser.study.report.figure import WRAP, WRAP_BELOW, Direction, Figure, Heat, Number, Panel, Series, ticks, wrapped
+from caser.study.report.labels import label_sides
 from caser.study.report.palette import LIGHT
 
 SYMBOLS = {"accent": "o", "second": "s", "third": "^", "neutral": "o", "faint": "o"}
@@ -44,30 +42,35 @@ _STYLE = {
 def png(figure: Figure) -> bytes:
     """Draw a figure. Raises MissingDependencyError without the extra."""
     matplotlib, figures = extra("matplotlib"), extra("matplotlib.figure")
-    columns = min(figure.columns, len(figure.panels))
-    rows = ceil(len(figure.panels) / columns)
-    heights = [
-        max(panel.height + 26 * bool(panel.title) for panel in figure.panels[row * columns : (row + 1) * columns])
-        for row in range(rows)
-    ]
+    rows = _rows(figure)
+    heights = [max(figure.panels[i].height + 26 * bool(figure.panels[i].title) for i in row) for row in rows]
     inches = (sum(heights) + 30 * bool(figure.key())) / PIXELS_PER_INCH
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
         canvas = figures.Figure(figsize=(WIDTH_INCHES, inches), layout="constrained")
-        places = canvas.subplots(rows, columns, squeeze=False, height_ratios=heights).flat
-        for panel, axes in zip(figure.panels, places, strict=False):
-            _draw(axes, panel, WIDTH_INCHES / columns)
-        for axes in list(canvas.axes)[len(figure.panels) :]:
-            axes.set_visible(False)
+        canvas.get_layout_engine().set(hspace=0.05, wspace=0.03)
+        grid = canvas.add_gridspec(len(rows), figure.columns, height_ratios=heights)
+        for at, row in enumerate(rows):
+            for column, i in enumerate(row):
+                is_lead = i == 0 and figure.has_lead
+                axes = canvas.add_subplot(grid[at, :] if is_lead else grid[at, column])
+                _draw(axes, figure.panels[i], WIDTH_INCHES / (1 if is_lead else figure.columns))
         _key(canvas, figure)
         buffer = io.BytesIO()
         canvas.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
     return buffer.getvalue()
 
 
+def _rows(figure: Figure) -> list[list[int]]:
+    """The places of the panels, row by row."""
+    first = [[0]] if figure.has_lead else []
+    rest = list(range(len(first), len(figure.panels)))
+    return first + [rest[i : i + figure.columns] for i in range(0, len(rest), figure.columns)]
+
+
 def _draw(axes: Any, panel: Panel, inches: float) -> None:
-    _axis(axes, panel, "x")
-    _axis(axes, panel, "y")
+    _axis(axes, panel, "x", inches)
+    _axis(axes, panel, "y", inches)
     for rule in panel.rules:
         line = axes.axvline if rule.along == "x" else axes.axhline
         line(rule.at, color=LIGHT["quiet"], linewidth=1, linestyle=":", zorder=1)
@@ -86,7 +89,7 @@ def _draw(axes: Any, panel: Panel, inches: float) -> None:
         )
 
 
-def _axis(axes: Any, panel: Panel, direction: Direction) -> None:
+def _axis(axes: Any, panel: Panel, direction: Direction, inches: float) -> None:
     axis = panel.x if direction == "x" else panel.y
     low, high = panel.range(direction)
     if axis.is_log:
@@ -95,8 +98,12 @@ def _axis(axes: Any, panel: Panel, direction: Direction) -> None:
     getattr(axes, f"set_{direction}lim")(low, high)
     side = getattr(axes, f"{direction}axis")
     if (marks := ticks(panel, direction)) is not None:
-        side.set_ticks(list(marks.at), [_wrapped(text, 30 if direction == "y" else 14) for text in marks.text])
+        side.set_ticks(
+            list(marks.at), ["\n".join(wrapped(text, WRAP if direction == "y" else WRAP_BELOW)) for text in marks.text]
+        )
         side.set_ticks([], minor=True)
+    else:
+        axes.locator_params(direction, nbins=4 if direction == "x" and inches < WIDTH_INCHES else 7)
     if axis.names:
         axes.tick_params(direction, labelcolor=LIGHT["ink"])
     if panel.heat is None and not (axis.names and direction == "x"):
@@ -118,7 +125,7 @@ def _series(axes: Any, one: Series) -> None:
             axes.fill_between(_numbers(one.x), _numbers(one.low), _numbers(one.high), **band)
         return
     _whiskers(axes, one, colour)
-    face = {"markerfacecolor": "none", "markeredgewidth": 1.4} if one.is_hollow else {"markeredgewidth": 0}
+    face = {"markerfacecolor": LIGHT["background"], "markeredgewidth": 1.4} if one.is_hollow else {"markeredgewidth": 0}
     symbol = "D" if one.is_hollow else SYMBOLS[one.colour]
     axes.plot(
         _numbers(one.x), _numbers(one.y), linestyle="none", marker=symbol, markersize=6, clip_on=False, **face, **style
@@ -134,7 +141,7 @@ def _whiskers(axes: Any, one: Series, colour: str) -> None:
 def _labels(axes: Any, panel: Panel, one: Series, width: float) -> None:
     if not any(one.labels):
         return
-    found = labels.sides(panel, one, width)
+    found = label_sides(panel, one, width)
     for x, y, label, side in zip(one.x, one.y, one.labels, found, strict=True):
         if side is not None:
             up, across = side.split()
@@ -183,7 +190,7 @@ def _key(canvas: Any, figure: Figure) -> None:
             [],
             [],
             color=LIGHT[one.colour],
-            marker="D" if one.is_hollow else SYMBOLS[one.colour],
+            marker="D" if one.is_hollow else "s" if one.kind == "bars" else SYMBOLS[one.colour],
             linestyle=DASHES[one.colour] if one.kind == "line" else "none",
             markerfacecolor="none" if one.is_hollow else LIGHT[one.colour],
             markersize=5,
@@ -193,10 +200,6 @@ def _key(canvas: Any, figure: Figure) -> None:
     ]
     if handles:
         canvas.legend(handles=handles, loc="outside upper left", ncols=4, frameon=False, fontsize=8)
-
-
-def _wrapped(text: str, width: int) -> str:
-    return "\n".join(line for part in text.split("\n") for line in textwrap.wrap(part, width))
 
 
 def _numbers(values: Any) -> list[float]:

@@ -23,9 +23,11 @@
   const draw = () => {
     const palette = dark.matches ? palettes.dark : palettes.light;
     for (const [id, panel] of Object.entries(panels)) {
+      const element = document.getElementById(id);
       const { data, layout } = coloured(panel, palette);
+      if (element.clientWidth < 220) layout.height = Math.min(layout.height, 200);
       const traces = data.map((trace) => (narrow.matches && trace.meta ? { ...trace, ...trace.meta.narrow } : trace));
-      window.Plotly.react(document.getElementById(id), traces, layout, { displayModeBar: false, responsive: true });
+      window.Plotly.react(element, traces, layout, { displayModeBar: false, responsive: true });
     }
   };
 

@@ -26,30 +26,39 @@ from caser.study.report.study import (
 
 
 def table(caption: str, columns: Sequence[Content], body: Iterable[Sequence[Content]], is_quiet: bool = False) -> Html:
-    """A table with headers in its first row and its first column."""
-    head = element("tr", *(element("th", column, scope="col") for column in columns))
-    lines = [
-        element("tr", element("th", first, scope="row"), *(element("td", one) for one in rest)) for first, *rest in body
-    ]
+    """A table with headers in its first row and its first column; `is_quiet` hides the caption from the eye."""
+    return _grouped(caption, columns, {"": body}, is_quiet)
+
+
+def _grouped(
+    caption: str, columns: Sequence[Content], bodies: Mapping[str, Iterable[Sequence[Content]]], is_quiet: bool = False
+) -> Html:
     inner = element(
         "table",
-        element("caption", caption, class_="hidden" if is_quiet else None),
-        element("thead", head),
-        element("tbody", *lines),
+        element("caption", element("span", caption), class_="hidden" if is_quiet else None),
+        element("thead", element("tr", *(element("th", column, scope="col") for column in columns))),
+        *(_body(title, body, len(columns)) for title, body in bodies.items()),
     )
     return element("div", inner, class_="frame", role="region", aria_label=caption, tabindex="0")
 
 
+def _body(title: str, body: Iterable[Sequence[Content]], width: int) -> Html:
+    lines = [
+        element("tr", element("th", first, scope="row"), *(element("td", one) for one in rest)) for first, *rest in body
+    ]
+    head = element("tr", element("th", title, scope="rowgroup", colspan=str(width))) if title else None
+    return element("tbody", head, *lines)
+
+
 def models(study: Study) -> Html:
     """Every model: quality with its interval, the difference to the best counting model, breadth and cost."""
-    metric, found = study["metric"], rows(study)
-    body = [
-        [cell(study, row) for _, cell in _columns(study)]
-        for members in groups(found).values()
-        for row in _ordered(study, members, metric)
-    ]
+    metric, columns = study["metric"], _columns(study)
+    bodies = {
+        title: [[cell(study, row) for _, cell in columns] for row in _ordered(study, members, metric)]
+        for title, members in groups(rows(study)).items()
+    }
     caption = f"All under one protocol, {metric} first; ± is half of the 95 % interval"
-    return table(caption, [title for title, _ in _columns(study)], body)
+    return _grouped(caption, [title for title, _ in columns], bodies)
 
 
 def all_metrics(study: Study) -> Html:
@@ -163,16 +172,25 @@ def _beyond(name: str) -> Cell:
 
 def _seconds(row: Row, part: str) -> Html:
     spent = (row.get("seconds") or {}).get(part)
-    return number(spent, 0 if (spent or 0) >= 100 else 2)
+    return number(None if spent is None else float(spent), 0 if (spent or 0) >= 100 else 2)
 
 
 def _name(study: Study, row: Row) -> Html:
-    best = best_counting(study)
-    is_best = best is not None and row["label"] == best["label"] and row.get("group") == best.get("group")
-    badge = joined(" ", element("span", "best counting model", class_="badge")) if is_best else None
-    words = ["counts" if is_counting(row) else "learns", row.get("group")]
-    kind = " · ".join(str(word) for word in words if word)
-    return joined(row["label"], element("small", kind, badge))
+    words = [word for word, is_so in _titles(study, row).items() if is_so]
+    badges = [joined(" ", element("span", word, class_="badge")) for word in words]
+    has_both = len({is_counting(one) for one in rows(study)}) > 1
+    kind = element("small", "counts" if is_counting(row) else "learns", *badges) if has_both else joined(*badges)
+    return joined(row["label"], kind)
+
+
+def _titles(study: Study, row: Row) -> dict[str, bool]:
+    """What a row is known for."""
+    best, told, setting = best_counting(study), study.get("sweep") or {}, row.get("setting")
+    return {
+        "best counting model": best is row,
+        "enough": setting is not None and setting == told.get("smallest_within_noise"),
+        "best": setting is not None and setting == told.get("best"),
+    }
 
 
 def _quality(study: Study, row: Row) -> Html:
