@@ -8,6 +8,12 @@ from typing import Any
 from caser.errors import MissingDependencyError
 
 
+def check_installed() -> None:
+    """Raise MissingDependencyError now, before hours of a study, if its report could not be written."""
+    for module in ("matplotlib.figure", "plotly.offline"):
+        extra(module)
+
+
 def extra(module: str) -> Any:
     """Import a module of the extra. Raises MissingDependencyError naming the extra if it is not installed."""
     try:

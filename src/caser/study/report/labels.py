@@ -51,7 +51,8 @@ class Plot:
         found = []
         for i, label in enumerate(series.labels):
             x, y = self._pixels(series.x[i], series.y[i])
-            boxes = {side: _box(side, x, y, len(label) * LETTER) for side in SIDES if label}
+            is_drawn = None not in (series.x[i], series.y[i])
+            boxes = {side: _box(side, x, y, len(label) * LETTER) for side in SIDES if label and is_drawn}
             clear = [side for side, box in boxes.items() if self._is_free(box)]
             side = next((side for side in clear if not _touches(boxes[side], self._whiskers)), next(iter(clear), None))
             found.append(side)

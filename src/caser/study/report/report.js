@@ -25,6 +25,7 @@
     for (const [id, panel] of Object.entries(panels)) {
       const element = document.getElementById(id);
       const { data, layout } = coloured(panel, palette);
+      if (narrow.matches) layout.xaxis.nticks = 4;
       if (element.clientWidth < 220) layout.height = Math.min(layout.height, 200);
       const traces = data.map((trace) => (narrow.matches && trace.meta ? { ...trace, ...trace.meta.narrow } : trace));
       window.Plotly.react(element, traces, layout, { displayModeBar: false, responsive: true });

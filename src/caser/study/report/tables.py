@@ -220,7 +220,7 @@ def _shown(study: Study, row: Row) -> Html:
 
 
 def _mark(told: Mapping[str, Any]) -> Html:
-    if not told.get("is_shown"):
+    if not told.get("is_shown") or told.get("value") is None:
         return element("small", "not shown", class_="unshown")
     if told["value"] > 0:
         return element("small", "▲ shown", class_="shown")
@@ -232,7 +232,7 @@ def _difference(study: Study, row: Row, told: Mapping[str, Any]) -> list[Content
         _name(study, row),
         told["against"],
         told["metric"],
-        _ends(told["value"], told.get("low"), told.get("high")),
+        _ends(told.get("value"), told.get("low"), told.get("high")),
         number(told.get("p")),
         number(told.get("p_adjusted")),
         number(told.get("smallest_detectable")),

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from caser.artefact import Artefact
+from caser.errors import ConfigError
 from caser.storage import write_file
+from caser.study.report.extras import check_installed
 from caser.study.report.figures import study_figures
 from caser.study.report.network import network_facts, network_figures
 from caser.study.report.page import page
@@ -24,11 +26,17 @@ def write_report(study: Mapping[str, Any], folder: Path, network: Artefact | Non
     that are not JSON, ArtefactError if the folder cannot be written, MissingDependencyError without the extra `report`.
     Source: ours; the filters and the items that excite them are those of the paper's case study.
     """
+    check_installed()
     values = checked(study)
     facts = network_facts(network)
-    figures = [*study_figures(values), *network_figures(facts)]
-    pictures = {figure.name: png(figure) for figure in figures}
-    text = page(values, figures, pictures, facts)
+    try:
+        figures = [*study_figures(values), *network_figures(facts)]
+        pictures = {figure.name: png(figure) for figure in figures}
+        text = page(values, figures, pictures, facts)
+    except KeyError as error:
+        raise ConfigError(
+            f"a study of the kind {values['kind']} must have the key {error} wherever it belongs; it has not. Run it again."
+        ) from error
     for name, picture in pictures.items():
         write_file(folder / "figures" / f"{name}.png", picture)
     numbers = {**values, "network": facts} if facts else values

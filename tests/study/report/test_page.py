@@ -1,0 +1,213 @@
+"""The page says what the study holds, loads nothing, runs nothing that came with the data, and can be heard."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from caser.study.report.plotly_figures import script
+from caser.study.report.write import write_report
+from tests.study.report import studies
+from tests.study.report.reading import Element, read_page
+
+pytest.importorskip("plotly")
+pytest.importorskip("matplotlib")
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return a study whose label, slice, log, note and setting hold markup, its network's titles too, and its page."""
+    study = studies.compare(studies.HOSTILE)
+    study["rows"] = study["rows"][2:4] + study["rows"][-2:]
+    study["rows"][2]["history"] = []
+    study["slices"] = {
+        studies.HOSTILE: studies.slices([row["label"] for row in study["rows"]])["length of the history"]
+    }
+    study["rows"][0]["settings"] = {studies.HOSTILE: studies.HOSTILE}
+    study["notes"] = study["advice"] = [studies.HOSTILE]
+    study["log"] = {**study["log"], "name": studies.HOSTILE}
+    path = write_report(study, tmp_path_factory.mktemp("hostile"), studies.network(studies.HOSTILE))
+    return {"study": study, "text": path.read_text(encoding="utf-8"), "page": read_page(path.read_text("utf-8"))}
+
+
+@pytest.fixture(scope="module")
+def page(hostile: dict[str, Any]) -> Element:
+    found = hostile["page"]
+    assert isinstance(found, Element)
+    return found
+
+
+def cells(page: Element, caption: str) -> dict[str, list[list[float]]]:
+    """Return the exact numbers of each cell of a table, by the name of its row."""
+    table = next(one for one in page.all("table") if caption in one.all("caption")[0].text)
+    return {
+        row.all("th")[0].text: [[float(one.attributes["value"]) for one in cell.all("data")] for cell in row.all("td")]
+        for row in table.all("tbody")[0].all("tr")
+    }
+
+
+def test_markup_in_the_data_stays_text(page: Element) -> None:
+    assert len(page.all("script")) == 4
+    assert not page.all("b")
+    for place in ("td", "th", "li", "dd", "p"):
+        assert any(studies.HOSTILE in one.text for one in page.all(place)), place
+    assert page.all("title")[0].text.startswith("Is Caser worth it")
+
+
+def test_plotly_reads_no_markup_from_the_data(page: Element) -> None:
+    panels = json.loads(page.all("script", id="panels")[0].text)
+    texts = [text for text in strings(panels) if "alert" in text]
+    assert texts
+    assert not [text for text in texts if "<script" in text or "<b>" in text or "$x$" in text]
+    templates = [one.get("texttemplate", "") + one.get("hovertemplate", "") for one in traces(panels)]
+    assert set(templates) <= {"", "%{z:.2f}"}
+
+
+def test_embedded_json_cannot_end_its_element(hostile: dict[str, Any]) -> None:
+    start = hostile["text"].index('id="panels">') + len('id="panels">')
+    assert "<" not in hostile["text"][start : hostile["text"].index("</script>", start)]
+
+
+def test_only_its_own_scripts_may_run_and_nothing_is_loaded(page: Element) -> None:
+    scripts = [one for one in page.all("script") if one.attributes.get("type") != "application/json"]
+    digests = [base64.b64encode(hashlib.sha256(one.text.encode()).digest()).decode() for one in scripts]
+    policy = next(one for one in page.all("meta") if "content" in one.attributes and "http-equiv" in one.attributes)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    assert policy.attributes["content"].startswith("default-src 'none'; img-src data:;")
+    assert f"script-src {allowed};" in policy.attributes["content"]
+    for one in page.every():
+        assert not [name for name in one.attributes if name.startswith("on")]
+        for name in ("src", "href", "data", "action", "srcset"):
+            assert re.match(r"data:image/png;base64,|#|$", one.attributes.get(name, ""))
+    assert not re.search(r"url\(|@import", page.all("style")[0].text)
+
+
+def test_plotly_is_there_once(hostile: dict[str, Any]) -> None:
+    assert hostile["text"].count(script()) == 1
+
+
+def test_every_number_of_the_table_is_that_of_the_study(hostile: dict[str, Any], page: Element) -> None:
+    shown = cells(page, "All under one protocol")
+    for row in hostile["study"]["rows"]:
+        (name,) = [one for one in shown if one.startswith(row["label"])]
+        quality, difference, *beyond, seconds, parameters = shown[name]
+        metric = row["metrics"]["ndcg@10"]
+        assert quality == pytest.approx([metric["value"], (metric["high"] - metric["low"]) / 2])
+        told = row["difference"]
+        assert difference == pytest.approx([told["value"], (told["high"] - told["low"]) / 2] if told else [])
+        assert [one[0] for one in beyond] == list(row["beyond"].values())
+        assert (seconds, parameters) == ([row["seconds"]["training"]], [row["parameters"]])
+
+
+def test_every_metric_has_its_interval(hostile: dict[str, Any], page: Element) -> None:
+    shown = cells(page, "Every metric")
+    for row in hostile["study"]["rows"]:
+        (name,) = [one for one in shown if one.startswith(row["label"])]
+        assert shown[name] == [[metric[end] for end in ("value", "low", "high")] for metric in row["metrics"].values()]
+
+
+def test_what_is_written_is_the_rounded_number(page: Element) -> None:
+    numbers = page.all("data")
+    assert len(numbers) > 100
+    for one in numbers:
+        text = one.text.replace(",", "").replace("\u2212", "-")
+        digits = len(text.partition(".")[2])
+        assert float(text) == pytest.approx(float(one.attributes["value"]), abs=0.5001 * 10**-digits)
+
+
+def test_the_verdict_comes_first_and_what_made_it_last(hostile: dict[str, Any], page: Element) -> None:
+    sections = page.all("section")
+    assert sections[0].all("p")[0].text == hostile["study"]["verdicts"][0]
+    titles = [one.all("h2")[0].text for one in sections]
+    assert titles == [
+        "Verdict",
+        "The numbers",
+        "Who wins",
+        "Quality against cost",
+        "Training",
+        "For whom it holds",
+        "Inside the network",
+        "How this was made",
+    ]
+    for fact in ("command", "fingerprint"):
+        assert hostile["study"][fact] in sections[-1].text
+    assert hostile["study"]["log"]["digest"] in sections[-1].text
+
+
+def test_the_best_counting_model_is_marked_once_and_differences_say_whether_they_are_shown(page: Element) -> None:
+    table = page.all("table")[0]
+    marked = [row for row in table.all("tr") if "best counting model" in row.text]
+    assert [row.all("th")[0].text[:9] for row in marked] == ["count-knn"]
+    by_name = {row.all("th")[0].text: row.all("td")[1].text for row in table.all("tbody")[0].all("tr")}
+    assert by_name["markovcounts"].endswith("▼ shown")
+    assert next(text for name, text in by_name.items() if "alert" in name).endswith("not shown")
+
+
+def test_tables_have_headers_and_figures_have_words(page: Element) -> None:
+    for table in page.all("table"):
+        assert table.all("caption")[0].text
+        assert {one.attributes.get("scope") for one in table.all("th")} <= {"col", "row", "rowgroup"}
+    for figure in page.all("figure"):
+        assert figure.all("figcaption")[0].text.endswith(".")
+        assert figure.all("img")[0].attributes["alt"]
+        assert figure.all("div", role="img")[0].attributes["aria-label"]
+        assert figure.all("table")
+    ids = [one.attributes["id"] for one in page.every() if "id" in one.attributes]
+    assert len(ids) == len(set(ids))
+
+
+def test_every_panel_has_a_place(page: Element) -> None:
+    panels = json.loads(page.all("script", id="panels")[0].text)
+    assert set(panels) == {one.attributes["id"] for one in page.all("div", **{"class": "plot"})}
+
+
+@pytest.mark.parametrize("make", [studies.audit, studies.sweep])
+def test_other_kinds_have_their_own_parts(make: Any, tmp_path: Path) -> None:
+    study = make()
+    page = read_page(write_report(study, tmp_path).read_text(encoding="utf-8"))
+    text = page.all("main")[0].text
+    for finding in study.get("findings", ()):
+        assert finding["question"] in text
+        assert finding["sentence"] in text
+    if study["kind"] == "audit":
+        assert page.all("section")[0].all("p")[0].text == study["verdict"]
+        assert [one.text for one in page.all("span") if "severity" in one.attributes.get("class", "")] == [
+            "Good",
+            "Warning",
+            "Note",
+        ]
+    else:
+        badges = {
+            row.all("th")[0].text for row in page.all("table")[0].all("tr") if row.all("span", **{"class": "badge"})
+        }
+        assert badges == {"L = 4 enough", "L = 17 best"}
+
+
+def test_a_study_of_two_groups_has_a_heading_for_each(tmp_path: Path) -> None:
+    study = studies.ablate()
+    for row in study["rows"]:
+        row["history"] = []
+    page = read_page(write_report(study, tmp_path).read_text(encoding="utf-8"))
+    table = page.all("table")[0]
+    assert [one.text for one in table.all("th", scope="rowgroup")] == ["paper variants", "one part removed"]
+    published = [cell.text for row in table.all("tbody")[0].all("tr")[1:] for cell in row.all("td")[2:3]]
+    assert published == ["0.1507", "0.1372", "0.1494", "0.1448", "0.1304", "0.1403", "0.0935"]
+
+
+def strings(value: Any) -> list[str]:
+    """Return every text in JSON."""
+    if isinstance(value, dict):
+        return [text for one in value.values() for text in strings(one)]
+    if isinstance(value, list):
+        return [text for one in value for text in strings(one)]
+    return [value] if isinstance(value, str) else []
+
+
+def traces(panels: dict[str, Any]) -> list[dict[str, Any]]:
+    return [trace for panel in panels.values() for trace in panel["data"]]
