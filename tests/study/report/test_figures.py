@@ -36,7 +36,8 @@ def test_the_best_stands_at_the_top_and_the_best_counting_model_is_the_rule() ->
     figure = must(standing(studies.compare()))
     panel = figure.panels[0]
     assert panel.y.names[:2] == ("sasrec", "caser")
-    assert [(rule.at, rule.label) for rule in panel.rules] == [(0.098, "best counting model: count-knn")]
+    assert [(rule.at, rule.label) for rule in panel.rules] == [(0.098, "best counting model")]
+    assert "worse than count-knn" in figure.reading
     learns, counts = panel.series
     assert (learns.colour, counts.colour) == ("accent", "neutral")
     assert [panel.y.names[int(y or 0)] for y in counts.y][:2] == ["count-knn", "session-knn"]

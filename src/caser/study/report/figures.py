@@ -47,14 +47,14 @@ def standing(study: Study) -> Figure | None:
         return None
     best = best_counting(study)
     at = None if best is None else value(best, metric)
-    rules = () if best is None or at is None else (Rule(at, "x", f"best counting model: {best['label']}"),)
+    rules = () if best is None or at is None else (Rule(at, "x", "best counting model"),)
     fixed = spanned([end for row in found for end in estimate(row, metric)])
     panels = [_standing(title, members, metric, rules, fixed) for title, members in groups(found).items()]
     return Figure(
         "standing",
         "Who wins",
         f"Each dot is a model's {metric}, each line its 95 % interval"
-        + ("; what lies left of the dotted line does worse than counting." if rules else "."),
+        + (f"; what lies left of the dotted line does worse than {best['label']}, which only counts." if best else "."),
         f"{metric} of {len(found)} models with intervals, the best at the top",
         tuple(panels),
     )
@@ -66,9 +66,7 @@ def cost(study: Study) -> Figure | None:
     found = [row for row in ranked(rows(study), metric) if value(row, metric) is not None and seconds(row)]
     if len(found) < 2:
         return None
-    series = [
-        _scatter([row for row in found if is_counting(row) is counts], metric, counts) for counts in (False, True)
-    ]
+    series = [_scatter(found, metric, counts) for counts in (False, True)]
     spent = [one for row in found if (one := seconds(row))]
     is_log = max(spent) > _MANY_TIMES * min(spent)
     x = Axis(f"seconds to choose and train{', log scale' * is_log}", is_log=is_log)

@@ -40,25 +40,28 @@ def script() -> str:
 
 
 def figure_json(figure: Figure) -> list[dict[str, Any]]:
-    """Data and layout of each panel, JSON values only; their plots start at the same distance from the left.
+    """Data and layout of each panel, JSON values only; plots below each other start at the same place.
 
     >>> from caser.study.report.figure import Axis
     >>> panel = Panel(Axis("seconds"), Axis("<b>"), (Series("line", [1, 2], [3, 4]),))
     >>> figure_json(Figure("one", "", "", "", (panel,)))[0]["layout"]["annotations"][0]["text"]
     '&lt;b&gt;'
     """
-    names = [line for panel in figure.panels for name in panel.y.names for line in wrapped(name)]
-    left = max(44, 14 + round(LETTER * max(map(len, names), default=0)))
-    return [{"data": _data(panel), "layout": _layout(panel, left)} for panel in figure.panels]
+    lefts = [_left(panel) for panel in figure.panels]
+    if figure.columns == 1:
+        lefts = [max(lefts)] * len(lefts)
+    return [
+        {"data": _data(panel), "layout": _layout(panel, left)} for panel, left in zip(figure.panels, lefts, strict=True)
+    ]
 
 
 def plain(text: str) -> str:
     """Text that plotly shows as it is: neither HTML nor, between two dollar signs, a formula.
 
     >>> plain('<a href="x">&')
-    '&lt;a href=&quot;x&quot;&gt;&amp;'
+    '&lt;a href="x"&gt;&amp;'
     """
-    return html.escape(text).replace("$", "&#36;")
+    return html.escape(text, quote=False).replace("$", "&#36;")
 
 
 def number(value: Number) -> str:
@@ -188,6 +191,12 @@ def _hover(panel: Panel, one: Series, i: int) -> str:
     words = [one.name, place(panel, one, i)]
     axis = panel.x if one.along == "x" else panel.y
     return plain(f"{', '.join(word for word in words if word)}: {number(one.values[i])}{ends} {axis.label}".strip())
+
+
+def _left(panel: Panel) -> int:
+    """Room for the names of the y axis, in pixels."""
+    lines = [line for name in panel.y.names for line in wrapped(name)]
+    return max(44, 14 + round(LETTER * max(map(len, lines), default=0)))
 
 
 def _layout(panel: Panel, left: int) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def write_report(study: Mapping[str, Any], folder: Path, network: Artefact | Non
         text = page(values, figures, pictures, facts)
     except KeyError as error:
         raise ConfigError(
-            f"a study of the kind {values['kind']} must have the key {error} wherever it belongs; it has not. Run it again."
+            f"a study of the kind {values['kind']} must have the key {error} in each part; it has not. Run it again."
         ) from error
     for name, picture in pictures.items():
         write_file(folder / "figures" / f"{name}.png", picture)
