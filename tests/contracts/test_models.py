@@ -23,6 +23,7 @@ from caser.models import COUNTING_BASELINES, MODELS, model_class, model_settings
 from caser.models.base import Arrays, Scorer, Scores, StateScorer
 
 QUICK: dict[str, dict[str, Any]] = {
+    "blend": {"first": "markov", "weight": 0.9},
     "caser": {"L": 3, "T": 1, "d": 16, "n_v": 1, "n_h": 4, "dropout": 0.0},
     "count-knn": {"history_length": 4},
     "gru4rec": {"d": 16, "max_length": 8, "dropout": 0.0},

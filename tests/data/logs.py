@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -23,6 +24,12 @@ def log_of_sequences(sequences: Mapping[RawId, Sequence[RawId]]) -> InteractionL
     """Every user's items one second apart, one user after another."""
     rows = [(user, item) for user, sequence in sequences.items() for item in sequence]
     return log_of((user, item, time) for time, (user, item) in enumerate(rows))
+
+
+def with_pauses(log: InteractionLog, every: int = 7) -> InteractionLog:
+    """The log with a day's pause in each user's sequence after every few interactions, so that it has sessions."""
+    place = np.arange(len(log)) - np.searchsorted(log.users, log.users)
+    return replace(log, times=log.times + place // every * 86_400_000_000)
 
 
 def raw_sequences(split: Split, part: str) -> dict[RawId, list[RawId]]:

@@ -22,6 +22,7 @@ from caser.evaluation.protocols import (
     repeat_share,
     resolve,
 )
+from tests.data.logs import with_pauses
 
 
 def log_of(sequences: dict[int, list[int]], shift: int = 0) -> InteractionLog:
@@ -37,7 +38,7 @@ LOG = chain_world(num_users=40, num_items=12, length=20, seed=0).log
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_every_protocol_splits_a_log_and_measures_by_metrics_that_exist(name: str) -> None:
     chosen = protocol_named(name)
-    split = apply(name, LOG)
+    split = apply(name, with_pauses(LOG))
     assert split.name == chosen.name == name
     assert len(split.test) > 0
     assert all(parse_metric(metric).name == metric for metric in chosen.metrics)

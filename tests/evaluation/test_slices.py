@@ -11,6 +11,7 @@ from caser.data.tape import Tape
 from caser.evaluation.judge import counting_baselines, judge
 from caser.evaluation.protocols import PROTOCOLS, apply
 from caser.evaluation.slices import POPULARITY, popularity_groups, slices
+from tests.data.logs import with_pauses
 
 # Two users: histories of 1 and 7 items; targets 3 and 4 for the first, 1 for the second.
 TAPE = Tape.from_sequences([[1], [1, 1, 1, 2, 2, 2, 3]], num_items=4)
@@ -67,7 +68,7 @@ def test_a_session_is_sliced_by_the_place_of_the_query() -> None:
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_buckets_hold_every_target_once_and_their_means_add_up(protocol: str) -> None:
     log = chain_world(num_users=60, num_items=30, length=25, predictability=0.6, seed=1).log
-    split = apply(protocol, log)
+    split = apply(protocol, with_pauses(log))
     report = judge(counting_baselines(split), split)
     assert report.slices
     for buckets in report.slices.values():

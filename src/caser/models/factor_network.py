@@ -25,6 +25,7 @@ class FactorNetwork(nn.Module):
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], window: int, seed: int) -> None:
         super().__init__()
         self.window = window
+        self.max_length: int | None = None
         self.dropout_generator: torch.Generator | None = None
         """Unused: nothing here is dropped."""
         self.has_last_items, self.has_users = "Q" in shapes, "P" in shapes

@@ -66,9 +66,10 @@ def steps_back(count: int) -> tuple[str, ...]:
 def _strongest(config: Caser, arrays: Arrays) -> list[tuple[int, int]]:
     """Height and number of the horizontal filters that the next layer reads most; of height 2 and more if there are."""
     first = config.n_v * config.d
-    sizes = np.linalg.norm(arrays["W"][first:], axis=1).reshape(config.L, config.n_h)
-    heights = range(min(2, config.L), config.L + 1)
-    found = sorted(((h, j) for h in heights for j in range(config.n_h)), key=lambda one: -sizes[one[0] - 1, one[1]])
+    heights = config.filter_heights
+    sizes = dict(zip(heights, np.linalg.norm(arrays["W"][first:], axis=1).reshape(-1, config.n_h), strict=True))
+    unions = [h for h in heights if h > 1] or heights
+    found = sorted(((h, j) for h in unions for j in range(config.n_h)), key=lambda one: -sizes[one[0]][one[1]])
     return found[:FILTERS]
 
 
