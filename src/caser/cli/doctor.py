@@ -15,7 +15,7 @@ from caser.cli import show
 from caser.cli.flags import Switch
 from caser.data.datasets import cache_folder
 
-PACKAGES = ("numpy", "polars", "scipy", "pydantic", "safetensors", "torch")
+PACKAGES = ("numpy", "polars", "scipy", "pydantic", "safetensors", "torch", "optuna", "plotly", "matplotlib")
 
 
 def doctor(*, json: Switch = False) -> None:
