@@ -1,13 +1,14 @@
-"""Caser on MovieLens-1M under caser-paper: the paper's loss and the softmax, three seeds, beside counting.
+"""Caser on MovieLens-1M under caser-paper, the paper's loss and softmax, three seeds (two hours on two cores).
 
-About an hour of one core per recipe. `paper` is what the paper describes and the author's program sets: binary
+`paper` is what the paper describes and the author's program sets: binary
 cross-entropy with three negatives per target, batches of 512 full windows. `softmax` is the library's default recipe,
 with a patience of 3.
 """
 
-from benchmarks._quality import Recipe, main
+from benchmarks._tables import table
 from caser.config import Training
 from caser.models.caser import Caser
+from caser.study.recipes import Recipe
 
 RECIPES = {
     "paper": Recipe(
@@ -29,4 +30,4 @@ QUOTED = (
 )
 
 if __name__ == "__main__":
-    main("movielens_1m", "ml-1m", "caser-paper", RECIPES, QUOTED)
+    table("movielens_1m", "ml-1m", "caser-paper", RECIPES, QUOTED)

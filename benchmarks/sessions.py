@@ -1,0 +1,25 @@
+"""Session-based against user-aware, on MovieLens-1M and on yoochoose-clicks (an hour on two cores).
+
+One seed, at most 12 epochs a model. MovieLens-1M is cut at pauses of an hour, and every model is judged on the same
+targets; in yoochoose-clicks a user is a session, so models are compared under the protocol `sessions`. That log is not
+fetched: it must lie in the cache.
+"""
+
+from benchmarks._tables import STORE, publish, tell
+from caser.data import datasets
+from caser.evaluation import protocols
+from caser.study.compare import compare
+from caser.study.engine import Plan
+from caser.study.sessions import compare_sessions
+
+PLAN = Plan(store=STORE, seeds=(0,))
+SHORT = {"epochs": 12, "patience": 2}
+MODELS = ("popularity", "markov", "count-knn", "session-knn", "gru4rec", "caser")
+
+if __name__ == "__main__":
+    study = compare(
+        protocols.apply("sessions", datasets.load("yoochoose-clicks")), MODELS, PLAN, training=SHORT, tell=tell
+    )
+    publish("sessions_clicks", study, study.verdicts)
+    study = compare_sessions(datasets.load("ml-1m"), 3600.0, MODELS, PLAN, training=SHORT, tell=tell)
+    publish("sessions_1m", study, study.verdicts)
