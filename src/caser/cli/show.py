@@ -87,15 +87,16 @@ def items(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]])
 
 def study(found: Mapping[str, Any]) -> None:
     """Print what `study.Study.to_dict` says: the verdicts, then a row for each recipe, best first."""
-    metrics = found["metrics"][:METRICS_PER_TABLE]
+    chief = found["metric"]
+    metrics = [chief, *(metric for metric in found["metrics"] if metric != chief)][: METRICS_PER_TABLE - 2]
     best_first = sorted(found["rows"], key=lambda row: -row["metrics"][found["metric"]]["value"])
     against = next((row["difference"]["against"] for row in found["rows"] if row["difference"]), None)
     for sentence in [*found["verdicts"], *found["advice"]]:
-        out.print(Text(sentence, style="bold"), soft_wrap=True)
+        out.print(Text(sentence, style="bold"))
     seeds = f"{len(found['seeds'])} seed{'s' if len(found['seeds']) > 1 else ''}"
     owners = f"{found['num_owners']:,} {found['owner']}s"
     title = f"{found['protocol']} · {found['part']} · {owners} · {seeds} · fingerprint {found['fingerprint']}"
-    columns = ["", *metrics, f"{found['metric']} against {against}", "s"] if against else ["", *metrics, "s"]
+    columns = ["", *metrics, *([f"to {against}"] if against else []), "train, s"]
     rows = []
     for row in best_first:
         cells = [row["label"], *(_estimate(row["metrics"][metric]) for metric in metrics)]
@@ -104,6 +105,8 @@ def study(found: Mapping[str, Any]) -> None:
         rows.append([*cells, f"{row['seconds']['training']:.1f}"])
     out.print()
     table(title, columns, rows)
+    if against:
+        remark(f"to {against}: difference in {chief}; * is shown after correction for {len(rows) - 1} comparisons")
     for note in found["notes"]:
         remark(note)
 

@@ -109,10 +109,10 @@ def verdicts(study: Study) -> tuple[str, ...]:
     if not neural:
         return (f"{metric}: {counting} is best; no model that trains was compared.",)
     best = neural[0]
-    sentences = [sentence(study, best, counting)]
+    pairs = [(best, counting)]
     if "caser" in neural[1:]:
-        sentences += [sentence(study, "caser", counting), sentence(study, "caser", best)]
-    return tuple(sentences)
+        pairs += [("caser", counting), ("caser", best)]
+    return tuple(f"{sentence(study, *pair)}." for pair in pairs)
 
 
 def advice(study: Study) -> tuple[str, ...]:
@@ -133,7 +133,15 @@ def advice(study: Study) -> tuple[str, ...]:
 
 
 def sentence(study: Study, first: str, second: str) -> str:
-    """One row against another, in words."""
+    """One row against another, in plain words, without a full stop."""
     report, metric = study.report, study.metric
     found = study.differences[first] if second == study.reference else report.difference(first, second, metric)
-    return found.sentence(first, second, metric, report.num_owners, report.owner_word)
+    low, high = sorted((abs(found.low), abs(found.high)))
+    if found.is_shown and low <= abs(found.value) <= high:
+        verb = "beats" if found.value > 0 else "loses to"
+        return f"{first} {verb} {second} by {abs(found.value):.4f} {metric} (95 % {low:.4f} to {high:.4f})"
+    return (
+        f"{first} and {second} do not differ by more than {report.num_owners:,} {report.owner_word}s can show: "
+        f"{found.value:+.4f} {metric} (95 % {found.low:+.4f} to {found.high:+.4f}; smallest they could show "
+        f"{found.smallest_detectable:.4f})"
+    )
