@@ -19,6 +19,9 @@ from caser.models.base import Scorer
 from caser.models.bpr_mf import BPRMF
 from caser.models.caser import Caser
 from caser.models.fpmc import FPMC
+from caser.models.gru4rec import GRU4Rec
+from caser.models.nextitnet import NextItNet
+from caser.models.sasrec import SASRec
 
 WORLDS: dict[str, Callable[[], World]] = {
     "chain": lambda: chain_world(num_users=300),
@@ -34,6 +37,9 @@ MODELS: dict[str, Any] = {
     "caser, with user vectors": BOTH.but(user_vector=True),
     "bpr-mf": BPRMF(d=24),
     "fpmc": FPMC(d=24),
+    "gru4rec": GRU4Rec(d=32, max_length=8, dropout=0),
+    "nextitnet": NextItNet(d=24, dilations=(1,), max_length=8, dropout=0),
+    "sasrec": SASRec(d=24, max_length=8, dropout=0),
 }
 TRAINING = Training(epochs=7, batch_size=256, learning_rate=0.01, schedule="linear", weight_decay=0, device="cpu")
 
@@ -73,17 +79,22 @@ def luck(rate: float, num_queries: int) -> float:
 
 @pytest.mark.parametrize("model", ["markov", "fpmc", "caser", "caser, with user vectors"])
 def test_the_chain_is_solved_by_markov_by_fpmc_and_by_caser(model: str) -> None:
+@pytest.mark.parametrize("model", ["markov", "caser", "caser, with user vectors", "gru4rec", "nextitnet", "sasrec"])
+def test_the_chain_is_solved_by_markov_and_by_every_network(model: str) -> None:
     assert hit_rate("chain", model) >= oracle_hit_rate("chain") - 0.01
 
 
-def test_the_union_is_solved_by_caser_where_markov_is_at_chance() -> None:
+@pytest.mark.parametrize("model", ["caser", "gru4rec", "nextitnet"])
+def test_the_union_is_solved_where_markov_is_at_chance(model: str) -> None:
     chance = 1 / world_and_split("union")[0].num_items
     assert hit_rate("union", "markov") <= chance + luck(chance, 600)
-    assert hit_rate("union", "caser") >= oracle_hit_rate("union") - 0.1
+    assert hit_rate("union", model) >= oracle_hit_rate("union") - 0.1
 
 
-@pytest.mark.parametrize("model", ["caser", "caser, vertical filters only"])
-def test_the_skip_is_solved_by_caser_with_vertical_filters_where_markov_is_at_chance(model: str) -> None:
+@pytest.mark.parametrize("model", ["caser", "caser, vertical filters only", "nextitnet", "sasrec"])
+def test_the_skip_is_solved_with_vertical_filters_convolutions_and_attention_where_markov_is_at_chance(
+    model: str,
+) -> None:
     chance = 1 / world_and_split("skip")[0].num_items
     assert hit_rate("skip", "markov") <= chance + luck(chance, 300)
     assert hit_rate("skip", model) >= oracle_hit_rate("skip") - 0.01

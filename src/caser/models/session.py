@@ -41,9 +41,9 @@ class SessionScorer:
         """Vectors (I, D) and biases (I,)."""
         return self._item_vectors
 
-    def user_vectors(self) -> None:
-        """No user vectors."""
-        return
+    def user_vectors(self) -> Scores | None:
+        """None: there are no user vectors."""
+        return None
 
     def states(self, users_B: Int32 | Scores, histories_BH: Int32) -> Scores:
         """The last states, (B, D)."""

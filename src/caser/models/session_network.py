@@ -24,7 +24,8 @@ class SessionNetwork(nn.Module):
         self, shapes: Mapping[str, tuple[int, ...]], max_length: int, dropout: float, seed: int, initial: Initial
     ) -> None:
         super().__init__()
-        self.window, self.max_length = 1, max_length
+        self.window = 1
+        self.max_length: int | None = max_length
         self.share_dropped = dropout
         self.dropout_generator: torch.Generator | None = None
         """Where dropout draws from in training; the training loop hands a new one to each epoch."""
@@ -35,9 +36,9 @@ class SessionNetwork(nn.Module):
             initial(name, values, generator)
             self.register_parameter(name, nn.Parameter(values))
 
-    def user_vectors(self) -> None:
-        """No user vectors."""
-        return
+    def user_vectors(self) -> Tensor | None:
+        """None: there are no user vectors."""
+        return None
 
     def dropped(self, values: Tensor) -> Tensor:
         """The values with some dropped, in training."""
