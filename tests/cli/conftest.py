@@ -9,12 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from caser.models import MODELS
+from caser.models import MODELS, model_class
 from tests.cli.terminal import document
 
 SMALL = ("--d", "8", "--n-h", "2", "--device", "cpu")
 TINY = (*SMALL, "--epochs", "2")
 """Makes Caser train in a moment."""
+
+
+def quick(model: str) -> tuple[str, ...]:
+    """Flags that make any model train in a moment."""
+    if model == "caser":
+        return TINY
+    return ("--d", "8", "--epochs", "2", "--device", "cpu") if model_class(model).kind == "neural" else ()
+
 
 TrainedRun = Callable[[str], Path]
 
@@ -34,7 +42,7 @@ def trained(log: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
 
     @cache
     def train(model: str) -> Path:
-        document("train", log, "--model", model, "--out", folder / model, *(TINY if model == "caser" else ()))
+        document("train", log, "--model", model, "--out", folder / model, *quick(model))
         return folder / model
 
     return train

@@ -16,7 +16,7 @@ from caser.cli.app import INTERRUPTED
 from caser.fitting import Progress, Tell
 from caser.models import MODELS, model_class
 from caser.recommender import load
-from tests.cli.conftest import SMALL, TINY
+from tests.cli.conftest import SMALL, TINY, quick
 from tests.cli.terminal import caser, document, refusal
 
 
@@ -50,7 +50,7 @@ def interrupted_when(is_time: Callable[[Progress], bool]) -> Callable[[], Abstra
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_trains_into_a_run_that_loads(model: str, log: Path, tmp_path: Path) -> None:
     run = tmp_path / "new" / "run"
-    said = document("train", log, "--model", model, "--out", run, *(TINY if model == "caser" else ()))
+    said = document("train", log, "--model", model, "--out", run, *quick(model))
     assert said["model"] == model
     assert (said["interactions"], said["users"], said["items"]) == (400, 40, 8)
     assert said["fingerprint"] == manifest(run)["fingerprint"]
