@@ -69,13 +69,14 @@ def _may_look(is_item_CX: Tensor) -> Tensor:
 
 
 def _initial(name: str, values: Tensor, generator: torch.Generator) -> None:
-    """Vectors are normal with standard deviation 1/sqrt(d): with a far smaller one, two items may end with one vector,
-    and score alike. Layers are uniform within 1/sqrt(inputs), normalisation does nothing yet.
+    """Vectors are normal with standard deviation 1/(2 sqrt(d)): with a far smaller one, two items may end with one
+    vector, and score alike; with a larger one, training starts slowly. Layers are uniform within 1/sqrt(inputs),
+    normalisation does nothing yet.
     """
     if name == "Q":
-        fill_table(values, 1 / math.sqrt(values.shape[1]), generator)
+        fill_table(values, 0.5 / math.sqrt(values.shape[1]), generator)
     elif name == "P":
-        values.normal_(0, 1 / math.sqrt(values.shape[1]), generator=generator)
+        values.normal_(0, 0.5 / math.sqrt(values.shape[1]), generator=generator)
     elif name in ("N", "n"):
         values[..., 0, :] = 1
     elif name in ("A", "W1", "W2"):
