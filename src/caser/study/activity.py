@@ -87,7 +87,7 @@ def cold(log: InteractionLog, split: Split) -> Finding:
         "share of validation targets never seen in training": unseen,
     }
     sentence = (
-        f"{share(_below(users, 5))} of users and {share(_below(items, 5))} of items have fewer than 5 events; "
+        f"Fewer than 5 events have {share(_below(users, 5))} of users and {share(_below(items, 5))} of items; "
         f"{share(unseen or 0.0)} of the items to be predicted never occur in training."
     )
     advice = []

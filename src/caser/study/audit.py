@@ -24,7 +24,7 @@ from caser.study.clock import clock
 from caser.study.findings import Fact, Finding
 from caser.study.kept import Kept
 from caser.study.leakage import leakage
-from caser.study.order import SHUFFLES, order_effects
+from caser.study.order import MOST_QUERIES, SHUFFLES, order_effects
 from caser.study.repeats import repeats
 from caser.study.rules import rules_finding
 from caser.study.ties import ties
@@ -154,8 +154,8 @@ def _network(name: str, protocol: str) -> Any:
 
 def _notes(split: Split, seed: int) -> list[str]:
     return [
-        f"Models are trained on the fit part and judged on {len(split.validation):,} validation queries: the test part "
-        "stays closed.",
+        f"Models are trained on the fit part and judged on {min(len(split.validation), MOST_QUERIES):,} of "
+        f"{len(split.validation):,} validation queries: the test part stays closed.",
         f"Values are means over {SHUFFLES} shuffles, seed {seed}; a network is trained once for each way to shuffle.",
     ]
 

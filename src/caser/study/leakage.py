@@ -77,7 +77,7 @@ def _judged(log: InteractionLog, protocol: str) -> tuple[float | None, int, str]
 
 
 def _fitting_protocol(log: InteractionLog, protocol: str, later: float, judged_by_time: int) -> str:
-    if are_sessions(log):
+    if protocol != "sessions" and are_sessions(log):
         return "Users are sessions (short, over within a day, never back): judge with --protocol sessions."
     if protocol in ("global-time", "sessions") or later <= MUCH:
         return f"The protocol {protocol} fits this log."

@@ -15,8 +15,8 @@ averaged over several shuffles. The test part is not opened.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ import numpy as np
 import caser
 from caser.config import Training
 from caser.data.log import Int32
-from caser.data.split import Split
+from caser.data.split import Queries, Split
 from caser.evaluation import protocols
 from caser.evaluation.metrics import Values, parse_metric
 from caser.evaluation.protocols import Rules
@@ -37,10 +37,14 @@ from caser.randomness import numpy_generator
 from caser.study.kept import Kept
 from caser.study.shuffles import Block, shuffled
 
-SHUFFLES = 5
+SHUFFLES = 3
 """Shuffles that are averaged for each size of a block."""
+MOST_QUERIES = 5_000
+"""Queries that are judged, drawn at random where there are more: enough to show what matters."""
 OTHER_SIZES = (2, 10, 20)
-"""Sizes that show how much order must be kept, beside the one that is asked about. Networks are not trained on them."""
+"""Sizes that show how much order must be kept, beside the one that is asked about."""
+THOROUGH = ("markov", "count-knn")
+"""Models that are asked about all of them: quick ones that read an order."""
 
 Say = Callable[[str], object]
 
@@ -49,7 +53,8 @@ Say = Callable[[str], object]
 class Effects:
     """What shuffling costs.
 
-    values  model -> block -> value of the metric per query, (Q,); block 1 is the true order
+    values  model -> block -> value of the metric per query, (Q,); block 1 is the true order. Every model has 1, `block`
+            and `whole`; Markov and count kNN have ties and other sizes as well
     owners  (Q,) int32, the user or session of each query
     block   the size that stands for "order"; `whole` stands for "neither order nor recency"
     """
@@ -58,11 +63,22 @@ class Effects:
     owners: Int32
     metric: str
     block: int
+    owner: str = "user"
+    """What an interval resamples: a user or a session."""
 
     @property
     def lead(self) -> str:
         """The model that is best with the true order: the one to ask what order is worth."""
-        return max(self.values, key=lambda model: float(self.values[model][1].mean()))
+        return self._best(self.values)
+
+    @property
+    def thorough(self) -> str:
+        """The best of the models that were asked about every size of a block."""
+        most = max(map(len, self.values.values()))
+        return self._best(model for model, asked in self.values.items() if len(asked) == most)
+
+    def _best(self, models: Iterable[str]) -> str:
+        return max(models, key=lambda model: float(self.values[model][1].mean()))
 
     @property
     def num_owners(self) -> int:
@@ -92,7 +108,9 @@ def order_effects(split: Split, network: Any, block: int, seed: int, kept: Kept,
     Raises ConfigError if the split has no validation queries.
     """
     rules = protocols.resolve(split.name, split, "validation")
-    metric = protocols.protocol_named(split.name).validation_metric
+    protocol = protocols.protocol_named(split.name)
+    metric = protocol.validation_metric
+    split = replace(split, validation=_sample(split.validation, seed))
     blocks = _blocks(split, block)
     asked = _Asked(split, rules, metric, seed)
     models = {name: model_settings(name) for name in COUNTING_BASELINES}
@@ -100,9 +118,9 @@ def order_effects(split: Split, network: Any, block: int, seed: int, kept: Kept,
         models[network.name] = network
     values = {}
     for name, model in models.items():
-        trained_on: list[Block] = blocks if model.kind == "counting" else [block, "whole"]
-        values[name] = _values(model, asked, blocks, trained_on, kept, say)
-    return Effects(values, split.validation.owners, metric, block)
+        few: list[Block] = [1, block, "whole"]
+        values[name] = _values(model, asked, blocks if name in THOROUGH else few, kept, say)
+    return Effects(values, split.validation.owners, metric, block, "session" if protocol.anonymous else "user")
 
 
 def quick_training(model: Any, seed: int) -> Training:
@@ -145,17 +163,31 @@ def _blocks(split: Split, block: int) -> list[Block]:
     return [1, *ties, *sorted({block, *OTHER_SIZES}), "whole"]
 
 
-def _values(
-    model: Any, asked: _Asked, blocks: Sequence[Block], trained_on: Sequence[Block], kept: Kept, say: Say
-) -> dict[Block, Values]:
+def _sample(queries: Queries, seed: int) -> Queries:
+    """At most MOST_QUERIES of the queries, drawn at random."""
+    if len(queries) <= MOST_QUERIES:
+        return queries
+    chosen = np.sort(numpy_generator(seed, "sample").permutation(len(queries))[:MOST_QUERIES])
+    rows, targets = queries.target_pairs(slice(None))
+    offsets = np.concatenate([[0], np.cumsum(queries.num_targets[chosen])])
+    return Queries(
+        users=queries.users[chosen],
+        items=queries.items,
+        starts=queries.starts[chosen],
+        ends=queries.ends[chosen],
+        targets=targets[np.isin(rows, chosen)],
+        target_offsets=offsets,
+        owners=queries.owners[chosen],
+    )
+
+
+def _values(model: Any, asked: _Asked, blocks: Sequence[Block], kept: Kept, say: Say) -> dict[Block, Values]:
     """Values per query for every block: the better way to do without order."""
-    found: dict[Block, list[Values]] = {block: [] for block in blocks}
-    for trained in dict.fromkeys((1, *trained_on)):
-        judged_on = list(blocks) if trained == 1 else [trained]
-        means = _means(model, asked, trained, judged_on, kept, say)
-        for block, values in zip(judged_on, means, strict=True):
-            found[block].append(values)
-    return {block: max(ways, key=lambda values: float(values.mean())) for block, ways in found.items()}
+    found = dict(zip(blocks, _means(model, asked, 1, blocks, kept, say), strict=True))
+    for block in blocks[1:]:
+        (prepared,) = _means(model, asked, block, [block], kept, say)
+        found[block] = max(found[block], prepared, key=lambda values: float(values.mean()))
+    return found
 
 
 def _means(model: Any, asked: _Asked, trained: Block, judged_on: Sequence[Block], kept: Kept, say: Say) -> Values:
@@ -166,18 +198,19 @@ def _means(model: Any, asked: _Asked, trained: Block, judged_on: Sequence[Block]
     key += [asked.seed, SHUFFLES, trained, list(judged_on)]
     checkpoint = kept.path(key, "checkpoint")
 
-    def train(number: int) -> Scorer:
-        on, tell = asked.shuffle(trained, number), _telling(say, model.name, trained)
+    def train(on: Split) -> Scorer:
+        tell = _telling(say, model.name, trained)
         return fit(model, on, training, train_on="fit", checkpoint=checkpoint, tell=tell).artefact.scorer
 
     def compute() -> Values:
         say(f"{model.name}, {in_words(trained)}")
-        one = train(0) if trained == 1 or training else None  # networks are trained once, counts for every shuffle
+        one = train(asked.shuffle(trained, 0)) if trained == 1 or training else None
         return np.stack([mean(block, one) for block in judged_on])
 
     def mean(block: Block, one: Scorer | None) -> Values:
-        numbers = range(SHUFFLES) if block != 1 else range(1)
-        values = [asked.value(one or train(number), asked.shuffle(block, number)) for number in numbers]
+        """Over shuffles; a network is trained once, on the first of them, a counting model on every one."""
+        splits = (asked.shuffle(block, number) for number in range(SHUFFLES if block != 1 else 1))
+        values = [asked.value(one or train(split), split) for split in splits]
         return np.asarray(np.mean(values, axis=0), dtype=np.float64)
 
     values = kept.part(key, compute)

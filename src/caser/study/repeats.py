@@ -26,7 +26,7 @@ def repeats(split: Split, facts: Facts) -> Finding:
         "seen items": "removed" if remove_seen else "kept",
     }
     sentence = (
-        f"{share(repeated)} of events repeat an item of the user, {share(in_a_row)} the very item before; "
+        f"Of all events {share(repeated)} repeat an item of the user, {share(in_a_row)} the very item before; "
         f"{share(targets)} of validation targets were seen before, and seen items "
         f"{'leave' if remove_seen else 'stay'} the candidates."
     )

@@ -57,8 +57,8 @@ def rules_finding(log: InteractionLog, facts: Facts, seed: int) -> Finding:
     found: dict[str, Fact] = {"sequential intensity": total / log.num_users}
     found |= {f"rules of order {order}": number for order, number in by_order.items()}
     sentence = (
-        f"{count(total, 'rule')}, {total / log.num_users:.4f} per user: up to 5 items in a row that are followed by "
-        "one and the same item at least every second time"
+        f"{count(total, 'rule')}, {total / log.num_users:.4f} per user: up to 5 items in a row that the same item "
+        "follows at least every second time"
     )
     is_hollow = False
     if facts["share_of_rows_tied"]:

@@ -65,10 +65,11 @@ def _order(starts: Int64, ends: Int64, block: Block, times: Int64, random: np.ra
     place = np.arange(len(slices)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     source = starts[slices] + place
     if block == "whole":
-        blocks = np.zeros(len(slices), dtype=np.int64)
+        blocks = slices
     elif block == "ties":
         blocks = times[source]
     else:
-        blocks = -((lengths[slices] - 1 - place) // block)
-    order: Int64 = source[np.lexsort((random.random(len(slices)), blocks, slices))]
+        blocks = (lengths[slices] - 1 - place) // block
+    is_first = (np.diff(slices, prepend=-1) != 0) | (np.diff(blocks, prepend=-1) != 0)
+    order: Int64 = source[np.argsort(np.cumsum(is_first) + random.random(len(slices)))]
     return order

@@ -50,7 +50,7 @@ def ties(log: InteractionLog, protocol: str, facts: Facts, seed: int, say: Calla
     found |= {f"{metric} in file order": in_file, f"lowest {metric}": low, f"highest {metric}": high}
     is_outside = not low <= in_file <= high
     sentence = (
-        f"{share(tied)} of rows tie with another of the same user, and a tie decides what is predicted for "
+        f"Of all rows {share(tied)} tie with another of the same user, and a tie decides what is predicted for "
         f"{share(validation)} of users on validation and {share(test)} on test; over {ORDERS} random orders among ties "
         f"{CHEAP} gets {low:.4f} to {high:.4f} {metric}, in file order {in_file:.4f}."
     )

@@ -7,10 +7,13 @@ model beats popularity at all, then whether order, and recency, carry part of th
 from __future__ import annotations
 
 from caser.evaluation.statistics import Difference
-from caser.study.findings import Chart, Fact, Finding, Series, Table
+from caser.models import COUNTING_BASELINES
+from caser.study.findings import Chart, Fact, Finding, Series, Table, count
 from caser.study.order import Effects, in_words
 from caser.study.shuffles import Block
 
+LITTLE = 0.1
+"""Up to this share of what a model has over popularity, order matters a little."""
 WORTH_SAYING = 0.25
 """The share of the value of order from which on it is said that it is the order of rows among ties."""
 
@@ -33,14 +36,15 @@ def verdict(effects: Effects) -> str:
         return f"Nothing in the history helps: no model beats popularity ({metric} {floor:.4f}{limit})."
     order, recency = losses(effects)
     had, block = f"{lead}, at {value:.4f} {metric}, loses", f"the order of {effects.block} neighbouring items"
+    matters = "Order matters" if order.value > LITTLE * gain.value else "Order matters a little"
     if order.low > 0 and recency.low > 0:
         return (
-            f"Order matters, and so does recency: {had} {_lost(order)} when {block} is shuffled, and {_lost(recency)} "
+            f"{matters}, and so does recency: {had} {_lost(order)} when {block} is shuffled, and {_lost(recency)} "
             f"more when the whole history is{_of_ties(effects)}."
         )
     if order.low > 0:
         return (
-            f"Order matters: {had} {_lost(order)} when {block} is shuffled, and nothing more that could be shown when "
+            f"{matters}: {had} {_lost(order)} when {block} is shuffled, and nothing more that could be shown when "
             f"the whole history is{_of_ties(effects)}."
         )
     if recency.low > 0:
@@ -70,7 +74,7 @@ def order_finding(effects: Effects) -> Finding:
         "recency, low": recency.low,
         "recency, high": recency.high,
         "set of items": items,
-        "users or sessions judged": effects.num_owners,
+        f"{effects.owner}s judged": effects.num_owners,
     }
     sentence = _parts(effects, order, recency, items) if gain.low > 0 else verdict(effects)
     return Finding(
@@ -87,14 +91,14 @@ def order_finding(effects: Effects) -> Finding:
 
 def blocks_finding(effects: Effects) -> Finding:
     """How much order must be kept: the metric of every model over sizes of blocks."""
-    lead = effects.lead
+    lead = effects.thorough
     steps: list[Block] = [block for block in effects.values[lead] if block != "ties"]
     labels = [str(step) for step in steps]
     costs = {block: effects.loss(lead, 1, block) for block in steps[1:]}
     first = next((block for block, cost in costs.items() if cost.low > 0), None)
     harmless = [block for block in steps[1:] if first is None or steps.index(block) < steps.index(first)]
     if first is None:
-        sentence = f"No shuffle costs {lead} anything that {effects.num_owners:,} users or sessions could show."
+        sentence = f"No shuffle costs {lead} anything that {count(effects.num_owners, effects.owner)} could show."
     elif harmless:
         sentence = f"{lead} can do without the order of {harmless[-1]} neighbours, but not without that of {first}."
     else:
@@ -133,13 +137,14 @@ def _parts(effects: Effects, order: Difference, recency: Difference, items: floa
 
 def _of_ties(effects: Effects) -> str:
     """The part of the value of order that is the order of rows among ties, if it is worth saying."""
-    if "ties" not in effects.values[effects.lead]:
+    model = effects.thorough
+    if "ties" not in effects.values[model]:
         return ""
-    of_ties, order = effects.loss(effects.lead, 1, "ties"), losses(effects)[0]
+    of_ties, order = effects.loss(model, 1, "ties"), effects.loss(model, 1, effects.block)
     if of_ties.low <= 0 or of_ties.value < WORTH_SAYING * order.value:
         return ""
     return (
-        f"; but {_lost(of_ties)} goes already with the order of rows at equal times, which is the file's and no user's"
+        f"; but {model} loses {_lost(of_ties)} already with the order of rows at equal times, the file's and no user's"
     )
 
 
@@ -158,20 +163,20 @@ def _advice(effects: Effects, order: Difference, recency: Difference, gain: Diff
 
 def _networks(effects: Effects) -> list[str]:
     """How a network that was trained quickly stands against the best counting model."""
-    counting = [name for name in effects.values if name in ("popularity", "markov", "count-knn")]
+    counting = [name for name in effects.values if name in COUNTING_BASELINES]
     best = max(counting, key=lambda name: effects.estimate(name, 1).value)
     return [
-        effects.difference(name, best).sentence(name, best, effects.metric, effects.num_owners)
+        effects.difference(name, best).sentence(name, best, effects.metric, effects.num_owners, effects.owner)
         + ": trained quickly, with default settings; `caser train` and `caser evaluate` decide."
         for name in effects.values
-        if name not in counting
+        if name not in COUNTING_BASELINES
     ]
 
 
 def _table(effects: Effects, steps: list[Block]) -> Table:
     rows: list[list[Fact]] = []
-    for model in effects.values:
-        for step in steps:
+    for model, asked in effects.values.items():
+        for step in (step for step in steps if step in asked):
             found, cost = effects.estimate(model, step), effects.loss(model, 1, step)
             lost: list[Fact] = [None, None, None] if step == 1 else [cost.value, cost.low, cost.high]
             rows.append([model, in_words(step), found.value, found.low, found.high, *lost])
@@ -180,7 +185,7 @@ def _table(effects: Effects, steps: list[Block]) -> Table:
 
 def _series(effects: Effects, steps: list[Block]) -> list[Series]:
     drawn = []
-    for model in effects.values:
+    for model in (model for model, asked in effects.values.items() if set(steps) <= set(asked)):
         found = [effects.estimate(model, step) for step in steps]
         drawn.append(Series(model, [e.value for e in found], [e.low for e in found], [e.high for e in found]))
     return drawn
@@ -197,5 +202,5 @@ def _lost(difference: Difference) -> str:
 def _unseen(difference: Difference, effects: Effects) -> str:
     return (
         f"{difference.value:+.4f}, 95 % {difference.low:+.4f} to {difference.high:+.4f}; smallest that "
-        f"{effects.num_owners:,} could show: {difference.smallest_detectable:.4f}"
+        f"{count(effects.num_owners, effects.owner)} could show: {difference.smallest_detectable:.4f}"
     )

@@ -1,0 +1,66 @@
+"""Shuffled histories: what changes places, and what must not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from caser.data.log import InteractionLog
+from caser.data.split import Split, global_time, leave_one_out, sessions
+from caser.data.synthetic import chain_world
+from caser.study.shuffles import Block, shuffled
+from tests.data.logs import log_of
+
+LOG = chain_world(num_users=30, num_items=9, length=12).log
+BLOCKS: list[Block] = [1, 2, 5, "ties", "whole"]
+
+
+def shuffle_of(split: Split, block: Block, seed: int = 0) -> Split:
+    return shuffled(split, block, np.random.default_rng(seed))
+
+
+def histories(split: Split) -> list[list[int]]:
+    queries = split.validation
+    return [queries.items[start:end].tolist() for start, end in zip(queries.starts, queries.ends, strict=True)]
+
+
+def test_blocks_are_counted_from_the_end() -> None:
+    log = log_of((1, item, item) for item in range(1, 8))
+    seen = np.array([shuffle_of(leave_one_out(log), 2, seed).fit.items.tolist() for seed in range(40)])
+    assert [set(column) for column in seen.T] == [{1}, {2, 3}, {2, 3}, {4, 5}, {4, 5}]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("split_of", [leave_one_out, sessions, global_time])
+def test_targets_and_the_items_of_every_history_stay(split_of: Callable[[InteractionLog], Split], block: Block) -> None:
+    split = split_of(LOG)
+    other = shuffle_of(split, block)
+    assert np.array_equal(other.validation.targets, split.validation.targets)
+    assert np.array_equal(other.validation.users, split.validation.users)
+    assert [sorted(history) for history in histories(other)] == [sorted(history) for history in histories(split)]
+    assert all(
+        sorted(other.fit.sequence(user)) == sorted(split.fit.sequence(user)) for user in range(1, LOG.num_users + 1)
+    )
+    assert other.test is split.test
+
+
+def test_the_true_order_is_that_of_blocks_of_one_and_of_a_log_without_ties() -> None:
+    split = leave_one_out(LOG)
+    blocks: list[Block] = [1, "ties"]
+    for block in blocks:
+        assert np.array_equal(shuffle_of(split, block).fit.items, split.fit.items)
+        assert histories(shuffle_of(split, block)) == histories(split)
+
+
+def test_ties_change_places_among_themselves_only() -> None:
+    log = log_of([(1, 1, 0), (1, 2, 5), (1, 3, 5), (1, 4, 5), (1, 5, 9), (1, 6, 10), (1, 7, 11)])
+    seen = np.array([shuffle_of(leave_one_out(log), "ties", seed).fit.items.tolist() for seed in range(40)])
+    assert [set(column) for column in seen.T] == [{1}, {2, 3, 4}, {2, 3, 4}, {2, 3, 4}, {5}]
+
+
+def test_a_history_in_sessions_is_shuffled_apart_from_the_one_that_it_begins() -> None:
+    found = histories(shuffle_of(sessions(LOG), "whole"))
+    assert any(longer[: len(shorter)] != shorter for shorter, longer in pairwise(found))
