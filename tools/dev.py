@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Everything a developer types, with nothing but Python's standard library.
 
-    python tools/dev.py setup [EXTRA]   make .venv and install the pinned dependencies (extra "train" unless named)
+    python tools/dev.py setup [EXTRA]   make .venv and install the pinned dependencies (extra "study" unless named)
     python tools/dev.py demo            train, judge and use Caser on MovieLens-100K
     python tools/dev.py test            run the tests; --slow adds the slow ones
     python tools/dev.py check           lint, format, types, architecture
@@ -67,14 +67,14 @@ def main(words: Sequence[str]) -> int:
 
 def setup(words: Sequence[str]) -> int:
     """Install one extra: the one named, or what the demo needs."""
-    install(words[0] if words else "train")
+    install(words[0] if words else "study")
     print(f"Ready; try: {PYTHON.relative_to(ROOT)} -m caser --help")
     return 0
 
 
 def demo(words: Sequence[str]) -> int:
     """Run the demo."""
-    install("train")
+    install("study")
     return run("-m", "caser", "demo", *words)
 
 
