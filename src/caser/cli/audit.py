@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_format
 import shlex
 import sys
 from collections.abc import Mapping
@@ -12,12 +11,11 @@ from typing import Annotated, Any, Literal
 from caser.cli import show
 from caser.cli.flags import Switch, Whole, flat
 from caser.cli.logs import Filters, Reading, open_log
+from caser.cli.study import default_folder, write
 from caser.evaluation import protocols
 from caser.models import MODELS
-from caser.storage import write_file
-from caser.study.audit import audit as audit_of
+from caser.study.audit.audit import audit as audit_of
 
-FILE = "audit.json"
 MARKS = {"good": "✓", "note": "·", "warning": "!"}
 
 
@@ -38,7 +36,7 @@ def audit(
     """Ask whether order matters in a log, and what else must be known before a number on it is believed.
 
     Models are trained with true and with shuffled histories, and judged on validation: the test part stays closed.
-    With --out, the same command again continues an audit that was interrupted.
+    The same command again continues an audit that was interrupted.
 
     Parameters
     ----------
@@ -55,13 +53,13 @@ def audit(
     seed
         Seed of all random streams.
     out
-        The folder for audit.json and for finished parts.
+        The folder for the report and for finished parts; named after the log by default.
     json
         Print one JSON document instead of sentences.
 
     """
     interactions = open_log(log, reading, filters)
-    command = shlex.join(["caser", *sys.argv[1:]])
+    folder = out or default_folder("audit", log)
     found = audit_of(
         interactions,
         protocol,
@@ -69,26 +67,20 @@ def audit(
         neural=neural,
         block=block,
         seed=seed,
-        folder=out,
+        folder=folder,
         tell=lambda sentence: show.say(f"  {sentence}"),
-        command=command,
+        command=shlex.join(["caser", *sys.argv[1:]]),
     ).to_dict()
-    if out:
-        _write(out, found)
+    written = write(found, folder)
     if json:
         show.document(found)
-    else:
-        _print(found)
+        return
+    _print(found)
+    show.say(f"open {written}" if written.suffix == ".html" else f"every number is in {written}")
 
 
 audit.__annotations__["protocol"] = Literal[tuple(protocols.PROTOCOLS)]
 audit.__annotations__["model"] = Literal[tuple(sorted(MODELS))]
-
-
-def _write(folder: Path, found: Mapping[str, Any]) -> None:
-    """Write what was found; a report for people is drawn from the same values, and belongs here."""
-    write_file(folder / FILE, (json_format.dumps(found, indent=2, ensure_ascii=False) + "\n").encode())
-    show.say(f"wrote {folder / FILE}")
 
 
 def _print(found: Mapping[str, Any]) -> None:

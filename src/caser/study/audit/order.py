@@ -34,8 +34,8 @@ from caser.fitting import Progress, fit
 from caser.models import COUNTING_BASELINES, model_settings
 from caser.models.base import Scorer
 from caser.randomness import numpy_generator
-from caser.study.kept import Kept
-from caser.study.shuffles import Block, shuffled
+from caser.study.audit.kept import Kept
+from caser.study.audit.shuffles import Block, shuffled
 
 SHUFFLES = 3
 """Shuffles that are averaged for each size of a block."""

@@ -11,7 +11,7 @@ import pytest
 from caser.data.log import InteractionLog
 from caser.data.split import Split, global_time, leave_one_out, sessions
 from caser.data.synthetic import chain_world
-from caser.study.shuffles import Block, shuffled
+from caser.study.audit.shuffles import Block, shuffled
 from tests.data.logs import log_of
 
 LOG = chain_world(num_users=30, num_items=9, length=12).log

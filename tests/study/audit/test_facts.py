@@ -13,10 +13,10 @@ from caser.data.log import InteractionLog
 from caser.data.split import leave_one_out
 from caser.data.synthetic import chain_world
 from caser.evaluation import protocols
-from caser.study.activity import bots, busiest_hours, cold, concentration
-from caser.study.clock import clock, finest_step
-from caser.study.leakage import are_sessions, leakage
-from caser.study.repeats import repeats
+from caser.study.audit.activity import bots, busiest_hours, cold, concentration
+from caser.study.audit.clock import clock, finest_step
+from caser.study.audit.leakage import are_sessions, leakage
+from caser.study.audit.repeats import repeats
 from tests.data.logs import log_of
 
 SECOND = 1_000_000

@@ -9,7 +9,7 @@ from caser.data.describe import describe
 from caser.data.log import InteractionLog
 from caser.data.split import d2l, leave_one_out
 from caser.data.synthetic import chain_world
-from caser.study.ties import decided_by_ties, reordered, ties
+from caser.study.audit.ties import decided_by_ties, reordered, ties
 from tests.data.logs import log_of
 
 

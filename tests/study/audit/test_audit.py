@@ -11,8 +11,8 @@ from caser.data.split import Queries
 from caser.data.synthetic import chain_world, noise_world
 from caser.errors import ConfigError
 from caser.evaluation import protocols, ranking
-from caser.study import order
-from caser.study.audit import audit
+from caser.study.audit import order
+from caser.study.audit.audit import audit
 
 LOG = chain_world(num_users=60, num_items=8, length=12).log
 FINDINGS = ["order", "blocks", "ties", "rules", "leakage", "repeats", "clock", "bots", "cold", "popularity"]

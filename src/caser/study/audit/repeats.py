@@ -7,7 +7,7 @@ import numpy as np
 from caser.data.describe import Facts
 from caser.data.split import Split
 from caser.evaluation import protocols
-from caser.study.findings import Fact, Finding, Severity, count, share
+from caser.study.audit.findings import Fact, Finding, Severity, count, share
 
 MANY_IN_A_ROW = 0.05
 

@@ -13,9 +13,9 @@ from caser.data.log import InteractionLog
 from caser.data.split import leave_one_out
 from caser.data.synthetic import chain_world, noise_world, skip_world, union_world
 from caser.models.caser import Caser
-from caser.study.kept import Kept
-from caser.study.order import Effects, order_effects
-from caser.study.verdict import blocks_finding, losses, order_finding, verdict
+from caser.study.audit.kept import Kept
+from caser.study.audit.order import Effects, order_effects
+from caser.study.audit.verdict import blocks_finding, losses, order_finding, verdict
 from tests.data.logs import log_of_sequences
 
 

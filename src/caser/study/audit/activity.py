@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from caser.data.describe import Facts
 from caser.data.log import Int64, InteractionLog
 from caser.data.split import Mask, Split
-from caser.study.findings import Fact, Finding, Severity, count, share
+from caser.study.audit.findings import Fact, Finding, Severity, count, share
 
 HOUR_SECONDS = 3_600
 MOST_NAMED = 5

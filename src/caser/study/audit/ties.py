@@ -20,7 +20,7 @@ from caser.data.tape import Tape
 from caser.evaluation import judge, protocols
 from caser.models import model_settings
 from caser.randomness import numpy_generator
-from caser.study.findings import Chart, Fact, Finding, Series, Severity, share
+from caser.study.audit.findings import Chart, Fact, Finding, Series, Severity, share
 
 ORDERS = 20
 CHEAP = "count-knn"

@@ -7,7 +7,7 @@ import numpy as np
 from caser.data.log import Int64, InteractionLog
 from caser.errors import DataError
 from caser.evaluation import protocols
-from caser.study.findings import Chart, Fact, Finding, Series, Table, share
+from caser.study.audit.findings import Chart, Fact, Finding, Series, Table, share
 
 COMPARED = ("leave-one-out", "caser-paper", "global-time")
 DAY = 86_400_000_000

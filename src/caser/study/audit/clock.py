@@ -8,7 +8,7 @@ import numpy as np
 
 from caser.data.describe import Facts
 from caser.data.log import InteractionLog
-from caser.study.findings import Finding, count, share
+from caser.study.audit.findings import Finding, count, share
 
 STEPS = {"day": 86_400_000_000, "hour": 3_600_000_000, "minute": 60_000_000, "second": 1_000_000, "millisecond": 1_000}
 """Steps of a clock in microseconds, coarse ones first."""

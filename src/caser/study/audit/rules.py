@@ -17,8 +17,8 @@ import numpy as np
 from caser.data.describe import Facts
 from caser.data.log import Int64, InteractionLog
 from caser.data.tape import Tape
-from caser.study.findings import Chart, Fact, Finding, Series, count
-from caser.study.ties import reordered
+from caser.study.audit.findings import Chart, Fact, Finding, Series, count
+from caser.study.audit.ties import reordered
 
 ORDERS = (1, 2, 3, 4, 5)
 SUPPORT = 5

@@ -19,16 +19,16 @@ from caser.data.split import Split
 from caser.errors import ConfigError
 from caser.evaluation import protocols
 from caser.models import model_settings
-from caser.study.activity import bots, cold, concentration
-from caser.study.clock import clock
-from caser.study.findings import Fact, Finding
-from caser.study.kept import Kept
-from caser.study.leakage import leakage
-from caser.study.order import MOST_QUERIES, SHUFFLES, order_effects
-from caser.study.repeats import repeats
-from caser.study.rules import rules_finding
-from caser.study.ties import ties
-from caser.study.verdict import blocks_finding, order_finding, verdict
+from caser.study.audit.activity import bots, cold, concentration
+from caser.study.audit.clock import clock
+from caser.study.audit.findings import Fact, Finding
+from caser.study.audit.kept import Kept
+from caser.study.audit.leakage import leakage
+from caser.study.audit.order import MOST_QUERIES, SHUFFLES, order_effects
+from caser.study.audit.repeats import repeats
+from caser.study.audit.rules import rules_finding
+from caser.study.audit.ties import ties
+from caser.study.audit.verdict import blocks_finding, order_finding, verdict
 
 Say = Callable[[str], object]
 PARTS = "parts"

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from caser.evaluation.statistics import Difference
 from caser.models import COUNTING_BASELINES
-from caser.study.findings import Chart, Fact, Finding, Series, Table, count
-from caser.study.order import Effects, in_words
-from caser.study.shuffles import Block
+from caser.study.audit.findings import Chart, Fact, Finding, Series, Table, count
+from caser.study.audit.order import Effects, in_words
+from caser.study.audit.shuffles import Block
 
 LITTLE = 0.1
 """Up to this share of what a model has over popularity, order matters a little."""

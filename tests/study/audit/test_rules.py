@@ -12,7 +12,7 @@ from caser.data import datasets
 from caser.data.describe import describe
 from caser.data.synthetic import chain_world, noise_world
 from caser.data.tape import Tape
-from caser.study.rules import ORDERS, rules_finding, sequential_rules
+from caser.study.audit.rules import ORDERS, rules_finding, sequential_rules
 
 
 def slow_rules(sequences: list[list[int]], support: int, confidence: float) -> dict[int, int]:
