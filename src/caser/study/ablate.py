@@ -108,12 +108,21 @@ def _removals(full: Recipe) -> Iterator[tuple[str, Recipe]]:
 
 
 def _verdicts(study: Study, reference: str) -> Iterator[str]:
-    """What both kinds of filters and the user vector are worth, then what else makes a difference."""
+    """The part that most rests on, what each part is worth, then what else makes a difference."""
     parts = {"h": "the horizontal filters", "v": "the vertical filters", "p": "the user vector"}
-    for letter, part in parts.items():
-        without = reference.replace(letter, "")
-        if letter in reference and without in study.report.values:
-            yield f"Without {part}: {sentence(study, without, reference)}."
+    without = {reference.replace(letter, ""): part for letter, part in parts.items() if letter in reference}
+    without = {label: part for label, part in without.items() if label in study.report.values}
+    worst = min(without, key=lambda label: study.differences[label].value, default=None)
+    if worst is not None and study.differences[worst].is_shown and study.differences[worst].value < 0:
+        lost = study.differences[worst]
+        yield (
+            f"Most rests on {without[worst]}: {study.metric} falls by {-lost.value:.4f} without "
+            f"(95 % {-lost.high:.4f} to {-lost.low:.4f})."
+        )
+    else:
+        yield f"No part is needed by itself: leaving one out costs less than these {study.report.owner_word}s can show."
+    for label, part in without.items():
+        yield f"Without {part}: {sentence(study, label, reference)}."
     if {"h", "v"} <= set(study.report.values):
         yield f"Alone: {sentence(study, 'h', 'v')}."
     removed = [label for label in study.report.values if study.recipe(label).group == REMOVED_GROUP]

@@ -100,7 +100,7 @@ def _with_verdict(study: Study, over: str) -> Study:
     verdicts = [f"{best} is best on validation: {metric} {report.estimate(best, metric).value:.4f}."]
     advice = f"Use {best}: every smaller value is shown to be worse."
     if smallest != best:
-        verdicts.append(f"{smallest} is the smallest within the noise of it: {sentence(study, smallest, best)}.")
+        verdicts.insert(0, f"{smallest} is enough: {sentence(study, smallest, best)}.")
         advice = f"Use {smallest}: nothing larger is shown to be better, and it is cheaper."
     return replace(
         study,

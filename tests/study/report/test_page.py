@@ -123,7 +123,9 @@ def test_what_is_written_is_the_rounded_number(page: Element) -> None:
 
 def test_the_verdict_comes_first_and_what_made_it_last(hostile: dict[str, Any], page: Element) -> None:
     sections = page.all("section")
-    assert sections[0].all("p")[0].text == hostile["study"]["verdicts"][0]
+    headline, reason = hostile["study"]["verdicts"][0].split(": ")
+    assert sections[0].all("p")[0].text == f"{headline}."
+    assert sections[0].all("li")[0].text == reason
     titles = [one.all("h2")[0].text for one in sections]
     assert titles == [
         "Verdict",

@@ -135,7 +135,7 @@ def audit(
         verdict=verdict(effects),
         findings=findings,
         notes=(*_notes(split, seed), *rules.notes),
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        date=datetime.now(UTC).date().isoformat(),
         command=command,
     )
 

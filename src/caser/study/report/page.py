@@ -83,11 +83,12 @@ def _section(title: str, *content: Content) -> Html:
 def _verdict(study: Study) -> Html:
     found = study.get("verdicts") or [study.get("verdict") or "This study has no verdict."]
     first, *rest = found
+    headline, colon, reason = first.partition(": ")
     return element(
         "section",
         element("h2", "Verdict", class_="hidden"),
-        element("p", first),
-        _list(rest),
+        element("p", f"{headline}." if colon else headline),
+        _list([f"{reason[0].upper()}{reason[1:]}", *rest] if reason else rest),
         _advice(study.get("advice") or ()),
         _terms(study),
         class_="verdict",
@@ -198,15 +199,15 @@ def _findings(study: Study, shown: Mapping[str, Html]) -> Html | None:
 
 def _finding(finding: Mapping[str, Any], figure: Html | None) -> Html:
     severity = finding.get("severity", "note")
-    told = finding.get("table")
+    told, facts = finding.get("table"), _facts(finding.get("facts") or {})
+    table = tables.of_finding(told, finding["question"]) if told else None
     return element(
         "article",
         element("span", SEVERITIES.get(severity, str(severity)), class_=f"severity {severity}"),
         element("h3", finding["question"]),
         element("p", finding["sentence"]),
-        _facts(finding.get("facts") or {}),
-        tables.of_finding(told, finding["question"]) if told else None,
         figure,
+        _folded("What it rests on", joined(facts, table)) if facts or table else None,
         class_="finding",
     )
 
