@@ -136,3 +136,7 @@ def test_full_calibration_makes_the_optimum_of_gbce_the_true_probability() -> No
     as_target, as_negative = gbce(score[None], torch.full((1, 1), -torch.inf), share, 1.0), functional.softplus(score)
     (gradient,) = torch.autograd.grad(p * as_target + share * (1 - p) * as_negative, score)
     assert gradient.item() == pytest.approx(0, abs=1e-7)
+
+
+def test_a_target_without_a_negative_costs_nothing_in_bpr_max() -> None:
+    assert bpr_max(torch.tensor([0.3, -2.0]), torch.full((2, 4), -torch.inf)).item() == 0
