@@ -30,6 +30,7 @@ FACTS: dict[str, Any] = {
     "environment": {"threads": 1},
     "metrics": None,
     "test_openings": 0,
+    "why": [],
     "command": None,
 }
 

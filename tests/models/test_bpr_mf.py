@@ -65,7 +65,7 @@ def test_strangers_only_are_refused_because_it_knows_nothing_but_users() -> None
 
 def test_unknown_users_get_the_mean_vector() -> None:
     split = leave_one_out(chain_world(num_users=20, num_items=6, length=6).log)
-    artefact = fit(BPRMF(d=4), split, Training(epochs=1, device="cpu"), choose=False).artefact
+    artefact = fit(BPRMF(d=4), split, Training(device="cpu"), epochs=1).artefact
     vectors_UE = artefact.scorer.arrays()["P"]
     np.testing.assert_allclose(vectors_UE[0], vectors_UE[1:].mean(axis=0), rtol=1e-5, atol=1e-7)
 

@@ -89,7 +89,7 @@ def test_every_variant_trains_and_its_padding_stays_zero(config: FPMC) -> None:
 def test_strangers_are_answered_without_user_vectors_and_refused_with_them() -> None:
     split = sessions(chain_world(num_users=20, num_items=6, length=6).log)
     training = Training(epochs=1, device="cpu")
-    assert fit(FPMC(user_vector=False), split, training, choose=False).artefact.scorer.history_length == 1
+    assert fit(FPMC(user_vector=False), split, training, epochs=training.epochs).artefact.scorer.history_length == 1
     with pytest.raises(ConfigError, match="a user vector cannot be learned"):
         fit(FPMC(), split, training)
 
