@@ -19,12 +19,14 @@ from caser.data.split import Queries, Split
 from caser.data.tape import Tape
 from caser.models import model_settings
 
-# What decides a number; not what reads logs (a split has a digest of its own), reports or saves.
+# What decides a number; not what reads logs (a split has a digest of its own), reports or saves. Models say themselves
+# which others they are made of: by what they import.
 _SHARED = (
     "config.py",
-    "randomness.py",
+    "fitting.py",
     "losses.py",
     "network_run.py",
+    "randomness.py",
     "data/batches.py",
     "data/negatives.py",
     "data/tape.py",
@@ -32,14 +34,7 @@ _SHARED = (
     "evaluation/metrics.py",
     "evaluation/protocols.py",
     "evaluation/rank*.py",
-    "models/base.py",
-    "models/dropout.py",
     "models/neural.py",
-    "models/session.py",
-    "models/session_network.py",
-    "models/sparse_arrays.py",
-    "models/states.py",
-    "models/transitions.py",
 )
 
 Setting = str | int | float | bool | None
@@ -103,7 +98,9 @@ class Recipe:
 
 def key_of(recipe: Recipe, split_digest: str, **more: Any) -> str:
     """Under which name a result is kept: a hash of the recipe, the data, the code, and what was done (`more`)."""
-    parts = [recipe.facts(), split_digest, code_digest(type(recipe.model).__module__), more]
+    models = [recipe.model, *getattr(recipe.model, "parts", {}).values()]
+    code = [code_digest(type(model).__module__) for model in models]
+    parts = [recipe.facts(), split_digest, code, more]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:20]
 
 
@@ -124,13 +121,28 @@ def code_digest(model_module: str) -> str:
     Comments, docstrings and layout do not count, and neither do other models.
     """
     package = Path(caser.__file__).parent
-    own = model_module.removeprefix("caser.").replace(".", "/")
-    patterns = [*_SHARED, f"{own}.py", f"{own}_network.py"]
+    files = {path for pattern in _SHARED for path in package.glob(pattern)}
     hasher = hashlib.sha256()
-    for pattern in patterns:
-        for path in sorted(package.glob(pattern)):
-            hasher.update(ast.dump(_without_docstrings(ast.parse(path.read_text(encoding="utf-8")))).encode())
+    for path in sorted(files | _files_of_model(package, model_module)):
+        hasher.update(f"{path.relative_to(package).as_posix()} {ast.dump(_without_docstrings(_tree(path)))}".encode())
     return hasher.hexdigest()
+
+
+def _files_of_model(package: Path, module: str) -> set[Path]:
+    """The file of a module in `caser.models`, and those that it imports from there, wherever it does."""
+    found: set[Path] = set()
+    waiting = [module]
+    while waiting:
+        path = package.joinpath(*waiting.pop().split(".")[1:]).with_suffix(".py")
+        if path not in found:
+            found.add(path)
+            imported = [node.module or "" for node in ast.walk(_tree(path)) if isinstance(node, ast.ImportFrom)]
+            waiting += [name for name in imported if name.startswith("caser.models.")]
+    return found
+
+
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
