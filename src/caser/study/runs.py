@@ -14,11 +14,14 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import safetensors.numpy
+from safetensors import SafetensorError
 
 from caser.data.split import Split
 from caser.errors import ArtefactError
@@ -60,7 +63,8 @@ class Store:
         limit = None if math.isinf(most_seconds) else round(most_seconds)
         path = self.folder / "choices" / f"{key_of(recipe, self.digest, limit=limit)}.json"
         if (kept := _read_json(path)) is not None:
-            return Choice(**{**kept["choice"], "history": tuple(kept["choice"]["history"])})
+            with _naming(path):
+                return Choice(**{**kept["choice"], "history": tuple(kept["choice"]["history"])})
         checkpoint = path.with_suffix(".checkpoint")
         found = choose(
             recipe.model, self.split, recipe.training, most_seconds=most_seconds, checkpoint=_made(checkpoint)
@@ -75,8 +79,11 @@ class Store:
         facts = _read_json(path.with_suffix(".json"))
         if facts is None:
             facts = self._make(path, replace(recipe, training=recipe.training.but(seed=seed)), epochs, part)
-        table = RankTable.from_arrays(safetensors.numpy.load(read_file(_ranks(path))))
-        return Run(table=table, seed=seed, folder=path, **facts["run"])
+        content = read_file(_ranks(path))
+        with _naming(_ranks(path)):
+            table = RankTable.from_arrays(safetensors.numpy.load(content))
+        with _naming(path.with_suffix(".json")):
+            return Run(table=table, seed=seed, folder=path, **facts["run"])
 
     def has(self, recipe: Recipe, epochs: int | None, seed: int, part: Part) -> bool:
         """Whether a run is there, whole."""
@@ -142,10 +149,21 @@ def _read_json(path: Path) -> Any:
     """What a file holds; None if there is none. Raises ArtefactError for one that is no JSON."""
     if not path.exists():
         return None
+    content = read_file(path)
+    with _naming(path):
+        return json.loads(content)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Whatever is wrong with what a file holds becomes one ArtefactError that names it."""
     try:
-        return json.loads(read_file(path))
-    except ValueError as error:
-        raise ArtefactError(f"{path} must be JSON; got: {error}. Remove it to do that run again.") from None
+        yield
+    except (ValueError, KeyError, TypeError, SafetensorError, ArtefactError) as error:
+        raise ArtefactError(
+            f"{path} must hold what a study wrote; got: {type(error).__name__}: {error}. Remove it, and what has its "
+            "name beside it; the same study again then makes it anew."
+        ) from None
 
 
 def _write_json(path: Path, values: Any) -> None:
