@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from caser.errors import MissingDependencyError, NumericalError
+from caser.errors import ConfigError, MissingDependencyError, NumericalError
 from caser.fitting import Choice
 from caser.randomness import stream_seed
 from caser.study.recipes import Recipe
@@ -36,7 +36,7 @@ def tune(store: Store, recipe: Recipe, seconds: float, is_hard: bool = False) ->
 
     Unless the limit `is_hard`, the first trial runs to its end however long it takes.
     A recipe with a fixed number of epochs has nothing to choose. Raises NumericalError if the recipe as it is diverges;
-    other settings that do are passed over.
+    other settings that do, or that do not go together, are passed over.
     """
     if recipe.epochs is not None:
         return Tuned(recipe, Choice(math.nan, 0.0, recipe.epochs), 0, 0.0)
@@ -47,10 +47,10 @@ def tune(store: Store, recipe: Recipe, seconds: float, is_hard: bool = False) ->
     study, distributions = _study(recipe, first)
     while spent < seconds and trials < MOST_TRIALS:
         trial = study.ask(distributions)
-        tried = recipe.but(**trial.params)
         try:
+            tried = recipe.but(**trial.params)
             choice = store.choice(tried, seconds - spent)
-        except NumericalError:
+        except (NumericalError, ConfigError):
             study.tell(trial, float("-inf"))
             spent, trials = spent + first.seconds, trials + 1
             continue
@@ -70,11 +70,12 @@ def _study(recipe: Recipe, first: Choice) -> tuple[Any, dict[str, Any]]:
             "tuning needs optuna, which is not installed. Run: pip install 'caser[tune]', or leave the budget at 0."
         ) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    distributions: dict[str, Any] = {
-        name: optuna.distributions.CategoricalDistribution(values) for name, values in recipe.space.items()
-    }
     settings = {**recipe.training.model_dump(), **recipe.model.model_dump()}
     params = {name: settings[name] for name in recipe.space}
+    distributions: dict[str, Any] = {  # the recipe's own value may be none of those worth trying
+        name: optuna.distributions.CategoricalDistribution(tuple(dict.fromkeys((*values, params[name]))))
+        for name, values in recipe.space.items()
+    }
     sampler = optuna.samplers.TPESampler(seed=stream_seed(recipe.training.seed, "tuning") % 2**32)
     study = optuna.create_study(direction="maximize", sampler=sampler)
     study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=first.value))
