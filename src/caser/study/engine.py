@@ -44,7 +44,8 @@ class Plan:
     seeds    with which each neural recipe is refitted; none ends after choosing
     budget   seconds of tuning, all recipes together
     is_hard  whether the budget also cuts a recipe's first trial short, instead of only ending its tuning
-    workers  processes at once; None for as many as there are cores
+    workers  processes at once; None for as many as there are cores. More than one imports the script that asks again
+             in each, so what a script does must then stand under `if __name__ == "__main__":`
     store    where finished runs are kept
     """
 
@@ -52,7 +53,7 @@ class Plan:
     seeds: tuple[int, ...] = (0, 1, 2)
     budget: float = 0.0
     is_hard: bool = False
-    workers: int | None = None
+    workers: int | None = 1
     store: Path = Path("runs/store")
 
 

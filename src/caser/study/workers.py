@@ -10,10 +10,12 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
+from caser.errors import CaserError
 from caser.study.runs import Store
 
 Stores = Mapping[str, Store]
@@ -43,6 +45,11 @@ def workers(stores: Stores, number: int) -> Iterator[Submit]:
     )
     try:
         yield lambda function, *arguments: pool.submit(_work, function, *arguments)
+    except BrokenProcessPool:
+        raise CaserError(
+            "a study needs workers that live until their work is done; one was ended, perhaps for want of memory. Run "
+            "it again with fewer at once (--jobs 1, workers=1); what was finished is kept."
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
         for name, value in before.items():
