@@ -12,6 +12,7 @@ from typing import Any
 
 from caser.config import ModelSettings
 from caser.data.split import Split
+from caser.errors import ConfigError
 from caser.evaluation.protocols import protocol_named
 from caser.evaluation.report import Report
 from caser.models import COUNTING_BASELINES, MODELS, model_settings
@@ -73,13 +74,12 @@ def recipes_for(
     recipes, notes = {}, []
     for name in names:
         model = model_settings(name)
-        if anonymous and (without := without_user_vector(model)) is None:
+        settings = without_user_vector(model) if anonymous else model
+        if settings is None:
             notes.append(f"{name} is left out: {split.name} judges only users that no user vector was learned for")
             continue
-        recipe = Recipe.of(without if anonymous and without is not None else model)
-        if recipe.is_neural and training:
-            recipe = recipe.but(**training)
-        recipes[name] = replace(recipe, space=model.space) if tuned else recipe
+        recipe = Recipe.of(settings, space=settings.space if tuned else {})
+        recipes[name] = recipe.but(**training) if recipe.is_neural else recipe
     return recipes, notes
 
 
@@ -91,11 +91,12 @@ def without_user_vector(model: ModelSettings) -> ModelSettings | None:
 
 
 def best_of(labels: Iterable[str], report: Report) -> str:
-    """The best of some rows that are there, by the metric that chooses."""
-    metric = report.protocol.validation_metric
-    return max(
-        (label for label in labels if label in report.values), key=lambda one: report.estimate(one, metric).value
-    )
+    """The best of some rows, of those that are there, by the metric that chooses. Raises ConfigError if none is."""
+    metric, named = report.protocol.validation_metric, list(labels)
+    there = [label for label in named if label in report.values]
+    if not there:
+        raise ConfigError(f"a study needs one of {', '.join(named)} to compare with; all of them failed.")
+    return max(there, key=lambda one: report.estimate(one, metric).value)
 
 
 def verdicts(study: Study) -> tuple[str, ...]:

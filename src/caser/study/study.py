@@ -150,6 +150,8 @@ def conduct(
         tables = on_same_targets(tables, split, plan.part)
     report = judge.report(tables, split, plan.part, baselines=[name for name in baselines if name in tables])
     chosen = reference(report)
+    if chosen not in tables:
+        raise ConfigError(f"this study needs {chosen} to compare with; it failed: {'; '.join(outcome.notes)}")
     metric = report.protocol.validation_metric
     return Study(
         kind=kind,
