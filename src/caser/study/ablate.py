@@ -82,7 +82,8 @@ def _variants(full: Caser, training: Training, anonymous: bool) -> Iterator[tupl
             "n_v": full.n_v if "v" in name else 0,
             "user_vector": "p" in name,
         }
-        yield name, Recipe(full.but(**parts), training, group=PAPER_GROUP, setting=name)
+        how = training if parts["user_vector"] else training.but(user_dropout=0.0)  # there is nobody to hide
+        yield name, Recipe(full.but(**parts), how, group=PAPER_GROUP, setting=name)
 
 
 def _removals(full: Recipe) -> Iterator[tuple[str, Recipe]]:

@@ -72,7 +72,7 @@ def _recipes(name: str, training: Mapping[str, Any], *, tuned: bool) -> Iterator
         if settings is None:
             continue
         recipe = Recipe.of(settings, space=settings.space if tuned else {})
-        if recipe.is_neural and training:
+        if recipe.is_neural:
             recipe = recipe.but(**training)
         for reads, words in READS.items():
             if settings.name in ("popularity", "recent-popularity") and reads == "session":
