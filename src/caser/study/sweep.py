@@ -36,7 +36,8 @@ def sweep(
 
     Raises ConfigError for a setting the recipe does not have, or for one that would change which positions train.
     """
-    known = {**recipe.model.model_dump(), **recipe.training.model_dump()}
+    known = {**recipe.model.model_dump(), **(recipe.training.model_dump() if recipe.is_neural else {})}
+    known.pop("seed", None)  # every value is trained with several
     if over not in known:
         raise ConfigError(
             f"a sweep must be over a setting of {recipe.model.name} or of its training; got {over!r}: "
@@ -47,9 +48,10 @@ def sweep(
             f"a sweep over {over} must train the same positions throughout; positions='full' drops those of short "
             "histories. Leave it at 'every'."
         )
-    if not 2 <= len(dict.fromkeys(values)) <= MOST_VALUES:
-        raise ConfigError(f"a sweep must have 2 to {MOST_VALUES} different values; got {len(values)} of {over}.")
-    recipes = {f"{over} = {value}": replace(recipe.but(**{over: value}), setting=value) for value in values}
+    distinct = list(dict.fromkeys(values))
+    if not 2 <= len(distinct) <= MOST_VALUES:
+        raise ConfigError(f"a sweep must have 2 to {MOST_VALUES} different values; got {len(distinct)} of {over}.")
+    recipes = {f"{over} = {value}": replace(recipe.but(**{over: value}), setting=value) for value in distinct}
     study = conduct(
         "sweep",
         f"How much {over} does this log need?",
@@ -98,10 +100,11 @@ def _with_verdict(study: Study, over: str) -> Study:
     smallest = min(within, key=lambda label: float(study.recipe(label).setting or 0), default=best)
     report, metric = study.report, study.metric
     verdicts = [f"{best} is best on validation: {metric} {report.estimate(best, metric).value:.4f}."]
-    advice = f"Use {best}: every smaller value is shown to be worse."
+    is_least = best not in labels or best == min(labels, key=lambda label: float(study.recipe(label).setting or 0))
+    advice = f"Use {best}{'.' if is_least else ': every smaller value is shown to be worse.'}"
     if smallest != best:
         verdicts.insert(0, f"{smallest} is enough: {sentence(study, smallest, best)}.")
-        advice = f"Use {smallest}: nothing larger is shown to be better, and it is cheaper."
+        advice = f"Use {smallest}: the best is not shown to be better."
     return replace(
         study,
         verdicts=tuple(verdicts),
