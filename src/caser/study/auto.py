@@ -58,7 +58,7 @@ def auto(
     >>> sorted(winner.tried)
     ['count-knn', 'markov', 'popularity']
     """
-    recipes, _ = recipes_for(split, models, tuned=True, training=training or {})
+    recipes, notes = recipes_for(split, models, tuned=True, training=training or {})
     trying = replace(plan, part="validation", seeds=(), is_hard=True)
     outcome = carry_out(recipes, {"": split}, trying, tell or (lambda _: None))
     chosen = sorted(outcome.chosen.values(), key=lambda tuned: -tuned.choice.value)
@@ -73,21 +73,22 @@ def auto(
             fitted = _blended(split, best, others[0], weight)
     fitted = fitted or _fitted(split, best)
     fitted.artefact.manifest["why"] = why
-    return Winner(fitted, (*why, *outcome.notes), {_name(one): one.choice.value for one in chosen})
+    return Winner(fitted, (*why, *notes, *outcome.notes), {_name(one): one.choice.value for one in chosen})
 
 
 def _blend_of(split: Split, plan: Plan, best: Tuned, second: Tuned) -> tuple[float | None, str]:
     """The weight of the best model in a blend of two that validation shows to be better, or None; and a sentence."""
     store, metric = Store(plan.store, split), _metric(split)
-    runs = [store.run(one.recipe, one.choice.epochs, 0, "validation") for one in (best, second)]
+    pair = (best, second)
+    runs = [store.run(one.recipe, one.choice.epochs, one.recipe.training.seed, "validation") for one in pair]
     scorers: list[Scorer] = [artefact.load(run.folder).scorer for run in runs]
     blends = {str(weight): BlendScorer(_config(best, second, weight), *scorers) for weight in WEIGHTS}
     tables = {weight: [judge.rank(blend, split, "validation")] for weight, blend in blends.items()}
     report = judge.report({**tables, "alone": [runs[0].table]}, split, "validation", baselines=["alone"])
     found = max(tables, key=lambda weight: report.estimate(weight, metric).value)
     difference = report.differences("alone", metric)[found]
-    pair = f"{_name(best)} at {float(found):g} with {_name(second)}"
-    sentence = difference.sentence(f"a blend of {pair}", f"{_name(best)} alone", metric, report.num_owners)
+    blend = f"a blend of {_name(best)} at {float(found):g} with {_name(second)}"
+    sentence = difference.sentence(blend, f"{_name(best)} alone", metric, report.num_owners, report.owner_word)
     return (float(found) if difference.is_shown and difference.value > 0 else None), sentence
 
 
