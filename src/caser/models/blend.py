@@ -119,6 +119,7 @@ def _standard(scorer: Scorer, users_B: Int32, histories_BH: Int32) -> Scores:
     read_BH = histories_BH if length is None else last_columns(histories_BH, length)
     scores_BI = np.array(scorer.scores(users_B, read_BH), dtype=np.float64)
     items_BJ = scores_BI[:, 1:]
-    spread_B1 = items_BJ.std(axis=1, keepdims=True)
-    scores_BI -= items_BJ.mean(axis=1, keepdims=True)
-    return scores_BI / np.where(spread_B1 > 0, spread_B1, 1)
+    differs_B1 = items_BJ.max(axis=1, keepdims=True) > items_BJ.min(axis=1, keepdims=True)
+    spread_B1 = np.where(differs_B1, items_BJ.std(axis=1, keepdims=True), 1)
+    standard: Scores = np.where(differs_B1, (scores_BI - items_BJ.mean(axis=1, keepdims=True)) / spread_B1, 0)
+    return standard
