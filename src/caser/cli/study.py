@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 from pydantic import Field
 
 from caser import artefact
@@ -24,7 +25,7 @@ from caser.config import Settings, Training
 from caser.data.split import Split
 from caser.errors import ConfigError, MissingDependencyError
 from caser.evaluation import protocols
-from caser.models import MODELS
+from caser.models import MODELS, model_class
 from caser.models.caser import Caser
 from caser.storage import write_file
 from caser.study.ablate import ablate as run_ablate
@@ -49,8 +50,6 @@ class Options(Settings):
     """How the log is split and judged."""
     seeds: int = Field(3, ge=1, le=100)
     """How many seeds each neural model is trained with."""
-    budget: str = "0"
-    """Time for tuning on validation, all models together and shared equally: 10m, 90s, 1h. 0 takes the defaults."""
     quick: bool = False
     """One seed and at most 12 epochs a model: an answer in minutes, not a claim."""
     jobs: int | None = Field(default=None, ge=1)
@@ -60,11 +59,13 @@ class Options(Settings):
     out: Path | None = None
     """The folder for the report; named after the study and the log by default."""
 
-    def plan(self) -> Plan:
-        """What the engine is told."""
+    def plan(self, budget: str = "0") -> Plan:
+        """What the engine is told. Raises ConfigError now for a folder that the report could not go into."""
+        if self.out is not None and self.out.exists() and not self.out.is_dir():
+            raise ConfigError(f"a report needs a folder; {self.out} is a file. Choose another --out.")
         return Plan(
             seeds=tuple(range(1 if self.quick else self.seeds)),
-            budget=seconds_of(self.budget),
+            budget=seconds_of(budget),
             workers=self.jobs,
             store=self.store.expanduser(),
         )
@@ -85,7 +86,8 @@ def compare(
     *,
     models: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = (),
     sessions: str | None = None,
-    epochs: int | None = None,
+    budget: str = "0",
+    epochs: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
     json: Switch = False,
     options: Studying = Options(),  # noqa: B008 (frozen)
     reading: LogReading = Reading(),  # noqa: B008
@@ -105,6 +107,8 @@ def compare(
     sessions
         Compare models that read a session with models that know the user, on the same targets: the pause that begins
         a new session, such as 30m. Where a user of the log is a session, use --protocol sessions instead.
+    budget
+        Time for tuning on validation, all models together and shared equally: 10m, 90s, 1h. 0 takes the defaults.
     epochs
         Most epochs for every neural model; each model's own default otherwise.
     json
@@ -114,15 +118,17 @@ def compare(
     shorter = QUICK_EPOCHS if options.quick else None
     most = min(filter(None, (epochs, shorter)), default=None)
     training = {"epochs": most} if most else {}
+    plan = options.plan(budget)
+    for name in models:
+        model_class(name)
     with show.studying() as tell:
-        if sessions:
-            interactions = open_log(log, reading, filters)
-            study = compare_sessions(
-                interactions, seconds_of(sessions), models, options.plan(), training=training, tell=tell
-            )
+        if sessions is not None:
+            if options.protocol != Options().protocol:
+                raise ConfigError(f"--sessions is a protocol of its own; got --protocol {options.protocol} beside it.")
+            gap = seconds_of(sessions)
+            study = compare_sessions(open_log(log, reading, filters), gap, models, plan, training=training, tell=tell)
         else:
-            split = _split(log, options, reading, filters)
-            study = run_compare(split, models, options.plan(), training=training, tell=tell)
+            study = run_compare(_split(log, options, reading, filters), models, plan, training=training, tell=tell)
     _finish(study, options, log, json)
 
 
@@ -155,10 +161,10 @@ def ablate(
         Print one JSON document instead of a table.
 
     """
+    plan, how = options.plan(), options.shortened(training)
     split = _split(log, options, reading, filters)
     with show.studying() as tell:
-        how = options.shortened(training)
-        study = run_ablate(split, settings, how, options.plan(), removals=removals, choose=choose, tell=tell)
+        study = run_ablate(split, settings, how, plan, removals=removals, choose=choose, tell=tell)
     _finish(study, options, log, json)
 
 
@@ -195,10 +201,10 @@ def sweep_command(model_settings: Any) -> Callable[..., None]:
 
         """
         name, values = parse_values(over)
+        plan, recipe = options.plan(), Recipe(settings, options.shortened(training))
         split = _split(log, options, reading, filters)
         with show.studying() as tell:
-            recipe = Recipe(settings, options.shortened(training))
-            study = run_sweep(split, recipe, name, values, options.plan(), tell=tell)
+            study = run_sweep(split, recipe, name, values, plan, tell=tell)
         _finish(study, options, log, json)
 
     sweep.__annotations__["settings"] = Annotated[model_settings, flat(f"Model: {model_settings.name}")]
