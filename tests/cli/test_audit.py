@@ -1,0 +1,44 @@
+"""`caser audit`: the verdict first, a line per finding, a document, and a folder that remembers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.cli.terminal import caser, document, refusal
+
+
+def test_the_verdict_comes_first_then_a_line_per_finding_then_advice(log: Path) -> None:
+    outcome = caser("audit", log, "--no-neural")
+    assert outcome.code == 0
+    lines = [line.strip() for line in outcome.out.splitlines() if line.strip()]
+    assert lines[0].startswith("Order matters")
+    assert sum(line[:2] in ("✓ ", "· ", "! ") for line in lines) == 10
+    assert lines.index("advice") < lines.index("notes")
+    assert "markov, true order" in outcome.err
+
+
+def test_a_document_is_what_is_written_and_a_second_audit_trains_nothing(log: Path, tmp_path: Path) -> None:
+    first = document("audit", log, "--no-neural", "--out", tmp_path / "audit")
+    assert json.loads((tmp_path / "audit" / "audit.json").read_text(encoding="utf-8")) == first
+    again = caser("audit", log, "--no-neural", "--out", tmp_path / "audit")
+    assert "markov" not in again.err
+    assert first["verdict"] in again.out
+
+
+def test_columns_filters_protocol_and_block_can_be_named(log: Path) -> None:
+    found = document("audit", log, "--no-neural", "--protocol", "global-time", "--drop-repeats", "--block", 3)
+    assert found["protocol"] == "global-time"
+    assert "blocks of 3 shuffled" in found["findings"][0]["chart"]["x"]
+
+
+def test_a_model_that_only_counts_is_refused(log: Path) -> None:
+    code, line = refusal("audit", log, "--model", "markov")
+    assert code == 2
+    assert "must be neural" in line
+
+
+def test_a_folder_that_cannot_be_written_is_refused(log: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    outcome = caser("audit", log, "--no-neural", "--out", tmp_path / "file")
+    assert outcome.code == 7
