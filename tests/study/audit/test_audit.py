@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from caser.data.split import Queries
@@ -61,6 +62,15 @@ def test_the_test_part_is_never_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     audit(LOG, neural=False)
     assert asked
     assert all((queries.targets == split.validation.targets).all() for queries in asked)
+
+
+def test_order_that_is_only_the_order_of_rows_is_said_to_be_that() -> None:
+    log = chain_world(num_users=150, num_items=8, length=12).log
+    first = np.searchsorted(log.users, log.users)
+    one_moment = replace(log, times=log.times[first])
+    found = audit(one_moment, neural=False)
+    assert found.verdict.startswith("The order of rows at equal times matters")
+    assert any("sequence models learn the file" in sentence for sentence in found.advice)
 
 
 def test_warnings_advise_first() -> None:

@@ -15,7 +15,7 @@ from caser.study.audit.shuffles import Block, shuffled
 from tests.data.logs import log_of
 
 LOG = chain_world(num_users=30, num_items=9, length=12).log
-BLOCKS: list[Block] = [1, 2, 5, "ties", "whole"]
+BLOCKS: list[Block] = [1, 2, 5, "whole"]
 
 
 def shuffle_of(split: Split, block: Block, seed: int = 0) -> Split:
@@ -47,18 +47,10 @@ def test_targets_and_the_items_of_every_history_stay(split_of: Callable[[Interac
     assert other.test is split.test
 
 
-def test_the_true_order_is_that_of_blocks_of_one_and_of_a_log_without_ties() -> None:
+def test_blocks_of_one_are_the_true_order() -> None:
     split = leave_one_out(LOG)
-    blocks: list[Block] = [1, "ties"]
-    for block in blocks:
-        assert np.array_equal(shuffle_of(split, block).fit.items, split.fit.items)
-        assert histories(shuffle_of(split, block)) == histories(split)
-
-
-def test_ties_change_places_among_themselves_only() -> None:
-    log = log_of([(1, 1, 0), (1, 2, 5), (1, 3, 5), (1, 4, 5), (1, 5, 9), (1, 6, 10), (1, 7, 11)])
-    seen = np.array([shuffle_of(leave_one_out(log), "ties", seed).fit.items.tolist() for seed in range(40)])
-    assert [set(column) for column in seen.T] == [{1}, {2, 3, 4}, {2, 3, 4}, {2, 3, 4}, {5}]
+    assert np.array_equal(shuffle_of(split, 1).fit.items, split.fit.items)
+    assert histories(shuffle_of(split, 1)) == histories(split)
 
 
 def test_a_history_in_sessions_is_shuffled_apart_from_the_one_that_it_begins() -> None:

@@ -54,7 +54,7 @@ class Effects:
     """What shuffling costs.
 
     values  model -> block -> value of the metric per query, (Q,); block 1 is the true order. Every model has 1, `block`
-            and `whole`; Markov and count kNN have ties and other sizes as well
+            and `whole`; Markov and count kNN have other sizes as well
     owners  (Q,) int32, the user or session of each query
     block   the size that stands for "order"; `whole` stands for "neither order nor recency"
     """
@@ -111,7 +111,7 @@ def order_effects(split: Split, network: Any, block: int, seed: int, kept: Kept,
     protocol = protocols.protocol_named(split.name)
     metric = protocol.validation_metric
     split = replace(split, validation=_sample(split.validation, seed))
-    blocks = _blocks(split, block)
+    blocks: list[Block] = [1, *sorted({block, *OTHER_SIZES}), "whole"]
     asked = _Asked(split, rules, metric, seed)
     models = {name: model_settings(name) for name in COUNTING_BASELINES}
     if network is not None:
@@ -153,14 +153,6 @@ class _Asked:
             user_vocabulary=split.log.user_vocabulary,
         )
         return table.values(self.metric)
-
-
-def _blocks(split: Split, block: int) -> list[Block]:
-    """The true order, ties where there are any, ever larger blocks, and the whole."""
-    log = split.log
-    has_ties = log.has_times and bool(np.any((np.diff(log.users) == 0) & (np.diff(log.times) == 0)))
-    ties: list[Block] = ["ties"] if has_ties else []
-    return [1, *ties, *sorted({block, *OTHER_SIZES}), "whole"]
 
 
 def _sample(queries: Queries, seed: int) -> Queries:
@@ -234,5 +226,4 @@ def in_words(block: Block) -> str:
     >>> in_words(1), in_words(5), in_words("whole")
     ('true order', 'blocks of 5 shuffled', 'all shuffled')
     """
-    words = {"1": "true order", "whole": "all shuffled", "ties": "ties shuffled"}
-    return words.get(str(block), f"blocks of {block} shuffled")
+    return "all shuffled" if block == "whole" else "true order" if block == 1 else f"blocks of {block} shuffled"

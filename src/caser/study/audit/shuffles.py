@@ -4,7 +4,6 @@ A sequence is cut into blocks, and the items of a block change places at random.
 
     1, 2, 3, ...  that many neighbouring items, counted back from the end: the last b items of a history are still its
                   last b items, but nothing says in which order; blocks of 1 are the true order
-    ties          the items of one moment: what goes is the order of rows in the file, not that of the clock
     whole         the whole sequence: the set of items stays, and nothing else
 
 What a model loses from one to the next is what it had from the order, and from the recency, of items. The sequences
@@ -22,7 +21,7 @@ from caser.data.log import Int64
 from caser.data.split import Split
 from caser.data.tape import Tape
 
-Block = int | Literal["ties", "whole"]
+Block = int | Literal["whole"]
 
 
 def shuffled(split: Split, block: Block, random: np.random.Generator) -> Split:
@@ -38,11 +37,10 @@ def shuffled(split: Split, block: Block, random: np.random.Generator) -> Split:
     ([1, 2, 3, 4, 4, 5], [2, 1, 4, 3, 4, 5])
     """
     fit, queries = split.fit, split.validation
-    times = split.log.times[_places_of_fit(split)]
-    items = fit.items[_order(fit.offsets[:-1], fit.offsets[1:], block, times, random)]
+    items = fit.items[_order(fit.offsets[:-1], fit.offsets[1:], block, random)]
     bounds = np.concatenate([[0], np.cumsum(queries.ends - queries.starts)])
     # Each history gets entries of its own: in `sessions` one history is the beginning of the next.
-    histories = queries.items[_order(queries.starts, queries.ends, block, split.log.times, random)]
+    histories = queries.items[_order(queries.starts, queries.ends, block, random)]
     return replace(
         split,
         log=replace(split.log, has_times=False),
@@ -51,25 +49,13 @@ def shuffled(split: Split, block: Block, random: np.random.Generator) -> Split:
     )
 
 
-def _places_of_fit(split: Split) -> Int64:
-    """Where the interactions of `fit` stand in the log: each user's first."""
-    begin = Tape.from_log(split.log).offsets
-    fit = split.fit
-    return np.arange(len(fit)) - np.repeat(fit.offsets[:-1], fit.lengths) + np.repeat(begin[:-1], fit.lengths)
-
-
-def _order(starts: Int64, ends: Int64, block: Block, times: Int64, random: np.random.Generator) -> Int64:
+def _order(starts: Int64, ends: Int64, block: Block, random: np.random.Generator) -> Int64:
     """Where each entry of the slices [start, end), one slice after another, comes from once blocks are shuffled."""
     lengths = ends - starts
     slices = np.repeat(np.arange(len(starts)), lengths)
     place = np.arange(len(slices)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     source = starts[slices] + place
-    if block == "whole":
-        blocks = slices
-    elif block == "ties":
-        blocks = times[source]
-    else:
-        blocks = (lengths[slices] - 1 - place) // block
+    blocks = slices if block == "whole" else (lengths[slices] - 1 - place) // block
     is_first = (np.diff(slices, prepend=-1) != 0) | (np.diff(blocks, prepend=-1) != 0)
     order: Int64 = source[np.argsort(np.cumsum(is_first) + random.random(len(slices)))]
     return order

@@ -2,8 +2,8 @@
 
 The split, and so the test item, may depend on them. The band is the metric of a cheap model over random orders among
 ties: each order is split and judged anew, on validation, so the fingerprints differ, and only the ends of the band are
-reported. A value in file order outside the band says that the file's order knows something, or hides something, that
-the clock does not tell.
+reported. A value in file order far from the others says that the file's order knows something, or hides something,
+that the clock does not tell.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ ORDERS = 20
 CHEAP = "count-knn"
 QUESTION = "Do ties decide?"
 MANY_USERS = 0.1
+FAR = 3.0
+"""Standard deviations, over random orders, from which on the file's order is no random one."""
 
 
 def ties(log: InteractionLog, protocol: str, facts: Facts, seed: int, say: Callable[[str], object]) -> Finding:
@@ -48,14 +50,15 @@ def ties(log: InteractionLog, protocol: str, facts: Facts, seed: int, say: Calla
     values = np.sort([_value(protocols.apply(protocol, reordered(log, seed, n)), metric) for n in range(ORDERS)])
     low, high = float(values[0]), float(values[-1])
     found |= {f"{metric} in file order": in_file, f"lowest {metric}": low, f"highest {metric}": high}
-    is_outside = not low <= in_file <= high
+    knows = (in_file - float(values.mean())) / max(float(values.std(ddof=1)), 1e-12)
+    found["standard deviations of file order above random orders"] = knows
     sentence = (
         f"Of all rows {share(tied)} tie with another of the same user, and a tie decides what is predicted for "
         f"{share(validation)} of users on validation and {share(test)} on test; over {ORDERS} random orders among ties "
         f"{CHEAP} gets {low:.4f} to {high:.4f} {metric}, in file order {in_file:.4f}."
     )
-    severity: Severity = "warning" if is_outside or test > MANY_USERS else "note"
-    advice = _advice(protocol, metric, low, high, in_file, test)
+    severity: Severity = "warning" if abs(knows) > FAR or test > MANY_USERS else "note"
+    advice = _advice(protocol, metric, low, high, in_file if knows > FAR else None, test)
     chart = Chart(
         "bars",
         ["file order", "random order"],
@@ -101,16 +104,16 @@ def _value(split: Split, metric: str) -> float:
     return judge.value(scorer, split.validation, protocols.resolve(split.name, split, "validation"), metric)
 
 
-def _advice(protocol: str, metric: str, low: float, high: float, in_file: float, test: float) -> tuple[str, ...]:
+def _advice(protocol: str, metric: str, low: float, high: float, in_file: float | None, test: float) -> tuple[str, ...]:
     advice = []
     if test > MANY_USERS:
         advice.append(
             f"Ties make single numbers under {protocol} a lottery: differences between papers or files below "
             f"{high - low:.4f} {metric} may be the order of rows. Compare models on one file only."
         )
-    if in_file > high:
+    if in_file is not None:
         advice.append(
             f"The order of rows flatters: {metric} of {CHEAP} is {in_file:.4f} in file order and at most {high:.4f} in "
-            "any other. A live system has no such order; sort rows the way they will arrive, or at random."
+            "random ones. A live system has no such order; sort rows the way they will arrive, or at random."
         )
     return tuple(advice)

@@ -14,12 +14,12 @@ from caser.study.audit.shuffles import Block
 
 LITTLE = 0.1
 """Up to this share of what a model has over popularity, order matters a little."""
-WORTH_SAYING = 0.25
-"""The share of the value of order from which on it is said that it is the order of rows among ties."""
 
 
-def verdict(effects: Effects) -> str:
+def verdict(effects: Effects, without: Effects | None = None) -> str:
     """One sentence: does order matter in this log?
+
+    `without` are the effects in the same log with events at equal times in random order, None if there are no such.
 
     >>> import numpy as np
     >>> owners = np.arange(4, dtype=np.int32)
@@ -37,15 +37,17 @@ def verdict(effects: Effects) -> str:
     order, recency = losses(effects)
     had, block = f"{lead}, at {value:.4f} {metric}, loses", f"the order of {effects.block} neighbouring items"
     matters = "Order matters" if order.value > LITTLE * gain.value else "Order matters a little"
+    if is_order_of_rows(without):
+        matters = "The order of rows at equal times matters"
     if order.low > 0 and recency.low > 0:
         return (
             f"{matters}, and so does recency: {had} {_lost(order)} when {block} is shuffled, and {_lost(recency)} "
-            f"more when the whole history is{_of_ties(effects)}."
+            f"more when the whole history is{_without_ties(without)}."
         )
     if order.low > 0:
         return (
             f"{matters}: {had} {_lost(order)} when {block} is shuffled, and nothing more that could be shown when "
-            f"the whole history is{_of_ties(effects)}."
+            f"the whole history is{_without_ties(without)}."
         )
     if recency.low > 0:
         return (
@@ -58,7 +60,7 @@ def verdict(effects: Effects) -> str:
     )
 
 
-def order_finding(effects: Effects) -> Finding:
+def order_finding(effects: Effects, without: Effects | None = None) -> Finding:
     """The true order, blocks, and whole histories, for every model; what each difference is called."""
     lead = effects.lead
     order, recency = losses(effects)
@@ -66,33 +68,33 @@ def order_finding(effects: Effects) -> Finding:
     steps: list[Block] = [1, effects.block, "whole"]
     facts: dict[str, Fact] = {
         "best model with the true order": lead,
-        "order": order.value,
-        "order, low": order.low,
-        "order, high": order.high,
+        **{f"order{end}": number for end, number in _bounds(order)},
         "smallest order that could be shown": order.smallest_detectable,
-        "recency": recency.value,
-        "recency, low": recency.low,
-        "recency, high": recency.high,
+        **{f"recency{end}": number for end, number in _bounds(recency)},
         "set of items": items,
         f"{effects.owner}s judged": effects.num_owners,
     }
+    if without is not None:
+        left = losses(without)[0]
+        facts |= {f"order, ties at random{end}": number for end, number in _bounds(left)}
     sentence = _parts(effects, order, recency, items) if gain.low > 0 else verdict(effects)
+    shown = gain.low > 0 and order.low > 0 and not is_order_of_rows(without)
     return Finding(
         name="order",
         question="Does order matter?",
         sentence=sentence,
-        severity="good" if gain.low > 0 and order.low > 0 else "note",
+        severity="good" if shown else "note",
         facts=facts,
         table=_table(effects, steps),
         chart=Chart("bars", [in_words(step) for step in steps], _series(effects, steps), "histories", _axis(effects)),
-        advice=tuple(_advice(effects, order, recency, gain)),
+        advice=tuple(_advice(effects, shown)),
     )
 
 
 def blocks_finding(effects: Effects) -> Finding:
     """How much order must be kept: the metric of every model over sizes of blocks."""
     lead = effects.thorough
-    steps: list[Block] = [block for block in effects.values[lead] if block != "ties"]
+    steps: list[Block] = list(effects.values[lead])
     labels = [str(step) for step in steps]
     costs = {block: effects.loss(lead, 1, block) for block in steps[1:]}
     first = next((block for block, cost in costs.items() if cost.low > 0), None)
@@ -124,6 +126,10 @@ def losses(effects: Effects) -> tuple[Difference, Difference]:
     return effects.loss(lead, 1, effects.block), effects.loss(lead, effects.block, "whole")
 
 
+def _bounds(difference: Difference) -> list[tuple[str, float]]:
+    return [("", difference.value), (", low", difference.low), (", high", difference.high)]
+
+
 def _parts(effects: Effects, order: Difference, recency: Difference, items: float) -> str:
     total = effects.gain(effects.lead).value
     if min(order.value, recency.value, items) < 0:
@@ -135,25 +141,30 @@ def _parts(effects: Effects, order: Difference, recency: Difference, items: floa
     return f"Of what {effects.lead} has over popularity, {total:.4f} {effects.metric}, {parts.replace('%', ' %')}."
 
 
-def _of_ties(effects: Effects) -> str:
-    """The part of the value of order that is the order of rows among ties, if it is worth saying."""
-    model = effects.thorough
-    if "ties" not in effects.values[model]:
+def _without_ties(without: Effects | None) -> str:
+    """What is left of the value of order once events at equal times are in random order."""
+    if without is None:
         return ""
-    of_ties, order = effects.loss(model, 1, "ties"), effects.loss(model, 1, effects.block)
-    if of_ties.low <= 0 or of_ties.value < WORTH_SAYING * order.value:
-        return ""
-    return (
-        f"; but {model} loses {_lost(of_ties)} already with the order of rows at equal times, the file's and no user's"
-    )
+    left = losses(without)[0]
+    if is_order_of_rows(without):
+        return f"; with events at equal times in random order nothing is left to show ({_unseen(left, without)})"
+    return f"; with events at equal times in random order {without.lead} loses {_lost(left)} with the order"
 
 
-def _advice(effects: Effects, order: Difference, recency: Difference, gain: Difference) -> list[str]:
+def is_order_of_rows(without: Effects | None) -> bool:
+    """Whether no value of order can be shown once events at equal times are in random order."""
+    return without is not None and losses(without)[0].low <= 0
+
+
+def _advice(effects: Effects, is_order_shown: bool) -> list[str]:
     lead = effects.lead
-    if gain.low <= 0:
+    order, recency = losses(effects)
+    if effects.gain(lead).low <= 0:
         return ["Do not train a sequence model on this log as it is: nothing learned from it beat popularity."]
-    if order.low > 0:
+    if is_order_shown:
         advice = [f"Models that read order are worth trying: {lead} is the one to beat."]
+    elif order.low > 0:
+        advice = ["All that order is worth here is the order of rows at equal times: sequence models learn the file."]
     elif recency.low > 0:
         advice = ["Models of the recent items are worth trying, however they read them; order needs none."]
     else:
