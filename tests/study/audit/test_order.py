@@ -23,7 +23,7 @@ class QuickCaser(Caser):
     """Caser as it learns small worlds in a moment."""
 
     training = Training.with_defaults(
-        epochs=6, batch_size=256, learning_rate=0.01, schedule="linear", weight_decay=0.0, device="cpu"
+        epochs=10, patience=0, batch_size=256, learning_rate=0.01, schedule="linear", weight_decay=0.0, device="cpu"
     )
 
 
@@ -90,6 +90,7 @@ def test_where_only_the_set_of_items_counts_neither_matters() -> None:
 
 @pytest.mark.slow
 def test_in_a_union_the_last_two_matter_and_not_their_order() -> None:
+    # A window of two: a longer one would see items that, out of order, contradict what it has learned.
     found = effects_in(union_world(num_users=600).log, block=2, network=NETWORK.but(L=2))
     assert found.lead == "caser"
     assert verdict(found).startswith("Recent items matter, their order does not")

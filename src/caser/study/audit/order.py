@@ -9,8 +9,9 @@ With v(m, b) the validation metric of model m when sequences are shuffled in blo
 v(m, b) is the better of two ways to do without order: the model trained on shuffled sequences, and the one trained on
 the true ones and merely asked with shuffled histories. The first may learn whatever can be learned without order, but
 its training targets are shuffled too; the second has true targets, but was not prepared. Taking the better one keeps
-either weakness from passing for a value of order. All differences are paired over the same validation queries, and
-averaged over several shuffles. The test part is not opened.
+either weakness from passing for a value of order; what is left is an upper bound all the same, above all for a network
+whose window is longer than the block. All differences are paired over the same validation queries, and averaged over
+several shuffles. The test part is not opened.
 """
 
 from __future__ import annotations
