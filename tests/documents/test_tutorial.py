@@ -1,0 +1,107 @@
+"""The tutorial: its notebook, commands, settings and figures agree with the page, the library and the benchmarks.
+
+That the page runs from top to bottom is checked with all the others, in test_documents.py.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from typing import Any
+
+import pytest
+
+from benchmarks.movielens_100k import RECIPES
+from caser.cli.app import build_app
+from tests.documents.blocks import blocks
+from tools.notebook import DOCS, NOTEBOOK, PAGE, notebook
+
+TEXT = PAGE.read_text(encoding="utf-8")
+COMMANDS = [
+    shlex.split(command, comments=True)[1:]
+    for block in blocks(TEXT)
+    if block.language == "console"
+    for command in block.commands
+]
+FIGURE = re.compile(r"(?<!\d)\.\d{3,}")
+
+
+def cells() -> list[dict[str, Any]]:
+    """Return the cells of the notebook that lies beside the page."""
+    found: list[dict[str, Any]] = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    return found
+
+
+def arguments(words: list[str]) -> dict[str, Any]:
+    """Return what a command line would hand to its command."""
+    _, bound, _ = build_app().parse_args(words, exit_on_error=False, print_error=False)
+    return dict(bound.arguments)
+
+
+def guide() -> dict[str, Any]:
+    """Return what the block that makes the guide's settings defines."""
+    [block] = [one for one in blocks(TEXT) if one.text.startswith("GUIDE = ")]
+    namespace: dict[str, Any] = {}
+    exec("import caser\n" + block.text, namespace)
+    return namespace
+
+
+def test_the_notebook_is_in_step_with_the_page() -> None:
+    assert NOTEBOOK.read_text(encoding="utf-8") == notebook(TEXT), "type: python tools/notebook.py"
+
+
+def test_the_notebook_runs_what_the_page_runs_in_the_same_order() -> None:
+    code = ["".join(cell["source"]) + "\n" for cell in cells() if cell["cell_type"] == "code"]
+    assert code == [block.text for block in blocks(TEXT) if block.runs]
+
+
+def test_the_notebook_holds_all_of_the_pages_text() -> None:
+    prose = "\n\n".join("".join(cell["source"]) for cell in cells()[1:] if cell["cell_type"] == "markdown")
+    assert prose.split() == re.sub(r"^```python\n.*?^```$", "", TEXT, flags=re.MULTILINE | re.DOTALL).split()
+
+
+def test_the_first_cell_says_how_to_install_and_none_has_an_output() -> None:
+    assert "pip install" in "".join(cells()[0]["source"])
+    assert not [cell for cell in cells() if cell.get("outputs") or cell.get("execution_count")]
+
+
+def test_cells_have_ids_of_their_own_as_the_format_asks() -> None:
+    ids = [cell["id"] for cell in cells()]
+    assert len(set(ids)) == len(ids)
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]{1,64}", one) for one in ids)
+
+
+def test_a_changed_page_makes_another_notebook() -> None:
+    assert notebook(TEXT + "\nOne more line.\n") != notebook(TEXT)
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_command_of_the_tutorial_can_be_typed(words: list[str]) -> None:
+    assert arguments(words)
+
+
+def test_the_guides_settings_are_those_of_the_benchmark() -> None:
+    made, measured = guide(), RECIPES["guide"]
+    assert (made["GUIDE"], made["GUIDE_TRAINING"]) == (measured.model, measured.training)
+
+
+def test_the_guides_command_trains_the_same_as_its_settings() -> None:
+    [words] = [words for words in COMMANDS if words[0] == "train"]
+    typed, made = arguments(words), guide()
+    assert (typed["settings"], typed["training"]) == (made["GUIDE"], made["GUIDE_TRAINING"])
+    assert (typed["choose"], typed["protocol"]) == (False, "d2l")
+
+
+def test_each_flag_in_the_table_of_settings_is_in_the_command() -> None:
+    [words] = [words for words in COMMANDS if words[0] == "train"]
+    flags = re.findall(r"^\|.*\| `(--.+)` \|$", TEXT, flags=re.MULTILINE)
+    assert len(flags) == 14
+    assert not [flag for flag in flags if f" {flag} " not in " ".join([*words, ""])]
+
+
+def test_a_figure_in_the_tutorial_is_one_of_the_results() -> None:
+    prose = "".join("".join(cell["source"]) for cell in cells() if cell["cell_type"] == "markdown")
+    results = (DOCS / "results.md").read_text(encoding="utf-8")
+    assert FIGURE.findall(prose)
+    assert set(FIGURE.findall(prose)) <= set(FIGURE.findall(results))

@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+"""Make docs/tutorial.ipynb of docs/tutorial.md, with nothing but Python's standard library.
+
+    python tools/notebook.py
+
+A fenced Python block becomes a code cell; all that lies between two of them becomes a text cell. The first cell says
+how to install. There are no outputs, and the same page gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+PAGE, NOTEBOOK = DOCS / "tutorial.md", DOCS / "tutorial.ipynb"
+
+CODE = re.compile(r"^```python\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
+
+INSTALL = """\
+Made from [tutorial.md](tutorial.md) by `python tools/notebook.py`: change the page, not the notebook.
+
+To install, in the folder of the repository (Python 3.11 or newer):
+
+    python -m pip install ".[train]" notebook
+    python -m notebook docs/tutorial.ipynb
+
+Run the cells from top to bottom. The studies keep finished runs in `runs/store`, beside this file.
+"""
+
+
+def main() -> None:
+    """Write the notebook."""
+    NOTEBOOK.write_text(notebook(PAGE.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
+
+
+def notebook(page: str) -> str:
+    r"""Return a page as a notebook: JSON, nbformat 4.5.
+
+    >>> cells = json.loads(notebook("# One\n\n```python\nx = 1\n```\n"))["cells"]
+    >>> [(cell["cell_type"], cell["source"]) for cell in cells[1:]]
+    [('markdown', ['# One']), ('code', ['x = 1'])]
+    """
+    found = [("markdown", INSTALL), *parts(page)]
+    document = {
+        "cells": [cell(number, kind, text.strip("\n")) for number, (kind, text) in enumerate(found)],
+        "metadata": {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        },
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def parts(page: str) -> Iterator[tuple[str, str]]:
+    """Yield (kind of cell, text), in order, without those that are empty."""
+    for place, text in enumerate(CODE.split(page)):  # text and code in turns
+        if text.strip():
+            yield ("code" if place % 2 else "markdown"), text
+
+
+def cell(number: int, kind: str, text: str) -> dict[str, Any]:
+    """Return one cell; its id is its place."""
+    made = {"cell_type": kind, "id": f"cell-{number}", "metadata": {}, "source": text.splitlines(keepends=True)}
+    return {**made, "execution_count": None, "outputs": []} if kind == "code" else made
+
+
+if __name__ == "__main__":
+    main()
