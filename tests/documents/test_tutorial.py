@@ -6,14 +6,18 @@ That the page runs from top to bottom is checked with all the others, in test_do
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks.movielens_100k import RECIPES
 from caser.cli.app import build_app
+from caser.data import datasets
+from caser.evaluation.protocols import apply, resolve
 from tests.documents.blocks import blocks
 from tools.notebook import DOCS, NOTEBOOK, PAGE, notebook
 
@@ -24,6 +28,7 @@ COMMANDS = [
     if block.language == "console"
     for command in block.commands
 ]
+ML_100K = Path(os.environ.get("CASER_CACHE", "no-cache")) / "ml-100k" / "u.data"
 FIGURE = re.compile(r"(?<!\d)\.\d{3,}")
 
 
@@ -105,3 +110,18 @@ def test_a_figure_in_the_tutorial_is_one_of_the_results() -> None:
     results = (DOCS / "results.md").read_text(encoding="utf-8")
     assert FIGURE.findall(prose)
     assert set(FIGURE.findall(prose)) <= set(FIGURE.findall(results))
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not ML_100K.exists(), reason="CASER_CACHE holds no MovieLens-100K")
+def test_what_the_tutorial_says_of_movielens_100k_is_so() -> None:
+    log = datasets.load("ml-100k", on_message=lambda _: None)
+    split, published = apply("d2l", log), apply("d2l-as-published", log)
+    lengths = split.final.lengths[1:]
+    assert (len(log), log.num_users, log.num_items) == (100_000, 943, 1_682)
+    assert (int((lengths - 5).sum()), int(lengths.min())) == (94_342, 19)
+    assert int((lengths - 5).sum() - (lengths - 6).sum()) == 943
+    assert split.notes[0].startswith("for 44.0% of users the last timestamp is tied")
+    assert any(note.startswith("113 of 943 targets") for note in resolve("d2l-as-published", published).notes)
+    first_of_the_guide = split.final.sequence(log.user_vocabulary.index(1, "user"))[-6:]
+    assert [int(raw) - 1 for raw in log.item_vocabulary.raw(first_of_the_guide)] == [241, 170, 110, 255, 4, 101]
