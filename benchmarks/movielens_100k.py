@@ -18,6 +18,7 @@ RECIPES = {
             batch_size=4096,
             learning_rate=0.04,
             weight_decay=1e-5,
+            epochs=8,
             positions="full",
         ),
         epochs=8,
