@@ -1,0 +1,117 @@
+"""The blend against its formula, by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from caser.data.tape import Tape, pad_left
+from caser.errors import ArtefactError, ConfigError
+from caser.models import model_settings
+from caser.models.base import Scores
+from caser.models.blend import Blend, BlendScorer
+
+TAPE = Tape.from_sequences([[1, 2, 3, 1, 2], [3, 4, 2], [5, 1, 2, 3]], num_items=5)
+HISTORIES = pad_left([[1, 2], [3], [2, 3, 4]])
+ANYBODY = np.zeros(3, dtype=np.int32)
+
+
+class Fixed:
+    """Scores that are given."""
+
+    history_length: int | None = 1
+
+    def __init__(self, row: list[float]) -> None:
+        self.row = row
+
+    def scores(self, users_B: Any, _: Any) -> Scores:
+        return np.array([[-7.0, *self.row]] * len(users_B))
+
+    def arrays(self) -> dict[str, Any]:
+        return {}
+
+
+def fitted(**settings: Any) -> BlendScorer:
+    scorer = Blend(**settings).build(3, 5)
+    scorer.fit(TAPE)
+    return scorer
+
+
+def part(name: str) -> Scores:
+    scorer = model_settings(name).build(3, 5)
+    scorer.fit(TAPE)
+    scores: Scores = scorer.scores(ANYBODY, HISTORIES)
+    return scores
+
+
+def standardised(scores: Scores) -> Scores:
+    """The formula, one query at a time."""
+    return np.array([(row[1:] - np.mean(row[1:])) / np.std(row[1:]) for row in np.asarray(scores, dtype=float)])
+
+
+def test_a_blend_by_hand() -> None:
+    scorer = BlendScorer(Blend(weight=0.25), Fixed([1, 2, 3]), Fixed([30, 10, 20]))
+    unit = np.sqrt(1.5)
+    expected = [0.25 * -unit + 0.75 * unit, 0.75 * -unit, 0.25 * unit]
+    np.testing.assert_allclose(scorer.scores(np.zeros(1, dtype=np.int32), np.ones((1, 1), dtype=np.int32))[0, 1:],
+                               expected)  # fmt: skip
+
+
+@given(st.floats(0, 1))
+def test_a_blend_is_the_weighted_sum_of_standardised_scores(weight: float) -> None:
+    scores = fitted(first="count-knn", second="popularity", weight=weight).scores(ANYBODY, HISTORIES)
+    expected = weight * standardised(part("count-knn")) + (1 - weight) * standardised(part("popularity"))
+    np.testing.assert_allclose(scores[:, 1:], expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(("weight", "name"), [(1.0, "count-knn"), (0.0, "popularity")])
+def test_all_the_weight_on_one_model_ranks_as_that_model(weight: float, name: str) -> None:
+    scores = fitted(first="count-knn", second="popularity", weight=weight).scores(ANYBODY, HISTORIES)
+    np.testing.assert_allclose(scores[:, 1:], standardised(part(name)), atol=1e-9)
+
+
+def test_equal_scores_add_exactly_nothing_whatever_rounding_makes_of_their_spread() -> None:
+    same = [0.1] * 7  # whose standard deviation is not 0 in floating point
+    assert np.std(same) > 0
+    scorer = BlendScorer(Blend(weight=0.5), Fixed(same), Fixed([1, 2, 3, 4, 5, 6, 7]))
+    scores = scorer.scores(np.zeros(1, dtype=np.int32), np.ones((1, 1), dtype=np.int32))[0, 1:]
+    np.testing.assert_allclose(scores, 0.5 * (np.arange(7) - 3) / 2)
+
+
+def test_a_blend_reads_as_far_as_the_part_that_reads_furthest() -> None:
+    assert fitted(first="count-knn", second="markov").history_length == 20
+    assert fitted(first="ease", second="markov").history_length is None
+
+
+def test_each_part_reads_only_as_much_as_it_would_alone() -> None:
+    blend = fitted(first="count-knn", second="markov", weight=0)
+    np.testing.assert_allclose(blend.scores(ANYBODY, HISTORIES)[:, 1:], standardised(part("markov")), atol=1e-9)
+
+
+def test_a_blend_answers_alike_from_its_parameters() -> None:
+    blend = fitted(first="session-knn", second="markov", weight=0.3)
+    again = blend.config.scorer(blend.arrays(), 3, 5)
+    np.testing.assert_array_equal(again.scores(ANYBODY, HISTORIES), blend.scores(ANYBODY, HISTORIES))
+
+
+def test_foreign_parameters_are_refused() -> None:
+    blend = fitted()
+    with pytest.raises(ArtefactError, match="third/x"):
+        blend.config.scorer({**blend.arrays(), "third/x": np.zeros(1)}, 3, 5)
+
+
+@pytest.mark.parametrize("side", ["first", "second"])
+def test_a_blend_of_blends_and_of_unknown_models_is_refused(side: str) -> None:
+    with pytest.raises(ConfigError, match="no blends"):
+        Blend(**{side: "blend"})
+    with pytest.raises(ConfigError, match="did you mean markov"):
+        Blend(**{side: "markof"})
+
+
+def test_a_part_that_trains_is_refused_where_all_is_counted_at_once() -> None:
+    with pytest.raises(ConfigError, match="got caser, which trains"):
+        Blend(first="caser").build(3, 5)
