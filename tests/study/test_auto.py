@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.study.small import forbid_training, small_plan, small_split
 
 from caser.data.synthetic import noise_world
 from caser.errors import ConfigError
@@ -15,7 +16,6 @@ from caser.evaluation.statistics import Difference
 from caser.recommender import load
 from caser.study import auto as trying
 from caser.study.auto import WEIGHTS, auto
-from tests.study.small import forbid_training, small_plan, small_split
 
 SPLIT = small_split(num_users=80)
 ONCE = {"epochs": 1, "device": "cpu"}
