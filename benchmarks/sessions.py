@@ -1,6 +1,6 @@
 """Session-based against user-aware, on MovieLens-1M and on yoochoose-clicks (an hour on two cores).
 
-One seed, at most 12 epochs a model. MovieLens-1M is cut at pauses of an hour, and every model is judged on the same
+One seed, at most 6 epochs a model. MovieLens-1M is cut at pauses of an hour, and every model is judged on the same
 targets; in yoochoose-clicks a user is a session, so models are compared under the protocol `sessions`. That log is not
 fetched: it must lie in the cache.
 """
@@ -13,7 +13,7 @@ from caser.study.engine import Plan
 from caser.study.sessions import compare_sessions
 
 PLAN = Plan(store=STORE, seeds=(0,))
-SHORT = {"epochs": 12, "patience": 2}
+SHORT = {"epochs": 6, "patience": 2}
 MODELS = ("popularity", "markov", "count-knn", "session-knn", "gru4rec", "caser")
 
 if __name__ == "__main__":
