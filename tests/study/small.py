@@ -1,0 +1,42 @@
+"""Studies for tests: a small log, recipes that train in a moment, and what makes training an error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from caser.config import Training
+from caser.data.split import Split
+from caser.data.synthetic import chain_world
+from caser.evaluation import protocols
+from caser.models.caser import Caser
+from caser.study import runs
+from caser.study.engine import Plan
+from caser.study.recipes import Recipe
+
+TINY = Recipe(Caser(L=3, T=1, d=6, n_v=1, n_h=2), Training(epochs=2, device="cpu"))
+MARKOV, POPULARITY = Recipe.of("markov"), Recipe.of("popularity")
+
+
+def small_split(protocol: str = "leave-one-out", **world: Any) -> Split:
+    """A chain of 6 items."""
+    log = chain_world(**{"num_users": 40, "num_items": 6, "length": 9, "seed": 0, **world}).log
+    return protocols.apply(protocol, log)
+
+
+def small_plan(store: Path, **changes: Any) -> Plan:
+    """One process and one seed."""
+    return Plan(**{"store": store, "workers": 1, "seeds": (0,), **changes})
+
+
+def forbid_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on nothing is fitted, chosen or ranked."""
+
+    def refuse(*_: Any, **__: Any) -> NoReturn:
+        raise AssertionError("something was trained or ranked again")
+
+    monkeypatch.setattr(runs, "fit", refuse)
+    monkeypatch.setattr(runs, "choose", refuse)
+    monkeypatch.setattr(runs.judge, "rank", refuse)

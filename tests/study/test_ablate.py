@@ -1,0 +1,166 @@
+"""Ablate: which rows there are, what each changes, and what is compared with what."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from caser.config import Training
+from caser.errors import ConfigError
+from caser.models.caser import Caser
+from caser.study import ablate as ablating
+from caser.study.ablate import PAPER_GROUP, PAPER_MAP, REMOVED_GROUP, ablate
+from caser.study.study import Study
+from tests.study.small import forbid_training, small_plan, small_split
+
+FULL = Caser(L=3, T=2, d=4, n_v=1, n_h=2, dropout=0.25)
+ONCE = Training(epochs=1, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return ablate(small_split(), FULL, ONCE, small_plan(tmp_path_factory.mktemp("store")), choose=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "n_h", "n_v", "user_vector"),
+    [
+        ("p", 0, 0, True),
+        ("h", 2, 0, False),
+        ("v", 0, 1, False),
+        ("vh", 2, 1, False),
+        ("ph", 2, 0, True),
+        ("pv", 0, 1, True),
+        ("pvh", 2, 1, True),
+    ],
+)
+def test_a_variant_has_the_parts_of_its_name(study: Study, name: str, n_h: int, n_v: int, user_vector: bool) -> None:
+    recipe = study.recipe(name)
+    assert recipe.model == FULL.but(n_h=n_h, n_v=n_v, user_vector=user_vector)
+    assert (recipe.training, recipe.group) == (ONCE, PAPER_GROUP)
+
+
+def test_a_removal_changes_exactly_one_setting_of_the_full_model(study: Study) -> None:
+    full, changes = study.recipe("pvh"), {}
+    for label in study.report.values:
+        if (recipe := study.recipe(label)).group == REMOVED_GROUP:
+            before, after = full.model.model_dump(), recipe.model.model_dump()
+            changes[label] = {name: after[name] for name in after if after[name] != before[name]}
+            assert recipe.training == full.training
+    assert changes == {
+        "without height 1": {"heights": (2, 3)},
+        "without height 2": {"heights": (1, 3)},
+        "without height 3": {"heights": (1, 2)},
+        "phi_c identity": {"phi_c": "identity"},
+        "phi_a identity": {"phi_a": "identity"},
+        "without dropout": {"dropout": 0.0},
+        "T = 1": {"T": 1},
+    }
+
+
+def test_what_is_not_there_cannot_be_removed() -> None:
+    bare = FULL.but(L=1, T=1, dropout=0.0, phi_c="identity", phi_a="identity")
+    assert dict(ablating._removals(ablating.Recipe(bare))) == {}
+
+
+def test_every_row_is_compared_with_the_full_model(study: Study) -> None:
+    assert study.reference == "pvh"
+    assert set(study.differences) == set(study.report.values) - {"pvh"}
+    found = study.to_dict()
+    assert {row["difference"]["against"] for row in found["rows"] if row["difference"]} == {"pvh"}
+    assert all(row["seconds"]["training"] >= 0 and row["parameters"] > 0 for row in found["rows"])
+
+
+def test_verdicts_name_each_part_then_the_branches_alone_then_the_rest(study: Study) -> None:
+    starts = [sentence.partition(":")[0] for sentence in study.verdicts]
+    assert starts[:4] == ["Without the horizontal filters", "Without the vertical filters", "Without the user vector",
+                          "Alone"]  # fmt: skip
+    assert "pv" in study.verdicts[0]
+    assert "ph" in study.verdicts[1]
+    assert "vh" in study.verdicts[2]
+    assert "h against v" in study.verdicts[3] or "h beats v" in study.verdicts[3] or "h loses to v" in study.verdicts[3]
+
+
+def test_without_choosing_all_train_as_long(study: Study) -> None:
+    assert {run.epochs for runs in study.outcome.runs.values() for run in runs} == {1}
+
+
+def test_only_the_variants_if_nothing_is_to_be_removed(tmp_path: Path) -> None:
+    study = ablate(small_split(), FULL, ONCE, small_plan(tmp_path), removals=False, choose=False)
+    assert tuple(study.report.values) == ablating.VARIANTS
+
+
+def test_users_are_hidden_only_where_there_are_user_vectors(tmp_path: Path) -> None:
+    hidden = ONCE.but(user_dropout=0.5)
+    study = ablate(small_split(), FULL, hidden, small_plan(tmp_path), removals=False, choose=False)
+    assert {name: study.recipe(name).training.user_dropout for name in study.report.values} == {
+        **dict.fromkeys(("p", "ph", "pv", "pvh"), 0.5),
+        **dict.fromkeys(("h", "v", "vh"), 0.0),
+    }
+
+
+def test_where_nobody_is_known_the_user_vector_is_no_part(tmp_path: Path) -> None:
+    study = ablate(small_split("sessions"), FULL, ONCE, small_plan(tmp_path), choose=False)
+    assert study.reference == "vh"
+    assert [label for label in study.report.values if study.recipe(label).group == PAPER_GROUP] == ["h", "v", "vh"]
+    assert not any(study.recipe(label).model.model_dump()["user_vector"] for label in study.report.values)
+    assert "user vector" in study.notes[0]
+
+
+@pytest.mark.parametrize("lacking", [{"n_h": 0}, {"n_v": 0}, {"user_vector": False}])
+def test_a_model_that_lacks_a_part_is_refused(lacking: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="must start from the full model"):
+        ablate(small_split(), FULL.but(**lacking), ONCE, small_plan(tmp_path))
+
+
+def test_a_full_model_that_fails_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def variants(*_: Any) -> Any:
+        bad = ablating.Recipe(FULL, ONCE.but(learning_rate=1e30))
+        return {"h": ablating.Recipe(FULL.but(user_vector=False), ONCE), "pvh": bad}
+
+    monkeypatch.setattr(ablating, "_variants", variants)
+    with pytest.raises(ConfigError, match="needs pvh to compare with"):
+        ablate(small_split(), FULL, ONCE, small_plan(tmp_path), removals=False)
+
+
+def test_a_second_ablation_trains_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = small_split(), FULL, ONCE, small_plan(tmp_path)
+    first = ablate(*arguments, removals=False, choose=False)
+    forbid_training(monkeypatch)
+    again = ablate(*arguments, removals=False, choose=False)
+    assert again.verdicts == first.verdicts
+
+
+@pytest.mark.parametrize(
+    ("protocol", "users", "items", "is_shown"),
+    [
+        ("caser-paper", 6040, 3416, True),
+        ("caser-paper", 6040, 3415, False),
+        ("caser-paper", 943, 3416, False),
+        ("leave-one-out", 6040, 3416, False),
+    ],
+)
+def test_the_papers_figures_stand_only_beside_the_papers_question(
+    study: Study, protocol: str, users: int, items: int, is_shown: bool
+) -> None:
+    log = SimpleNamespace(num_users=users, num_items=items)
+    asked = SimpleNamespace(
+        split=SimpleNamespace(log=log), report=SimpleNamespace(protocol=SimpleNamespace(name=protocol))
+    )
+    found = cast(Any, ablating._published(cast(Study, asked)))
+    assert bool(found) is is_shown
+    if is_shown:
+        assert found["reference"]["pvh"] == {"map": 0.1507}
+
+
+def test_the_papers_figures_are_the_papers() -> None:
+    assert list(PAPER_MAP.values()) == [0.0935, 0.1304, 0.1403, 0.1448, 0.1372, 0.1494, 0.1507]
+
+
+def test_a_study_without_the_papers_log_has_no_published_figures(study: Study) -> None:
+    assert "reference" not in study.to_dict()
+    assert replace(study, extra={"reference": 1}).to_dict()["reference"] == 1
