@@ -10,8 +10,10 @@ import polars as pl
 import pytest
 
 from caser.cli import study
+from caser.config import Training
 from caser.errors import ConfigError, MissingDependencyError
 from caser.recommender import load
+from caser.study.auto import auto as try_auto
 from tests.cli.terminal import caser, document, refusal
 
 TINY = ("--d", "4", "--n-h", "2", "--n-v", "1", "--L", "2", "--epochs", "1", "--device", "cpu")
@@ -80,8 +82,8 @@ def test_a_sweep_has_a_row_for_each_value_and_keeps_the_test_part_closed(log: Pa
 def test_quick_is_one_seed_and_few_epochs(log: Path, places: tuple[object, ...]) -> None:
     found = document("sweep", log, "--over", "d=2,4", "--quick", *TINY, *places)
     assert found["seeds"] == [0]
-    assert study.Options(quick=True).shortened(study.Training(epochs=90)).epochs == study.QUICK_EPOCHS
-    assert study.Options(quick=True).shortened(study.Training(epochs=3)).epochs == 3
+    assert study.Options(quick=True).shortened(Training(epochs=90)).epochs == study.QUICK_EPOCHS
+    assert study.Options(quick=True).shortened(Training(epochs=3)).epochs == 3
 
 
 def test_the_same_command_again_trains_nothing(log: Path, places: tuple[object, ...]) -> None:
@@ -150,13 +152,10 @@ def test_help_fits_80_columns_and_explains_every_flag(command: str, monkeypatch:
 
 
 def test_auto_saves_what_wins_and_says_why(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from caser.cli import auto
-
     def counting(split: Any, plan: Any, **options: Any) -> Any:
-        return try_all(split, plan, ["markov"], **options)
+        return try_auto(split, plan, ["markov"], **options)
 
-    try_all = auto.auto
-    monkeypatch.setattr(auto, "auto", counting)
+    monkeypatch.setattr("caser.cli.auto.auto", counting)
     store = tmp_path / "store"
     options = ("--model", "auto", "--budget", "0", "--jobs", 1, "--store", store)
     said = document("train", log, "--out", tmp_path / "run", *options)

@@ -10,7 +10,7 @@ import pytest
 from caser.config import Training
 from caser.data.split import Split
 from caser.data.synthetic import chain_world
-from caser.evaluation import protocols
+from caser.evaluation import judge, protocols
 from caser.models.caser import Caser
 from caser.study import runs
 from caser.study.engine import Plan
@@ -39,4 +39,4 @@ def forbid_training(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(runs, "fit", refuse)
     monkeypatch.setattr(runs, "choose", refuse)
-    monkeypatch.setattr(runs.judge, "rank", refuse)
+    monkeypatch.setattr(judge, "rank", refuse)

@@ -14,6 +14,7 @@ from caser.errors import ConfigError
 from caser.models.caser import Caser
 from caser.study import ablate as ablating
 from caser.study.ablate import PAPER_GROUP, PAPER_MAP, REMOVED_GROUP, ablate
+from caser.study.recipes import Recipe
 from caser.study.study import Study
 from tests.study.small import forbid_training, small_plan, small_split
 
@@ -64,7 +65,7 @@ def test_a_removal_changes_exactly_one_setting_of_the_full_model(study: Study) -
 
 def test_what_is_not_there_cannot_be_removed() -> None:
     bare = FULL.but(L=1, T=1, dropout=0.0, phi_c="identity", phi_a="identity")
-    assert dict(ablating._removals(ablating.Recipe(bare))) == {}
+    assert dict(ablating._removals(Recipe(bare))) == {}
 
 
 def test_every_row_is_compared_with_the_full_model(study: Study) -> None:
@@ -119,8 +120,8 @@ def test_a_model_that_lacks_a_part_is_refused(lacking: dict[str, Any], tmp_path:
 
 def test_a_full_model_that_fails_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def variants(*_: Any) -> Any:
-        bad = ablating.Recipe(FULL, ONCE.but(learning_rate=1e30))
-        return {"h": ablating.Recipe(FULL.but(user_vector=False), ONCE), "pvh": bad}
+        bad = Recipe(FULL, ONCE.but(learning_rate=1e30))
+        return {"h": Recipe(FULL.but(user_vector=False), ONCE), "pvh": bad}
 
     monkeypatch.setattr(ablating, "_variants", variants)
     with pytest.raises(ConfigError, match="needs pvh to compare with"):

@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.study.small import forbid_training, small_plan, small_split
 
 from caser.data.synthetic import noise_world
 from caser.errors import ConfigError
-from caser.evaluation import protocols
+from caser.evaluation import judge, protocols
 from caser.evaluation.statistics import Difference
 from caser.recommender import load
 from caser.study import auto as trying
 from caser.study.auto import WEIGHTS, auto
+from caser.study.compare import recipes_for
+from tests.study.small import forbid_training, small_plan, small_split
 
 SPLIT = small_split(num_users=80)
 ONCE = {"epochs": 1, "device": "cpu"}
@@ -39,13 +40,13 @@ def test_the_best_on_validation_wins_and_says_why(tmp_path: Path) -> None:
 
 def test_the_test_part_stays_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parts: list[str] = []
-    rank = trying.judge.rank
+    rank = judge.rank
 
     def watched(scorer: Any, split: Any, part: Any, **options: Any) -> Any:
         parts.append(part)
         return rank(scorer, split, part, **options)
 
-    monkeypatch.setattr(trying.judge, "rank", watched)
+    monkeypatch.setattr(judge, "rank", watched)
     auto(SPLIT, small_plan(tmp_path), ["markov"])
     assert set(parts) == {"validation"}
     assert len(parts) == 2 + len(WEIGHTS)
@@ -75,10 +76,9 @@ def test_a_blend_answers_alike_when_it_is_saved_and_loaded(
     second: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blend_of(monkeypatch, 0.65)
-    fast = trying.recipes_for
 
     def only(split: Any, models: Any, **options: Any) -> Any:
-        recipes, notes = fast(split, models, **options)
+        recipes, notes = recipes_for(split, models, **options)
         return {name: recipes[name] for name in ("markov", second)}, notes
 
     monkeypatch.setattr(trying, "recipes_for", only)

@@ -59,8 +59,9 @@ def numbers(folder: Path) -> Any:
     return found
 
 
-def killed_after(steps: int, log: Path, folder: Path, jobs: int) -> bool:
-    """Start the study, and kill it once it has told of some steps; whether it was killed before it ended."""
+def is_killed(chance: random.Random, log: Path, folder: Path, jobs: int) -> bool:
+    """Start the study, and kill it some steps and a part of a training later; whether that was before it ended."""
+    steps = chance.randint(1, 5)
     process = subprocess.Popen(command(log, folder, jobs), cwd=ROOT, stderr=subprocess.PIPE, text=True, bufsize=1)
     assert process.stderr is not None
     told = 0
@@ -68,6 +69,7 @@ def killed_after(steps: int, log: Path, folder: Path, jobs: int) -> bool:
         told += any(word in line for word in ("  chosen ", "  fitted "))
         if told >= steps:
             break
+    time.sleep(chance.random() / 4)
     process.send_signal(signal.SIGKILL)
     process.stderr.close()
     return process.wait(MOST_SECONDS) == -signal.SIGKILL
@@ -93,7 +95,7 @@ def test_a_study_that_was_killed_ends_like_one_that_was_not(
 ) -> None:
     monkeypatch.setenv("CASER_TEST_MARK", str(tmp_path))
     chance = random.Random(seed)
-    assert sum(killed_after(chance.randint(1, 5), log, tmp_path, jobs) for _ in range(2))
+    assert sum(is_killed(chance, log, tmp_path, jobs) for _ in range(2))
     until = time.monotonic() + 20
     while processes_about(tmp_path) and time.monotonic() < until:
         time.sleep(0.1)

@@ -55,7 +55,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the package, whose code is what is hashed."""
     copy = tmp_path / "caser"
     shutil.copytree(Path(caser.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__", "report"))
-    monkeypatch.setattr(recipes.caser, "__file__", str(copy / "__init__.py"))
+    monkeypatch.setattr(caser, "__file__", str(copy / "__init__.py"))
     return copy
 
 

@@ -11,11 +11,13 @@ import pytest
 from caser import artefact
 from caser.config import ModelSettings
 from caser.errors import ArtefactError
+from caser.evaluation.protocols import Part
 from caser.study.recipes import Recipe
 from caser.study.runs import Store
 from tests.study.small import MARKOV, TINY, forbid_training, small_split
 
 SPLIT = small_split()
+PARTS: tuple[Part, ...] = ("validation", "test")
 
 
 @pytest.fixture
@@ -62,13 +64,13 @@ def test_what_differs_is_another_run(store: Store) -> None:
 
 
 def test_a_kept_run_is_an_artefact_that_says_whether_the_test_part_was_opened(store: Store) -> None:
-    for part, openings in (("test", 1), ("validation", 0)):
-        run = store.run(MARKOV, None, 0, part)  # type: ignore[arg-type]
-        assert artefact.load(run.folder).manifest["test_openings"] == openings
+    for part in PARTS:
+        run = store.run(MARKOV, None, 0, part)
+        assert artefact.load(run.folder).manifest["test_openings"] == (part == "test")
 
 
 def test_validation_trains_on_less_than_the_test(store: Store) -> None:
-    loaded = [artefact.load(store.run(MARKOV, None, 0, part).folder) for part in ("validation", "test")]  # type: ignore[arg-type]
+    loaded = [artefact.load(store.run(MARKOV, None, 0, part).folder) for part in PARTS]
     assert [one.manifest["train_on"] for one in loaded] == ["fit", "final"]
 
 

@@ -11,7 +11,6 @@ import pytest
 from caser.errors import ConfigError
 from caser.evaluation import judge
 from caser.evaluation.statistics import Difference
-from caser.study import runs
 from caser.study.recipes import Recipe
 from caser.study.study import Study
 from caser.study.sweep import MOST_VALUES, _with_verdict, parse_values, sweep
@@ -83,7 +82,7 @@ def test_it_never_opens_the_test_part(tmp_path: Path, monkeypatch: pytest.Monkey
         return judge_rank(scorer, split, part, **options)
 
     judge_rank = judge.rank
-    monkeypatch.setattr(runs.judge, "rank", rank)
+    monkeypatch.setattr(judge, "rank", rank)
     study = sweep(small_split(), KNN, "reach", [1, 3], small_plan(tmp_path, part="test"))
     assert parts == ["validation"] * 2
     found = study.to_dict()
