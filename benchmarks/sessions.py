@@ -1,8 +1,8 @@
 """Session-based against user-aware, on MovieLens-1M and on yoochoose-clicks (an hour on two cores).
 
-One seed; networks train quickly, at one rate for both. MovieLens-1M is cut at pauses of an hour, and every model is judged on the same
-targets; in yoochoose-clicks a user is a session, so models are compared under the protocol `sessions`. That log is not
-fetched: it must lie in the cache.
+One seed; the networks train quickly, at one rate for both. MovieLens-1M is cut at pauses of an hour, and every model is
+judged on the same targets; in yoochoose-clicks a user is a session, so models are compared under the protocol
+`sessions`. That log is not fetched: it must lie in the cache.
 """
 
 from benchmarks._tables import STORE, publish, tell

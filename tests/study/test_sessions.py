@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.study.small import POPULARITY, small_plan
 
 from caser.data.synthetic import chain_world
 from caser.data.user_sessions import user_sessions
@@ -16,6 +15,7 @@ from caser.study.recipes import Recipe
 from caser.study.sessions import READS, compare_sessions
 from caser.study.study import Study, conduct
 from tests.data.logs import with_pauses
+from tests.study.small import POPULARITY, small_plan
 
 LOG = with_pauses(chain_world(num_users=30, num_items=6, length=28, seed=0).log)
 ONCE = {"epochs": 1, "device": "cpu"}

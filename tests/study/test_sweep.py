@@ -119,7 +119,8 @@ def test_the_smallest_value_within_the_noise_of_the_best_is_named(
     found = judged(study, best, shown)
     named = found.to_dict()["sweep"]
     assert (named["best"], named["smallest_within_noise"]) == (best, smallest)
-    assert found.verdicts[0].startswith(f"L = {best} is best on validation: ndcg@10 0.")
+    assert found.verdicts[-1].startswith(f"L = {best} is best on validation: ndcg@10 0.")
+    assert found.verdicts[0].startswith(f"L = {smallest} is {'best' if smallest == best else 'enough'}")
     assert found.advice[0].startswith(f"Use L = {smallest}")
     assert len(found.verdicts) == 1 + (smallest != best)
 
