@@ -58,6 +58,7 @@ def slices(queries: Queries, tape: Tape, is_repeat: Mask) -> dict[str, Buckets]:
     popularity  of the target, in the part that trains
     position    of the target among the targets of its user or session, which is the query's place in a session
     repeat      whether the target is in the history, (P,) as a RankTable has it
+    earlier     items of earlier sessions, where a query's history is its session alone
 
     >>> from caser.data.split import leave_one_out
     >>> from caser.data.synthetic import chain_world
@@ -73,6 +74,7 @@ def slices(queries: Queries, tape: Tape, is_repeat: Mask) -> dict[str, Buckets]:
         "popularity": _named(popularity_groups(tape)[queries.targets], POPULARITY),
         "position": _between(_place_in_owner(owners_P), POSITION_BOUNDS),
         "repeat": _named(is_repeat.astype(np.int64), ("new", "repeat")),
+        "earlier": _between(np.repeat(queries.starts - queries.starts_of_seen, queries.num_targets), HISTORY_BOUNDS),
     }
     return {name: buckets for name, buckets in found.items() if len(buckets) > 1}
 

@@ -85,9 +85,10 @@ def _verdicts(study: Study) -> Iterator[str]:
     """The best reading, then what earlier sessions and the user vector are worth to each model."""
     best = study.ranking[0]
     if best == study.reference:
-        yield f"{study.metric}: {best} is best, and it only counts."
+        value = study.report.estimate(best, study.metric).value
+        yield f"{best} is best, and it only counts: {study.metric} {value:.4f}."
     else:
-        yield f"Best: {sentence(study, best, study.reference)}."
+        yield f"{sentence(study, best, study.reference)}."
     labels = set(study.report.values)
     for label in study.report.values:
         here, _, words = label.rpartition(" · ")

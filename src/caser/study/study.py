@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import numpy as np
+
 import caser
 from caser.data.split import Split
 from caser.errors import ConfigError
@@ -141,13 +143,14 @@ def conduct(
 
     `splits` has one split for each view; the first says what is asked, and the others ask for the same targets.
     """
+    check_views(splits, plan.part)
     outcome = carry_out(recipes, splits, plan, tell or (lambda _: None))
     if not outcome.runs:
         raise ConfigError(f"a study needs a model that can be trained; got none: {'; '.join(outcome.notes)}")
     split = next(iter(splits.values()))
     tables = {label: [run.table for run in runs] for label, runs in outcome.runs.items()}
     if len(splits) > 1:
-        tables = on_same_targets(tables, split, plan.part)
+        tables = _of_one_question(tables, split, plan.part)
     report = judge.report(tables, split, plan.part, baselines=[name for name in baselines if name in tables])
     chosen = reference(report)
     if chosen not in tables:
@@ -178,22 +181,30 @@ def facts_of_log(split: Split) -> dict[str, Any]:
     }
 
 
-def on_same_targets(tables: Mapping[str, Sequence[RankTable]], split: Split, part: Part) -> dict[str, list[RankTable]]:
-    """Tables of several views, as answers to one question: what a view may read belongs to its recipe.
-
-    Raises ConfigError if the views do not ask for the same targets among the same candidates.
-    """
-    queries = protocols.parts(split, part)[1]
-    rules = protocols.resolve(split.name, split, part)
-    facts = protocols.describe(split, rules, part)
-    for label, seeds in tables.items():
-        for table in seeds:
-            counted = (len(table), len(table.ranks), table.facts["num_candidates"])
-            if counted != (len(queries), len(queries.targets), facts["num_candidates"]):
+def check_views(splits: Mapping[str, Split], part: Part) -> None:
+    """Raise ConfigError unless all views ask for the same targets, of the same users, among the same candidates."""
+    (first, split), *others = splits.items()
+    for view, other in others:
+        for what, one, two in zip(_ASKED, _asked(split, part), _asked(other, part), strict=True):
+            if not np.array_equal(one, two):
                 raise ConfigError(
-                    f"the views of a study must ask for the same targets; {label} has {counted} queries, targets and "
-                    f"candidates, and the first view {len(queries)}, {len(queries.targets)}, {facts['num_candidates']}."
+                    f"the views of a study must ask the same; {first} and {view} differ in their {what}. Make both of "
+                    "one log, by one protocol."
                 )
+
+
+_ASKED = ("targets", "queries", "users or sessions", "candidates", "seen items")
+
+
+def _asked(split: Split, part: Part) -> list[Any]:
+    queries, rules = protocols.parts(split, part)[1], protocols.resolve(split.name, split, part)
+    seen = np.stack(queries.seen(slice(None))) if rules.remove_seen else np.zeros(0)
+    return [queries.targets, queries.target_offsets, queries.owners, rules.candidates, seen]
+
+
+def _of_one_question(tables: Mapping[str, Sequence[RankTable]], split: Split, part: Part) -> dict[str, list[RankTable]]:
+    """Tables of several views as answers to one question: what a view may read belongs to its recipe."""
+    facts = protocols.describe(split, protocols.resolve(split.name, split, part), part)
     return {label: [replace(table, facts=facts) for table in seeds] for label, seeds in tables.items()}
 
 

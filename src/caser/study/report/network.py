@@ -3,8 +3,8 @@
 A vertical filter k is a weighted sum of the last L items: its weights G_k say how much each step back counts. A
 horizontal filter F_hj looks at h items in a row; the answer of its row r to item i is F_hj[r] . Q_i, so the items that
 excite it most can be listed row by row, as in the paper's case study. Of the horizontal filters those are
-shown whose row in W, the layer that reads them, is largest. Items that nobody took in training are left out: nothing
-was learned about them. Assumes a Caser model; of any other there is no picture.
+shown whose row in W, the layer that reads them, is largest. Items in the tail, which make the last fifth of all
+interactions, are left out: little was learned about them. Assumes a Caser model; of any other there is no picture.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from caser.artefact import Artefact
+from caser.evaluation.slices import POPULARITY, popularity_groups
 from caser.models.base import Arrays
 from caser.models.caser import Caser
 from caser.study.report.figure import Axis, Figure, Heat, Panel
@@ -75,7 +76,8 @@ def _strongest(config: Caser, arrays: Arrays) -> list[tuple[int, int]]:
 
 def _filter(artefact: Artefact, arrays: Arrays, height: int, j: int) -> dict[str, Any]:
     weights_hd = arrays[f"F{height}"][:, :, j]
-    taken = np.unique(artefact.histories.items)
+    popular = popularity_groups(artefact.histories) < POPULARITY.index("tail")
+    taken = np.flatnonzero(popular)
     scores_hN = weights_hd @ arrays["Q"][taken].T
     titles = artefact.titles.to_list() if artefact.titles is not None else [None] * len(artefact.items)
     rows = []
