@@ -29,7 +29,14 @@ def tell(step: Step) -> None:
     print(f"{step.done}/{step.total} {step.what} {step.label}: {step.sentence}", file=sys.stderr, flush=True)
 
 
-def table(name: str, dataset: str, protocol: str, recipes: Mapping[str, Recipe], quoted: Sequence[str] = ()) -> None:
+def table(
+    name: str,
+    dataset: str,
+    protocol: str,
+    recipes: Mapping[str, Recipe],
+    quoted: Sequence[str] = (),
+    seeds: tuple[int, ...] = (0, 1, 2),
+) -> None:
     """Carry out the recipes beside the counting baselines; `quoted` are sentences with other people's numbers."""
     split = protocols.apply(protocol, datasets.load(dataset))
     counting = {model: Recipe.of(model) for model in COUNTING_BASELINES}
@@ -38,7 +45,7 @@ def table(name: str, dataset: str, protocol: str, recipes: Mapping[str, Recipe],
         name,
         {**counting, **recipes},
         {"": split},
-        Plan(store=STORE),
+        Plan(store=STORE, seeds=seeds, workers=None),
         reference=lambda report: best_of(counting, report),
         baselines=list(counting),
         tell=tell,

@@ -108,7 +108,7 @@ def verdicts(study: Study) -> tuple[str, ...]:
         return (f"No model beats chance: guessing gets {metric} {by_chance:.4f}, and none is shown to get more.",)
     neural = [label for label in study.ranking if study.recipe(label).is_neural]
     if not neural:
-        return (f"{metric}: {counting} is best; no model that trains was compared.",)
+        return (f"{counting} is the best model that counts; none that trains was compared.",)
     best = neural[0]
     pairs = [(best, counting)]
     if "caser" in neural[1:]:
