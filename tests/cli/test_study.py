@@ -52,7 +52,7 @@ def test_people_get_the_verdict_first_and_are_told_of_the_extra(
 ) -> None:
     outcome = caser("compare", log, "--models", "markov", *places)
     assert outcome.code == 0
-    assert outcome.out.startswith("ndcg@10: markov is best; no model that trains was compared.")
+    assert outcome.out.startswith("markov is the best model that counts; none that trains was compared.")
     assert "pip install 'caser[report]'" in outcome.err
     assert f"every number is in {tmp_path / 'out' / 'study.json'}" in outcome.err
     assert max(map(len, outcome.out.splitlines())) <= 160

@@ -82,7 +82,7 @@ def better() -> Difference:
 
 def test_without_a_model_that_trains_the_best_that_counts_is_named(tmp_path: Path) -> None:
     study = compare(small_split(), ["markov"], small_plan(tmp_path))
-    assert study.verdicts == ("ndcg@10: markov is best; no model that trains was compared.",)
+    assert study.verdicts == ("markov is the best model that counts; none that trains was compared.",)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
