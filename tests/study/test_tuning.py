@@ -11,6 +11,7 @@ import pytest
 
 from caser.errors import ConfigError, NumericalError
 from caser.fitting import Choice
+from caser.models import model_settings
 from caser.study import tuning
 from caser.study.recipes import Recipe
 from caser.study.runs import Store
@@ -145,3 +146,11 @@ def test_fixed_epochs_are_not_chosen() -> None:
     found = tune(store, replace(TUNED, epochs=4))
     assert not store.asked
     assert found.choice.epochs == 4
+
+
+def test_a_value_worth_trying_may_be_a_list() -> None:
+    model = model_settings("nextitnet")
+    deepest = len(model.space["dilations"][1])
+    store = FakeStore(lambda recipe: float(len(recipe.model.model_dump()["dilations"])))
+    found = tune(store, Recipe.of(model, space={"dilations": model.space["dilations"]}))
+    assert len(found.recipe.model.model_dump()["dilations"]) == deepest

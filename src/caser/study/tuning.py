@@ -44,11 +44,12 @@ def tune(store: Store, recipe: Recipe, seconds: float, is_hard: bool = False) ->
     best, spent, trials = Tuned(recipe, first, 1, first.seconds), first.seconds, 1
     if spent >= seconds or not recipe.space:
         return best
-    study, distributions = _study(recipe, first)
+    study, choices = _study(recipe, first)
+    distributions = study.trials[0].distributions
     while spent < seconds and trials < MOST_TRIALS:
         trial = study.ask(distributions)
         try:
-            tried = recipe.but(**trial.params)
+            tried = recipe.but(**{name: choices[name][place] for name, place in trial.params.items()})
             choice = store.choice(tried, seconds - spent)
         except (NumericalError, ConfigError):
             study.tell(trial, float("-inf"))
@@ -61,8 +62,11 @@ def tune(store: Store, recipe: Recipe, seconds: float, is_hard: bool = False) ->
     return Tuned(best.recipe, best.choice, trials, spent)
 
 
-def _study(recipe: Recipe, first: Choice) -> tuple[Any, dict[str, Any]]:
-    """An optuna study that knows the first trial."""
+def _study(recipe: Recipe, first: Choice) -> tuple[Any, dict[str, list[Any]]]:
+    """An optuna study that knows the first trial, and the values that its numbers stand for.
+
+    Numbers, because a value may be a list, such as dilations, and optuna keeps simple values only.
+    """
     try:
         import optuna
     except ModuleNotFoundError:
@@ -71,12 +75,14 @@ def _study(recipe: Recipe, first: Choice) -> tuple[Any, dict[str, Any]]:
         ) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     settings = {**recipe.training.model_dump(), **recipe.model.model_dump()}
-    params = {name: settings[name] for name in recipe.space}
-    distributions: dict[str, Any] = {  # the recipe's own value may be none of those worth trying
-        name: optuna.distributions.CategoricalDistribution(tuple(dict.fromkeys((*values, params[name]))))
-        for name, values in recipe.space.items()
+    choices = {  # the recipe's own value may be none of those worth trying
+        name: list(dict.fromkeys((*values, settings[name]))) for name, values in recipe.space.items()
+    }
+    params = {name: values.index(settings[name]) for name, values in choices.items()}
+    distributions: dict[str, Any] = {
+        name: optuna.distributions.CategoricalDistribution(range(len(values))) for name, values in choices.items()
     }
     sampler = optuna.samplers.TPESampler(seed=stream_seed(recipe.training.seed, "tuning") % 2**32)
     study = optuna.create_study(direction="maximize", sampler=sampler)
     study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=first.value))
-    return study, distributions
+    return study, choices
