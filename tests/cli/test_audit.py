@@ -5,7 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.cli.terminal import caser, document, refusal
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports go to runs/ below the current folder unless it is said otherwise."""
+    monkeypatch.chdir(tmp_path)
 
 
 def test_the_verdict_comes_first_then_a_line_per_finding_then_advice(log: Path) -> None:
@@ -20,7 +28,7 @@ def test_the_verdict_comes_first_then_a_line_per_finding_then_advice(log: Path) 
 
 def test_a_document_is_what_is_written_and_a_second_audit_trains_nothing(log: Path, tmp_path: Path) -> None:
     first = document("audit", log, "--no-neural", "--out", tmp_path / "audit")
-    assert json.loads((tmp_path / "audit" / "audit.json").read_text(encoding="utf-8")) == first
+    assert json.loads((tmp_path / "audit" / "study.json").read_text(encoding="utf-8")) == first
     again = caser("audit", log, "--no-neural", "--out", tmp_path / "audit")
     assert "markov" not in again.err
     assert first["verdict"] in again.out
