@@ -18,7 +18,7 @@ from caser.evaluation.statistics import Difference, Estimate, paired_difference
 from caser.models import COUNTING_BASELINES, model_settings
 from caser.models.caser import Caser
 from caser.study.chance import beat_chance, chance
-from caser.study.compare import advice, compare, recipes_for, verdicts, without_user_vector
+from caser.study.compare import advice, compare, recipes_for, without_user_vector
 from caser.study.study import Study
 from tests.study.small import small_plan, small_split
 
@@ -89,7 +89,7 @@ def test_without_a_model_that_trains_the_best_that_counts_is_named(tmp_path: Pat
 def test_in_noise_no_model_beats_chance(seed: int, tmp_path: Path) -> None:
     split = protocols.apply("leave-one-out", noise_world(num_users=300, num_items=12, length=9, seed=seed).log)
     study = compare(split, ["ease"], small_plan(tmp_path))
-    (verdict,) = verdicts(study)
+    (verdict,) = study.verdicts
     assert verdict.startswith("No model beats chance: guessing gets ndcg@10 0.3")
     assert study.advice[0].startswith("Ship popularity")
 

@@ -60,8 +60,13 @@ def compare(
         baselines=counting,
         tell=tell,
     )
-    study = replace(study, verdicts=verdicts(study), notes=tuple(notes))
-    return replace(study, advice=advice(study))
+    by_chance = chance(next(iter(study.outcome.runs.values()))[0].table, study.metric)
+    estimates = {label: study.report.estimate(label, study.metric) for label in study.report.values}
+    if not beat_chance(estimates, by_chance):
+        verdict = f"No model beats chance: guessing gets {study.metric} {by_chance:.4f}, and none is shown to get more."
+        instead = "Ship popularity, or look at the log first: caser audit LOG."
+        return replace(study, verdicts=(verdict,), advice=(instead,), notes=tuple(notes))
+    return replace(study, verdicts=verdicts(study), advice=advice(study), notes=tuple(notes))
 
 
 def recipes_for(
@@ -100,12 +105,8 @@ def best_of(labels: Iterable[str], report: Report) -> str:
 
 
 def verdicts(study: Study) -> tuple[str, ...]:
-    """Whether anything beats chance, then the best neural model and Caser against the best that only counts."""
-    report, metric, counting = study.report, study.metric, study.reference
-    by_chance = chance(next(iter(study.outcome.runs.values()))[0].table, metric)
-    above = beat_chance({label: report.estimate(label, metric) for label in report.values}, by_chance)
-    if not above:
-        return (f"No model beats chance: guessing gets {metric} {by_chance:.4f}, and none is shown to get more.",)
+    """The best neural model and Caser against the best that only counts."""
+    counting = study.reference
     neural = [label for label in study.ranking if study.recipe(label).is_neural]
     if not neural:
         return (f"{counting} is the best model that counts; none that trains was compared.",)
@@ -118,8 +119,6 @@ def verdicts(study: Study) -> tuple[str, ...]:
 
 def advice(study: Study) -> tuple[str, ...]:
     """What to ship: chosen by validation, and what the test part says of the choice."""
-    if study.verdicts and study.verdicts[0].startswith("No model beats chance"):
-        return ("Ship popularity, or look at the log first: caser audit LOG.",)
     chosen = max(study.outcome.chosen, key=lambda label: study.outcome.chosen[label].choice.value)
     if not study.recipe(chosen).is_neural:
         return (f"Ship {chosen}: it is best on validation, and it needs no training.",)
