@@ -7,4 +7,4 @@ setup demo test check bench clean:
 
 # One published table anew: make reproduce TABLE=movielens_1m. Without TABLE, what there is and how long it takes.
 reproduce:
-	@$(PYTHON) tools/dev.py bench $(TABLE)
+	@$(PYTHON) tools/dev.py bench $(or $(TABLE),--list)

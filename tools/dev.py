@@ -5,7 +5,7 @@
     python tools/dev.py demo            train, judge and use Caser on MovieLens-100K
     python tools/dev.py test            run the tests; --slow adds the slow ones
     python tools/dev.py check           lint, format, types, architecture
-    python tools/dev.py bench [NAME]    run benchmarks, or list them
+    python tools/dev.py bench [NAME]    measure speed, or make a published table anew; --list says what there is
     python tools/dev.py clean           remove .venv and the caches of the tools
 
 Further words are passed on: `python tools/dev.py test -k tape`. Each verb first makes sure that .venv holds what the
@@ -99,7 +99,7 @@ def check(words: Sequence[str]) -> int:
 
 
 def bench(words: Sequence[str]) -> int:
-    """Run the named benchmarks, or list them."""
+    """Run the named benchmarks, or all those of speed."""
     install("dev")
     return run("-m", "benchmarks", *words)
 

@@ -2,27 +2,20 @@
 
 Same network, loss (the paper's, 3 negatives per target), batch and windows for all; the contenders take turns, so that
 what else the machine does hits all alike, and medians are compared. `published` draws negatives item by item in Python,
-as published programs do; `plain` draws them in one call, so that only the network differs. Prints a table and one JSON
-line.
+as published programs do; `plain` draws them in one call, so that only the network differs.
 """
 
 from __future__ import annotations
 
-import argparse
-import datetime
-import json
-import os
-import platform
 import random
-import statistics
-import time
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.speed import _rounds
 from caser.config import Training
 from caser.data import datasets
 from caser.data.batches import Batches
@@ -139,55 +132,45 @@ def draw_at_once(tape: Tape) -> Callable[[Tensor], Tensor]:
     return lambda users: torch.randint(1, tape.num_items + 1, (len(users), MODEL.T * NEGATIVES))
 
 
-def product_rate() -> float:
-    """Floating-point operations a second of one large float32 product: what the machine can do at best."""
+def product_contender() -> float:
+    """Floating-point operations of large float32 products: what the machine can do at best."""
     left, right = torch.randn(2048, 1024), torch.randn(1024, 1024)
-    began = time.perf_counter()
     for _ in range(5):
         left @ right
-    return 5 * 2 * 2048 * 1024 * 1024 / (time.perf_counter() - began)
+    return 5 * 2 * 2048 * 1024 * 1024
 
 
 def main() -> None:
     """Measure in rounds, one contender after another, and print medians."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser = _rounds.parser(__doc__)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--batch-size", type=int, default=512)
     words = parser.parse_args()
     tape = protocols.apply("caser-paper", datasets.load("ml-1m")).final
-    contenders = {
+    made = {
         "tape": tape_contender(tape, words.batch_size),
         "plain": plain_contender(tape, words.batch_size, draw_at_once(tape)),
         "published": plain_contender(tape, words.batch_size, draw_in_python(tape)),
     }
-    rates: dict[str, list[float]] = {name: [] for name in contenders}
-    products = []
-    for turn in range(words.rounds + 1):
-        for name, contender in contenders.items():
-            began = time.perf_counter()
-            windows = contender(words.steps)
-            if turn:  # the first round warms up
-                rates[name].append(windows / (time.perf_counter() - began))
-        products.append(product_rate())
-    medians = {name: statistics.median(values) for name, values in rates.items()}
-    ratios = {
-        name: statistics.median(ours / theirs for ours, theirs in zip(rates["tape"], rates[name], strict=True))
-        for name in ("plain", "published")
-    }
-    print("| form | windows a second, median | tape is faster by |\n|---|---|---|")
-    for name, median in medians.items():
-        print(f"| {name} | {median:,.0f} | {f'{ratios[name]:.1f}x' if name in ratios else ''} |")
-    result: dict[str, Any] = {
-        "benchmark": "training_speed",
-        "date": datetime.date.today().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, {torch.get_num_threads()} threads",
-        "batch_size": words.batch_size,
-        "windows_per_second": {name: round(median) for name, median in medians.items()},
-        "ratios": {name: round(ratio, 2) for name, ratio in ratios.items()},
-        "float32_product_gflops": round(statistics.median(products) / 1e9),
-    }
-    print(json.dumps(result))
+    contenders = {name: partial(contender, words.steps) for name, contender in made.items()}
+    rates = _rounds.rates({**contenders, "product": product_contender}, words.rounds)
+    rows = [
+        {"form": name, "windows a second": rates.median(name), "the tape is faster by": rates.ratio("tape", name)}
+        for name in made
+    ]
+    bars = [
+        _rounds.Bar("training against the published way", rates.ratio("tape", "published"), "x", 5, 12),
+        _rounds.Bar("training against the plain form", rates.ratio("tape", "plain"), "x", 2.5, 6),
+    ]
+    _rounds.publish(
+        "training",
+        rows,
+        bars,
+        lambda axes: axes.barh(list(made), [rates.median(name) for name in made]),
+        batch_size=words.batch_size,
+        threads=torch.get_num_threads(),
+        float32_product_gflops=round(rates.median("product") / 1e9),
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,177 @@
+"""Contenders that take turns, medians, bars: what every measurement of speed shares.
+
+The machine is shared and noisy, so contenders are measured in rounds, one after another, and a ratio is the median over
+rounds of the ratios within a round: what else the machine does hits all alike. The first round warms up and is left
+out. A benchmark ends with `publish`: a table for people, one JSON line, a file in benchmarks/results, a picture.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import gc
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.table import Table
+
+RESULTS = Path(__file__).resolve().parents[1] / "results" / "speed"
+IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images" / "speed"
+
+Contender = Callable[[], float]
+"""Do some work, and return how many units of it were done."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Units a second of every contender, one number per round, all of one length."""
+
+    per_round: Mapping[str, Sequence[float]]
+
+    def median(self, name: str) -> float:
+        """The median rate of a contender."""
+        return statistics.median(self.per_round[name])
+
+    def ratio(self, ours: str, theirs: str) -> float:
+        """How many times faster `ours` is: the median over rounds."""
+        pairs = zip(self.per_round[ours], self.per_round[theirs], strict=True)
+        return statistics.median(mine / other for mine, other in pairs)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What a benchmark must show.
+
+    better  whether a higher or a lower value is better; `at_least` and `aim` are the weaker and the stronger demand
+    """
+
+    name: str
+    value: float
+    unit: str
+    at_least: float
+    aim: float
+    better: Literal["higher", "lower"] = "higher"
+
+    @property
+    def verdict(self) -> str:
+        """In words: whether the demands are met."""
+        sign = 1 if self.better == "higher" else -1
+        if sign * self.value >= sign * self.aim:
+            return "aim met"
+        return "holds" if sign * self.value >= sign * self.at_least else "missed"
+
+
+def rates(contenders: Mapping[str, Contender], rounds: int = 7) -> Rates:
+    """Measure in rounds, one contender after another.
+
+    >>> found = rates({"one": lambda: 1.0, "two": lambda: 2.0}, rounds=2)
+    >>> len(found.per_round["one"])
+    2
+    """
+    found: dict[str, list[float]] = {name: [] for name in contenders}
+    for turn in range(rounds + 1):
+        for name, contender in contenders.items():
+            gc.collect()
+            began = time.perf_counter()
+            done = contender()
+            seconds = time.perf_counter() - began
+            if turn:
+                found[name].append(done / seconds)
+    return Rates(found)
+
+
+def parser(docstring: str | None, rounds: int = 7) -> argparse.ArgumentParser:
+    """A parser with what every benchmark takes: --rounds."""
+    made = argparse.ArgumentParser(description=docstring, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--rounds", type=int, default=rounds, help="rounds measured after the one that warms up")
+    return made
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers were measured on."""
+    return {
+        "cores": os.cpu_count(),
+        "processor": _processor(),
+        "load_1_minute": round(os.getloadavg()[0], 1),
+        "date": datetime.date.today().isoformat(),
+        "python": platform.python_version(),
+        "threads": os.environ.get("OMP_NUM_THREADS", "default"),
+    }
+
+
+def publish(
+    name: str,
+    rows: Sequence[Mapping[str, Any]],
+    bars: Sequence[Bar] = (),
+    draw: Callable[[Any], None] | None = None,
+    **facts: Any,
+) -> None:
+    """Print rows and bars as tables and everything as one JSON line, and keep it; `draw` gets Matplotlib's axes."""
+    console = Console(width=120)
+    _print_rows(console, name, rows)
+    if bars:
+        shown = [
+            {"bar": bar.name, "measured": f"{bar.value:,.3g} {bar.unit}", "at least": f"{bar.at_least:g}",
+             "aim": f"{bar.aim:g}", "": bar.verdict}
+            for bar in bars
+        ]  # fmt: skip
+        _print_rows(console, "bars", shown)
+    result = {
+        "benchmark": name,
+        "command": f"python tools/dev.py bench {name}",
+        "machine": machine(),
+        **facts,
+        "rows": [dict(row) for row in rows],
+        "bars": [{**asdict(bar), "verdict": bar.verdict} for bar in bars],
+    }
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if draw:
+        _draw(name, draw)
+    print(json.dumps(result, ensure_ascii=False))
+
+
+def _print_rows(console: Console, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    table = Table(title=title, title_justify="left")
+    for column in rows[0] if rows else ():
+        table.add_column(column, justify="left" if isinstance(rows[0][column], str) else "right")
+    for row in rows:
+        table.add_row(*map(_cell, row.values()))
+    console.print(table)
+
+
+def _cell(value: Any) -> str:
+    """Three significant digits, large numbers whole."""
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _draw(name: str, draw: Callable[[Any], None]) -> None:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    draw(axes)
+    axes.spines[["top", "right"]].set_visible(False)
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    figure.savefig(IMAGES / f"{name}.png", dpi=110)
+    plt.close(figure)
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
