@@ -1,0 +1,139 @@
+"""Windows trained per second on MovieLens-100K with the full softmax: our Caser against RecBole 1.2.1's, at L=5 and 50.
+
+RecBole runs in an environment of its own (made in runs/benchmarks on first use: about 2 GB), in a process that takes
+turns with ours; its own loader, trainer and default sizes (d=64, n_v=4, n_h=8, dropout .4), batches of 2048, as many
+threads for the one as for the other. Ours has the paper's wider state, [z; p_u], so its softmax is twice as wide; both
+predict one target per window, and a window is counted when it has one.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+
+from benchmarks.speed import _rounds
+from benchmarks.speed.training import Enough
+from caser.config import Training
+from caser.data import datasets
+from caser.data.log import InteractionLog
+from caser.data.tape import Tape
+from caser.evaluation import protocols
+from caser.models.caser import Caser
+from caser.training.loop import start, train
+
+ENVIRONMENT = Path("runs/benchmarks/recbole")
+PACKAGES = ("recbole==1.2.1", "numpy<2", "pandas<2.3", "scipy<1.14", "setuptools<80", "ray==2.6.3")
+BATCH_SIZE = 2048
+STEPS = {5: 20, 50: 1}
+AT_LEAST = {5: (4, 10), 50: (60, 120)}
+
+
+def environment() -> Path:
+    """The Python of RecBole's environment, made when there is none."""
+    python = ENVIRONMENT / "bin" / "python"
+    if not python.exists():
+        print(f"Installing RecBole into {ENVIRONMENT} ...", file=sys.stderr, flush=True)
+        subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True)
+        # torch first and by itself: a range would let pip choose another, larger build.
+        for packages in ((f"torch=={torch.__version__.partition('+')[0]}",), PACKAGES):
+            subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
+    return python.absolute()
+
+
+@contextmanager
+def their_contender(log: InteractionLog, length: int, threads: int) -> Iterator[Callable[[int], float]]:
+    """RecBole's trainer, a number of steps at a time."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "log").mkdir()
+        frame = pl.DataFrame(
+            {"user_id:token": log.users, "item_id:token": log.items, "timestamp:float": log.times / 1e6}
+        )
+        frame.write_csv(Path(folder) / "log" / "log.inter", separator="\t")
+        command = [environment(), "-P", "-W", "ignore", Path(__file__).with_name("_recbole_process.py").absolute()]
+        process = subprocess.Popen(
+            [*map(str, command), folder, str(length), str(BATCH_SIZE)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=folder,
+            env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+        )
+        with process:
+            _answer(process, "ready")
+
+            def run(steps: int) -> float:
+                print(steps, file=process.stdin, flush=True)
+                return float(_answer(process))
+
+            yield run
+            process.kill()
+
+
+def _answer(process: subprocess.Popen[str], start: str = "") -> str:
+    """The next line that is an answer, not a remark."""
+    for line in process.stdout or ():
+        if line.startswith(start) if start else line.strip().isdigit():
+            return line.strip()
+    raise RuntimeError("RecBole's process must go on until it is told to stop; it ended, as printed above.")
+
+
+def our_contender(tape: Tape, length: int) -> Callable[[int], float]:
+    """Our training, a number of steps at a time."""
+    model = Caser(L=length, T=1, d=64, n_v=4, n_h=8, dropout=0.4)
+    training = Training(loss="softmax", batch_size=BATCH_SIZE, learning_rate=1e-3, epochs=10**5)
+    state = start(model.build(tape.num_users, tape.num_items, seed=0), training)
+
+    def run(steps: int) -> float:
+        def on_batch(batch: int, batches: int) -> None:
+            if batch == steps:
+                raise Enough(len(tape) / batches)
+
+        try:
+            next(train(state, tape, training, num_targets=1, on_batch=on_batch))
+        except Enough as enough:
+            return steps * float(enough.args[0])
+        raise ValueError(f"an epoch must have more than {steps} steps.")
+
+    return run
+
+
+def main() -> None:
+    """Measure both lengths in turns and print medians."""
+    words = _rounds.parser(__doc__, rounds=5).parse_args()
+    threads = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))
+    torch.set_num_threads(threads)
+    log = datasets.load("ml-100k")
+    tape = protocols.apply("leave-one-out", log).fit
+    rows: list[dict[str, Any]] = []
+    bars = []
+    for length, steps in STEPS.items():
+        with ExitStack() as stack:
+            theirs = stack.enter_context(their_contender(log, length, threads))
+            contenders = {"caser": partial(our_contender(tape, length), 20), "RecBole": partial(theirs, steps)}
+            rates = _rounds.rates(contenders, words.rounds if steps > 1 else min(3, words.rounds))
+        ratio = rates.ratio("caser", "RecBole")
+        rows.append({"L": length, "caser": rates.median("caser"), "RecBole": rates.median("RecBole"), "ratio": ratio})
+        at_least, aim = AT_LEAST[length]
+        bars.append(_rounds.Bar(f"full softmax against RecBole, L={length}", ratio, "x", at_least, aim))
+    _rounds.publish("against_recbole", rows, bars, partial(_draw, rows), threads=threads, batch_size=BATCH_SIZE)
+
+
+def _draw(rows: list[dict[str, Any]], axes: Any) -> None:
+    labels = [f"{name}, L={row['L']}" for row in rows for name in ("caser", "RecBole")]
+    axes.barh(labels, [row[name] for row in rows for name in ("caser", "RecBole")])
+    axes.set(xscale="log", xlabel="windows trained per second", title="MovieLens-100K, full softmax, d = 64")
+    axes.invert_yaxis()
+
+
+if __name__ == "__main__":
+    main()
