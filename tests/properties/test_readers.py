@@ -14,10 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from caser.data.formats import READERS, Layout
+from caser.data.formats import READERS
 from caser.data.log import InteractionLog
 from caser.data.readers import read_log
 from caser.data.split import leave_one_out
+from caser.data.tables import Layout
 from caser.errors import DataError
 
 fields = st.one_of(
@@ -168,5 +169,5 @@ def test_every_reader_takes_any_bytes_apart_row_by_row_or_gives_one_sentence(
         assert str(path) in sentence
         assert "\n" not in sentence
     else:
-        assert len(table.frame) == len(table.places) == len(table.faults)
+        assert len(table.select(table.columns)) == len(table.places) == len(table.faults)
         assert table.places.is_sorted()

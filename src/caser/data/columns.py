@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 import polars as pl
 
-from caser.data.formats import RawTable
+from caser.data.tables import RawTable
 from caser.errors import DataError, did_you_mean
 
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
@@ -60,12 +60,12 @@ def choose_columns(
     {'user': 'visitor_id', 'item': 'itemId'}
     """
     chosen, notes = {}, []
-    guessed = _by_name(table.frame.columns) if table.has_header else _by_position(table.frame)
+    guessed = _by_name(table.columns) if table.has_header else _by_position(table)
     for role in SYNONYMS:
         flag = f"--{role.replace('_', '-')}"
         column = named.get(role)
-        if column is not None and column not in table.frame.columns:
-            raise DataError(f"{flag} must name a column; got {column!r}: {did_you_mean(column, table.frame.columns)}")
+        if column is not None and column not in table.columns:
+            raise DataError(f"{flag} must name a column; got {column!r}: {did_you_mean(column, table.columns)}")
         if column is None and (role in needed or role == "time"):
             column = guessed.get(role)
             if column is not None:
@@ -126,7 +126,10 @@ def moments(times: pl.Series) -> tuple[pl.Series, str]:
     ], 'milliseconds')
     """
     if times.dtype == pl.String:
-        numbers, dates = _numbers(times), _dates(times)
+        numbers = _numbers(times)
+        if numbers.null_count() == 0:
+            return _scaled(numbers)
+        dates = _dates(times)
         return (dates, "dates") if dates.count() > numbers.count() else _scaled(numbers)
     if times.dtype.is_numeric():
         return _scaled(times)
@@ -143,18 +146,21 @@ def _by_name(columns: Sequence[str]) -> dict[str, str]:
     return {role: column for role, column in found.items() if column is not None}
 
 
-def _by_position(frame: pl.DataFrame) -> dict[str, str]:
+def _by_position(table: RawTable) -> dict[str, str]:
     """User, item, rating, time; the third of three columns is a time if it is as large as one, else a rating."""
-    roles = ["user", "item", "rating", "time"]
-    if frame.width == 3:
-        middle = frame.to_series(2).cast(pl.Float64, strict=False).drop_nans().median()
+    roles, columns = ["user", "item", "rating", "time"], table.columns
+    if len(columns) == 3:
+        middle = table.select(columns[2:]).to_series().cast(pl.Float64, strict=False).drop_nans().median()
         roles = ["user", "item", "time" if middle is None or float(str(middle)) > 1e8 else "rating"]
-    return dict(zip(roles, frame.columns, strict=False)) if frame.width <= 4 else {}
+    return dict(zip(roles, columns, strict=False)) if len(columns) <= 4 else {}
 
 
 def _numbers(text: pl.Series) -> pl.Series:
     """Integers if all that can be read are integers, else floats."""
-    floats, integers = text.cast(pl.Float64, strict=False), text.cast(pl.Int64, strict=False)
+    integers = text.cast(pl.Int64, strict=False)
+    if integers.null_count() == 0:
+        return integers
+    floats = text.cast(pl.Float64, strict=False)
     return integers if integers.count() == floats.count() else floats
 
 
@@ -188,5 +194,5 @@ def _called(name: str, table: RawTable) -> str:
 def _listed(table: RawTable) -> str:
     """The columns, shortened for a sentence."""
     if not table.has_header:
-        return f"{table.frame.width} columns without a header, called 1, 2, ..."
-    return "the columns " + (", ".join(repr(name[:40]) for name in table.frame.columns[:12]) or "(none)")
+        return f"{len(table.columns)} columns without a header, called 1, 2, ..."
+    return "the columns " + (", ".join(repr(name[:40]) for name in table.columns[:12]) or "(none)")

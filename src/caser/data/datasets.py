@@ -27,10 +27,11 @@ from pathlib import Path
 import polars as pl
 
 from caser.data.columns import as_written
+from caser.data.delimited import read_delimited
 from caser.data.filters import LogFilters
-from caser.data.formats import Layout, read_delimited
 from caser.data.log import InteractionLog, RawId
 from caser.data.readers import read_log
+from caser.data.tables import Layout
 from caser.errors import DownloadError, did_you_mean
 from caser.storage import write_file
 
@@ -129,7 +130,7 @@ def load(
 def read_titles(path: Path) -> dict[RawId, str]:
     """Read item titles from a file whose first two columns are item and title: `u.item`, `movies.dat`, `movies.csv`."""
     table = read_delimited(path.read_bytes(), Layout())
-    items, titles = table.frame.filter(table.faults.is_null()).get_columns()[:2]
+    items, titles = table.select(table.columns[:2]).filter(table.faults.is_null()).get_columns()
     return dict(zip(as_written(items).to_list(), titles.str.strip_chars().to_list(), strict=True))
 
 
@@ -158,10 +159,10 @@ def recbole_wheel() -> Source:
             items, interactions = (
                 archive.read(f"recbole/dataset_example/ml-100k/ml-100k.{kind}") for kind in ("item", "inter")
             )
-        table = read_delimited(items, Layout("\t", header=True)).frame
+        table = read_delimited(items, Layout("\t", header=True))
         lines = [
             f"{item}|{title} ({year})\n" if year.isdigit() else f"{item}|{title}\n"
-            for item, title, year in table.select("item_id", "movie_title", "release_year").rows()
+            for item, title, year in table.select(["item_id", "movie_title", "release_year"]).rows()
         ]
         return {
             "ml-100k/u.item": "".join(lines).encode(),

@@ -128,12 +128,15 @@ class InteractionLog:
         by_time = np.argsort(moments, kind="stable")
         user_index, user_ids = _index_by_appearance(users, by_time)
         item_index, item_ids = _index_by_appearance(items, by_time)
-        order = by_time[np.argsort(user_index[by_time], kind="stable")]
+        place_in_time = user_index.astype(np.int64) << 32 | rows  # one number: sorted at once, and no two are equal
+        place_in_time.sort()
+        place_in_time &= 0xFFFFFFFF
+        order = by_time[place_in_time]
         return cls(
-            users=user_index[order],
-            items=item_index[order],
+            users=np.sort(user_index),
+            items=item_index[place_in_time],
             times=moments[order],
-            rows=rows[order],
+            rows=order,
             user_vocabulary=Vocabulary(user_ids),
             item_vocabulary=Vocabulary(item_ids),
             has_times=has_times,
@@ -162,7 +165,7 @@ class InteractionLog:
         """SHA-256 over indices, order, times and raw ids: logs with one digest split alike and train the same model."""
         hasher = hashlib.sha256()
         for column in (self.users, self.items, self.times):
-            hasher.update(np.ascontiguousarray(column).tobytes())
+            hasher.update(np.ascontiguousarray(column).data)
         for vocabulary in (self.user_vocabulary, self.item_vocabulary):
             hasher.update("\x1f".join(map(str, vocabulary.ids.to_list())).encode("utf-8", "surrogatepass"))
             hasher.update(b"\x1e")
@@ -173,16 +176,15 @@ class InteractionLog:
         if bool(mask.all()):
             return self._with_step(step, 0)
         by_row = np.argsort(self.rows[mask], kind="stable")
-        titles = None
-        if self.titles is not None:
-            pairs = zip(self.item_vocabulary.ids.to_list(), self.titles.to_list(), strict=True)
-            titles = {raw: title for raw, title in pairs if title is not None}
-        kept = InteractionLog.from_columns(
-            self.user_vocabulary.ids.gather(self.users[mask][by_row].astype(np.int64) - 1),
-            self.item_vocabulary.ids.gather(self.items[mask][by_row].astype(np.int64) - 1),
-            self.times[mask][by_row] if self.has_times else None,
-            titles=titles,
-            provenance=self.provenance,
+        users, items = (pl.Series(column[mask][by_row]) for column in (self.users, self.items))
+        times = self.times[mask][by_row] if self.has_times else None
+        kept = InteractionLog.from_columns(users, items, times, provenance=self.provenance)
+        old_users, old_items = (one.ids - 1 for one in (kept.user_vocabulary, kept.item_vocabulary))
+        kept = replace(
+            kept,
+            user_vocabulary=Vocabulary(self.user_vocabulary.ids.gather(old_users)),
+            item_vocabulary=Vocabulary(self.item_vocabulary.ids.gather(old_items)),
+            titles=None if self.titles is None else self.titles.gather(old_items),
         )
         return kept._with_step(step, int((~mask).sum()))
 
@@ -192,10 +194,11 @@ class InteractionLog:
 
 
 def _index_by_appearance(ids: pl.Series, by_time: Int64) -> tuple[Int32, pl.Series]:
-    """Number the distinct ids from 1 in order of first appearance along `by_time`."""
+    """Number the distinct ids from 1 in order of first appearance along `by_time`: (index by time, ids)."""
+    kind = ids.dtype
+    if kind == pl.String:
+        ids = ids.cast(pl.Categorical(pl.Categories.random()))  # as numbers, which are found faster than text
     frame = pl.DataFrame({"id": ids.gather(by_time)})
     distinct = frame.unique("id", keep="first", maintain_order=True).with_row_index("index", offset=1)
     joined = frame.join(distinct, on="id", how="left", maintain_order="left", nulls_equal=True)
-    index = np.empty(len(ids), dtype=np.int32)
-    index[by_time] = joined["index"].to_numpy().astype(np.int32)
-    return index, distinct["id"].alias("id")
+    return joined["index"].to_numpy().astype(np.int32), distinct["id"].cast(kind).alias("id")

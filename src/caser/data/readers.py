@@ -8,7 +8,10 @@ refused, or skipped and counted. Rows keep their order, which decides among equa
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import operator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -18,8 +21,9 @@ from pydantic import Field
 from caser.config import Settings
 from caser.data.columns import SYNONYMS, as_written, choose_columns, clean_ids, moments
 from caser.data.filters import LogFilters, apply_filters
-from caser.data.formats import Layout, RawTable, first_line, read_table
-from caser.data.log import InteractionLog
+from caser.data.formats import read_table
+from caser.data.log import InteractionLog, Vocabulary
+from caser.data.tables import Layout, RawTable, first_line
 from caser.errors import DataError
 
 FAULTS = {
@@ -125,11 +129,11 @@ def _log(table: RawTable, reading: Reading, filters: LogFilters, origin: dict[st
     named = reading.model_dump(include=set(SYNONYMS))
     roles, guesses = choose_columns(table, named, _needed(filters))
     frame, time_unit = _values(table, roles, filters)
-    faults = _faults(frame, table.faults)
-    bad_rows = _counted(faults, table)
+    is_bad = _is_bad(frame, table.faults)
+    bad_rows = _counted(frame, table, is_bad)
     if bad_rows and reading.bad_rows == "refuse":
         raise DataError(_refusal(bad_rows, table.place_name))
-    good = frame.filter(faults.is_null())
+    good = frame.filter(~is_bad) if bad_rows else frame
     if bad_rows and good.is_empty():
         raise DataError(_refusal(bad_rows, table.place_name).removesuffix("; pass --bad-rows skip to go on"))
     frame, steps = _filtered(good, filters)
@@ -143,9 +147,12 @@ def _log(table: RawTable, reading: Reading, filters: LogFilters, origin: dict[st
         "time_unit": time_unit,
         "filters": steps,
     }
-    users, items = (as_written(frame[role]) if table.is_text else frame[role] for role in ("user", "item"))
     times = frame["time"].to_numpy() if "time" in frame else None
-    return InteractionLog.from_columns(users, items, times, provenance=provenance)
+    log = InteractionLog.from_columns(frame["user"], frame["item"], times, provenance=provenance)
+    if not table.is_text:
+        return log
+    users, items = (Vocabulary(as_written(one.ids)) for one in (log.user_vocabulary, log.item_vocabulary))
+    return replace(log, user_vocabulary=users, item_vocabulary=items)
 
 
 def _needed(filters: LogFilters) -> set[str]:
@@ -156,7 +163,8 @@ def _needed(filters: LogFilters) -> set[str]:
 
 def _values(table: RawTable, roles: dict[str, str], filters: LogFilters) -> tuple[pl.DataFrame, str | None]:
     """The columns that are used, by role, null where a value is missing or unreadable; and the unit of the times."""
-    columns = {role: table.frame[column] for role, column in roles.items()}
+    frame = table.select(list(roles.values()))
+    columns = {role: frame[column] for role, column in roles.items()}
     values = {role: clean_ids(columns[role], table.is_text) for role in ("user", "item")}
     unit = None
     if "time" in columns:
@@ -174,15 +182,17 @@ def _about_times(unit: str | None) -> str:
     return "read times as dates" if unit == "dates" else f"read times as {unit} since 1970"
 
 
-def _faults(frame: pl.DataFrame, faults: pl.Series) -> pl.Series:
-    """(N,) the first reason why a row is bad, null for a good one."""
-    reasons = [pl.when(frame[role].is_null()).then(pl.lit(FAULTS[role])) for role in FAULTS if role in frame]
-    return pl.select(pl.coalesce(faults, *reasons)).to_series()
+def _is_bad(frame: pl.DataFrame, faults: pl.Series) -> pl.Series:
+    """(N,) whether a row has a fault, or a value that is missing or unreadable."""
+    nulls = [frame[role].is_null() for role in FAULTS if role in frame]
+    return functools.reduce(operator.or_, nulls, faults.is_not_null())
 
 
-def _counted(faults: pl.Series, table: RawTable) -> dict[str, dict[str, int]]:
-    """{reason: {"count": rows, "first": line or row of the first}}."""
-    bad = pl.DataFrame({"reason": faults, "place": table.places}).drop_nulls("reason")
+def _counted(frame: pl.DataFrame, table: RawTable, is_bad: pl.Series) -> dict[str, dict[str, int]]:
+    """{reason: {"count": rows, "first": line or row of the first}}; of several reasons a row has the first."""
+    bad = frame.with_columns(fault=table.faults, place=table.places).filter(is_bad)
+    reasons = [pl.when(pl.col(role).is_null()).then(pl.lit(why)) for role, why in FAULTS.items() if role in frame]
+    bad = bad.select("place", reason=pl.coalesce("fault", *reasons))
     counted = bad.group_by("reason", maintain_order=True).agg(pl.len().alias("count"), pl.col("place").first())
     return {reason: {"count": count, "first": place} for reason, count, place in counted.rows()}
 
