@@ -7,6 +7,7 @@ import io
 import json
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import polars as pl
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from caser.data import delimited
 from caser.data.formats import READERS
 from caser.data.log import InteractionLog
 from caser.data.readers import read_log
@@ -77,6 +79,83 @@ def test_any_table_of_text_loads_or_gives_one_sentence(
 ) -> None:
     text = "\n".join([header, *(separator.join(row) for row in rows)])
     loads_or_says_why(path, text.encode("utf-8", "surrogatepass"))
+
+
+written = st.one_of(
+    st.text('ab\r\x1f\ufeff"\u00e9 :', max_size=3),
+    st.sampled_from(["", "7", '"a"', '""', '"', '"a,b"', '"a""b"', '"a\nb"']),
+)
+grids = st.integers(1, 4).flatmap(lambda width: st.lists(st.lists(written, min_size=width, max_size=width), min_size=1))
+plain = st.lists(st.lists(st.text("ab7 \u00e9", max_size=12), min_size=3, max_size=3), min_size=1)
+
+
+def taken_apart(text: bytes, separator: str | None, block_bytes: int) -> Any:
+    """All that is known of a text file before its columns have roles, or the sentence that refuses it."""
+    with mock.patch.object(delimited, "BLOCK_BYTES", block_bytes):
+        try:
+            table = delimited.read_delimited(text, Layout(separator, header=None))
+        except DataError as error:
+            return str(error)
+    rows = table.select(table.columns).rows()
+    return table.columns, rows, table.places.to_list(), table.faults.to_list(), table.has_header, table.notes
+
+
+def taken_apart_with_care(text: bytes, separator: str | None) -> Any:
+    """The same without the parser of polars, and with Python's for quotes."""
+    with (
+        mock.patch.object(delimited, "_regular", return_value=None),
+        mock.patch.object(delimited, "_quotes_only_wrap", return_value=False),
+    ):
+        return taken_apart(text, separator, block_bytes=1 << 20)
+
+
+@given(
+    table=st.one_of(grids, plain, rows),
+    separator=st.sampled_from([",", "\t", "::", "\u00a7"]),
+    end=st.sampled_from(["\n", "\r\n", "\n\n"]),
+    wrap=st.booleans(),
+    block_bytes=st.sampled_from([1, 16, 100, 1 << 20]),
+)
+@settings(max_examples=400)
+def test_blocks_left_to_polars_hold_what_cutting_line_by_line_finds(
+    table: list[list[str]], separator: str, end: str, wrap: bool, block_bytes: int
+) -> None:
+    lines = [separator.join(f'"{field}"' if wrap else field for field in row) for row in table]
+    text = end.join(lines).encode("utf-8", "surrogatepass")
+    given_separator = separator if separator == "\u00a7" else None
+    assert taken_apart(text, given_separator, block_bytes) == taken_apart_with_care(text, given_separator)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("a,b\n\ufeffc,d\n", id="a byte order mark within"),
+        pytest.param("a::b\nc\x1f::d\n", id="the byte that stands in for a separator"),
+        pytest.param("a,b\nc\nd,e,f\n", id="lines too short and too long that make up for each other"),
+        pytest.param('a,b\n",x"y\n', id="quotes that make up for each other"),
+        pytest.param('a,b\n""\nc,d\n', id="a line that is blank without its quotes"),
+        pytest.param('"a","b"\n"c","' + "x" * 200_000 + '"\n', id="a quoted field that is too long"),
+        pytest.param("\n\na,b\n\nc,d", id="blank lines and no last end"),
+        pytest.param("user,item\n\n1,2\n", id="a header, then a blank line"),
+    ],
+)
+def test_irregular_text_is_read_as_with_care(text: str) -> None:
+    for block_bytes in (4, 1 << 20):
+        assert taken_apart(text.encode(), None, block_bytes) == taken_apart_with_care(text.encode(), None)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize(("separator", "wrap"), [(",", ""), (",", '"'), ("::", "")], ids=["bare", "quoted", "'::'"])
+def test_a_regular_file_is_left_to_polars_and_keeps_its_order(separator: str, wrap: str, end: str) -> None:
+    text = "".join(f"{wrap}{row}{wrap}{separator}{wrap}x y{wrap}{end}" for row in range(100_000))
+    with (
+        mock.patch.object(delimited, "_line_by_line", side_effect=AssertionError),
+        mock.patch.object(delimited, "_quoted_records", side_effect=AssertionError),
+        mock.patch.object(delimited, "BLOCK_BYTES", 1 << 16),
+    ):
+        table = delimited.read_delimited(text.encode(), Layout(separator))
+    assert table.select(["1"]).to_series().cast(pl.Int64).to_list() == list(range(100_000))
+    assert table.places.to_list() == list(range(1, 100_001))
 
 
 @given(lines=st.lists(st.one_of(objects.map(json.dumps), st.text(max_size=10)), min_size=1, max_size=6))
