@@ -198,7 +198,7 @@ def _index_by_appearance(ids: pl.Series, by_time: Int64) -> tuple[Int32, pl.Seri
     kind = ids.dtype
     if kind == pl.String:
         ids = ids.cast(pl.Categorical(pl.Categories.random()))  # as numbers, which are found faster than text
-    frame = pl.DataFrame({"id": ids.gather(by_time)})
+    frame = pl.DataFrame({"id": ids.rechunk().gather(by_time)})
     distinct = frame.unique("id", keep="first", maintain_order=True).with_row_index("index", offset=1)
     joined = frame.join(distinct, on="id", how="left", maintain_order="left", nulls_equal=True)
     return joined["index"].to_numpy().astype(np.int32), distinct["id"].cast(kind).alias("id")
