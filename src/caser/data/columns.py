@@ -127,7 +127,7 @@ def moments(times: pl.Series) -> tuple[pl.Series, str]:
     """
     if times.dtype == pl.String:
         numbers = _numbers(times)
-        if numbers.null_count() == 0:
+        if 2 * numbers.count() >= times.count():  # no text is both, so dates cannot be more
             return _scaled(numbers)
         dates = _dates(times)
         return (dates, "dates") if dates.count() > numbers.count() else _scaled(numbers)
