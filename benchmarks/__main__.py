@@ -3,6 +3,7 @@
     python tools/dev.py bench               every measurement of speed (benchmarks/speed)
     python tools/dev.py bench NAME ...      some of them, or a published table
     python tools/dev.py bench --list        what there is
+    python tools/dev.py bench --bars        what the last results say of every bar, as docs/performance.md has it
 
 A benchmark is a file of this folder or of `speed`; the list shows the first line of its docstring.
 """
@@ -15,6 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks.speed._rounds import bars_as_markdown
 from caser.errors import did_you_mean
 
 HERE = Path(__file__).parent
@@ -28,6 +30,9 @@ def main(words: list[str]) -> int:
     if words == ["--list"]:
         for name, module in BENCHMARKS.items():
             print(f"{name:24} {first_line(HERE.parent.joinpath(*module.split('.')).with_suffix('.py'))}")
+        return 0
+    if words == ["--bars"]:
+        print(bars_as_markdown())
         return 0
     for name in words:
         if name not in BENCHMARKS:

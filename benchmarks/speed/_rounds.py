@@ -139,6 +139,16 @@ def publish(
     print(json.dumps(result, ensure_ascii=False))
 
 
+def bars_as_markdown() -> str:
+    """Every bar of every kept result, as the table that docs/performance.md holds."""
+    lines = ["| bar | at least | aim | measured | | `make bench` |", "|---|---|---|---|---|---|"]
+    for path in sorted(RESULTS.glob("*.json")):
+        for bar in json.loads(path.read_text(encoding="utf-8"))["bars"]:
+            demands = f"{bar['at_least']:g} | {bar['aim']:g} | {_cell(float(bar['value']))} {bar['unit']}"
+            lines.append(f"| {bar['name']} | {demands} | {bar['verdict']} | `{path.stem}` |")
+    return "\n".join(lines)
+
+
 def _print_rows(console: Console, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
     table = Table(title=title, title_justify="left")
     for column in rows[0] if rows else ():
