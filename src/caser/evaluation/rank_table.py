@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from caser.models.base import Scores
 
 Arrays = Mapping[str, NDArray[Any]]
 
-_CELLS_PER_BLOCK = 4_000_000
+_CELLS_PER_BLOCK = 2**16
 _SAVED = {
     "ranks": np.float64,
     "is_repeat": np.uint8,
@@ -63,15 +64,26 @@ class RankTable:
 
     def values(self, metric: Metric) -> Values:
         """One metric for every query, (Q,)."""
-        offsets = np.concatenate([[0], np.cumsum(self.num_targets)])
-        size = max(1, _CELLS_PER_BLOCK // int(self.num_targets.max(initial=1)))
         values = np.empty(len(self))
-        for start in range(0, len(self), size):
-            block = slice(start, start + size)
-            own = slice(offsets[start], offsets[min(start + size, len(self))])
-            ranks_BT = padded(self.queries[own] - start, self.ranks[own], self.num_targets[block], np.inf)
-            values[block] = metric(ranks_BT, self.num_targets[block], self.num_candidates[block])
+        for chosen, ranks_BT in self._rows:
+            values[chosen] = metric(ranks_BT, self.num_targets[chosen], self.num_candidates[chosen])
         return values
+
+    @cached_property
+    def _rows(self) -> list[tuple[Int64, Values]]:
+        """Queries of about as many targets together, and their ranks as the rows of a table with little padding."""
+        rows, start = [], 0
+        offsets = np.cumsum(self.num_targets) - self.num_targets
+        longest_first = np.argsort(-self.num_targets, kind="stable")
+        while start < len(self):
+            size = max(1, _CELLS_PER_BLOCK // int(self.num_targets[longest_first[start]]))
+            chosen = longest_first[start : start + size]
+            lengths = self.num_targets[chosen]
+            own = np.repeat(offsets[chosen], lengths) + places(lengths)
+            own_rows = np.repeat(np.arange(len(chosen)), lengths)
+            rows.append((chosen, padded(own_rows, self.ranks[own], lengths, np.inf)))
+            start += size
+        return rows
 
     def only(self, chosen: Mask) -> RankTable:
         """The table with only some targets, (P,), and without queries that have none left."""

@@ -3,8 +3,8 @@
 Assumes that a higher score is better, and that scores have a column for every item and column 0 for padding, which is
 never a candidate. Will not sample candidates: a rank among a sample is another number with the same name.
 
-Shape suffixes: Q queries, P targets of all queries, B queries of one block, T most targets of a query, I items and
-padding, K best candidates kept.
+Shape suffixes: Q queries, P targets of all queries, B queries of one block, I items and padding, K best candidates kept,
+G groups of items.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ LIST_LENGTH = 10
 
 _BYTES_PER_SCORE = 48
 _FEW_TARGETS = 4
+_GROUPS_PER_PLACE = 8
+_LAYERS = 32
 
 
 def ranks(
@@ -73,10 +75,10 @@ def ranks(
         user_vocabulary=user_vocabulary,
     ):
         scores_BI, (rows, targets) = block.scores_BI, queries.target_pairs(block.queries)
-        ranked = _RANK[ties](scores_BI, rows, targets)
+        num_candidates = _true_by_row(scores_BI >= -np.inf)
+        ranked = _RANK[ties](scores_BI, num_candidates, rows, targets).astype(np.float64)
         ranked[np.isnan(scores_BI[rows, targets])] = np.inf
-        num_candidates = np.sum(~np.isnan(scores_BI), axis=1)
-        parts.append((ranked, block.seen_BI[rows, targets], num_candidates, best_candidates(scores_BI, depth)))
+        parts.append((ranked, block.is_repeat_P, num_candidates, best_candidates(scores_BI, depth)))
     ranked_P, is_repeat_P, num_candidates_Q, top_QK = map(np.concatenate, zip(*parts, strict=True))
     return RankTable(
         ranks=ranked_P,
@@ -92,11 +94,11 @@ def ranks(
 
 @dataclass(frozen=True, eq=False)
 class ScoreBlock:
-    """Some queries with a score for every candidate, (B, I), NaN elsewhere, and which items were seen, (B, I)."""
+    """Some queries with a score for every candidate, (B, I), NaN elsewhere, and whether each target was seen, (P,)."""
 
     queries: slice
     scores_BI: Scores
-    seen_BI: Mask
+    is_repeat_P: Mask
 
 
 def candidate_scores(
@@ -112,15 +114,20 @@ def candidate_scores(
 
     Without queries there is one empty block. Raises as `ranks` does.
     """
-    candidates = candidates & (np.arange(len(candidates)) > 0)
-    for block in _blocks(queries, scorer, len(candidates), memory_mb):
-        scores_BI = _checked(scorer, queries, block, len(candidates), user_vocabulary)
-        seen_BI = np.zeros(scores_BI.shape, dtype=bool)
-        seen_BI[queries.seen(block)] = True
-        scores_BI[:, ~candidates] = np.nan
-        if remove_seen:
-            scores_BI[seen_BI] = np.nan
-        yield ScoreBlock(block, scores_BI, seen_BI)
+    num_columns = len(candidates)
+    excluded = np.flatnonzero(~candidates | (np.arange(num_columns) == 0))
+    for block in _blocks(queries, scorer, num_columns, memory_mb):
+        scores_BI = _checked(scorer, queries, block, num_columns, user_vocabulary)
+        flat = scores_BI.reshape(-1)
+        (rows, items), (seen_rows, seen_items) = queries.target_pairs(block), queries.seen(block)
+        seen = seen_rows * num_columns + seen_items
+        kept = flat[seen]
+        flat[seen] = np.nan
+        is_repeat_P = np.isnan(flat[rows * num_columns + items])
+        if not remove_seen:
+            flat[seen] = kept
+        scores_BI[:, excluded] = np.nan
+        yield ScoreBlock(block, scores_BI, is_repeat_P)
 
 
 def best_candidates(scores_BI: Scores, depth: int) -> Int32:
@@ -130,18 +137,32 @@ def best_candidates(scores_BI: Scores, depth: int) -> Int32:
     [[2, 3, 1], [3, 0, 0]]
     """
     found_BK = np.zeros((len(scores_BI), depth), dtype=np.int32)
-    kept = min(depth, scores_BI.shape[1])
-    if kept == 0:
-        return found_BK
-    costs_BI = -scores_BI
-    last_B = np.partition(costs_BI, kept - 1, axis=1)[:, kept - 1]  # NaN, that is no candidate, comes last
-    last_B1 = np.where(np.isnan(last_B), np.inf, last_B)[:, None]
-    better_BI, tied_BI = costs_BI < last_B1, costs_BI == last_B1
-    room_B1 = kept - better_BI.sum(axis=1, keepdims=True)
-    rows, items = np.nonzero(better_BI | (tied_BI & (np.cumsum(tied_BI, axis=1, dtype=np.int32) <= room_B1)))
-    order = np.lexsort((items, costs_BI[rows, items], rows))
-    found_BK[rows, places(np.bincount(rows, minlength=len(scores_BI)))] = items[order]
+    if depth:
+        flat = np.flatnonzero(scores_BI >= _lower_bounds(scores_BI, depth)[:, None])
+        rows, items = np.divmod(flat, scores_BI.shape[1])
+        lengths = np.bincount(rows, minlength=len(scores_BI))
+        costs_BN = padded(rows, -scores_BI.reshape(-1)[flat], lengths, np.nan)
+        items_BN = padded(rows, items, lengths, 0)
+        order_BK = np.argsort(costs_BN, axis=1, kind="stable")[:, :depth]
+        found_BK[:, : order_BK.shape[1]] = np.take_along_axis(items_BN, order_BK, axis=1)
     return found_BK
+
+
+def _lower_bounds(scores_BI: Scores, depth: int) -> Scores:
+    """A score that at least `depth` candidates of a query reach, (B,), and few more; -inf where there are fewer.
+
+    Of groups of items the maxima: as many items reach the greatest `depth` of them.
+    """
+    num_items = scores_BI.shape[1]
+    num_groups = min(num_items, max(_GROUPS_PER_PLACE * depth, num_items // _LAYERS))
+    if num_groups < depth:
+        return np.full(len(scores_BI), -np.inf, dtype=scores_BI.dtype)
+    maxima_BG = np.fmax(scores_BI[:, :num_groups], -np.inf)
+    for start in range(num_groups, num_items, num_groups):
+        layer = scores_BI[:, start : start + num_groups]
+        np.fmax(maxima_BG[:, : layer.shape[1]], layer, out=maxima_BG[:, : layer.shape[1]])
+    maxima_BG.partition(num_groups - depth, axis=1)
+    return maxima_BG[:, num_groups - depth]
 
 
 def _blocks(queries: Queries, scorer: Scorer, num_columns: int, memory_mb: int) -> list[slice]:
@@ -161,15 +182,14 @@ def _checked(
 ) -> Scores:
     """Our own copy of the scores of a block, without NaN or +inf among the items."""
     users = queries.users[block]
-    scores_BI = np.array(scorer.scores(users, queries.histories(block, scorer.history_length)))
+    scores_BI = np.array(scorer.scores(users, queries.histories(block, scorer.history_length)), order="C")
     if scores_BI.shape != (len(users), num_columns):
         raise ConfigError(
             f"a scorer must give a score per query and item, shape {(len(users), num_columns)}; got {scores_BI.shape}. "
             "Judge a model on the log it was trained on."
         )
-    bad = ~(scores_BI[:, 1:] < np.inf)
-    if bad.any():
-        row, item = np.argwhere(bad)[0]
+    if not scores_BI[:, 1:].max(initial=-np.inf) < np.inf:  # NaN spreads
+        row, item = np.argwhere(~(scores_BI[:, 1:] < np.inf))[0]
         owner = int(queries.owners[block][row])
         name = f"user {user_vocabulary.raw([owner])[0]!r}" if user_vocabulary is not None else f"user index {owner}"
         raise NumericalError(
@@ -179,27 +199,48 @@ def _checked(
     return scores_BI
 
 
-def _rank_against(scores_BI: Scores, rows: Int64, targets: Int32) -> Values:
-    """1 + other candidates that score at least as high: by counting for few targets, else by sorting once per query."""
+def _rank_against(scores_BI: Scores, num_candidates: Int64, rows: Int64, targets: Int32) -> Int64:
+    """1 + other candidates that score at least as high."""
     lengths = np.bincount(rows, minlength=len(scores_BI))
-    thresholds_BT = padded(rows, scores_BI[rows, targets], lengths, np.nan)
-    if thresholds_BT.shape[1] <= _FEW_TARGETS:
-        at_least_BT = np.stack([np.sum(scores_BI >= column[:, None], axis=1) for column in thresholds_BT.T], axis=1)
-    else:
-        ascending_BI = np.sort(scores_BI, axis=1)  # NaN, that is no candidate, comes last
-        num_B = np.sum(~np.isnan(scores_BI), axis=1)
-        below = [np.searchsorted(row, column, "left") for row, column in zip(ascending_BI, thresholds_BT, strict=True)]
-        at_least_BT = num_B[:, None] - np.stack(below)
-    return at_least_BT[rows, places(lengths)].astype(np.float64)
+    own_P = scores_BI[rows, targets]
+    if lengths.max(initial=0) <= _FEW_TARGETS:
+        thresholds_BT = padded(rows, own_P, lengths, np.nan)
+        counts = [_true_by_row(scores_BI >= thresholds_B[:, None]) for thresholds_B in thresholds_BT.T]
+        return np.stack(counts, axis=1)[rows, places(lengths)]
+    ascending_BI = np.sort(scores_BI, axis=1)  # NaN, that is no candidate, comes last
+    return num_candidates[rows] - _first_places(ascending_BI, rows, own_P)
 
 
-def _rank_by_index(scores_BI: Scores, rows: Int64, targets: Int32) -> Values:
+def _rank_by_index(scores_BI: Scores, num_candidates: Int64, rows: Int64, targets: Int32) -> Int64:
     """1 + candidates that score higher, or as high with a lower index."""
-    order_BI = np.argsort(-scores_BI, axis=1, kind="stable")
-    rank_BI = np.empty(scores_BI.shape)
-    np.put_along_axis(rank_BI, order_BI, np.arange(1.0, scores_BI.shape[1] + 1)[None, :], axis=1)
-    ranked: Values = rank_BI[rows, targets]
-    return ranked
+    ranked = _rank_against(scores_BI, num_candidates, rows, targets)
+    own_P = scores_BI[rows, targets]
+    after = [
+        np.count_nonzero(scores_BI[row, target + 1 :] == own)
+        for row, target, own in zip(rows, targets, own_P, strict=True)
+    ]
+    return ranked - np.array(after, dtype=np.int64)
+
+
+def _first_places(ascending_BI: Scores, rows: Int64, values_P: Scores) -> Int64:
+    """How many of an ascending row are below each value: np.searchsorted in many rows at once.
+
+    >>> _first_places(np.array([[1.0, 2.0, 2.0, np.nan], [0.0, 5.0, 6.0, 7.0]]), np.array([0, 1]), np.array([2.0, 9.0]))
+    array([1, 4])
+    """
+    flat, width = ascending_BI.reshape(-1), ascending_BI.shape[1]
+    begins_P = rows * width
+    found_P, left = begins_P.copy(), width
+    while left > 1:
+        half = left // 2
+        found_P += half * (flat[found_P + (half - 1)] < values_P)
+        left -= half
+    return found_P + (flat[found_P] < values_P) - begins_P
+
+
+def _true_by_row(mask_BI: Mask) -> Int64:
+    """How many are true in each row; far faster than a sum along an axis."""
+    return np.array([np.count_nonzero(row) for row in mask_BI], dtype=np.int64)
 
 
 _RANK = {"against": _rank_against, "index": _rank_by_index}
