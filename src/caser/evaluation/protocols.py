@@ -11,9 +11,12 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from functools import wraps
+from typing import Any, Literal, TypeVar, TypeVarTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
+from numpy.typing import NDArray
 
 from caser.data.filters import LogFilters, apply_filters
 from caser.data.log import InteractionLog
@@ -36,6 +39,11 @@ MOST_REPEATS = 0.05
 """The `auto` rule removes seen items up to this share of repeats."""
 
 NO_FILTERS = LogFilters()
+
+_Hasher = Any  # hashlib has no public name for it
+_About = TypeVar("_About")
+_Found = TypeVar("_Found")
+_More = TypeVarTuple("_More")
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,20 @@ class Rules:
     remove_seen: bool
     ties: Ties
     notes: tuple[str, ...]
+
+
+def _once(function: Callable[[_About, *_More], _Found]) -> Callable[[_About, *_More], _Found]:
+    """Remember what was found of an object that never changes, for as long as the object lives."""
+    known: WeakKeyDictionary[_About, dict[tuple[*_More], _Found]] = WeakKeyDictionary()
+
+    @wraps(function)
+    def remembered(about: _About, *more: *_More) -> _Found:
+        found = known.setdefault(about, {})
+        if more not in found:
+            found[more] = function(about, *more)
+        return found[more]
+
+    return remembered
 
 
 _D2L = Protocol(
@@ -176,14 +198,25 @@ def resolve(name: str | Protocol, split: Split, part: Part = "test") -> Rules:
 
 def fingerprint(split: Split, rules: Rules, part: Part = "test") -> str:
     """16 hex digits over histories, targets, candidates, rules and filters; renaming ids changes nothing."""
-    queries = parts(split, part)[1]
-    who, where = (queries.users, queries.owners), (queries.items, queries.starts, queries.ends)
-    hasher = hashlib.sha256()
-    for array in (*who, *where, queries.targets, queries.target_offsets, rules.candidates.astype(np.int32)):
-        hasher.update(f"{array.shape}".encode())
-        hasher.update(np.ascontiguousarray(array).tobytes())
+    hasher = _hashed(parts(split, part)[1]).copy()
+    _hash(hasher, rules.candidates.astype(np.int32))
     hasher.update(json.dumps(_settled(split, rules, part), sort_keys=True).encode())
-    return hasher.hexdigest()[:16]
+    return str(hasher.hexdigest())[:16]
+
+
+@_once
+def _hashed(queries: Queries) -> _Hasher:
+    """A hasher that has read the histories and targets."""
+    hasher = hashlib.sha256()
+    who, where = (queries.users, queries.owners), (queries.items, queries.starts, queries.ends)
+    for array in (*who, *where, queries.targets, queries.target_offsets):
+        _hash(hasher, array)
+    return hasher
+
+
+def _hash(hasher: _Hasher, array: NDArray[Any]) -> None:
+    hasher.update(f"{array.shape}".encode())
+    hasher.update(np.ascontiguousarray(array).tobytes())
 
 
 def describe(split: Split, rules: Rules, part: Part = "test") -> Facts:
@@ -225,15 +258,16 @@ def refuse_mixed(described: Mapping[str, Facts]) -> None:
         )
 
 
+@_once
 def repeat_share(tape: Tape) -> float:
     """Share of positions, each user's first left out, whose item the user had before.
 
     >>> repeat_share(Tape.from_sequences([[1, 2, 1], [3, 4, 4]], num_items=4))
     0.5
     """
-    pairs = tape.users.astype(np.int64) * (tape.num_items + 1) + tape.items
+    pairs = np.sort(tape.users.astype(np.int64) * (tape.num_items + 1) + tape.items)  # far faster than np.unique
     targets = len(tape) - int((tape.lengths > 0).sum())
-    return (len(tape) - len(np.unique(pairs))) / max(targets, 1)
+    return int(np.count_nonzero(pairs[1:] == pairs[:-1])) / max(targets, 1)
 
 
 def _settled(split: Split, rules: Rules, part: Part) -> Facts:
@@ -242,6 +276,7 @@ def _settled(split: Split, rules: Rules, part: Part) -> Facts:
     return {"protocol": split.name, "part": part, "seen": rules.remove_seen, "ties": rules.ties, "filters": filters}
 
 
+@_once
 def later_share(split: Split, part: Part) -> float | None:
     """Share of training interactions later than the target they help to predict, over all pairs; None without times."""
     queries, log = parts(split, part)[1], split.log

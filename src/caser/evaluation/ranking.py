@@ -3,8 +3,8 @@
 Assumes that a higher score is better, and that scores have a column for every item and column 0 for padding, which is
 never a candidate. Will not sample candidates: a rank among a sample is another number with the same name.
 
-Shape suffixes: Q queries, P targets of all queries, B queries of one block, I items and padding, K best candidates kept,
-G groups of items.
+Shape suffixes: Q queries, P targets of all queries, B queries of one block, I items and padding, G groups of items,
+N candidates among which the best are, K best candidates kept.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ Ties = Literal["against", "index"]
 
 MEMORY_MB = 256
 """Default bound on what a block of scores and its copies may take, in megabytes."""
+
+MOST_QUERIES = 256
+"""How many queries are ranked at once where memory would hold more."""
 
 LIST_LENGTH = 10
 """How many of the best candidates of a query are kept beside its ranks."""
@@ -162,25 +165,29 @@ def _lower_bounds(scores_BI: Scores, depth: int) -> Scores:
         layer = scores_BI[:, start : start + num_groups]
         np.fmax(maxima_BG[:, : layer.shape[1]], layer, out=maxima_BG[:, : layer.shape[1]])
     maxima_BG.partition(num_groups - depth, axis=1)
-    return maxima_BG[:, num_groups - depth]
+    bounds_B: Scores = maxima_BG[:, num_groups - depth]
+    return bounds_B
 
 
 def _blocks(queries: Queries, scorer: Scorer, num_columns: int, memory_mb: int) -> list[slice]:
-    """Slices of queries whose scores, copies and histories fit into the memory given; one query at least."""
+    """Slices of queries whose scores, copies and histories fit into the memory given; one query at least.
+
+    Larger ones than MOST_QUERIES would be no faster: their scores leave the processor's cache.
+    """
     if memory_mb < 1:
         raise ConfigError(
             f"memory for ranking must be at least 1 megabyte; got {memory_mb}. The default is {MEMORY_MB}."
         )
     longest = int((queries.ends - queries.starts).max(initial=1))
     width = longest if scorer.history_length is None else min(longest, scorer.history_length)
-    size = max(1, memory_mb * 2**20 // (_BYTES_PER_SCORE * (num_columns + width)))
+    size = min(MOST_QUERIES, max(1, memory_mb * 2**20 // (_BYTES_PER_SCORE * (num_columns + width))))
     return [slice(start, start + size) for start in range(0, max(len(queries), 1), size)]
 
 
 def _checked(
     scorer: Scorer, queries: Queries, block: slice, num_columns: int, user_vocabulary: Vocabulary | None
 ) -> Scores:
-    """Our own copy of the scores of a block, without NaN or +inf among the items."""
+    """Our own copy of the scores of a block, without NaN or +inf; padding has -inf."""
     users = queries.users[block]
     scores_BI = np.array(scorer.scores(users, queries.histories(block, scorer.history_length)), order="C")
     if scores_BI.shape != (len(users), num_columns):
@@ -188,13 +195,14 @@ def _checked(
             f"a scorer must give a score per query and item, shape {(len(users), num_columns)}; got {scores_BI.shape}. "
             "Judge a model on the log it was trained on."
         )
-    if not scores_BI[:, 1:].max(initial=-np.inf) < np.inf:  # NaN spreads
-        row, item = np.argwhere(~(scores_BI[:, 1:] < np.inf))[0]
+    scores_BI[:, 0] = -np.inf
+    if not scores_BI.max(initial=-np.inf) < np.inf:  # NaN spreads
+        row, item = np.argwhere(~(scores_BI < np.inf))[0]
         owner = int(queries.owners[block][row])
         name = f"user {user_vocabulary.raw([owner])[0]!r}" if user_vocabulary is not None else f"user index {owner}"
         raise NumericalError(
-            f"scores must be numbers below infinity; got {scores_BI[row, item + 1]} for {name} and item index "
-            f"{item + 1}. Train again with a smaller learning rate."
+            f"scores must be numbers below infinity; got {scores_BI[row, item]} for {name} and item index "
+            f"{item}. Train again with a smaller learning rate."
         )
     return scores_BI
 
@@ -230,12 +238,14 @@ def _first_places(ascending_BI: Scores, rows: Int64, values_P: Scores) -> Int64:
     """
     flat, width = ascending_BI.reshape(-1), ascending_BI.shape[1]
     begins_P = rows * width
-    found_P, left = begins_P.copy(), width
+    found_P: Int64 = begins_P.copy()
+    left = width
     while left > 1:
         half = left // 2
         found_P += half * (flat[found_P + (half - 1)] < values_P)
         left -= half
-    return found_P + (flat[found_P] < values_P) - begins_P
+    found_P += flat[found_P] < values_P
+    return found_P - begins_P
 
 
 def _true_by_row(mask_BI: Mask) -> Int64:
