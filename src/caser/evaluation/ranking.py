@@ -237,7 +237,7 @@ def _first_places(ascending_BI: Scores, rows: Int64, values_P: Scores) -> Int64:
     array([1, 4])
     """
     flat, width = ascending_BI.reshape(-1), ascending_BI.shape[1]
-    begins_P = rows * width
+    begins_P: Int64 = rows * width
     found_P: Int64 = begins_P.copy()
     left = width
     while left > 1:
