@@ -78,10 +78,11 @@ def ranks(
         user_vocabulary=user_vocabulary,
     ):
         scores_BI, (rows, targets) = block.scores_BI, queries.target_pairs(block.queries)
-        num_candidates = _true_by_row(scores_BI >= -np.inf)
-        ranked = _RANK[ties](scores_BI, num_candidates, rows, targets).astype(np.float64)
-        ranked[np.isnan(scores_BI[rows, targets])] = np.inf
-        parts.append((ranked, block.is_repeat_P, num_candidates, best_candidates(scores_BI, depth)))
+        own_P, top_BK = scores_BI[rows, targets], best_candidates(scores_BI, depth)
+        behind_P = _tied_behind(scores_BI, rows, targets) if ties == "index" else 0
+        reaching_P, num_candidates_B = _reaching(scores_BI, rows, own_P)
+        ranked_P = np.where(np.isnan(own_P), np.inf, reaching_P - behind_P)
+        parts.append((ranked_P, block.is_repeat_P, num_candidates_B, top_BK))
     ranked_P, is_repeat_P, num_candidates_Q, top_QK = map(np.concatenate, zip(*parts, strict=True))
     return RankTable(
         ranks=ranked_P,
@@ -124,10 +125,10 @@ def candidate_scores(
         flat = scores_BI.reshape(-1)
         (rows, items), (seen_rows, seen_items) = queries.target_pairs(block), queries.seen(block)
         seen = seen_rows * num_columns + seen_items
-        kept = flat[seen]
+        kept = None if remove_seen else flat[seen]
         flat[seen] = np.nan
         is_repeat_P = np.isnan(flat[rows * num_columns + items])
-        if not remove_seen:
+        if kept is not None:
             flat[seen] = kept
         scores_BI[:, excluded] = np.nan
         yield ScoreBlock(block, scores_BI, is_repeat_P)
@@ -207,27 +208,27 @@ def _checked(
     return scores_BI
 
 
-def _rank_against(scores_BI: Scores, num_candidates: Int64, rows: Int64, targets: Int32) -> Int64:
-    """1 + other candidates that score at least as high."""
+def _reaching(scores_BI: Scores, rows: Int64, values_P: Scores) -> tuple[Int64, Int64]:
+    """How many candidates of its query score at least each value, (P,), and how many there are, (B,).
+
+    By counting for few values a query, else by sorting: the scores are then no longer in the order of items.
+    """
     lengths = np.bincount(rows, minlength=len(scores_BI))
-    own_P = scores_BI[rows, targets]
     if lengths.max(initial=0) <= _FEW_TARGETS:
-        thresholds_BT = padded(rows, own_P, lengths, np.nan)
-        counts = [_true_by_row(scores_BI >= thresholds_B[:, None]) for thresholds_B in thresholds_BT.T]
-        return np.stack(counts, axis=1)[rows, places(lengths)]
-    ascending_BI = np.sort(scores_BI, axis=1)  # NaN, that is no candidate, comes last
-    return num_candidates[rows] - _first_places(ascending_BI, rows, own_P)
+        values_BT = padded(rows, values_P, lengths, np.nan)
+        counts = [_true_by_row(scores_BI >= values_B[:, None]) for values_B in values_BT.T]
+        return np.stack(counts, axis=1)[rows, places(lengths)], _true_by_row(scores_BI >= -np.inf)
+    scores_BI.sort(axis=1)  # NaN, that is no candidate, comes last
+    everyone = np.arange(len(scores_BI))
+    num_candidates_B = _first_places(scores_BI, everyone, np.full(len(scores_BI), np.inf, dtype=scores_BI.dtype))
+    return num_candidates_B[rows] - _first_places(scores_BI, rows, values_P), num_candidates_B
 
 
-def _rank_by_index(scores_BI: Scores, num_candidates: Int64, rows: Int64, targets: Int32) -> Int64:
-    """1 + candidates that score higher, or as high with a lower index."""
-    ranked = _rank_against(scores_BI, num_candidates, rows, targets)
-    own_P = scores_BI[rows, targets]
-    after = [
-        np.count_nonzero(scores_BI[row, target + 1 :] == own)
-        for row, target, own in zip(rows, targets, own_P, strict=True)
-    ]
-    return ranked - np.array(after, dtype=np.int64)
+def _tied_behind(scores_BI: Scores, rows: Int64, targets: Int32) -> Int64:
+    """How many candidates tie with each target and have a higher index, (P,)."""
+    pairs = zip(rows.tolist(), targets.tolist(), strict=True)
+    behind = [np.count_nonzero(scores_BI[row, item + 1 :] == scores_BI[row, item]) for row, item in pairs]
+    return np.array(behind, dtype=np.int64)
 
 
 def _first_places(ascending_BI: Scores, rows: Int64, values_P: Scores) -> Int64:
@@ -251,6 +252,3 @@ def _first_places(ascending_BI: Scores, rows: Int64, values_P: Scores) -> Int64:
 def _true_by_row(mask_BI: Mask) -> Int64:
     """How many are true in each row; far faster than a sum along an axis."""
     return np.array([np.count_nonzero(row) for row in mask_BI], dtype=np.int64)
-
-
-_RANK = {"against": _rank_against, "index": _rank_by_index}
