@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -10,12 +12,14 @@ import pytest
 
 from caser.data.log import InteractionLog
 from caser.data.synthetic import chain_world
+from caser.data.tape import Tape
 from caser.errors import ConfigError
 from caser.evaluation.metrics import parse_metric
 from caser.evaluation.protocols import (
     PROTOCOLS,
     Part,
     Protocol,
+    _once,
     apply,
     fingerprint,
     protocol_named,
@@ -146,3 +150,30 @@ def test_a_fingerprint_tells_targets_parts_protocols_and_rules_apart() -> None:
 def test_a_filter_that_drops_nothing_still_marks_the_fingerprint() -> None:
     log = log_of(SEQUENCES)
     assert print_of(log) != print_of(log.keep(np.ones(len(log), dtype=bool), "k_core=2"))
+
+
+def test_what_was_found_of_a_tape_is_remembered_as_long_as_it_lives() -> None:
+    calls = []
+
+    @_once
+    def length(tape: Tape, unit: int) -> int:
+        calls.append((tape.items.tolist(), unit))
+        return len(tape) * unit
+
+    tape, other = (Tape.from_sequences([items], num_items=4) for items in ([1, 2, 1], [3, 4, 4]))
+    assert [length(tape, 1), length(tape, 1), length(tape, 2), length(other, 1)] == [3, 3, 6, 3]
+    assert calls == [([1, 2, 1], 1), ([1, 2, 1], 2), ([3, 4, 4], 1)]
+    calls.clear()
+    dead = weakref.ref(tape)
+    del tape
+    gc.collect()
+    assert dead() is None
+
+
+def test_a_fingerprint_taken_twice_is_the_same_and_follows_the_queries() -> None:
+    split = apply("leave-one-out", LOG)
+    rules = resolve("leave-one-out", split)
+    queries = split.test
+    other = replace(split, test=replace(queries, targets=queries.targets[::-1].copy()))
+    found = [fingerprint(one, rules) for one in (split, split, other)]
+    assert found[0] == found[1] != found[2]

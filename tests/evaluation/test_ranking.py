@@ -14,7 +14,7 @@ from caser.data.tape import Tape
 from caser.errors import ConfigError, NumericalError
 from caser.evaluation.metrics import parse_metric
 from caser.evaluation.rank_table import RankTable
-from caser.evaluation.ranking import Ties, best_candidates, ranks
+from caser.evaluation.ranking import MOST_QUERIES, Ties, best_candidates, ranks
 from caser.models.base import Arrays, Scores
 
 
@@ -30,6 +30,14 @@ class Fixed:
 
     def arrays(self) -> Arrays:
         return {"table": self.table}
+
+
+@dataclass
+class Given(Fixed):
+    """Gives the very array it has."""
+
+    def scores(self, users_B: Int32, histories_BH: Int32) -> Scores:
+        return self.table
 
 
 def queries(histories: list[list[int]], targets: list[list[int]]) -> Queries:
@@ -128,6 +136,26 @@ def test_ranking_does_not_change_the_scores_of_the_model() -> None:
     assert scores.tolist() == [[0, 1, 2, 3]]
 
 
+def test_scores_may_lie_in_memory_as_they_like() -> None:
+    rows = np.array([[0.0, 1.0, 2.0, 3.0], [0.0, 3.0, 2.0, 1.0]])
+    asked = queries([[3], [1]], [[1], [2]])
+    for scores in (rows, np.asfortranarray(rows), np.repeat(rows, 2, axis=1)[:, ::2]):
+        scores.flags.writeable = False
+        table = ranks(Given(scores), asked, candidates=all_items(3), remove_seen=True)
+        assert (table.ranks.tolist(), table.top_QK[:, :3].tolist()) == ([2, 1], [[2, 1, 0], [2, 3, 0]])
+
+
+def test_more_queries_than_are_ranked_at_once_give_what_each_gives_alone() -> None:
+    num_queries = 2 * MOST_QUERIES + 3
+    scores = np.random.default_rng(5).integers(0, 9, (num_queries, 8)).astype(np.float32)
+    asked = queries([[1 + row % 7] for row in range(num_queries)], [[1 + row % 5, 6] for row in range(num_queries)])
+    table = ranks(Fixed(scores), asked, candidates=all_items(7), remove_seen=False)
+    for row in range(num_queries):
+        own = scores[row, 1:]
+        expected = [int(np.sum(own >= scores[row, target])) for target in (1 + row % 5, 6)]
+        assert table.ranks[2 * row : 2 * row + 2].tolist() == expected
+
+
 @pytest.mark.parametrize("ties", ["against", "index"])
 @pytest.mark.parametrize("most_targets", [2, 9])
 def test_small_blocks_give_the_same_ranks_as_one_block(ties: Ties, most_targets: int) -> None:
@@ -170,11 +198,15 @@ def test_repeats_and_new_targets_come_apart() -> None:
     assert new.values(parse_metric("hit@4")).tolist() == [1, 1]
 
 
-def test_values_of_many_queries_do_not_depend_on_how_they_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    table = RankTable.from_lists([[1], [2, 3, 4, 5, 6], [7, 8], [9, 10, 11]], num_candidates=20)
-    whole = table.values(parse_metric("map"))
-    monkeypatch.setattr("caser.evaluation.rank_table._CELLS_PER_BLOCK", 5)
-    np.testing.assert_array_equal(table.values(parse_metric("map")), whole)
+@pytest.mark.parametrize("cells", [1, 5, 2**16])
+@pytest.mark.parametrize("metric", ["map", "ndcg@10", "auc", "recall@5"])
+def test_each_query_has_the_value_it_has_alone(metric: str, cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("caser.evaluation.rank_table._CELLS_PER_BLOCK", cells)
+    own = [[1.0], [2.0, 3.0, 4.0, 5.0, 6.0], [7.0, np.inf], [9.0, 10.0, 11.0], [20.0]]
+    alone = [RankTable.from_lists([ranks], num_candidates=20).values(parse_metric(metric))[0] for ranks in own]
+    np.testing.assert_allclose(
+        RankTable.from_lists(own, num_candidates=20).values(parse_metric(metric)), alone, rtol=1e-15
+    )
 
 
 def test_the_best_candidates_are_kept_ties_to_the_lowest_index() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caser.data.log import Int32
@@ -78,6 +78,10 @@ def slow_ranks(case: Case, ties: str) -> tuple[list[float], list[int]]:
 
 @given(cases(), st.integers(0, 12))
 def test_the_best_candidates_are_the_start_of_a_stable_sort(case: Case, depth: int) -> None:
+    check_best(case, depth)
+
+
+def check_best(case: Case, depth: int) -> None:
     table = ranks(
         ByUser(np.array(case.scores)),
         case.queries(),
@@ -102,9 +106,43 @@ def test_ranks_with_ties_by_index_equal_the_slow_twin(case: Case) -> None:
     check(case, "index")
 
 
-def check(case: Case, ties: str) -> None:
+@st.composite
+def large_cases(draw: st.DrawFn) -> Case:
+    """Some hundred items, drawn at once; all may be seen, none may be a candidate, all may tie, also at -inf."""
+    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    num_items, num_queries = draw(st.integers(1, 300)), draw(st.integers(1, 3))
+    levels = draw(st.sampled_from([1, 2, 5, 10**6]))
+    scores = generator.integers(0, levels, (num_queries, num_items + 1)).astype(np.float64)
+    scores[generator.random(scores.shape) < draw(st.sampled_from([0, 0.1, 1]))] = -np.inf
+
+    def some_items(share: float) -> list[int]:
+        return (np.flatnonzero(generator.random(num_items) < share) + 1).tolist()
+
+    seen, wanted = draw(st.sampled_from([0, 0.2, 1])), draw(st.sampled_from([0, 0.1, 1]))
+    return Case(
+        scores=scores.tolist(),
+        histories=[some_items(seen) + some_items(seen) for _ in range(num_queries)],
+        targets=[some_items(wanted) or [num_items] for _ in range(num_queries)],
+        candidates=[False, *(generator.random(num_items) < draw(st.sampled_from([0, 0.8, 1]))).tolist()],
+        remove_seen=draw(st.booleans()),
+    )
+
+
+@settings(max_examples=40)
+@given(large_cases(), st.sampled_from(["against", "index"]), st.sampled_from(["float32", "float64"]))
+def test_large_cases_equal_the_slow_twin(case: Case, ties: str, dtype: str) -> None:
+    check(case, ties, dtype)
+
+
+@settings(max_examples=40)
+@given(large_cases(), st.integers(1, 20))
+def test_the_best_of_many_candidates_are_the_start_of_a_stable_sort(case: Case, depth: int) -> None:
+    check_best(case, depth)
+
+
+def check(case: Case, ties: str, dtype: str = "float64") -> None:
     table = ranks(
-        ByUser(np.array(case.scores)),
+        ByUser(np.array(case.scores, dtype=dtype)),
         case.queries(),
         candidates=np.array(case.candidates),
         remove_seen=case.remove_seen,

@@ -77,10 +77,10 @@ def ranks(
         memory_mb=memory_mb,
         user_vocabulary=user_vocabulary,
     ):
-        scores_BI, (rows, targets) = block.scores_BI, queries.target_pairs(block.queries)
-        own_P, top_BK = scores_BI[rows, targets], best_candidates(scores_BI, depth)
-        behind_P = _tied_behind(scores_BI, rows, targets) if ties == "index" else 0
-        reaching_P, num_candidates_B = _reaching(scores_BI, rows, own_P)
+        scores_BI, rows_P, targets_P = block.scores_BI, block.rows_P, block.targets_P
+        own_P, top_BK = scores_BI[rows_P, targets_P], best_candidates(scores_BI, depth)
+        behind_P = _tied_behind(scores_BI, rows_P, targets_P) if ties == "index" else 0
+        reaching_P, num_candidates_B = _reaching(scores_BI, rows_P, own_P)
         ranked_P = np.where(np.isnan(own_P), np.inf, reaching_P - behind_P)
         parts.append((ranked_P, block.is_repeat_P, num_candidates_B, top_BK))
     ranked_P, is_repeat_P, num_candidates_Q, top_QK = map(np.concatenate, zip(*parts, strict=True))
@@ -98,10 +98,15 @@ def ranks(
 
 @dataclass(frozen=True, eq=False)
 class ScoreBlock:
-    """Some queries with a score for every candidate, (B, I), NaN elsewhere, and whether each target was seen, (P,)."""
+    """Some queries with a score for every candidate, (B, I), NaN elsewhere.
+
+    rows_P, targets_P  the query in the block and the item of each target     is_repeat_P  whether it was seen
+    """
 
     queries: slice
     scores_BI: Scores
+    rows_P: Int64
+    targets_P: Int32
     is_repeat_P: Mask
 
 
@@ -123,15 +128,16 @@ def candidate_scores(
     for block in _blocks(queries, scorer, num_columns, memory_mb):
         scores_BI = _checked(scorer, queries, block, num_columns, user_vocabulary)
         flat = scores_BI.reshape(-1)
-        (rows, items), (seen_rows, seen_items) = queries.target_pairs(block), queries.seen(block)
+        rows_P, targets_P = queries.target_pairs(block)
+        seen_rows, seen_items = queries.seen(block)
         seen = seen_rows * num_columns + seen_items
         kept = None if remove_seen else flat[seen]
         flat[seen] = np.nan
-        is_repeat_P = np.isnan(flat[rows * num_columns + items])
+        is_repeat_P = np.isnan(flat[rows_P * num_columns + targets_P])
         if kept is not None:
             flat[seen] = kept
         scores_BI[:, excluded] = np.nan
-        yield ScoreBlock(block, scores_BI, is_repeat_P)
+        yield ScoreBlock(block, scores_BI, rows_P, targets_P, is_repeat_P)
 
 
 def best_candidates(scores_BI: Scores, depth: int) -> Int32:
@@ -208,37 +214,37 @@ def _checked(
     return scores_BI
 
 
-def _reaching(scores_BI: Scores, rows: Int64, values_P: Scores) -> tuple[Int64, Int64]:
+def _reaching(scores_BI: Scores, rows_P: Int64, values_P: Scores) -> tuple[Int64, Int64]:
     """How many candidates of its query score at least each value, (P,), and how many there are, (B,).
 
     By counting for few values a query, else by sorting: the scores are then no longer in the order of items.
     """
-    lengths = np.bincount(rows, minlength=len(scores_BI))
+    lengths = np.bincount(rows_P, minlength=len(scores_BI))
     if lengths.max(initial=0) <= _FEW_TARGETS:
-        values_BT = padded(rows, values_P, lengths, np.nan)
+        values_BT = padded(rows_P, values_P, lengths, np.nan)
         counts = [_true_by_row(scores_BI >= values_B[:, None]) for values_B in values_BT.T]
-        return np.stack(counts, axis=1)[rows, places(lengths)], _true_by_row(scores_BI >= -np.inf)
+        return np.stack(counts, axis=1)[rows_P, places(lengths)], _true_by_row(scores_BI >= -np.inf)
     scores_BI.sort(axis=1)  # NaN, that is no candidate, comes last
     everyone = np.arange(len(scores_BI))
     num_candidates_B = _first_places(scores_BI, everyone, np.full(len(scores_BI), np.inf, dtype=scores_BI.dtype))
-    return num_candidates_B[rows] - _first_places(scores_BI, rows, values_P), num_candidates_B
+    return num_candidates_B[rows_P] - _first_places(scores_BI, rows_P, values_P), num_candidates_B
 
 
-def _tied_behind(scores_BI: Scores, rows: Int64, targets: Int32) -> Int64:
+def _tied_behind(scores_BI: Scores, rows_P: Int64, targets_P: Int32) -> Int64:
     """How many candidates tie with each target and have a higher index, (P,)."""
-    pairs = zip(rows.tolist(), targets.tolist(), strict=True)
+    pairs = zip(rows_P.tolist(), targets_P.tolist(), strict=True)
     behind = [np.count_nonzero(scores_BI[row, item + 1 :] == scores_BI[row, item]) for row, item in pairs]
     return np.array(behind, dtype=np.int64)
 
 
-def _first_places(ascending_BI: Scores, rows: Int64, values_P: Scores) -> Int64:
+def _first_places(ascending_BI: Scores, rows_P: Int64, values_P: Scores) -> Int64:
     """How many of an ascending row are below each value: np.searchsorted in many rows at once.
 
     >>> _first_places(np.array([[1.0, 2.0, 2.0, np.nan], [0.0, 5.0, 6.0, 7.0]]), np.array([0, 1]), np.array([2.0, 9.0]))
     array([1, 4])
     """
     flat, width = ascending_BI.reshape(-1), ascending_BI.shape[1]
-    begins_P: Int64 = rows * width
+    begins_P: Int64 = rows_P * width
     found_P: Int64 = begins_P.copy()
     left = width
     while left > 1:

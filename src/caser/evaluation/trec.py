@@ -88,7 +88,7 @@ def encoded(ids: Iterable[RawId]) -> pl.Series:
     return pl.Series(names, dtype=pl.String)
 
 
-def ranked_lists(block: ScoreBlock, queries: Queries, rules: Rules, depth: int) -> Int32:
+def ranked_lists(block: ScoreBlock, rules: Rules, depth: int) -> Int32:
     """The best candidates of a block of queries in the protocol's order, (B, depth), 0 where there are fewer.
 
     Ties go to the lowest index; where they count against a target, it comes after the others.
@@ -96,7 +96,7 @@ def ranked_lists(block: ScoreBlock, queries: Queries, rules: Rules, depth: int) 
     scores_BI = block.scores_BI
     last_BI = np.zeros(scores_BI.shape, dtype=bool)
     if rules.ties == "against":
-        last_BI[queries.target_pairs(block.queries)] = True
+        last_BI[block.rows_P, block.targets_P] = True
     order_BI = np.lexsort((last_BI, -scores_BI), axis=1)[:, :depth]  # NaN, that is no candidate, comes last
     is_candidate_BK = ~np.isnan(np.take_along_axis(scores_BI, order_BI, axis=1))
     return np.where(is_candidate_BK, order_BI, 0).astype(np.int32)
@@ -122,7 +122,7 @@ def _run(scorer: Scorer, queries: Queries, rules: Rules, depth: int, memory_mb: 
     for block in candidate_scores(
         scorer, queries, candidates=rules.candidates, remove_seen=rules.remove_seen, memory_mb=memory_mb
     ):
-        yield block.queries.start, ranked_lists(block, queries, rules, depth)
+        yield block.queries.start, ranked_lists(block, rules, depth)
 
 
 def _lines(names: pl.Series, items: pl.Series, model: str, first: int, found_BK: Int32) -> pl.DataFrame:

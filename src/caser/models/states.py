@@ -42,7 +42,9 @@ class ArrayScorer(ABC):
     def scores(self, users_B: Int32, histories_BH: Int32) -> Scores:
         """Scores, state . vector + bias, for every item: (B, I)."""
         vectors_ID, bias_I = self.item_vectors()
-        return self.states(users_B, histories_BH) @ vectors_ID.T + bias_I
+        scores_BI = self.states(users_B, histories_BH) @ vectors_ID.T
+        scores_BI += bias_I  # in place: a second array of this size would cost more than the sum
+        return scores_BI
 
     def arrays(self) -> Arrays:
         """The parameters by name."""
