@@ -3,8 +3,10 @@
 `evaluate` scores every query of the Caser paper's protocol with a network of the paper's sizes (untrained: its scores
 cost the same), ranks every target among all items not seen, keeps the best ten and takes every metric, MAP among them.
 `answering` does so with the scorer that needs no torch, `report` makes the whole report. `product` is states times item
-vectors plus bias, in blocks of the size that ranking takes, and nothing else. The rules of the split are settled in the
-round that warms up. For larger catalogues states and vectors are random, each query with 33 targets and 130 items seen.
+vectors plus bias at once, and nothing else; `product in blocks` makes as many scores at a time as ranking does and lets
+them fall, so that they never leave the cache: the least that any evaluation can take. The rules of the split are
+settled in the round that warms up. For larger catalogues states and vectors are random, each query with 33 targets and
+130 items seen.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import torch
 
 from benchmarks.speed import _rounds
 from caser.data import datasets
@@ -52,10 +55,11 @@ class Fixed:
         """Nothing to keep."""
         return {}
 
-    def product(self) -> None:
-        """All scores, thrown away."""
-        for start in range(0, len(self.states_QD), MOST_QUERIES):
-            self.states_QD[start : start + MOST_QUERIES] @ self.vectors_ID.T + self.bias_I
+    def product(self, size: int) -> None:
+        """All scores, so many queries at a time, thrown away."""
+        bias_I, states_QD, vectors_ID = map(torch.from_numpy, (self.bias_I, self.states_QD, self.vectors_ID))
+        for states_BD in torch.split(states_QD, size):
+            torch.addmm(bias_I, states_BD, vectors_ID.T)
 
 
 def evaluate(scorer: Scorer, split: Split) -> None:
@@ -72,8 +76,10 @@ def movielens() -> dict[str, Work]:
     scorer = NeuralScorer(MODEL.build(*sizes, seed=0))
     answering = MODEL.scorer(scorer.arrays(), *sizes)
     states_QD = scorer.states(split.test.users, split.test.histories(slice(None), scorer.history_length))
+    product = Fixed(states_QD, *scorer.item_vectors()).product
     return {
-        "product": Fixed(states_QD, *scorer.item_vectors()).product,
+        "product": partial(product, len(states_QD)),
+        "product in blocks": partial(product, MOST_QUERIES),
         "evaluate": partial(evaluate, scorer, split),
         "answering": partial(evaluate, answering, split),
         "report": partial(judge.judge, {"caser": scorer}, split),
@@ -103,7 +109,10 @@ def grown(num_queries: int, num_items: int) -> dict[str, Work]:
         for metric in METRICS:
             table.values(metric)
 
-    return {f"product, {num_items:,} items": scorer.product, f"evaluate, {num_items:,} items": work}
+    return {
+        f"product, {num_items:,} items": partial(scorer.product, num_queries),
+        f"evaluate, {num_items:,} items": work,
+    }
 
 
 def contender(work: Work, num_queries: int) -> _rounds.Contender:
@@ -135,9 +144,12 @@ def main() -> None:
         for num_queries, suffix, case in cases
         for name in case
     ]
-    bar = _rounds.Bar("evaluation of MovieLens-1M", rates.ratio("product", "evaluate"), "x its product", 4, 2, "lower")
+    bars = [
+        _rounds.Bar(f"evaluation against its {product}", rates.ratio(product, "evaluate"), "x", 4, 2, "lower")
+        for product in ("product", "product in blocks")
+    ]
     drawn = {str(row["work"]): row["times the product"] for row in rows}
-    _rounds.publish("ranking", rows, [bar], lambda axes: axes.barh(list(drawn), list(drawn.values())))
+    _rounds.publish("ranking", rows, bars, lambda axes: axes.barh(list(drawn), list(drawn.values())))
 
 
 if __name__ == "__main__":
