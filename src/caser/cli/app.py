@@ -14,7 +14,7 @@ import cyclopts
 from pydantic import ValidationError
 
 from caser import __version__
-from caser.cli import answer, audit, auto, data, demo, doctor, study, train
+from caser.cli import answer, audit, auto, data, demo, doctor, export, study, train
 from caser.cli.flags import DEFAULTS, flag_name
 from caser.cli.show import say
 from caser.config import first_problem
@@ -58,6 +58,7 @@ def build_app(model: str = DEFAULT_MODEL) -> cyclopts.App:
     app.command(answer.recommend, name="recommend")
     app.command(answer.similar, name="similar")
     app.command(answer.explain, name="explain")
+    app.command(export.export, name="export")
     app.command(doctor.doctor, name="doctor")
     return app
 

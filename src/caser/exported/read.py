@@ -1,0 +1,216 @@
+"""Read an exported file with care, before a runtime sees it: one that `write.py` could not have written is refused.
+
+An ONNX file is no mere table: it can name other files to be read, bring operators and loops of its own, and hold bytes
+that do not count. So everything is refused that our files never hold: each field of each part, each operator. The file
+ends with a `sha256` entry of its own metadata, over all bytes before: one file that any runtime reads, and no flipped
+bit goes unnoticed. As with a run, that protects against damage; whoever can write the file can write the checksum.
+
+Needs neither onnx nor onnxruntime. A runtime is to be given the bytes that were checked, never the path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+
+from caser.errors import ArtefactError
+from caser.models.base import Arrays
+from caser.storage import read_file
+
+FORMAT = 1
+"""Version of inputs, outputs and facts; a higher one is refused."""
+
+MOST_BYTES = 2**31 - 1
+"""What the format can hold in one file."""
+
+MOST_PARTS = 100_000
+"""Fields that are looked at; a network of a hundred blocks has some ten thousand."""
+
+_NAMES_OF_OPERATORS = """
+    Add And Cast Concat Conv CumSum Div Equal Gather Gemm GlobalMaxPool Greater GRU Identity LayerNormalization
+    Less MatMul Max Min Mul Or Pad Range ReduceSum Relu Reshape ScatterElements Shape Sigmoid Slice Softmax
+    Squeeze Sub Tanh TopK Transpose Unsqueeze Where
+"""
+OPERATORS = frozenset(_NAMES_OF_OPERATORS.split())
+"""The operators of our networks. None branches, loops, draws, or makes a large value of a small one."""
+
+VALUE = ""
+"""Marks a field that holds a number, text or the bytes of a tensor."""
+
+PARTS: Mapping[str, Mapping[int, str]] = {
+    "model": {1: VALUE, 7: "graph", 8: "opset", 14: "metadata"},
+    "opset": {1: VALUE, 2: VALUE},
+    "metadata": {1: VALUE, 2: VALUE},
+    "graph": {1: "node", 2: VALUE, 5: "tensor", 11: "input or output", 12: "input or output"},
+    "node": {1: VALUE, 2: VALUE, 4: VALUE, 5: "attribute", 7: VALUE},
+    "attribute": {1: VALUE, 2: VALUE, 3: VALUE, 8: VALUE, 20: VALUE},
+    "tensor": {1: VALUE, 2: VALUE, 8: VALUE, 9: VALUE},
+    "input or output": {1: VALUE, 2: "type"},
+    "type": {1: "tensor type"},
+    "tensor type": {1: VALUE, 2: "shape"},
+    "shape": {1: "dimension"},
+    "dimension": {1: VALUE, 2: VALUE},
+}
+"""The parts of a file, and of each the numbers of the fields that it may have; numbers as in onnx.proto."""
+
+NAMES = {
+    ("model", 20): "training steps",
+    ("model", 25): "functions of its own",
+    ("graph", 15): "a sparse tensor",
+    ("attribute", 5): "a tensor in an attribute",
+    ("attribute", 6): "a graph in a graph",
+    ("attribute", 10): "a tensor in an attribute",
+    ("attribute", 11): "a graph in a graph",
+    ("attribute", 22): "a sparse tensor",
+    ("attribute", 23): "a sparse tensor",
+    ("tensor", 13): "external data",
+    ("tensor", 14): "external data",
+}
+"""What to call the fields that a hostile file is likely to have."""
+
+_MUST: Mapping[tuple[str, int], tuple[str, Callable[[bytes], bool]]] = {
+    ("opset", 1): ("operators of a domain of its own", lambda domain: domain == b""),
+    ("node", 7): ("an operator of a domain of its own", lambda domain: domain == b""),
+    ("node", 4): ("another operator", lambda operator: operator.decode("latin-1") in OPERATORS),
+}
+
+_TAIL = b"\x72\x4a\x0a\x06sha256\x12\x40"
+"""A metadata entry up to its value: field 14 of a model, with the key and the 64 digits of the digest."""
+
+
+@dataclass(frozen=True, eq=False)
+class Exported:
+    """A file that was checked: what a runtime is to be given, and what the file says of itself.
+
+    facts  format, library_version, model, settings, num_users, num_items, weights_sha256, protocol, fingerprint, seen
+    """
+
+    content: bytes
+    facts: dict[str, Any]
+
+
+def with_checksum(content: bytes) -> bytes:
+    """The bytes of a model with their SHA-256 as one more entry of its metadata.
+
+    >>> with_checksum(b"")[-64:-56]
+    b'e3b0c442'
+    """
+    return content + _TAIL + hashlib.sha256(content).hexdigest().encode()
+
+
+def read_onnx(path: str | Path) -> Exported:
+    """Read and check the file `path`.
+
+    Raises ArtefactError if it is a link, too large, damaged, newer than this library, or holds anything that an
+    exported file never does.
+    """
+    file = Path(path)
+    content = read_file(file, MOST_BYTES)
+    size = len(content) - len(_TAIL) - 64
+    if size < 0 or content[size : size + len(_TAIL)] != _TAIL:
+        raise ArtefactError(f"{file} must be a file of `caser export`; it does not end as one. Export it again.")
+    if content[-64:] != hashlib.sha256(memoryview(content)[:size]).hexdigest().encode():
+        raise ArtefactError(f"{file} does not match its checksum: it is damaged or was changed. Export it again.")
+    try:
+        return Exported(content, _facts(_Walk(content).metadata()))
+    except _RefusedError as refused:
+        raise ArtefactError(f"{file} must hold what an exported file holds; got {refused}. Export it again.") from None
+
+
+def weights_digest(arrays: Arrays) -> str:
+    """The SHA-256 of the weights.safetensors of a run with these parameters.
+
+    >>> weights_digest({})[:8]
+    '9bbcbf73'
+    """
+    saved = safetensors.numpy.save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    return hashlib.sha256(saved).hexdigest()
+
+
+class _RefusedError(ValueError):
+    """What the file must not hold, in words."""
+
+
+class _Walk:
+    """One pass over all fields of a model, without recursion; the bytes of tensors are stepped over, not copied."""
+
+    def __init__(self, content: bytes) -> None:
+        self._bytes = memoryview(content)
+
+    def metadata(self) -> dict[str, bytes]:
+        """The metadata, once everything has been looked at."""
+        waiting = [("model", 0, len(self._bytes))]
+        entries, looked_at = [], 0
+        while waiting:
+            part, at, end = waiting.pop()
+            fields: dict[int, bytes] = {}
+            while at < end:
+                looked_at += 1
+                if looked_at > MOST_PARTS:
+                    raise _RefusedError(f"more than {MOST_PARTS:,} parts")
+                number, start, at = self._field(at, end)
+                kind = PARTS[part].get(number)
+                if kind is None:
+                    raise _RefusedError(NAMES.get((part, number), f"a {part} with a field {number}"))
+                if kind != VALUE:
+                    waiting.append((kind, start, at))
+                elif part == "metadata" or (part, number) in _MUST:
+                    fields[number] = self._value(part, number, start, at)
+            if part == "metadata":
+                entries.append((fields.get(1, b"").decode("latin-1"), fields.get(2, b"")))
+        if len(found := dict(entries)) != len(entries):
+            raise _RefusedError("two entries of one name")
+        return found
+
+    def _value(self, part: str, number: int, start: int, end: int) -> bytes:
+        value = bytes(self._bytes[start:end])
+        name, is_right = _MUST.get((part, number), ("", lambda _: True))
+        if not is_right(value):
+            raise _RefusedError(f"{name}, {value[:40].decode('latin-1')!r}")
+        return value
+
+    def _field(self, at: int, end: int) -> tuple[int, int, int]:
+        """The number of the field at a place, and where its content starts and ends."""
+        tag, at = self._whole_number(at, end)
+        number, wire = tag >> 3, tag & 7
+        if wire == 0:
+            start, (_, after) = at, self._whole_number(at, end)
+        elif wire == 2:
+            length, start = self._whole_number(at, end)
+            after = start + length
+        elif wire == 5:
+            start, after = at, at + 4
+        else:
+            raise _RefusedError("bytes that are no ONNX")
+        if after > end:
+            raise _RefusedError("a part that ends outside the file")
+        return number, start, after
+
+    def _whole_number(self, at: int, end: int) -> tuple[int, int]:
+        """A number of variable length, seven bits a byte, and where it ends."""
+        value = 0
+        for place in range(at, min(end, at + 10)):
+            value |= (self._bytes[place] & 127) << 7 * (place - at)
+            if self._bytes[place] < 128:
+                return value, place + 1
+        raise _RefusedError("bytes that are no ONNX")
+
+
+def _facts(metadata: dict[str, bytes]) -> dict[str, Any]:
+    if set(metadata) != {"caser", "sha256"}:
+        raise _RefusedError(f"metadata of {', '.join(sorted(metadata)) or 'nothing'}")
+    try:
+        facts = json.loads(metadata["caser"])
+    except (ValueError, RecursionError) as error:
+        raise _RefusedError(f"facts that are no JSON: {error}") from None
+    version = facts.get("format") if isinstance(facts, dict) else None
+    if not isinstance(version, int) or version > FORMAT:
+        raise _RefusedError(f"format {version!r}, and this caser knows up to {FORMAT}: upgrade it")
+    return dict(facts)
