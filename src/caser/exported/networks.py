@@ -1,7 +1,7 @@
 """Each network as ONNX operators, from what it reads of the histories to its last state.
 
 Line by line the equations that `models` has in NumPy, under the same letters; the tests hold all forms to equal scores.
-torch's own exporter is not used: see docs/decisions/0011. Needs onnx.
+Why torch's own exporter is not used is said in docs/export.md. Needs onnx.
 
 Shape suffixes: B queries, X items that are read, D state width, d width of vectors.
 """

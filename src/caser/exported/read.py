@@ -39,7 +39,7 @@ _NAMES_OF_OPERATORS = """
     Squeeze Sub Tanh TopK Transpose Unsqueeze Where
 """
 OPERATORS = frozenset(_NAMES_OF_OPERATORS.split())
-"""The operators of our networks. None branches, loops, draws, or makes a large value of a small one."""
+"""The operators of our networks. None branches, loops or draws."""
 
 VALUE = ""
 """Marks a field that holds a number, text or the bytes of a tensor."""
