@@ -34,8 +34,8 @@ MOST_PARTS = 100_000
 """Fields that are looked at; a network of a hundred blocks has some ten thousand."""
 
 _NAMES_OF_OPERATORS = """
-    Add And Cast Concat Conv CumSum Div Equal Gather Gemm GlobalMaxPool Greater GRU Identity LayerNormalization
-    Less MatMul Max Min Mul Or Pad Range ReduceSum Relu Reshape ScatterElements Shape Sigmoid Slice Softmax
+    Add And Cast Concat CumSum Div Equal Gather Gemm Greater GRU Identity LayerNormalization
+    Less MatMul Max Min Mul Or Pad Range ReduceMax ReduceSum Relu Reshape ScatterElements Shape Sigmoid Slice Softmax
     Squeeze Sub Tanh TopK Transpose Unsqueeze Where
 """
 OPERATORS = frozenset(_NAMES_OF_OPERATORS.split())
