@@ -18,8 +18,9 @@ from onnx import TensorProto, helper
 
 from caser.errors import ArtefactError
 from caser.exported import read
-from caser.exported.read import OPERATORS, read_onnx, with_checksum
-from caser.exported.scorer import session, through_onnx
+from caser.exported.read import OPERATORS, read_onnx, states_alone, with_checksum
+from caser.exported.scorer import OnnxScorer, session, through_onnx
+from caser.models.base import StateScorer
 from caser.recommender import Recommender
 from tests.exported.networks import SMALL, exported, made
 
@@ -66,6 +67,14 @@ def test_no_operator_is_allowed_that_no_network_has() -> None:
     assert used == OPERATORS
 
 
+@pytest.mark.parametrize("name", SMALL)
+def test_what_is_after_the_states_can_be_left_out(name: str) -> None:
+    model = onnx.load_from_string(states_alone(exported(made(name))))
+    onnx.checker.check_model(model)
+    assert [one.name for one in (*model.graph.input, *model.graph.output)] == ["users", "histories", "states"]
+    assert model.graph.node[-1].output == ["states"]
+
+
 # Damage
 
 
@@ -100,7 +109,9 @@ def test_a_signed_file_with_a_wrong_byte_never_fails_but_in_words(
     changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(st.integers(0, 255))
     path = written(with_checksum(bytes(changed)), tmp_path)
     with suppress(ArtefactError):  # a changed weight is no other kind of file
-        session(read_onnx(path).content, path)
+        scorer = made("caser").scorer
+        assert isinstance(scorer, StateScorer)
+        OnnxScorer(scorer, read_onnx(path).content, path)
 
 
 def test_other_kinds_of_files_are_refused(tmp_path: Path) -> None:
@@ -287,6 +298,11 @@ def test_a_second_graph_is_looked_at_too(content: bytes, tmp_path: Path) -> None
     unsigned = content[: -len(with_checksum(b""))]
     for both in (hostile.SerializeToString() + unsigned, unsigned + hostile.SerializeToString()):
         assert "external data" in refusal(with_checksum(both), tmp_path)
+
+
+def test_a_file_has_one_graph(content: bytes, tmp_path: Path) -> None:
+    unsigned = content[: -len(with_checksum(b""))]
+    assert "2 graphs" in refusal(with_checksum(unsigned + b"\x3a\x00"), tmp_path)
 
 
 @pytest.mark.parametrize("facts", [b"", b"[]", b"{}", b"{", b'{"format": 2}', b'{"format": "1"}', b"[" * 100_000])

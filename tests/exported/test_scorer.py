@@ -20,7 +20,7 @@ from caser.exported.scorer import OnnxScorer, through_onnx
 from caser.exported.write import write_onnx
 from caser.models.base import StateScorer
 from caser.recommender import Recommender
-from tests.exported.networks import SMALL, made, running
+from tests.exported.networks import SMALL, exported, made
 from tests.runs import popularity_run
 
 every_network = pytest.mark.parametrize("name", SMALL)
@@ -31,7 +31,7 @@ HISTORIES_BH = pad_left([[4, 1, 9, 3, 3, 7, 2, 10], [5], [], [8, 8]])
 def pair(name: str) -> tuple[StateScorer, OnnxScorer]:
     twin = made(name).scorer
     assert isinstance(twin, StateScorer)
-    return twin, OnnxScorer(twin, running(name))
+    return twin, OnnxScorer(twin, exported(made(name)), name)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ import numpy as np
 import safetensors.numpy
 
 from caser.errors import ArtefactError
+from caser.exported.protobuf import EncodingError, Field, fields, message
 from caser.models.base import Arrays
 from caser.storage import read_file
 
@@ -81,6 +82,8 @@ _MUST: Mapping[tuple[str, int], tuple[str, Callable[[bytes], bool]]] = {
     ("node", 4): ("another operator", lambda operator: operator.decode("latin-1") in OPERATORS),
 }
 
+_GRAPH, _NODE, _INPUT, _OUTPUT = 7, 1, 11, 12
+
 _TAIL = b"\x72\x4a\x0a\x06sha256\x12\x40"
 """A metadata entry up to its value: field 14 of a model, with the key and the 64 digits of the digest."""
 
@@ -119,8 +122,8 @@ def read_onnx(path: str | Path) -> Exported:
     if content[-64:] != hashlib.sha256(memoryview(content)[:size]).hexdigest().encode():
         raise ArtefactError(f"{file} does not match its checksum: it is damaged or was changed. Export it again.")
     try:
-        return Exported(content, _facts(_Walk(content).metadata()))
-    except _RefusedError as refused:
+        return Exported(content, _facts(_walked(content)))
+    except (_RefusedError, EncodingError) as refused:
         raise ArtefactError(f"{file} must hold what an exported file holds; got {refused}. Export it again.") from None
 
 
@@ -134,73 +137,66 @@ def weights_digest(arrays: Arrays) -> str:
     return hashlib.sha256(saved).hexdigest()
 
 
+def states_alone(content: bytes) -> bytes:
+    """A checked file without all that comes after the states, for a caller that has the item vectors.
+
+    A runtime computes whatever a graph holds, whether it is asked for or not.
+    """
+    view = memoryview(content)
+
+    def names(part: Field, number: int) -> list[bytes]:
+        return [bytes(view[one.start : one.end]) for one in fields(view, part.start, part.end) if one.number == number]
+
+    kept, is_after = [], False
+    [graph] = [one for one in fields(view, 0, len(view)) if one.number == _GRAPH]
+    for part in fields(view, graph.start, graph.end):
+        if part.number == _NODE and not is_after:
+            kept.append(part)
+            is_after = names(part, 2) == [b"states"]
+        elif part.number in (_INPUT, _OUTPUT):
+            kept += [part] if b"".join(names(part, 1)) in (b"users", b"histories", b"states") else []
+        elif part.number != _NODE:
+            kept.append(part)
+    inside = b"".join(view[part.at : part.end] for part in kept)
+    return b"".join((view[: graph.at], message(_GRAPH, inside), view[graph.end :]))
+
+
 class _RefusedError(ValueError):
     """What the file must not hold, in words."""
 
 
-class _Walk:
-    """One pass over all fields of a model, without recursion; the bytes of tensors are stepped over, not copied."""
-
-    def __init__(self, content: bytes) -> None:
-        self._bytes = memoryview(content)
-
-    def metadata(self) -> dict[str, bytes]:
-        """The metadata, once everything has been looked at."""
-        waiting = [("model", 0, len(self._bytes))]
-        entries, looked_at = [], 0
-        while waiting:
-            part, at, end = waiting.pop()
-            fields: dict[int, bytes] = {}
-            while at < end:
-                looked_at += 1
-                if looked_at > MOST_PARTS:
-                    raise _RefusedError(f"more than {MOST_PARTS:,} parts")
-                number, start, at = self._field(at, end)
-                kind = PARTS[part].get(number)
-                if kind is None:
-                    raise _RefusedError(NAMES.get((part, number), f"a {part} with a field {number}"))
-                if kind != VALUE:
-                    waiting.append((kind, start, at))
-                elif part == "metadata" or (part, number) in _MUST:
-                    fields[number] = self._value(part, number, start, at)
-            if part == "metadata":
-                entries.append((fields.get(1, b"").decode("latin-1"), fields.get(2, b"")))
-        if len(found := dict(entries)) != len(entries):
-            raise _RefusedError("two entries of one name")
-        return found
-
-    def _value(self, part: str, number: int, start: int, end: int) -> bytes:
-        value = bytes(self._bytes[start:end])
-        name, is_right = _MUST.get((part, number), ("", lambda _: True))
-        if not is_right(value):
-            raise _RefusedError(f"{name}, {value[:40].decode('latin-1')!r}")
-        return value
-
-    def _field(self, at: int, end: int) -> tuple[int, int, int]:
-        """The number of the field at a place, and where its content starts and ends."""
-        tag, at = self._whole_number(at, end)
-        number, wire = tag >> 3, tag & 7
-        if wire == 0:
-            start, (_, after) = at, self._whole_number(at, end)
-        elif wire == 2:
-            length, start = self._whole_number(at, end)
-            after = start + length
-        elif wire == 5:
-            start, after = at, at + 4
-        else:
-            raise _RefusedError("bytes that are no ONNX")
-        if after > end:
-            raise _RefusedError("a part that ends outside the file")
-        return number, start, after
-
-    def _whole_number(self, at: int, end: int) -> tuple[int, int]:
-        """A number of variable length, seven bits a byte, and where it ends."""
-        value = 0
-        for place in range(at, min(end, at + 10)):
-            value |= (self._bytes[place] & 127) << 7 * (place - at)
-            if self._bytes[place] < 128:
-                return value, place + 1
-        raise _RefusedError("bytes that are no ONNX")
+def _walked(content: bytes) -> dict[str, bytes]:
+    """The metadata, once every field of every part has been looked at; what tensors hold is stepped over."""
+    view = memoryview(content)
+    waiting = [("model", 0, len(view))]
+    entries, looked_at, graphs = [], 0, 0
+    while waiting:
+        part, at, end = waiting.pop()
+        entry: dict[int, bytes] = {}
+        for field in fields(view, at, end):
+            looked_at += 1
+            if looked_at > MOST_PARTS:
+                raise _RefusedError(f"more than {MOST_PARTS:,} parts")
+            kind = PARTS[part].get(field.number)
+            if kind is None:
+                raise _RefusedError(NAMES.get((part, field.number), f"a {part} with a field {field.number}"))
+            if kind != VALUE:
+                waiting.append((kind, field.start, field.end))
+                graphs += kind == "graph"
+            elif part == "metadata":
+                entry[field.number] = bytes(view[field.start : field.end])
+            elif (part, field.number) in _MUST:
+                value = bytes(view[field.start : field.end])
+                name, is_right = _MUST[part, field.number]
+                if not is_right(value):
+                    raise _RefusedError(f"{name}, {value[:40].decode('latin-1')!r}")
+        if part == "metadata":
+            entries.append((entry.get(1, b"").decode("latin-1"), entry.get(2, b"")))
+    if graphs != 1:
+        raise _RefusedError(f"{graphs} graphs")
+    if len(found := dict(entries)) != len(entries):
+        raise _RefusedError("two entries of one name")
+    return found
 
 
 def _facts(metadata: dict[str, bytes]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from caser.data.log import Int32
 from caser.data.tape import last_items
 from caser.errors import ArtefactError, MissingDependencyError
-from caser.exported.read import read_onnx, weights_digest
+from caser.exported.read import read_onnx, states_alone, weights_digest
 from caser.models.base import Arrays, Scores, StateScorer
 from caser.recommender import Recommender
 
@@ -39,7 +39,7 @@ def through_onnx(recommender: Recommender, path: str | Path, threads: int = 1) -
     scorer = artefact.scorer
     if not isinstance(scorer, StateScorer) or exported.facts.get("weights_sha256") != weights_digest(scorer.arrays()):
         raise ArtefactError(f"{path} must have been exported from this run; its weights are others. Export it again.")
-    return Recommender(replace(artefact, scorer=OnnxScorer(scorer, session(exported.content, path, threads))))
+    return Recommender(replace(artefact, scorer=OnnxScorer(scorer, exported.content, path, threads)))
 
 
 def session(content: bytes, path: str | Path, threads: int = 1) -> Any:
@@ -65,17 +65,16 @@ def _onnxruntime() -> Any:
 
 
 class OnnxScorer:
-    """A StateScorer whose states and scores ONNX Runtime computes; all else is that of `twin`, the same network."""
+    """A StateScorer whose states ONNX Runtime computes; all else is that of `twin`, the same network in NumPy.
 
-    def __init__(self, twin: StateScorer, session: Any) -> None:
+    `content` are the checked bytes of the file `path`.
+    """
+
+    def __init__(self, twin: StateScorer, content: bytes, path: str | Path, threads: int = 1) -> None:
         self.history_length = twin.history_length
         self.user_columns = twin.user_columns
-        self._length = twin.history_length or 1
-        self._twin, self._session = twin, session
-        self._width = {output.name: output.shape[1] for output in session.get_outputs()}
-        # Of the graph only what leads to the wanted value is run.
-        self._run_options = _onnxruntime().RunOptions()
-        self._run_options.only_execute_path_to_fetches = True
+        self._twin, self._length = twin, twin.history_length or 1
+        self._session = session(states_alone(content), path, threads)
 
     def arrays(self) -> Arrays:
         """The parameters by name."""
@@ -92,25 +91,25 @@ class OnnxScorer:
     def states(self, users_B: Int32 | Scores, histories_BH: Int32) -> Scores:
         """(B, D); `users_B` are indices, or float user vectors (B, E), which then stand in the user's columns."""
         if users_B.ndim == 1:
-            return self._values("states", users_B, histories_BH)
-        states_BD = self._values("states", np.zeros(len(users_B)), histories_BH)
+            return self._states(users_B, histories_BH)
+        states_BD = self._states(np.zeros(len(users_B)), histories_BH)
         if self.user_columns is not None:
             states_BD[:, self.user_columns] = users_B
         return states_BD
 
     def scores(self, users_B: Int32, histories_BH: Int32) -> Scores:
         """Scores, state . vector + bias, for every item: (B, I)."""
-        return self._values("all_scores", users_B, histories_BH)
+        vectors_ID, bias_I = self.item_vectors()
+        return self.states(users_B, histories_BH) @ vectors_ID.T + bias_I
 
-    def _values(self, output: str, users_B: NDArray[Any], histories_BH: Int32) -> Scores:
-        """One output of the graph, block by block."""
+    def _states(self, users_B: NDArray[Any], histories_BH: Int32) -> Scores:
+        """States of users by index, block by block."""
         read_BX = last_items(histories_BH, self._length).astype(np.int32, copy=False)
         users_B = users_B.astype(np.int32, copy=False)
-        nothing_B1 = np.zeros((len(read_BX), 1), dtype=np.int32)
         size = max(1, _MOST_CELLS // read_BX.shape[1] ** 2)
         blocks = []
         for start in range(0, len(read_BX), size):
             rows = slice(start, start + size)
-            feed = {"users": users_B[rows], "histories": read_BX[rows], "excluded": nothing_B1[rows]}
-            blocks.append(self._session.run([output], feed, self._run_options)[0])
-        return np.concatenate(blocks) if blocks else np.zeros((0, self._width[output]), dtype=np.float32)
+            feed = {"users": users_B[rows], "histories": read_BX[rows]}
+            blocks.append(self._session.run(["states"], feed)[0])
+        return np.concatenate(blocks) if blocks else np.zeros((0, self.item_vectors()[0].shape[1]), dtype=np.float32)
