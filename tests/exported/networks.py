@@ -36,6 +36,7 @@ SMALL: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "caser v, sigmoid": ("caser", {"d": 6, "n_h": 0, "phi_a": "sigmoid"}),
     "caser of one item, identity": ("caser", {"d": 6, "L": 1, "n_h": 2, "phi_c": "identity", "phi_a": "identity"}),
+    "caser of a long window": ("caser", {"d": 6, "L": 40, "n_h": 1}),
     "gru4rec": ("gru4rec", {"d": 6, "max_length": 6}),
     "sasrec": ("sasrec", {"d": 6, "max_length": 6, "num_heads": 2}),
     "sasrec of one block": ("sasrec", {"d": 6, "max_length": 6, "num_blocks": 1}),

@@ -10,7 +10,7 @@ import pytest
 
 from caser.artefact import WEIGHTS, save
 from caser.errors import ArtefactError, ConfigError
-from caser.exported import write
+from caser.exported import read, write
 from caser.exported.write import write_onnx
 from tests.exported.networks import made
 from tests.runs import popularity_run
@@ -51,6 +51,13 @@ def test_more_than_a_file_can_hold_is_refused_before_it_is_made(
 ) -> None:
     monkeypatch.setattr(write, "MOST_BYTES", write.ROOM)
     with pytest.raises(ConfigError, match="must be below"):
+        write_onnx(made("caser"), tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_could_not_be_read_again_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read, "MOST_PARTS", 100)
+    with pytest.raises(ArtefactError, match="more than 100 parts"):
         write_onnx(made("caser"), tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
 

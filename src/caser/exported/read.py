@@ -114,17 +114,20 @@ def read_onnx(path: str | Path) -> Exported:
     Raises ArtefactError if it is a link, too large, damaged, newer than this library, or holds anything that an
     exported file never does.
     """
-    file = Path(path)
-    content = read_file(file, MOST_BYTES)
+    return checked(path, read_file(Path(path), MOST_BYTES))
+
+
+def checked(path: str | Path, content: bytes) -> Exported:
+    """Check the bytes of the file `path`, as `read_onnx` does."""
     size = len(content) - len(_TAIL) - 64
     if size < 0 or content[size : size + len(_TAIL)] != _TAIL:
-        raise ArtefactError(f"{file} must be a file of `caser export`; it does not end as one. Export it again.")
+        raise ArtefactError(f"{path} must be a file of `caser export`; it does not end as one. Export it again.")
     if content[-64:] != hashlib.sha256(memoryview(content)[:size]).hexdigest().encode():
-        raise ArtefactError(f"{file} does not match its checksum: it is damaged or was changed. Export it again.")
+        raise ArtefactError(f"{path} does not match its checksum: it is damaged or was changed. Export it again.")
     try:
         return Exported(content, _facts(_walked(content)))
     except (_RefusedError, EncodingError) as refused:
-        raise ArtefactError(f"{file} must hold what an exported file holds; got {refused}. Export it again.") from None
+        raise ArtefactError(f"{path} must hold what an exported file holds; got {refused}. Export it again.") from None
 
 
 def weights_digest(arrays: Arrays) -> str:

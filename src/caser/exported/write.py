@@ -16,10 +16,12 @@ The file carries its own checksum; see `read.py`.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto
 
 import caser
@@ -27,12 +29,12 @@ from caser.artefact import Artefact
 from caser.errors import ConfigError
 from caser.exported.graph import Graph
 from caser.exported.networks import NETWORKS
-from caser.exported.read import FORMAT, MOST_BYTES, weights_digest, with_checksum
+from caser.exported.read import FORMAT, MOST_BYTES, checked, weights_digest, with_checksum
 from caser.models.base import Arrays, StateScorer
 from caser.storage import write_file
 
 ROOM = 2**20
-"""Bytes that everything but parameters may take."""
+"""Bytes that everything but constants may take."""
 
 
 def write_onnx(artefact: Artefact, path: str | Path, k: int = 10) -> dict[str, Any]:
@@ -50,18 +52,22 @@ def write_onnx(artefact: Artefact, path: str | Path, k: int = 10) -> dict[str, A
         )
     if k < 1:
         raise ConfigError(f"k must be at least 1; got {k}.")
-    arrays = scorer.arrays()
-    needed = sum(array.nbytes for array in arrays.values()) + ROOM
-    if needed > MOST_BYTES:
-        raise ConfigError(
-            f"an ONNX file must be below {MOST_BYTES / 1e9:.1f} GB; the parameters of this {name} need "
-            f"{needed / 1e9:.1f}. Answer from the run as it is, or train with a smaller d or fewer items."
-        )
-    facts = _facts(artefact, arrays)
+    facts = _facts(artefact, scorer.arrays())
     model = _graph(artefact, scorer, k)
     model.metadata_props.add(key="caser", value=json.dumps(facts))
-    write_file(Path(path), with_checksum(model.SerializeToString()))
+    content = with_checksum(model.SerializeToString())
+    checked(path, content)  # what is written can be read
+    write_file(Path(path), content)
     return facts
+
+
+def _refuse_too_large(constants: Iterable[NDArray[Any]]) -> None:
+    needed = sum(values.nbytes for values in constants) + ROOM
+    if needed > MOST_BYTES:
+        raise ConfigError(
+            f"an ONNX file must be below {MOST_BYTES / 1e9:.1f} GB; this network needs {needed / 1e9:.1f}. Answer from "
+            "the run as it is, or train with a smaller d or fewer items."
+        )
 
 
 def _facts(artefact: Artefact, arrays: Arrays) -> dict[str, Any]:
@@ -113,4 +119,5 @@ def _graph(artefact: Artefact, scorer: StateScorer, k: int) -> ModelProto:
         "all_scores": ("float32", ["B", items]),
         "states": ("float32", ["B", scorer.item_vectors()[0].shape[1]]),
     }
+    _refuse_too_large(g.constants.values())
     return g.model(inputs, outputs)
