@@ -1,0 +1,47 @@
+"""What numba compiles for training. The plain forms are in own_scores.py. Needs numba.
+
+Shape suffixes: M states, K items that a state scores, I catalogue + padding, D state width.
+"""
+
+from __future__ import annotations
+
+import numba
+
+from caser.data.log import Int64
+from caser.models.base import Scores
+
+_compiled = numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
+
+
+@_compiled
+def add_scores(states_MD: Scores, vectors_ID: Scores, items_MK: Int64, scores_MK: Scores) -> None:
+    """Add state . vector to the score of each state's own items."""
+    M, K = items_MK.shape
+    D = states_MD.shape[1]
+    for m in range(M):
+        for k in range(K):
+            item = items_MK[m, k]
+            total = states_MD.dtype.type(0)
+            for d in range(D):
+                total += states_MD[m, d] * vectors_ID[item, d]
+            scores_MK[m, k] += total
+
+
+@_compiled
+def add_gradients(
+    states_MD: Scores,
+    vectors_ID: Scores,
+    items_MK: Int64,
+    of_scores_MK: Scores,
+    of_states_MD: Scores,
+    of_vectors_ID: Scores,
+) -> None:
+    """Add the gradients of states and vectors, given that of the scores."""
+    M, K = items_MK.shape
+    D = states_MD.shape[1]
+    for m in range(M):
+        for k in range(K):
+            item, slope = items_MK[m, k], of_scores_MK[m, k]
+            for d in range(D):
+                of_states_MD[m, d] += slope * vectors_ID[item, d]
+                of_vectors_ID[item, d] += slope * states_MD[m, d]

@@ -1,0 +1,72 @@
+"""Scores of each state's own items: as torch says it, and as a kernel that reads every vector once.
+
+In torch, the vectors of all items are gathered, (M, K, D), multiplied, and on the way back scattered: four passes over
+the largest array of a step. The kernel multiplies where the vectors lie, and adds their gradients where they belong. It
+runs on the processor if numba is installed; the two agree but for rounding.
+
+Shape suffixes: M states, K items that a state scores, I catalogue + padding, D state width.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def own_scores(states_MD: Tensor, vectors_ID: Tensor, bias_I: Tensor, items_MK: Tensor) -> Tensor:
+    """Score item k of state m, state_m . vector + bias, for all m and k: (M, K).
+
+    >>> vectors, bias = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]]), torch.tensor([0.0, 0.5, 0.0])
+    >>> own_scores(torch.tensor([[3.0, 4.0]]), vectors, bias, torch.tensor([[2, 1]]))
+    tensor([[8.0000, 3.5000]])
+    """
+    is_plain = states_MD.device.type == "cpu" and states_MD.dtype == torch.float32
+    if is_plain and (kernels := _kernels()):
+        scores: Tensor = _OwnScores.apply(states_MD, vectors_ID, bias_I, items_MK, kernels)  # type: ignore[no-untyped-call]
+        return scores
+    return plain_own_scores(states_MD, vectors_ID, bias_I, items_MK)
+
+
+def plain_own_scores(states_MD: Tensor, vectors_ID: Tensor, bias_I: Tensor, items_MK: Tensor) -> Tensor:
+    """The same in torch: the referee of the kernel, and what runs where it cannot."""
+    vectors_MKD = functional.embedding(items_MK, vectors_ID)
+    return torch.einsum("md,mkd->mk", states_MD, vectors_MKD) + bias_I[items_MK]
+
+
+class _OwnScores(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, vectors: Tensor, bias: Tensor, items: Tensor, kernels: ModuleType) -> Tensor:
+        states, vectors, items = states.contiguous(), vectors.contiguous(), items.contiguous()
+        ctx.save_for_backward(states, vectors, items)
+        ctx.kernels = kernels
+        scores = bias[items]
+        kernels.add_scores(*map(_numpy, (states, vectors, items, scores)))
+        return scores
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        states, vectors, items = ctx.saved_tensors
+        of_scores = gradients[0].contiguous()
+        of_states, of_vectors = torch.zeros_like(states), torch.zeros_like(vectors)
+        ctx.kernels.add_gradients(*map(_numpy, (states, vectors, items, of_scores, of_states, of_vectors)))
+        of_bias = of_scores.new_zeros(len(vectors)).index_add_(0, items.flatten(), of_scores.flatten())
+        return of_states, of_vectors, of_bias, None, None
+
+
+@cache
+def _kernels() -> ModuleType | None:
+    if find_spec("numba") is None:
+        return None
+    from caser.training import kernels
+
+    return kernels
+
+
+def _numpy(tensor: Tensor) -> Any:
+    return tensor.detach().numpy()
