@@ -106,6 +106,14 @@ class SequenceEncoder(Protocol):
     def user_columns(self) -> slice | None:
         """The columns of a state that are the user vector."""
 
+    @property
+    def item_tables(self) -> tuple[str, ...]:
+        """Names of the parameters with one row per item, row 0 being padding; some may not exist."""
+
+    @property
+    def user_tables(self) -> tuple[str, ...]:
+        """Names of the parameters with one row per user; some may not exist."""
+
     # What every nn.Module has.
     training: bool
 

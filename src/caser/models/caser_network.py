@@ -31,6 +31,8 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 class CaserNetwork(nn.Module):
     """Union-level patterns, point-level patterns and lasting taste, over every window of a tape at once."""
 
+    item_tables, user_tables = ("Q", "V", "c"), ("P",)
+
     # Parameters by the paper's letters (legend in caser.py); those of a branch that is left out do not exist.
     Q: nn.Parameter
     P: nn.Parameter

@@ -17,6 +17,8 @@ from caser.randomness import torch_generator
 class FactorNetwork(nn.Module):
     """The mean vector of the last `window` items, and the vector of the user; the parts whose shapes are given."""
 
+    item_tables, user_tables = ("Q", "V", "c"), ("P",)
+
     Q: nn.Parameter
     P: nn.Parameter
     V: nn.Parameter

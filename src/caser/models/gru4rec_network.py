@@ -21,6 +21,8 @@ from caser.models.session_network import SessionNetwork, fill_table
 class GRU4RecNetwork(SessionNetwork):
     """One gated recurrent layer, every state of a chunk from left to right."""
 
+    item_tables = ("V", "c")
+
     V: nn.Parameter
     c: nn.Parameter
     W: nn.Parameter

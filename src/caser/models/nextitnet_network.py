@@ -20,6 +20,8 @@ from caser.models.session_network import SessionNetwork, fill_table, normalised
 class NextItNetNetwork(SessionNetwork):
     """Residual blocks of two dilated causal convolutions, every state of a chunk at once."""
 
+    item_tables = ("Q", "V", "c")
+
     Q: nn.Parameter
     K: nn.Parameter
     bK: nn.Parameter

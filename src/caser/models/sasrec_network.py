@@ -21,6 +21,8 @@ from caser.models.session_network import SessionNetwork, fill_table, normalised
 class SASRecNetwork(SessionNetwork):
     """Blocks of causal self-attention and point-wise layers, every state of a chunk at once."""
 
+    item_tables = ("Q",)
+
     Q: nn.Parameter
     P: nn.Parameter
     A: nn.Parameter

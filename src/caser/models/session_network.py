@@ -20,6 +20,9 @@ Initial = Callable[[str, Tensor, torch.Generator], Any]
 class SessionNetwork(nn.Module):
     """A causal network that reads at most `max_length` items; `encode` and `item_vectors` are the model's own."""
 
+    item_tables: tuple[str, ...]
+    user_tables: tuple[str, ...] = ()
+
     def __init__(
         self, shapes: Mapping[str, tuple[int, ...]], max_length: int, dropout: float, seed: int, initial: Initial
     ) -> None:

@@ -6,23 +6,21 @@ Every random stream is a function of (seed, name, epoch), so a state that is put
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from caser.config import Training
-from caser.data.batches import Batch, Batches
-from caser.data.negatives import NegativeSampler
+from caser.data.batches import Batches
 from caser.data.tape import Tape
 from caser.errors import ConfigError, NumericalError
-from caser.losses import LOSSES, Full, Sampled
 from caser.models.base import SequenceEncoder
 from caser.randomness import torch_generator
+from caser.training.objective import Objective, Question
+from caser.training.rows import LargeTables
 
 
 @dataclass(frozen=True)
@@ -79,10 +77,11 @@ def train(
         positions=training.positions,
         device=device,
     )
-    objective = _Objective(network, tape, training, device)
+    objective = Objective(network, tape, training, device)
+    tables = LargeTables(network, state.optimiser, names_every_item=objective.names_every_item)
     last = training.epochs if until is None else until
     while state.epoch < last:
-        yield _epoch(state, batches, objective, training, device, on_batch)
+        yield _epoch(state, tables, batches, objective, training, device, on_batch)
 
 
 def default_batch_size(num_positions: int) -> int:
@@ -116,8 +115,9 @@ def choose_device(name: str) -> torch.device:
 
 def _epoch(
     state: TrainingState,
+    tables: LargeTables,
     batches: Batches,
-    objective: _Objective,
+    objective: Objective,
     training: Training,
     device: torch.device,
     on_batch: Callable[[int, int], None] | None,
@@ -135,16 +135,9 @@ def _epoch(
             done = (state.epoch + index / batches.num_batches) / training.epochs
             for group in optimiser.param_groups:
                 group["lr"] = training.learning_rate * (1 - done)
-        chunks, places = batch.valid_CW.nonzero(as_tuple=True)
-        if len(chunks):
-            loss = objective(batch, (chunks, places))
-            optimiser.zero_grad()
-            torch.autograd.backward(loss)
-            _check_finite(network, loss, number, index)
-            optimiser.step()
-            num_targets = (batch.targets_CWT[chunks, places] > 0).sum()
-            totals.append(torch.stack([loss.detach() * num_targets, num_targets]))
-            num_states += len(chunks)
+        if question := objective.ask(batch):
+            totals.append(_step(state, tables, objective, question, number, index))
+            num_states += len(question.targets_MT)
         if on_batch:
             on_batch(index + 1, batches.num_batches)
     state.epoch = number
@@ -152,64 +145,18 @@ def _epoch(
     return Epoch(number, loss_sum / num_targets, num_states, time.perf_counter() - began)
 
 
-class _Objective:
-    """The loss of a batch: encode, select the valid states, score, compare."""
-
-    def __init__(self, network: SequenceEncoder, tape: Tape, training: Training, device: torch.device) -> None:
-        self.network, self.training = network, training
-        self.loss = LOSSES[training.loss]
-        self.generator = torch.Generator(device)
-        self.sampler = NegativeSampler(
-            tape, exponent=training.popularity_exponent, exclude_seen=training.exclude_seen, device=device
-        )
-
-    def __call__(self, batch: Batch, rows: tuple[Tensor, Tensor]) -> Tensor:
-        states_MD = self.network.encode(self._hide_some(batch.users_CW), batch.tape_CX)[rows]
-        targets_MT = batch.targets_CWT[rows]
-        if isinstance(self.loss, Full):
-            return self.loss.function(states_MD, *self.network.item_vectors(), targets_MT)
-        has_target_MT = targets_MT > 0
-        positive_MT, negative_MTN = self._sampled(self.loss, batch.users_CW[rows], states_MD, targets_MT)
-        scores = positive_MT[has_target_MT], negative_MTN[has_target_MT]
-        return self.loss.function(*scores, self._share) if self.loss.takes_share else self.loss.function(*scores)
-
-    @property
-    def _share(self) -> float:
-        """The share of the catalogue's negatives that is drawn for a target."""
-        return min(1.0, self.training.num_negatives / max(1, self.sampler.num_items - 1))
-
-    def _sampled(self, loss: Sampled, users_M: Tensor, states_MD: Tensor, targets_MT: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores of the targets (M, T), and of N negatives for each (M, T, N), -inf where one must not count."""
-        (M, T), N = targets_MT.shape, self.training.num_negatives
-        shared = self.training.negatives == "shared"
-        # Each target has negatives of its own, (M, T N) in all, unless one set serves the batch, (N,).
-        number = N if shared else T * N
-        items, masked = self.sampler.draw_for(users_M, targets_MT, number, self.generator, shared=shared)
-        if shared:
-            vectors_ID, bias_I = self.network.item_vectors()
-            positive = self._scores(states_MD, targets_MT)
-            negative = states_MD @ vectors_ID[items].T + bias_I[items]
-        else:
-            scores = self._scores(states_MD, torch.cat([targets_MT, items], dim=1))
-            positive, negative = scores[:, :T], scores[:, T:]
-        if loss.corrects_for_sampling:
-            negative = negative - self.sampler.log_probability(items) - math.log(N)
-        negative = negative.masked_fill(masked, -torch.inf)
-        return positive, negative[:, None, :].expand(M, T, N) if shared else negative.view(M, T, N)
-
-    def _scores(self, states_MD: Tensor, items_MK: Tensor) -> Tensor:
-        """Scores of each state's own items, (M, K)."""
-        vectors_ID, bias_I = self.network.item_vectors()
-        vectors_MKD = functional.embedding(items_MK, vectors_ID)
-        return torch.einsum("md,mkd->mk", states_MD, vectors_MKD) + bias_I[items_MK]
-
-    def _hide_some(self, users_CW: Tensor) -> Tensor:
-        """User dropout: a share of users becomes anonymous (index 0). Differs from the paper."""
-        share = self.training.user_dropout
-        if not share:
-            return users_CW
-        draw = torch.rand(users_CW.shape, generator=self.network.dropout_generator, device=users_CW.device)
-        return torch.where(draw < share, 0, users_CW)
+def _step(
+    state: TrainingState, tables: LargeTables, objective: Objective, question: Question, number: int, index: int
+) -> Tensor:
+    """Take one step; return the sum of the loss over targets, and their number."""
+    num_targets = (question.targets_MT > 0).sum()
+    with tables.rows_of(question) as small:
+        loss = objective.cost(small)
+        state.optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        _check_finite(state.network, loss, number, index)
+        state.optimiser.step()
+    return torch.stack([loss.detach() * num_targets, num_targets])
 
 
 def _check_finite(network: SequenceEncoder, loss: Tensor, epoch: int, index: int) -> None:
