@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 
 from caser.data.log import Int32, Int64, InteractionLog
 
+_BLOCK = 2**22
+"""Interactions that are counted at once."""
+
 
 @dataclass(frozen=True, eq=False)
 class Tape:
@@ -93,7 +96,10 @@ class Tape:
     @cached_property
     def item_counts(self) -> Int64:
         """Interactions per item, (num_items + 1,); index 0 is 0."""
-        return np.bincount(self.items, minlength=self.num_items + 1)
+        counts = np.zeros(self.num_items + 1, dtype=np.int64)
+        for begin in range(0, len(self.items), _BLOCK):  # counting makes an int64 of each item
+            counts += np.bincount(self.items[begin : begin + _BLOCK], minlength=self.num_items + 1)
+        return counts
 
     def sequence(self, user: int) -> Int32:
         """All items of one user, in time order."""
