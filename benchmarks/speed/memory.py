@@ -1,0 +1,125 @@
+"""Memory and time of a step on large tables: what training takes beside its tables, and that a step costs its batch.
+
+Memory: a process of its own lays out a simulated tape (by default 5 x 10^7 interactions of 10^6 users with 10^6 items),
+the tables and Adam's moments, every page of them touched, and then trains some steps of an epoch; what its peak adds to
+that is counted, with the steps' own arrays, the cuts of an epoch and the negatives' bookkeeping in it. Time: the same
+step with tables of 10^4, 10^5 and 10^6 users and items, taking turns.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from functools import partial
+
+import numpy as np
+
+from benchmarks.speed import _rounds
+from caser.config import Training
+from caser.data.tape import Tape
+from caser.memory import peak_memory
+from caser.models.caser import Caser
+from caser.training.loop import TrainingState, start, train
+from caser.training.rows import LargeTables
+
+MODEL = Caser(L=5, T=3, d=50, n_v=4, n_h=16)
+TRAINING = Training(loss="bce", num_negatives=3, batch_size=2048, epochs=10**5, device="cpu")
+SIZES = (10**4, 10**5, 10**6)
+
+
+class Enough(Exception):  # noqa: N818 (control flow)
+    """Raised to end a measurement in the middle of an epoch."""
+
+
+def simulated(num_interactions: int, num_users: int, num_items: int) -> Tape:
+    """Users of very different length, items of very different popularity, no order: a step's cost is the same."""
+    generator = np.random.default_rng(0)
+    ends = np.sort(generator.integers(0, num_interactions + 1, num_users - 1))
+    offsets = np.concatenate([[0, 0], ends, [num_interactions]]).astype(np.int64)
+    items = np.empty(num_interactions, dtype=np.int32)
+    for block in np.array_split(items, max(1, num_interactions // 10**6)):
+        block[:] = 1 + num_items * generator.random(len(block), dtype=np.float32) ** 3 * (1 - 1e-6)
+    return Tape(items, offsets, num_items)
+
+
+def some_steps(state: TrainingState, tape: Tape, training: Training, steps: int) -> float:
+    """Train a number of steps, the first of an epoch; return how many positions they held."""
+
+    def on_batch(batch: int, batches: int) -> None:
+        if batch == steps:
+            raise Enough(len(tape) / batches)
+
+    try:
+        next(train(state, tape, training, num_targets=MODEL.T, on_batch=on_batch))
+    except Enough as enough:
+        return steps * float(enough.args[0])
+    raise ValueError(f"an epoch must have more than {steps} steps.")
+
+
+def beyond_the_tables(training: Training, num_interactions: int, size: int, steps: int) -> float:
+    """Megabytes that training takes beside tape, tables and moments."""
+    tape = simulated(num_interactions, size, size)
+    state = start(MODEL.build(tape.num_users, tape.num_items, seed=0), training)
+    LargeTables(state.network, state.optimiser, names_every_item=False)
+    for held in state.optimiser.state.values():
+        for moment in ("exp_avg", "exp_avg_sq"):
+            held[moment].fill_(1e-12)
+    with peak_memory() as peak:
+        some_steps(state, tape, training, steps)
+    if peak.megabytes is None:
+        raise OSError("peak memory must be told by the system, and only Linux does; run this there.")
+    return peak.megabytes
+
+
+def in_a_process(training: Training, num_interactions: int, steps: int) -> float:
+    """`beyond_the_tables` of 10^6 users and items, in a fresh process."""
+    words = json.dumps([training.model_dump(), num_interactions, steps])
+    command = [sys.executable, "-m", "benchmarks.speed.memory", "--alone", words]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def main() -> None:
+    """Measure memory in processes of their own, then time in rounds."""
+    parser = _rounds.parser(__doc__, rounds=5)
+    parser.add_argument("--interactions", type=int, default=5 * 10**7)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--alone", help="measure one memory and print it (what the benchmark runs in processes)")
+    words = parser.parse_args()
+    if words.alone:
+        settings, num_interactions, steps = json.loads(words.alone)
+        print(beyond_the_tables(Training(**settings), num_interactions, SIZES[-1], steps))
+        return
+    kinds = {
+        "uniform negatives": TRAINING,
+        "popular negatives": TRAINING.but(popularity_exponent=0.5),
+        "unseen negatives": TRAINING.but(exclude_seen=True),
+    }
+    taken = {kind: in_a_process(training, words.interactions, words.steps) / 1000 for kind, training in kinds.items()}
+    contenders = {}
+    for size in SIZES:
+        tape = simulated(5 * max(SIZES), size, size)
+        state = start(MODEL.build(tape.num_users, tape.num_items, seed=0), TRAINING)
+        contenders[f"{size:,}"] = partial(some_steps, state, tape, TRAINING, words.steps)
+    rates = _rounds.rates(contenders, words.rounds)
+    smallest, largest = f"{SIZES[0]:,}", f"{SIZES[-1]:,}"
+    rows = [
+        *({"what": f"GB beside the tables, {kind}", "measured": gigabytes} for kind, gigabytes in taken.items()),
+        *({"what": f"positions/s, {name} users and items", "measured": rates.median(name)} for name in contenders),
+    ]
+    _rounds.publish(
+        "memory",
+        rows,
+        [
+            _rounds.Bar("training memory beside tables, moments and tape", max(taken.values()), "GB", 1, 0.3, "lower"),
+            _rounds.Bar("a step with 100 times the rows takes", rates.ratio(smallest, largest), "x", 5, 2, "lower"),
+        ],
+        lambda axes: axes.barh(list(taken), list(taken.values())),
+        interactions=words.interactions,
+        steps=words.steps,
+        batch_size=TRAINING.batch_size,
+    )
+
+
+if __name__ == "__main__":
+    main()
