@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from caser.cli import doctor
 from tests.cli.terminal import caser, document
+
+measure = doctor._measure_torch
 
 
 @pytest.fixture(autouse=True)
@@ -34,3 +37,32 @@ def test_without_torch_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) ->
     outcome = caser("doctor")
     assert outcome.code == 0
     assert "pip install 'caser[train]'" in outcome.out
+
+
+def test_it_measures_threads_types_and_batches_and_says_a_sentence_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_NUM_USERS", 2)
+    before = torch.get_num_threads()
+    measured = measure()
+    rates = [value for name, value in measured["facts"].items() if name != "device"]
+    assert min(rates) > 0
+    assert {name for name in measured["facts"] if "batches" in name} == {
+        f"positions/s, batches of {size}" for size in (512, 2048, 8192)
+    }
+    subjects = [sentence.split(":")[0] for sentence in measured["advice"]]
+    assert [subject for subject in subjects if subject in ("threads", "type", "batch")] in (
+        ["threads", "type", "batch"],
+        ["type", "batch"],  # on an accelerator
+    )
+    assert torch.get_num_threads() == before
+
+
+def test_nothing_is_advised_for_a_gain_too_small_to_notice() -> None:
+    assert "keep the 2 of now" in doctor.advise_threads({1: 105.0, 2: 100.0}, now=2)
+    assert "float32, in which caser trains, is right" in doctor.advise_type({"float32": 100.0, "bfloat16": 105.0})
+    assert "--batch-size 512" in doctor.advise_batch({512: 95.0, 2048: 100.0, 8192: 90.0})
+
+
+def test_a_gain_is_advised_with_what_to_set() -> None:
+    assert "OMP_NUM_THREADS=4" in doctor.advise_threads({1: 100.0, 2: 150.0, 4: 200.0}, now=2)
+    assert "4 times the rate of float32" in doctor.advise_type({"float32": 100.0, "bfloat16": 400.0})
+    assert "--batch-size 8192" in doctor.advise_batch({512: 10.0, 2048: 50.0, 8192: 100.0})
