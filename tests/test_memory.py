@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from caser import memory
@@ -19,6 +21,22 @@ def test_parameters_are_counted_with_their_gradients_and_moments(monkeypatch: py
 def test_a_table_larger_than_this_machine_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"needs at least [\d,]+\.\d GB and there are [\d,]+\.\d\."):
         refuse_what_cannot_fit("caser", [(10**9, 10**6)], TRAINING_COPIES)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only glibc gives big blocks back at once")
+def test_a_big_block_that_was_freed_is_used_again_without_a_page_fault() -> None:
+    resource = pytest.importorskip("resource")
+
+    def faults_of_a_block() -> int:
+        before: int = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        block = bytearray(b"x") * 2**26
+        del block
+        after: int = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        return after - before
+
+    memory.keep_freed_memory()
+    faults_of_a_block()
+    assert faults_of_a_block() < 2**26 / 4096 / 10
 
 
 def test_the_memory_is_a_positive_number() -> None:

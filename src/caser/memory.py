@@ -17,6 +17,8 @@ from caser.errors import ConfigError
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _KEPT_BYTES = -1, -3, 2**28  # the first two are names of glibc's mallopt
+
 TRAINING_COPIES = 4
 """What a network keeps of each parameter: its value, its gradient and Adam's two moments."""
 
@@ -74,6 +76,18 @@ def peak_memory() -> Iterator[Peak]:
         after = _resident("VmHWM")
         if before is not None and after is not None:
             peak.megabytes = round(max(after - before, 0) / 1024, 1)
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep what it frees, for the next step of training to use.
+
+    glibc returns big blocks to the system at once, and each page of a block taken anew costs a fault: two fifths of the
+    time of a step on large batches. Other systems' allocators are left as they are.
+    """
+    with suppress(OSError, AttributeError, TypeError):
+        libc = ctypes.CDLL(None)
+        for setting in (_TRIM_THRESHOLD, _MMAP_THRESHOLD):
+            libc.mallopt(setting, _KEPT_BYTES)
 
 
 def _give_back() -> None:

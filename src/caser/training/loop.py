@@ -17,6 +17,7 @@ from caser.config import Training
 from caser.data.batches import Batches
 from caser.data.tape import Tape
 from caser.errors import ConfigError, NumericalError
+from caser.memory import keep_freed_memory
 from caser.models.base import SequenceEncoder
 from caser.randomness import torch_generator
 from caser.training.objective import Objective, Question
@@ -67,6 +68,7 @@ def train(
 
     Raises NumericalError naming epoch and batch when a loss or a gradient is not finite.
     """
+    keep_freed_memory()
     network, device = state.network, choose_device(training.device)
     batches = Batches(
         tape,
