@@ -14,17 +14,17 @@ _compiled = numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
 
 
 @_compiled
-def add_scores(states_MD: Scores, vectors_ID: Scores, items_MK: Int64, scores_MK: Scores) -> None:
-    """Add state . vector to the score of each state's own items."""
+def put_scores(states_MD: Scores, vectors_ID: Scores, bias_I: Scores, items_MK: Int64, scores_MK: Scores) -> None:
+    """Write the score of each state's own items."""
     M, K = items_MK.shape
     D = states_MD.shape[1]
     for m in range(M):
         for k in range(K):
             item = items_MK[m, k]
-            total = states_MD.dtype.type(0)
+            total = bias_I[item]
             for d in range(D):
                 total += states_MD[m, d] * vectors_ID[item, d]
-            scores_MK[m, k] += total
+            scores_MK[m, k] = total
 
 
 @_compiled
@@ -35,13 +35,15 @@ def add_gradients(
     of_scores_MK: Scores,
     of_states_MD: Scores,
     of_vectors_ID: Scores,
+    of_bias_I: Scores,
 ) -> None:
-    """Add the gradients of states and vectors, given that of the scores."""
+    """Add the gradients of states, vectors and bias, given that of the scores."""
     M, K = items_MK.shape
     D = states_MD.shape[1]
     for m in range(M):
         for k in range(K):
             item, slope = items_MK[m, k], of_scores_MK[m, k]
+            of_bias_I[item] += slope
             for d in range(D):
                 of_states_MD[m, d] += slope * vectors_ID[item, d]
                 of_vectors_ID[item, d] += slope * states_MD[m, d]

@@ -45,18 +45,17 @@ class _OwnScores(torch.autograd.Function):
         states, vectors, items = states.contiguous(), vectors.contiguous(), items.contiguous()
         ctx.save_for_backward(states, vectors, items)
         ctx.kernels = kernels
-        scores = bias[items]
-        kernels.add_scores(*map(_numpy, (states, vectors, items, scores)))
+        scores = states.new_empty(items.shape)
+        kernels.put_scores(*map(_numpy, (states, vectors, bias, items, scores)))
         return scores
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         states, vectors, items = ctx.saved_tensors
         of_scores = gradients[0].contiguous()
-        of_states, of_vectors = torch.zeros_like(states), torch.zeros_like(vectors)
-        ctx.kernels.add_gradients(*map(_numpy, (states, vectors, items, of_scores, of_states, of_vectors)))
-        of_bias = of_scores.new_zeros(len(vectors)).index_add_(0, items.flatten(), of_scores.flatten())
-        return of_states, of_vectors, of_bias, None, None
+        sums = torch.zeros_like(states), torch.zeros_like(vectors), states.new_zeros(len(vectors))
+        ctx.kernels.add_gradients(*map(_numpy, (states, vectors, items, of_scores, *sums)))
+        return *sums, None, None
 
 
 @cache
