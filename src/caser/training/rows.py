@@ -67,7 +67,7 @@ class LargeTables:
         finally:
             for parameter, arrays in zip(parameters, whole, strict=True):
                 for array, part in zip(arrays, self._arrays(parameter), strict=True):
-                    array.index_copy_(0, rows, part)
+                    _put_back(array, rows, part)
                 parameter.grad = None
                 self._hold(parameter, arrays)
 
@@ -81,6 +81,13 @@ class LargeTables:
 
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+def _put_back(array: Tensor, rows: Tensor, part: Tensor) -> None:
+    if array.device.type == "cpu":
+        array.numpy()[rows.numpy()] = part.numpy()  # in half the time of index_copy_
+    else:
+        array.index_copy_(0, rows, part)
 
 
 def _renumbered(indices: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
