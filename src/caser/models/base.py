@@ -4,13 +4,13 @@ A Scorer can be ranked, saved and asked. A SequenceEncoder is a network whose ev
 `neural.py` makes a Scorer of it. Counting models are Scorers at once.
 
 Shape suffixes: B batch, C chunks, W windows per chunk, X tape positions per chunk (W + window - 1), H history length,
-I catalogue + padding (column 0), D state width, U users, E embedding width.
+I catalogue + padding (column 0), D state width, U users, E embedding width, M wanted states.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,10 @@ Arrays = Mapping[str, NDArray[Any]]
 Scores = NDArray[np.floating[Any]]
 
 
+Rows: TypeAlias = "tuple[torch.Tensor, torch.Tensor]"
+"""States that are wanted: their chunks (M,) and their places in them (M,), both int64."""
+
+
 @runtime_checkable
 class Scorer(Protocol):
     """Everything that can be ranked."""
@@ -43,6 +47,11 @@ class Scorer(Protocol):
 
     def arrays(self) -> Arrays:
         """The fitted parameters, by name: what `scorer` of the model's settings takes."""
+
+
+def chosen(states_CWD: torch.Tensor, rows: Rows | None) -> torch.Tensor:
+    """The states of `rows`, (M, D), or all as they are."""
+    return states_CWD if rows is None else states_CWD[rows]
 
 
 def check_shapes(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -89,8 +98,8 @@ class SequenceEncoder(Protocol):
     dropout_generator: torch.Generator | None
     """Where random layers draw from in training; the loop hands a new one to each epoch."""
 
-    def encode(self, users_CW: torch.Tensor, tape_CX: torch.Tensor) -> torch.Tensor:
-        """States (C, W, D); `users_CW` indices, or vectors (C, W, E).
+    def encode(self, users_CW: torch.Tensor, tape_CX: torch.Tensor, rows: Rows | None = None) -> torch.Tensor:
+        """States (C, W, D), or those of `rows` alone (M, D); `users_CW` indices, or vectors (C, W, E).
 
         State w reads tape_CX[:, w : w + window] in a windowed model, tape_CX[:, : w + 1] in a causal one: it equals the
         last state of `encode(users_CW, tape_CX[:, : w + 1])`.

@@ -1,31 +1,28 @@
 """Caser as a network over the tape: the form that trains.
 
 What a horizontal filter says at a tape position does not depend on the window it is read in, so every filter is
-computed once per position and a window is a sliding maximum over positions: same outputs as the paper's form, window by
-window, with sum(h) instead of sum(h (L - h + 1)) products. phi_c never decreases, so the maximum is taken first.
+computed once per position and a window is a maximum over positions: same outputs as the paper's form, window by window,
+with sum(h) instead of sum(h (L - h + 1)) products. `caser_features.py` does that in torch's operations,
+`caser_kernel.py` in loops for the processor.
 
-Shape suffixes: C chunks, W windows per chunk, X = W + L - 1 tape positions, I catalogue + padding, D state width.
+Shape suffixes: C chunks, W windows per chunk, X = W + L - 1 tape positions, M wanted windows, F features, I catalogue +
+padding, D state width; those of vectors, sums and answers are in the two files.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from caser.models import caser_features, caser_kernel
+from caser.models.base import Rows
 from caser.models.caser import Caser
-from caser.models.dropout import dropout
+from caser.models.caser_features import ACTIVATIONS
+from caser.models.dropout import dropout, dropout_threshold, random_bytes
 from caser.randomness import torch_generator
-
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "identity": lambda x: x,
-    "relu": torch.relu,
-    "tanh": torch.tanh,
-    "sigmoid": torch.sigmoid,
-}
 
 
 class CaserNetwork(nn.Module):
@@ -55,13 +52,18 @@ class CaserNetwork(nn.Module):
         for name, shape in config.shapes(num_users, num_items).items():
             self.register_parameter(name, nn.Parameter(_initial(name, shape, config, generator)))
 
-    def encode(self, users_CW: Tensor, tape_CX: Tensor) -> Tensor:
-        """[z; p_u] of every window: (C, W, D)."""
+    def encode(self, users_CW: Tensor, tape_CX: Tensor, rows: Rows | None = None) -> Tensor:
+        """[z; p_u] of every window, (C, W, D), or of the windows `rows` alone, (M, D)."""
+        if rows is None:
+            every_CW = torch.ones(users_CW.shape[:2], dtype=torch.bool, device=users_CW.device)
+            every = every_CW.nonzero(as_tuple=True)
+            return self.encode(users_CW, tape_CX, (every[0], every[1])).view(*every_CW.shape, -1)
         parts = []
         if self.config.has_branches:
-            parts.append(self._short_term(tape_CX))
+            parts.append(self._short_term(tape_CX, rows))
         if self.config.user_vector:
-            parts.append(users_CW if users_CW.is_floating_point() else functional.embedding(users_CW, self.P))
+            users = users_CW[rows]
+            parts.append(users if users.is_floating_point() else functional.embedding(users, self.P))
         return torch.cat(parts, dim=-1)
 
     def item_vectors(self) -> tuple[Tensor, Tensor]:
@@ -78,57 +80,65 @@ class CaserNetwork(nn.Module):
         """P (U, d), row 0 for anonymous users."""
         return self.P if self.config.user_vector else None
 
-    def _short_term(self, tape_CX: Tensor) -> Tensor:
-        E_CXd = functional.embedding(tape_CX, self.Q, padding_idx=0)
-        features = []
-        if self.config.n_v:
-            features.append(self._vertical(E_CXd))
-        if self.config.n_h:
-            features.append(self._horizontal(E_CXd))
+    def _short_term(self, tape_CX: Tensor, rows: Rows) -> Tensor:
+        """Equation 9, z = phi_a(W [o~; o] + b): (M, d)."""
         share = self.config.dropout if self.training else 0.0
-        o_CWF = dropout(torch.cat(features, dim=-1), share, self.dropout_generator)
-        return ACTIVATIONS[self.config.phi_a](o_CWF @ self.W + self.b)
+        make = self._features_by_kernel if caser_kernel.usable(self.Q) else self._features
+        return ACTIVATIONS[self.config.phi_a](torch.addmm(self.b, make(tape_CX, rows, share), self.W))
 
-    def _vertical(self, E_CXd: Tensor) -> Tensor:
-        """Equations 6 and 7: n_v weighted sums of the L rows of each window, (C, W, n_v * d).
+    def _features(self, tape_CX: Tensor, rows: Rows, share: float) -> Tensor:
+        """[o~; o] after dropout, (M, F), in torch's operations."""
+        config = self.config
+        sums_CVWd, answers_CXA = self._linear_part(functional.embedding(tape_CX, self.Q, padding_idx=0))
+        features = []
+        if config.n_v:
+            features.append((sums_CVWd[rows[0], :, rows[1]] + self.bG[:, None]).flatten(1))
+        if config.n_h:
+            largest_CWA = caser_features.largest(answers_CXA, config.filter_heights, config.L)
+            features.append(ACTIVATIONS[config.phi_c](largest_CWA[rows] + self.bF.reshape(-1)))
+        return dropout(torch.cat(features, dim=-1), share, self.dropout_generator)
 
-        All windows of a chunk are one product: row (w, k) of the band has the weights of filter k at columns w..w+L-1.
-        """
-        C, X, d = E_CXd.shape
-        W, (n_v, L) = X - self.config.L + 1, self.G.shape
-        columns_WkL = (torch.arange(W)[:, None] + torch.arange(L)).to(E_CXd.device)[:, None].expand(W, n_v, L)
-        band_WkX = E_CXd.new_zeros(W, n_v, X).scatter(2, columns_WkL, self.G.expand(W, n_v, L))
-        sums_CWkd = (band_WkX.view(W * n_v, X) @ E_CXd).view(C, W, n_v, d) + self.bG[:, None]
-        return sums_CWkd.reshape(C, W, n_v * d)
+    def _linear_part(self, E_CXd: Tensor) -> tuple[Tensor, Tensor]:
+        """What vertical filters say of every window, and the others of every position; all before the maximum."""
+        config, (C, X, d) = self.config, E_CXd.shape
+        sums_CVWd, answers_CXA = E_CXd.new_empty(C, 0, X - config.L + 1, d), E_CXd.new_empty(C, X, 0)
+        if config.n_v:
+            sums_CVWd = caser_features.sum_windows(E_CXd, self.G)
+        if config.n_h and caser_features.are_long(config.filter_heights):
+            answers_CXA = caser_features.correlate(E_CXd, self._filters)
+        elif config.n_h:
+            answers_CXA = caser_features.sum_rows(E_CXd @ self._filter_rows, config.filter_heights)
+        return sums_CVWd, answers_CXA
 
-    def _horizontal(self, E_CXd: Tensor) -> Tensor:
-        """Equations 3 to 5: for each height the largest answer of each filter in each window, (C, W, heights * n_h)."""
-        L, n_h, heights = self.config.L, self.config.n_h, self.config.filter_heights
-        C, X, d = E_CXd.shape
-        filters = [self.get_parameter(f"F{h}").transpose(0, 1).reshape(d, h * n_h) for h in heights]
-        # One product gives what every row of every filter says of every tape position; then one (C, X, n_h) per row.
-        products_CXK = (E_CXd.reshape(C * X, d) @ torch.cat(filters, dim=1)).view(C, X, -1)
-        rows = torch.split(products_CXK, n_h, dim=-1)
-        maxima = []
-        first = 0
-        for h in heights:
-            places = X - h + 1
-            answers = rows[first][:, :places]
-            for row in range(1, h):
-                answers = answers + rows[first + row][:, row : row + places]
-            maxima.append(_sliding_maximum(answers, L - h + 1))
-            first += h
-        return ACTIVATIONS[self.config.phi_c](torch.cat(maxima, dim=-1) + self.bF.reshape(-1))
+    def _features_by_kernel(self, tape_CX: Tensor, rows: Rows, share: float) -> Tensor:
+        """The same by kernels, but for long filters, where the work is in the products."""
+        config, heights = self.config, self.config.filter_heights
+        if config.n_h and caser_features.are_long(heights):
+            sums_CVWd, answers_CXA = self._linear_part(functional.embedding(tape_CX, self.Q, padding_idx=0))
+        else:
+            items_R, row_CX = torch.unique(tape_CX, return_inverse=True)
+            E_Rd = functional.embedding(items_R, self.Q, padding_idx=0)
+            sums_CVWd, answers_CXA = E_Rd.new_empty(0, 0, 0, config.d), E_Rd.new_empty(*tape_CX.shape, 0)
+            if config.n_v:
+                sums_CVWd = caser_kernel.sum_windows(E_Rd, self.G, row_CX)
+            if config.n_h:
+                answers_CXA = caser_kernel.sum_rows(E_Rd @ self._filter_rows, row_CX, heights)
+        nothing = answers_CXA.new_empty(0)
+        bG_V, bF_A = self.bG if config.n_v else nothing, self.bF.reshape(-1) if config.n_h else nothing
+        threshold = dropout_threshold(share)
+        size = (len(rows[0]), config.num_features if threshold else 0)
+        noise = random_bytes(size, self.dropout_generator, self.Q.device), threshold
+        return caser_kernel.make_features(
+            sums_CVWd, bG_V, answers_CXA, bF_A, rows, noise, heights, config.L, config.phi_c
+        )
 
+    @property
+    def _filter_rows(self) -> Tensor:
+        return caser_features.stacked(self._filters)
 
-def _sliding_maximum(values_CPn: Tensor, width: int) -> Tensor:
-    """The largest of each `width` neighbouring places, (C, P - width + 1, n), in about log2(width) steps."""
-    done = 1
-    while 2 * done <= width:
-        values_CPn = torch.maximum(values_CPn[:, :-done], values_CPn[:, done:])
-        done *= 2
-    rest = width - done
-    return torch.maximum(values_CPn[:, :-rest], values_CPn[:, rest:]) if rest else values_CPn
+    @property
+    def _filters(self) -> list[Tensor]:
+        return [self.get_parameter(f"F{h}") for h in self.config.filter_heights]
 
 
 def _initial(name: str, shape: tuple[int, ...], config: Caser, generator: torch.Generator) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from caser.models.base import Rows, chosen
 from caser.randomness import torch_generator
 
 
@@ -35,14 +36,14 @@ class FactorNetwork(nn.Module):
         for name, shape in shapes.items():
             self.register_parameter(name, nn.Parameter(_initial(shape, generator)))
 
-    def encode(self, users_CW: Tensor, tape_CX: Tensor) -> Tensor:
+    def encode(self, users_CW: Tensor, tape_CX: Tensor, rows: Rows | None = None) -> Tensor:
         """[mean of Q over the window; p_u]: (C, W, D)."""
         parts = []
         if self.has_last_items:
             parts.append(self._mean_of_last(tape_CX))
         if self.has_users:
             parts.append(users_CW if users_CW.is_floating_point() else functional.embedding(users_CW, self.P))
-        return torch.cat(parts, dim=-1)
+        return chosen(torch.cat(parts, dim=-1), rows)
 
     def item_vectors(self) -> tuple[Tensor, Tensor]:
         """V (I, D) and c (I,)."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from caser.models.base import Rows, chosen
 from caser.models.gru4rec import GRU4Rec
 from caser.models.session_network import SessionNetwork, fill_table
 
@@ -33,7 +34,7 @@ class GRU4RecNetwork(SessionNetwork):
         super().__init__(config.shapes(num_users, num_items), config.max_length, config.dropout, seed, _initial)
         self.config = config
 
-    def encode(self, users_CW: Tensor, tape_CX: Tensor) -> Tensor:
+    def encode(self, users_CW: Tensor, tape_CX: Tensor, rows: Rows | None = None) -> Tensor:
         """States (C, X, d); users are ignored."""
         items_CXd = self.dropped(functional.embedding(tape_CX, self.V, padding_idx=0))
         from_items = (items_CXd @ self.W + self.b).unbind(1)
@@ -43,7 +44,7 @@ class GRU4RecNetwork(SessionNetwork):
         for from_item, is_item in zip(from_items, are_items, strict=True):
             state_Cd = torch.where(is_item, self._step(from_item, state_Cd), state_Cd)
             states.append(state_Cd)
-        return self.dropped(torch.stack(states, dim=1))
+        return chosen(self.dropped(torch.stack(states, dim=1)), rows)
 
     def item_vectors(self) -> tuple[Tensor, Tensor]:
         """V (I, d) and c (I,)."""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from caser.models.base import Rows, chosen
 from caser.models.nextitnet import NextItNet, reads_back
 from caser.models.session_network import SessionNetwork, fill_table, normalised
 
@@ -33,7 +34,7 @@ class NextItNetNetwork(SessionNetwork):
         super().__init__(config.shapes(num_users, num_items), config.max_length, config.dropout, seed, _initial)
         self.config = config
 
-    def encode(self, users_CW: Tensor, tape_CX: Tensor) -> Tensor:
+    def encode(self, users_CW: Tensor, tape_CX: Tensor, rows: Rows | None = None) -> Tensor:
         """States (C, X, d); users are ignored."""
         is_item_CX1 = (tape_CX > 0)[..., None]
         x_CXd = self.dropped(functional.embedding(tape_CX, self.Q, padding_idx=0))
@@ -43,7 +44,7 @@ class NextItNetNetwork(SessionNetwork):
         ]
         for first, second in zip(layers[::2], layers[1::2], strict=True):
             x_CXd = x_CXd + _layer(_layer(x_CXd, is_item_CX1, *first), is_item_CX1, *second)
-        return self.dropped(x_CXd)
+        return chosen(self.dropped(x_CXd), rows)
 
     def item_vectors(self) -> tuple[Tensor, Tensor]:
         """V (I, d) and c (I,)."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from caser.models.base import Rows, chosen
 from caser.models.sasrec import SASRec
 from caser.models.session_network import SessionNetwork, fill_table, normalised
 
@@ -37,7 +38,7 @@ class SASRecNetwork(SessionNetwork):
         super().__init__(config.shapes(num_users, num_items), config.max_length, config.dropout, seed, _initial)
         self.config = config
 
-    def encode(self, users_CW: Tensor, tape_CX: Tensor) -> Tensor:
+    def encode(self, users_CW: Tensor, tape_CX: Tensor, rows: Rows | None = None) -> Tensor:
         """States (C, X, d); users are ignored."""
         is_item_CX = tape_CX > 0
         place_CX = (is_item_CX.cumsum(1) - 1).clamp_(min=0)
@@ -48,7 +49,7 @@ class SASRecNetwork(SessionNetwork):
             x_CXd = x_CXd + self.dropped(self._attention(normalised(x_CXd, N[0]) @ A, may_look_CXX))
             hidden_CXd = self.dropped(torch.relu(normalised(x_CXd, N[1]) @ W1 + b1))
             x_CXd = x_CXd + self.dropped(hidden_CXd @ W2 + b2)
-        return normalised(x_CXd, self.n)
+        return chosen(normalised(x_CXd, self.n), rows)
 
     def item_vectors(self) -> tuple[Tensor, Tensor]:
         """Q (I, d), and no bias: (I,) zeros."""

@@ -80,7 +80,7 @@ class Objective:
 
     def cost(self, question: Question) -> Tensor:
         """The mean over targets."""
-        states_MD = self.network.encode(question.users_CW, question.tape_CX)[question.places]
+        states_MD = self.network.encode(question.users_CW, question.tape_CX, question.places)
         vectors_ID, bias_I = self.network.item_vectors()
         if isinstance(self.loss, Full):
             return self.loss.function(states_MD, vectors_ID, bias_I, question.targets_MT)
