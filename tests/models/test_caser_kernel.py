@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from caser.config import Training
-from caser.models import caser_features, caser_kernel
+from caser.models import caser_features, caser_kernel, caser_loops
 from caser.models.base import Rows
 from caser.models.caser import Activation, Caser
 from caser.models.caser_network import CaserNetwork
@@ -34,7 +34,7 @@ def in_form(form: str, work: Callable[[], Any]) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(caser_features, "LONG", long)
         if not has_numba:
-            patch.setattr(caser_kernel, "njit", None)
+            patch.setattr(caser_loops, "njit", None)
         return work()
 
 
@@ -42,7 +42,7 @@ def in_form(form: str, work: Callable[[], Any]) -> Any:
 def cases(draw: st.DrawFn) -> tuple[Caser, Tensor, Tensor, Rows]:
     """Settings of awkward sizes, users, a tape on which items come again and again, and wanted windows in any order."""
     n_v, n_h = draw(st.sampled_from([(0, 3), (2, 0), (1, 1), (3, 5), (2, 17)]))
-    phi: Activation = draw(st.sampled_from(caser_kernel.PHI))
+    phi: Activation = draw(st.sampled_from(caser_loops.PHI))
     L, d = draw(st.integers(1, 9)), draw(st.sampled_from([1, 3, 8, 19]))
     heights = tuple(sorted(draw(st.sets(st.integers(1, L), max_size=4)))) if n_h else ()
     dropout, user_vector = draw(st.sampled_from([0.0, 0.5])), draw(st.booleans())
@@ -123,8 +123,8 @@ def test_machine_code_that_cannot_be_kept_is_compiled_anew(monkeypatch: pytest.M
             raise RuntimeError("no locator available")
         return lambda function: ("compiled", function)
 
-    monkeypatch.setattr(caser_kernel, "njit", refuses_to_cache)
-    compiled: Any = caser_kernel._compiled(abs)
+    monkeypatch.setattr(caser_loops, "njit", refuses_to_cache)
+    compiled: Any = caser_loops._compiled(abs)
     assert compiled == ("compiled", abs)
 
 

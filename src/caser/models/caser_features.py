@@ -59,21 +59,17 @@ def sum_rows(products_CXK: Tensor, heights: Sequence[int]) -> Tensor:
 def correlate(E_CXd: Tensor, filters_hdn: Sequence[Tensor]) -> Tensor:
     """answers_CXA by way of the frequency domain, where a correlation is a product: A(f) = E(f) conj(F(f)).
 
-    The transforms are products too, which beats an FFT here: a filter's has few rows, and no axis need move. A chunk is
+    The transforms are products too, which beats an FFT here: a filter has few rows, and no axis need move. A chunk is
     taken as periodic; an answer that would end beyond it is mixed with its beginning, and no window reads it.
     """
-    (C, X, d), n = E_CXd.shape, filters_hdn[0].shape[2]
+    (C, X, d), highest = E_CXd.shape, len(filters_hdn[-1])
     forth_YX, back_XY = _waves(X, E_CXd.dtype, E_CXd.device)
-    spectrum = (forth_YX @ E_CXd.transpose(0, 1).reshape(X, C * d)).view(-1, 2, C, d)
-    real, imaginary = spectrum.unbind(1)
+    real, imaginary = (forth_YX @ E_CXd.transpose(0, 1).reshape(X, C * d)).view(-1, 2, C, d).unbind(1)
     # (re, im) of E conj(F) are rows (re E, im E) and (im E, -re E) times columns (re F, im F).
     left = torch.stack([torch.cat([real, imaginary], 2), torch.cat([imaginary, -real], 2)], 1).view(-1, 2 * C, 2 * d)
-    bands = [
-        (forth_YX[:, : len(one)] @ one.transpose(1, 2).reshape(len(one), n * d)).view(-1, 2, n, d).transpose(1, 2)
-        for one in filters_hdn
-    ]
-    right = torch.stack(bands, 1).view(len(left), -1, 2 * d)
-    spectra_CYA = torch.bmm(left, right.transpose(1, 2)).view(len(forth_YX), C, -1).transpose(0, 1)
+    padded = torch.stack([functional.pad(one, (0, 0, 0, 0, 0, highest - len(one))) for one in filters_hdn], 2)
+    right = (forth_YX[:, :highest] @ padded.view(highest, -1)).view(len(left), 2 * d, -1)
+    spectra_CYA = torch.bmm(left, right).view(len(forth_YX), C, -1).transpose(0, 1)
     return back_XY @ spectra_CYA
 
 

@@ -1,39 +1,27 @@
-"""Caser's features as loops that numba compiles, for the processor: one pass each, and no temporaries in between.
+"""Caser's features by compiled loops, for the processor: one pass each, and no temporaries in between.
 
 Vectors come by number: row_CX says which row of E_Rd stands at each tape position, so an item that a batch holds many
 times is multiplied once. Features are made for the wanted windows alone, and a maximum hands its gradient to the one
-place that won it. One thread and one order: the same bits every time, on any number of threads.
-
-`caser_features.py` has the same in torch's operations, for machines without numba and for GPUs; it is the judge.
-
-Shape suffixes: C chunks, W windows per chunk, X = W + L - 1 tape positions, M wanted windows, R rows of vectors of
-width d, V vertical filters, n filters per height, A = heights * n, K = sum of heights * n, F = V * d + A features.
+place that won it. `caser_features.py` has the same in torch's operations, for machines without numba and for GPUs; it
+is the judge. The loops are in `caser_loops.py`, and so is the legend of shape suffixes.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-njit: Any = None
-with suppress(ImportError):
-    from numba import njit
-
-Array = np.ndarray[Any, np.dtype[Any]]
-
-PHI = ("identity", "relu", "tanh", "sigmoid")
+from caser.models import caser_loops
+from caser.models.caser_loops import PHI, Array
 
 
 def usable(values: Tensor) -> bool:
     """Whether the kernels can serve: numba is here, and the values are on the processor."""
-    return njit is not None and values.device.type == "cpu"
+    return caser_loops.njit is not None and values.device.type == "cpu"
 
 
 def sum_windows(E_Rd: Tensor, G_VL: Tensor, row_CX: Tensor) -> Tensor:
@@ -67,7 +55,16 @@ def make_features(
     by 256 / (256 - threshold) elsewhere. A branch that is left out has no filters: V or A is 0.
     """
     return _apply(
-        _Features, sums_CVWd, bG_V, answers_CXA, bF_A, rows, noise, np.array(heights, np.int64), L, PHI.index(phi)
+        _Features,
+        sums_CVWd,
+        bG_V,
+        answers_CXA,
+        bF_A,
+        rows,
+        noise,
+        np.array(heights, np.int64),
+        L,
+        PHI.index(phi),
     )
 
 
@@ -83,7 +80,7 @@ class _WindowSums(torch.autograd.Function):
         (C, X), (V, L) = row_CX.shape, G_VL.shape
         sums_CVWd = E_Rd.new_zeros(C, V, X - L + 1, E_Rd.shape[1])
         ctx.save_for_backward(E_Rd, G_VL, row_CX)
-        _sum_windows(*_arrays(E_Rd, G_VL, row_CX, sums_CVWd))
+        caser_loops.sum_windows(*_arrays(E_Rd, G_VL, row_CX, sums_CVWd))
         return sums_CVWd
 
     @staticmethod
@@ -91,7 +88,7 @@ class _WindowSums(torch.autograd.Function):
         """Of vectors and filters."""
         E_Rd, G_VL, row_CX = ctx.saved_tensors
         dE_Rd, dG_VL = torch.zeros_like(E_Rd), torch.zeros_like(G_VL)
-        _sum_windows_backward(*_arrays(gradients[0], E_Rd, G_VL, row_CX, dE_Rd, dG_VL))
+        caser_loops.sum_windows_backward(*_arrays(gradients[0], E_Rd, G_VL, row_CX, dE_Rd, dG_VL))
         return dE_Rd, dG_VL, None
 
 
@@ -103,14 +100,14 @@ class _RowSums(torch.autograd.Function):
         answers_CXA = products_RK.new_empty(*row_CX.shape, len(heights) * n)
         ctx.save_for_backward(row_CX)
         ctx.heights, ctx.shape = heights, products_RK.shape
-        _sum_rows(*_arrays(products_RK, row_CX), heights, *_arrays(answers_CXA))
+        caser_loops.sum_rows(*_arrays(products_RK, row_CX), heights, *_arrays(answers_CXA))
         return answers_CXA
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Of the products."""
         d_products_RK = gradients[0].new_zeros(ctx.shape)
-        _sum_rows_backward(*_arrays(gradients[0], *ctx.saved_tensors), ctx.heights, *_arrays(d_products_RK))
+        caser_loops.sum_rows_backward(*_arrays(gradients[0], *ctx.saved_tensors), ctx.heights, *_arrays(d_products_RK))
         return d_products_RK, None, None
 
 
@@ -133,7 +130,7 @@ class _Features(torch.autograd.Function):
         o_MF, winner_MA = bF_A.new_empty(len(rows[0]), V * d + A), bF_A.new_empty(len(rows[0]), A, dtype=torch.int16)
         ctx.settings = np.uint8(noise[1]), phi
         inputs = _arrays(sums_CVWd, bG_V, answers_CXA, bF_A, *rows, noise[0])
-        _make_features(*inputs, *ctx.settings, heights, L, *_arrays(o_MF, winner_MA))
+        caser_loops.make_features(*inputs, *ctx.settings, heights, L, *_arrays(o_MF, winner_MA))
         ctx.save_for_backward(*rows, noise[0], o_MF, winner_MA)
         ctx.shapes = sums_CVWd.shape, bG_V.shape, answers_CXA.shape, bF_A.shape
         return o_MF
@@ -142,211 +139,9 @@ class _Features(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Of sums, answers and biases."""
         made = [gradients[0].new_zeros(shape) for shape in ctx.shapes]
-        _features_backward(*_arrays(gradients[0], *ctx.saved_tensors), *ctx.settings, *_arrays(*made))
+        caser_loops.features_backward(*_arrays(gradients[0], *ctx.saved_tensors), *ctx.settings, *_arrays(*made))
         return *made, None, None, None, None, None
 
 
 def _arrays(*tensors: Tensor) -> tuple[Array, ...]:
     return tuple(tensor.detach().contiguous().numpy() for tensor in tensors)
-
-
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile at the first call, and keep the machine code beside the source or in the user's cache, if one can be."""
-    if njit is None:
-        return function
-    compile_: Any = partial(njit, nogil=True, fastmath={"contract", "reassoc", "nsz", "arcp"}, error_model="numpy")
-    compiled: Callable[..., Any]
-    try:
-        compiled = compile_(cache=True)(function)
-    except RuntimeError:  # no folder to keep it in
-        compiled = compile_()(function)
-    return compiled
-
-
-@_compiled
-def _copy(to: Array, what: Array) -> None:
-    for t in range(len(what)):
-        to[t] = what[t]
-
-
-@_compiled
-def _add(to: Array, what: Array) -> None:
-    for t in range(len(what)):
-        to[t] += what[t]
-
-
-@_compiled
-def _add_times(to: Array, weight: Any, what: Array) -> None:
-    for t in range(len(what)):
-        to[t] += weight * what[t]
-
-
-@_compiled
-def _dot(left: Array, right: Array) -> Any:
-    total = left.dtype.type(0)
-    for t in range(len(left)):
-        total += left[t] * right[t]
-    return total
-
-
-@_compiled
-def _keep_larger(best: Array, winner: Array, values: Array, name: Any) -> None:
-    for t in range(len(values)):
-        if values[t] > best[t]:
-            best[t] = values[t]
-            winner[t] = name
-
-
-@_compiled
-def _drop(values: Array, noise: Array, threshold: Any, scale: Any, zero: Any) -> None:
-    for t in range(len(values)):
-        values[t] = values[t] * scale if noise[t] >= threshold else zero
-
-
-@_compiled
-def _sum_rows(products_RK: Array, row_CX: Array, heights: Array, answers_CXA: Array) -> None:
-    C, X, A = answers_CXA.shape
-    n = A // len(heights)
-    for chunk in range(C):
-        for x in range(X):
-            _copy(answers_CXA[chunk, x], products_RK[row_CX[chunk, x], :A])
-            column = lower = 0
-            for r in range(1, min(heights[-1], X - x)):
-                column += A - lower  # past the row before: those of all filters but the `lower`
-                while heights[lower // n] <= r:
-                    lower += n
-                _add(answers_CXA[chunk, x, lower:], products_RK[row_CX[chunk, x + r], column : column + A - lower])
-
-
-@_compiled
-def _sum_rows_backward(d_answers_CXA: Array, row_CX: Array, heights: Array, d_products_RK: Array) -> None:
-    C, X, A = d_answers_CXA.shape
-    n = A // len(heights)
-    for chunk in range(C):
-        for x in range(X):
-            column = lower = 0
-            for r in range(min(heights[-1], X - x)):
-                while heights[lower // n] <= r:
-                    lower += n
-                _add(d_products_RK[row_CX[chunk, x + r], column:], d_answers_CXA[chunk, x, lower:])
-                column += A - lower
-
-
-@_compiled
-def _sum_windows(E_Rd: Array, G_VL: Array, row_CX: Array, sums_CVWd: Array) -> None:
-    (C, V, W, d), L = sums_CVWd.shape, G_VL.shape[1]
-    vectors = np.empty((W + L - 1) * d, E_Rd.dtype)
-    for chunk in range(C):
-        for x in range(W + L - 1):
-            _copy(vectors[x * d :], E_Rd[row_CX[chunk, x]])
-        for v in range(V):
-            sums = sums_CVWd[chunk, v].reshape(W * d)
-            for place in range(L):
-                _add_times(sums, G_VL[v, place], vectors[place * d : (place + W) * d])
-
-
-@_compiled
-def _sum_windows_backward(
-    d_sums_CVWd: Array, E_Rd: Array, G_VL: Array, row_CX: Array, dE_Rd: Array, dG_VL: Array
-) -> None:
-    (C, V, W, d), L = d_sums_CVWd.shape, G_VL.shape[1]
-    vectors, d_vectors = np.empty((W + L - 1) * d, E_Rd.dtype), np.empty((W + L - 1) * d, E_Rd.dtype)
-    for chunk in range(C):
-        d_vectors[:] = 0
-        for x in range(W + L - 1):
-            _copy(vectors[x * d :], E_Rd[row_CX[chunk, x]])
-        for v in range(V):
-            d_sums = d_sums_CVWd[chunk, v].reshape(W * d)
-            for place in range(L):
-                dG_VL[v, place] += _dot(d_sums, vectors[place * d : (place + W) * d])
-                _add_times(d_vectors[place * d :], G_VL[v, place], d_sums)
-        for x in range(W + L - 1):
-            _add(dE_Rd[row_CX[chunk, x]], d_vectors[x * d : x * d + d])
-
-
-@_compiled
-def _make_features(
-    sums_CVWd: Array,
-    bG_V: Array,
-    answers_CXA: Array,
-    bF_A: Array,
-    chunk_M: Array,
-    window_M: Array,
-    noise_MF: Array,
-    threshold: Any,
-    phi: int,
-    heights: Array,
-    L: int,
-    o_MF: Array,
-    winner_MA: Array,
-) -> None:
-    (_, V, _, d), (M, A), number = sums_CVWd.shape, winner_MA.shape, o_MF.dtype.type
-    n = A // max(1, len(heights))
-    scale, zero, half = number(256 / (256 - threshold)), number(0), number(0.5)
-    for m in range(M):
-        chunk, x, best, winner = chunk_M[m], window_M[m], o_MF[m, V * d :], winner_MA[m]
-        for v in range(V):
-            for i in range(d):
-                o_MF[m, v * d + i] = sums_CVWd[chunk, v, x, i] + bG_V[v]
-        _copy(best, answers_CXA[chunk, x])
-        winner[:] = 0
-        upper = len(heights)
-        for shift in range(1, L):
-            while upper and heights[upper - 1] > L - shift:  # those stand at fewer places
-                upper -= 1
-            _keep_larger(best, winner, answers_CXA[chunk, x + shift, : upper * n], np.int16(shift))
-        _add(best, bF_A)
-        if phi == 1:
-            for a in range(A):
-                best[a] = zero if best[a] < zero else best[a]
-        elif phi == 2:
-            for a in range(A):
-                best[a] = math.tanh(best[a])
-        elif phi == 3:
-            for a in range(A):
-                best[a] = half + half * math.tanh(half * best[a])
-        if threshold:
-            _drop(o_MF[m], noise_MF[m], threshold, scale, zero)
-
-
-@_compiled
-def _features_backward(
-    d_o_MF: Array,
-    chunk_M: Array,
-    window_M: Array,
-    noise_MF: Array,
-    o_MF: Array,
-    winner_MA: Array,
-    threshold: Any,
-    phi: int,
-    d_sums_CVWd: Array,
-    dbG_V: Array,
-    d_answers_CXA: Array,
-    dbF_A: Array,
-) -> None:
-    (_, V, _, d), (M, A), number = d_sums_CVWd.shape, winner_MA.shape, o_MF.dtype.type
-    d_row, y = np.empty(V * d + A, number), np.empty(A, number)
-    d_best = d_row[V * d :]
-    scale, zero, one = number(256 / (256 - threshold)), number(0), number(1)
-    for m in range(M):
-        chunk, x, winner = chunk_M[m], window_M[m], winner_MA[m]
-        _copy(d_row, d_o_MF[m])
-        if threshold:
-            _drop(d_row, noise_MF[m], threshold, scale, zero)
-        for v in range(V):
-            _add(d_sums_CVWd[chunk, v, x], d_row[v * d : v * d + d])
-            for i in range(d):
-                dbG_V[v] += d_row[v * d + i]
-        _copy(y, o_MF[m, V * d :])
-        if phi == 1:
-            for a in range(A):
-                d_best[a] = d_best[a] if y[a] > zero else zero
-        elif phi == 2:
-            for a in range(A):
-                d_best[a] *= one - y[a] / scale * (y[a] / scale)
-        elif phi == 3:
-            for a in range(A):
-                d_best[a] *= y[a] / scale * (one - y[a] / scale)
-        _add(dbF_A, d_best)
-        for a in range(A):
-            d_answers_CXA[chunk, x + winner[a], a] += d_best[a]
