@@ -81,8 +81,8 @@ def peak_memory() -> Iterator[Peak]:
 def keep_freed_memory() -> None:
     """Let this process keep what it frees, for the next step of training to use.
 
-    glibc returns big blocks to the system at once, and each page of a block taken anew costs a fault: two fifths of the
-    time of a step on large batches. Other systems' allocators are left as they are.
+    glibc returns big blocks to the system at once, and each page of a block taken anew costs a fault: thousands
+    in a step on large batches. Other systems' allocators are left as they are.
     """
     with suppress(OSError, AttributeError, TypeError):
         libc = ctypes.CDLL(None)

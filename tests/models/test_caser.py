@@ -20,7 +20,8 @@ from caser.data.tape import Tape
 from caser.errors import ArtefactError, ConfigError
 from caser.models.base import Arrays, StateScorer
 from caser.models.caser import Activation, Caser, CaserScorer
-from caser.models.caser_network import ACTIVATIONS, CaserNetwork
+from caser.models.caser_features import ACTIVATIONS
+from caser.models.caser_network import CaserNetwork
 from caser.models.neural import NeuralScorer
 from caser.randomness import torch_generator
 from caser.training.loop import start, train

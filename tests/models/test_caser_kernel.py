@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from caser.config import Training
-from caser.models import caser_features, caser_kernel, caser_loops
+from caser.models import caser_features, caser_kernel, caser_loops, compiled
 from caser.models.base import Rows
 from caser.models.caser import Activation, Caser
 from caser.models.caser_network import CaserNetwork
@@ -34,7 +34,7 @@ def in_form(form: str, work: Callable[[], Any]) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(caser_features, "LONG", long)
         if not has_numba:
-            patch.setattr(caser_loops, "njit", None)
+            patch.setattr(compiled, "njit", None)
         return work()
 
 
@@ -123,9 +123,9 @@ def test_machine_code_that_cannot_be_kept_is_compiled_anew(monkeypatch: pytest.M
             raise RuntimeError("no locator available")
         return lambda function: ("compiled", function)
 
-    monkeypatch.setattr(caser_loops, "njit", refuses_to_cache)
-    compiled: Any = caser_loops._compiled(abs)
-    assert compiled == ("compiled", abs)
+    monkeypatch.setattr(compiled, "njit", refuses_to_cache)
+    made: Any = compiled.compiled(abs)
+    assert made == ("compiled", abs)
 
 
 WITHOUT_NUMBA = """

@@ -70,7 +70,8 @@ def textbook(training: Training, by_rows: bool) -> tuple[list[float], dict[str, 
                 continue
             num = MODEL.T * training.num_negatives
             drawn = sampler.draw_for(users_M, targets_MT, num, negatives, shared=False)
-            scores_MI = network.encode(batch.users_CW, batch.tape_CX)[batch.valid_CW] @ network.V.T + network.c
+            chunks, places = batch.valid_CW.nonzero(as_tuple=True)
+            scores_MI = network.encode(batch.users_CW, batch.tape_CX, (chunks, places)) @ network.V.T + network.c
             loss = loss_of(training, sampler, scores_MI, targets_MT, drawn)
             gradients = dict(zip(parameters, torch.autograd.grad(loss, list(parameters.values())), strict=True))
             step += 1

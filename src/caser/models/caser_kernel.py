@@ -19,11 +19,6 @@ from caser.models import caser_loops
 from caser.models.caser_loops import PHI, Array
 
 
-def usable(values: Tensor) -> bool:
-    """Whether the kernels can serve: numba is here, and the values are on the processor."""
-    return caser_loops.njit is not None and values.device.type == "cpu"
-
-
 def sum_windows(E_Rd: Tensor, G_VL: Tensor, row_CX: Tensor) -> Tensor:
     """Sums of the L rows of every window with the weights of each vertical filter, short of the bias: (C, V, W, d)."""
     return _apply(_WindowSums, E_Rd, G_VL, row_CX)

@@ -1,4 +1,4 @@
-"""The loops of `caser_kernel.py`, which numba compiles; where there is none, `njit` is None and nothing may call them.
+"""The loops of `caser_kernel.py`, which numba compiles (`compiled.py`).
 
 Arrays are NumPy's, outputs come last and are filled in place. Inner loops run over neighbours in memory and have one
 line or two, so that they become vector instructions. One thread and one order: the same bits every time.
@@ -10,16 +10,11 @@ width d, V vertical filters, n filters per height, A = heights * n, K = sum of h
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-njit: Any = None
-with suppress(ImportError):
-    from numba import njit
+from caser.models.compiled import compiled
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -27,38 +22,25 @@ PHI = ("identity", "relu", "tanh", "sigmoid")
 """phi_c by number."""
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile at the first call, and keep the machine code beside the source or in the user's cache, if one can be."""
-    if njit is None:
-        return function
-    compile_: Any = partial(njit, nogil=True, fastmath={"contract", "reassoc", "nsz", "arcp"}, error_model="numpy")
-    compiled: Callable[..., Any]
-    try:
-        compiled = compile_(cache=True)(function)
-    except RuntimeError:  # no folder to keep it in
-        compiled = compile_()(function)
-    return compiled
-
-
-@_compiled
+@compiled
 def _copy(to: Array, what: Array) -> None:
     for t in range(len(what)):
         to[t] = what[t]
 
 
-@_compiled
+@compiled
 def _add(to: Array, what: Array) -> None:
     for t in range(len(what)):
         to[t] += what[t]
 
 
-@_compiled
+@compiled
 def _add_times(to: Array, weight: Any, what: Array) -> None:
     for t in range(len(what)):
         to[t] += weight * what[t]
 
 
-@_compiled
+@compiled
 def _dot(left: Array, right: Array) -> Any:
     total = left.dtype.type(0)
     for t in range(len(left)):
@@ -66,7 +48,7 @@ def _dot(left: Array, right: Array) -> Any:
     return total
 
 
-@_compiled
+@compiled
 def _keep_larger(best: Array, winner: Array, values: Array, name: Any) -> None:
     for t in range(len(values)):
         if values[t] > best[t]:
@@ -74,13 +56,13 @@ def _keep_larger(best: Array, winner: Array, values: Array, name: Any) -> None:
             winner[t] = name
 
 
-@_compiled
+@compiled
 def _drop(values: Array, noise: Array, threshold: Any, scale: Any, zero: Any) -> None:
     for t in range(len(values)):
         values[t] = values[t] * scale if noise[t] >= threshold else zero
 
 
-@_compiled
+@compiled
 def sum_rows(products_RK: Array, row_CX: Array, heights: Array, answers_CXA: Array) -> None:
     """answers_CXA: the sum of a filter's rows over the positions that follow each other."""
     C, X, A = answers_CXA.shape
@@ -96,7 +78,7 @@ def sum_rows(products_RK: Array, row_CX: Array, heights: Array, answers_CXA: Arr
                 _add(answers_CXA[chunk, x, lower:], products_RK[row_CX[chunk, x + r], column : column + A - lower])
 
 
-@_compiled
+@compiled
 def sum_rows_backward(d_answers_CXA: Array, row_CX: Array, heights: Array, d_products_RK: Array) -> None:
     """The gradient of the products, added."""
     C, X, A = d_answers_CXA.shape
@@ -111,7 +93,7 @@ def sum_rows_backward(d_answers_CXA: Array, row_CX: Array, heights: Array, d_pro
                 column += A - lower
 
 
-@_compiled
+@compiled
 def sum_windows(E_Rd: Array, G_VL: Array, row_CX: Array, sums_CVWd: Array) -> None:
     """sums_CVWd, which must be zeros: equation 6 for every window."""
     (C, V, W, d), L = sums_CVWd.shape, G_VL.shape[1]
@@ -125,7 +107,7 @@ def sum_windows(E_Rd: Array, G_VL: Array, row_CX: Array, sums_CVWd: Array) -> No
                 _add_times(sums, G_VL[v, place], vectors[place * d : (place + W) * d])
 
 
-@_compiled
+@compiled
 def sum_windows_backward(
     d_sums_CVWd: Array, E_Rd: Array, G_VL: Array, row_CX: Array, dE_Rd: Array, dG_VL: Array
 ) -> None:
@@ -145,7 +127,7 @@ def sum_windows_backward(
             _add(dE_Rd[row_CX[chunk, x]], d_vectors[x * d : x * d + d])
 
 
-@_compiled
+@compiled
 def make_features(
     sums_CVWd: Array,
     bG_V: Array,
@@ -191,7 +173,7 @@ def make_features(
             _drop(o_MF[m], noise_MF[m], threshold, scale, zero)
 
 
-@_compiled
+@compiled
 def features_backward(
     d_o_MF: Array,
     chunk_M: Array,

@@ -21,6 +21,7 @@ from caser.models import caser_features, caser_kernel
 from caser.models.base import Rows
 from caser.models.caser import Caser
 from caser.models.caser_features import ACTIVATIONS
+from caser.models.compiled import usable
 from caser.models.dropout import dropout, dropout_threshold, random_bytes
 from caser.randomness import torch_generator
 
@@ -83,7 +84,7 @@ class CaserNetwork(nn.Module):
     def _short_term(self, tape_CX: Tensor, rows: Rows) -> Tensor:
         """Equation 9, z = phi_a(W [o~; o] + b): (M, d)."""
         share = self.config.dropout if self.training else 0.0
-        make = self._features_by_kernel if caser_kernel.usable(self.Q) else self._features
+        make = self._features_by_kernel if usable(self.Q) else self._features
         return ACTIVATIONS[self.config.phi_a](torch.addmm(self.b, make(tape_CX, rows, share), self.W))
 
     def _features(self, tape_CX: Tensor, rows: Rows, share: float) -> Tensor:

@@ -1,19 +1,16 @@
-"""What numba compiles for training. The plain forms are in own_scores.py. Needs numba.
+"""What numba compiles for training. The plain forms are in own_scores.py. Without numba nothing may call it.
 
 Shape suffixes: M states, K items that a state scores, I catalogue + padding, D state width.
 """
 
 from __future__ import annotations
 
-import numba
-
 from caser.data.log import Int64
 from caser.models.base import Scores
+from caser.models.compiled import compiled
 
-_compiled = numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
 
-
-@_compiled
+@compiled
 def put_scores(states_MD: Scores, vectors_ID: Scores, bias_I: Scores, items_MK: Int64, scores_MK: Scores) -> None:
     """Write the score of each state's own items."""
     M, K = items_MK.shape
@@ -27,7 +24,7 @@ def put_scores(states_MD: Scores, vectors_ID: Scores, bias_I: Scores, items_MK: 
             scores_MK[m, k] = total
 
 
-@_compiled
+@compiled
 def add_gradients(
     states_MD: Scores,
     vectors_ID: Scores,

@@ -9,14 +9,14 @@ Shape suffixes: M states, K items that a state scores, I catalogue + padding, D 
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.util import find_spec
-from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from caser.models.compiled import usable
+from caser.training import kernels
 
 
 def own_scores(states_MD: Tensor, vectors_ID: Tensor, bias_I: Tensor, items_MK: Tensor) -> Tensor:
@@ -26,9 +26,8 @@ def own_scores(states_MD: Tensor, vectors_ID: Tensor, bias_I: Tensor, items_MK: 
     >>> own_scores(torch.tensor([[3.0, 4.0]]), vectors, bias, torch.tensor([[2, 1]]))
     tensor([[8.0000, 3.5000]])
     """
-    is_plain = states_MD.device.type == "cpu" and states_MD.dtype == torch.float32
-    if is_plain and (kernels := _kernels()):
-        scores: Tensor = _OwnScores.apply(states_MD, vectors_ID, bias_I, items_MK, kernels)  # type: ignore[no-untyped-call]
+    if usable(states_MD):
+        scores: Tensor = _OwnScores.apply(states_MD, vectors_ID, bias_I, items_MK)  # type: ignore[no-untyped-call]
         return scores
     return plain_own_scores(states_MD, vectors_ID, bias_I, items_MK)
 
@@ -41,10 +40,9 @@ def plain_own_scores(states_MD: Tensor, vectors_ID: Tensor, bias_I: Tensor, item
 
 class _OwnScores(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, states: Tensor, vectors: Tensor, bias: Tensor, items: Tensor, kernels: ModuleType) -> Tensor:
+    def forward(ctx: Any, states: Tensor, vectors: Tensor, bias: Tensor, items: Tensor) -> Tensor:
         states, vectors, items = states.contiguous(), vectors.contiguous(), items.contiguous()
         ctx.save_for_backward(states, vectors, items)
-        ctx.kernels = kernels
         scores = states.new_empty(items.shape)
         kernels.put_scores(*map(_numpy, (states, vectors, bias, items, scores)))
         return scores
@@ -54,17 +52,8 @@ class _OwnScores(torch.autograd.Function):
         states, vectors, items = ctx.saved_tensors
         of_scores = gradients[0].contiguous()
         sums = torch.zeros_like(states), torch.zeros_like(vectors), states.new_zeros(len(vectors))
-        ctx.kernels.add_gradients(*map(_numpy, (states, vectors, items, of_scores, *sums)))
-        return *sums, None, None
-
-
-@cache
-def _kernels() -> ModuleType | None:
-    if find_spec("numba") is None:
-        return None
-    from caser.training import kernels
-
-    return kernels
+        kernels.add_gradients(*map(_numpy, (states, vectors, items, of_scores, *sums)))
+        return *sums, None
 
 
 def _numpy(tensor: Tensor) -> Any:
