@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from caser import recommender as recommenders
 from caser.artefact import Artefact
+from caser.catalogue import top_k
 from caser.config import Training
 from caser.data.log import RawId, Vocabulary
 from caser.data.split import leave_one_out
@@ -26,7 +27,7 @@ from caser.fitting import fit
 from caser.models.caser import Caser, CaserScorer
 from caser.models.count_knn import CountKNN
 from caser.models.markov import Markov
-from caser.recommender import Recommender, load, top_k
+from caser.recommender import Recommender, load
 from tests.runs import ITEMS, SEQUENCES, USERS, caser_run, popularity_run
 
 TRAINED = [10, 20, 30, 50]
@@ -277,7 +278,7 @@ def test_all_users_go_to_a_file_block_by_block(
 ) -> None:
     read: Callable[[Path], pl.DataFrame] = pl.read_csv if ending == "csv" else pl.read_parquet
     assert popular.recommend_all(tmp_path / f"whole.{ending}", k=3) == ()
-    monkeypatch.setattr(recommenders, "_SCORES_PER_BLOCK", 1)
+    monkeypatch.setattr(recommenders, "_BYTES_PER_SCORE", 2**30)
     assert popular.recommend_all(tmp_path / "new" / f"blocks.{ending}", k=3) == ()
     found = read(tmp_path / "new" / f"blocks.{ending}")
     assert found.equals(read(tmp_path / f"whole.{ending}"))

@@ -17,6 +17,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from caser.data.tape import Tape
 from caser.errors import ArtefactError, CaserError
 from caser.manifest import Manifest
 from caser.models import model_settings
-from caser.models.base import Arrays, Scorer
+from caser.models.base import Arrays, Scorer, StateScorer
 from caser.storage import partial_path, read_file, refused, settled, write_file, write_folder
 
 MANIFEST = "manifest.json"
@@ -61,6 +62,11 @@ class Artefact:
     titles: pl.Series | None
     histories: Tape
     manifest: dict[str, Any]
+
+    @cached_property
+    def state_scorer(self) -> StateScorer | None:
+        """The scorer, if its scores are `state . vector + bias`."""
+        return self.scorer if isinstance(self.scorer, StateScorer) else None
 
 
 def save(artefact: Artefact, path: str | Path) -> None:

@@ -18,8 +18,6 @@ from caser import questions
 from caser.answers import Source
 from caser.artefact import Artefact
 from caser.data.log import RawId
-from caser.data.tape import pad_left
-from caser.models.base import StateScorer
 from caser.questions import Question, UnknownUsers
 from caser.recommender import Recommender
 
@@ -101,18 +99,15 @@ def explain(
 
 
 def _score(artefact: Artefact, question: Question, index: int) -> float:
-    return float(questions.scores(artefact, [question])[0, index])
+    return float(questions.scores_of(artefact, [question])(np.array([index]))[0, 0])
 
 
 def _parts(artefact: Artefact, question: Question, index: int) -> dict[str, float]:
-    scorer = artefact.scorer
-    if not isinstance(scorer, StateScorer) or question.source == "popularity":
+    scorer = artefact.state_scorer
+    if scorer is None or question.source == "popularity":
         return {}
     vectors_ID, bias_I = scorer.item_vectors()
-    user = np.array([question.user], dtype=np.int32) if question.vector is None else question.vector[None, :]
-    terms_D = (
-        scorer.states(user, pad_left([question.history], scorer.history_length))[0].astype(float) * vectors_ID[index]
-    )
+    terms_D = questions.states(scorer, [question])[0].astype(float) * vectors_ID[index]
     is_taste_D = np.zeros(len(terms_D), dtype=bool)
     if scorer.user_columns is not None:
         is_taste_D[scorer.user_columns] = True

@@ -1,7 +1,8 @@
 """Fold-in: a vector for a user whom training never saw, from their history alone.
 
-Scores are linear in the user vector p, so the likelihood of a history has one maximum in p, and Newton's method finds
-it in milliseconds. Everything else in the model stays as it is. Assumes a StateScorer with user vectors. Source: ours.
+Scores are linear in the user vector p, so the likelihood of a history has one maximum in p, and a quasi-Newton method
+finds it in a millisecond. Everything else in the model stays as it is. Assumes a StateScorer with user vectors. Source:
+ours.
 
 Shape suffixes: H history length, P positions, I catalogue without padding, E width of user vectors, B = P queries.
 """
@@ -16,15 +17,17 @@ from numpy.typing import NDArray
 from caser.data.log import Int32, Int64
 from caser.data.tape import padded_histories
 from caser.errors import ConfigError
-from caser.models.base import StateScorer
+from caser.models.base import Scores, StateScorer
 
 Floats = NDArray[np.float64]
 
 MOST_POSITIONS = 50
 """Last items of a history that are fitted."""
 
-_MOST_STEPS = 20
+_MOST_STEPS = 100
 _SMALLEST_GAIN = 1e-6
+_LARGEST_RISE = 10.0
+"""How far one step may move two items' scores apart, so that no exponential overflows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,33 +64,44 @@ def fold_in(scorer: StateScorer, history: Int32, prior: UserPrior) -> Floats:
     if len(history) == 0:
         return prior.mean
     objective = Objective.of(scorer, history, prior)
-    vector = prior.mean
-    value, gradient, hessian = objective(vector)
+    away, gains = np.zeros_like(prior.mean), np.zeros_like(objective.share_PI[0])
+    gradient = objective.gradient(away, gains)
+    inverse = np.eye(len(away)) / prior.precision
     for _ in range(_MOST_STEPS):
-        step = -np.linalg.solve(hessian, gradient)
+        step = -inverse @ gradient
         slope = float(gradient @ step)
         if -slope < _SMALLEST_GAIN:
             break
-        size = 1.0
-        while (found := objective(vector + size * step))[0] > value + 1e-4 * size * slope and size > 1e-6:
-            size /= 2
-        vector = vector + size * step
-        value, gradient, hessian = found
-    return vector
+        rise = objective.gains(step)
+        size = min(1.0, _LARGEST_RISE / float(rise.max() - rise.min()))
+        while True:
+            after = objective.gradient(away + size * step, gains + size * rise)
+            end = float(after @ step)
+            if end <= -slope / 4:
+                break
+            size *= slope / (slope - end)  # beyond the minimum: to where a line through both slopes is zero
+        inverse = _updated(inverse, size * step, after - gradient)
+        away, gains, gradient = away + size * step, gains + size * rise, after
+    return prior.mean + away
 
 
 @dataclass(frozen=True, eq=False)
 class Objective:
-    """What `fold_in` minimises, with its gradient and its Hessian, which is positive definite.
+    """What `fold_in` minimises, by how far a user vector is away from the mean.
 
-    base_PI  scores without a user            user_part_IE  user columns of the item vectors
-    targets_P  columns of base_PI             prior  what is believed before the history is known
+    share_PI      softmax of each position's scores for the mean user          targets_P  columns of share_PI
+    user_part_IE  user columns of the item vectors                             taken_E    their sum over the targets
+    precision     of the prior
+
+    With the mean user's shares kept, a step costs one exponential per item, not one per item and position: the shares
+    of another user are those, times exp(U away), normalised anew.
     """
 
-    base_PI: Floats
-    user_part_IE: Floats
+    share_PI: Scores
+    user_part_IE: Scores
     targets_P: Int64
-    prior: UserPrior
+    taken_E: Scores
+    precision: float
 
     @classmethod
     def of(cls, scorer: StateScorer, history: Int32, prior: UserPrior) -> Objective:
@@ -96,26 +110,39 @@ class Objective:
         ends = np.arange(max(0, len(history) - MOST_POSITIONS), len(history))
         width = scorer.history_length or len(history)
         histories_PH = padded_histories(history, np.zeros_like(ends), ends, width)
-        nobody_PE = np.zeros((len(ends), len(prior.mean)), dtype=vectors_ID.dtype)
-        base_PI = scorer.states(nobody_PE, histories_PH) @ vectors_ID[1:].T + bias_I[1:]
+        mean_PE = np.broadcast_to(prior.mean.astype(vectors_ID.dtype), (len(ends), len(prior.mean)))
+        share_PI = scorer.states(mean_PE, histories_PH) @ vectors_ID[1:].T
+        share_PI += bias_I[1:]
+        share_PI -= share_PI.max(axis=1, keepdims=True)
+        np.exp(share_PI, out=share_PI)
+        share_PI /= share_PI.sum(axis=1, keepdims=True)
         user_part_IE = vectors_ID[1:, scorer.user_columns]
-        return cls(
-            base_PI.astype(np.float64), user_part_IE.astype(np.float64), history[ends].astype(np.int64) - 1, prior
-        )
+        targets_P = history[ends].astype(np.int64) - 1
+        return cls(share_PI, user_part_IE, targets_P, user_part_IE[targets_P].sum(axis=0), prior.precision)
 
-    def __call__(self, vector_E: Floats) -> tuple[float, Floats, Floats]:
-        """Value, gradient (E,) and Hessian (E, E)."""
-        scores_PI = self.base_PI + self.user_part_IE @ vector_E
-        scores_PI -= scores_PI.max(axis=1, keepdims=True)
-        share_PI = np.exp(scores_PI)
-        total_P = share_PI.sum(axis=1)
-        share_PI /= total_P[:, None]
-        away_E = vector_E - self.prior.mean
-        rows = np.arange(len(self.targets_P))
-        value = (
-            np.log(total_P).sum() - scores_PI[rows, self.targets_P].sum() + self.prior.precision / 2 * away_E @ away_E
-        )
-        expected_PE = share_PI @ self.user_part_IE
-        gradient_E = (expected_PE - self.user_part_IE[self.targets_P]).sum(axis=0) + self.prior.precision * away_E
-        spread_EE = (self.user_part_IE.T * share_PI.sum(axis=0)) @ self.user_part_IE - expected_PE.T @ expected_PE
-        return float(value), gradient_E, spread_EE + self.prior.precision * np.eye(len(vector_E))
+    def gains(self, away_E: Floats) -> Scores:
+        """What items gain in score (I,)."""
+        gains_I: Scores = self.user_part_IE @ away_E.astype(self.user_part_IE.dtype)
+        return gains_I
+
+    def value(self, away_E: Floats) -> float:
+        """The value, less what it is at the mean."""
+        gains_I = self.gains(away_E)
+        total_P = self.share_PI @ np.exp(gains_I)
+        return float(np.log(total_P).sum() - gains_I[self.targets_P].sum() + self.precision / 2 * away_E @ away_E)
+
+    def gradient(self, away_E: Floats, gains_I: Scores) -> Floats:
+        """The gradient (E,), given also what items gain."""
+        factor_I = np.exp(gains_I - gains_I.max())
+        total_P = (self.share_PI @ factor_I).clip(min=np.finfo(factor_I.dtype).tiny)
+        expected_I = factor_I * ((1 / total_P) @ self.share_PI)
+        gradient_E: Floats = expected_I @ self.user_part_IE - self.taken_E + self.precision * away_E
+        return gradient_E
+
+
+def _updated(inverse: Floats, step: Floats, change: Floats) -> Floats:
+    """The inverse Hessian after a step that changed the gradient: BFGS (Nocedal & Wright, equation 6.17)."""
+    along = float(step @ change)
+    turned = inverse @ change
+    mixed = np.outer(turned, step)
+    return inverse + (1 + change @ turned / along) / along * np.outer(step, step) - (mixed + mixed.T) / along

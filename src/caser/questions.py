@@ -2,7 +2,7 @@
 
 A question is a user, a history, or both. Ids that nobody knows are set aside, never refused. Will not rank.
 
-Shape suffixes: B questions, I catalogue + padding, E width of user vectors.
+Shape suffixes: B questions, I catalogue + padding, N some items, D state width, E width of user vectors.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import numpy as np
 
 from caser.answers import Source
 from caser.artefact import Artefact
-from caser.data.log import Int32, RawId
+from caser.catalogue import ScoresOf
+from caser.data.log import Int32, Int64, RawId
 from caser.data.tape import pad_left
 from caser.errors import ConfigError, did_you_mean
 from caser.fold_in import UserPrior, fold_in
-from caser.models.base import Scores, StateScorer
+from caser.models.base import Scorer, Scores, StateScorer
 
 Ids = RawId | Iterable[RawId]
 """One raw id or many."""
@@ -30,6 +31,9 @@ Histories = Iterable[RawId] | Iterable[Iterable[RawId]]
 UnknownUsers = Literal["auto", "mean", "fold-in", "learned"]
 """What stands for the vector of a user whom training did not know: the mean of all users, one fitted to the history, or
 the anonymous one that training with user dropout learned. `auto` is fold-in."""
+
+
+_PLAIN = {str, int, float, bool}
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,33 +70,47 @@ def ask(
         raise ConfigError(f"unknown_users must be one of the ways to answer; got {unknown_users!r}: {hint}")
     if unknown_users == "learned" and artefact.manifest["anonymous_user"] != "learned":
         raise ConfigError("unknown_users='learned' needs a run trained with user_dropout above 0; this one was not.")
-    index = 0 if user is None else int(artefact.users.indices([user])[0])
+    index = 0 if user is None else artefact.users.find(user)
     raw = artefact.users.raw([index])[0] if index else user
     given = [] if history is None else listed(history)
-    read = artefact.items.indices(given)
-    indices = artefact.histories.sequence(index) if history is None else read[read > 0]
-    ignored = tuple(one for one, found in zip(given, read, strict=True) if not found)
+    read = [artefact.items.find(one) for one in given]
+    ignored = () if all(read) else tuple(one for one, found in zip(given, read, strict=True) if not found)
+    if history is None:
+        indices = artefact.histories.sequence(index)
+    else:
+        indices = np.array([found for found in read if found], dtype=np.int32)
     if artefact.histories.lengths[index]:
         return Question(raw, index, indices, ignored, "known user", None)
     # From here on also users of the log in whom the training part has no interaction: nothing trained their vector.
     return Question(raw, 0, indices, ignored, *_stand_in(artefact, indices, prior, unknown_users))
 
 
-def scores(artefact: Artefact, questions: Sequence[Question]) -> Scores:
-    """Score every item for every question: (B, I), column 0 meaningless; ours to change."""
-    scorer = artefact.scorer
-    width = scorer.history_length or max((len(question.history) for question in questions), default=1)
-    histories_BH = pad_left([question.history[-width:] for question in questions], width)
-    users_B = np.array([question.user for question in questions], dtype=np.int32)
-    scores_BI = np.array(scorer.scores(users_B, histories_BH))
-    vectors = {row: question.vector for row, question in enumerate(questions) if question.vector is not None}
-    if vectors and isinstance(scorer, StateScorer):
-        vectors_ID, bias_I = scorer.item_vectors()
-        vectors_BE = np.stack(list(vectors.values())).astype(vectors_ID.dtype)
-        states_BD = scorer.states(vectors_BE, histories_BH[list(vectors)])
-        scores_BI[list(vectors)] = states_BD @ vectors_ID.T + bias_I
-    scores_BI[[question.source == "popularity" for question in questions]] = artefact.histories.item_counts
-    return scores_BI
+def scores_of(artefact: Artefact, questions: Sequence[Question]) -> ScoresOf:
+    """What gives the scores of any items for every question: (B, N), each block the caller's to change."""
+    popular = [row for row, question in enumerate(questions) if question.source == "popularity"]
+    by_state = artefact.state_scorer
+    blocks = _whole(artefact.scorer, questions) if by_state is None else _products(by_state, questions)
+
+    def scores(items: slice | Int64) -> Scores:
+        scores_BN = blocks(items)
+        if popular:
+            scores_BN[popular] = artefact.histories.item_counts[items]
+        return scores_BN
+
+    return scores
+
+
+def states(scorer: StateScorer, questions: Sequence[Question]) -> Scores:
+    """The state of every question, (B, D)."""
+    users_B, histories_BH = _read(scorer, questions)
+    vectors = [(row, question.vector) for row, question in enumerate(questions) if question.vector is not None]
+    known_UE = scorer.user_vectors() if vectors else None
+    if known_UE is None:
+        return scorer.states(users_B, histories_BH)
+    users_BE = known_UE[users_B]
+    for row, vector in vectors:
+        users_BE[row] = vector
+    return scorer.states(users_BE, histories_BH)
 
 
 def pair(users: Ids | None, histories: Histories | None) -> list[tuple[RawId | None, Iterable[RawId] | None]]:
@@ -123,9 +141,33 @@ def listed(ids: Any) -> list[RawId]:
     values = list(ids) if isinstance(ids, Iterable) and not isinstance(ids, str) else [ids]
     plain = [value.item() if isinstance(value, np.generic) else value for value in values]
     for value in plain:
-        if not isinstance(value, RawId):
+        if type(value) not in _PLAIN and not isinstance(value, RawId):
             raise ConfigError(f"an id must be text or a number; got {value!r}, a {type(value).__name__}.")
     return plain
+
+
+def _products(scorer: StateScorer, questions: Sequence[Question]) -> ScoresOf:
+    states_BD = states(scorer, questions)
+    vectors_ID, bias_I = scorer.item_vectors()
+
+    def scores(items: slice | Int64) -> Scores:
+        scores_BN = states_BD @ vectors_ID[items].T
+        scores_BN += bias_I[items]
+        return scores_BN
+
+    return scores
+
+
+def _whole(scorer: Scorer, questions: Sequence[Question]) -> ScoresOf:
+    scores_BI = scorer.scores(*_read(scorer, questions))
+    return lambda items: np.array(scores_BI[:, items])
+
+
+def _read(scorer: Scorer, questions: Sequence[Question]) -> tuple[Int32, Int32]:
+    """Users (B,) and histories (B, H), as scorers take them."""
+    width = scorer.history_length or max((len(question.history) for question in questions), default=1)
+    users_B = np.array([question.user for question in questions], dtype=np.int32)
+    return users_B, pad_left([question.history[-width:] for question in questions], width)
 
 
 def _histories(histories: Any) -> list[list[RawId]]:
@@ -148,10 +190,10 @@ def _stand_in(
     """How a user whom training did not know is answered, and the vector that stands for theirs."""
     if len(history) == 0:
         return "popularity", None
-    if prior is None or not isinstance(artefact.scorer, StateScorer):
+    if prior is None or artefact.state_scorer is None:
         return "history", None
     if unknown_users == "mean":
         return "mean user", prior.mean
     if unknown_users != "learned":
-        return "fold-in", fold_in(artefact.scorer, history, prior)
+        return "fold-in", fold_in(artefact.state_scorer, history, prior)
     return "learned anonymous user", None

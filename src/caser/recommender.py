@@ -16,19 +16,26 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from caser import artefact as artefacts
 from caser import questions
 from caser.answers import Answer, Recommendations, Source, table_schema, write_frames
 from caser.artefact import Artefact
+from caser.catalogue import Candidates, Leaders, NotFiniteError, ScoresOf, best
 from caser.data.log import Int64, RawId
 from caser.errors import ConfigError, NumericalError, UnknownIdError
 from caser.fold_in import UserPrior
-from caser.models.base import Scores, StateScorer
+from caser.models.base import Scores
 from caser.questions import Histories, Ids, Question, UnknownUsers
 
-_SCORES_PER_BLOCK = 2**21
+MEMORY_MB = 16
+"""Memory for scores in megabytes."""
+
+_BYTES_PER_SCORE = 24
+"""A score, a copy of it, and what selecting takes."""
+
+_MOST_QUESTIONS = 512
+"""Questions that are answered at once."""
 
 
 class Recommender:
@@ -47,6 +54,7 @@ class Recommender:
     def __init__(self, artefact: Artefact) -> None:
         self.artefact = artefact
         self._is_trained = artefact.histories.item_counts > 0
+        self._untrained = np.flatnonzero(~self._is_trained)
 
     def recommend(
         self,
@@ -71,13 +79,12 @@ class Recommender:
         """
         candidates, ignored = self._candidates(exclude, only)
         answers = []
-        for block in _blocks(questions.pair(users, histories), len(candidates)):
+        for block in self._blocks(questions.pair(users, histories), MEMORY_MB):
             asked = [self.question(user, history, unknown_users) for user, history in block]
-            rows, items, scores = self._ranked(asked, candidates, exclude_seen, k)
-            bounds = np.searchsorted(rows, np.arange(len(asked) + 1))
-            for one, start, end in zip(asked, bounds[:-1], bounds[1:], strict=True):
+            found = self._ranked(asked, candidates, exclude_seen, k)
+            for one, places in zip(asked, found.of(len(asked)), strict=True):
                 unknown = (*one.ignored, *ignored)
-                answers.append(self._answer(one.raw, items[start:end], scores[start:end], one.source, unknown))
+                answers.append(self._answer(one.raw, found.items[places], found.scores[places], one.source, unknown))
         return Recommendations(answers, "user_id", self.artefact.items.ids.dtype, self.artefact.users.ids.dtype)
 
     def recommend_all(
@@ -89,28 +96,30 @@ class Recommender:
         only: Ids | None = None,
         exclude_seen: bool | None = None,
         unknown_users: UnknownUsers = "auto",
+        memory_mb: int = MEMORY_MB,
     ) -> tuple[RawId, ...]:
         """Recommend for every user of the log into a .parquet or .csv file.
 
-        Columns are those of `Recommendations.to_frame`. Memory does not grow with the number of users. Returns the ids
-        of `exclude` and `only` that nobody knows.
+        Columns are those of `Recommendations.to_frame`. Memory beyond the model's own is about `memory_mb` megabytes,
+        however many users there are. Returns the ids of `exclude` and `only` that nobody knows.
         """
         users, items, titles = self.artefact.users.ids, self.artefact.items.ids, self.artefact.titles
         candidates, ignored = self._candidates(exclude, only)
 
         def frames() -> Iterator[pl.DataFrame]:
-            for block in _blocks(users, len(candidates)):
+            for block in self._blocks(users, memory_mb):
                 asked = [self.question(user, None, unknown_users) for user in block]
-                rows, found, scores = self._ranked(asked, candidates, exclude_seen, k)
+                found = self._ranked(asked, candidates, exclude_seen, k, memory_mb)
+                rows = found.rows
                 columns = {
                     "user_id": block.gather(rows),
-                    "item_id": items.gather(found - 1),
-                    "score": scores,
+                    "item_id": items.gather(found.items - 1),
+                    "score": found.scores,
                     "rank": np.arange(1, len(rows) + 1) - np.searchsorted(rows, rows),
                     "source": pl.Series([one.source for one in asked]).gather(rows),
                 }
                 if titles is not None:
-                    columns["title"] = titles.gather(found - 1)
+                    columns["title"] = titles.gather(found.items - 1)
                 yield pl.DataFrame(columns, schema=schema)
 
         schema = table_schema("user_id", users.dtype, items.dtype, titled=titles is not None)
@@ -128,10 +137,10 @@ class Recommender:
         answers = []
         for raw in questions.listed(items):
             index = self.trained_item(raw)
-            others = self._is_trained & (np.arange(len(self._is_trained)) != index)
-            likeness_I, source = self._likeness(index)
-            _, found, scores = top_k(np.where(others, likeness_I, -np.inf)[None, :], k)
-            answers.append(self._answer(self.artefact.items.raw([index])[0], found, scores, source))
+            likeness_of, source = self._likeness(index)
+            others = Candidates(np.union1d(self._untrained, index))
+            found = best(likeness_of, 1, len(self._is_trained), k, others, _most_scores(MEMORY_MB))
+            answers.append(self._answer(self.artefact.items.raw([index])[0], found.items, found.scores, source))
         kind = self.artefact.items.ids.dtype
         return Recommendations(answers, "similar_to", kind, kind)
 
@@ -154,54 +163,75 @@ class Recommender:
 
     @cached_property
     def _prior(self) -> UserPrior | None:
-        scorer = self.artefact.scorer
-        vectors = scorer.user_vectors() if isinstance(scorer, StateScorer) else None
+        scorer = self.artefact.state_scorer
+        vectors = None if scorer is None else scorer.user_vectors()
         return None if vectors is None else UserPrior.of(vectors, self.artefact.histories.lengths)
 
-    def _candidates(self, exclude: Ids, only: Ids | None) -> tuple[NDArray[np.bool_], tuple[RawId, ...]]:
-        """Which items may be recommended, (I,), and the ids of `exclude` and `only` that nobody knows."""
-        vocabulary = self.artefact.items
-        candidates = self._is_trained.copy()
+    @cached_property
+    def _titles(self) -> list[str | None] | None:
+        return None if self.artefact.titles is None else self.artefact.titles.to_list()
+
+    def _candidates(self, exclude: Ids, only: Ids | None) -> tuple[Candidates, tuple[RawId, ...]]:
+        """Which items may be recommended, and the ids of `exclude` and `only` that nobody knows."""
         excluded = questions.listed(exclude)
         chosen = [] if only is None else questions.listed(only)
-        if only is not None:
-            candidates &= np.isin(np.arange(len(candidates)), vocabulary.indices(chosen))
-        candidates[vocabulary.indices(excluded)] = False
+        if only is None and not excluded:
+            return Candidates(self._untrained), ()
+        vocabulary = self.artefact.items
+        barred = np.union1d(self._untrained, vocabulary.indices(excluded))
         named = [*excluded, *chosen]
-        return candidates, tuple(raw for raw, index in zip(named, vocabulary.indices(named), strict=True) if not index)
+        ignored = tuple(raw for raw, index in zip(named, vocabulary.indices(named), strict=True) if not index)
+        return Candidates(barred, None if only is None else np.unique(vocabulary.indices(chosen))), ignored
 
     def _ranked(
-        self, asked: Sequence[Question], candidates: NDArray[np.bool_], exclude_seen: bool | None, k: int
-    ) -> tuple[Int64, Int64, Scores]:
-        """The best candidates of a block of questions, as `top_k` gives them."""
-        scores_BI = questions.scores(self.artefact, asked)
-        scores_BI[:, ~candidates] = -np.inf
+        self,
+        asked: Sequence[Question],
+        candidates: Candidates,
+        exclude_seen: bool | None,
+        k: int,
+        memory_mb: int = MEMORY_MB,
+    ) -> Leaders:
+        """The best candidates of a block of questions."""
         if (self.artefact.manifest["seen"] == "remove") if exclude_seen is None else exclude_seen:
-            for row, one in enumerate(asked):
-                scores_BI[row, one.history] = -np.inf
-        is_bad_B = ~(scores_BI < np.inf).all(axis=1)
-        if is_bad_B.any():
-            raw = asked[int(is_bad_B.argmax())].raw
+            candidates = candidates.without([one.history for one in asked])
+        scores_of = questions.scores_of(self.artefact, asked)
+        try:
+            return best(scores_of, len(asked), len(self._is_trained), k, candidates, _most_scores(memory_mb))
+        except NotFiniteError as error:
             raise NumericalError(
-                f"scores must be numbers; got NaN or infinity for user {raw!r}. Train the model again."
-            )
-        return top_k(scores_BI, k)
+                f"scores must be numbers; got NaN or infinity for user {asked[error.row].raw!r}. Train the model again."
+            ) from None
 
-    def _likeness(self, index: int) -> tuple[Scores, Source]:
-        """How much every item is like the one of `index`, (I,)."""
-        scorer = self.artefact.scorer
-        if isinstance(scorer, StateScorer):
-            vectors_ID, _ = scorer.item_vectors()
-            lengths_I = np.maximum(np.linalg.norm(vectors_ID, axis=1), 1e-12)
-            return vectors_ID @ vectors_ID[index] / (lengths_I * lengths_I[index]), "similar vectors"
-        alone = np.array([[index]], dtype=np.int32)
-        return scorer.scores(np.zeros(1, dtype=np.int32), alone)[0], "successors"
+    def _blocks(self, values: Any, memory_mb: int) -> Iterator[Any]:
+        """Slices of what is asked, so small that their scores fit the memory."""
+        most = _most_scores(memory_mb)
+        # Scores of a model with item vectors are made some items at a time; of others, for the whole catalogue at once.
+        size = most // len(self._is_trained) if self.artefact.state_scorer is None else min(_MOST_QUESTIONS, most)
+        size = max(1, size)
+        return (values[start : start + size] for start in range(0, len(values), size))
+
+    def _likeness(self, index: int) -> tuple[ScoresOf, Source]:
+        """What says how much items are like the one of `index`."""
+        scorer = self.artefact.state_scorer
+        if scorer is None:
+            alone = np.array([[index]], dtype=np.int32)
+            scores_1I = self.artefact.scorer.scores(np.zeros(1, dtype=np.int32), alone)
+            return (lambda items: np.array(scores_1I[:, items])), "successors"
+        vectors_ID, _ = scorer.item_vectors()
+        state_1D = vectors_ID[[index]] / np.linalg.norm(vectors_ID[index]).clip(min=1e-12)
+
+        def cosines(items: slice | Int64) -> Scores:
+            lengths_N = np.linalg.norm(vectors_ID[items], axis=1).clip(min=1e-12)
+            cosines_1N: Scores = (state_1D @ vectors_ID[items].T) / lengths_N
+            return cosines_1N
+
+        return cosines, "similar vectors"
 
     def _answer(
         self, raw: RawId | None, items: Int64, scores: Scores, source: Source, ignored: tuple[RawId, ...] = ()
     ) -> Answer:
-        titles = None if self.artefact.titles is None else self.artefact.titles.gather(items - 1).to_list()
-        return Answer(raw, self.artefact.items.raw(items), scores.astype(float).tolist(), titles, source, ignored)
+        titles = None if self._titles is None else [self._titles[item - 1] for item in items.tolist()]
+        return Answer(raw, self.artefact.items.raw(items), scores.tolist(), titles, source, ignored)
 
 
 def load(path: str | Path) -> Recommender:
@@ -209,30 +239,8 @@ def load(path: str | Path) -> Recommender:
     return Recommender(artefacts.load(path))
 
 
-def top_k(scores_BI: Scores, k: int) -> tuple[Int64, Int64, Scores]:
-    """The `k` best columns of each row, all rows after one another: rows, columns, scores; best first within a row.
-
-    Equal scores go to the lowest column. A score of -inf is no candidate. Raises ConfigError for `k` below 1.
-
-    >>> rows, columns, scores = top_k(np.array([[1.0, 3.0, 3.0], [2.0, -np.inf, -np.inf]]), k=2)
-    >>> rows.tolist(), columns.tolist()
-    ([0, 0, 1], [1, 2, 0])
-    """
-    if not isinstance(k, int | np.integer) or k < 1:
-        raise ConfigError(f"k must be a whole number, at least 1; got {k!r}.")
-    num_columns = scores_BI.shape[1]
-    if k < num_columns:
-        threshold_B1 = np.partition(scores_BI, num_columns - k, axis=1)[:, num_columns - k, None]
-        rows, columns = np.nonzero((scores_BI >= threshold_B1) & (scores_BI > -np.inf))
-    else:
-        rows, columns = np.nonzero(scores_BI > -np.inf)
-    order = np.lexsort((columns, -scores_BI[rows, columns], rows))
-    rows, columns = rows[order], columns[order]
-    kept = np.arange(len(rows)) - np.searchsorted(rows, rows) < k
-    return rows[kept], columns[kept], scores_BI[rows[kept], columns[kept]]
-
-
-def _blocks(values: Any, num_items: int) -> Iterator[Any]:
-    """Slices small enough that their scores fit a fixed amount of memory."""
-    size = max(1, _SCORES_PER_BLOCK // num_items)
-    return (values[start : start + size] for start in range(0, len(values), size))
+def _most_scores(memory_mb: int) -> int:
+    """How many scores may be held at once."""
+    if memory_mb < 1:
+        raise ConfigError(f"memory for answering must be at least 1 megabyte; got {memory_mb}.")
+    return memory_mb * 2**20 // _BYTES_PER_SCORE

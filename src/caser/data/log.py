@@ -45,16 +45,23 @@ class Vocabulary:
 
     @cached_property
     def _index(self) -> dict[RawId, int]:
-        return {raw: index for index, raw in enumerate(self.ids.to_list(), start=1)}
+        return {raw: index for index, raw in enumerate(self._raw, start=1)}
+
+    @cached_property
+    def _raw(self) -> list[RawId]:
+        return self.ids.to_list()
+
+    def find(self, raw: RawId) -> int:
+        """Return the index of one raw id, 0 if unknown. Text may stand for a number, and a number for text."""
+        return self._index.get(raw) or self._index.get(self._as_id(raw), 0)
 
     def indices(self, raw: Iterable[RawId]) -> Int32:
-        """Return the index of each raw id, 0 for an unknown one. Text may stand for a number, and a number for text."""
-        index = self._index
-        return np.array([index.get(one, 0) or index.get(self._as_id(one), 0) for one in raw], dtype=np.int32)
+        """Return the index of each raw id, as `find` does."""
+        return np.array([self.find(one) for one in raw], dtype=np.int32)
 
     def index(self, raw: RawId, kind: str = "id") -> int:
         """Return the index of one raw id, or raise UnknownIdError with the nearest known one."""
-        found = int(self.indices([raw])[0])
+        found = self.find(raw)
         if found == 0:
             hint = did_you_mean(str(raw), map(str, self.ids.to_list())) if len(self) <= 100_000 else ""
             hint = hint if hint.startswith("did") else ""
@@ -63,8 +70,7 @@ class Vocabulary:
 
     def raw(self, indices: Sequence[int] | NDArray[Any]) -> list[RawId]:
         """Return the raw id of each index (1-based)."""
-        positions = np.asarray(indices, dtype=np.int64) - 1
-        return self.ids.gather(positions).to_list() if len(positions) else []
+        return [self._raw[index - 1] for index in np.asarray(indices).tolist()]
 
     def _as_id(self, raw: RawId) -> RawId:
         """Read text as a number where the ids are numbers, and a number as text where they are text."""

@@ -151,14 +151,14 @@ class CaserScorer(ArrayScorer):
         config, p = self.config, self._arrays
         phi_c, phi_a = ACTIVATIONS[config.phi_c], ACTIVATIONS[config.phi_a]
         E = p["Q"][windows_BL]  # (B, L, d), equation 1
+        rows = E.reshape(len(E), -1)  # the L rows beside one another, so that a filter is one product at each place
         features = []
         if config.n_v:  # equations 6 and 7: a weighted sum of the L rows
-            vertical = np.einsum("kl,bld->bkd", p["G"], E) + p["bG"][:, None]
-            features.append(vertical.reshape(len(E), -1))
-        for row, h in enumerate(config.filter_heights):  # equations 3 to 5
-            places = np.stack([E[:, i : i + h] for i in range(config.L - h + 1)], axis=1)  # (B, L-h+1, h, d)
-            convolved = np.einsum("bihd,hdj->bij", places, p[f"F{h}"], optimize=True) + p["bF"][row]
-            features.append(phi_c(convolved).max(axis=1))
+            features.append((p["G"] @ E + p["bG"][:, None]).reshape(len(E), -1))
+        for row, h in enumerate(config.filter_heights):  # equations 3 to 5; phi_c never falls, so the max goes first
+            filters = p[f"F{h}"].reshape(h * config.d, config.n_h)
+            places = [rows[:, i * config.d : (i + h) * config.d] @ filters for i in range(config.L - h + 1)]
+            features.append(phi_c(np.maximum.reduce(places) + p["bF"][row]))
         return phi_a(np.concatenate(features, axis=1) @ p["W"] + p["b"])  # equation 9
 
 
