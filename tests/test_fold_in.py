@@ -85,7 +85,8 @@ def test_the_value_by_hand_for_two_items_and_one_position() -> None:
     objective = Objective.of(scorer, np.array([1], dtype=np.int32), UserPrior(np.zeros(1), 0.5))
     at_mean = np.log(2)  # both items alike
     assert objective.value(np.array([2.0])) == pytest.approx(np.log(1 + np.exp(-4)) + 0.5 / 2 * 4 - at_mean)
-    assert objective.gradient(np.array([2.0]), objective.gains(np.array([2.0])))[0] == pytest.approx(
+    gradient_E = objective.gradient(np.array([2.0]), objective.gains(np.array([2.0])))
+    assert gradient_E[0] == pytest.approx(
         -2 / (1 + np.exp(4)) + 0.5 * 2
     )
 

@@ -110,7 +110,7 @@ class Objective:
         ends = np.arange(max(0, len(history) - MOST_POSITIONS), len(history))
         width = scorer.history_length or len(history)
         histories_PH = padded_histories(history, np.zeros_like(ends), ends, width)
-        mean_PE = np.broadcast_to(prior.mean.astype(vectors_ID.dtype), (len(ends), len(prior.mean)))
+        mean_PE = np.tile(prior.mean.astype(vectors_ID.dtype), (len(ends), 1))
         share_PI = scorer.states(mean_PE, histories_PH) @ vectors_ID[1:].T
         share_PI += bias_I[1:]
         share_PI -= share_PI.max(axis=1, keepdims=True)
