@@ -4,6 +4,7 @@
     weights.safetensors   the fitted parameters
     vocabulary.parquet    index, user_id, item_id, item_title: the raw ids of an index, null beyond the last one
     histories.parquet     user, item, order: the interactions it was trained on; seen and recent items follow from it
+    index.safetensors     the cell of each item, where there is an approximate index
 
 `load` reads each file once and parses the very bytes that it checked. Nothing is pickled. A checksum does not say who
 wrote a folder: whoever can write one can write its checksums too, so every value is checked against the others as well.
@@ -35,12 +36,14 @@ from caser.errors import ArtefactError, CaserError
 from caser.manifest import Manifest
 from caser.models import model_settings
 from caser.models.base import Arrays, Scorer, StateScorer
+from caser.nearest import Index
 from caser.storage import partial_path, read_file, refused, settled, write_file, write_folder
 
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
 VOCABULARY = "vocabulary.parquet"
 HISTORIES = "histories.parquet"
+INDEX = "index.safetensors"
 _LISTED = {WEIGHTS, VOCABULARY, HISTORIES}
 _MOST_MANIFEST_BYTES = 64 * 2**20
 
@@ -53,6 +56,7 @@ class Artefact:
     users, items  raw ids of the indices          titles     item titles, aligned with `items.ids`, or None
     histories  the part of the log it was trained on
     manifest   how it came to be: the facts of `manifest.Manifest`, JSON values only
+    index      an approximate index of the items, or None
     """
 
     config: Any
@@ -62,6 +66,7 @@ class Artefact:
     titles: pl.Series | None
     histories: Tape
     manifest: dict[str, Any]
+    index: Index | None = None
 
     @cached_property
     def state_scorer(self) -> StateScorer | None:
@@ -84,12 +89,16 @@ def save(artefact: Artefact, path: str | Path) -> None:
         VOCABULARY: _parquet(_vocabulary_frame(artefact)),
         HISTORIES: _parquet(_histories_frame(artefact.histories)),
     }
+    index = artefact.index
+    if index is not None:
+        files[INDEX] = bytes(safetensors.numpy.save({"cells": index.cells_I}))
     manifest = manifests.make(
         folder / MANIFEST,
         library_version=caser.__version__,
         model=artefact.config.name,
         settings=artefact.config.model_dump(mode="json"),
         files={name: _digest(content) for name, content in files.items()},
+        index=None if index is None else {"probes": index.probes, "recall@10": index.recall},
         **artefact.manifest,
     )
     write_folder(folder, {**files, MANIFEST: manifests.render(folder / MANIFEST, manifest)})
@@ -113,7 +122,10 @@ def load(path: str | Path) -> Artefact:
     with _naming(folder / WEIGHTS):
         arrays = _checked(safetensors.numpy.load(contents[WEIGHTS]))
         scorer = config.scorer(arrays, len(users), len(items))
-    return Artefact(config, scorer, users, items, titles, histories, manifest.model_dump(include=set(Manifest.facts())))
+    with _naming(folder / INDEX):
+        index = _index(manifest, contents, scorer, histories)
+    facts = manifest.model_dump(include=set(Manifest.facts()))
+    return Artefact(config, scorer, users, items, titles, histories, facts, index)
 
 
 def update_manifest(path: str | Path, **changes: Any) -> None:
@@ -169,7 +181,7 @@ def _settled(path: str | Path) -> Path:
 
 def _foreign(folder: Path) -> list[str]:
     """Names that have no place in an artefact; what a killed `update_manifest` leaves has one, and is never read."""
-    names = {entry.name for entry in folder.iterdir()} - _LISTED - {MANIFEST}
+    names = {entry.name for entry in folder.iterdir()} - _LISTED - {INDEX, MANIFEST}
     return sorted(name for name in names if not (name.startswith(f".{MANIFEST}.") and name.endswith(".partial")))
 
 
@@ -192,7 +204,7 @@ def _read_manifest(folder: Path) -> Manifest:
     if foreign:
         raise ArtefactError(f"{folder / foreign[0]} does not belong to a saved run. Remove it, or check the path.")
     manifest = manifests.parse(path, read_file(path, _MOST_MANIFEST_BYTES))
-    if set(manifest.files) != _LISTED:
+    if set(manifest.files) - {INDEX} != _LISTED or (INDEX in manifest.files) != (manifest.index is not None):
         raise ArtefactError(f"{path} must list {', '.join(sorted(_LISTED))}; got {', '.join(sorted(manifest.files))}.")
     return manifest
 
@@ -229,6 +241,25 @@ def _config(manifest: Manifest) -> Any:
     if missing := sorted(set(config.model_dump()) - set(manifest.settings)):
         raise ArtefactError(f"settings of {manifest.model} must have {missing[0]!r}; they have not. Train again.")
     return config
+
+
+def _index(manifest: Manifest, contents: dict[str, bytes], scorer: Scorer, histories: Tape) -> Index | None:
+    if manifest.index is None:
+        return None
+    arrays, facts = safetensors.numpy.load(contents[INDEX]), manifest.index
+    if set(arrays) != {"cells"} or arrays["cells"].dtype != np.int32 or arrays["cells"].ndim != 1:
+        raise ValueError("arrays other than one row of int32 cells")
+    if (
+        set(facts) != {"probes", "recall@10"}
+        or type(facts["probes"]) is not int
+        or type(facts["recall@10"]) is not float
+    ):
+        raise ValueError(f"facts {facts} of the index in {MANIFEST}")
+    if not isinstance(scorer, StateScorer):
+        raise ValueError("an index for a model without item vectors")
+    if not np.array_equal(arrays["cells"] > 0, histories.item_counts > 0):
+        raise ValueError("cells for other items than those that were trained on")
+    return Index(arrays["cells"], *scorer.item_vectors(), facts["probes"], facts["recall@10"])
 
 
 def _weights(arrays: Arrays) -> bytes:

@@ -22,6 +22,8 @@ from caser.models.base import Scores
 ScoresOf = Callable[[slice | Int64], Scores]
 """Items, as a slice or as indices, to their scores for some questions, (B, N); the block is the caller's to change."""
 
+_FEW = 4
+
 MOST_SCORES = 2**20
 """Scores that are held at once."""
 
@@ -58,6 +60,27 @@ class Leaders:
         ends = np.searchsorted(self.rows, np.arange(num_questions + 1)).tolist()
         return [slice(start, end) for start, end in itertools.pairwise(ends)]
 
+    def where(self, is_kept_B: NDArray[np.bool_]) -> Leaders:
+        """Those of some questions."""
+        kept = is_kept_B[self.rows]
+        return Leaders(self.rows[kept], self.items[kept], self.scores[kept])
+
+    def beside(self, other: Leaders) -> Leaders:
+        """These and those of other questions."""
+        rows = np.concatenate([self.rows, other.rows])
+        order = rows.argsort(kind="stable")
+        items, scores = np.concatenate([self.items, other.items]), np.concatenate([self.scores, other.scores])
+        return Leaders(rows[order], items[order], scores[order])
+
+    def last(self, num_questions: int, k: int) -> Scores:
+        """The k-th best score of each question, -inf where there are fewer: what another item must exceed."""
+        bounds = self.rows.searchsorted(np.arange(num_questions + 1))
+        starts_B, ends_B = bounds[:-1], bounds[1:]
+        last_B = np.full(num_questions, -np.inf, dtype=self.scores.dtype)
+        full = ends_B - starts_B >= k
+        last_B[full] = self.scores[starts_B[full] + k - 1]
+        return last_B
+
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
@@ -75,6 +98,11 @@ class Candidates:
         """The same without the items that each question names."""
         rows = np.arange(len(seen)).repeat([len(items) for items in seen])
         return replace(self, seen_rows=rows, seen_items=np.concatenate(seen) if len(seen) else _nothing())
+
+    def of(self, rows: Int64) -> Candidates:
+        """For some of the questions, sorted."""
+        places, is_there = _places(self.seen_rows, rows)
+        return replace(self, seen_rows=places, seen_items=self.seen_items[is_there])
 
     def in_places(self) -> Candidates:
         """The same with places in `chosen` instead of item indices."""
@@ -117,20 +145,15 @@ def best(
     total = num_items if chosen is None else len(chosen)
     size = max(1, most_scores // max(num_questions, 1))
     found = Leaders(_nothing(), _nothing(), np.empty(0, dtype=np.float32))
-    floor_B: Scores = np.full(num_questions, -np.inf)
     for start in range(0, total if num_questions else 0, size):
         end = min(start + size, total)
         scores_BN = scores_of(slice(start, end) if chosen is None else chosen[start:end])
         places.bar(scores_BN, start)
-        highest_B = scores_BN.max(axis=1)  # NaN passes through
-        if not (highest_B < np.inf).all():
-            raise NotFiniteError(int((~(highest_B < np.inf)).argmax()))
-        ahead = np.flatnonzero(highest_B > floor_B)
-        if len(ahead):
-            rows, columns, scores = top_k(scores_BN if len(ahead) == num_questions else scores_BN[ahead], k)
-            found = _merged(found, Leaders(ahead[rows], columns + start, scores), k)
-        if end < total:
-            floor_B = _floors(found, num_questions, k)
+        if not scores_BN.max() < np.inf:  # NaN passes through a maximum
+            raise NotFiniteError(int((~(scores_BN < np.inf)).any(axis=1).argmax()))
+        rows, columns, scores = _ahead(scores_BN, found, k)
+        if len(rows):
+            found = _merged(found, Leaders(rows, columns + start, scores), k)
     return found if chosen is None else Leaders(found.rows, chosen[found.items], found.scores)
 
 
@@ -170,20 +193,21 @@ def _cut(rows: Int64, columns: Int64, scores: Scores, k: int) -> tuple[Int64, In
     return rows[kept], columns[order], scores[order]
 
 
+def _ahead(scores_BN: Scores, found: Leaders, k: int) -> tuple[Int64, Int64, Scores]:
+    """What of a block comes among the leaders: all that exceeds their last, or where that is much, the block's best."""
+    if len(found.rows):
+        flat = np.flatnonzero(scores_BN > found.last(len(scores_BN), k)[:, None])
+        if len(flat) <= _FEW * k * len(scores_BN):
+            rows, columns = np.divmod(flat, scores_BN.shape[1])
+            return rows, columns, scores_BN[rows, columns]
+    return top_k(scores_BN, k)
+
+
 def _merged(one: Leaders, other: Leaders, k: int) -> Leaders:
     if not len(one.rows):
         return other
     rows, items = np.concatenate([one.rows, other.rows]), np.concatenate([one.items, other.items])
     return Leaders(*_cut(rows, items, np.concatenate([one.scores, other.scores]), k))
-
-
-def _floors(found: Leaders, num_questions: int, k: int) -> Scores:
-    """What an item must exceed to come among the leaders: the k-th best score, -inf where there are fewer."""
-    floor_B: Scores = np.full(num_questions, -np.inf)
-    last = found.rows.searchsorted(np.arange(num_questions)) + k - 1
-    full = last < found.rows.searchsorted(np.arange(num_questions), side="right")
-    floor_B[full] = found.scores[last[full]]
-    return floor_B
 
 
 def _places(items: Int64, chosen: Int64) -> tuple[Int64, NDArray[np.bool_]]:

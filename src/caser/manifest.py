@@ -44,6 +44,8 @@ class Manifest(Settings):
     """The model's settings."""
     files: dict[str, str]
     """SHA-256 of every other file of the folder."""
+    index: dict[str, Any] | None = None
+    """How many cells the approximate index looks at, and the recall that gives; absent where there is no index."""
 
     protocol: str
     """How the log was split, and how the model is to be judged."""
@@ -100,7 +102,8 @@ def changed(path: Path, manifest: Manifest, changes: dict[str, Any]) -> Manifest
 def render(path: Path, manifest: Manifest) -> bytes:
     """The bytes of the file. Raises ArtefactError if a fact is no JSON value."""
     try:
-        text = json.dumps({"manifest_sha256": "0" * 64, **manifest.model_dump()}, indent=2, allow_nan=False)
+        values = manifest.model_dump(exclude={"index"} if manifest.index is None else None)
+        text = json.dumps({"manifest_sha256": "0" * 64, **values}, indent=2, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise ArtefactError(f"{path} must hold JSON values only; got: {error}.") from None
     rest = text.encode()[_END:] + b"\n"
@@ -124,7 +127,7 @@ def parse(path: Path, content: bytes) -> Manifest:
             f"{path} must have a format up to {FORMAT}; got {version!r}, written by caser "
             f"{values.get('library_version', 'of an unknown version')}. Upgrade caser."
         )
-    if missing := [name for name in Manifest.model_fields if name not in values]:
+    if missing := [name for name in Manifest.model_fields if name not in {*values, "index"}]:
         raise ArtefactError(f"{path} must have the key {missing[0]!r}; it has not. Train again.")
     return make(path, **values)
 

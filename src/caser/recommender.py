@@ -10,6 +10,7 @@ Shape suffixes: B questions of one block, I catalogue + padding.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from caser import artefact as artefacts
-from caser import questions
+from caser import nearest, questions
 from caser.answers import Answer, Recommendations, Source, table_schema, write_frames
 from caser.artefact import Artefact
 from caser.catalogue import Candidates, Leaders, NotFiniteError, ScoresOf, best
@@ -26,6 +27,7 @@ from caser.data.log import Int64, RawId
 from caser.errors import ConfigError, NumericalError, UnknownIdError
 from caser.fold_in import UserPrior
 from caser.models.base import Scores
+from caser.nearest import Index
 from caser.questions import Histories, Ids, Question, UnknownUsers
 
 MEMORY_MB = 16
@@ -33,6 +35,9 @@ MEMORY_MB = 16
 
 _BYTES_PER_SCORE = 24
 """A score, a copy of it, and what selecting takes."""
+
+_INDEX_QUERIES = 1000
+"""Users of the log whose answers decide how many cells of an index are looked at, and judge it."""
 
 _MOST_QUESTIONS = 512
 """Questions that are answered at once."""
@@ -148,6 +153,28 @@ class Recommender:
         """Write the artefact as the folder `path`; see `artefact.save`."""
         artefacts.save(self.artefact, path)
 
+    def indexed(self, recall: float = 0.95) -> Recommender:
+        """The same with an approximate index, which is saved with it: for catalogues above 100,000 items.
+
+        `recall` is the share of the exact top 10 that answers hold; `exclude`, `exclude_seen` and `k` are kept as ever,
+        and `only` is answered exactly. Raises as `new_index`.
+        """
+        return Recommender(replace(self.artefact, index=self.new_index(recall)))
+
+    def new_index(self, recall: float = 0.95) -> Index:
+        """An approximate index of the items, judged on users of the log.
+
+        Raises ConfigError for a model without item vectors, MissingDependencyError without the extra `ann`.
+        """
+        scorer, lengths = self.artefact.state_scorer, self.artefact.histories.lengths
+        if scorer is None:
+            raise ConfigError(f"an index needs a model with item vectors; {self.artefact.config.name} has none.")
+        users = np.flatnonzero(lengths)
+        some = users[np.linspace(0, len(users) - 1, min(_INDEX_QUERIES, len(users))).astype(int)]
+        asked = [self.question(raw) for raw in self.artefact.users.raw(some)]
+        vectors_ID, bias_I = scorer.item_vectors()
+        return nearest.build(vectors_ID, bias_I, self._is_trained, questions.states(scorer, asked), recall)
+
     def question(
         self, user: RawId | None = None, history: Iterable[RawId] | None = None, unknown_users: UnknownUsers = "auto"
     ) -> Question:
@@ -194,13 +221,28 @@ class Recommender:
         """The best candidates of a block of questions."""
         if (self.artefact.manifest["seen"] == "remove") if exclude_seen is None else exclude_seen:
             candidates = candidates.without([one.history for one in asked])
-        scores_of = questions.scores_of(self.artefact, asked)
         try:
-            return best(scores_of, len(asked), len(self._is_trained), k, candidates, _most_scores(memory_mb))
+            return self._best(asked, candidates, k, _most_scores(memory_mb))
         except NotFiniteError as error:
             raise NumericalError(
                 f"scores must be numbers; got NaN or infinity for user {asked[error.row].raw!r}. Train the model again."
             ) from None
+
+    def _best(self, asked: Sequence[Question], candidates: Candidates, k: int, most_scores: int) -> Leaders:
+        """By the index where there is one; exactly where there is none, or where it finds fewer than `k`."""
+        index, scorer, num_items = self.artefact.index, self.artefact.state_scorer, len(self._is_trained)
+        if index is None or scorer is None or candidates.chosen is not None:
+            scores_of = questions.scores_of(self.artefact, asked)
+            return best(scores_of, len(asked), num_items, k, candidates, most_scores)
+        found = index.best(questions.states(scorer, asked), k, candidates)
+        is_whole_B = np.bincount(found.rows, minlength=len(asked)) == k
+        is_whole_B &= [question.source != "popularity" for question in asked]
+        lacking = np.flatnonzero(~is_whole_B)
+        if not len(lacking):
+            return found
+        scores_of = questions.scores_of(self.artefact, [asked[row] for row in lacking.tolist()])
+        exact = best(scores_of, len(lacking), num_items, k, candidates.of(lacking), most_scores)
+        return found.where(is_whole_B).beside(replace(exact, rows=lacking[exact.rows]))
 
     def _blocks(self, values: Any, memory_mb: int) -> Iterator[Any]:
         """Slices of what is asked, so small that their scores fit the memory."""

@@ -59,6 +59,7 @@ def build_app(model: str = DEFAULT_MODEL) -> cyclopts.App:
     app.command(answer.similar, name="similar")
     app.command(answer.explain, name="explain")
     app.command(export.export, name="export")
+    app.command(answer.index, name="index")
     app.command(doctor.doctor, name="doctor")
     return app
 
