@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -255,3 +256,31 @@ def test_the_way_to_answer_strangers_reaches_everybody(caser_run: Path, tmp_path
     code, line = refusal("recommend", caser_run, "--all", "--out", tmp_path / "all.csv", "--unknown-users", "learned")
     assert code == 2
     assert "user_dropout" in line
+
+
+# Memory and the index
+
+
+def test_all_users_are_answered_within_the_memory_given(caser_run: Path, tmp_path: Path) -> None:
+    caser("recommend", caser_run, "--all", "--out", tmp_path / "small.parquet", "--memory-mb", 1)
+    caser("recommend", caser_run, "--all", "--out", tmp_path / "large.parquet", "--memory-mb", 64)
+    assert pl.read_parquet(tmp_path / "small.parquet").equals(pl.read_parquet(tmp_path / "large.parquet"))
+    code, _ = refusal("recommend", caser_run, "--all", "--out", tmp_path / "none.parquet", "--memory-mb", 0)
+    assert code == 2
+
+
+def test_a_run_gets_an_index_and_says_what_it_finds(caser_run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("faiss")
+    run = tmp_path / "run"
+    shutil.copytree(caser_run, run)
+    before = only_answer(run, "--user", 1)
+    said = document("index", run, "--recall", 1.0)
+    assert said["recall@10"] == 1.0
+    assert 1 <= said["probes"] <= said["cells"] <= len(EVERYTHING)
+    assert items(only_answer(run, "--user", 1)) == items(before)
+    assert "hold 100.0% of the exact top 10" in caser("index", run, "--recall", 1.0).err
+
+
+def test_a_model_without_item_vectors_gets_no_index(trained: TrainedRun) -> None:
+    code, line = refusal("index", trained("popularity"))
+    assert (code, line) == (2, "an index needs a model with item vectors; popularity has none.")
