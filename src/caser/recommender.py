@@ -179,7 +179,7 @@ class Recommender:
         self, user: RawId | None = None, history: Iterable[RawId] | None = None, unknown_users: UnknownUsers = "auto"
     ) -> Question:
         """One question in indices; see `questions.ask`."""
-        return questions.ask(self.artefact, user, history, self._prior, unknown_users)
+        return questions.ask(self.artefact, user, history, self.user_prior, unknown_users)
 
     def trained_item(self, raw: RawId) -> int:
         """The index of an item. Raises UnknownIdError if the model was not trained on it."""
@@ -189,7 +189,8 @@ class Recommender:
         return index
 
     @cached_property
-    def _prior(self) -> UserPrior | None:
+    def user_prior(self) -> UserPrior | None:
+        """What is believed of a stranger; None for a model without user vectors."""
         scorer = self.artefact.state_scorer
         vectors = None if scorer is None else scorer.user_vectors()
         return None if vectors is None else UserPrior.of(vectors, self.artefact.histories.lengths)
