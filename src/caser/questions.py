@@ -70,10 +70,10 @@ def ask(
         raise ConfigError(f"unknown_users must be one of the ways to answer; got {unknown_users!r}: {hint}")
     if unknown_users == "learned" and artefact.manifest["anonymous_user"] != "learned":
         raise ConfigError("unknown_users='learned' needs a run trained with user_dropout above 0; this one was not.")
-    index = 0 if user is None else artefact.users.find(user)
+    [index] = [0] if user is None else artefact.users.found([user])
     raw = artefact.users.raw([index])[0] if index else user
     given = [] if history is None else listed(history)
-    read = [artefact.items.find(one) for one in given]
+    read = artefact.items.found(given)
     ignored = () if all(read) else tuple(one for one, found in zip(given, read, strict=True) if not found)
     if history is None:
         indices = artefact.histories.sequence(index)
@@ -139,11 +139,14 @@ def listed(ids: Any) -> list[RawId]:
     (['tea'], [3, 4])
     """
     values = list(ids) if isinstance(ids, Iterable) and not isinstance(ids, str) else [ids]
-    plain = [value.item() if isinstance(value, np.generic) else value for value in values]
-    for value in plain:
-        if type(value) not in _PLAIN and not isinstance(value, RawId):
-            raise ConfigError(f"an id must be text or a number; got {value!r}, a {type(value).__name__}.")
-    return plain
+    return [value if type(value) in _PLAIN else _plain(value) for value in values]
+
+
+def _plain(value: Any) -> RawId:
+    value = value.item() if isinstance(value, np.generic) else value
+    if not isinstance(value, RawId):
+        raise ConfigError(f"an id must be text or a number; got {value!r}, a {type(value).__name__}.")
+    return value
 
 
 def _products(scorer: StateScorer, questions: Sequence[Question]) -> ScoresOf:

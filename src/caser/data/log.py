@@ -51,17 +51,18 @@ class Vocabulary:
     def _raw(self) -> list[RawId]:
         return self.ids.to_list()
 
-    def find(self, raw: RawId) -> int:
-        """Return the index of one raw id, 0 if unknown. Text may stand for a number, and a number for text."""
-        return self._index.get(raw) or self._index.get(self._as_id(raw), 0)
+    def found(self, raw: Iterable[RawId]) -> list[int]:
+        """Return the index of each raw id, 0 for an unknown one. Text may stand for a number, and a number for text."""
+        look_up = self._index.get
+        return [look_up(one) or look_up(self._as_id(one), 0) for one in raw]
 
     def indices(self, raw: Iterable[RawId]) -> Int32:
-        """Return the index of each raw id, as `find` does."""
-        return np.array([self.find(one) for one in raw], dtype=np.int32)
+        """Return what `found` returns as an array."""
+        return np.array(self.found(raw), dtype=np.int32)
 
     def index(self, raw: RawId, kind: str = "id") -> int:
         """Return the index of one raw id, or raise UnknownIdError with the nearest known one."""
-        found = self.find(raw)
+        [found] = self.found([raw])
         if found == 0:
             hint = did_you_mean(str(raw), map(str, self.ids.to_list())) if len(self) <= 100_000 else ""
             hint = hint if hint.startswith("did") else ""

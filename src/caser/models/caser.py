@@ -155,10 +155,13 @@ class CaserScorer(ArrayScorer):
         features = []
         if config.n_v:  # equations 6 and 7: a weighted sum of the L rows
             features.append((p["G"] @ E + p["bG"][:, None]).reshape(len(E), -1))
-        for row, h in enumerate(config.filter_heights):  # equations 3 to 5; phi_c never falls, so the max goes first
-            filters = p[f"F{h}"].reshape(h * config.d, config.n_h)
-            places = [rows[:, i * config.d : (i + h) * config.d] @ filters for i in range(config.L - h + 1)]
-            features.append(phi_c(np.maximum.reduce(places) + p["bF"][row]))
+        if config.n_h:  # equations 3 to 5; phi_c never falls, so the max goes first
+            maxima = []
+            for h in config.filter_heights:
+                filters = p[f"F{h}"].reshape(h * config.d, config.n_h)
+                places = [rows[:, i * config.d : (i + h) * config.d] @ filters for i in range(config.L - h + 1)]
+                maxima.append(np.maximum.reduce(places))
+            features.append(phi_c(np.concatenate(maxima, axis=1) + p["bF"].ravel()))
         return phi_a(np.concatenate(features, axis=1) @ p["W"] + p["b"])  # equation 9
 
 
