@@ -86,9 +86,7 @@ def test_the_value_by_hand_for_two_items_and_one_position() -> None:
     at_mean = np.log(2)  # both items alike
     assert objective.value(np.array([2.0])) == pytest.approx(np.log(1 + np.exp(-4)) + 0.5 / 2 * 4 - at_mean)
     gradient_E = objective.gradient(np.array([2.0]), objective.gains(np.array([2.0])))
-    assert gradient_E[0] == pytest.approx(
-        -2 / (1 + np.exp(4)) + 0.5 * 2
-    )
+    assert gradient_E[0] == pytest.approx(-2 / (1 + np.exp(4)) + 0.5 * 2)
 
 
 @pytest.mark.parametrize("precision", [0.01, 1.0, 100.0])

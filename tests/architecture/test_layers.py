@@ -23,6 +23,8 @@ LAYERS = {
     "artefact": 6,
     "manifest": 6,
     "answers": 6,
+    "catalogue": 6,
+    "nearest": 6,
     "fold_in": 6,
     "questions": 7,
     "recommender": 7,
