@@ -7,7 +7,9 @@
     ├── UnknownIdError       a raw id is not in the vocabulary where one is required
     ├── NumericalError       a loss, gradient or score is not finite
     ├── ArtefactError        a saved folder is damaged, foreign or newer than this library
-    └── MissingDependencyError   an extra is not installed
+    ├── MissingDependencyError   an extra is not installed
+    ├── StoreError           events cannot be read or kept
+    └── BusyError            more waits to be done than may wait; the same again will do in a moment
 
 Every message has one form: what must hold; what was got; where; what to do.
 The command line prints the message and exits with `exit_code`.
@@ -68,6 +70,16 @@ class MissingDependencyError(CaserError, ImportError):
     """A part of the library needs an extra that is not installed."""
 
     exit_code = 8
+
+
+class StoreError(CaserError):
+    """Events cannot be read or kept."""
+
+    exit_code = 9
+
+
+class BusyError(CaserError):
+    """More waits to be done than may wait; the same again will do in a moment."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -1,7 +1,7 @@
 """The commands put together, and the one place where an error becomes a line and an exit code.
 
 Exit codes: 0 done · 1 unexpected · 2 wrong usage or setting · 3 log · 4 download · 5 unknown id · 6 not finite ·
-7 artefact · 8 missing extra · 130 interrupted.
+7 artefact · 8 missing extra · 9 store of events · 130 interrupted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from caser.models import model_class
 
 EPILOGUE = (
     "Exit codes: 0 done, 1 unexpected, 2 usage, 3 log, 4 download, 5 unknown id, 6 not finite, 7 artefact, "
-    "8 missing extra, 130 interrupted. An error is one line; with --debug anywhere, also its traceback."
+    "8 missing extra, 9 store of events, 130 interrupted. An error is one line; with --debug anywhere, also its traceback."
 )
 INTERRUPTED = 130
 

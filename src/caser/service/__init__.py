@@ -1,0 +1,1 @@
+"""The service: a run folder that answers over HTTP, remembers what people just did, and says why."""
