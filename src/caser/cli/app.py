@@ -14,7 +14,7 @@ import cyclopts
 from pydantic import ValidationError
 
 from caser import __version__
-from caser.cli import answer, audit, auto, data, demo, doctor, export, study, train
+from caser.cli import answer, audit, auto, data, demo, doctor, export, serve, study, train
 from caser.cli.flags import DEFAULTS, flag_name
 from caser.cli.show import say
 from caser.config import first_problem
@@ -23,7 +23,8 @@ from caser.models import model_class
 
 EPILOGUE = (
     "Exit codes: 0 done, 1 unexpected, 2 usage, 3 log, 4 download, 5 unknown id, 6 not finite, 7 artefact, "
-    "8 missing extra, 9 store of events, 130 interrupted. An error is one line; with --debug anywhere, also its traceback."
+    "8 missing extra, 9 store of events, 130 interrupted. An error is one line; with --debug anywhere, also its "
+    "traceback."
 )
 INTERRUPTED = 130
 
@@ -60,6 +61,8 @@ def build_app(model: str = DEFAULT_MODEL) -> cyclopts.App:
     app.command(answer.explain, name="explain")
     app.command(export.export, name="export")
     app.command(answer.index, name="index")
+    app.command(serve.serve, name="serve")
+    app.command(serve.token, name="token")
     app.command(doctor.doctor, name="doctor")
     return app
 
