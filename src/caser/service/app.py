@@ -13,13 +13,14 @@ from pydantic import ValidationError
 from caser.errors import BusyError, CaserError, StoreError, UnknownIdError
 from caser.service.asgi import Receive, RefusedError, Request, Response, Scope, Send, read_body
 from caser.service.guard import Guard, RateLimit
-from caser.service.logs import Pseudonym, logger
+from caser.service.logs import Lines, Pseudonym, logger
 from caser.service.openapi import describe
 from caser.service.page import read_page, unchanged
 from caser.service.routes import ADAPTERS, find
 from caser.service.service import Service
 
 _OPEN = frozenset({b"/healthz", b"/readyz"})
+_METHODS = frozenset({"GET", "HEAD", "POST", "DELETE"})
 _METRICS, _OPENAPI = "/metrics", "/openapi.json"
 _TEXT = b"text/plain; version=0.0.4; charset=utf-8"
 
@@ -32,6 +33,7 @@ class App:
         self._guard = guard
         self._limit = limit
         self._pseudonym = pseudonym
+        self._log = Lines()
         self._page = read_page()
         self._openapi = Response(orjson.dumps(describe()))
         self._open = _OPEN | {path.encode() for path in self._page}
@@ -42,6 +44,7 @@ class App:
         """Answer one request, or follow the life of the server."""
         if scope["type"] == "lifespan":
             await _live(receive, send)
+            self._log.flush()
         elif scope["type"] == "http":
             await self._serve(scope, receive, send)
 
@@ -63,15 +66,14 @@ class App:
         await response.send(receive, send)
         seconds = time.perf_counter() - start
         self.service.metrics.request(route, response.status, seconds)
-        logger.info(
-            "%s %s %d %.1f ms client=%s user=%s id=%s",
-            scope["method"] if scope["method"] in ("GET", "POST", "DELETE", "HEAD") else "other",
-            route,
-            response.status,
-            seconds * 1e3,
-            request.client,
-            request.user and self._pseudonym(request.user),
-            request.id,
+        self._log.write(
+            method=request.method if request.method in _METHODS else "other",
+            route=route,
+            status=response.status,
+            ms=round(seconds * 1e3, 2),
+            client=request.client,
+            user=request.user and self._pseudonym(request.user),
+            id=request.id,
         )
 
     async def _answer(self, scope: Scope, request: Request, receive: Receive) -> tuple[str, Response]:

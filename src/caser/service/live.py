@@ -40,10 +40,8 @@ class Live:
             partial(_stored, recommender.artefact)
         )
         """A user's history in the run, oldest first."""
-
-    def user_key(self, user: RawId) -> str:
+        self.user_key: Callable[[RawId], str] = lru_cache(_USERS_KEPT)(partial(_key, recommender.artefact.users))
         """The one text for a user: as the run has it, whatever form it came in."""
-        return _key(self.recommender.artefact.users, user)
 
     def item_key(self, item: RawId) -> str:
         """The one text for an item."""

@@ -5,15 +5,17 @@ What is written is a fixed set of fields, so that nothing a client sends (a toke
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import logging
+import os
 import secrets
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import orjson
 
@@ -21,6 +23,8 @@ from caser.errors import StoreError
 from caser.storage import refused
 
 logger = logging.getLogger("caser.service")
+
+_MOMENT = 0.25
 
 Pseudonym = Callable[[str], str]
 """What stands for a user in logs."""
@@ -58,29 +62,47 @@ def log_to_stderr() -> None:
         chosen.setLevel(logging.INFO if name == "caser.service" else logging.WARNING)
 
 
-class AnswerLog:
-    """Answers and events in a file, for `caser replay`: what was really served, and what happened then.
+class Lines:
+    """JSON lines into a file, written a few times a second: a system call per line would cost as much as the line.
 
-    Lines are flushed as they come, not forced to disk: what a power cut takes are statistics.
+    What a crash takes is the last moment. A disk that is full is told of in the log, and stops nobody's answer. Without
+    a path, lines go to stderr.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None = None) -> None:
+        self._waiting: list[bytes] = []
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: BinaryIO = path.open("ab", buffering=0)
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("ab", buffering=0) if path else sys.stderr.fileno()
         except OSError as error:
-            raise StoreError(str(refused(path, error, 0))) from None
+            raise StoreError(str(refused(path or Path("stderr"), error, 0))) from None
 
     def write(self, **values: Any) -> None:
-        """Write a line. A disk that is full is told of once in the log, and stops nobody's answer."""
+        """Write a line, in a moment."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_later(_MOMENT, self.flush)
+        self._waiting.append(orjson.dumps({"time": time.time(), **values}))
+
+    def flush(self) -> None:
+        """Write what waits."""
+        lines, self._waiting = self._waiting, []
+        if not lines:
+            return
+        content = b"\n".join(lines) + b"\n"
         try:
-            self._file.write(orjson.dumps({"time": time.time(), **values}) + b"\n")
+            if isinstance(self._file, int):
+                os.write(self._file, content)
+            else:
+                self._file.write(content)
         except OSError as error:
-            logger.warning("the log of answers could not be written: %s", error.strerror)
+            logger.warning("a log could not be written: %s", error.strerror)
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Write what waits, and close the file."""
+        self.flush()
+        if not isinstance(self._file, int):
+            self._file.close()
 
 
 def log_key(path: Path | None) -> bytes:

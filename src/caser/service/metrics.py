@@ -37,6 +37,7 @@ class Metrics:
         self._last: deque[RawId] = deque(maxlen=_LAST_EVENTS)
         self._live = live
         self._by_route: dict[tuple[str, int], Counter] = {}
+        self._timers: dict[str, Histogram] = {}
         gauges: dict[str, tuple[str, Callable[[], float]]] = {
             "caser_event_items_unknown_share": ("Share of the last events' items unknown to the model.", self.unknown),
             "caser_popularity_drift": ("Total variation between popularity in the run and lately.", self.drift),
@@ -52,7 +53,10 @@ class Metrics:
         if counter is None:
             counter = self._by_route[route, status] = self._requests.labels(route, str(status))
         counter.inc()
-        self._seconds.labels(route).observe(seconds)
+        timer = self._timers.get(route)
+        if timer is None:
+            timer = self._timers[route] = self._seconds.labels(route)
+        timer.observe(seconds)
 
     def answer(self, source: str) -> None:
         """Count an answer."""

@@ -20,7 +20,7 @@ from caser.service.asgi import RefusedError, Request
 from caser.service.batches import Batches
 from caser.service.events import Event, EventStore
 from caser.service.live import Live, read_live
-from caser.service.logs import AnswerLog, Pseudonym, logger
+from caser.service.logs import Lines, Pseudonym, logger
 from caser.service.metrics import Metrics
 from caser.service.schemas import Bulk, EventIn, EventsIn, Recommend
 from caser.service.settings import ServiceSettings
@@ -39,7 +39,7 @@ class Service:
         self.is_draining = False
         self.batches: Batches[Recommend, dict[str, Any]] = Batches(self._answer, settings.max_waiting)
         self.metrics = Metrics(lambda: self.live, lambda: self.batches.waiting)
-        self._log = None if settings.answer_log is None else AnswerLog(settings.answer_log)
+        self._log = None if settings.answer_log is None else Lines(settings.answer_log)
         self._pseudonym = pseudonym
         self._reloading = asyncio.Lock()
 
