@@ -1,0 +1,97 @@
+"""The service in this process, asked through its ASGI door; and as a process of its own, on a free port."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from caser.service.app import App
+from caser.service.server import make_app
+from caser.service.settings import ServiceSettings
+
+
+@dataclass
+class Served:
+    """A service, and a client that asks it."""
+
+    app: App
+    client: httpx.AsyncClient
+
+    async def post(self, path: str, body: Any = None, status: int = 200, **headers: str) -> Any:
+        """The JSON answer to a body, after its status is checked."""
+        response = await self.client.post(path, json=body, headers=headers)
+        assert response.status_code == status, response.text
+        return response.json()
+
+    async def get(self, path: str, status: int = 200) -> Any:
+        """The JSON answer, after its status is checked."""
+        response = await self.client.get(path)
+        assert response.status_code == status, response.text
+        return response.json()
+
+    async def items(self, **question: Any) -> list[Any]:
+        """The ids that are recommended."""
+        return [item["item_id"] for item in (await self.post("/v1/recommend", question))["items"]]
+
+
+@asynccontextmanager
+async def serving(run: Path, host: str = "127.0.0.1", **settings: Any) -> AsyncIterator[Served]:
+    """Serve a run in this process."""
+    app = make_app(run, ServiceSettings(**settings), host)
+    transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 1234))
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            yield Served(app, client)
+    finally:
+        app.service.close()
+
+
+@dataclass
+class Process:
+    """A service that runs as a process of its own."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    log: Path
+
+    def kill(self, number: int) -> int:
+        """Send a signal, and wait for the exit code."""
+        os.kill(self.process.pid, number)
+        return self.process.wait(30)
+
+
+@contextmanager
+def process(run: Path, *flags: str | Path) -> Iterator[Process]:
+    """Start `caser serve`, and wait until it says where it listens."""
+    log = run.parent / f"serve-{time.monotonic_ns()}.log"
+    command = [sys.executable, "-m", "caser", "serve", str(run), "--port", "0", *map(str, flags)]
+    with log.open("wb") as file:
+        started = subprocess.Popen(command, stdout=file, stderr=file)
+    try:
+        yield Process(started, _url(started, log), log)
+    finally:
+        if started.poll() is None:
+            started.send_signal(signal.SIGKILL)
+            started.wait(30)
+
+
+def _url(started: subprocess.Popen[bytes], log: Path) -> str:
+    end = time.monotonic() + 60
+    while time.monotonic() < end and started.poll() is None:
+        for line in log.read_text().splitlines():
+            if "serving on " in line:
+                url: str = json.loads(line)["message"].removeprefix("serving on ")
+                return url
+        time.sleep(0.02)
+    raise AssertionError(f"the service did not start: {log.read_text()}")

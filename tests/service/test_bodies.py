@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from caser.errors import BusyError
+from caser.service import asgi
+from caser.service.batches import Batches
+from tests.service.serving import Served, serving
+
+JSON = {"content-type": "application/json"}
+
+
+async def sent(served: Served, content: bytes | str, path: str = "/v1/recommend", **headers: str) -> tuple[int, str]:
+    response = await served.client.post(path, content=content, headers={**JSON, **headers})
+    return response.status_code, response.json().get("error", "")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("", "the body: Invalid JSON"),
+        ("{", "the body: Invalid JSON"),
+        ("[]", "the body: must be an object"),
+        ('{"user_id": true}', "user_id"),
+        ('{"user_id": 1.5}', "user_id"),
+        ('{"user_id": ""}', "user_id"),
+        ('{"user_id": 9223372036854775808}', "user_id"),
+        ('{"user_id": "\\ud800"}', "the body: Invalid JSON"),
+        ('{"k": 0}', "k: must be greater than or equal to 1"),
+        ('{"k": 1001}', "k: must be less than or equal to 1000"),
+        ('{"k": "5"}', "k: must be a valid integer"),
+        ('{"k": 5.0}', "k: must be a valid integer"),
+        ('{"k": 1e400}', "k: must be"),
+        ('{"explain": 1}', "explain: must be a valid boolean"),
+        ('{"nonsense": 1}', "nonsense: Extra inputs are not permitted"),
+        ('{"rules": {"at_most": {"genre": 0}}}', "rules.at_most.genre"),
+        ('{"rules": {"boosts": [{"where": {}, "amount": NaN}]}}', "rules.boosts.0.amount: must be a finite number"),
+        ("[" * 100_000, "the body: Invalid JSON"),
+        ('{"history": ' + "[" * 10_000 + "]" * 10_000 + "}", "the body: Invalid JSON"),
+        ('{"history": [' + "1," * 1000 + "1]}", "history: List should have at most 1000 items"),
+    ],
+)
+async def test_a_body_that_is_not_as_described_is_one_sentence(run: Path, content: str, sentence: str) -> None:
+    async with serving(run) as served:
+        status, error = await sent(served, content)
+        assert (status, error.startswith(sentence)) == (422, True), error
+
+
+async def test_of_a_key_that_is_there_twice_the_last_counts(run: Path) -> None:
+    async with serving(run) as served:
+        response = await served.client.post("/v1/recommend", content='{"k": 1, "k": 2}', headers=JSON)
+        assert len(response.json()["items"]) == 2
+
+
+async def test_the_longest_history_works_and_more_than_the_catalogue_is_all_of_it(run: Path) -> None:
+    async with serving(run) as served:
+        assert len(await served.items(history=[10, 20] * 500, k=1000, exclude_seen=False)) == 4
+
+
+async def test_a_body_must_say_that_it_is_json(run: Path) -> None:
+    async with serving(run) as served:
+        for media in ("text/plain", "", "application/x-www-form-urlencoded"):
+            assert (await sent(served, "{}", **{"content-type": media}))[0] == 415
+        assert (await sent(served, "{}", **{"content-type": "Application/JSON; charset=utf-8"}))[0] == 200
+
+
+async def test_a_method_that_is_not_there_is_told_which_are(run: Path) -> None:
+    async with serving(run) as served:
+        response = await served.client.put("/v1/recommend")
+        assert (response.status_code, response.headers["allow"]) == (405, "POST")
+        response = await served.client.get("/v1/users/ann")
+        assert (response.status_code, response.headers["allow"]) == (405, "DELETE")
+        assert (await served.client.head("/healthz")).status_code == 200
+
+
+async def test_a_history_of_a_million_items_is_refused_at_once(run: Path) -> None:
+    content = b'{"history": [' + b"12345," * 1_000_000 + b"1]}"
+    async with serving(run) as served:
+        start = time.process_time()
+        status, _ = await sent(served, content)
+        assert (status, time.process_time() - start < 1) == (413, True)
+
+
+async def test_a_body_that_never_ends_is_refused_when_it_is_too_long(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asgi, "_LINGER_SECONDS", 0.01)
+    count = 0
+
+    async def chunks() -> AsyncIterator[bytes]:
+        nonlocal count
+        while True:
+            count += 1
+            yield b" " * 65_536
+            await asyncio.sleep(0)
+
+    async with serving(run) as served:
+        scope = {"type": "http", "method": "POST", "raw_path": b"/v1/recommend", "query_string": b"",
+                 "headers": [(b"host", b"localhost"), (b"content-type", b"application/json")]}  # fmt: skip
+        source, messages = chunks(), []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": await anext(source), "more_body": True}
+
+        async def send(message: Any) -> None:
+            messages.append((message, count))
+
+        await served.app(scope, receive, send)
+    assert messages[0][0]["status"] == 413
+    assert messages[0][1] == 17  # one more than the 16 that a mebibyte has
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asgi, "BODY_SECONDS", 0.01)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    async with serving(run) as served:
+        response = await served.client.post("/v1/recommend", content=chunks(), headers=JSON)
+        assert (response.status_code, response.headers["connection"]) == (408, "close")
+
+
+async def test_a_full_line_refuses_and_says_when_to_come_again(run: Path) -> None:
+    async with serving(run, max_waiting=4) as served:
+        async with asyncio.TaskGroup() as group:
+            asked = [group.create_task(served.client.post("/v1/recommend", json={})) for _ in range(40)]
+            health = group.create_task(served.client.get("/healthz"))
+        responses = [task.result() for task in asked]
+        refused = [response for response in responses if response.status_code == 503]
+        assert health.result().status_code == 200
+        assert refused
+        assert {response.headers["retry-after"] for response in refused} == {"1"}
+        assert {response.status_code for response in responses} == {200, 503}
+        assert (await served.client.post("/v1/recommend", json={})).status_code == 200
+
+
+async def test_questions_that_come_together_are_answered_together() -> None:
+    sizes = []
+
+    def answer(questions: Any) -> list[int]:
+        sizes.append(len(questions))
+        return [2 * question for question in questions]
+
+    batches: Batches[int, int] = Batches(answer, most_waiting=100)
+    assert await asyncio.gather(*map(batches.ask, range(50))) == [2 * number for number in range(50)]
+    assert sizes == [32, 18]
+    assert await batches.ask_all(list(range(80))) == [2 * number for number in range(80)]
+    batches.close()
+
+
+async def test_a_question_that_fails_spoils_no_other() -> None:
+    def answer(questions: Any) -> list[float]:
+        return [1 / question for question in questions]
+
+    batches: Batches[int, float] = Batches(answer, most_waiting=3)
+    found = await asyncio.gather(batches.ask(1), batches.ask(0), batches.ask(2), batches.ask(4), return_exceptions=True)
+    assert found[0] == 1.0
+    assert isinstance(found[1], ZeroDivisionError)
+    assert found[2] == 0.5
+    assert isinstance(found[3], BusyError)
+    batches.close()

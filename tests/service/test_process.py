@@ -1,0 +1,135 @@
+"""The service as a process: how it starts, dies and stops. Each test starts one or more."""
+
+from __future__ import annotations
+
+import random
+import signal
+import socket
+import sqlite3
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from caser.recommender import load
+from tests.service.serving import process
+
+
+def test_after_sigterm_it_is_not_ready_answers_on_and_ends_with_zero(run: Path) -> None:
+    with process(run, "--drain-seconds", "0.5") as served:
+        broken, statuses, ready = [], [], []
+        stop = threading.Event()
+
+        def ask() -> None:
+            with httpx.Client(base_url=served.url) as client:
+                while not stop.is_set():
+                    try:
+                        statuses.append(client.post("/v1/recommend", json={"user_id": "bob"}).status_code)
+                    except httpx.ConnectError:  # the port is closed: nobody was let in and then dropped
+                        return
+                    except httpx.HTTPError as error:
+                        broken.append(error)
+
+        asking = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in asking:
+            thread.start()
+        while len(statuses) < 20:
+            time.sleep(0.01)
+        served.process.send_signal(signal.SIGTERM)
+        time.sleep(0.1)
+        ready.append(httpx.get(f"{served.url}/readyz").status_code)
+        assert served.process.wait(20) == 0
+        stop.set()
+        for thread in asking:
+            thread.join()
+    assert ready == [503]
+    assert set(statuses) == {200}
+    assert not broken
+
+
+@pytest.mark.parametrize("rounds", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_killed_while_events_come_it_loses_none_that_was_acknowledged(run: Path, rounds: int) -> None:
+    store, last = run.parent / "events.db", ""
+    acknowledged: set[str] = set()
+    chance = random.Random(0)
+    recommender = load(run)
+    for number in range(rounds):
+        with process(run, "--store", store) as served:
+            if last:
+                answer = httpx.post(f"{served.url}/v1/recommend", json={"user_id": "live"}).json()
+                history = httpx.get(f"{served.url}/v1/users/live/history").json()["interactions"]
+                taken = [one["item_id"] for one in history]
+                assert len(taken) >= sum(one.startswith("live") for one in acknowledged)
+                expected = recommender.recommend(histories=[taken])[0]
+                assert [item["item_id"] for item in answer["items"]] == expected.items
+
+            def send(client_number: int, url: str = served.url, number: int = number) -> None:
+                nonlocal last
+                user = "live" if client_number == 0 else f"user {client_number}"
+                with httpx.Client(base_url=url) as client:
+                    for count in range(10_000):
+                        name = f"{user}-{number}-{count}"
+                        event = {"user_id": user, "item_id": 10 + count % 3 * 10, "event_id": name}
+                        try:
+                            if client.post("/v1/events", json=event).status_code == 200:
+                                acknowledged.add(name)
+                                last = name
+                        except httpx.HTTPError:
+                            return
+
+            sending = [threading.Thread(target=send, args=(one,)) for one in range(4)]
+            before = len(acknowledged)
+            for thread in sending:
+                thread.start()
+            while len(acknowledged) == before:
+                time.sleep(0.005)
+            time.sleep(chance.uniform(0.05, 0.4))
+            assert served.kill(signal.SIGKILL) == -signal.SIGKILL
+            for thread in sending:
+                thread.join()
+        file = sqlite3.connect(store)
+        kept = {row[0] for row in file.execute("SELECT event_id FROM events")}
+        assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        file.close()
+        assert acknowledged <= kept
+
+
+def test_clients_that_send_slowly_or_half_keep_nobody_waiting(run: Path) -> None:
+    with process(run) as served:
+        port = int(served.url.rpartition(":")[2])
+        head = b"POST /v1/recommend HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        starts = [
+            head + b"Content-Length: 100\r\n\r\n{",
+            head + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+            head[:20],
+            b"\x00\xff nonsense\r\n\r\n",
+        ]
+        odd = [socket.create_connection(("127.0.0.1", port)) for _ in range(40)]
+        for number, connection in enumerate(odd):
+            connection.sendall(starts[number % 4])
+            if number % 8 == 0:
+                connection.shutdown(socket.SHUT_WR)
+        with httpx.Client(base_url=served.url) as client:
+            for _ in range(20):
+                assert client.post("/v1/recommend", json={"user_id": "bob"}, timeout=5).status_code == 200
+            content = b'{"history": [' + b"12345," * 1_000_000 + b"1]}"
+            refused = client.post("/v1/recommend", content=content, headers={"content-type": "application/json"})
+            assert refused.status_code == 413
+        for connection in odd:
+            connection.close()
+
+
+def test_two_services_on_one_store_see_each_others_events(run: Path) -> None:
+    store = run.parent / "events.db"
+    with process(run, "--store", store) as first, process(run, "--store", store) as second:
+        for number in range(5):
+            ask = {"user_id": "both", "k": 5}
+            event = {"user_id": "both", "item_id": 10 + number % 3 * 10}
+            httpx.post(f"{(first, second)[number % 2].url}/v1/recommend", json=ask)
+            assert httpx.post(f"{first.url}/v1/events", json=event).status_code == 200
+            answers = [httpx.post(f"{one.url}/v1/recommend", json=ask).json() for one in (first, second)]
+            assert answers[0] == answers[1]
+            history = httpx.get(f"{second.url}/v1/users/both/history").json()["interactions"]
+            assert len(history) == number + 1

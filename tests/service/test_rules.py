@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from caser.errors import DataError
+from caser.recommender import load
+from caser.service.catalogue import Catalogue, read_table
+from caser.service.rules import Ruling
+from caser.service.schemas import Boost, Rules
+from tests.runs import popularity_run
+from tests.service.serving import serving
+
+GENRES = {10: ["calm"], 20: ["calm", "loud"], 30: ["loud"], 50: [], 99: ["calm"]}
+
+
+@pytest.fixture
+def items(tmp_path: Path) -> Path:
+    path = tmp_path / "items.parquet"
+    frame = {"item_id": list(GENRES), "genre": list(GENRES.values()), "year": [1990, 2000, 2000, None, 1990]}
+    pl.DataFrame({**frame, "title": ["X", None, "Thirty", None, "?"]}).write_parquet(path)
+    return path
+
+
+async def ruled(run: Path, items: Path, **question: Any) -> dict[str, Any]:
+    async with serving(run, items=items) as served:
+        answer: dict[str, Any] = await served.post("/v1/recommend", {"exclude_seen": False, **question})
+        return answer
+
+
+@pytest.fixture
+def counted(tmp_path: Path) -> Path:
+    """A run that recommends 20, 10, 30, 50 to everybody."""
+    from caser.artefact import save
+
+    save(popularity_run(), tmp_path / "run")
+    return tmp_path / "run"
+
+
+def ids(answer: dict[str, Any]) -> list[int]:
+    return [item["item_id"] for item in answer["items"]]
+
+
+async def test_a_filter_keeps_only_items_with_a_value_and_names_the_others(counted: Path, items: Path) -> None:
+    answer = await ruled(counted, items, k=2, filters={"genre": ["loud"]})
+    assert ids(answer) == [20, 30]
+    assert answer["removed"] == [{"item_id": 10, "rule": "filters genre"}]
+
+
+async def test_numbers_and_text_are_one_value(counted: Path, items: Path) -> None:
+    assert ids(await ruled(counted, items, filters={"year": ["2000"]})) == [20, 30]
+    assert ids(await ruled(counted, items, filters={"year": [2000.0], "genre": ["calm"]})) == [20]
+
+
+async def test_k_is_filled_whatever_is_excluded(counted: Path, items: Path) -> None:
+    answer = await ruled(counted, items, k=2, exclude=[20, 10])
+    assert ids(answer) == [30, 50]
+    assert [one["rule"] for one in answer["removed"]] == ["exclude", "exclude"]
+
+
+async def test_items_without_the_attribute_pass_what_forbids_a_value(counted: Path, items: Path) -> None:
+    assert ids(await ruled(counted, items, rules={"without": {"genre": ["calm"]}})) == [30, 50]
+
+
+async def test_at_most_so_many_share_a_value(counted: Path, items: Path) -> None:
+    answer = await ruled(counted, items, k=3, rules={"at_most": {"genre": 1}})
+    assert ids(answer) == [20, 50]
+    assert answer["removed"] == [
+        {"item_id": 10, "rule": "at_most genre"},
+        {"item_id": 30, "rule": "at_most genre"},
+    ]
+    assert answer["notes"] == ["there are only 2 such items"]
+
+
+async def test_a_boost_is_added_to_the_score_and_named(counted: Path, items: Path) -> None:
+    rules = {"boosts": [{"where": {"year": [2000], "genre": ["loud"]}, "amount": 3}]}
+    plain, answer = await ruled(counted, items, k=4), await ruled(counted, items, k=2, rules=rules)
+    scores = {item["item_id"]: item["score"] for item in plain["items"]}
+    assert [(item["item_id"], item["score"], item.get("boosted")) for item in answer["items"]] == [
+        (20, scores[20] + 3, 3),
+        (30, scores[30] + 3, 3),
+    ]
+
+
+async def test_a_column_that_is_not_there_is_said(counted: Path, items: Path) -> None:
+    answer = await ruled(counted, items, filters={"colour": ["red"]})
+    assert answer["items"] == []
+    assert answer["notes"][0] == "no item has the attribute colour"
+
+
+async def test_titles_of_the_table_come_before_those_of_the_run(counted: Path, items: Path) -> None:
+    answer = await ruled(counted, items, k=4)
+    assert {item["item_id"]: item["title"] for item in answer["items"]} == {
+        10: "X", 20: "Twenty", 30: "Thirty", 50: "Fifty",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("content", ["a,b\n1,2\n", "", None])
+def test_a_table_that_is_none_is_refused(tmp_path: Path, counted: Path, content: str | None) -> None:
+    path = tmp_path / ("items.csv" if content is not None else "items.txt")
+    path.write_text(content or "")
+    with pytest.raises(DataError, match="table of items"):
+        Catalogue.of(load(counted).artefact, read_table(path))
+
+
+some_values = st.frozensets(st.sampled_from("abc"), min_size=1, max_size=2)
+values = st.frozensets(st.sampled_from("abc"), max_size=2)
+
+
+@given(
+    genres=st.lists(values, min_size=1, max_size=30),
+    scores=st.lists(st.integers(-5, 5), min_size=30, max_size=30),
+    k=st.integers(1, 6),
+    without=values,
+    at_most=st.none() | st.integers(1, 3),
+    boosts=st.lists(st.tuples(some_values, st.integers(-4, 4)), max_size=2),
+    step=st.integers(1, 7),
+)
+def test_reading_a_ranking_bit_by_bit_gives_what_reading_it_all_gives(
+    genres: list[frozenset[str]],
+    scores: list[int],
+    k: int,
+    without: frozenset[str],
+    at_most: int | None,
+    boosts: list[tuple[frozenset[str], int]],
+    step: int,
+) -> None:
+    ids = list(range(1, len(genres) + 1))
+    catalogue = Catalogue(ids, [1] * len(ids), {}, {"genre": dict(zip(ids, genres, strict=True))})
+    rules = Rules(
+        without={"genre": sorted(without)} if without else {},
+        at_most={"genre": at_most} if at_most else {},
+        boosts=[Boost(where={"genre": sorted(where)}, amount=float(amount)) for where, amount in boosts],
+    )
+    ruling = Ruling.of(catalogue, frozenset(), {}, rules)
+    ranked = sorted(zip(ids, map(float, scores), strict=False), key=lambda pair: -pair[1])
+    fetch, walk = step, ruling.walk(ranked[:step], k, is_whole=False)
+    while not walk.is_done:
+        fetch += step
+        walk = ruling.walk(ranked[:fetch], k, is_whole=fetch >= len(ranked))
+    # The slow, obvious way.
+    boosted = {item: score + sum(b for where, b in boosts if where & genres[item - 1]) for item, score in ranked}
+    expected: list[int] = []
+    counts: Counter[str] = Counter()
+    for item, _ in sorted(ranked, key=lambda pair: -boosted[pair[0]]):
+        found = genres[item - 1]
+        if found & without or (at_most and any(counts[value] >= at_most for value in found)) or len(expected) == k:
+            continue
+        expected.append(item)
+        counts.update(found)
+    assert [boosted[int(one.item)] for one in walk.kept] == [boosted[item] for item in expected]
