@@ -8,10 +8,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+
+
+def _whole(value: Any) -> Any:
+    """In JSON 5.0 is a whole number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
 
 Id: TypeAlias = (
-    Annotated[StrictStr, Field(min_length=1, max_length=200)] | Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)]
+    Annotated[StrictStr, Field(min_length=1, max_length=200)]
+    | Annotated[StrictInt, Field(ge=-(2**63), lt=2**63), BeforeValidator(_whole)]
 )
 """An id as the log has it; 5 and "5" are one."""
 
@@ -22,7 +29,7 @@ Column: TypeAlias = Annotated[StrictStr, Field(min_length=1, max_length=100)]
 Conditions: TypeAlias = Annotated[dict[Column, Values], Field(max_length=10)]
 """Of each column named, one of these values."""
 
-Count: TypeAlias = Annotated[StrictInt, Field(ge=1, le=1000)]
+Count: TypeAlias = Annotated[StrictInt, Field(ge=1, le=1000), BeforeValidator(_whole)]
 
 
 class Model(BaseModel):

@@ -1,0 +1,47 @@
+"""The description is true: what it promises of any request, schemathesis tries to break."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from caser.service.tokens import add_token
+from tests.service.serving import process, serving
+
+
+async def test_every_route_is_described_with_its_statuses_and_examples(run: Path) -> None:
+    async with serving(run) as served:
+        document = await served.get("/openapi.json")
+    recommend = document["paths"]["/v1/recommend"]["post"]
+    assert {"200", "401", "413", "422", "429", "503"} <= set(recommend["responses"])
+    assert document["components"]["schemas"]["Recommend"]["examples"]
+    assert document["paths"]["/healthz"]["get"]["security"] == []
+    assert recommend["security"] == [{"token": []}]
+
+
+@pytest.mark.parametrize(
+    "examples", [pytest.param(20, marks=pytest.mark.slow), pytest.param(500, marks=pytest.mark.slow)]
+)
+def test_no_request_breaks_what_the_description_promises(run: Path, examples: int) -> None:
+    pytest.importorskip("schemathesis")
+    token = add_token(run.parent / "tokens", "tester")
+    with process(run, "--token-file", run.parent / "tokens") as served:
+        description = run.parent / "openapi.json"
+        bearer = f"Authorization: Bearer {token}"
+        description.write_text(_description(served.url, token))
+        command = [
+            sys.executable, "-m", "schemathesis.cli", "run", str(description), "--url", served.url, "--checks", "all",
+            "--header", bearer, "--max-examples", str(examples), "--seed", "1", "--no-color",
+        ]  # fmt: skip
+        environment = {**os.environ, "HYPOTHESIS_STORAGE_DIRECTORY": str(run.parent)}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=run.parent)
+        assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+
+
+def _description(url: str, token: str) -> str:
+    return httpx.get(f"{url}/openapi.json", headers={"authorization": f"Bearer {token}"}).text
