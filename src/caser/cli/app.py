@@ -14,7 +14,7 @@ import cyclopts
 from pydantic import ValidationError
 
 from caser import __version__
-from caser.cli import answer, audit, auto, data, demo, doctor, export, serve, study, train
+from caser.cli import answer, audit, auto, data, demo, doctor, export, replay, serve, study, train
 from caser.cli.flags import DEFAULTS, flag_name
 from caser.cli.show import say
 from caser.config import first_problem
@@ -62,6 +62,7 @@ def build_app(model: str = DEFAULT_MODEL) -> cyclopts.App:
     app.command(export.export, name="export")
     app.command(answer.index, name="index")
     app.command(serve.serve, name="serve")
+    app.command(replay.replay, name="replay")
     app.command(serve.token, name="token")
     app.command(doctor.doctor, name="doctor")
     return app
