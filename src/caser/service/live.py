@@ -80,6 +80,8 @@ def read_live(run: Path, items: Path | None) -> Live:
 
 def _manifest(run: Path) -> tuple[bytes, float]:
     path = settled(Path(run).resolve()) / MANIFEST
+    if not path.parent.is_dir():
+        raise ArtefactError(f"{run} must be the folder of a saved run; there is none. Check the path.")
     content = read_file(path)
     return content, path.stat().st_mtime
 

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+from pathlib import Path
+
+import httpx
+import pytest
+
+from caser.errors import ArtefactError, ConfigError, StoreError
+from tests.cli.terminal import caser, refusal
+from tests.service.serving import process
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "sentence"),
+    [
+        (("--host", "0.0.0.0"), ConfigError, "must be with tokens"),
+        (("--workers", "2"), ConfigError, "--workers must be 1"),
+        (("--port", "70000"), ConfigError, "--port must be"),
+        (("--max-waiting", "0"), ConfigError, "greater than or equal to 1"),
+        (("--token-file", "{run}/none"), ConfigError, "must be a file of tokens"),
+        (("--store", "{run}/none/events.db"), StoreError, "must be a store of events"),
+        (("--store", "{run}"), StoreError, "must be a store of events"),
+        (("--store", "{run}/manifest.json"), StoreError, "must be a store of events"),
+        (("--store", "{run}/" + "x" * 300), StoreError, "must be a store of events"),
+        (("--items", "{run}/none.csv"), ConfigError, "table of items"),
+        (("--answer-log", "{run}/manifest.json/log"), StoreError, "must be writable"),
+    ],
+)
+def test_what_cannot_be_served_is_refused_in_one_line(
+    run: Path, flags: tuple[str, ...], code: type[ConfigError | StoreError], sentence: str
+) -> None:
+    before = (run / "manifest.json").read_bytes()
+    number, line = refusal("serve", run, *(flag.replace("{run}", str(run)) for flag in flags))
+    assert sentence in line
+    assert number == (3 if "items" in sentence else code.exit_code)
+    assert (run / "manifest.json").read_bytes() == before
+
+
+def test_a_run_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    code, line = refusal("serve", tmp_path / "none")
+    assert code == ArtefactError.exit_code
+    assert "must be the folder of a saved run" in line
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_may_not_be_written_is_one_line(run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "closed"
+    folder.mkdir(mode=0o500)
+    assert refusal("serve", run, "--store", folder / "events.db")[0] == StoreError.exit_code
+
+
+def test_a_store_that_was_damaged_is_not_served(run: Path, tmp_path: Path) -> None:
+    from caser.service.sqlite_events import SqliteEvents
+
+    path = tmp_path / "events.db"
+    SqliteEvents(path).close()
+    file = sqlite3.connect(path)
+    file.execute("PRAGMA writable_schema=ON")
+    file.execute("UPDATE sqlite_master SET rootpage = 99 WHERE name = 'events_of_user'")
+    file.commit()
+    file.close()
+    assert "must be a store of events" in refusal("serve", run, "--store", path)[1]
+
+
+def test_a_token_is_printed_once_and_lets_its_holder_in(run: Path, tmp_path: Path) -> None:
+    made = caser("token", "--token-file", tmp_path / "tokens", "--name", "web")
+    token = made.out.strip()
+    assert len(token) >= 32
+    with process(run, "--token-file", tmp_path / "tokens") as served:
+        assert httpx.get(f"{served.url}/v1/model").status_code == 401
+        headers = {"authorization": f"Bearer {token}"}
+        assert httpx.get(f"{served.url}/v1/model", headers=headers).status_code == 200
+        assert served.kill(signal.SIGINT) == 0
+        assert token not in served.log.read_text()
