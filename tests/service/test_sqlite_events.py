@@ -59,6 +59,16 @@ async def test_another_process_sees_what_is_committed_and_what_is_erased(tmp_pat
     theirs.close()
 
 
+async def test_after_very_many_events_histories_are_right_too(
+    store: SqliteEvents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("caser.service.sqlite_events._MOST_NEWS", 5)
+    for start, end in ((1, 4), (4, 20), (20, 22)):
+        store.recent("ann")
+        await store.append([event(number) for number in range(start, end)])
+        assert store.recent("ann").items == tuple(f"i{number}" for number in range(end - 3, end))
+
+
 async def test_an_erased_user_leaves_no_byte_behind_and_may_come_back(tmp_path: Path) -> None:
     path = tmp_path / "events.db"
     store = SqliteEvents(path)

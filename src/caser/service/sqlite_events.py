@@ -39,6 +39,10 @@ MOST_USERS = 50_000
 """Users whose recent history is kept in memory; the ones not asked about for longest go first."""
 
 
+_MOST_NEWS = 2_000
+"""Events that are read one by one to bring histories up to date; after more, the histories in memory are dropped."""
+
+
 class SqliteEvents:
     """An EventStore. Without a path it keeps events in a file that goes when the process does.
 
@@ -155,19 +159,16 @@ class SqliteEvents:
             return
         self._reader.execute("BEGIN")  # one state of the database for both tables
         try:
-            if self._version == -1:
-                self._last_event = self._newest("events")
-                self._last_erasure = self._newest("erased")
+            newest, erased = self._newest("events"), self._newest("erased")
+            if newest - self._last_event > _MOST_NEWS or erased > self._last_erasure:
+                self._users.clear()  # whoever is asked about is read anew
+                self._last_event, self._last_erasure = newest, erased
             new = self._reader.execute(
                 "SELECT seq, user_id, item_id, time FROM events WHERE seq > ? ORDER BY seq", (self._last_event,)
             ).fetchall()
-            erased = self._reader.execute("SELECT max(seq) FROM erased").fetchone()[0] or 0
         finally:
             self._reader.execute("COMMIT")
         self._version = version
-        if erased > self._last_erasure:
-            self._last_erasure = erased
-            self._users.clear()  # seldom, and then whoever is asked about is read anew
         for seq, user_id, item_id, when in new:
             self._last_event = seq
             known = self._users.get(user_id)
