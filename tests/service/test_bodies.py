@@ -150,9 +150,25 @@ async def test_questions_that_come_together_are_answered_together() -> None:
         return [2 * question for question in questions]
 
     batches: Batches[int, int] = Batches(answer, most_waiting=100)
+    batches._seconds = 1e-9  # answers take no time
     assert await asyncio.gather(*map(batches.ask, range(50))) == [2 * number for number in range(50)]
     assert sizes == [32, 18]
     assert await batches.ask_all(list(range(80))) == [2 * number for number in range(80)]
+    batches.close()
+
+
+async def test_slow_answers_come_in_small_batches_so_that_others_are_heard_between() -> None:
+    sizes = []
+
+    def answer(questions: Any) -> list[int]:
+        time.sleep(0.004 * len(questions))
+        sizes.append(len(questions))
+        return list(questions)
+
+    batches: Batches[int, int] = Batches(answer, most_waiting=100)
+    await asyncio.gather(*map(batches.ask, range(100)))
+    assert sum(sizes) == 100
+    assert max(sizes[6:]) <= 5
     batches.close()
 
 

@@ -120,7 +120,7 @@ class Service:
     async def similar(self, request: Request, _: None) -> dict[str, Any]:
         """The items most like one item."""
         live, item, k = self.live, request.params["item_id"], _number(request, "k", 10, 1000)
-        found = (await self.batches.run(lambda: live.recommender.similar([item], k=k)))[0]
+        found = (await self.batches.aside(lambda: live.recommender.similar([item], k=k)))[0]
         items = [
             {"rank": rank, "item_id": other, "score": score, "title": live.catalogue.title(other)}
             for rank, (other, score) in enumerate(zip(found.items, found.scores, strict=True), start=1)
@@ -131,7 +131,7 @@ class Service:
         """Find items whose title holds all words of `query`; without words, the most popular."""
         live, words = self.live, _parameter(request, "query", 200)
         most = _number(request, "k", 20, MOST_SHOWN)
-        found = await self.batches.run(lambda: live.catalogue.search(words, most))
+        found = await self.batches.aside(lambda: live.catalogue.search(words, most))
         return self._versioned(live, items=[{"item_id": item, "title": live.catalogue.title(item)} for item in found])
 
     async def model(self, request: Request, _: None) -> dict[str, Any]:
@@ -164,7 +164,7 @@ class Service:
                 sentence = "the run folder must hold an intact run that answers; it does not, and the loaded one stays."
                 raise RefusedError(409, sentence) from None
             self.live = live
-            await self.batches.run(gc.collect)  # after what the old model was answering; it lets the old one go
+            await self.batches.aside(gc.collect)  # after what the thread still does with the old one
         logger.info("reloaded: now serving %s", live.version[:12])
         return await self.model(request, None)
 
