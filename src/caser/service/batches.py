@@ -2,7 +2,7 @@
 
 While one batch is being answered the next one gathers, so batches grow with the load and an idle service adds no
 delay. A line that is full refuses at once. Batches are answered in the event loop itself: in a thread beside it, with
-eight clients, a question cost 340 microseconds of processor instead of 275, as the two wait for one interpreter. So that
+eight clients, a question cost 340 microseconds of processor instead of 275: the two wait for one interpreter. So that
 the loop is never away for long, a batch has only as many questions as can be answered in a moment.
 """
 
