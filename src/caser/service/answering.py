@@ -71,8 +71,10 @@ class _Asked:
     def __post_init__(self) -> None:
         question, items = self.question, self.live.recommender.artefact.items
         self.excluded: list[int] = items.indices(question.exclude).tolist() if question.exclude else []
-        exclude = frozenset(items.raw([index for index in self.excluded if index]))
-        self.ruling = Ruling.of(self.live.catalogue, exclude, question.filters, question.rules)
+        self.ruling = Ruling(self.live.catalogue)
+        if question.exclude or question.filters or question.rules is not None:
+            exclude = frozenset(items.raw([index for index in self.excluded if index]))
+            self.ruling = Ruling.of(self.live.catalogue, exclude, question.filters, question.rules)
         self.only: tuple[RawId, ...] | None = None if question.only is None else tuple(question.only)
         self.fetch = question.k
         if not self.ruling.is_idle:
@@ -91,7 +93,7 @@ class _Asked:
                 self.only = tuple(matching)
             else:
                 self.fetch = max(self.fetch, depth)
-        if self.question.rules.boosts or self.question.rules.at_most or self.question.rules.without:
+        if self.question.rules is not None:
             self.fetch *= 4
 
     @property
@@ -151,7 +153,7 @@ class _Asked:
 
     def _notes(self, found: int, ignored: Sequence[RawId]) -> list[str]:
         notes = [f"ignored unknown items: {', '.join(map(str, ignored[:10]))}"] if ignored else []
-        if columns := self.ruling.unknown_columns:
+        if not self.ruling.is_idle and (columns := self.ruling.unknown_columns):
             notes.append(f"no item has the attribute {', '.join(columns)}")
         if found < self.question.k:
             notes.append(f"there are only {found} such items")

@@ -14,6 +14,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def pseudonym(key: bytes | None) -> Pseudonym:
     """
     if key is None:
         return lambda user: user
-    return lambda user: hmac.new(key, user.encode(), hashlib.sha256).hexdigest()[:24]
+    return lru_cache(10_000)(lambda user: hmac.new(key, user.encode(), hashlib.sha256).hexdigest()[:24])
 
 
 class JsonFormatter(logging.Formatter):

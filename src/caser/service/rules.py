@@ -52,8 +52,10 @@ class Ruling:
     boosts: Sequence[tuple[Mapping[str, frozenset[str]], float]] = ()
 
     @classmethod
-    def of(cls, catalogue: Catalogue, exclude: frozenset[RawId], filters: Conditions, rules: Rules) -> Ruling:
+    def of(cls, catalogue: Catalogue, exclude: frozenset[RawId], filters: Conditions, rules: Rules | None) -> Ruling:
         """Make the rules of a question ready."""
+        if rules is None:
+            return cls(catalogue, exclude, _ready(filters))
         boosts = [(_ready(boost.where), boost.amount) for boost in rules.boosts]
         return cls(catalogue, exclude, _ready(filters), _ready(rules.without), rules.at_most, boosts)
 

@@ -84,7 +84,7 @@ class Recommend(Model):
     """Leave out what is in the history; as in the run's protocol by default."""
     filters: Conditions = Field(default_factory=dict)
     """Only items that have one of these values in each of these columns."""
-    rules: Rules = Field(default_factory=Rules)
+    rules: Rules | None = None
     """Business rules."""
     explain: StrictBool = False
     """Say of each item where its score comes from."""
