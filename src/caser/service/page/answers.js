@@ -8,6 +8,9 @@ import { toggleSimilar } from "./similar.js";
 import { count, ruleInWords, signed, sourceInWords } from "./words.js";
 
 const MOVE_MS = 420;
+/** How many removed titles the service names at most, and the page. */
+const TRACED = 100;
+const NAMED = 19;
 
 /**
  * @typedef {import("./store.js").Recommended} Recommended
@@ -38,11 +41,11 @@ export function showAnswers(store, actions, failed) {
         onfocusin: () => store.change({ looked: item.item_id }),
         onfocusout: () => store.change({ looked: null }),
       },
-      element("div", { class: "rank" }, element("span", { class: "number" }), element("span", { class: "change" })),
+      element("div", { class: "rank" }, element("span", { class: "number" }), element("span", { class: "change" }), element("span", { class: "plus", "aria-hidden": "true" }, "+")),
       element(
         "div",
         { class: "what" },
-        element("h3", {}, element("button", { type: "button", class: "take", onclick: () => actions.take(item) }, titled(item), element("span", { class: "hint", "aria-hidden": "true" }, "+ take"))),
+        element("h3", {}, element("button", { type: "button", class: "take", "aria-label": `Take ${isolated(item)}`, onclick: () => actions.take(item) }, titled(item))),
         element("p", { class: "because" }),
       ),
       element("div", { class: "parts" }),
@@ -164,11 +167,13 @@ function animate(rows, before) {
 function notes(answer, state) {
   const sentences = answer.notes.map((note) => element("p", {}, `${note[0].toUpperCase()}${note.slice(1)}.`));
   if (!answer.removed.length) return sentences;
-  const removed = answer.removed.map((one) => {
+  const removed = answer.removed.slice(0, NAMED).map((one) => {
     const known = state.history.find((item) => String(item.item_id) === String(one.item_id));
     return element("li", {}, titled({ title: known?.title, ...one }), element("span", { class: "rule" }, ruleInWords(one.rule)));
   });
-  const summary = `Rules have passed over ${count(removed.length, "better-ranked title")}`;
+  const { length } = answer.removed;
+  const summary = `Rules have passed over ${length < TRACED ? "" : "at least "}${count(length, "better-ranked title")}`;
+  if (length > NAMED) removed.push(element("li", {}, `and ${length - NAMED} more`));
   return [...sentences, element("details", {}, element("summary", {}, summary), element("ul", { class: "removed" }, ...removed))];
 }
 

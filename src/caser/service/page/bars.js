@@ -3,7 +3,7 @@
  */
 
 import { drawn, element } from "./dom.js";
-import { signed } from "./words.js";
+import { partInWords, signed } from "./words.js";
 
 const COLOURS = ["accent", "second", "third", "neutral"];
 const ROW = 10;
@@ -43,7 +43,12 @@ export function scaleOf(items) {
  */
 export function legend(scale) {
   return scale.names.map((name, number) =>
-    element("li", {}, element("span", { class: `swatch fill-${colour(number)}`, "aria-hidden": "true" }), name),
+    element(
+      "li",
+      {},
+      element("span", { class: `swatch fill-${colour(number)}`, "aria-hidden": "true" }),
+      element("span", {}, element("b", {}, name), ` ${partInWords(name)}`),
+    ),
   );
 }
 
@@ -76,7 +81,7 @@ export function drawBars(into, item, scale) {
   });
   for (const end of ["x1", "x2"]) svg?.lastElementChild?.setAttribute(end, String(zero));
   /** @type {HTMLElement} */ (into.querySelector(".values")).replaceChildren(
-    ...scale.names.map((name) => element("li", {}, element("span", { class: "hidden" }, `${name} `), signed(parts[name] ?? 0))),
+    ...scale.names.map((name) => element("li", {}, element("span", { class: "hidden" }, `${name} `), signed(parts[name] ?? 0, scale.names.length > 1))),
   );
 }
 

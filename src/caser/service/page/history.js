@@ -160,7 +160,7 @@ function showEffects(grid, state) {
   grid.classList.toggle("partly", unread > 0);
   const note = byId("unread");
   note.hidden = unread === 0;
-  note.textContent = `The model reads the newest ${matched.size === 1 ? "one" : matched.size}; earlier ones count only as "seen".`;
+  note.textContent = `Filled dots: the newest ${matched.size}, which the model reads as recent.`;
 }
 
 /**

@@ -21,15 +21,30 @@ export function sourceInWords(source, user) {
   return words.replace("{user}", () => `\u2068${user}\u2069`);
 }
 
+/** What the parts of a score speak of. */
+const PARTS = {
+  "short-term": "the last clicks",
+  "lasting taste": "the person",
+  bias: "the title, for everybody",
+  boost: "your rules",
+  score: "which is not made of parts here",
+};
+
+/** @param {string} name */
+export function partInWords(name) {
+  return PARTS[/** @type {keyof typeof PARTS} */ (name)] ?? "";
+}
+
 /**
  * A number with its sign, for a part of a score: three figures are enough to compare.
  *
  * @param {number} value
+ * @param {boolean} [hasPlus]
  */
-export function signed(value) {
+export function signed(value, hasPlus = true) {
   const digits = Math.abs(value) >= 100 ? 0 : 2;
   const text = Math.abs(value).toFixed(digits);
-  const sign = Number(text) === 0 ? "" : value < 0 ? "\u2212" : "+";
+  const sign = Number(text) === 0 ? "" : value < 0 ? "\u2212" : hasPlus ? "+" : "";
   return sign + text;
 }
 

@@ -1,0 +1,169 @@
+"""A service to open the page on, and a browser to open it with."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import polars as pl
+from playwright.sync_api import Browser, Page, Route, sync_playwright
+
+from caser.artefact import Artefact, save
+from caser.data.log import Vocabulary
+from caser.data.tape import Tape
+from caser.models.caser import Caser
+from caser.randomness import numpy_generator
+from tests.runs import FACTS
+
+CHROMIUM = Path("/usr/bin/chromium")
+_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+]
+
+SCRIPT = '<script>document.title="owned"</script>'
+IMAGE = "<img src=x onerror=\"document.title='owned'\">"
+OVERRIDE = "\u202egnirts \"quoted\" & 'so' </li>"
+USERS = ["ann", "bob", "a/b <i>?"]
+ITEMS = list(range(1, 41))
+TITLES = {1: SCRIPT, 2: IMAGE, 3: OVERRIDE, 4: "עברית (1999)", 5: None}
+SEQUENCES = [[1, 2, 3, 6, 7, 8], [9, 10], [11, 1, 2], *([[1, 2, 3]] * 5), [1, 2], [1], ITEMS[3:20], ITEMS[20:]]
+
+
+def titled(item: int) -> str | None:
+    """The title of an item of the small run."""
+    return TITLES.get(item, f"Title {item}")
+
+
+def save_run(folder: Path) -> tuple[Path, Path]:
+    """A small run with titles that mean harm, and a table of its items: the paths of both."""
+    config = Caser(L=3, d=6, n_v=1, n_h=2)
+    users = [*USERS, *(f"user {number}" for number in range(len(SEQUENCES) - len(USERS)))]
+    random = numpy_generator(0, "initialisation")
+    arrays = {
+        name: random.normal(size=shape).astype("float32")
+        for name, shape in config.shapes(len(users), len(ITEMS)).items()
+    }
+    run = Artefact(
+        config=config,
+        scorer=config.scorer(arrays, len(users), len(ITEMS)),
+        users=Vocabulary(pl.Series(users)),
+        items=Vocabulary(pl.Series(ITEMS)),
+        titles=pl.Series([titled(item) for item in ITEMS]),
+        histories=Tape.from_sequences(SEQUENCES, len(ITEMS)),
+        manifest=FACTS | {"metrics": {"ndcg@10": {"value": 0.25, "low": 0.2, "high": 0.3}}},
+    )
+    save(run, folder / "run")
+    table = folder / "items.csv"
+    rows = [{"item_id": item, "genre": "even" if item % 2 == 0 else "odd", "shelf": item % 5} for item in ITEMS]
+    pl.DataFrame(rows).write_csv(table)
+    return folder / "run", table
+
+
+@contextmanager
+def serving(run: Path, *flags: str) -> Iterator[str]:
+    """Serve a run in a process of its own; the address."""
+    command = [sys.executable, "-m", "caser", "serve", str(run), "--port", "0", *flags]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        assert process.stderr is not None
+        lines = []
+        try:
+            for line in process.stderr:
+                lines.append(line)
+                found = re.search(r"serving on (http://[\d.]+:\d+)", line)
+                if found:
+                    yield found[1]
+                    return
+            raise AssertionError("the service did not start: " + "".join(lines))
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    """Chromium without a window."""
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=_FLAGS)
+        yield opened
+        opened.close()
+
+
+def ask(address: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    """What the service answers, asked past the page."""
+    data = None if body is None else json.dumps(body).encode()
+    with urlopen(Request(address + path, data, {"Content-Type": "application/json"}), timeout=30) as answer:
+        return json.load(answer)
+
+
+@dataclass
+class Tab:
+    """The page, with all it has asked and whatever went wrong in it."""
+
+    page: Page
+    address: str
+    trouble: list[str] = field(default_factory=list)
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    answered: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", lambda said: self.trouble.append(said.text) if said.type != "log" else None)
+        self.page.on("pageerror", lambda error: self.trouble.append(str(error)))
+        self.page.on("request", self._outside)
+        self.page.route("**/v1/recommend", self._listen)
+
+    def open(self) -> None:
+        """Open the page and wait for its first answer."""
+        self.page.goto(self.address)
+        self.settle(1)
+
+    def settle(self, answers: int) -> None:
+        """Wait until the page has shown so many answers, and asks no more."""
+        self.page.wait_for_function("() => document.querySelector('#answers').ariaBusy !== 'true'")
+        while len(self.answered) < answers:
+            self.page.wait_for_timeout(10)
+        self.page.wait_for_timeout(80)
+        self.page.wait_for_function("() => document.querySelector('#answers').ariaBusy !== 'true'")
+
+    def after(self, action: Any) -> None:
+        """Do something that asks again, and wait for the answer."""
+        before = len(self.answered)
+        action()
+        self.settle(before + 1)
+
+    def take(self, words: str) -> None:
+        """Search and take the first title."""
+        self.page.fill("#search", words)
+        self.page.wait_for_selector("#found [aria-selected=true]")
+        self.after(lambda: self.page.keyboard.press("Enter"))
+
+    def shown(self) -> list[str]:
+        """Titles of the recommendations, best first."""
+        return self.page.locator("#answers .take").all_text_contents()
+
+    def taken(self) -> list[str]:
+        """Titles of the history, newest first."""
+        return self.page.locator("#history .what").all_text_contents()
+
+    def _outside(self, request: Any) -> None:
+        if not request.url.startswith((self.address, "data:")):
+            self.trouble.append(f"asked {request.url}")
+
+    def _listen(self, route: Route) -> None:
+        self.asked.append(json.loads(route.request.post_data or "{}"))
+        response = route.fetch()
+        self.answered.append(response.json())
+        route.fulfill(response=response)
