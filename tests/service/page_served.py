@@ -6,6 +6,8 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,6 +35,8 @@ _FLAGS = [
     "--disable-sync",
     "--disable-quic",
 ]
+
+_PATIENCE_MS = 30_000
 
 SCRIPT = '<script>document.title="owned"</script>'
 IMAGE = "<img src=x onerror=\"document.title='owned'\">"
@@ -77,20 +81,25 @@ def save_run(folder: Path) -> tuple[Path, Path]:
 def serving(run: Path, *flags: str) -> Iterator[str]:
     """Serve a run in a process of its own; the address."""
     command = [sys.executable, "-m", "caser", "serve", str(run), "--port", "0", *flags]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
-        assert process.stderr is not None
-        lines = []
-        try:
-            for line in process.stderr:
-                lines.append(line)
-                found = re.search(r"serving on (http://[\d.]+:\d+)", line)
-                if found:
-                    yield found[1]
-                    return
-            raise AssertionError("the service did not start: " + "".join(lines))
-        finally:
-            process.terminate()
-            process.communicate(timeout=30)
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log"  # not a pipe: one that nobody reads fills, and the service waits for it
+        with log.open("wb") as written, subprocess.Popen(command, stderr=written, stdout=subprocess.DEVNULL) as process:
+            try:
+                yield _address(process, log)
+            finally:
+                process.terminate()
+                process.wait(timeout=30)
+
+
+def _address(process: subprocess.Popen[bytes], log: Path) -> str:
+    """Where a service says that it serves."""
+    until = time.monotonic() + _PATIENCE_MS / 1000
+    while time.monotonic() < until and process.poll() is None:
+        found = re.search(r"serving on (http://[\d.]+:\d+)", log.read_text(encoding="utf-8"))
+        if found:
+            return found[1]
+        time.sleep(0.05)
+    raise AssertionError(f"the service did not start: {log.read_text(encoding='utf-8')}")
 
 
 @contextmanager
@@ -133,8 +142,12 @@ class Tab:
     def settle(self, answers: int) -> None:
         """Wait until the page has shown so many answers, and asks no more."""
         self.page.wait_for_function("() => document.querySelector('#answers').ariaBusy !== 'true'")
-        while len(self.answered) < answers:
-            self.page.wait_for_timeout(10)
+        for _ in range(_PATIENCE_MS // 20):
+            if len(self.answered) >= answers:
+                break
+            self.page.wait_for_timeout(20)
+        else:
+            raise AssertionError(f"the page asked {len(self.asked)} times; it should have asked {answers} times")
         self.page.wait_for_timeout(80)
         self.page.wait_for_function("() => document.querySelector('#answers').ariaBusy !== 'true'")
 

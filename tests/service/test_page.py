@@ -103,6 +103,7 @@ def test_looking_at_a_recommendation_marks_the_clicks_it_rests_on(tab: Tab) -> N
     for look in (tab.page.locator("#answers > li").nth(1).hover, tab.page.locator("#answers .take").nth(1).focus):
         tab.page.mouse.move(0, 0)
         look()
+        tab.page.wait_for_timeout(100)
         shown = tab.page.locator("#history .effect").all_text_contents()
         effects = [one["effect"] for one in reversed(item["why"]["history"])]
         assert [float(text.replace("\u2212", "-")) for text in shown] == pytest.approx(effects, abs=0.005)

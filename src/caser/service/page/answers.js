@@ -34,13 +34,7 @@ export function showAnswers(store, actions, failed) {
   function makeRow(item) {
     const row = element(
       "li",
-      {
-        class: "answer",
-        onpointerenter: () => store.change({ looked: item.item_id }),
-        onpointerleave: () => store.change({ looked: null }),
-        onfocusin: () => store.change({ looked: item.item_id }),
-        onfocusout: () => store.change({ looked: null }),
-      },
+      { class: "answer", "data-id": item.item_id },
       element("div", { class: "rank" }, element("span", { class: "number" }), element("span", { class: "change" }), element("span", { class: "plus", "aria-hidden": "true" }, "+")),
       element(
         "div",
@@ -73,6 +67,15 @@ export function showAnswers(store, actions, failed) {
   });
 
   store.follow(["isAsking"], (state) => list.setAttribute("aria-busy", String(state.isAsking)));
+
+  /** Whichever row is pointed at, else the one that has the focus; a moment later, when it is known which. */
+  const look = () =>
+    requestAnimationFrame(() => {
+      const row = list.querySelector(".answer:hover") ?? list.querySelector(".answer:focus-within");
+      const looked = row ? row.dataset.id : null;
+      if (looked !== store.state.looked) store.change({ looked });
+    });
+  for (const event of ["pointerover", "pointerleave", "focusin", "focusout"]) list.addEventListener(event, look);
 
   list.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];

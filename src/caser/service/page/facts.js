@@ -9,7 +9,7 @@ const DIGITS = 12;
 
 /** @param {any} model */
 export function showFacts(model) {
-  byId("served").textContent = `· learned from what ${count(model.users, "user")} took of ${count(model.items, "title")}`;
+  byId("served").textContent = `· learned from ${count(model.users, "user")} and ${count(model.items, "title")}`;
   const settings = Object.entries(model.settings).filter(([, value]) => ["number", "string"].includes(typeof value));
   const facts = [
     ["Model", model.model],

@@ -141,7 +141,7 @@ export function showHistory(store, actions) {
  */
 function showEffects(grid, state) {
   const items = state.answer?.items ?? [];
-  const looked = items.find((item) => item.item_id === state.looked);
+  const looked = items.find((item) => String(item.item_id) === state.looked);
   const effects = (looked ?? items[0])?.why?.history ?? [];
   const largest = Math.max(...effects.map((one) => Math.abs(one.effect)), 1e-12);
   const matched = matchedEffects(state.history, effects);

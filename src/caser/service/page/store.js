@@ -26,7 +26,7 @@
  * @property {Boost[]} boosts
  * @property {Answer | null} answer    the newest one
  * @property {boolean} isAsking
- * @property {Id | null} looked        the recommendation that is being looked at
+ * @property {string | null} looked    the id of the recommendation that is being looked at
  * @property {any} model               what is served
  */
 
