@@ -66,7 +66,7 @@ def wide(opened: Browser, address: str) -> None:
 
 def dark(opened: Browser, address: str) -> None:
     """Somebody new, with rules and similar titles."""
-    context = opened.new_context(viewport={"width": 1400, "height": 1240}, color_scheme="dark")
+    context = opened.new_context(viewport={"width": 1400, "height": 1264}, color_scheme="dark")
     tab = Tab(context.new_page(), address)
     tab.open()
     for title in ("star wars", "alien (1979)", "blade runner", "holy grail"):

@@ -3,7 +3,7 @@
  */
 
 import { drawBars, legend, scaleOf } from "./bars.js";
-import { byId, element, isolated, say, show, titled } from "./dom.js";
+import { button, byId, element, isolated, say, show, titled } from "./dom.js";
 import { toggleSimilar } from "./similar.js";
 import { count, ruleInWords, signed, sourceInWords } from "./words.js";
 
@@ -32,18 +32,28 @@ export function showAnswers(store, actions, failed) {
 
   /** @param {Recommended} item */
   function makeRow(item) {
+    const take = () => actions.take(item);
+    const toggle = () => toggleSimilar(row, item, actions, failed);
+    const label = `Take ${isolated(item)}`;
+    const like = `Similar to ${isolated(item)}`;
     const row = element(
       "li",
       { class: "answer", "data-id": item.item_id },
-      element("div", { class: "rank" }, element("span", { class: "number" }), element("span", { class: "change" }), element("span", { class: "plus", "aria-hidden": "true" }, "+")),
+      element(
+        "div",
+        { class: "rank" },
+        element("span", { class: "number" }),
+        element("span", { class: "change" }),
+        element("span", { class: "plus", "aria-hidden": "true" }, "+"),
+      ),
       element(
         "div",
         { class: "what" },
-        element("h3", {}, element("button", { type: "button", class: "take", "aria-label": `Take ${isolated(item)}`, onclick: () => actions.take(item) }, titled(item))),
+        element("h3", {}, button({ class: "take", "aria-label": label, onclick: take }, titled(item))),
         element("p", { class: "because" }),
       ),
       element("div", { class: "parts" }),
-      element("button", { type: "button", class: "plain like", "aria-expanded": "false", "aria-label": `Similar to ${isolated(item)}`, onclick: () => toggleSimilar(row, item, actions, failed) }, "Similar"),
+      button({ class: "plain like", "aria-expanded": "false", "aria-label": like, onclick: toggle }, "Similar"),
     );
     return row;
   }
@@ -56,7 +66,9 @@ export function showAnswers(store, actions, failed) {
     rows = new Map(answer.items.map((item) => [String(item.item_id), rows.get(String(item.item_id)) ?? makeRow(item)]));
     for (const item of answer.items) fillRow(/** @type {any} */ (rows.get(String(item.item_id))), item, scale, ranks);
     arrange(list, [...rows.values()]);
-    if (place >= 0 && !list.contains(document.activeElement)) (list.children[Math.min(place, rows.size - 1)]?.querySelector(".take") ?? list).focus();
+    if (place >= 0 && !list.contains(document.activeElement)) {
+      (list.children[Math.min(place, rows.size - 1)]?.querySelector(".take") ?? list).focus();
+    }
     ranks = new Map(answer.items.map((item) => [String(item.item_id), item.rank]));
     animate(rows, before);
     byId("legend").replaceChildren(...legend(scale));
@@ -156,7 +168,9 @@ function animate(rows, before) {
   for (const [id, row] of rows) {
     const from = before.get(id);
     const by = from === undefined ? 0 : from - row.getBoundingClientRect().top;
-    const frames = from === undefined ? [{ opacity: 0 }, { opacity: 1 }] : [{ transform: `translateY(${by}px)` }, { transform: "none" }];
+    const appearing = [{ opacity: 0 }, { opacity: 1 }];
+    const gliding = [{ transform: `translateY(${by}px)` }, { transform: "none" }];
+    const frames = from === undefined ? appearing : gliding;
     if (from === undefined || by) row.animate(frames, { duration: MOVE_MS, easing: "cubic-bezier(0.2, 0.7, 0.2, 1)" });
   }
 }
@@ -172,12 +186,14 @@ function notes(answer, state) {
   if (!answer.removed.length) return sentences;
   const removed = answer.removed.slice(0, NAMED).map((one) => {
     const known = state.history.find((item) => String(item.item_id) === String(one.item_id));
-    return element("li", {}, titled({ title: known?.title, ...one }), element("span", { class: "rule" }, ruleInWords(one.rule)));
+    const rule = element("span", { class: "rule" }, ruleInWords(one.rule));
+    return element("li", {}, titled({ title: known?.title, ...one }), rule);
   });
   const { length } = answer.removed;
   const summary = `Rules have passed over ${length < TRACED ? "" : "at least "}${count(length, "better-ranked title")}`;
   if (length > NAMED) removed.push(element("li", {}, `and ${length - NAMED} more`));
-  return [...sentences, element("details", {}, element("summary", {}, summary), element("ul", { class: "removed" }, ...removed))];
+  const list = element("ul", { class: "removed" }, ...removed);
+  return [...sentences, element("details", {}, element("summary", {}, summary), list)];
 }
 
 /**
@@ -187,5 +203,5 @@ function notes(answer, state) {
  */
 function spoken(answer) {
   const first = answer.items.slice(0, 3).map(isolated).join(", ");
-  return answer.items.length ? `${count(answer.items.length, "recommendation")}: first ${first}.` : "No recommendations.";
+  return first ? `${count(answer.items.length, "recommendation")}: first ${first}.` : "No recommendations.";
 }

@@ -5,7 +5,7 @@
 import { makeActions } from "./actions.js";
 import { showAnswers } from "./answers.js";
 import { ServiceError, ask, hasToken, keepToken, newest } from "./api.js";
-import { byId, element, say, show, titled } from "./dom.js";
+import { button, byId, element, say, show, titled } from "./dom.js";
 import { showFacts } from "./facts.js";
 import { showHistory } from "./history.js";
 import { curl, question } from "./question.js";
@@ -62,9 +62,13 @@ async function showModel() {
 async function showStarters() {
   const { items } = await ask(`/v1/items?k=${STARTERS}`);
   byId("popular").replaceChildren(
-    ...items.map((/** @type {import("./store.js").Item} */ item) =>
-      element("li", {}, element("button", { type: "button", class: "pill", onclick: () => (byId("search").focus(), actions.take(item)) }, titled(item))),
-    ),
+    ...items.map((/** @type {import("./store.js").Item} */ item) => {
+      const take = () => {
+        byId("search").focus();
+        actions.take(item);
+      };
+      return element("li", {}, button({ class: "pill", onclick: take }, titled(item)));
+    }),
   );
 }
 

@@ -33,7 +33,8 @@ export function partsOf(item) {
 export function scaleOf(items) {
   const all = items.map(partsOf);
   const values = all.flatMap((parts) => Object.values(parts));
-  return { names: [...new Set(all.flatMap((parts) => Object.keys(parts)))], low: Math.min(0, ...values), high: Math.max(0, ...values) };
+  const names = [...new Set(all.flatMap((parts) => Object.keys(parts)))];
+  return { names, low: Math.min(0, ...values), high: Math.max(0, ...values) };
 }
 
 /**
@@ -64,12 +65,17 @@ export function drawBars(into, item, scale) {
   const span = scale.high - scale.low || 1;
   const zero = (100 * -scale.low) / span;
   let svg = into.querySelector("svg");
-  if (!svg || svg.childElementCount !== scale.names.length + 1) {
+  const rows = scale.names.length;
+  if (!svg || svg.childElementCount !== rows + 1) {
+    const viewBox = `0 0 100 ${ROW * rows}`;
     svg = drawn(
       "svg",
-      { preserveAspectRatio: "none", viewBox: `0 0 100 ${ROW * scale.names.length}`, "aria-hidden": "true", class: `bars of-${scale.names.length}` },
-      ...scale.names.map((_, number) => drawn("rect", { class: `fill-${colour(number)}`, y: ROW * number + 2, height: ROW - 4, x: zero, width: 0 })),
-      drawn("line", { class: "zero", y1: 0, y2: ROW * scale.names.length, "vector-effect": "non-scaling-stroke" }),
+      { class: `bars of-${rows}`, viewBox, preserveAspectRatio: "none", "aria-hidden": "true" },
+      ...scale.names.map((_, number) => {
+        const place = { x: zero, y: ROW * number + 2, width: 0, height: ROW - 4 };
+        return drawn("rect", { class: `fill-${colour(number)}`, ...place });
+      }),
+      drawn("line", { class: "zero", y1: 0, y2: ROW * rows, "vector-effect": "non-scaling-stroke" }),
     );
     into.replaceChildren(/** @type {Node} */ (svg), element("ul", { class: "values" }));
   }
@@ -81,7 +87,10 @@ export function drawBars(into, item, scale) {
   });
   for (const end of ["x1", "x2"]) svg?.lastElementChild?.setAttribute(end, String(zero));
   /** @type {HTMLElement} */ (into.querySelector(".values")).replaceChildren(
-    ...scale.names.map((name) => element("li", {}, element("span", { class: "hidden" }, `${name} `), signed(parts[name] ?? 0, scale.names.length > 1))),
+    ...scale.names.map((name) => {
+      const label = element("span", { class: "hidden" }, `${name} `);
+      return element("li", {}, label, signed(parts[name] ?? 0, rows > 1));
+    }),
   );
 }
 

@@ -17,7 +17,18 @@ export function element(name, attributes = {}, ...children) {
 }
 
 /**
- * The same in SVG.
+ * A button that submits nothing.
+ *
+ * @param {Record<string, any>} attributes
+ * @param {...Child} children
+ * @returns {any}
+ */
+export function button(attributes, ...children) {
+  return element("button", { type: "button", ...attributes }, ...children);
+}
+
+/**
+ * An element of SVG.
  *
  * @param {string} name
  * @param {Record<string, any>} [attributes]

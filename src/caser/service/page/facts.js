@@ -15,11 +15,16 @@ export function showFacts(model) {
     ["Model", model.model],
     ["Settings", settings.map(([name, value]) => `${name} ${value}`).join(", ")],
     ["Judged by", model.protocol],
-    ...Object.entries(model.metrics ?? {}).map(([name, { value, low, high }]) => [name, `${value.toFixed(4)} (95 %: ${low.toFixed(4)} to ${high.toFixed(4)})`]),
+    ...Object.entries(model.metrics ?? {}).map(([name, { value, low, high }]) => [
+      name,
+      `${value.toFixed(4)} (95 %: ${low.toFixed(4)} to ${high.toFixed(4)})`,
+    ]),
     ["Events", model.durable ? "kept on disk" : "kept until the service stops"],
     ["Version", model.model_version.slice(0, DIGITS)],
   ];
   byId("facts").replaceChildren(
-    ...facts.filter(([, value]) => value).map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))),
+    ...facts
+      .filter(([, value]) => value)
+      .map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))),
   );
 }

@@ -3,7 +3,7 @@
  * the Tab key. Rows are items; beside each, what the recommendation that is being looked at owes to it.
  */
 
-import { byId, element, isolated, show, titled } from "./dom.js";
+import { button, byId, element, isolated, show, titled } from "./dom.js";
 import { signed } from "./words.js";
 
 const SHOWN = 8;
@@ -42,25 +42,20 @@ export function showHistory(store, actions) {
    */
   function drawRow(item, row) {
     /** @type {(sign: string, label: string, isPossible: boolean, work: () => void) => HTMLElement} */
-    const button = (sign, label, isPossible, work) =>
-      element(
-        "span",
-        { role: "gridcell" },
-        element(
-          "button",
-          { type: "button", tabindex: "-1", "aria-label": `${label} ${isolated(item)}`, "aria-disabled": !isPossible && "true", onclick: work },
-          element("span", { "aria-hidden": "true" }, sign),
-        ),
-      );
+    const cell = (sign, label, isPossible, work) => {
+      const state = { "aria-label": `${label} ${isolated(item)}`, "aria-disabled": !isPossible && "true" };
+      const shown = element("span", { "aria-hidden": "true" }, sign);
+      return element("span", { role: "gridcell" }, button({ tabindex: "-1", ...state, onclick: work }, shown));
+    };
     const place = placeOf(row);
     return element(
       "div",
       { role: "row", class: "taken", "aria-rowindex": row + 1 },
       element("span", { role: "gridcell", tabindex: "-1", class: "what" }, titled(item)),
       element("span", { role: "gridcell", class: "effect" }),
-      button("↑", "Move up", row > 0, () => moved(row, row - 1)),
-      button("↓", "Move down", place > 0, () => moved(row, row + 1)),
-      button("×", "Remove", true, () => actions.remove(place)),
+      cell("↑", "Move up", row > 0, () => moved(row, row - 1)),
+      cell("↓", "Move down", place > 0, () => moved(row, row + 1)),
+      cell("×", "Remove", true, () => actions.remove(place)),
     );
   }
 
@@ -164,7 +159,7 @@ function showEffects(grid, state) {
 }
 
 /**
- * Effects by place in the history. Both are oldest first; the effects are those of the last items, without unknown ones.
+ * Effects by place in the history. Both are oldest first; the effects are those of the last items that are known.
  *
  * @param {import("./store.js").Item[]} history
  * @param {Effect[]} effects

@@ -2,7 +2,7 @@
  * What an answer must be like beyond its scores: how many, what was seen, and the columns that the items have.
  */
 
-import { byId, element } from "./dom.js";
+import { button, byId, element } from "./dom.js";
 import { signed } from "./words.js";
 
 const MOST_SHOWN = 30;
@@ -23,17 +23,20 @@ export function showRules(store) {
   const { model, k, excludeSeen } = store.state;
   /** @type {string[]} */
   const columns = model.columns;
+  const exclude = (/** @type {any} */ event) => store.change({ excludeSeen: event.target.checked });
+  const noColumns = "Start the service with a table of items to limit groups, leave out values, and boost.";
+  const inForce = element("ul", { id: "conditions", "aria-label": "Rules in force" });
   byId("rules-body").replaceChildren(
     slider("How many", { id: "k", min: 1, max: MOST_SHOWN, value: k }, String, (value) => store.change({ k: value })),
     element(
       "label",
       { class: "check" },
-      element("input", { type: "checkbox", id: "exclude-seen", checked: excludeSeen, onchange: (/** @type {any} */ event) => store.change({ excludeSeen: event.target.checked }) }),
+      element("input", { type: "checkbox", id: "exclude-seen", checked: excludeSeen, onchange: exclude }),
       element("span", {}, "Leave out what they took"),
     ),
     ...(columns.length
-      ? [atMost(store, columns), conditions(store, columns), element("ul", { id: "conditions", "aria-label": "Rules in force" })]
-      : [element("p", { class: "help" }, "Start the service with a table of items to limit groups, leave out values, and boost.")]),
+      ? [atMost(store, columns), conditions(store, columns), inForce]
+      : [element("p", { class: "help" }, noColumns)]),
   );
   if (columns.length) store.follow(["without", "boosts"], (state) => drawConditions(store, state));
 }
@@ -47,14 +50,16 @@ function atMost(store, columns) {
   store.change({ atMost: { column, most: 0 } });
   /** @param {{column?: string, most?: number}} patch */
   const change = (patch) => store.change({ atMost: { ...store.state.atMost, ...patch } });
+  const choose = (/** @type {any} */ event) => change({ column: event.target.value });
   const each = element(
     "label",
     { class: "each" },
     "of the same ",
-    element("select", { id: "at-most-column", onchange: (/** @type {any} */ event) => change({ column: event.target.value }) }, ...columns.map(choice)),
+    element("select", { id: "at-most-column", onchange: choose }, ...columns.map(choice)),
   );
   const words = (/** @type {number} */ value) => (value ? String(value) : "any number");
-  const bar = slider("At most", { id: "at-most", min: 0, max: MOST_OF_A_GROUP, value: 0 }, words, (most) => change({ most }));
+  const range = { id: "at-most", min: 0, max: MOST_OF_A_GROUP, value: 0 };
+  const bar = slider("At most", range, words, (most) => change({ most }));
   return element("div", {}, bar, each);
 }
 
@@ -66,7 +71,8 @@ function atMost(store, columns) {
  */
 function conditions(store, columns) {
   const column = element("select", { id: "column", "aria-label": "Column" }, ...columns.map(choice));
-  const value = element("input", { id: "value", type: "text", maxlength: 200, "aria-label": "Value", placeholder: "Value", list: "values", autocomplete: "off" });
+  const named = { id: "value", "aria-label": "Value", placeholder: "Value" };
+  const value = element("input", { type: "text", maxlength: 200, list: "values", autocomplete: "off", ...named });
   const values = element("datalist", { id: "values" });
   const suggest = () => values.replaceChildren(...(store.state.model.values?.[column.value] ?? []).map(choice));
   column.addEventListener("change", suggest);
@@ -79,16 +85,28 @@ function conditions(store, columns) {
     add({ column: column.value, value: typed });
     value.value = "";
   };
-  const leaveOut = adding((one) => store.change({ without: [...store.state.without.filter((other) => !isSame(one, other)), one] }));
+  const leaveOut = adding((one) => {
+    store.change({ without: [...store.state.without.filter((other) => !isSame(one, other)), one] });
+  });
   const boost = adding((one) => {
     const most = usefulBoost(store.state);
-    store.change({ boosts: [...store.state.boosts.filter((other) => !isSame(one, other)), { ...one, amount: most / 2, most }] });
+    const others = store.state.boosts.filter((other) => !isSame(one, other));
+    store.change({ boosts: [...others, { ...one, amount: most / 2, most }] });
   });
+  const submitted = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    leaveOut();
+  };
   return element(
     "form",
-    { class: "condition", "aria-label": "A rule for some titles", onsubmit: (/** @type {Event} */ event) => (event.preventDefault(), leaveOut()) },
+    { class: "condition", "aria-label": "A rule for some titles", onsubmit: submitted },
     element("div", { class: "row" }, column, value, values),
-    element("div", { class: "row" }, element("button", { type: "submit" }, "Leave out"), element("button", { type: "button", onclick: boost }, "Boost")),
+    element(
+      "div",
+      { class: "row" },
+      element("button", { type: "submit" }, "Leave out"),
+      button({ onclick: boost }, "Boost"),
+    ),
   );
 }
 
@@ -108,18 +126,23 @@ function drawConditions(store, state) {
       store.change({ [kind]: others });
       byId("value").focus();
     };
-    const button = element("button", { type: "button", class: "plain", "aria-label": label, onclick: drop }, "×");
-    return element("li", { "data-key": JSON.stringify([kind, one.column, one.value]) }, child, button);
+    const cross = button({ class: "plain", "aria-label": label, onclick: drop }, "×");
+    return element("li", { "data-key": JSON.stringify([kind, one.column, one.value]) }, child, cross);
   };
   /** @param {import("./store.js").Boost} one */
   const amount = (one) => {
-    const change = (/** @type {number} */ to) =>
-      store.change({ boosts: store.state.boosts.map((other) => (isSame(one, other) ? { ...other, amount: to } : other)) });
+    const change = (/** @type {number} */ to) => {
+      const changed = store.state.boosts.map((other) => (isSame(one, other) ? { ...other, amount: to } : other));
+      store.change({ boosts: changed });
+    };
     const range = { min: -one.most, max: one.most, step: one.most / STEPS, value: one.amount };
     return slider(`Boost ${one.column} ${one.value}`, range, signed, change);
   };
   const wanted = [
-    ...state.without.map((one) => entry("without", one, element("span", {}, `Without ${one.column} `, element("bdi", {}, one.value)))),
+    ...state.without.map((one) => {
+      const words = element("span", {}, `Without ${one.column} `, element("bdi", {}, one.value));
+      return entry("without", one, words);
+    }),
     ...state.boosts.map((one) => entry("boosts", one, amount(one))),
   ];
   const kept = new Map([...list.children].map((child) => [/** @type {any} */ (child).dataset.key, child]));

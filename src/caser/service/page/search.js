@@ -34,7 +34,8 @@ export function showSearch(take, failed) {
   );
 
   function open() {
-    list.replaceChildren(...(found.length ? found.map(option) : [element("li", { class: "nothing" }, "No such title")]));
+    const nothing = element("li", { class: "nothing" }, "No such title");
+    list.replaceChildren(...(found.length ? found.map(option) : [nothing]));
     list.hidden = false;
     field.setAttribute("aria-expanded", "true");
     activate(field.value.trim() && found.length ? 0 : -1);
@@ -92,8 +93,9 @@ export function showSearch(take, failed) {
     if (event.isComposing || event.altKey || event.ctrlKey || event.metaKey) return;
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
+      const step = event.key === "ArrowDown" ? 1 : active < 0 ? 0 : -1;
       if (list.hidden) search();
-      else if (found.length) activate((active + (event.key === "ArrowDown" ? 1 : active < 0 ? 0 : -1) + found.length) % found.length);
+      else if (found.length) activate((active + step + found.length) % found.length);
     } else if (event.key === "Enter") {
       event.preventDefault();
       if (!list.hidden && found[active]) choose(found[active]);

@@ -3,7 +3,7 @@
  */
 
 import { ask } from "./api.js";
-import { element, isolated, titled } from "./dom.js";
+import { button, element, isolated, titled } from "./dom.js";
 
 const SHOWN = 5;
 
@@ -16,21 +16,21 @@ const SHOWN = 5;
  * @param {(error: unknown) => void} failed
  */
 export async function toggleSimilar(row, item, actions, failed) {
-  const button = /** @type {HTMLElement} */ (row.querySelector(".like"));
+  const opener = /** @type {HTMLElement} */ (row.querySelector(".like"));
   const open = row.querySelector(".similar");
-  button.setAttribute("aria-expanded", String(!open));
+  opener.setAttribute("aria-expanded", String(!open));
   if (open) return open.remove();
   const list = element("ul", { class: "similar", "aria-label": `Similar to ${isolated(item)}` });
   row.append(list);
   try {
     const found = await ask(`/v1/items/${encodeURIComponent(item.item_id)}/similar?k=${SHOWN}`);
     const entries = found.items.map((/** @type {import("./store.js").Recommended} */ one) =>
-      element("li", {}, element("button", { type: "button", class: "pill", onclick: () => actions.take(one) }, titled(one))),
+      element("li", {}, button({ class: "pill", onclick: () => actions.take(one) }, titled(one))),
     );
     list.replaceChildren(...(entries.length ? entries : [element("li", {}, "Nothing is similar.")]));
   } catch (error) {
     list.remove();
-    button.setAttribute("aria-expanded", "false");
+    opener.setAttribute("aria-expanded", "false");
     failed(error);
   }
 }
