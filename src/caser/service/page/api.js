@@ -84,6 +84,7 @@ export function newest(work, failed, wait_ms = 0) {
  */
 function sentence(response, content) {
   const wait = Number(response.headers.get("Retry-After"));
+  if (response.status === 401) return "This service asks for a token; load the page again to give one.";
   if (response.status === 429) return `Too many questions at once; ask again in ${wait || 1} s.`;
   if (response.status === 503) return "The service is too busy just now; ask again in a moment.";
   const said = typeof content.error === "string" ? content.error : "";

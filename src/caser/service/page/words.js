@@ -27,7 +27,7 @@ const PARTS = {
   "lasting taste": "the person",
   bias: "the title, for everybody",
   boost: "your rules",
-  score: "which is not made of parts here",
+  score: "as a whole",
 };
 
 /** @param {string} name */
