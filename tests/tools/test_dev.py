@@ -197,7 +197,7 @@ def test_an_interruption_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, caps
 
 def test_an_unknown_extra_is_refused(steps: list[list[str]], capsys: pytest.CaptureFixture[str]) -> None:
     assert dev.main(["setup", "trian"]) == 1
-    assert "no extra 'trian'; known: train, tune, report, study, dev" in capsys.readouterr().err
+    assert "no extra 'trian'; known: train, tune, report, study, ann, serve, export, dev" in capsys.readouterr().err
     assert steps == []
 
 
