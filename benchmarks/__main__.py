@@ -3,7 +3,7 @@
     python tools/dev.py bench               every measurement of speed (benchmarks/speed)
     python tools/dev.py bench NAME ...      some of them, or a published table
     python tools/dev.py bench --list        what there is
-    python tools/dev.py bench --bars        what the last results say of every bar, as docs/performance.md has it
+    python tools/dev.py bench --page        what the last results say, as docs/performance.md has it
 
 A benchmark is a file of this folder or of `speed`; the list shows the first line of its docstring.
 """
@@ -16,13 +16,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.speed._rounds import bars_as_markdown
+from benchmarks.speed._rounds import bars_as_markdown, rows_as_markdown
 from caser.errors import did_you_mean
 
 HERE = Path(__file__).parent
 TABLES = {path.stem: f"benchmarks.{path.stem}" for path in sorted(HERE.glob("[!_]*.py"))}
 SPEED = {path.stem: f"benchmarks.speed.{path.stem}" for path in sorted((HERE / "speed").glob("[!_]*.py"))}
 BENCHMARKS = {**TABLES, **SPEED}
+ON_THE_PAGE = ("step", "growth")
+"""Whose rows docs/performance.md shows, beside all bars."""
 
 
 def main(words: list[str]) -> int:
@@ -31,8 +33,8 @@ def main(words: list[str]) -> int:
         for name, module in BENCHMARKS.items():
             print(f"{name:24} {first_line(HERE.parent.joinpath(*module.split('.')).with_suffix('.py'))}")
         return 0
-    if words == ["--bars"]:
-        print(bars_as_markdown())
+    if words == ["--page"]:
+        print(bars_as_markdown(), *map(rows_as_markdown, ON_THE_PAGE), sep="\n\n")
         return 0
     for name in words:
         if name not in BENCHMARKS:

@@ -149,6 +149,13 @@ def bars_as_markdown() -> str:
     return "\n".join(lines)
 
 
+def rows_as_markdown(name: str) -> str:
+    """The rows of one kept result as a table."""
+    rows = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["rows"]
+    lines = [f"| {' | '.join(rows[0])} |", "|---" * len(rows[0]) + "|"]
+    return "\n".join([*lines, *(f"| {' | '.join(map(_cell, row.values()))} |" for row in rows)])
+
+
 def _print_rows(console: Console, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
     table = Table(title=title, title_justify="left")
     for column in rows[0] if rows else ():

@@ -16,6 +16,9 @@ from caser.cli import show
 from caser.cli.flags import Switch, TableFile, Whole
 from caser.errors import ConfigError
 
+_FEW_ITEMS = 100_000
+"""Items up to which an index gains little."""
+
 
 def recommend(
     run: Path,
@@ -137,6 +140,8 @@ def index(run: Path, /, *, recall: float = 0.95, json: Switch = False) -> None:
         f"answers look at {made.probes} of {made.num_cells:,} cells, and hold {made.recall:.1%} of the exact top "
         f"{nearest.CUT_OFF}"
     )
+    if len(rec.artefact.items) < _FEW_ITEMS:
+        show.say(f"  below {_FEW_ITEMS:,} items exact answers are quick too, and lack nothing")
 
 
 def similar(run: Path, /, *, item: str, k: Whole = 10, json: Switch = False) -> None:
