@@ -22,14 +22,14 @@ import polars as pl
 import torch
 
 from benchmarks.speed import _rounds
-from benchmarks.speed.training import Enough
+from benchmarks.speed._steps import some_steps
 from caser.config import Training
 from caser.data import datasets
 from caser.data.log import InteractionLog
 from caser.data.tape import Tape
 from caser.evaluation import protocols
 from caser.models.caser import Caser
-from caser.training.loop import start, train
+from caser.training.loop import start
 
 ENVIRONMENT = Path("runs/benchmarks/recbole")
 PACKAGES = ("recbole==1.2.1", "numpy<2", "pandas<2.3", "scipy<1.14", "setuptools<80", "ray==2.6.3")
@@ -92,19 +92,7 @@ def our_contender(tape: Tape, length: int) -> Callable[[int], float]:
     model = Caser(L=length, T=1, d=64, n_v=4, n_h=8, dropout=0.4)
     training = Training(loss="softmax", batch_size=BATCH_SIZE, learning_rate=1e-3, epochs=10**5)
     state = start(model.build(tape.num_users, tape.num_items, seed=0), training)
-
-    def run(steps: int) -> float:
-        def on_batch(batch: int, batches: int) -> None:
-            if batch == steps:
-                raise Enough(len(tape) / batches)
-
-        try:
-            next(train(state, tape, training, num_targets=1, on_batch=on_batch))
-        except Enough as enough:
-            return steps * float(enough.args[0])
-        raise ValueError(f"an epoch must have more than {steps} steps.")
-
-    return run
+    return lambda steps: len(tape) * some_steps(state, tape, training, 1, steps)
 
 
 def main() -> None:

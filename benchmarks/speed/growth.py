@@ -7,7 +7,6 @@ upper half of the sizes: 0 is a cost that does not grow, 1 one that grows as the
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -16,11 +15,11 @@ import numpy as np
 import torch
 
 from benchmarks.speed import _rounds
-from benchmarks.speed.training import Enough
+from benchmarks.speed._steps import some_seconds
 from caser.config import Training
 from caser.data.tape import Tape
 from caser.models.caser import Caser
-from caser.training.loop import start, train
+from caser.training.loop import start
 
 MODEL = Caser(L=5, T=3, d=50, n_v=4, n_h=16)
 TRAINING = Training(loss="bce", num_negatives=3, batch_size=2048, learning_rate=1e-3, epochs=10**5)
@@ -64,17 +63,7 @@ def contender(thing: str, size: int) -> Callable[[], float]:
 
     def run() -> float:
         torch.set_num_threads(size if thing == "threads" else default_threads)
-        began = time.perf_counter()
-
-        def on_batch(batch: int, batches: int) -> None:
-            if time.perf_counter() - began > SECONDS:
-                raise Enough(len(tape) * batch / batches)
-
-        try:
-            while True:
-                next(train(state, tape, training, num_targets=model.T, until=state.epoch + 1, on_batch=on_batch))
-        except Enough as enough:
-            return float(enough.args[0])
+        return len(tape) * some_seconds(state, tape, training, model.T, SECONDS)
 
     default_threads = torch.get_num_threads()
     return run

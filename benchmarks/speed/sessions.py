@@ -11,13 +11,13 @@ from dataclasses import replace
 import torch
 
 from benchmarks.speed import _rounds
-from benchmarks.speed.training import Enough
+from benchmarks.speed._steps import some_steps
 from caser.config import LossName, Training
 from caser.data import datasets
 from caser.data.batches import Batches
 from caser.data.tape import Tape
 from caser.models.caser import Caser
-from caser.training.loop import start, train
+from caser.training.loop import start
 
 MODEL = Caser(L=5, T=3, d=50, n_v=4, n_h=16, user_vector=False)
 LOSSES: tuple[LossName, ...] = ("bce", "softmax")
@@ -28,27 +28,14 @@ def contender(tape: Tape, loss: LossName, batch_size: int, steps: int) -> _round
     """Train some steps; units are targets."""
     training = Training(loss=loss, batch_size=batch_size, epochs=10**5, device="cpu")
     state = start(MODEL.build(tape.num_users, tape.num_items, seed=0), training)
-    targets_per_batch = num_targets(tape, batch_size)
-
-    def on_batch(batch: int, _batches: int) -> None:
-        if batch == steps:
-            raise Enough
-
-    def run() -> float:
-        try:
-            next(train(state, tape, training, num_targets=MODEL.T, on_batch=on_batch))
-        except Enough:
-            return steps * targets_per_batch
-        raise ValueError(f"an epoch must have more than {steps} steps.")
-
-    return run
+    targets = num_targets(tape, batch_size)
+    return lambda: targets * some_steps(state, tape, training, MODEL.T, steps)
 
 
-def num_targets(tape: Tape, batch_size: int) -> float:
-    """Targets of a batch, in the mean over an epoch."""
+def num_targets(tape: Tape, batch_size: int) -> int:
+    """Targets of an epoch."""
     batches = Batches(tape, window=MODEL.L, num_targets=MODEL.T, batch_size=batch_size)
-    total = sum(int((batch.targets_CWT > 0).sum()) for batch in batches.epoch(torch.Generator().manual_seed(0)))
-    return total / batches.num_batches
+    return sum(int((batch.targets_CWT > 0).sum()) for batch in batches.epoch(torch.Generator().manual_seed(0)))
 
 
 def main() -> None:
@@ -83,7 +70,7 @@ def main() -> None:
         lambda axes: axes.barh(list(made), [rates.median(name) for name in made]),
         batch_size=words.batch_size,
         num_items=num_items,
-        targets_per_batch={name: round(num_targets(tape, words.batch_size)) for name, tape in tapes.items()},
+        targets_per_epoch={name: num_targets(tape, words.batch_size) for name, tape in tapes.items()},
     )
 
 

@@ -18,13 +18,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.speed import _rounds
+from benchmarks.speed._steps import some_steps
 from caser.config import Training
 from caser.data import datasets
 from caser.data.batches import Batches
 from caser.data.tape import Tape
 from caser.evaluation import protocols
 from caser.models.caser import Caser
-from caser.training.loop import start, train
+from caser.training.loop import start
 
 MODEL = Caser(L=5, T=3, d=50, n_v=4, n_h=16)
 NEGATIVES = 3
@@ -60,10 +61,6 @@ class PlainCaser(nn.Module):
         return scores
 
 
-class Enough(Exception):  # noqa: N818 (control flow)
-    """Raised to end a measurement in the middle of an epoch."""
-
-
 def tape_contender(tape: Tape, batch_size: int) -> Contender:
     """Our own training."""
     training = Training(
@@ -71,19 +68,7 @@ def tape_contender(tape: Tape, batch_size: int) -> Contender:
     )
     state = start(MODEL.build(tape.num_users, tape.num_items, seed=0), training)
     num_windows = len(all_windows(tape)[0])
-
-    def run(steps: int) -> float:
-        def on_batch(batch: int, batches: int) -> None:
-            if batch == steps:
-                raise Enough(num_windows / batches)
-
-        try:
-            next(train(state, tape, training, num_targets=MODEL.T, on_batch=on_batch))
-        except Enough as enough:
-            return steps * float(enough.args[0])
-        raise ValueError(f"an epoch must have more than {steps} steps.")
-
-    return run
+    return lambda steps: num_windows * some_steps(state, tape, training, MODEL.T, steps)
 
 
 def plain_contender(tape: Tape, batch_size: int, draw: Callable[[Tensor], Tensor]) -> Contender:
