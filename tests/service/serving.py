@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 
-from caser.service.app import App
 from caser.service.server import make_app
 from caser.service.settings import ServiceSettings
 
@@ -25,7 +25,7 @@ from caser.service.settings import ServiceSettings
 class Served:
     """A service, and a client that asks it."""
 
-    app: App
+    app: FastAPI
     client: httpx.AsyncClient
 
     async def post(self, path: str, body: Any = None, status: int = 200, **headers: str) -> Any:
@@ -54,7 +54,7 @@ async def serving(run: Path, host: str = "127.0.0.1", **settings: Any) -> AsyncI
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             yield Served(app, client)
     finally:
-        app.service.close()
+        app.state.service.close()
 
 
 @dataclass

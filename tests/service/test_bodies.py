@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from caser.errors import BusyError
-from caser.service import asgi
+from caser.service import door
 from caser.service.batches import Batches
 from tests.service.serving import Served, serving
 
@@ -90,7 +90,7 @@ async def test_a_history_of_a_million_items_is_refused_at_once(run: Path) -> Non
 async def test_a_body_that_never_ends_is_refused_when_it_is_too_long(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asgi, "_LINGER_SECONDS", 0.01)
+    monkeypatch.setattr(door, "_LINGER_SECONDS", 0.01)
     count = 0
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -117,7 +117,7 @@ async def test_a_body_that_never_ends_is_refused_when_it_is_too_long(
 
 
 async def test_a_body_that_does_not_come_is_not_waited_for(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asgi, "BODY_SECONDS", 0.01)
+    monkeypatch.setattr(door, "BODY_SECONDS", 0.01)
 
     async def chunks() -> AsyncIterator[bytes]:
         yield b"{"

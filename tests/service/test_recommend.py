@@ -149,7 +149,7 @@ def test_answering_needs_no_torch(run: Path) -> None:
         "from pathlib import Path; from caser.service.server import make_app; "
         "from caser.service.settings import ServiceSettings; "
         "from caser.service.schemas import Recommend\n"
-        f"service = make_app(Path({str(run)!r}), ServiceSettings()).service\n"
+        f"service = make_app(Path({str(run)!r}), ServiceSettings()).state.service\n"
         "print(len(service._answer([Recommend(user_id='ann', explain=True)])[0]['items'])); service.close()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -50,7 +50,7 @@ def ids(answer: dict[str, Any]) -> list[int]:
 async def test_a_filter_keeps_only_items_with_a_value_and_names_the_others(counted: Path, items: Path) -> None:
     answer = await ruled(counted, items, k=2, filters={"genre": ["loud"]})
     assert ids(answer) == [20, 30]
-    assert answer["removed"] == [{"item_id": 10, "rule": "filters genre"}]
+    assert answer["removed"] == [{"item_id": 10, "title": "X", "rule": "filters genre"}]
 
 
 async def test_numbers_and_text_are_one_value(counted: Path, items: Path) -> None:
@@ -72,8 +72,8 @@ async def test_at_most_so_many_share_a_value(counted: Path, items: Path) -> None
     answer = await ruled(counted, items, k=3, rules={"at_most": {"genre": 1}})
     assert ids(answer) == [20, 50]
     assert answer["removed"] == [
-        {"item_id": 10, "rule": "at_most genre"},
-        {"item_id": 30, "rule": "at_most genre"},
+        {"item_id": 10, "title": "X", "rule": "at_most genre"},
+        {"item_id": 30, "title": "Thirty", "rule": "at_most genre"},
     ]
     assert answer["notes"] == ["there are only 2 such items"]
 

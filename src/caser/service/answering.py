@@ -139,7 +139,10 @@ class _Asked:
             "source": answer.source if answer else "popularity",
             "items": items,
             "ignored": ignored,
-            "removed": [{"item_id": item, "rule": rule} for item, rule in self.walked.removed[:MOST_TRACED]],
+            "removed": [
+                {"item_id": item, "title": titles.get(item), "rule": rule}
+                for item, rule in self.walked.removed[:MOST_TRACED]
+            ],
             "notes": self._notes(len(items), ignored),
         }
 

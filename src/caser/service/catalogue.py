@@ -18,6 +18,11 @@ from caser.artefact import Artefact
 from caser.data.log import RawId
 from caser.errors import DataError
 
+MOST_VALUES = 50
+"""Values of a column that people are shown."""
+LONGEST_VALUE = 200
+"""Characters a value may have in a rule."""
+
 _NOTHING: frozenset[str] = frozenset()
 _NOBODY: frozenset[RawId] = frozenset()
 
@@ -99,6 +104,17 @@ class Catalogue:
         return {
             column: {value: frozenset(items) for value, items in of_value.items()}
             for column, of_value in holders.items()
+        }
+
+    @cached_property
+    def common_values(self) -> dict[str, list[str]]:
+        """The most common values of each column, as far as they are short enough to be asked for."""
+        return {
+            column: sorted(
+                (value for value in holders if len(value) <= LONGEST_VALUE),
+                key=lambda value: (-len(holders[value]), value),
+            )[:MOST_VALUES]
+            for column, holders in self._holders.items()
         }
 
     def search(self, words: str, most: int = 20) -> list[RawId]:

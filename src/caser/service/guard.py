@@ -11,8 +11,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
+from fastapi import HTTPException
+
 from caser.errors import ConfigError
-from caser.service.asgi import RefusedError
 from caser.service.tokens import Tokens
 
 MOST_CLIENTS = 10_000
@@ -38,18 +39,18 @@ class Guard:
         """Let a request in, and return whose it is: the name of a token, or an address.
 
         is_open  whether it needs no token       changes  whether its method changes something
-        Raises RefusedError with status 421, 401 or 403.
+        Raises HTTPException with status 421, 401 or 403.
         """
         host = headers.get(b"host", b"").decode("latin-1")
         if self._hosts is not None and _name_of(host) not in self._hosts and not is_open:
-            raise RefusedError(421, "the request must be addressed to a host of this service; see --allowed-host.")
+            raise HTTPException(421, "the request must be addressed to a host of this service; see --allowed-host.")
         holder = None if self._tokens is None else self._tokens.holder(headers.get(b"authorization"))
         if self._tokens is not None and holder is None and not is_open:
             sentence = "the header Authorization must hold `Bearer` and a token of this service."
-            raise RefusedError(401, sentence, [(b"www-authenticate", b"Bearer")])
+            raise HTTPException(401, sentence, {"www-authenticate": "Bearer"})
         origin = headers.get(b"origin")
         if changes and origin is not None and origin.decode("latin-1").partition("://")[2].lower() != host.lower():
-            raise RefusedError(403, "a request from a page must come from this service's own page.")
+            raise HTTPException(403, "a request from a page must come from this service's own page.")
         return holder or address
 
 

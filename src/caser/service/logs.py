@@ -10,10 +10,13 @@ import hashlib
 import hmac
 import logging
 import os
+import queue
 import secrets
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,7 +28,11 @@ from caser.storage import refused
 
 logger = logging.getLogger("caser.service")
 
+MOST_CHUNKS = 64
+"""Pieces of a log that may wait to be written, each at most a quarter of a second's lines."""
+
 _MOMENT = 0.25
+_PATIENCE_SECONDS = 2.0
 
 Pseudonym = Callable[[str], str]
 """What stands for a user in logs."""
@@ -53,9 +60,74 @@ class JsonFormatter(logging.Formatter):
         return orjson.dumps(values, default=str).decode()
 
 
+class Sink:
+    """Lines on their way to a file, written by a thread: a reader that stalls costs lines, and never an answer.
+
+    What does not fit the queue is dropped and counted; the count is written once there is room. What a crash takes is
+    what waits. A disk that is full is told of in the log. Without a path, lines go to stderr.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._is_stderr = path is None
+        try:
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+            self._file = os.dup(sys.stderr.fileno()) if path is None else os.open(path, flags, 0o666)
+        except OSError as error:
+            raise StoreError(str(refused(path or Path("stderr"), error, 0))) from None
+        self._queue: queue.Queue[bytes | None] = queue.Queue(MOST_CHUNKS)
+        self._dropped = 0
+        self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
+        self._thread.start()
+
+    def put(self, lines: Sequence[bytes]) -> None:
+        """Hand lines over, without waiting."""
+        try:
+            self._queue.put_nowait(b"\n".join(lines) + b"\n")
+        except queue.Full:
+            self._dropped += len(lines)
+
+    def close(self) -> None:
+        """Write what waits, as far as it can be written soon."""
+        with suppress(queue.Full):
+            self._queue.put(None, timeout=_PATIENCE_SECONDS)
+        self._thread.join(_PATIENCE_SECONDS)
+
+    def _run(self) -> None:
+        while (content := self._queue.get()) is not None:
+            if self._dropped:
+                count, self._dropped = self._dropped, 0
+                content = orjson.dumps({"time": time.time(), "dropped_lines": count}) + b"\n" + content
+            try:
+                while content:
+                    content = content[os.write(self._file, content) :]
+            except OSError as error:
+                if not self._is_stderr:  # which has nowhere else to go
+                    logger.warning("a log could not be written: %s", error.strerror)
+        os.close(self._file)
+
+
+class StderrHandler(logging.Handler):
+    """Log records to stderr, through a Sink."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sink = Sink()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand one line over."""
+        self._sink.put([self.format(record).encode()])
+
+    def close(self) -> None:
+        """Write what waits."""
+        self._sink.close()
+        super().close()
+
+
 def log_to_stderr() -> None:
     """Send what the service and the server log to stderr, as JSON."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = StderrHandler()
     handler.setFormatter(JsonFormatter())
     for name in ("caser.service", "uvicorn"):
         chosen = logging.getLogger(name)
@@ -64,46 +136,27 @@ def log_to_stderr() -> None:
 
 
 class Lines:
-    """JSON lines into a file, written a few times a second: a system call per line would cost as much as the line.
-
-    What a crash takes is the last moment. A disk that is full is told of in the log, and stops nobody's answer. Without
-    a path, lines go to stderr.
-    """
+    """JSON lines into a Sink, handed over a few times a second: waking its thread for each would cost as much again."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._waiting: list[bytes] = []
-        try:
-            if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("ab", buffering=0) if path else sys.stderr.fileno()
-        except OSError as error:
-            raise StoreError(str(refused(path or Path("stderr"), error, 0))) from None
+        self._sink = Sink(path)
 
     def write(self, **values: Any) -> None:
         """Write a line, in a moment."""
         if not self._waiting:
-            asyncio.get_running_loop().call_later(_MOMENT, self.flush)
+            asyncio.get_running_loop().call_later(_MOMENT, self._hand_over)
         self._waiting.append(orjson.dumps({"time": time.time(), **values}))
 
-    def flush(self) -> None:
-        """Write what waits."""
-        lines, self._waiting = self._waiting, []
-        if not lines:
-            return
-        content = b"\n".join(lines) + b"\n"
-        try:
-            if isinstance(self._file, int):
-                os.write(self._file, content)
-            else:
-                self._file.write(content)
-        except OSError as error:
-            logger.warning("a log could not be written: %s", error.strerror)
-
     def close(self) -> None:
-        """Write what waits, and close the file."""
-        self.flush()
-        if not isinstance(self._file, int):
-            self._file.close()
+        """Write what waits, and let go of the file."""
+        self._hand_over()
+        self._sink.close()
+
+    def _hand_over(self) -> None:
+        lines, self._waiting = self._waiting, []
+        if lines:
+            self._sink.put(lines)
 
 
 def log_key(path: Path | None) -> bytes:

@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import hashlib
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
-from caser.service.asgi import Request, Response
+from fastapi import Request, Response
+from starlette.routing import Route
 
-_MEDIA = {".html": b"text/html; charset=utf-8", ".css": b"text/css; charset=utf-8", ".js": b"text/javascript"}
+_MEDIA = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 
 
-def read_page() -> dict[str, Response]:
-    """An answer for each path: `/` is index.html, and each other file has its name. Empty without a page."""
+def page_routes() -> list[Route]:
+    """A route for each file: `/` is index.html, and each other file has its name. None without a page."""
     folder = files("caser.service").joinpath("page")
-    answers: dict[str, Response] = {}
-    if not folder.is_dir():
-        return answers
-    for file in folder.iterdir():
-        media = next((media for ending, media in _MEDIA.items() if file.name.endswith(ending)), None)
-        if media is not None:
-            content = file.read_bytes()
-            tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'.encode()
-            path = "/" if file.name == "index.html" else f"/{file.name}"
-            answers[path] = Response(content, media=media, headers=[(b"cache-control", b"no-cache"), (b"etag", tag)])
-    return answers
+    return [_route(file) for file in folder.iterdir() if _media(file)] if folder.is_dir() else []
 
 
-def unchanged(request: Request, answer: Response) -> Response:
-    """The answer, or 304 for a browser that has it already."""
-    tag = dict(answer.headers)[b"etag"]
-    if request.headers.get(b"if-none-match") == tag:
-        return Response(b"", 304, answer.media, answer.headers)
-    return answer
+def _route(file: Traversable) -> Route:
+    content, media = file.read_bytes(), _media(file)
+    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    headers = {"cache-control": "no-cache", "etag": tag}
+
+    async def answer(request: Request) -> Response:
+        """The file, or 304 for a browser that has it already."""
+        if request.headers.get("if-none-match") == tag:
+            return Response(None, 304, headers, media)
+        return Response(content, 200, headers, media)
+
+    return Route("/" if file.name == "index.html" else f"/{file.name}", answer)
+
+
+def _media(file: Traversable) -> str | None:
+    return next((media for ending, media in _MEDIA.items() if file.name.endswith(ending)), None)

@@ -7,7 +7,9 @@ either. All lists are bounded.
 from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from urllib.parse import unquote
 
+from fastapi import Path, Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
 
@@ -30,6 +32,22 @@ Conditions: TypeAlias = Annotated[dict[Column, Values], Field(max_length=10)]
 """Of each column named, one of these values."""
 
 Count: TypeAlias = Annotated[StrictInt, Field(ge=1, le=1000), BeforeValidator(_whole)]
+
+
+def _unquoted(part: str) -> str:
+    """A part of a path, which is matched as it was sent. Raises ValueError where it is not UTF-8.
+
+    >>> _unquoted("a%2Fb")
+    'a/b'
+    """
+    return unquote(part, errors="strict")
+
+
+UserId: TypeAlias = Annotated[str, BeforeValidator(_unquoted), Path(min_length=1, max_length=200)]
+ItemId: TypeAlias = UserId
+Ranked: TypeAlias = Annotated[int, Query(ge=1, le=1000, description="How many.")]
+Shown: TypeAlias = Annotated[int, Query(ge=1, le=100, description="How many.")]
+Words: TypeAlias = Annotated[str, Query(max_length=200, description="Words of the title.")]
 
 
 class Model(BaseModel):
@@ -148,6 +166,7 @@ class Removed(Model):
     """An item that would have been in the answer, and the rule that removed it."""
 
     item_id: Id
+    title: str | None
     rule: str
 
 
@@ -236,6 +255,10 @@ class ModelFacts(Versioned):
     items: int
     columns: list[str]
     """Columns of the items table that filters and rules may name."""
+    values: dict[str, list[str]]
+    """The most common values of each column, at most 50."""
+    exclude_seen: bool
+    """Whether an answer leaves out what is in the history, unless it is asked otherwise."""
     metrics: dict[str, Any] | None
     protocol: str
     durable: bool

@@ -12,8 +12,9 @@ from pathlib import Path
 from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 
-from caser.service.app import App
+from caser.service.app import make_application
 from caser.service.guard import Guard, RateLimit
 from caser.service.logs import log_key, log_to_stderr, logger, pseudonym
 from caser.service.service import Service
@@ -25,7 +26,7 @@ _GRACE_SECONDS = 10
 _BACKLOG = 2048
 
 
-def make_app(run: Path, settings: ServiceSettings, host: str = "127.0.0.1") -> App:
+def make_app(run: Path, settings: ServiceSettings, host: str = "127.0.0.1") -> FastAPI:
     """Read the run and open the store. Raises ConfigError rather than serve other machines without tokens."""
     guard = Guard(host, read_tokens(settings.token_file) if settings.token_file else None, settings.allowed_host)
     stands_for = pseudonym(None if settings.log_user_ids else log_key(settings.answer_log))
@@ -36,13 +37,14 @@ def make_app(run: Path, settings: ServiceSettings, host: str = "127.0.0.1") -> A
         events.close()
         raise
     limit = None if settings.rate is None else RateLimit(settings.rate, settings.burst)
-    return App(service, guard, limit, stands_for)
+    return make_application(service, guard, limit)
 
 
 def serve(run: Path, settings: ServiceSettings, host: str, port: int) -> None:
     """Serve until SIGTERM or Ctrl-C."""
-    log_to_stderr()
     app = make_app(run, settings, host)
+    log_to_stderr()
+    service: Service = app.state.service
     gc.collect()
     gc.freeze()  # what was loaded lives as long as the process: no collection needs to look at it again
     config = uvicorn.Config(
@@ -59,9 +61,9 @@ def serve(run: Path, settings: ServiceSettings, host: str, port: int) -> None:
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
     try:
-        _Server(config, app.service, settings.drain_seconds).run()
+        _Server(config, service, settings.drain_seconds).run()
     finally:
-        app.service.close()
+        service.close()
 
 
 class _Server(uvicorn.Server):
