@@ -31,6 +31,9 @@ _METRICS = "text/plain; version=0.0.4; charset=utf-8"
 Operation: TypeAlias = Callable[..., Awaitable[dict[str, Any]]]
 Kind: TypeAlias = type[APIRoute]
 
+_UNTOLD = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
+"""Nothing is told to a collector, whatever the environment says: a trace would hold paths, and so users."""
+
 _TOKEN = Depends(HTTPBearer(scheme_name="token", auto_error=False))
 """Described here, asked for at the door."""
 
@@ -45,6 +48,7 @@ def make_application(service: Service, guard: Guard, limit: RateLimit | None) ->
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=_UNTOLD,
         exception_handlers=HANDLERS,  # type: ignore[arg-type]
         generate_unique_id_function=lambda route: route.name,
     )
