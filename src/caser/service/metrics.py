@@ -38,6 +38,7 @@ class Metrics:
         self._live = live
         self._by_route: dict[tuple[str, int], Counter] = {}
         self._timers: dict[str, Histogram] = {}
+        self._by_source: dict[str, Counter] = {}
         gauges: dict[str, tuple[str, Callable[[], float]]] = {
             "caser_event_items_unknown_share": ("Share of the last events' items unknown to the model.", self.unknown),
             "caser_popularity_drift": ("Total variation between popularity in the run and lately.", self.drift),
@@ -60,7 +61,10 @@ class Metrics:
 
     def answer(self, source: str) -> None:
         """Count an answer."""
-        self._answers.labels(source).inc()
+        counter = self._by_source.get(source)
+        if counter is None:
+            counter = self._by_source[source] = self._answers.labels(source)
+        counter.inc()
 
     def event(self, item: RawId, *, is_known: bool) -> None:
         """Count an event that is new."""
