@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from caser.service import schemas
 from caser.service.tokens import add_token
 from tests.service.serving import process, serving
 
@@ -22,6 +23,21 @@ async def test_every_route_is_described_with_its_statuses_and_examples(run: Path
     assert document["components"]["schemas"]["Recommend"]["examples"]
     assert document["paths"]["/healthz"]["get"].get("security", []) == []
     assert recommend["security"] == [{"token": []}]
+
+    assert recommend["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/Recommend")
+    assert "/docs" not in document["paths"]
+
+
+async def test_answers_are_as_described(run: Path) -> None:
+    """Operations with a body send what they have unchecked; here the models that describe it check it."""
+    async with serving(run) as served:
+        question = {"user_id": "ann", "history": [10, "new"], "explain": True, "exclude_seen": False, "k": 2}
+        answer = await served.post("/v1/recommend", {**question, "exclude": [30]})
+        schemas.Answer.model_validate(answer)
+        assert answer["removed"]
+        schemas.BulkAnswer.model_validate(await served.post("/v1/recommend/bulk", {"questions": [question, {}]}))
+        event = {"user_id": "ann", "item_id": "later"}
+        schemas.Acknowledged.model_validate(await served.post("/v1/events", event))
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,7 @@ async def test_the_model_says_what_it_is(run: Path) -> None:
     async with serving(run) as served:
         facts = await served.get("/v1/model")
     assert (facts["model"], facts["users"], facts["items"], facts["settings"]["L"]) == ("caser", 4, 6, 2)
+    assert (facts["values"], facts["exclude_seen"]) == ({}, True)
 
 
 def test_answering_needs_no_torch(run: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +156,22 @@ def test_reading_a_ranking_bit_by_bit_gives_what_reading_it_all_gives(
         expected.append(item)
         counts.update(found)
     assert [boosted[int(one.item)] for one in walk.kept] == [boosted[item] for item in expected]
+
+
+async def test_the_values_of_a_column_are_named_the_most_common_first(counted: Path, items: Path) -> None:
+    async with serving(counted, items=items) as served:
+        values = (await served.get("/v1/model"))["values"]
+    counts = Counter(value for found in GENRES.values() for value in found or ())
+    assert values["genre"] == sorted(counts, key=lambda value: (-counts[value], value))
+    assert values["year"] == ["1990", "2000"]
+
+
+async def test_of_many_values_the_fifty_most_common_are_named_and_none_that_no_rule_could_hold(
+    counted: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "many.parquet"
+    tags = [[f"tag {number:03}" for number in range(99)], ["tag 098", "x" * 201], []]
+    pl.DataFrame({"item_id": [10, 20, 30], "tags": tags}).write_parquet(path)
+    async with serving(counted, items=path) as served:
+        found = (await served.get("/v1/model"))["values"]["tags"]
+    assert found == ["tag 098", *(f"tag {number:03}" for number in range(49))]

@@ -106,8 +106,7 @@ class _Asked:
         """Walk down what the recommender has ranked."""
         self.answer = answer
         if self.ruling.is_idle:
-            pairs = zip(answer.items[: self.fetch], answer.scores, strict=False)
-            self.walked = Walk([Kept(item, score) for item, score in pairs], [], is_done=True)
+            self.walked = Walk(list(map(Kept, answer.items[: self.fetch], answer.scores)), [], is_done=True)
             return
         ranked = list(zip(answer.items, answer.scores, strict=True))
         self.walked = self.ruling.walk(ranked, self.question.k, is_whole=len(ranked) < fetched)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from caser.data.log import RawId
 from caser.service.catalogue import Catalogue, texts
@@ -19,8 +20,7 @@ MOST_TRACED = 100
 """Removed items that an answer names."""
 
 
-@dataclass(frozen=True)
-class Kept:
+class Kept(NamedTuple):
     """An item of the answer; `boosted` is what boosts have added to its score."""
 
     item: RawId

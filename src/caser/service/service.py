@@ -53,7 +53,8 @@ class Service:
 
     async def recommend(self, question: Recommend, request: Request) -> dict[str, Any]:
         """Recommend items."""
-        request.state.user = None if question.user_id is None else str(question.user_id)
+        # As request.state.user elsewhere, without the object that makes of it: 2 % of an answer.
+        request.scope["state"]["user"] = None if question.user_id is None else str(question.user_id)
         found = await self.batches.ask(question)
         self._served([found], request)
         return found

@@ -15,7 +15,6 @@ const NAMED = 19;
 /**
  * @typedef {import("./store.js").Recommended} Recommended
  * @typedef {import("./store.js").Answer} Answer
- * @typedef {import("./store.js").State} State
  */
 
 /**
@@ -73,7 +72,7 @@ export function showAnswers(store, actions, failed) {
     animate(rows, before);
     byId("legend").replaceChildren(...legend(scale));
     byId("source").textContent = sourceInWords(answer.source, user);
-    byId("notes").replaceChildren(...notes(answer, store.state));
+    byId("notes").replaceChildren(...notes(answer));
     show("none", answer.items.length === 0);
     say(spoken(answer));
   });
@@ -179,15 +178,12 @@ function animate(rows, before) {
  * What was ignored and what rules have removed.
  *
  * @param {Answer} answer
- * @param {State} state
  */
-function notes(answer, state) {
+function notes(answer) {
   const sentences = answer.notes.map((note) => element("p", {}, `${note[0].toUpperCase()}${note.slice(1)}.`));
   if (!answer.removed.length) return sentences;
   const removed = answer.removed.slice(0, NAMED).map((one) => {
-    const known = state.history.find((item) => String(item.item_id) === String(one.item_id));
-    const rule = element("span", { class: "rule" }, ruleInWords(one.rule));
-    return element("li", {}, titled({ title: known?.title, ...one }), rule);
+    return element("li", {}, titled(one), element("span", { class: "rule" }, ruleInWords(one.rule)));
   });
   const { length } = answer.removed;
   const summary = `Rules have passed over ${length < TRACED ? "" : "at least "}${count(length, "better-ranked title")}`;

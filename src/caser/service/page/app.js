@@ -76,7 +76,7 @@ async function showStarters() {
 async function start() {
   try {
     await showModel();
-    store.change({ excludeSeen: store.state.model.exclude_seen ?? true });
+    store.change({ excludeSeen: store.state.model.exclude_seen });
     await showStarters();
   } catch (error) {
     return failed(error);

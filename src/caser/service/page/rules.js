@@ -74,7 +74,7 @@ function conditions(store, columns) {
   const named = { id: "value", "aria-label": "Value", placeholder: "Value" };
   const value = element("input", { type: "text", maxlength: 200, list: "values", autocomplete: "off", ...named });
   const values = element("datalist", { id: "values" });
-  const suggest = () => values.replaceChildren(...(store.state.model.values?.[column.value] ?? []).map(choice));
+  const suggest = () => values.replaceChildren(...(store.state.model.values[column.value] ?? []).map(choice));
   column.addEventListener("change", suggest);
   suggest();
 

@@ -9,7 +9,7 @@
  * @typedef {{rank: number, item_id: Id, title: string | null, score: number, boosted?: number,
  *   why?: {parts: Record<string, number>, history: Effect[]}}} Recommended
  * @typedef {{source: string, model_version: string, items: Recommended[], ignored: Id[], notes: string[],
- *   removed: {item_id: Id, title?: string | null, rule: string}[]}} Answer
+ *   removed: {item_id: Id, title: string | null, rule: string}[]}} Answer
  * @typedef {{column: string, value: string}} Condition
  * @typedef {Condition & {amount: number, most: number}} Boost  `most` is the end of its slider
  *

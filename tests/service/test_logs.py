@@ -1,0 +1,88 @@
+"""What is logged, and that nobody waits for it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+
+from caser.service import logs
+from caser.service.logs import MOST_CHUNKS, Lines, Sink
+from tests.service.serving import serving
+
+
+def test_a_reader_that_stalls_costs_lines_and_these_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    monkeypatch.setattr(sys, "stderr", os.fdopen(writing, "w"))
+    sink = Sink()
+    line = b"x" * 999
+    for _ in range(200):
+        sink.put([line])  # returns, though nobody reads: the test would hang
+    received = bytearray()
+
+    def read() -> None:
+        while part := os.read(reading, 65_536):
+            received.extend(part)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    while sink._queue.qsize():
+        pass
+    sink.put([b"the last"])
+    sink.close()
+    sys.stderr.close()
+    reader.join()
+    os.close(reading)
+    lines = received.decode().splitlines()
+    dropped = [json.loads(one)["dropped_lines"] for one in lines if one.startswith("{")]
+    whole = sum(one == line.decode() for one in lines)
+    assert lines[-1] == "the last"
+    assert MOST_CHUNKS <= whole <= MOST_CHUNKS + 5  # the queue, one being written, and four in the pipe
+    assert whole + sum(dropped) == 200
+
+
+def test_a_service_whose_log_nobody_reads_goes_on_answering(run: Path) -> None:
+    command = [sys.executable, "-m", "caser", "serve", str(run), "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        fcntl.fcntl(process.stderr, fcntl.F_SETPIPE_SZ, 4096)
+        url = json.loads(process.stderr.readline())["message"].removeprefix("serving on ")
+        with httpx.Client(base_url=url) as client:
+            for _ in range(300):  # some 40,000 bytes of log
+                assert client.get("/healthz", timeout=10).status_code == 200
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+async def test_each_request_is_a_line_with_its_route_and_its_time(run: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    async with serving(run) as served:
+        await served.post("/v1/recommend", {"user_id": "ann"})
+        await served.client.request("BREW", "/coffee")
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    told = [(line["method"], line["route"], line["status"]) for line in lines]
+    assert told == [("POST", "/v1/recommend", 200), ("other", "other", 404)]
+    assert all(line["ms"] > 0 for line in lines)
+
+
+async def test_a_log_that_cannot_be_written_is_told_of_and_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = Lines(tmp_path / "log")
+
+    def full(file: int, content: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(logs.os, "write", full)
+    lines.write(kind="answer")
+    lines.close()
+    assert "a log could not be written: No space left on device" in caplog.text
