@@ -13,7 +13,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from caser.service import logs
 from caser.service.logs import MOST_CHUNKS, Lines, Sink
 from tests.service.serving import serving
 
@@ -82,7 +81,7 @@ async def test_a_log_that_cannot_be_written_is_told_of_and_stops_nothing(
     def full(file: int, content: bytes) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(logs.os, "write", full)
+    monkeypatch.setattr(os, "write", full)
     lines.write(kind="answer")
     lines.close()
     assert "a log could not be written: No space left on device" in caplog.text

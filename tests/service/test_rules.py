@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -161,9 +160,7 @@ def test_reading_a_ranking_bit_by_bit_gives_what_reading_it_all_gives(
 async def test_the_values_of_a_column_are_named_the_most_common_first(counted: Path, items: Path) -> None:
     async with serving(counted, items=items) as served:
         values = (await served.get("/v1/model"))["values"]
-    counts = Counter(value for found in GENRES.values() for value in found or ())
-    assert values["genre"] == sorted(counts, key=lambda value: (-counts[value], value))
-    assert values["year"] == ["1990", "2000"]
+    assert values == {"genre": ["calm", "loud"], "year": ["2000", "1990"]}  # two each; two and one
 
 
 async def test_of_many_values_the_fifty_most_common_are_named_and_none_that_no_rule_could_hold(

@@ -31,7 +31,7 @@ _METRICS = "text/plain; version=0.0.4; charset=utf-8"
 Operation: TypeAlias = Callable[..., Awaitable[dict[str, Any]]]
 Kind: TypeAlias = type[APIRoute]
 
-_UNTOLD = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
+_UNTOLD: Any = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
 """Nothing is told to a collector, whatever the environment says: a trace would hold paths, and so users."""
 
 _TOKEN = Depends(HTTPBearer(scheme_name="token", auto_error=False))
