@@ -7,6 +7,7 @@ they would load scripts from elsewhere; `/openapi.json` describes everything.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import cache
 from typing import Any, TypeAlias
 
 from fastapi import Depends, FastAPI, Response
@@ -54,6 +55,8 @@ def make_application(service: Service, guard: Guard, limit: RateLimit | None) ->
     )
     application.state.service = service
     _add_operations(application, service)
+    described = application.openapi
+    application.openapi = cache(lambda: _exact(described()))  # type: ignore[method-assign]
     application.router.routes += pages
     is_open = _HEALTH | {route.path for route in pages}
     application.add_middleware(Door, service=service, guard=guard, limit=limit, is_open=is_open, unlimited=_HEALTH)
@@ -91,3 +94,16 @@ def _add_operations(application: FastAPI, service: Service) -> None:
     add("GET", "/healthz", service.health, schemas.Health)
     add("GET", "/readyz", service.ready, schemas.Health, 503)
     application.add_api_route("/metrics", metrics, include_in_schema=False)
+
+
+def _exact(described: Any) -> Any:
+    """A description whose whole numbers are written as such: FastAPI makes floats of bounds, and 2^63 gets lost.
+
+    >>> _exact({"maximum": 9.223372036854775807e18, "items": [{"minimum": 0.5}]})
+    {'maximum': 9223372036854775808, 'items': [{'minimum': 0.5}]}
+    """
+    if isinstance(described, dict):
+        return {name: _exact(value) for name, value in described.items()}
+    if isinstance(described, list):
+        return [_exact(value) for value in described]
+    return int(described) if isinstance(described, float) and described.is_integer() else described
