@@ -121,6 +121,8 @@ async def test_similar_items_are_those_of_the_recommender(run: Path) -> None:
         assert "trained on" in (await served.get("/v1/items/40/similar", status=404))["error"]
         assert "trained on" in (await served.get("/v1/items/nonsense/similar", status=404))["error"]
         assert "k must be" in (await served.get("/v1/items/10/similar?k=0", status=422))["error"]
+        refused = await served.get(f"/v1/items?query={'x' * 201}", status=422)
+        assert refused["error"] == "query must have at most 200 characters."
 
 
 async def test_titles_are_found_by_their_words_the_popular_first(run: Path) -> None:

@@ -69,7 +69,7 @@ class Door:
         self._count += 1
         visit = _Visit(scope, f"{self._prefix}-{self._count}")
         body = _Body(receive, self._service.settings.max_body)
-        out = _Answer(send, body, is_last=self._service.is_draining)
+        out = _Answer(send, body, self._service)
         try:
             self._admit(visit, body)
             await self._app(visit.scope, body, out)
@@ -167,10 +167,10 @@ class _Body:
 class _Answer:
     """Sends an answer with the headers every answer has; `status` is 0 before it begins."""
 
-    def __init__(self, send: Send, body: _Body, *, is_last: bool) -> None:
+    def __init__(self, send: Send, body: _Body, service: Service) -> None:
         self._send = send
         self._body = body
-        self._is_last = is_last
+        self._service = service
         self.status = 0
 
     async def __call__(self, message: Message) -> None:
@@ -180,7 +180,7 @@ class _Answer:
             headers = [*message["headers"], *_SECURITY]
             if not any(name == b"cache-control" for name, _ in headers):
                 headers.append(_NO_STORE)
-            if self._is_last:
+            if self._service.is_draining:  # the connection's last answer
                 headers.append((b"connection", b"close"))
             message = {**message, "headers": headers}
         elif self.status == 413:

@@ -63,7 +63,7 @@ async def _invalid(_: Request, error: RequestValidationError) -> Response:
     if place == "path":
         return problem(404, "an id must have 1 to 200 characters in UTF-8.")
     where = ".".join(map(str, names))[:200] or "the body"
-    must = first["msg"].replace("Input should be", "must be")[:300]
+    must = first["msg"].replace("Input should be", "must be").replace("String should have", "must have")[:300]
     return problem(422, f"{where} {must}." if place == "query" else f"{where}: {must}.")
 
 
