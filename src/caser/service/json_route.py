@@ -2,7 +2,7 @@
 
 FastAPI describes it as any other, from its types. Called, it checks the body with the strict model at once (no JSON
 values between), and sends what the operation returns as it is: the model of its answer is a description, which tests
-hold it to. The general way costs a request 80 microseconds more, which is what making an answer costs.
+hold it to. The general way costs a request 150 microseconds of processor in place of 46, measured in turns.
 """
 
 from __future__ import annotations
