@@ -7,8 +7,12 @@ import pytest
 
 import caser
 from caser.artefact import save
+from caser.errors import ArtefactError
 from caser.explain import explain
+from caser.patterns import filters_fired
 from caser.recommender import load
+from caser.service.server import make_app
+from caser.service.settings import ServiceSettings
 from tests.runs import popularity_run
 from tests.service.serving import serving
 
@@ -103,6 +107,33 @@ async def test_the_parts_add_up_and_the_effects_are_those_of_the_library(run: Pa
         for found, effect in zip(item["why"]["history"], expected.history, strict=True):
             assert (found["item_id"], found["title"]) == (effect.item_id, effect.title)
             assert found["effect"] == pytest.approx(effect.effect, abs=1e-5)
+
+
+async def test_the_filters_that_fired_are_those_of_the_library(run: Path) -> None:
+    expected = filters_fired(load(run).artefact, [10, 50]).to_dict()
+    async with serving(run) as served:
+        answer = await served.post("/v1/recommend", {"history": [10, "never seen", 50], "explain": True})
+        assert answer["patterns"] == expected
+        assert "patterns" not in await served.post("/v1/recommend", {"history": [10, 50]})
+        assert "patterns" not in await served.post("/v1/recommend", {"explain": True})
+
+
+async def test_an_exported_file_answers_as_its_run_does_and_that_of_another_run_is_refused(
+    run: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnx")
+    from caser.exported.write import write_onnx
+
+    write_onnx(load(run).artefact, tmp_path / "run.onnx")
+    question = {"history": [10, 50], "explain": True}
+    async with serving(run) as plain, serving(run, onnx=tmp_path / "run.onnx") as served:
+        expected, answer = await plain.post("/v1/recommend", question), await served.post("/v1/recommend", question)
+        assert [item["item_id"] for item in answer["items"]] == [item["item_id"] for item in expected["items"]]
+        scores = [item["score"] for item in expected["items"]]
+        assert [item["score"] for item in answer["items"]] == pytest.approx(scores, rel=1e-5)
+    save(popularity_run(), tmp_path / "other")
+    with pytest.raises(ArtefactError, match="exported from this run"):
+        make_app(tmp_path / "other", ServiceSettings(onnx=tmp_path / "run.onnx"))
 
 
 async def test_a_model_without_parts_explains_by_its_score(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from caser.service.events import EventStore
 from caser.service.live import Live
 from caser.service.rules import MOST_TRACED, Kept, Ruling, Walk
 from caser.service.schemas import Recommend
-from caser.service.why import explain_items, with_titles
+from caser.service.why import explain_items, patterns_of, with_titles
 
 API_VERSION = "1"
 
@@ -127,9 +127,13 @@ class _Asked:
             if one.boosted is not None:
                 item["boosted"] = one.boosted
             items.append(item)
+        reasons: dict[str, Any] = {}
         if self.question.explain and kept:
-            for item, why in zip(items, self._why([one.item for one in kept]), strict=True):
+            asked = self.live.recommender.question(*self.who)
+            whys = explain_items(self.live.recommender, asked, [one.item for one in kept])
+            for item, why in zip(items, whys, strict=True):
                 item["why"] = with_titles(why, catalogue)
+            reasons = patterns_of(self.live.recommender, asked)
         ignored = _different((*(answer.ignored if answer else ()), *self._unknown_excluded()))
         return {
             "api_version": API_VERSION,
@@ -143,12 +147,8 @@ class _Asked:
                 for item, rule in self.walked.removed[:MOST_TRACED]
             ],
             "notes": self._notes(len(items), ignored),
+            **reasons,
         }
-
-    def _why(self, items: list[RawId]) -> list[dict[str, Any]]:
-        user, history = self.who
-        recommender = self.live.recommender
-        return explain_items(recommender, recommender.question(user, history), items)
 
     def _unknown_excluded(self) -> list[RawId]:
         return [raw for raw, index in zip(self.question.exclude, self.excluded, strict=False) if not index]

@@ -16,6 +16,7 @@ import numpy as np
 from caser.artefact import MANIFEST, Artefact
 from caser.data.log import RawId, Vocabulary
 from caser.errors import ArtefactError, CaserError
+from caser.exported.scorer import through_onnx
 from caser.recommender import Recommender, load
 from caser.service.catalogue import Catalogue, read_table
 from caser.storage import read_file, settled
@@ -59,10 +60,11 @@ class Live:
         return bool(artefact.histories.item_counts[artefact.items.indices([item])[0]])
 
 
-def read_live(run: Path, items: Path | None) -> Live:
-    """Load a run and its table of items, and try it out.
+def read_live(run: Path, items: Path | None, onnx: Path | None = None) -> Live:
+    """Load a run and its table of items, and try it out; `onnx` is what was exported from it, to answer through.
 
-    Raises ArtefactError if the run is not intact or gives no answer, DataError for a table that is none.
+    Raises ArtefactError if the run is not intact or gives no answer, and for another run's file; DataError for a table
+    that is none.
     """
     table = None if items is None else read_table(items)
     for _ in range(_TRIES):  # the folder may be exchanged between two reads
@@ -73,6 +75,8 @@ def read_live(run: Path, items: Path | None) -> Live:
             break
     else:
         raise ArtefactError(f"{run} must hold still while it is read; it changed {_TRIES} times. Try again.")
+    if onnx is not None:
+        recommender = through_onnx(recommender, onnx)
     live = Live(recommender, Catalogue.of(recommender.artefact, table), hashlib.sha256(content).hexdigest(), made)
     _try_out(live)
     return live

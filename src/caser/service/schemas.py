@@ -178,6 +178,32 @@ class Versioned(Model):
     """The digest of the run's manifest."""
 
 
+class UnionPattern(Model):
+    """A horizontal filter of Caser: its answer, and the neighbouring items on which it was won, null for padding."""
+
+    height: int
+    filter: int
+    answer: float
+    items: list[Id | None]
+    titles: list[str | None]
+
+
+class PointPattern(Model):
+    """A vertical filter of Caser: what each item of the window counts for in its sum, oldest first."""
+
+    filter: int
+    weights: list[float]
+
+
+class Patterns(Model):
+    """What Caser's filters made of the last items: the strongest three of each height, and all vertical ones."""
+
+    window: list[Id | None]
+    titles: list[str | None]
+    union: list[UnionPattern]
+    point: list[PointPattern]
+
+
 class Answer(Versioned):
     """Recommended items, best first."""
 
@@ -190,6 +216,8 @@ class Answer(Versioned):
     removed: list[Removed]
     """What rules have removed, up to the last item of the answer; at most 100."""
     notes: list[str]
+    patterns: Patterns | None = None
+    """Which filters fired on which items, where that was asked for (`explain`) and the model is Caser."""
 
 
 class BulkAnswer(Versioned):

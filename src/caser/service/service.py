@@ -34,7 +34,7 @@ class Service:
         self.run = run
         self.settings = settings
         self.events = events
-        self.live = read_live(run, settings.items)
+        self.live = read_live(run, settings.items, settings.onnx)
         self.is_draining = False
         self.batches: Batches[Recommend, dict[str, Any]] = Batches(self._answer, settings.max_waiting)
         self.metrics = Metrics(lambda: self.live, lambda: self.batches.waiting)
@@ -159,7 +159,7 @@ class Service:
         """
         async with self._reloading:
             try:
-                live = await asyncio.to_thread(read_live, self.run, self.settings.items)
+                live = await asyncio.to_thread(read_live, self.run, self.settings.items, self.settings.onnx)
             except (CaserError, MemoryError) as error:
                 logger.warning("reload refused: %s", error)
                 sentence = "the run folder must hold an intact run that answers; it does not, and the loaded one stays."

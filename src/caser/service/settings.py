@@ -20,6 +20,8 @@ class ServiceSettings(Settings):
     """The file that keeps events; without one they go when the service stops."""
     items: Path | None = None
     """A .csv or .parquet table of items: item_id, perhaps title, and any columns that rules may name."""
+    onnx: Path | None = None
+    """Answer through this file, which `caser export` wrote from the run: far quicker for gru4rec, sasrec, nextitnet."""
     token_file: Path | None = None
     """Who may ask: a file that `caser token` writes. Without one the service answers this machine only."""
     allowed_host: tuple[str, ...] = ()

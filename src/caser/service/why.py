@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from caser.data.log import Int32, RawId
 from caser.data.tape import pad_left
 from caser.models.base import StateScorer
+from caser.models.caser import Caser
+from caser.patterns import filters_fired
 from caser.questions import Question
 from caser.recommender import Recommender
 from caser.service.catalogue import Catalogue
@@ -50,6 +52,15 @@ def with_titles(why: dict[str, Any], catalogue: Catalogue) -> dict[str, Any]:
     """Add the titles of the history."""
     effects = [{**effect, "title": catalogue.title(effect["item_id"])} for effect in why["history"]]
     return {**why, "history": effects}
+
+
+def patterns_of(recommender: Recommender, question: Question) -> dict[str, Any]:
+    """`patterns`, which filters fired on which items of the history, for Caser; nothing for another model."""
+    artefact = recommender.artefact
+    if not isinstance(artefact.config, Caser) or not artefact.config.has_branches or question.source == "popularity":
+        return {}
+    history = artefact.items.raw(question.history[-artefact.config.L :])
+    return {"patterns": filters_fired(artefact, history).to_dict()}
 
 
 def _versions(read_H: Int32, length: int | None) -> Int32:
