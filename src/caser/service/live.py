@@ -83,11 +83,13 @@ def read_live(run: Path, items: Path | None, onnx: Path | None = None) -> Live:
 
 
 def _manifest(run: Path) -> tuple[bytes, float]:
-    path = settled(Path(run).resolve()) / MANIFEST
-    if not path.parent.is_dir():
-        raise ArtefactError(f"{run} must be the folder of a saved run; there is none. Check the path.")
-    content = read_file(path)
-    return content, path.stat().st_mtime
+    try:
+        path = settled(Path(run).resolve()) / MANIFEST
+        if not path.parent.is_dir():
+            raise ArtefactError(f"{run} must be the folder of a saved run; there is none. Check the path.")
+        return read_file(path), path.stat().st_mtime
+    except OSError as error:  # a name too long, or a folder that is exchanged in this moment
+        raise ArtefactError(f"{run} must be the folder of a saved run; got: {error.strerror}. Try again.") from None
 
 
 def _try_out(live: Live) -> None:

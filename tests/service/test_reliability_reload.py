@@ -1,0 +1,112 @@
+"""Models swapped under load: every answer is one model's own and says whose, and a broken run changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from caser.artefact import save
+from tests.runs import caser_run
+from tests.service.clients import Client, Reply, ask
+from tests.service.serving import process
+
+QUESTIONS = [{"user_id": "bob"}, {"user_id": "ann", "explain": True}, {"history": [20, 50], "k": 3}, {}]
+
+
+@dataclass
+class Swaps:
+    """How many reloads were asked for, and were answered, and which model came last."""
+
+    begun: int = 0
+    done: int = 0
+    version: str = ""
+
+
+async def test_under_load_each_answer_is_exactly_one_models_and_after_a_reload_the_new_ones(run: Path) -> None:
+    runs = [caser_run(seed=seed) for seed in (0, 5)]
+    with process(run) as served:
+        expected: dict[tuple[str, int], Any] = {}
+        for artefact in runs:
+            save(artefact, run)
+            version = (await ask(served.url, "/v1/model/reload", {})).json()["model_version"]
+            for number, question in enumerate(QUESTIONS):
+                expected[version, number] = (await ask(served.url, "/v1/recommend", question)).json()
+        assert len(expected) == 2 * len(QUESTIONS)
+        swaps, stop, counts = Swaps(), asyncio.Event(), [0] * 8
+
+        async def asks(which: int) -> None:
+            number = which % len(QUESTIONS)
+            async with Client(served.url) as client:
+                while not stop.is_set():
+                    before = (swaps.begun, swaps.done, swaps.version)
+                    reply = await client.ask("/v1/recommend", QUESTIONS[number])
+                    assert reply.status == 200
+                    found = reply.json()
+                    assert _like(found, expected[found["model_version"], number])
+                    if before[0] == before[1] == swaps.begun and swaps.version:  # no reload was under way
+                        assert found["model_version"] == before[2]
+                        counts[which] += 1
+
+        asking = [asyncio.ensure_future(asks(which)) for which in range(8)]
+        for number in range(20):
+            save(runs[number % 2], run)
+            swaps.begun += 1
+            swaps.version = (await ask(served.url, "/v1/model/reload", {})).json()["model_version"]
+            swaps.done += 1
+            await asyncio.sleep(0.02)
+        stop.set()
+        await asyncio.gather(*asking)
+        assert min(counts) > 0
+
+
+def _like(found: Any, expected: Any) -> bool:
+    """Whether two answers are one; a score may differ in its last bits, as it depends on who is answered beside it."""
+    if isinstance(found, dict) and isinstance(expected, dict):
+        return found.keys() == expected.keys() and all(_like(found[name], expected[name]) for name in found)
+    if isinstance(found, list) and isinstance(expected, list):
+        return len(found) == len(expected) and all(map(_like, found, expected))
+    if isinstance(found, float):
+        return found == pytest.approx(expected, rel=1e-5, abs=1e-5)
+    return bool(found == expected)
+
+
+def _flip(run: Path) -> None:
+    path = run / "weights.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def _cut(run: Path) -> None:
+    path = run / "manifest.json"
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def _file(run: Path) -> None:
+    shutil.rmtree(run)
+    run.write_text("not a folder")
+
+
+@pytest.mark.parametrize("harm", [_flip, _cut, _file, shutil.rmtree], ids=["a bit", "half a manifest", "file", "gone"])
+async def test_a_run_that_is_broken_while_it_is_served_is_refused_and_the_old_one_serves(
+    run: Path, harm: Callable[[Path], None]
+) -> None:
+    with process(run) as served:
+        before = [(await ask(served.url, "/v1/recommend", question)).json() for question in QUESTIONS]
+        harm(run)
+        refused: Reply = await ask(served.url, "/v1/model/reload", {})
+        assert refused.status == 409
+        assert str(run) not in refused.body.decode()
+        assert [(await ask(served.url, "/v1/recommend", question)).json() for question in QUESTIONS] == before
+        assert (await ask(served.url, "/readyz")).status == 200
+        if run.is_file():
+            run.unlink()
+        save(caser_run(seed=5), run)
+        assert (await ask(served.url, "/v1/model/reload", {})).status == 200
+        assert (await ask(served.url, "/v1/recommend", QUESTIONS[0])).json() != before[0]
