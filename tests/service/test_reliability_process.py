@@ -1,4 +1,4 @@
-"""What may befall a process: it is told to stop, its disk fills up, a file is not what it should be, a secret is near."""
+"""What may befall a process: it is stopped, its disk fills up, a file is not what it should be, a secret is near."""
 
 from __future__ import annotations
 
