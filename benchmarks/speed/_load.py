@@ -1,0 +1,132 @@
+"""Clients that ask a service: `wrk` where it is installed (it takes little of a shared processor), else in Python."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+SCRIPT = Path(__file__).with_name("load.lua")
+GENERATOR = "wrk" if shutil.which("wrk") else "Python"
+Asked = tuple[str, Any]
+"""A path and a body."""
+
+
+@dataclass
+class Replies:
+    """What came back: seconds each answer took, by status; how many connections broke; and how long it all took."""
+
+    took: dict[int, list[float]] = field(default_factory=dict)
+    broken: int = 0
+    seconds: float = 0.0
+
+    def rate(self, status: int = 200) -> float:
+        """Answers with a status, a second."""
+        return len(self.took.get(status, [])) / self.seconds
+
+    def milliseconds(self, percent: int, status: int = 200) -> float:
+        """Within which so many percent of the answers with a status came; 0 without any."""
+        took = self.took.get(status, [])
+        return statistics.quantiles(took, n=100)[percent - 1] * 1e3 if len(took) > 1 else 0.0
+
+    @property
+    def errors(self) -> int:
+        """Whatever was neither answered nor refused politely."""
+        return self.broken + sum(len(took) for status, took in self.took.items() if status not in (200, 503))
+
+    def row(self, what: str, note: str = "") -> dict[str, Any]:
+        """What is shown of it."""
+        shown = {f"p{percent} ms": self.milliseconds(percent) for percent in (50, 90, 99)}
+        refused = len(self.took.get(503, []))
+        return {"what": what, "a second": self.rate(), **shown, "refused": refused, "errors": self.errors, "note": note}
+
+
+def ask(
+    port: int, asked: Sequence[Asked], clients: int, seconds: float, pause: float = 0.0, rest: float = 0.0
+) -> Replies:
+    """So many clients ask for a while, each on a connection of its own.
+
+    Each asks at most once in `pause` seconds, and rests for one to two times `rest` seconds after it was refused.
+    """
+    if GENERATOR == "Python":
+        return asyncio.run(_in_python(port, asked, clients, seconds, pause, rest))
+    with tempfile.NamedTemporaryFile("wb", suffix=".txt") as file:
+        file.writelines(path.encode() + b"\t" + orjson.dumps(body) + b"\n" for path, body in asked)
+        file.flush()
+        flags = [f"-t{clients}", f"-c{clients}", f"-d{seconds:.0f}s", "--timeout", "20s", "-s", str(SCRIPT)]
+        words = ["wrk", *flags, f"http://127.0.0.1:{port}", "--", file.name, str(pause), str(rest)]
+        lines = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+    replies = Replies()
+    for line in lines:
+        first, _, second = line.partition(" ")
+        if first == "seconds":
+            replies.seconds = float(second)
+        elif first == "broken":
+            replies.broken = int(second)
+        elif first.isdigit():
+            replies.took.setdefault(int(first), []).append(float(second))
+    return replies
+
+
+async def _in_python(
+    port: int, asked: Sequence[Asked], clients: int, seconds: float, pause: float, rest: float
+) -> Replies:
+    replies, end = Replies(seconds=seconds), time.perf_counter() + seconds
+    requests = [request(*one) for one in asked]
+
+    async def client(number: int) -> None:
+        place, streams = number * 97, await asyncio.open_connection("127.0.0.1", port)
+        while (start := time.perf_counter()) < end:
+            place = (place + 1) % len(requests)
+            try:
+                status = await exchange(*streams, requests[place])
+            except (OSError, EOFError):
+                replies.broken += 1
+                streams = await asyncio.open_connection("127.0.0.1", port)
+                continue
+            took = time.perf_counter() - start
+            replies.took.setdefault(status, []).append(took)
+            await asyncio.sleep(max(rest * (1 + random.random()) if status == 503 else 0.0, pause - took))
+        streams[1].close()
+
+    await asyncio.gather(*map(client, range(clients)))
+    return replies
+
+
+def request(path: str, body: Any = None) -> bytes:
+    """The bytes of a request: POST with a body, else GET."""
+    content = b"" if body is None else orjson.dumps(body)
+    head = (
+        f"{'GET' if body is None else 'POST'} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n"
+    )
+    return head.encode() + b"Content-Type: application/json\r\n\r\n" + content
+
+
+async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, content: bytes) -> int:
+    """Send a request, read its answer whole, and return the status."""
+    writer.write(content)
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    place = head.index(b"content-length: ") + 16
+    await reader.readexactly(int(head[place : head.index(b"\r", place)]))
+    return int(head[9:12])
+
+
+async def once(port: int, path: str, body: Any = None) -> tuple[int, float]:
+    """Ask once, on a connection for it alone: the status, and the seconds it took."""
+    start = time.perf_counter()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        status = await exchange(reader, writer, request(path, body))
+        return status, time.perf_counter() - start
+    finally:
+        writer.close()
