@@ -64,6 +64,8 @@ class Process:
     process: subprocess.Popen[bytes]
     url: str
     log: Path
+    ready_seconds: float
+    """From the start to the line that says where it listens."""
 
     def kill(self, number: int) -> int:
         """Send a signal, and wait for the exit code."""
@@ -76,10 +78,11 @@ def process(run: Path, *flags: str | Path) -> Iterator[Process]:
     """Start `caser serve`, and wait until it says where it listens."""
     log = run.parent / f"serve-{time.monotonic_ns()}.log"
     command = [sys.executable, "-m", "caser", "serve", str(run), "--port", "0", *map(str, flags)]
+    begun = time.monotonic()
     with log.open("wb") as file:
         started = subprocess.Popen(command, stdout=file, stderr=file)
     try:
-        yield Process(started, _url(started, log), log)
+        yield Process(started, _url(started, log), log, time.monotonic() - begun)
     finally:
         if started.poll() is None:
             started.send_signal(signal.SIGKILL)
