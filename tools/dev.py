@@ -3,9 +3,11 @@
 
     python tools/dev.py setup [EXTRA]   make .venv and install the pinned dependencies (extra "study" unless named)
     python tools/dev.py demo            train, judge and use Caser on MovieLens-100K
+    python tools/dev.py serve           serve the demo's run on http://127.0.0.1:8000, with a page to play with
     python tools/dev.py test            run the tests; --slow adds the slow ones
     python tools/dev.py check           lint, format, types, architecture
     python tools/dev.py bench [NAME]    measure speed, or make a published table anew; --list says what there is
+    python tools/dev.py bench-serve     measure the service: what answers cost, and what it bears under load
     python tools/dev.py clean           remove .venv and the caches of the tools
 
 Further words are passed on: `python tools/dev.py test -k tape`. Each verb first makes sure that .venv holds what the
@@ -37,6 +39,7 @@ ENVIRONMENT = ROOT / ".venv"
 PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 OLDEST_PYTHON = (3, 11)
 NEEDED_DISK_GB = 3
+DEMO_RUN = "runs/demo"
 # Where torch publishes builds; musl-based Linux has none.
 TORCH_PLATFORMS = {("Linux", "x86_64"), ("Linux", "aarch64"), ("Darwin", "arm64"), ("Windows", "AMD64")}
 
@@ -78,6 +81,16 @@ def demo(words: Sequence[str]) -> int:
     return run("-m", "caser", "demo", *words)
 
 
+def serve(words: Sequence[str]) -> int:
+    """Serve what the demo has trained."""
+    if not (ROOT / DEMO_RUN).is_dir():
+        raise SetupError(f"serve needs the run of the demo; {DEMO_RUN} is not there; type: python tools/dev.py demo")
+    install("serve")
+    if not words:
+        print("Open http://127.0.0.1:8000/ in a browser; Ctrl-C stops it.", flush=True)
+    return run("-m", "caser", "serve", DEMO_RUN, *words)
+
+
 def test(words: Sequence[str]) -> int:
     """Run the tests, a few at a time."""
     install("dev")
@@ -104,6 +117,12 @@ def bench(words: Sequence[str]) -> int:
     return run("-m", "benchmarks", *words)
 
 
+def bench_serve(words: Sequence[str]) -> int:
+    """Measure the service."""
+    refuse_further_words("bench-serve", words)
+    return bench(["serving", "serving_load"])
+
+
 def clean(words: Sequence[str]) -> int:
     """Remove what the other verbs made, run folders and data apart."""
     refuse_further_words("clean", words)
@@ -112,7 +131,16 @@ def clean(words: Sequence[str]) -> int:
     return 0
 
 
-VERBS = {"setup": setup, "demo": demo, "test": test, "check": check, "bench": bench, "clean": clean}
+VERBS = {
+    "setup": setup,
+    "demo": demo,
+    "serve": serve,
+    "test": test,
+    "check": check,
+    "bench": bench,
+    "bench-serve": bench_serve,
+    "clean": clean,
+}
 
 
 def run(*words: str) -> int:

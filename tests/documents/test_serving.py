@@ -1,0 +1,91 @@
+"""docs/serving.md: what it shows is asked of a service, and the Dockerfile it names installs the service alone."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from caser.artefact import save
+from tests.documents.blocks import Block, blocks
+from tests.runs import caser_run
+from tests.service.serving import process
+
+ROOT = Path(__file__).resolve().parents[2]
+BLOCKS = blocks((ROOT / "docs" / "serving.md").read_text(encoding="utf-8"))
+ADDRESS = "http://127.0.0.1:8000"
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    folder = tmp_path_factory.mktemp("serving")
+    save(caser_run(), folder / "run")
+    (folder / "items.csv").write_text("item_id,genre\n10,Drama\n20,Horror\n50,Drama\n")
+    with process(folder / "run", "--store", folder / "events.db", "--items", folder / "items.csv") as served:
+        yield served.url, folder
+
+
+def of(language: str) -> list[Any]:
+    return [pytest.param(block, id=f"line {block.line}") for block in BLOCKS if block.language == language]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+@pytest.mark.parametrize("block", of("sh"))
+def test_what_is_shown_with_curl_is_answered(block: Block, url: tuple[str, Path]) -> None:
+    commands = block.text.replace("\\\n", " ").strip().splitlines()
+    for command in commands:
+        done = subprocess.run(["bash", "-c", command.replace(ADDRESS, url[0])], capture_output=True, text=True)
+        assert done.returncode == 0, (command, done.stderr)
+        assert done.stdout.startswith("# HELP") or json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("block", of("python"))
+def test_what_is_shown_in_python_runs(
+    block: Block, url: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(url[1])
+    exec(compile(block.text.replace(ADDRESS, url[0]), "serving.md", "exec"), {})
+    if "print(" in block.text:
+        assert capsys.readouterr().out.startswith("fold-in [")
+    if "backup" in block.text:
+        copy = sqlite3.connect("backup.db")
+        assert copy.execute("SELECT count(*) FROM events").fetchone()[0] > 0
+        copy.close()
+
+
+def test_an_answer_obeys_the_rules_that_are_shown(url: tuple[str, Path]) -> None:
+    import httpx
+
+    (block,) = [block for block in BLOCKS if '"at_most"' in block.text]
+    body = block.text[block.text.index("'") + 1 : block.text.rindex("'")]
+    items = httpx.post(f"{url[0]}/v1/recommend", json={**json.loads(body), "user_id": "somebody"}).json()["items"]
+    assert {item["item_id"] for item in items} <= {10, 50}
+
+
+def test_the_dockerfile_installs_the_extra_serve_alone_for_a_user_without_rights() -> None:
+    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+    steps: dict[str, list[str]] = {}
+    for line in lines:
+        if line and not line.startswith("#"):
+            word, _, rest = line.partition(" ")
+            steps.setdefault(word, []).append(rest)
+    assert re.findall(r'"\.\[(.*?)\]"', steps["RUN"][0]) == ["serve"]
+    assert "--constraint constraints.txt" in steps["RUN"][0]
+    assert steps["USER"] == ["caser"]
+    assert list(steps).index("USER") < list(steps).index("ENTRYPOINT")
+    assert steps["EXPOSE"] == ["8000"]
+    assert "/healthz" in steps["HEALTHCHECK"][0]
+    assert json.loads(steps["ENTRYPOINT"][0]) == ["caser"]
+    command = json.loads(steps["CMD"][0])
+    assert command[:4] == ["serve", "/model", "--host", "0.0.0.0"]
+    assert "--token-file" in command
+    assert json.loads(steps["VOLUME"][0]) == ["/model", "/store"]
+    copied = [name for step in steps["COPY"] for name in step.split()[:-1]]
+    assert [name for name in copied if not (ROOT / name).exists()] == []

@@ -1,0 +1,36 @@
+"""A clean environment with the extra `serve` and nothing else serves a run: no torch, no numba, no onnx."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.service.serving import process
+
+ROOT = Path(__file__).resolve().parents[2]
+ABSENT = ("torch", "numba", "onnx", "faiss", "optuna", "plotly", "matplotlib")
+
+
+@pytest.mark.slow
+def test_an_environment_with_the_extra_serve_alone_answers(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = run.parent / "environment"
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    python = folder / "bin" / "python"
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--constraint", "constraints.txt", ".[serve]"]
+    installed = subprocess.run(pip, cwd=ROOT, capture_output=True, text=True, check=False)
+    if installed.returncode:
+        pytest.skip(f"pip could not install: {installed.stderr[-200:]}")
+    looked = f"import importlib.util as u; print([name for name in {ABSENT} if u.find_spec(name)])"
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    assert subprocess.run([str(python), "-c", looked], capture_output=True, text=True).stdout == "[]\n"
+    monkeypatch.setattr(sys, "executable", str(python))
+    with process(run, "--store", run.parent / "events.db") as served, httpx.Client(base_url=served.url) as client:
+        assert client.post("/v1/events", json={"user_id": "new", "item_id": 20}).json()["durable"]
+        answer = client.post("/v1/recommend", json={"user_id": "new", "explain": True}).json()
+        assert answer["source"] == "fold-in"
+        assert answer["items"][0]["why"]["parts"]
+        assert "<!doctype html>" in client.get("/").text
