@@ -7,7 +7,7 @@
     python tools/dev.py test            run the tests; --slow adds the slow ones
     python tools/dev.py check           lint, format, types, architecture
     python tools/dev.py bench [NAME]    measure speed, or make a published table anew; --list says what there is
-    python tools/dev.py bench-serve     measure the service: what answers cost, and what it bears under load
+    python tools/dev.py bench-serve     measure the service: what answers cost, what it bears, what it promises
     python tools/dev.py clean           remove .venv and the caches of the tools
 
 Further words are passed on: `python tools/dev.py test -k tape`. Each verb first makes sure that .venv holds what the
@@ -120,7 +120,7 @@ def bench(words: Sequence[str]) -> int:
 def bench_serve(words: Sequence[str]) -> int:
     """Measure the service."""
     refuse_further_words("bench-serve", words)
-    return bench(["serving", "serving_load"])
+    return bench(["serving", "serving_load", "serving_fuzz"])
 
 
 def clean(words: Sequence[str]) -> int:

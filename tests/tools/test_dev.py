@@ -206,6 +206,31 @@ def test_a_verb_without_options_refuses_them(capsys: pytest.CaptureFixture[str])
     assert "check takes no further words; got '--slow'" in capsys.readouterr().err
 
 
+def test_serving_without_the_run_of_the_demo_says_how_to_make_it(
+    steps: list[list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert dev.main(["serve"]) == 1
+    assert "type: python tools/dev.py demo" in capsys.readouterr().err
+    assert steps == []
+
+
+def test_serving_installs_the_extra_serves_the_run_and_says_what_to_open(
+    steps: list[list[str]], checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran: list[tuple[str, ...]] = []
+
+    def note(*words: str) -> int:
+        ran.append(words)
+        return 0
+
+    monkeypatch.setattr(dev, "run", note)
+    (checkout / dev.DEMO_RUN).mkdir(parents=True)
+    assert dev.main(["serve"]) == 0
+    assert steps[-1][-1] == ".[serve]"
+    assert ran == [("-m", "caser", "serve", "runs/demo")]
+    assert "Open http://127.0.0.1:8000/ in a browser" in capsys.readouterr().out
+
+
 def test_a_failing_command_shows_the_end_of_what_it_printed(capsys: pytest.CaptureFixture[str]) -> None:
     code = "print(*range(100), sep='\\n'); raise SystemExit(3)"
     with pytest.raises(dev.SetupError, match="Counting must succeed; it ended with status 3"):
