@@ -24,6 +24,8 @@ Result = TypeVar("Result")
 MOST_TOGETHER = 32
 """Questions in a batch."""
 _BATCH_SECONDS = 0.02
+_TURNS = 16
+"""Turns of the event loop between two batches. With one, 512 clients wait a second to be refused; with 16, 18 ms."""
 
 
 class Batches(Generic[Question, Answer]):
@@ -79,7 +81,8 @@ class Batches(Generic[Question, Answer]):
 
     async def _work(self) -> None:
         while self._line:
-            await asyncio.sleep(0)  # lets in who has come meanwhile
+            for _ in range(_TURNS):  # lets in who has come meanwhile: to the line, with an event, or to be refused
+                await asyncio.sleep(0)
             size = max(1, min(MOST_TOGETHER, len(self._line), int(_BATCH_SECONDS / self._seconds)))
             batch = [self._line.popleft() for _ in range(size)]
             start = time.perf_counter()
