@@ -1,5 +1,7 @@
 """Run benchmarks by name, one after another, each in a process of its own; without a name, all those of speed.
 
+Those of the service take long and have a verb of their own, bench-serve.
+
     python tools/dev.py bench               every measurement of speed (benchmarks/speed)
     python tools/dev.py bench NAME ...      some of them, or a published table
     python tools/dev.py bench --list        what there is
@@ -40,7 +42,7 @@ def main(words: list[str]) -> int:
         if name not in BENCHMARKS:
             print(f"There is no benchmark {name!r}: {did_you_mean(name, BENCHMARKS)}", file=sys.stderr)
             return 2
-    return max(run(name) for name in words or SPEED)
+    return max(run(name) for name in words or [name for name in SPEED if not name.startswith("serving")])
 
 
 def first_line(path: Path) -> str:
