@@ -109,12 +109,17 @@ def _draw(found: Mapping[str, Mapping[int, float]], axes: Any) -> None:
     figure = axes.figure
     axes.remove()
     figure.set_size_inches(10, 5)
-    for one, (thing, costs) in zip(figure.subplots(2, 4).flat, found.items(), strict=True):
+    for one, (thing, costs) in zip(figure.subplots(2, 4, sharey=True).flat, found.items(), strict=True):
         one.plot(list(costs), list(costs.values()), marker="o", markersize=3)
-        one.set(xscale="log", yscale="log", title=f"{thing}: exponent {exponent(costs):.2f}")
+        one.set(xscale="log", yscale="log", title=f"{thing}: exponent {exponent(costs):.2f}", ylim=(1, 1000))
+        ends = [min(costs), max(costs)]
+        one.set_xticks(ends, [f"{size:,}" for size in ends])
+        one.set_xticks([], minor=True)
+        one.set_yticks([1, 10, 100, 1000], ["1", "10", "100", "1000"])
         one.title.set_fontsize(10)
         one.tick_params(labelsize=8)
-    figure.supylabel("microseconds per trained state")
+        one.spines[["top", "right"]].set_visible(False)
+    figure.supylabel("microseconds per trained state", fontsize=10)
 
 
 if __name__ == "__main__":

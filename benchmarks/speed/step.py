@@ -8,6 +8,7 @@ the time that torch's profiler sees in each group of operations.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -101,12 +102,18 @@ def main() -> None:
         "step",
         rows,
         [_rounds.Bar("floating-point rate of a step over that of its products", share, "%", 25, 50)],
-        lambda axes: axes.barh([row["part of a step"] for row in rows], [row["% of the time"] for row in rows]),
+        partial(_draw, rows),
         batch_size=words.batch_size,
         model=MODEL.model_dump(),
         operations_per_step=one.operations,
         gflops={name: round(rates.median(name) / 1e9, 1) for name in rates.per_round},
     )
+
+
+def _draw(rows: list[dict[str, Any]], axes: Any) -> None:
+    axes.barh([row["part of a step"] for row in rows], [row["% of the time"] for row in rows])
+    axes.set(xlabel="% of the time of a step, batch 2048", title="MovieLens-1M, d = 50, L = 5, T = 3, one thread")
+    axes.invert_yaxis()
 
 
 if __name__ == "__main__":
