@@ -134,10 +134,14 @@ def _files_of_model(package: Path, module: str) -> set[Path]:
     waiting = [module]
     while waiting:
         path = package.joinpath(*waiting.pop().split(".")[1:]).with_suffix(".py")
-        if path not in found:
+        if path not in found and path.is_file():  # else a name of the table, such as model_class
             found.add(path)
-            imported = [node.module or "" for node in ast.walk(_tree(path)) if isinstance(node, ast.ImportFrom)]
-            waiting += [name for name in imported if name.startswith("caser.models.")]
+            imports = [node for node in ast.walk(_tree(path)) if isinstance(node, ast.ImportFrom)]
+            names = [
+                f"{node.module}.{one.name}" for node in imports if node.module == "caser.models" for one in node.names
+            ]
+            names += [node.module or "" for node in imports]
+            waiting += [name for name in names if name.startswith("caser.models.")]
     return found
 
 
