@@ -1,6 +1,6 @@
 """The service against its own description: schemathesis, every check, 500 examples a route and 50 paths through routes.
 
-Five minutes on a quiet machine and 15 on a busy one, nearly all spent on making examples (lists of up to 1,000 questions
+Five minutes on a quiet machine, 15 on a busy one, nearly all spent on making examples (lists of up to 1,000 questions
 or events); so each route is asked alone and has ten minutes of its own. `--examples 20` for a quick look.
 """
 
