@@ -1,4 +1,4 @@
-"""GRU4Rec on MovieLens-1M under leave-one-out, full softmax, one seed (half an hour on two cores).
+"""GRU4Rec on MovieLens-1M under leave-one-out, full softmax, one seed (six minutes on one core).
 
 The number of epochs is given, not chosen: the step size falls to 0 over it.
 """
@@ -8,8 +8,8 @@ from caser.config import Training
 from caser.models.gru4rec import GRU4Rec
 from caser.study.recipes import Recipe
 
-TRAINING = Training(batch_size=4096, schedule="linear", weight_decay=0.0, learning_rate=4e-3, epochs=15)
-RECIPES = {"gru4rec": Recipe(GRU4Rec(d=100), TRAINING, epochs=15)}
+TRAINING = Training(batch_size=4096, schedule="linear", weight_decay=0.0, learning_rate=4e-3, epochs=8)
+RECIPES = {"gru4rec": Recipe(GRU4Rec(d=100), TRAINING, epochs=8)}
 QUOTED = ("Published for GRU4Rec with a full softmax on this log: .2811 hit@10 and .1648 NDCG@10.",)
 
 if __name__ == "__main__":
