@@ -4,6 +4,9 @@ The parts are exact: score = short-term state . vector + user vector . vector + 
 history is what the score would lose without it, the other items and the user vector staying as they are; effects need
 not add up, because filters look at items together. Every model has effects; parts has one whose score is such a sum.
 Source: ours.
+
+Shape suffixes: K items that are explained, H items of the history, V versions of it (whole, and without each), D state
+width, I catalogue + padding.
 """
 
 from __future__ import annotations
@@ -13,13 +16,16 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from caser import questions
 from caser.answers import Source
 from caser.artefact import Artefact
-from caser.data.log import RawId
+from caser.data.log import Int32, RawId
 from caser.questions import Question, UnknownUsers
 from caser.recommender import Recommender
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -76,43 +82,69 @@ def explain(
     artefact = recommender.artefact
     index = recommender.trained_item(item)
     question = recommender.question(user, history, unknown_users)
-    length = artefact.scorer.history_length
-    read = question.history if length is None else question.history[-length:]
-    question = replace(question, history=read)
-    score = _score(artefact, question, index)
+    found = reasons(artefact, question, np.array([index], dtype=np.int32))
     titles = {} if artefact.titles is None else dict(enumerate(artefact.titles.to_list(), start=1))
-    effects = []
-    for place, other in enumerate(read.tolist() if question.source != "popularity" else []):
-        without = read.copy()
-        without[place] = 0
-        change = score - _score(artefact, replace(question, history=without), index)
-        effects.append(Effect(artefact.items.raw([other])[0], titles.get(other), change))
     return Explanation(
         item_id=artefact.items.raw([index])[0],
         title=titles.get(index),
         user_id=question.raw,
         source=question.source,
-        score=score,
-        parts=_parts(artefact, question, index) or {"score": score},
-        history=effects,
+        score=float(found.scores_K[0]),
+        parts={name: float(part_K[0]) for name, part_K in found.parts.items()},
+        history=[
+            Effect(raw, titles.get(other), float(effect_K[0]))
+            for raw, other, effect_K in zip(
+                artefact.items.raw(found.read_H), found.read_H.tolist(), found.effects_HK, strict=True
+            )
+        ],
     )
 
 
-def _score(artefact: Artefact, question: Question, index: int) -> float:
-    return float(questions.scores_of(artefact, [question])(np.array([index]))[0, 0])
+@dataclass(frozen=True, eq=False)
+class Reasons:
+    """Why some items have their scores in answer to one question.
+
+    scores_K, parts  of each item, the parts adding up to the score
+    read_H  the items of the history that were read, oldest first      effects_HK  what each does to each score
+    """
+
+    scores_K: Floats
+    parts: dict[str, Floats]
+    read_H: Int32
+    effects_HK: Floats
 
 
-def _parts(artefact: Artefact, question: Question, index: int) -> dict[str, float]:
+def reasons(artefact: Artefact, question: Question, items_K: Int32) -> Reasons:
+    """Explain the scores of items at once: the history, and it without each of its items, are one batch."""
+    if question.source == "popularity":
+        counts_K = artefact.histories.item_counts[items_K].astype(float)
+        return Reasons(counts_K, {"score": counts_K}, question.history[:0], np.empty((0, len(items_K))))
+    length = artefact.scorer.history_length
+    read_H = question.history if length is None else question.history[-length:]
+    versions = [replace(question, history=history) for history in (read_H, *_without_each(read_H))]
     scorer = artefact.state_scorer
-    if scorer is None or question.source == "popularity":
-        return {}
+    if scorer is None:
+        scores_VK = questions.scores_of(artefact, versions)(items_K.astype(np.int64)).astype(float)
+        return Reasons(scores_VK[0], {"score": scores_VK[0]}, read_H, scores_VK[0] - scores_VK[1:])
     vectors_ID, bias_I = scorer.item_vectors()
-    terms_D = questions.states(scorer, [question])[0].astype(float) * vectors_ID[index]
-    is_taste_D = np.zeros(len(terms_D), dtype=bool)
+    states_VD = questions.states(scorer, versions).astype(float)
+    scores_VK = states_VD @ vectors_ID[items_K].T + bias_I[items_K]
+    terms_KD = states_VD[0] * vectors_ID[items_K]
+    is_taste_D = np.zeros(states_VD.shape[1], dtype=bool)
     if scorer.user_columns is not None:
         is_taste_D[scorer.user_columns] = True
-    return {
-        "short-term": float(terms_D[~is_taste_D].sum()),
-        "lasting taste": float(terms_D[is_taste_D].sum()),
-        "bias": float(bias_I[index]),
+    parts = {
+        "short-term": terms_KD[:, ~is_taste_D].sum(axis=1),
+        "lasting taste": terms_KD[:, is_taste_D].sum(axis=1),
+        "bias": bias_I[items_K].astype(float),
     }
+    return Reasons(scores_VK[0], parts, read_H, scores_VK[0] - scores_VK[1:])
+
+
+def _without_each(read_H: Int32) -> Int32:
+    """The history without each of its items: padding stands in the place of it.
+
+    >>> _without_each(np.array([7, 9], dtype=np.int32)).tolist()
+    [[0, 9], [7, 0]]
+    """
+    return read_H * (1 - np.eye(len(read_H), dtype=np.int32))
