@@ -9,7 +9,7 @@ from benchmarks._tables import STORE, publish, tell
 from benchmarks.movielens_1m import RECIPES
 from caser.data import datasets
 from caser.evaluation import protocols
-from caser.models.caser import Caser
+from caser.models.caser.caser import Caser
 from caser.study.ablate import ablate
 from caser.study.engine import Plan
 
@@ -18,7 +18,7 @@ EPOCHS = {"paper": 20, "softmax": 8}
 if __name__ == "__main__":
     split = protocols.apply("caser-paper", datasets.load("ml-1m"))
     for loss, epochs in EPOCHS.items():
-        training = RECIPES[loss].training.but(epochs=epochs)
+        training = RECIPES[loss].training.replace(epochs=epochs)
         plan = Plan(store=STORE, seeds=(0,))
         study = ablate(split, Caser(), training, plan, removals=False, choose=False, tell=tell)
         publish(f"ablation_1m_{loss}", study, study.verdicts)

@@ -2,7 +2,7 @@
 
 from benchmarks._tables import table
 from caser.config import Training
-from caser.models.caser import Caser
+from caser.models.caser.caser import Caser
 from caser.study.recipes import Recipe
 
 RECIPES = {"softmax": Recipe(Caser(), Training(batch_size=2048, patience=3))}

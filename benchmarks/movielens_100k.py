@@ -5,7 +5,7 @@ Negatives exclude the training items only; the guide also keeps the held-out ite
 
 from benchmarks._tables import table
 from caser.config import Training
-from caser.models.caser import Caser
+from caser.models.caser.caser import Caser
 from caser.study.recipes import Recipe
 
 RECIPES = {
@@ -14,7 +14,7 @@ RECIPES = {
         Training(
             loss="bpr",
             num_negatives=1,
-            exclude_seen=True,
+            unseen_negatives=True,
             batch_size=4096,
             learning_rate=0.04,
             weight_decay=1e-5,

@@ -7,7 +7,7 @@ with a patience of 3.
 
 from benchmarks._tables import table
 from caser.config import Training
-from caser.models.caser import Caser
+from caser.models.caser.caser import Caser
 from caser.study.recipes import Recipe
 
 RECIPES = {

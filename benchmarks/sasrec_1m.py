@@ -5,7 +5,7 @@ The number of epochs is given, not chosen: the step size falls to 0 over it.
 
 from benchmarks._tables import table
 from caser.config import Training
-from caser.models.sasrec import SASRec
+from caser.models.sessions.sasrec import SASRec
 from caser.study.recipes import Recipe
 
 TRAINING = Training(batch_size=4096, schedule="linear", weight_decay=0.0, learning_rate=2e-3, epochs=20)

@@ -21,7 +21,7 @@ from urllib.request import Request, urlopen
 from benchmarks.speed import _rounds
 from benchmarks.speed._served import ours, served
 from benchmarks.speed.serving import make_run
-from caser.service.tokens import add_token
+from caser.service.http.tokens import add_token
 
 BUDGET_SECONDS = 600
 WALKS = 50

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from caser.artefact import Artefact
+from caser.artefact.folder import Artefact
 from caser.data.log import Vocabulary
 from caser.data.tape import Tape
-from caser.models.caser import Caser
-from caser.models.popularity import Popularity
-from caser.randomness import numpy_generator
+from caser.models.caser.caser import Caser
+from caser.models.counting.popularity import Popularity
+from caser.system.randomness import numpy_generator
 
 FACTS: dict[str, Any] = {
     "protocol": "leave-one-out",
@@ -47,6 +47,12 @@ def caser_run(seed: int = 0, **settings: Any) -> Artefact:
     shapes = config.shapes(len(USERS), len(ITEMS))
     arrays = {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
     return _run(config, config.scorer(arrays, len(USERS), len(ITEMS)))
+
+
+def settings_of(run: Artefact) -> Caser:
+    """The settings of a run of Caser."""
+    assert isinstance(run.config, Caser)
+    return run.config
 
 
 def popularity_run() -> Artefact:

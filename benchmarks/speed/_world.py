@@ -15,12 +15,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from caser.artefact import Artefact
-from caser.data.log import Int32, Vocabulary
+from caser.answering.recommender import Recommender
+from caser.arrays.types import Int32
+from caser.artefact.folder import Artefact
+from caser.data.log import Vocabulary
 from caser.data.tape import Tape
-from caser.models.fpmc import FPMC
-from caser.randomness import numpy_generator
-from caser.recommender import Recommender
+from caser.models.factors.fpmc import FPMC
+from caser.system.randomness import numpy_generator
 
 COMMUNITY = 200
 GENRE = 50

@@ -28,7 +28,7 @@ from caser.data import datasets
 from caser.data.log import InteractionLog
 from caser.data.tape import Tape
 from caser.evaluation import protocols
-from caser.models.caser import Caser
+from caser.models.caser.caser import Caser
 from caser.training.loop import start
 
 ENVIRONMENT = Path("runs/benchmarks/recbole")

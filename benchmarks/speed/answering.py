@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.speed import _rounds
+from caser.answering.fold_in import fold_in
+from caser.answering.recommender import Recommender, load
 from caser.config import Training
 from caser.data import datasets
 from caser.evaluation import protocols
-from caser.fitting import fit
-from caser.fold_in import fold_in
-from caser.models.caser import Caser
-from caser.recommender import Recommender, load
+from caser.fitting.fit import fit
+from caser.models.caser.caser import Caser
 
 RUN = Path("runs/benchmarks/answering")
 ASKED = 200

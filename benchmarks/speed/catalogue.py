@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.speed import _rounds, _world
-from caser.catalogue import Candidates, best
-from caser.data.log import Int64
-from caser.models.base import Scores, StateScorer
-from caser.recommender import Recommender, load
+from caser.answering.recommender import Recommender, load
+from caser.arrays.types import Int64, Scores
+from caser.models.base import StateScorer
+from caser.search.exact import Candidates, best
 
 RUNS = Path("runs/benchmarks")
 D, BATCH, RECALL = 100, 64, 0.95

@@ -18,7 +18,7 @@ from benchmarks.speed import _rounds
 from benchmarks.speed._steps import some_seconds
 from caser.config import Training
 from caser.data.tape import Tape
-from caser.models.caser import Caser
+from caser.models.caser.caser import Caser
 from caser.training.loop import start
 
 MODEL = Caser(L=5, T=3, d=50, n_v=4, n_h=16)
@@ -57,8 +57,8 @@ def contender(thing: str, size: int) -> Callable[[], float]:
     if thing == "interactions":
         num_users = max(1, size // LENGTH)
     tape = simulated(num_interactions, num_users, size if thing == "items" else NUM_ITEMS)
-    model = MODEL.but(**{thing: size}) if thing in ("L", "d", "n_h") else MODEL
-    training = TRAINING.but(batch_size=size) if thing == "batch" else TRAINING
+    model = MODEL.replace(**{thing: size}) if thing in ("L", "d", "n_h") else MODEL
+    training = TRAINING.replace(batch_size=size) if thing == "batch" else TRAINING
     state = start(model.build(tape.num_users, tape.num_items, seed=0), training)
 
     def run() -> float:

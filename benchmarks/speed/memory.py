@@ -19,8 +19,8 @@ from benchmarks.speed import _rounds
 from benchmarks.speed._steps import some_steps
 from caser.config import Training
 from caser.data.tape import Tape
-from caser.memory import peak_memory
-from caser.models.caser import Caser
+from caser.models.caser.caser import Caser
+from caser.system.memory import peak_memory
 from caser.training.loop import TrainingState, start
 from caser.training.rows import LargeTables
 
@@ -80,8 +80,8 @@ def main() -> None:
         return
     kinds = {
         "uniform negatives": TRAINING,
-        "popular negatives": TRAINING.but(popularity_exponent=0.5),
-        "unseen negatives": TRAINING.but(exclude_seen=True),
+        "popular negatives": TRAINING.replace(popularity_exponent=0.5),
+        "unseen negatives": TRAINING.replace(unseen_negatives=True),
     }
     taken = {kind: in_a_process(training, words.interactions, words.steps) / 1000 for kind, training in kinds.items()}
     contenders = {}

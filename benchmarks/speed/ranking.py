@@ -19,14 +19,14 @@ import numpy as np
 import torch
 
 from benchmarks.speed import _rounds
+from caser.arrays.types import Int32, Scores
 from caser.data import datasets
-from caser.data.log import Int32
 from caser.data.split import Queries, Split
 from caser.evaluation import judge, protocols
 from caser.evaluation.metrics import parse_metric
 from caser.evaluation.ranking import MOST_QUERIES, ranks
-from caser.models.base import Arrays, Scorer, Scores
-from caser.models.caser import Caser
+from caser.models.base import Arrays, Scorer
+from caser.models.caser.caser import Caser
 from caser.models.neural import NeuralScorer
 
 MODEL = Caser(L=5, T=3, d=50, n_v=4, n_h=16)

@@ -16,15 +16,16 @@ import numpy as np
 import polars as pl
 
 from benchmarks.speed import _rounds
-from caser.artefact import Artefact
-from caser.data.log import Int32, Vocabulary
+from caser.arrays.types import Int32
+from caser.artefact.folder import Artefact
+from caser.data.log import Vocabulary
 from caser.data.tape import Tape
 from caser.exported.read import read_onnx
 from caser.exported.scorer import OnnxScorer
 from caser.exported.write import write_onnx
-from caser.models import model_settings
+from caser.models import network_settings
 from caser.models.base import StateScorer
-from caser.randomness import numpy_generator
+from caser.system.randomness import numpy_generator
 
 NUM_USERS, NUM_ITEMS = 6040, 3416
 MODELS = ("caser", "gru4rec", "sasrec", "nextitnet", "fpmc")
@@ -34,7 +35,7 @@ REPEATS = {1: 20, 64: 1}
 
 def made(name: str) -> Artefact:
     """An artefact of a model with made-up parameters, in which one user took everything once."""
-    config = model_settings(name)
+    config = network_settings(name)
     random = numpy_generator(0, "initialisation")
     shapes = config.shapes(NUM_USERS, NUM_ITEMS)
     arrays = {letter: 0.1 * random.standard_normal(shape, dtype=np.float32) for letter, shape in shapes.items()}

@@ -26,12 +26,12 @@ import numpy as np
 import orjson
 
 from benchmarks.speed import _rounds
-from caser.artefact import Artefact, save
+from caser.artefact.folder import Artefact, save
 from caser.data import datasets
 from caser.data.tape import Tape
-from caser.models.caser import Caser
-from caser.service.events import Event
-from caser.service.sqlite_events import SqliteEvents
+from caser.models.caser.caser import Caser
+from caser.service.events.sqlite import SqliteEvents
+from caser.service.events.store import Event
 
 CLIENTS = 8
 SECONDS = 2.0

@@ -23,8 +23,8 @@ from benchmarks.speed import _rounds, catalogue
 from benchmarks.speed._load import GENERATOR, Asked, Replies, ask, once
 from benchmarks.speed._served import aside, odd_clients, ours, served
 from benchmarks.speed.serving import CLIENTS, bodies, commits, make_run
-from caser.artefact import Artefact, save
-from caser.service.batches import MOST_TOGETHER
+from caser.artefact.folder import Artefact, save
+from caser.service.answers.queue import MOST_TOGETHER
 
 Found = tuple[list[dict[str, Any]], list[_rounds.Bar]]
 LINE = 32

@@ -12,19 +12,19 @@ import torch
 
 from benchmarks.speed import _rounds
 from benchmarks.speed._steps import some_steps
-from caser.config import LossName, Training
+from caser.config import Training
 from caser.data import datasets
-from caser.data.batches import Batches
 from caser.data.tape import Tape
-from caser.models.caser import Caser
+from caser.models.caser.caser import Caser
+from caser.training.batches import Batches
 from caser.training.loop import start
 
 MODEL = Caser(L=5, T=3, d=50, n_v=4, n_h=16, user_vector=False)
-LOSSES: tuple[LossName, ...] = ("bce", "softmax")
+LOSSES: tuple[str, ...] = ("bce", "softmax")
 LONG, SHORT = "ml-1m", "yoochoose-clicks"
 
 
-def contender(tape: Tape, loss: LossName, batch_size: int, steps: int) -> _rounds.Contender:
+def contender(tape: Tape, loss: str, batch_size: int, steps: int) -> _rounds.Contender:
     """Train some steps; units are targets."""
     training = Training(loss=loss, batch_size=batch_size, epochs=10**5, device="cpu")
     state = start(MODEL.build(tape.num_users, tape.num_items, seed=0), training)

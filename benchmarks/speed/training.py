@@ -21,10 +21,10 @@ from benchmarks.speed import _rounds
 from benchmarks.speed._steps import some_steps
 from caser.config import Training
 from caser.data import datasets
-from caser.data.batches import Batches
 from caser.data.tape import Tape
 from caser.evaluation import protocols
-from caser.models.caser import Caser
+from caser.models.caser.caser import Caser
+from caser.training.batches import Batches
 from caser.training.loop import start
 
 MODEL = Caser(L=5, T=3, d=50, n_v=4, n_h=16)

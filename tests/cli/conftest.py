@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from caser.models import MODELS, model_class
+from caser.models.settings import NetworkSettings
 from tests.cli.terminal import document
 
 SMALL = ("--d", "8", "--n-h", "2", "--device", "cpu")
@@ -21,7 +22,7 @@ def quick(model: str) -> tuple[str, ...]:
     """Flags that make any model train in a moment."""
     if model == "caser":
         return TINY
-    return ("--d", "8", "--epochs", "2", "--device", "cpu") if model_class(model).kind == "neural" else ()
+    return ("--d", "8", "--epochs", "2", "--device", "cpu") if issubclass(model_class(model), NetworkSettings) else ()
 
 
 TrainedRun = Callable[[str], Path]

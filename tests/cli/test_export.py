@@ -10,14 +10,15 @@ import pytest
 
 import caser as library
 from caser.exported.scorer import through_onnx
-from caser.models import model_settings
+from caser.models import model_class
+from caser.models.settings import NetworkSettings
 from tests.cli.conftest import TrainedRun
 from tests.cli.terminal import caser, document, refusal
 
 
 def test_every_network_is_exported_and_answers_as_its_run(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "model.onnx"
-    if model_settings(run.name).kind != "neural":
+    if not issubclass(model_class(run.name), NetworkSettings):
         code, line = refusal("export", run, "--onnx", "--out", out)
         assert (code, out.exists()) == (2, False)
         assert line.startswith("only networks are exported (bpr-mf, caser,")

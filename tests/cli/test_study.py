@@ -9,10 +9,10 @@ from typing import Any
 import polars as pl
 import pytest
 
+from caser.answering.recommender import load
 from caser.cli import study
 from caser.config import Training
 from caser.errors import ConfigError, MissingDependencyError
-from caser.recommender import load
 from caser.study.auto import auto as try_auto
 from tests.cli.terminal import caser, document, refusal
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from caser.answering.recommender import load
 from caser.cli import show
 from caser.cli.app import INTERRUPTED
-from caser.fitting import Progress, Tell
+from caser.fitting.fit import Progress, Tell
 from caser.models import MODELS, model_class
-from caser.recommender import load
 from tests.cli.conftest import SMALL, TINY, quick
 from tests.cli.terminal import caser, document, refusal
 

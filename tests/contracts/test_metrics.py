@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from caser.evaluation.metrics import METRICS, Metric, Values, parse_metric
-from caser.randomness import numpy_generator
+from caser.system.randomness import numpy_generator
 
 METRIC_LIST = [parse_metric(name + ("@5" if takes_k else "")) for name, (_, takes_k) in METRICS.items()]
 every_metric = pytest.mark.parametrize("metric", METRIC_LIST, ids=lambda metric: metric.name)

@@ -12,15 +12,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from caser.arrays.ragged import pad_left
+from caser.arrays.types import Int32, Scores
 from caser.config import Training
-from caser.data.log import Int32
 from caser.data.split import Split, leave_one_out
 from caser.data.synthetic import chain_world
-from caser.data.tape import pad_left
 from caser.errors import ArtefactError, ConfigError
-from caser.fitting import fit
+from caser.fitting.fit import fit
 from caser.models import COUNTING_BASELINES, MODELS, model_class, model_settings
-from caser.models.base import Arrays, Scorer, Scores, StateScorer
+from caser.models.base import Arrays, Scorer, StateScorer
+from caser.models.settings import CountingSettings, NetworkSettings
 
 QUICK: dict[str, dict[str, Any]] = {
     "blend": {"first": "markov", "weight": 0.9},
@@ -82,10 +83,10 @@ def scores(scorer: Scorer, histories_BH: Int32 | None = None) -> Scores:
 
 
 @every_model
-def test_its_settings_have_its_name_and_say_how_it_learns(name: str) -> None:
-    config: Any = model_class(name)
+def test_its_settings_have_its_name_and_are_of_one_kind(name: str) -> None:
+    config = model_class(name)
     assert config.name == name
-    assert config.kind in {"counting", "neural"}
+    assert issubclass(config, CountingSettings) != issubclass(config, NetworkSettings)
 
 
 @every_model
@@ -103,11 +104,14 @@ def test_each_setting_has_a_default_and_a_sentence_of_help(name: str) -> None:
 @every_model
 def test_what_is_worth_trying_can_be_set_and_holds_the_default(name: str) -> None:
     config = model_class(name)
-    known = {**config().model_dump(), **(config.training().model_dump() if config.kind == "neural" else {})}
+    known = {**config().model_dump(), **(config.training.model_dump() if issubclass(config, NetworkSettings) else {})}
     for setting, values in config.space.items():
         assert known[setting] in values, setting
         for value in values:
-            config(**{setting: value}) if setting in config.model_fields else config.training(**{setting: value})
+            if setting in config.model_fields:
+                config(**{setting: value})
+            elif issubclass(config, NetworkSettings):
+                config.training.replace(**{setting: value})
 
 
 @every_model
@@ -123,7 +127,7 @@ def test_a_setting_it_does_not_have_is_refused(name: str) -> None:
 
 
 def test_the_models_printed_beside_every_other_are_counting_models() -> None:
-    assert {model_settings(name).kind for name in COUNTING_BASELINES} == {"counting"}
+    assert all(issubclass(model_class(name), CountingSettings) for name in COUNTING_BASELINES)
 
 
 # Scores

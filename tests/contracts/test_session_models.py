@@ -15,10 +15,10 @@ from caser.config import Training
 from caser.data.tape import Tape
 from caser.models import MODELS, model_class, model_settings
 from caser.models.neural import NeuralScorer
-from caser.randomness import torch_generator
+from caser.system.randomness import torch_generator
 from caser.training.loop import start, train
-from tests.data.windows import windows_of
-from tests.models.session_models import NUM_ITEMS, NUM_USERS, Network, network_of, states_of
+from tests.models.sessions.session_models import NUM_ITEMS, NUM_USERS, Network, network_of, states_of
+from tests.training.windows import windows_of
 
 SMALL: dict[str, dict[str, Any]] = {
     "gru4rec": {"d": 6},
@@ -102,7 +102,7 @@ def test_many_queries_in_blocks_are_the_same_queries(name: str, monkeypatch: pyt
     twin = config.scorer(neural.arrays(), NUM_USERS, NUM_ITEMS)
     whole = [scorer.scores(USERS, HISTORIES) for scorer in (neural, twin)]
     monkeypatch.setattr("caser.models.neural._MOST_POSITIONS", 1)
-    monkeypatch.setattr("caser.models.session._MOST_CELLS", 1)
+    monkeypatch.setattr("caser.models.sessions.scorer._MOST_CELLS", 1)
     for scorer, expected in zip((neural, twin), whole, strict=True):
         np.testing.assert_allclose(scorer.scores(USERS, HISTORIES), expected, rtol=1e-5, atol=1e-5)
 

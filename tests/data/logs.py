@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from caser.data.log import InteractionLog, RawId
+from caser.arrays.types import RawId
+from caser.data.log import InteractionLog
 from caser.data.split import Queries, Split
 
 Row = tuple[RawId, RawId, int]

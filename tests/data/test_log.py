@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from caser.data.log import InteractionLog, RawId, Vocabulary
+from caser.arrays.types import RawId
+from caser.data.log import InteractionLog, Vocabulary
 from caser.errors import DataError, UnknownIdError
 from tests.data.logs import Row, log_of
 

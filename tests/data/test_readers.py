@@ -15,8 +15,9 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from caser.arrays.types import RawId
 from caser.data.filters import LogFilters
-from caser.data.log import InteractionLog, RawId
+from caser.data.log import InteractionLog
 from caser.data.readers import Reading, read_log
 from caser.errors import ConfigError, DataError
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from caser.data.log import Int32
-from caser.data.tape import Tape, last_columns, pad_left
+from caser.arrays.ragged import last_columns, pad_left
+from caser.arrays.types import Int32
+from caser.data.tape import Tape
 from tests.data.logs import log_of
 
 TAPE = Tape.from_sequences([[], [3, 1, 4], [1], [], [9, 2, 6, 5]], num_items=9)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from caser.artefact import save
+from caser.artefact.folder import save
 from tests.documents.blocks import Block, blocks
 from tests.runs import caser_run
 from tests.service.serving import process

@@ -9,7 +9,7 @@ from caser.evaluation import bootstrap
 from caser.evaluation.bootstrap import DRAWS, owner_draws, seed_draws
 from caser.evaluation.metrics import Values
 from caser.evaluation.statistics import mean_over_owners, paired_difference
-from caser.randomness import numpy_generator
+from caser.system.randomness import numpy_generator
 
 OWNERS = np.arange(200, dtype=np.int32)
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from caser.data.log import Int32
+from caser.arrays.types import Int32, Scores
 from caser.data.split import Split
 from caser.data.synthetic import chain_world, noise_world
 from caser.errors import ConfigError, NumericalError
 from caser.evaluation.judge import counting_baselines, judge, value
 from caser.evaluation.protocols import apply, parts, protocol_named, resolve
-from caser.models.base import Arrays, Scores
+from caser.models.base import Arrays
 
 SPLIT = apply("leave-one-out", chain_world(num_users=80, num_items=60, length=12, predictability=0.9, seed=0).log)
 

@@ -8,14 +8,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from caser.data.log import Int32, Vocabulary
+from caser.arrays.types import Int32, Scores
+from caser.data.log import Vocabulary
 from caser.data.split import Queries
 from caser.data.tape import Tape
 from caser.errors import ConfigError, NumericalError
 from caser.evaluation.metrics import parse_metric
 from caser.evaluation.rank_table import RankTable
 from caser.evaluation.ranking import MOST_QUERIES, Ties, best_candidates, ranks
-from caser.models.base import Arrays, Scores
+from caser.models.base import Arrays
 
 
 @dataclass

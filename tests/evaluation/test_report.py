@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from caser.data.log import Int32
+from caser.arrays.types import Int32, Scores
 from caser.data.synthetic import chain_world
 from caser.errors import ConfigError
 from caser.evaluation.judge import counting_baselines, judge, rank, report
 from caser.evaluation.protocols import apply, protocol_named, refuse_mixed
 from caser.evaluation.rank_table import RankTable
-from caser.models.base import Arrays, Scores
-from caser.randomness import numpy_generator
+from caser.models.base import Arrays
+from caser.system.randomness import numpy_generator
 
 LOG = chain_world(num_users=80, num_items=60, length=12, predictability=0.9, seed=0).log
 SPLIT = apply("leave-one-out", LOG)

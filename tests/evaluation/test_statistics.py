@@ -18,7 +18,7 @@ from caser.evaluation.statistics import (
     mean_over_seeds,
     paired_difference,
 )
-from caser.randomness import numpy_generator
+from caser.system.randomness import numpy_generator
 
 Owners = np.ndarray[tuple[int], np.dtype[np.int32]]
 

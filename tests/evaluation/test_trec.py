@@ -14,7 +14,8 @@ import polars as pl
 import pytest
 from ir_measures import AP, RR, P, R, Success, nDCG
 
-from caser.data.log import Int32, InteractionLog
+from caser.arrays.types import Int32, Scores
+from caser.data.log import InteractionLog
 from caser.data.split import Split
 from caser.data.synthetic import chain_world
 from caser.errors import ArtefactError, ConfigError, DataError
@@ -22,7 +23,7 @@ from caser.evaluation.judge import counting_baselines, judge
 from caser.evaluation.protocols import PROTOCOLS, apply, protocol_named
 from caser.evaluation.ranking import Ties
 from caser.evaluation.trec import write_trec
-from caser.models.base import Arrays, Scorer, Scores
+from caser.models.base import Arrays, Scorer
 from tests.data.logs import with_pauses
 
 LOG = with_pauses(chain_world(num_users=60, num_items=30, length=25, predictability=0.6, seed=1).log)

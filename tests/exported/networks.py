@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from caser.artefact import Artefact
+from caser.artefact.folder import Artefact
 from caser.data.log import Vocabulary
 from caser.data.tape import Tape
 from caser.exported.read import read_onnx
 from caser.exported.scorer import session
 from caser.exported.write import write_onnx
-from caser.models import model_settings
-from caser.randomness import numpy_generator
+from caser.models import network_settings
+from caser.system.randomness import numpy_generator
 from tests.runs import caser_run
 
 NUM_USERS, NUM_ITEMS = 5, 40
@@ -48,7 +48,7 @@ SMALL: dict[str, tuple[str, dict[str, Any]]] = {
 def made(name: str) -> Artefact:
     """The network of a name; nobody took item 7."""
     model, settings = SMALL[name]
-    config = model_settings(model, settings)
+    config = network_settings(model, settings)
     random = numpy_generator(len(name), "initialisation")
     shapes = config.shapes(NUM_USERS, NUM_ITEMS)
     arrays = {letter: random.normal(size=shape).astype(np.float32) for letter, shape in shapes.items()}

@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from caser.data.tape import pad_left
+from caser.arrays.ragged import pad_left
 from caser.exported.networks import NETWORKS
 from caser.exported.scorer import session
-from caser.models import MODELS, model_settings
+from caser.models import MODELS, model_class
 from caser.models.base import Scorer
 from caser.models.neural import NeuralScorer
+from caser.models.settings import NetworkSettings
 from tests.exported.networks import NUM_ITEMS, NUM_USERS, SMALL, UNTRAINED, exported, made, of_biases, running
 
 every_network = pytest.mark.parametrize("name", SMALL)
@@ -35,13 +36,14 @@ def ask(name: str, users: Any, rows: Any, **more: Any) -> dict[str, NDArray[Any]
 
 def trained_form(name: str) -> Scorer:
     artefact = made(name)
+    assert isinstance(artefact.config, NetworkSettings)
     network = artefact.config.build(NUM_USERS, NUM_ITEMS, seed=0)
     network.load_state_dict({letter: torch.from_numpy(v) for letter, v in artefact.scorer.arrays().items()})
     return NeuralScorer(network)
 
 
 def test_every_neural_model_can_be_exported() -> None:
-    assert set(NETWORKS) == {name for name in MODELS if model_settings(name).kind == "neural"}
+    assert set(NETWORKS) == {name for name in MODELS if issubclass(model_class(name), NetworkSettings)}
     assert {model for model, _ in SMALL.values()} == set(NETWORKS)
 
 

@@ -16,12 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
+from caser.answering.recommender import Recommender
 from caser.errors import ArtefactError
 from caser.exported import read
 from caser.exported.read import OPERATORS, read_onnx, states_alone, with_checksum
 from caser.exported.scorer import OnnxScorer, session, through_onnx
 from caser.models.base import StateScorer
-from caser.recommender import Recommender
 from tests.exported.networks import SMALL, exported, made
 
 in_one_folder = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])

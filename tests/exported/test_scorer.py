@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from caser.artefact import Artefact, save
-from caser.data.tape import pad_left
+from caser.answering.explain import explain
+from caser.answering.recommender import Recommender
+from caser.arrays.ragged import pad_left
+from caser.artefact.folder import Artefact, save
 from caser.errors import ArtefactError, MissingDependencyError
-from caser.explain import explain
 from caser.exported import scorer as scorers
 from caser.exported.read import weights_digest
 from caser.exported.scorer import OnnxScorer, through_onnx
 from caser.exported.write import write_onnx
 from caser.models.base import StateScorer
-from caser.recommender import Recommender
 from tests.exported.networks import SMALL, exported, made
 from tests.runs import popularity_run
 

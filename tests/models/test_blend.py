@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caser.data.tape import Tape, pad_left
+from caser.arrays.ragged import pad_left
+from caser.arrays.types import Scores
+from caser.data.tape import Tape
 from caser.errors import ArtefactError, ConfigError
-from caser.models import model_settings
-from caser.models.base import Scores
+from caser.models import counting_settings
 from caser.models.blend import Blend, BlendScorer
 
 TAPE = Tape.from_sequences([[1, 2, 3, 1, 2], [3, 4, 2], [5, 1, 2, 3]], num_items=5)
@@ -42,7 +43,7 @@ def fitted(**settings: Any) -> BlendScorer:
 
 
 def part(name: str) -> Scores:
-    scorer = model_settings(name).build(3, 5)
+    scorer = counting_settings(name).build(3, 5)
     scorer.fit(TAPE)
     scores: Scores = scorer.scores(ANYBODY, HISTORIES)
     return scores

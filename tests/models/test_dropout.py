@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from caser.models.dropout import dropout
-from caser.randomness import torch_generator
+from caser.system.randomness import torch_generator
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5])

@@ -1,4 +1,4 @@
-"""What this library once trained and saved, kept to be compared with: loss traces, digests of weights, whole run folders.
+"""What this library once trained and saved, kept to be compared with: loss traces, digests of weights, run folders.
 
 `python -m tests.parity.recorded traces` trains anew and adds the digests of this kind of machine; where the traces
 differ from those on record, it says so and writes nothing. `... runs FOLDER` saves one run of every model, with its
@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 import torch
 
+from caser.answering.recommender import Recommender
 from caser.config import Training
 from caser.data.split import leave_one_out
 from caser.data.synthetic import chain_world
 from caser.data.tape import Tape
-from caser.fitting import fit
-from caser.models import MODELS, model_settings
-from caser.recommender import Recommender
+from caser.fitting.fit import fit
+from caser.models import MODELS, model_settings, network_settings
 from caser.training.loop import start, train
 
 FOLDER = Path(__file__).parent / "data" / "recorded"
@@ -37,11 +37,11 @@ TRAINED: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "caser, as in the paper": (
         "caser",
         {"L": 5, "T": 3, "d": 8, "n_v": 2, "n_h": 3},
-        {"loss": "bce", "positions": "full", "learning_rate": 1e-3, "exclude_seen": True},
+        {"loss": "bce", "positions": "full", "learning_rate": 1e-3, "unseen_negatives": True},
     ),
     "gru4rec": ("gru4rec", {"d": 8, "max_length": 8}, {}),
     "sasrec": ("sasrec", {"d": 8, "num_blocks": 1, "max_length": 8}, {}),
-    "bpr-mf": ("bpr-mf", {"d": 8}, {"loss": "bpr", "num_negatives": 1, "exclude_seen": True}),
+    "bpr-mf": ("bpr-mf", {"d": 8}, {"loss": "bpr", "num_negatives": 1, "unseen_negatives": True}),
 }
 """By name: the model, its settings, and how it is trained where that is not the default."""
 
@@ -60,13 +60,13 @@ SMALL: dict[str, dict[str, Any]] = {
 def trained(name: str) -> tuple[list[float], str]:
     """The loss of each epoch, and the SHA-256 of the weights after the last, on one thread."""
     model, settings, how = TRAINED[name]
-    config = model_settings(model, settings)
+    config = network_settings(model, settings)
     training = Training(**{"epochs": 3, "batch_size": 128, "device": "cpu", "seed": 5, **how})
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         state = start(config.build(LOG.num_users, LOG.num_items, training.seed), training)
-        losses = [epoch.loss for epoch in train(state, TAPE, training, num_targets=config.T)]
+        losses = [epoch.loss for epoch in train(state, TAPE, training, num_targets=config.num_targets)]
     finally:
         torch.set_num_threads(threads)
     hasher = hashlib.sha256()
@@ -78,7 +78,7 @@ def trained(name: str) -> tuple[list[float], str]:
 
 def machine() -> str:
     """What the last digit of a product depends on: the processor, and the version of torch."""
-    facts = {}
+    facts: dict[str, str] = {}
     path = Path("/proc/cpuinfo")
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         key, _, value = line.partition(":")

@@ -26,7 +26,7 @@ from caser.data.tape import Tape
 from caser.evaluation.judge import counting_baselines, judge
 from caser.evaluation.protocols import apply, protocol_named, resolve
 from caser.evaluation.report import Report
-from caser.models import model_settings
+from caser.models import counting_settings
 
 CACHE = Path(os.environ.get("CASER_CACHE", "no-cache"))
 D2L_WINDOWS = CACHE.parent / "parity" / "d2l_ml100k.npz"
@@ -86,7 +86,7 @@ def judged(name: str, log: InteractionLog, **rules: Any) -> Report:
 def alone(model: str, name: str, log: InteractionLog) -> dict[str, float]:
     """What one counting model is worth, with its default settings."""
     split = apply(name, log)
-    scorer = model_settings(model).build(log.num_users, log.num_items)
+    scorer = counting_settings(model).build(log.num_users, log.num_items)
     scorer.fit(split.final)
     return means(judge({model: scorer}, split), model)
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from ir_measures import AP, RR, P, R, Success, nDCG
 
-from caser.data.log import Int32
+from caser.arrays.types import Int32, Scores
 from caser.data.split import Queries
 from caser.evaluation.metrics import Values, parse_metric
 from caser.evaluation.ranking import ranks
-from caser.models.base import Arrays, Scores
-from caser.randomness import numpy_generator
+from caser.models.base import Arrays
+from caser.system.randomness import numpy_generator
 
 NUM_QUERIES, NUM_ITEMS = 60, 200
 CANDIDATES = np.arange(NUM_ITEMS + 1) % 9 != 0  # some targets can never be found

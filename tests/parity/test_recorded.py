@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from caser.recommender import load
+from caser.answering.recommender import load
 from tests.parity import recorded
 
 TRACES: dict[str, Any] = json.loads(recorded.TRACES.read_text(encoding="utf-8"))

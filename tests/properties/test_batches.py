@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from caser.data.batches import Batches
 from caser.data.tape import Tape
 from caser.errors import DataError
-from caser.randomness import torch_generator
-from tests.data.windows import pieces_in, windows_in, windows_of
+from caser.system.randomness import torch_generator
+from caser.training.batches import Batches
+from tests.training.windows import pieces_in, windows_in, windows_of
 
 NUM_ITEMS = 6
 

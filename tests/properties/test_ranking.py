@@ -8,11 +8,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from caser.data.log import Int32
+from caser.arrays.types import Int32, Scores
 from caser.data.split import Queries
 from caser.data.tape import Tape
 from caser.evaluation.ranking import ranks
-from caser.models.base import Arrays, Scores
+from caser.models.base import Arrays
 
 
 @dataclass

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from caser.data.batches import Batches
 from caser.data.log import InteractionLog
 from caser.data.split import SPLITS, Split
 from caser.data.tape import Tape
 from caser.errors import DataError
-from caser.randomness import torch_generator
+from caser.system.randomness import torch_generator
+from caser.training.batches import Batches
 from tests.data.logs import Row, log_of
 
 # Fewer examples than usual: each splits a log of its own.

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from caser import storage
 from caser.errors import ArtefactError
-from caser.storage import settled, write_file, write_folder
+from caser.system import storage
+from caser.system.storage import settled, write_file, write_folder
 
 OLD, NEW, NEWEST = {"a": b"old a", "b": b"old b"}, {"a": b"new a", "c": b"new c"}, {"d": b"newest"}
 

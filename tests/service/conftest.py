@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from caser.artefact import save
+from caser.artefact.folder import save
 from tests.runs import caser_run
 
 

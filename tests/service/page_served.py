@@ -18,11 +18,11 @@ from urllib.request import Request, urlopen
 import polars as pl
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
-from caser.artefact import Artefact, save
+from caser.artefact.folder import Artefact, save
 from caser.data.log import Vocabulary
 from caser.data.tape import Tape
-from caser.models.caser import Caser
-from caser.randomness import numpy_generator
+from caser.models.caser.caser import Caser
+from caser.system.randomness import numpy_generator
 from tests.runs import FACTS
 
 CHROMIUM = Path("/usr/bin/chromium")

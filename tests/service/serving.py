@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from caser.service.server import make_app
+from caser.service.http.server import make_app
 from caser.service.settings import ServiceSettings
 
 

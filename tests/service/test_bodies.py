@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from caser.errors import BusyError
-from caser.service import door
-from caser.service.batches import Batches
+from caser.service.answers.queue import Batches
+from caser.service.http import door
 from tests.service.serving import Served, serving
 
 JSON = {"content-type": "application/json"}

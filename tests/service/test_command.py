@@ -53,7 +53,7 @@ def test_a_folder_that_may_not_be_written_is_one_line(run: Path, tmp_path: Path)
 
 
 def test_a_store_that_was_damaged_is_not_served(run: Path, tmp_path: Path) -> None:
-    from caser.service.sqlite_events import SqliteEvents
+    from caser.service.events.sqlite import SqliteEvents
 
     path = tmp_path / "events.db"
     SqliteEvents(path).close()

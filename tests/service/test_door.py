@@ -9,10 +9,10 @@ import pytest
 from starlette.routing import Route
 
 from caser.errors import ConfigError
-from caser.service import guard
-from caser.service.guard import Guard, RateLimit
-from caser.service.page import page_routes
-from caser.service.tokens import add_token, read_tokens
+from caser.service.http import guard
+from caser.service.http.guard import Guard, RateLimit
+from caser.service.http.page import page_routes
+from caser.service.http.tokens import add_token, read_tokens
 from tests.service.serving import serving
 
 OPEN = {"/healthz", "/readyz"}

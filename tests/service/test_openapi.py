@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from caser.service import schemas
-from caser.service.tokens import add_token
+from caser.service.http.tokens import add_token
 from tests.service.serving import process, serving
 
 

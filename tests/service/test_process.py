@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from caser.recommender import load
+from caser.answering.recommender import load
 from tests.service.serving import process
 
 

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 import caser
-from caser.artefact import save
+from caser.answering.explain import explain
+from caser.answering.patterns import filters_fired
+from caser.answering.recommender import load
+from caser.artefact.folder import save
 from caser.errors import ArtefactError
-from caser.explain import explain
-from caser.patterns import filters_fired
-from caser.recommender import load
-from caser.service.server import make_app
+from caser.service.http.server import make_app
 from caser.service.settings import ServiceSettings
 from tests.runs import popularity_run
 from tests.service.serving import serving
@@ -180,7 +180,7 @@ def test_answering_needs_no_torch(run: Path) -> None:
 
     code = (
         "import sys; sys.modules['torch'] = None\n"
-        "from pathlib import Path; from caser.service.server import make_app; "
+        "from pathlib import Path; from caser.service.http.server import make_app; "
         "from caser.service.settings import ServiceSettings; "
         "from caser.service.schemas import Recommend\n"
         f"service = make_app(Path({str(run)!r}), ServiceSettings()).state.service\n"

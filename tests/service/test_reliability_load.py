@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from caser.artefact import save
+from caser.artefact.folder import save
 from tests.runs import caser_run
 from tests.service.clients import JSON, Client, ask, crowd, open_files, resident_mib, threads
 from tests.service.serving import Process, process

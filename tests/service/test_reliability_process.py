@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from caser.service.tokens import add_token
+from caser.service.http.tokens import add_token
 from tests.cli.terminal import refusal
 from tests.service.clients import Client
 from tests.service.serving import process

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from caser.artefact import save
+from caser.artefact.folder import save
 from tests.runs import caser_run
 from tests.service.clients import Client, Reply, ask
 from tests.service.serving import process

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from caser.answering.recommender import load
 from caser.errors import DataError
-from caser.recommender import load
-from caser.service.catalogue import Catalogue, read_table
-from caser.service.rules import Ruling
+from caser.service.answers.catalogue import Catalogue, read_table
+from caser.service.answers.rules import Ruling
 from caser.service.schemas import Boost, Rules
 from tests.runs import popularity_run
 from tests.service.serving import serving
@@ -37,7 +37,7 @@ async def ruled(run: Path, items: Path, **question: Any) -> dict[str, Any]:
 @pytest.fixture
 def counted(tmp_path: Path) -> Path:
     """A run that recommends 20, 10, 30, 50 to everybody."""
-    from caser.artefact import save
+    from caser.artefact.folder import save
 
     save(popularity_run(), tmp_path / "run")
     return tmp_path / "run"

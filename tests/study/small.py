@@ -11,7 +11,7 @@ from caser.config import Training
 from caser.data.split import Split
 from caser.data.synthetic import chain_world
 from caser.evaluation import judge, protocols
-from caser.models.caser import Caser
+from caser.models.caser.caser import Caser
 from caser.study import runs
 from caser.study.engine import Plan
 from caser.study.recipes import Recipe

@@ -12,7 +12,7 @@ import pytest
 from caser.config import Training
 from caser.errors import ConfigError
 from caser.evaluation.statistics import Difference
-from caser.models.caser import Caser
+from caser.models.caser.caser import Caser
 from caser.study import ablate as ablating
 from caser.study.ablate import PAPER_GROUP, PAPER_MAP, REMOVED_GROUP, ablate
 from caser.study.recipes import Recipe
@@ -42,7 +42,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 )
 def test_a_variant_has_the_parts_of_its_name(study: Study, name: str, n_h: int, n_v: int, user_vector: bool) -> None:
     recipe = study.recipe(name)
-    assert recipe.model == FULL.but(n_h=n_h, n_v=n_v, user_vector=user_vector)
+    assert recipe.model == FULL.replace(n_h=n_h, n_v=n_v, user_vector=user_vector)
     assert (recipe.training, recipe.group) == (ONCE, PAPER_GROUP)
 
 
@@ -65,7 +65,7 @@ def test_a_removal_changes_exactly_one_setting_of_the_full_model(study: Study) -
 
 
 def test_what_is_not_there_cannot_be_removed() -> None:
-    bare = FULL.but(L=1, T=1, dropout=0.0, phi_c="identity", phi_a="identity")
+    bare = FULL.replace(L=1, T=1, dropout=0.0, phi_c="identity", phi_a="identity")
     assert dict(ablating._removals(Recipe(bare))) == {}
 
 
@@ -106,7 +106,7 @@ def test_only_the_variants_if_nothing_is_to_be_removed(tmp_path: Path) -> None:
 
 
 def test_users_are_hidden_only_where_there_are_user_vectors(tmp_path: Path) -> None:
-    hidden = ONCE.but(user_dropout=0.5)
+    hidden = ONCE.replace(user_dropout=0.5)
     study = ablate(small_split(), FULL, hidden, small_plan(tmp_path), removals=False, choose=False)
     assert {name: study.recipe(name).training.user_dropout for name in study.report.values} == {
         **dict.fromkeys(("p", "ph", "pv", "pvh"), 0.5),
@@ -125,13 +125,13 @@ def test_where_nobody_is_known_the_user_vector_is_no_part(tmp_path: Path) -> Non
 @pytest.mark.parametrize("lacking", [{"n_h": 0}, {"n_v": 0}, {"user_vector": False}])
 def test_a_model_that_lacks_a_part_is_refused(lacking: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="must start from the full model"):
-        ablate(small_split(), FULL.but(**lacking), ONCE, small_plan(tmp_path))
+        ablate(small_split(), FULL.replace(**lacking), ONCE, small_plan(tmp_path))
 
 
 def test_a_full_model_that_fails_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def variants(*_: Any) -> Any:
-        bad = Recipe(FULL, ONCE.but(learning_rate=1e30))
-        return {"h": Recipe(FULL.but(user_vector=False), ONCE), "pvh": bad}
+        bad = Recipe(FULL, ONCE.replace(learning_rate=1e30))
+        return {"h": Recipe(FULL.replace(user_vector=False), ONCE), "pvh": bad}
 
     monkeypatch.setattr(ablating, "_variants", variants)
     with pytest.raises(ConfigError, match="needs pvh to compare with"):

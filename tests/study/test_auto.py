@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from caser.answering.recommender import load
 from caser.data.synthetic import noise_world
 from caser.errors import ConfigError
 from caser.evaluation import judge, protocols
 from caser.evaluation.statistics import Difference
-from caser.recommender import load
+from caser.models.blend import Blend
 from caser.study import auto as trying
 from caser.study.auto import WEIGHTS, auto
 from caser.study.compare import recipes_for
@@ -84,6 +85,7 @@ def test_a_blend_answers_alike_when_it_is_saved_and_loaded(
     monkeypatch.setattr(trying, "recipes_for", only)
     winner = auto(SPLIT, small_plan(tmp_path / "store"), [second], training=ONCE)
     config = winner.recommender.artefact.config
+    assert isinstance(config, Blend)
     assert {config.first, config.second} == {"markov", second}
     assert config.weight == 0.65
     winner.recommender.save(tmp_path / "run")

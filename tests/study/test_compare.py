@@ -16,9 +16,9 @@ from caser.evaluation import protocols
 from caser.evaluation.rank_table import RankTable
 from caser.evaluation.statistics import Difference, Estimate, paired_difference
 from caser.models import COUNTING_BASELINES, model_settings
-from caser.models.caser import Caser
+from caser.models.caser.caser import Caser
 from caser.study.chance import beat_chance, chance
-from caser.study.compare import advice, compare, recipes_for, without_user_vector
+from caser.study.compare import advice, compare, recipes_for
 from caser.study.study import Study
 from tests.study.small import small_plan, small_split
 
@@ -129,10 +129,10 @@ def test_an_unknown_model_is_refused_before_anything_trains(tmp_path: Path) -> N
 
 
 def test_a_user_vector_is_left_out_where_it_is_a_setting() -> None:
-    assert without_user_vector(Caser()) == Caser(user_vector=False)
+    assert Caser().without_user_vectors() == Caser(user_vector=False)
     markov = model_settings("markov")
-    assert without_user_vector(markov) is markov
-    assert without_user_vector(model_settings("bpr-mf")) is None
+    assert markov.without_user_vectors() is markov
+    assert model_settings("bpr-mf").without_user_vectors() is None
 
 
 # Chance

@@ -20,8 +20,8 @@ from caser.study.workers import default_number, workers
 from tests.study.small import MARKOV, POPULARITY, TINY, forbid_training, small_plan, small_split
 
 SPLIT = small_split()
-DIVERGES = TINY.but(learning_rate=1e30)
-REFUSED = TINY.but(user_vector=False, user_dropout=0.5)
+DIVERGES = TINY.replace(learning_rate=1e30)
+REFUSED = TINY.replace(user_vector=False, user_dropout=0.5)
 
 
 def out_of(store: Path, recipes: dict[str, Recipe], told: list[Step] | None = None, **changes: Any) -> Outcome:

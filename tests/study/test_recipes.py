@@ -13,6 +13,7 @@ import pytest
 import caser
 from caser.errors import ConfigError
 from caser.models import MODELS, model_class
+from caser.models.settings import NetworkSettings
 from caser.study import recipes
 from caser.study.recipes import Recipe, code_digest, digest_of, key_of
 from tests.study.small import MARKOV, TINY, small_split
@@ -20,7 +21,7 @@ from tests.study.small import MARKOV, TINY, small_split
 
 @pytest.mark.parametrize("change", [{"L": 4}, {"dropout": 0.25}, {"learning_rate": 0.1}, {"seed": 1}, {"loss": "bce"}])
 def test_another_setting_has_another_key(change: dict[str, object]) -> None:
-    assert key_of(TINY.but(**change), "data") != key_of(TINY, "data")
+    assert key_of(TINY.replace(**change), "data") != key_of(TINY, "data")
 
 
 def test_other_data_and_another_deed_have_another_key() -> None:
@@ -28,17 +29,17 @@ def test_other_data_and_another_deed_have_another_key() -> None:
 
 
 def test_how_a_report_arranges_a_recipe_and_where_it_trains_leave_its_key_alone() -> None:
-    arranged = replace(TINY.but(device="auto"), group="a", setting=3, view="all", space={"L": (1, 2)})
+    arranged = replace(TINY.replace(device="auto"), group="a", setting=3, view="all", space={"L": (1, 2)})
     assert key_of(arranged, "data") == key_of(TINY, "data")
 
 
 def test_a_counting_model_ignores_training() -> None:
-    assert key_of(MARKOV.but(seed=5, epochs=3), "data") == key_of(MARKOV, "data")
+    assert key_of(MARKOV.replace(seed=5, epochs=3), "data") == key_of(MARKOV, "data")
 
 
 def test_a_setting_that_neither_model_nor_training_has_is_refused() -> None:
     with pytest.raises(ConfigError, match="learning_rate"):
-        TINY.but(learning_rat=1)
+        TINY.replace(learning_rat=1)
 
 
 def test_other_logs_and_protocols_have_other_digests() -> None:
@@ -59,7 +60,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return copy
 
 
-def digest_now(module: str = "caser.models.markov") -> str:
+def digest_now(module: str = "caser.models.counting.markov") -> str:
     code_digest.cache_clear()
     return code_digest(module)
 
@@ -99,7 +100,7 @@ SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("caser", "gru4re
 @pytest.mark.parametrize("name", ["fpmc", "count-knn", *SLOW])
 def test_every_file_that_a_model_imports_counts(name: str) -> None:
     module = model_class(name).__module__
-    network = f"{module}_network" if model_class(name).kind == "neural" and name != "fpmc" else module
+    network = f"{module}_network" if issubclass(model_class(name), NetworkSettings) and name != "fpmc" else module
     code = f"import sys, {network}\nprint(*(name for name in sys.modules if name.startswith('caser.models.')))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     files = recipes._files_of_model(Path(caser.__file__).parent, module)
@@ -107,7 +108,7 @@ def test_every_file_that_a_model_imports_counts(name: str) -> None:
 
 
 def test_the_files_of_factor_models_are_among_them() -> None:
-    files = recipes._files_of_model(Path(caser.__file__).parent, "caser.models.fpmc")
+    files = recipes._files_of_model(Path(caser.__file__).parent, "caser.models.factors.fpmc")
     assert {"fpmc.py", "factors.py", "factor_network.py"} <= {path.name for path in files}
 
 

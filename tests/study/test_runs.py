@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from caser import artefact
-from caser.config import ModelSettings
+from caser.artefact import folder as artefact
 from caser.errors import ArtefactError
 from caser.evaluation.protocols import Part
+from caser.models.settings import ModelSettings
 from caser.study.recipes import Recipe
 from caser.study.runs import Store
 from tests.study.small import MARKOV, TINY, forbid_training, small_split
@@ -57,7 +57,7 @@ def test_what_differs_is_another_run(store: Store) -> None:
         store.path_of(TINY, 2, 0, "test"),
         store.path_of(TINY, 1, 1, "test"),
         store.path_of(TINY, 1, 0, "validation"),
-        store.path_of(TINY.but(d=8), 1, 0, "test"),
+        store.path_of(TINY.replace(d=8), 1, 0, "test"),
         other.path_of(TINY, 1, 0, "test"),
     }
     assert len(paths) == 6

@@ -16,7 +16,7 @@ from caser.study.study import Study
 from caser.study.sweep import MOST_VALUES, _with_verdict, parse_values, sweep
 from tests.study.small import MARKOV, TINY, small_plan, small_split
 
-ONCE = TINY.but(epochs=1)
+ONCE = TINY.replace(epochs=1)
 KNN = Recipe.of("count-knn")
 
 
@@ -61,7 +61,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 def test_one_setting_changes_and_nothing_else(study: Study) -> None:
     for value in (1, 3, 7):
         recipe = study.recipe(f"L = {value}")
-        assert (recipe.model, recipe.training) == (ONCE.model.but(L=value), ONCE.training)
+        assert (recipe.model, recipe.training) == (ONCE.model.replace(L=value), ONCE.training)
         assert recipe.setting == value
 
 
@@ -152,8 +152,8 @@ def test_words_have_no_smallest(tmp_path: Path) -> None:
         (ONCE, "L", [2, 2, 2], "got 1 of L"),
         (ONCE, "L", [0, 1], "Caser L must be greater than or equal to 1"),
         (ONCE, "L", ["many", 1], "Caser L"),
-        (ONCE.but(positions="full"), "L", [1, 2], "must train the same positions"),
-        (ONCE.but(positions="full"), "T", [1, 2], "must train the same positions"),
+        (ONCE.replace(positions="full"), "L", [1, 2], "must train the same positions"),
+        (ONCE.replace(positions="full"), "T", [1, 2], "must train the same positions"),
     ],
 )
 def test_what_would_mean_nothing_is_refused_before_anything_trains(

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from caser.errors import ConfigError, NumericalError
-from caser.fitting import Choice
+from caser.fitting.fit import Choice
 from caser.models import model_settings
 from caser.study import tuning
 from caser.study.recipes import Recipe
@@ -91,8 +91,10 @@ def test_tuning_again_asks_for_the_same_in_the_same_order() -> None:
 def test_another_seed_tries_other_settings() -> None:
     first, second = FakeStore(), FakeStore()
     tune(first)
-    tune(second, TUNED.but(seed=1))
-    assert [one.but(seed=0).model for one, _ in first.asked] != [one.but(seed=0).model for one, _ in second.asked]
+    tune(second, TUNED.replace(seed=1))
+    assert [one.replace(seed=0).model for one, _ in first.asked] != [
+        one.replace(seed=0).model for one, _ in second.asked
+    ]
 
 
 def test_only_what_the_space_names_is_changed_and_only_to_its_values() -> None:
@@ -102,7 +104,7 @@ def test_only_what_the_space_names_is_changed_and_only_to_its_values() -> None:
         settings = {**recipe.model.model_dump(), **recipe.training.model_dump()}
         chosen = {name: settings[name] for name in SPACE}
         assert all(value in SPACE[name] for name, value in chosen.items())
-        assert recipe == TUNED.but(**chosen)
+        assert recipe == TUNED.replace(**chosen)
 
 
 def test_settings_that_diverge_are_passed_over() -> None:
@@ -125,15 +127,15 @@ def test_a_recipe_that_diverges_as_it_is_is_an_error() -> None:
 
 
 def test_settings_that_do_not_go_together_are_passed_over() -> None:
-    high = replace(TINY.but(heights=(3,)), space={"L": (2, 3, 4)})  # a height of 3 needs at least 3 items
+    high = replace(TINY.replace(heights=(3,)), space={"L": (2, 3, 4)})  # a height of 3 needs at least 3 items
     with pytest.raises(ConfigError):
-        high.but(L=2)
+        high.replace(L=2)
     assert tune(FakeStore(), high).num_trials == 10
 
 
 def test_a_setting_that_is_not_worth_trying_may_be_where_tuning_begins() -> None:
     store = FakeStore()
-    tune(store, TUNED.but(learning_rate=0.5))
+    tune(store, TUNED.replace(learning_rate=0.5))
     assert store.asked[0][0].training.learning_rate == 0.5
 
 

@@ -19,12 +19,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from caser import storage
 from caser.config import Training
 from caser.data.split import leave_one_out
 from caser.data.synthetic import chain_world
-from caser.fitting import fit
-from caser.models.caser import Caser
+from caser.fitting.fit import fit
+from caser.models.caser.caser import Caser
+from caser.system import storage
 
 MODEL = Caser(L=3, T=2, d=6, n_v=1, n_h=2, dropout=0.25)
 TRAINING = Training(

@@ -8,7 +8,7 @@ from typing import Any
 from caser.config import Training
 from caser.data.synthetic import chain_world
 from caser.data.tape import Tape
-from caser.models.caser import Caser
+from caser.models.caser.caser import Caser
 from caser.training.loop import Epoch, TrainingState, start, train
 
 LOG = chain_world(num_users=60, num_items=30, length=14, seed=3).log

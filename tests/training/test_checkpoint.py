@@ -11,7 +11,7 @@ import torch
 
 from caser.config import Training
 from caser.errors import ArtefactError
-from caser.models.caser import Caser
+from caser.models.caser.caser import Caser
 from caser.training.checkpoint import load_checkpoint, restore, save_checkpoint
 from caser.training.loop import start, train
 from tests.training.runs import MODEL, TAPE, TRAINING, fresh, run, weights_digest
@@ -31,13 +31,13 @@ def saved(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("loss", ["softmax", "bce"])
 def test_a_run_continued_after_every_epoch_ends_at_the_same_bits(tmp_path: Path, loss: str) -> None:
-    training = TRAINING.but(loss=loss, schedule="linear", user_dropout=0.2, epochs=4)
+    training = TRAINING.replace(loss=loss, schedule="linear", user_dropout=0.2, epochs=4)
     unbroken = fresh(training)
     run(unbroken, training)
     path = tmp_path / "checkpoint"
     save_checkpoint(path, fresh(training), RECORD)
     for until in range(1, 5):
-        state = fresh(training.but(seed=training.seed))
+        state = fresh(training.replace(seed=training.seed))
         tensors, epoch, record = load_checkpoint(path)
         assert (epoch, record) == (until - 1, RECORD)
         restore(state, tensors, epoch)
@@ -99,6 +99,6 @@ def test_a_folder_or_nothing_in_its_place_is_refused_by_name(tmp_path: Path) -> 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "checkpoint", fresh(), RECORD)
     tensors, epoch, _ = load_checkpoint(tmp_path / "checkpoint")
-    for model in (MODEL.but(d=9), MODEL.but(n_v=0), MODEL.but(L=4)):
+    for model in (MODEL.replace(d=9), MODEL.replace(n_v=0), MODEL.replace(L=4)):
         with pytest.raises(ArtefactError, match="must hold the parameters of this network"):
             restore(fresh(Training(device="cpu"), model), tensors, epoch)

@@ -13,19 +13,18 @@ import numpy as np
 import pytest
 import torch
 
-from caser.config import Training
+from caser.config import LOSSES, Training
 from caser.data.tape import Tape
 from caser.errors import ConfigError, DataError, NumericalError
-from caser.losses import LOSSES
 from caser.models.neural import NeuralScorer
 from caser.training.loop import choose_device, train
 from tests.architecture.source import ROOT
-from tests.data.windows import windows_of
 from tests.training.runs import LOG, MODEL, TAPE, TRAINING, fresh, run, weights_digest
+from tests.training.windows import windows_of
 
 STILL = {"learning_rate": 1e-12, "weight_decay": 0.0}
 """Steps too small to change what the next batch costs."""
-NO_DROPOUT = MODEL.but(dropout=0)
+NO_DROPOUT = MODEL.replace(dropout=0)
 
 
 @pytest.fixture
@@ -39,7 +38,7 @@ def threads() -> Iterator[None]:
 @pytest.mark.parametrize("batch_size", [7, 100, 4096])
 @pytest.mark.parametrize("positions", ["every", "full"])
 def test_the_loss_of_an_epoch_is_the_mean_over_all_targets(positions: Any, batch_size: int) -> None:
-    training = TRAINING.but(epochs=1, batch_size=batch_size, positions=positions, **STILL)
+    training = TRAINING.replace(epochs=1, batch_size=batch_size, positions=positions, **STILL)
     state = fresh(training, NO_DROPOUT)
     costs = []
     for (user, window, targets), count in windows_of(TAPE, MODEL.L, MODEL.T, positions).items():
@@ -54,28 +53,30 @@ def test_the_loss_of_an_epoch_is_the_mean_over_all_targets(positions: Any, batch
 
 def test_an_epoch_counts_the_positions_that_trained() -> None:
     assert [epoch.num_states for epoch in run(fresh())] == [len(TAPE)] * 3
-    full = TRAINING.but(positions="full", epochs=1)
+    full = TRAINING.replace(positions="full", epochs=1)
     assert run(fresh(full), full)[0].num_states == sum(windows_of(TAPE, MODEL.L, MODEL.T, "full").values())
 
 
 def test_sampled_softmax_with_many_negatives_estimates_softmax() -> None:
-    full = TRAINING.but(epochs=1, batch_size=256, **STILL)
-    one_target = NO_DROPOUT.but(T=1)
+    full = TRAINING.replace(epochs=1, batch_size=256, **STILL)
+    one_target = NO_DROPOUT.replace(T=1)
     expected = run(fresh(full, one_target), full, one_target)[0].loss
     for exponent in (0.0, 1.0):
-        sampled = full.but(loss="sampled-softmax", num_negatives=800, popularity_exponent=exponent)
+        sampled = full.replace(loss="sampled-softmax", num_negatives=800, popularity_exponent=exponent)
         found = run(fresh(sampled, one_target), sampled, one_target)[0].loss
         assert found == pytest.approx(expected, rel=0.005)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("negatives", ["per-target", "shared"])
-@pytest.mark.parametrize("exclude_seen", [False, True])
-def test_every_loss_falls_and_leaves_padding_at_zero(loss: Any, negatives: Any, exclude_seen: bool) -> None:
-    training = TRAINING.but(
-        loss=loss, negatives=negatives, num_negatives=8, exclude_seen=exclude_seen, popularity_exponent=0.5,
-        epochs=6, learning_rate=0.01, weight_decay=0.01,
+@pytest.mark.parametrize("unseen", [False, True])
+def test_every_loss_falls_and_leaves_padding_at_zero(loss: Any, negatives: Any, unseen: bool) -> None:
+    training = TRAINING.replace(
+        loss=loss, epochs=6, learning_rate=0.01, weight_decay=0.01,
     )  # fmt: skip
+    if LOSSES[loss].form == "sampled":
+        drawn = {"negatives": negatives, "num_negatives": 8, "unseen_negatives": unseen, "popularity_exponent": 0.5}
+        training = training.replace(**drawn)
     state = fresh(training)
     epochs = run(state, training)
     assert epochs[-1].loss < epochs[0].loss
@@ -89,7 +90,7 @@ def test_gbce_is_told_what_share_of_the_catalogue_is_drawn() -> None:
     losses = {}
     for loss in ("bce", "gbce"):
         for number in (1, num_negatives):
-            training = TRAINING.but(loss=loss, num_negatives=number, epochs=1, **STILL)
+            training = TRAINING.replace(loss=loss, num_negatives=number, epochs=1, **STILL)
             losses[loss, number] = run(fresh(training, NO_DROPOUT), training, NO_DROPOUT)[0].loss
     assert losses["gbce", num_negatives] == pytest.approx(losses["bce", num_negatives], rel=1e-6)
     beta = 1 - 0.75 * (1 - 1 / num_negatives)
@@ -98,18 +99,18 @@ def test_gbce_is_told_what_share_of_the_catalogue_is_drawn() -> None:
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
-    states = [fresh(), fresh(), fresh(TRAINING.but(seed=1))]
+    states = [fresh(), fresh(), fresh(TRAINING.replace(seed=1))]
     run(states[0])
     torch.manual_seed(99)  # the global generator plays no part
     run(states[1])
-    run(states[2], TRAINING.but(seed=1))
+    run(states[2], TRAINING.replace(seed=1))
     assert weights_digest(states[0]) == weights_digest(states[1]) != weights_digest(states[2])
 
 
 def test_training_does_not_draw_from_the_global_generators() -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    training = TRAINING.but(loss="bce", user_dropout=0.3, popularity_exponent=1, epochs=1)
+    training = TRAINING.replace(loss="bce", user_dropout=0.3, popularity_exponent=1, epochs=1)
     run(fresh(training), training)
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -126,7 +127,7 @@ def test_another_process_gives_the_same_weights() -> None:
 
 @pytest.mark.usefixtures("threads")
 def test_one_and_two_threads_train_alike() -> None:
-    training = TRAINING.but(batch_size=2048, epochs=3)
+    training = TRAINING.replace(batch_size=2048, epochs=3)
     losses = []
     for count in (1, 2):
         torch.set_num_threads(count)
@@ -136,7 +137,7 @@ def test_one_and_two_threads_train_alike() -> None:
 
 @pytest.mark.parametrize(("schedule", "last"), [("constant", 1.0), ("linear", 1 / 27)])
 def test_the_step_size_goes_as_its_schedule_says(schedule: Any, last: float) -> None:
-    training = TRAINING.but(schedule=schedule, epochs=3, batch_size=128)
+    training = TRAINING.replace(schedule=schedule, epochs=3, batch_size=128)
     state = fresh(training)
     sizes: list[float] = []
     run(state, training, on_batch=lambda done, of: sizes.append(state.optimiser.param_groups[0]["lr"]))
@@ -147,7 +148,7 @@ def test_the_step_size_goes_as_its_schedule_says(schedule: Any, last: float) -> 
 
 
 def test_ending_early_does_not_change_the_schedule() -> None:
-    training = TRAINING.but(schedule="linear", epochs=3)
+    training = TRAINING.replace(schedule="linear", epochs=3)
     unbroken, in_parts = fresh(training), fresh(training)
     run(unbroken, training)
     for until in (1, 1, 2, 3):
@@ -165,13 +166,13 @@ def test_no_epochs_train_nothing() -> None:
 
 def test_progress_is_told_after_every_batch() -> None:
     told: list[tuple[int, int]] = []
-    run(fresh(), TRAINING.but(epochs=1), on_batch=lambda done, of: told.append((done, of)))
+    run(fresh(), TRAINING.replace(epochs=1), on_batch=lambda done, of: told.append((done, of)))
     assert told == [(done, told[-1][1]) for done in range(1, told[-1][1] + 1)]
     assert len(told) > 1
 
 
 def test_hidden_users_teach_the_anonymous_one() -> None:
-    hiding = TRAINING.but(user_dropout=0.5)
+    hiding = TRAINING.replace(user_dropout=0.5)
     for training, learns in ((TRAINING, False), (hiding, True)):
         state = fresh(training)
         run(state, training)
@@ -193,7 +194,7 @@ def test_a_loss_that_is_not_finite_names_epoch_and_batch_and_does_not_step() -> 
 
 
 def test_training_that_diverges_is_stopped() -> None:
-    diverging = TRAINING.but(learning_rate=1e30)
+    diverging = TRAINING.replace(learning_rate=1e30)
     with pytest.raises(NumericalError, match=r"in epoch 1, batch 2"):
         run(fresh(diverging), diverging)
 

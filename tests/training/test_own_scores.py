@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from caser.models import compiled
-from caser.randomness import torch_generator
+from caser.system import compiled
+from caser.system.randomness import torch_generator
 from caser.training.own_scores import own_scores, plain_own_scores
 
 SIZES = list(product((1, 3, 70), (1, 2, 12), (1, 5, 100), (1, 9)))

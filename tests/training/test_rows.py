@@ -14,13 +14,14 @@ from caser.data.tape import Tape
 from caser.errors import NumericalError
 from caser.models import MODELS, model_class
 from caser.models.base import SequenceEncoder
+from caser.models.settings import NetworkSettings
 from caser.training import rows
 from caser.training.checkpoint import load_checkpoint, restore, save_checkpoint
 from caser.training.loop import TrainingState, start, train
 from tests.training.runs import MODEL, TAPE, TRAINING, fresh, run, weights_digest
 
-NEURAL = [name for name in MODELS if model_class(name).kind == "neural"]
-SAMPLED = TRAINING.but(loss="bce", negatives="per-target", popularity_exponent=1.0)
+NEURAL = [name for name in MODELS if issubclass(model_class(name), NetworkSettings)]
+SAMPLED = TRAINING.replace(loss="bce", negatives="per-target", popularity_exponent=1.0)
 NUM_USERS, NUM_ITEMS, NUM_NAMED = 300, 200, 20
 
 
@@ -64,7 +65,7 @@ def test_a_network_names_its_tables(name: str) -> None:
 @pytest.mark.parametrize("loss", ["bce", "softmax"])
 @pytest.mark.usefixtures("by_rows")
 def test_a_row_that_no_batch_names_keeps_still(name: str, loss: Any, sparse: Tape) -> None:
-    training = SAMPLED.but(loss=loss, weight_decay=0.1, epochs=2)
+    training = SAMPLED.replace(loss=loss, weight_decay=0.1, epochs=2)
     state = start(network_of(name, NUM_USERS, NUM_ITEMS), training)
     before = tables_of(state)
     list(train(state, sparse, training, num_targets=1))
@@ -85,7 +86,7 @@ def test_rows_are_stepped_as_the_whole_table_is_where_a_batch_names_all(
 ) -> None:
     generator = np.random.default_rng(0)
     tape = Tape.from_sequences([(generator.permutation(12)[:9] + 1).tolist() for _ in range(20)], num_items=12)
-    training = SAMPLED.but(batch_size=10_000, weight_decay=0.1)
+    training = SAMPLED.replace(batch_size=10_000, weight_decay=0.1)
     ends = []
     for many in (10**6, 1):
         monkeypatch.setattr(rows, "MANY_ROWS", many)
@@ -122,7 +123,7 @@ def test_a_step_that_fails_leaves_whole_tables(sparse: Tape) -> None:
 @pytest.mark.usefixtures("by_rows")
 @pytest.mark.parametrize("changes", [{"negatives": "shared"}, {"user_dropout": 0.5}, {"positions": "full"}])
 def test_every_way_to_ask_can_be_asked_by_rows(changes: dict[str, Any]) -> None:
-    training = SAMPLED.but(loss="sampled-softmax", num_negatives=5, **changes)
+    training = SAMPLED.replace(loss="sampled-softmax", num_negatives=5, **changes)
     losses = [epoch.loss for epoch in run(fresh(training), training)]
     assert losses[-1] < losses[0]
 

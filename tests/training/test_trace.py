@@ -14,16 +14,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from caser.config import Training
-from caser.data.batches import Batches
-from caser.data.negatives import NegativeSampler
-from caser.randomness import torch_generator
+from caser.system.randomness import torch_generator
 from caser.training import rows as large
+from caser.training.batches import Batches
+from caser.training.negatives import NegativeSampler
 from tests.training.runs import MODEL, TAPE, TRAINING, fresh, run
 
 CASES: list[dict[str, Any]] = [
     {"loss": "softmax"},
     {"loss": "bce"},
-    {"loss": "bce", "positions": "full", "exclude_seen": True},
+    {"loss": "bce", "positions": "full", "unseen_negatives": True},
     {"loss": "sampled-softmax", "popularity_exponent": 0.5, "num_negatives": 4},
 ]
 
@@ -45,8 +45,8 @@ def loss_of(training: Training, sampler: NegativeSampler, scores_MI: Tensor, tar
             if training.loss == "bce":
                 total = total + functional.softplus(-positive) + functional.softplus(negative).sum()
             else:
-                handicap = sampler.log_probability(items) + torch.tensor(float(training.num_negatives)).log()
-                total = total - positive + torch.logsumexp(torch.cat([positive[None], negative - handicap]), dim=0)
+                score_offset = sampler.log_probability(items) + torch.tensor(float(training.num_negatives)).log()
+                total = total - positive + torch.logsumexp(torch.cat([positive[None], negative - score_offset]), dim=0)
     return total / (targets_MT > 0).sum()
 
 
@@ -58,7 +58,7 @@ def textbook(training: Training, by_rows: bool) -> tuple[list[float], dict[str, 
     batches = Batches(
         TAPE, window=MODEL.L, num_targets=MODEL.T, batch_size=training.batch_size or 0, positions=training.positions
     )
-    sampler = NegativeSampler(TAPE, exponent=training.popularity_exponent, exclude_seen=training.exclude_seen)
+    sampler = NegativeSampler(TAPE, exponent=training.popularity_exponent, unseen_only=training.unseen_negatives)
     losses, step = [], 0
     for epoch in range(1, training.epochs + 1):
         network.dropout_generator = torch_generator(training.seed, "dropout", epoch)
@@ -102,7 +102,7 @@ def _adam(
 @pytest.mark.parametrize("by_rows", [False, True], ids=["whole tables", "by rows"])
 def test_training_keeps_to_the_textbook(case: dict[str, Any], by_rows: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(large, "MANY_ROWS", 1 if by_rows else 10**6)
-    training = TRAINING.but(epochs=2, batch_size=256, weight_decay=1e-3, **case)
+    training = TRAINING.replace(epochs=2, batch_size=256, weight_decay=1e-3, **case)
     expected_losses, expected = textbook(training, by_rows)
     state = fresh(training)
     assert [epoch.loss for epoch in run(state, training)] == pytest.approx(expected_losses, rel=1e-5)

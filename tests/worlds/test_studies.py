@@ -16,7 +16,7 @@ import pytest
 from caser.config import Training
 from caser.data.synthetic import World, noise_world, skip_world, union_world
 from caser.evaluation import protocols
-from caser.models.caser import Caser
+from caser.models.caser.caser import Caser
 from caser.study.ablate import ablate
 from caser.study.compare import compare
 from caser.study.engine import Plan

@@ -13,15 +13,15 @@ from caser.config import Training
 from caser.data.split import Split, leave_one_out
 from caser.data.synthetic import World, chain_world, noise_world, skip_world, union_world
 from caser.evaluation import judge, protocols
-from caser.fitting import fit
+from caser.fitting.fit import fit
 from caser.models import COUNTING_BASELINES, model_settings
 from caser.models.base import Scorer
-from caser.models.bpr_mf import BPRMF
-from caser.models.caser import Caser
-from caser.models.fpmc import FPMC
-from caser.models.gru4rec import GRU4Rec
-from caser.models.nextitnet import NextItNet
-from caser.models.sasrec import SASRec
+from caser.models.caser.caser import Caser
+from caser.models.factors.bpr_mf import BPRMF
+from caser.models.factors.fpmc import FPMC
+from caser.models.sessions.gru4rec import GRU4Rec
+from caser.models.sessions.nextitnet import NextItNet
+from caser.models.sessions.sasrec import SASRec
 
 WORLDS: dict[str, Callable[[], World]] = {
     "chain": lambda: chain_world(num_users=300),
@@ -33,8 +33,8 @@ BOTH = Caser(L=3, T=1, d=24, n_v=2, n_h=16, dropout=0, user_vector=False)
 MODELS: dict[str, Any] = {
     **{name: model_settings(name) for name in (*COUNTING_BASELINES, "recent-popularity", "ease", "session-knn")},
     "caser": BOTH,
-    "caser, vertical filters only": BOTH.but(n_h=0),
-    "caser, with user vectors": BOTH.but(user_vector=True),
+    "caser, vertical filters only": BOTH.replace(n_h=0),
+    "caser, with user vectors": BOTH.replace(user_vector=True),
     "bpr-mf": BPRMF(d=24),
     "fpmc": FPMC(d=24),
     "gru4rec": GRU4Rec(d=32, max_length=8, dropout=0),

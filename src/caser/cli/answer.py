@@ -9,12 +9,13 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from caser import artefact as artefacts
-from caser import explain as explanation
-from caser import nearest, recommender
+from caser.answering import explain as explanation
+from caser.answering import recommender
+from caser.artefact import folder as artefacts
 from caser.cli import show
 from caser.cli.flags import Switch, TableFile, Whole
 from caser.errors import ConfigError
+from caser.search import cells as nearest
 
 _FEW_ITEMS = 100_000
 """Items up to which an index gains little."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from caser import artefact
+from caser.artefact import folder as artefact
 from caser.cli import show
 from caser.cli.flags import Switch, flat
 from caser.cli.logs import Filters, Reading, open_log

@@ -7,12 +7,12 @@ from typing import Annotated, Literal, TypeAlias
 import cyclopts
 import polars as pl
 
-from caser.answers import write_frames
 from caser.cli import show
 from caser.cli.flags import Switch, TableFile, flag_name, flat
 from caser.cli.logs import Filters, Reading, open_log
 from caser.data import datasets, synthetic
 from caser.data.describe import describe as facts_of
+from caser.system.frames import write_frames
 
 FETCHABLE = [name for name, dataset in datasets.DATASETS.items() if dataset.sources]
 DataSetName: TypeAlias = Annotated[str, cyclopts.Parameter(help=f"One of {', '.join(FETCHABLE)}.")]

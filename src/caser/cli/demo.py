@@ -5,19 +5,20 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from caser import artefact
+from caser.answering.recommender import Recommender
+from caser.arrays.types import RawId
+from caser.artefact import folder as artefact
 from caser.cli import show
 from caser.cli.flags import Switch
 from caser.cli.runs import checkpoint_of, save_run
 from caser.config import Training
 from caser.data import datasets, synthetic
-from caser.data.log import InteractionLog, RawId
+from caser.data.log import InteractionLog
 from caser.errors import DownloadError
 from caser.evaluation import protocols
-from caser.fitting import fit
-from caser.judging import evaluate
-from caser.models.caser import Caser
-from caser.recommender import Recommender
+from caser.fitting.evaluate import evaluate
+from caser.fitting.fit import fit
+from caser.models.caser.caser import Caser
 
 MADE_UP_HISTORY = ("Toy Story (1995)", "Star Wars (1977)", "Empire Strikes Back, The (1980)")
 

@@ -147,7 +147,7 @@ def _positions_per_second(batch_size: int, threads: int) -> float:
 
     from caser.config import Training
     from caser.data.tape import Tape
-    from caser.models.caser import Caser
+    from caser.models.caser.caser import Caser
     from caser.training.loop import start, train
 
     torch.set_num_threads(threads)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from caser import recommender
+from caser.answering import recommender
 from caser.cli import show
 from caser.cli.flags import Switch, Whole
 from caser.errors import ConfigError, MissingDependencyError

@@ -51,12 +51,12 @@ def replay(
     if users < 1 or not 1 <= k <= 1000:
         raise ConfigError(f"--users must be at least 1, and -k from 1 to 1000; got {users} and {k}.")
     try:
-        from caser.service import replay as looking_back
+        from caser.study import replay as looking_back
     except ImportError as error:
         raise MissingDependencyError(
             f"replay needs the extra 'serve'; {error.name} is not installed. Type: pip install 'caser[serve]'"
         ) from None
-    from caser.recommender import load
+    from caser.answering.recommender import load
 
     recommender = load(run)
     served = None if log is None else looking_back.hit_rate(log, k)

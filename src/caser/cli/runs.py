@@ -6,8 +6,8 @@ import shlex
 import sys
 from pathlib import Path
 
-from caser import artefact
-from caser.recommender import Recommender
+from caser.answering.recommender import Recommender
+from caser.artefact import folder as artefact
 
 
 def checkpoint_of(out: Path) -> Path:

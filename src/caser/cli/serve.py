@@ -42,7 +42,7 @@ def serve(
     if not 0 <= port <= 65_535:
         raise ConfigError(f"--port must be from 0 to 65535; got {port}.")
     try:
-        from caser.service import server
+        from caser.service.http import server
     except ImportError as error:
         raise MissingDependencyError(
             f"serving needs the extra 'serve'; {error.name} is not installed. Type: pip install 'caser[serve]'"
@@ -61,7 +61,7 @@ def token(*, token_file: Path, name: str = "default") -> None:
         Whose token it is; logs and limits go by this name.
 
     """
-    from caser.service.tokens import add_token
+    from caser.service.http.tokens import add_token
 
     print(add_token(token_file, name))
     show.say(f"keep it: {token_file} holds only its digest")

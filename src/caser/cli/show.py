@@ -14,8 +14,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from caser.fitting import Progress as FitProgress
-from caser.fitting import Tell
+from caser.fitting.fit import Progress as FitProgress
+from caser.fitting.fit import Tell
 from caser.study.engine import Step
 from caser.study.engine import Tell as StudyTell
 

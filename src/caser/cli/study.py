@@ -15,9 +15,8 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 from pydantic import Field
 
-from caser import artefact
-from caser.answers import write_frames
-from caser.artefact import Artefact
+from caser.artefact import folder as artefact
+from caser.artefact.folder import Artefact
 from caser.cli import show
 from caser.cli.flags import Switch, flat
 from caser.cli.logs import Filters, Reading, open_log
@@ -26,8 +25,7 @@ from caser.data.split import Split
 from caser.errors import ConfigError, MissingDependencyError
 from caser.evaluation import protocols
 from caser.models import MODELS, model_class
-from caser.models.caser import Caser
-from caser.storage import write_file
+from caser.models.caser.caser import Caser
 from caser.study.ablate import ablate as run_ablate
 from caser.study.compare import compare as run_compare
 from caser.study.engine import Plan
@@ -38,6 +36,8 @@ from caser.study.sessions import compare_sessions
 from caser.study.study import Study
 from caser.study.sweep import parse_values
 from caser.study.sweep import sweep as run_sweep
+from caser.system.frames import write_frames
+from caser.system.storage import write_file
 
 QUICK_EPOCHS = 12
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -72,7 +72,7 @@ class Options(Settings):
 
     def shortened(self, training: Training) -> Training:
         """The training, made short where a quick answer is wanted."""
-        return training.but(epochs=min(training.epochs, QUICK_EPOCHS)) if self.quick else training
+        return training.replace(epochs=min(training.epochs, QUICK_EPOCHS)) if self.quick else training
 
 
 Studying = Annotated[Options, flat("The study")]

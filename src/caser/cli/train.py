@@ -10,8 +10,8 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 from cyclopts.validators import Path as PathKind
 
-from caser import artefact
-from caser.answers import write_frames
+from caser.answering.recommender import load
+from caser.artefact import folder as artefact
 from caser.cli import show
 from caser.cli.flags import Switch, TableFile, Whole, flat
 from caser.cli.logs import Filters, Reading, open_log, reopen_log
@@ -20,11 +20,11 @@ from caser.config import Training
 from caser.errors import ConfigError
 from caser.evaluation import protocols
 from caser.evaluation.trec import DEPTH, write_trec
-from caser.fitting import fit
-from caser.judging import compared, judging_part
-from caser.judging import evaluate as judge_run
+from caser.fitting.evaluate import compared, judging_part
+from caser.fitting.evaluate import evaluate as judge_run
+from caser.fitting.fit import fit
 from caser.models import MODELS
-from caser.recommender import load
+from caser.system.frames import write_frames
 
 
 def train_command(settings: Any) -> Callable[..., None]:

@@ -26,14 +26,15 @@ from pathlib import Path
 
 import polars as pl
 
+from caser.arrays.types import RawId
 from caser.data.columns import as_written
 from caser.data.delimited import read_delimited
 from caser.data.filters import LogFilters
-from caser.data.log import InteractionLog, RawId
+from caser.data.log import InteractionLog
 from caser.data.readers import read_log
 from caser.data.tables import Layout
 from caser.errors import DownloadError, did_you_mean
-from caser.storage import write_file
+from caser.system.storage import write_file
 
 Say = Callable[[str], object]
 

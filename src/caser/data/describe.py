@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from caser.data.log import Int64, InteractionLog
+from caser.arrays.types import Int64
+from caser.data.log import InteractionLog
 
 Facts = dict[str, Any]
 

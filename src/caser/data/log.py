@@ -18,13 +18,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from caser.arrays.types import Int32, Int64, RawId
 from caser.errors import DataError, UnknownIdError, did_you_mean
-
-RawId = str | int | float | bool
-"""An id as the user's own data has it."""
-
-Int32 = NDArray[np.int32]
-Int64 = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -74,7 +74,7 @@ def read_log(
     >>> log, log.provenance["notes"][0]
     (InteractionLog(3 interactions, 2 users, 2 items), 'read visitor as user; override with --user')
     """
-    reading = (reading or Reading()).but(**options)
+    reading = (reading or Reading()).replace(**options)
     filters = filters or LogFilters()
     if isinstance(source, str | Path):
         source = _absolute(source)

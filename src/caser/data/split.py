@@ -14,8 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from caser.data.log import Int32, Int64, InteractionLog
-from caser.data.tape import Tape, padded_histories
+from caser.arrays.offsets import offsets_of, places_of
+from caser.arrays.ragged import padded_histories
+from caser.arrays.types import Int32, Int64
+from caser.data.log import InteractionLog
+from caser.data.tape import Tape
 from caser.errors import DataError
 
 Mask = NDArray[np.bool_]
@@ -213,7 +216,7 @@ def _check_fractions(test: float, validation: float) -> None:
 def _positions(log: InteractionLog) -> tuple[Int64, Int64]:
     """Place of each interaction in its user's sequence, and that sequence's length, both (N,)."""
     lengths = np.bincount(log.users, minlength=log.num_users + 1)
-    starts = np.concatenate([[0], np.cumsum(lengths)])
+    starts = offsets_of(lengths)
     return np.arange(len(log)) - starts[log.users], lengths[log.users]
 
 
@@ -233,12 +236,10 @@ def _by_stage(
     items = log.items if order is None else log.items[order]
     stage = np.where(judged, stage, 0)
     counts = [np.bincount(log.users[stage <= last], minlength=log.num_users + 1) for last in (0, 1, 2)]
-    begin = np.concatenate([[0], np.cumsum(counts[2])])[:-1]
+    begin = offsets_of(counts[2])[:-1]
 
     def tape(last: int) -> Tape:
-        return Tape(
-            items[stage <= last], np.concatenate([[0], np.cumsum(counts[last])]).astype(np.int64), log.num_items
-        )
+        return Tape(items[stage <= last], offsets_of(counts[last]), log.num_items)
 
     def queries(which: int) -> tuple[Queries, int]:
         has_targets = counts[which] > counts[which - 1]
@@ -276,7 +277,7 @@ def _ragged(values: Int32, starts: Int64, ends: Int64) -> tuple[Int64, Int32]:
     """Concatenate values[start:end] over all slices; return (which slice, value)."""
     lengths = ends - starts
     rows = np.repeat(np.arange(len(starts)), lengths)
-    within = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    within = places_of(lengths)
     return rows, values[starts[rows] + within] if len(rows) else values[:0]
 
 
@@ -284,5 +285,4 @@ def _distinct(rows: Int64, targets: Int32, num_rows: int) -> tuple[Int32, Int64]
     """Keep the first of equal targets within a row; return the targets and their offsets."""
     _, first = np.unique(np.stack([rows, targets.astype(np.int64)]), axis=1, return_index=True)
     keep = np.sort(first)
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(rows[keep], minlength=num_rows))])
-    return targets[keep], offsets.astype(np.int64)
+    return targets[keep], offsets_of(np.bincount(rows[keep], minlength=num_rows))

@@ -21,9 +21,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from caser.data.log import Int64, InteractionLog
+from caser.arrays.types import Int64
+from caser.data.log import InteractionLog
 from caser.errors import ConfigError
-from caser.randomness import numpy_generator
+from caser.system.randomness import numpy_generator
 
 Rule = Callable[[Int64], Int64]
 """Memories (U, memory), oldest item first, items from 0 -> the item that follows each, (U,)."""

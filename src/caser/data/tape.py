@@ -17,7 +17,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from caser.data.log import Int32, Int64, InteractionLog
+from caser.arrays.offsets import offsets_of
+from caser.arrays.ragged import padded_histories
+from caser.arrays.types import Int32, Int64
+from caser.data.log import InteractionLog
 
 _BLOCK = 2**22
 """Interactions that are counted at once."""
@@ -47,14 +50,14 @@ class Tape:
         users = log.users if mask is None else log.users[mask]
         items = log.items if mask is None else log.items[mask]
         lengths = np.bincount(users, minlength=log.num_users + 1)
-        return cls(items, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), log.num_items)
+        return cls(items, offsets_of(lengths), log.num_items)
 
     @classmethod
     def from_sequences(cls, sequences: Sequence[Sequence[int]], num_items: int) -> Tape:
         """Lay out sequences given one by one; the first belongs to user 1."""
         lengths = np.array([0, *(len(sequence) for sequence in sequences)], dtype=np.int64)
         items = np.array([item for sequence in sequences for item in sequence], dtype=np.int32)
-        return cls(items, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), num_items)
+        return cls(items, offsets_of(lengths), num_items)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -81,7 +84,7 @@ class Tape:
         if self.sequence_owners is None:
             return self
         lengths = np.bincount(self.owners, self.lengths, minlength=num_users + 1).astype(np.int64)
-        return Tape(self.items, np.concatenate([[0], np.cumsum(lengths)]), self.num_items)
+        return Tape(self.items, offsets_of(lengths), self.num_items)
 
     @cached_property
     def lengths(self) -> Int64:
@@ -113,50 +116,3 @@ class Tape:
         """
         index = np.asarray(users, dtype=np.int64)
         return padded_histories(self.items, self.offsets[index], self.offsets[index + 1], length)
-
-
-def padded_histories(items: Int32, starts: Int64, ends: Int64, length: int) -> Int32:
-    """The last `length` entries of each slice items[start:end], left-padded with 0: (B, length)."""
-    positions = ends[:, None] - np.arange(length, 0, -1)
-    inside = positions >= starts[:, None]
-    if len(items) == 0:
-        return np.zeros(positions.shape, dtype=np.int32)
-    return np.where(inside, items[np.where(inside, positions, 0)], 0).astype(np.int32)
-
-
-def pad_left(sequences: Sequence[Sequence[int] | Int32], length: int | None = None) -> Int32:
-    """Stack sequences of indices into one left-padded array; `length` defaults to the longest.
-
-    >>> pad_left([[1, 2, 3], [4]], length=2).tolist()
-    [[2, 3], [0, 4]]
-    """
-    width = max((len(sequence) for sequence in sequences), default=0) if length is None else length
-    padded = np.zeros((len(sequences), max(width, 1)), dtype=np.int32)
-    for row, sequence in enumerate(sequences):
-        tail = sequence[-width:] if width else []
-        if len(tail):
-            padded[row, -len(tail) :] = tail
-    return padded
-
-
-def last_columns(histories_BH: Int32, length: int) -> Int32:
-    """Cut or left-pad histories to exactly `length` columns.
-
-    >>> last_columns(np.array([[1, 2, 3]], dtype=np.int32), 2).tolist()
-    [[2, 3]]
-    >>> last_columns(np.array([[1, 2, 3]], dtype=np.int32), 4).tolist()
-    [[0, 1, 2, 3]]
-    """
-    missing = length - histories_BH.shape[1]
-    return histories_BH[:, -length:] if missing <= 0 else np.pad(histories_BH, ((0, 0), (missing, 0)))
-
-
-def last_items(histories_BH: Int32, length: int) -> Int32:
-    """Cut histories to at most `length` columns, without those on the left that are padding in every row; one stays.
-
-    >>> last_items(np.array([[0, 0, 1, 2], [0, 0, 0, 3]], dtype=np.int32), 3).tolist()
-    [[1, 2], [0, 3]]
-    """
-    last_BH = last_columns(histories_BH, max(1, min(length, histories_BH.shape[1])))
-    is_used_H = (last_BH != 0).any(axis=0)
-    return last_BH[:, int(is_used_H.argmax()) if is_used_H.any() else -1 :]

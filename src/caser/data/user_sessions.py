@@ -11,7 +11,9 @@ from typing import Literal
 
 import numpy as np
 
-from caser.data.log import Int64, InteractionLog
+from caser.arrays.offsets import offsets_of
+from caser.arrays.types import Int64
+from caser.data.log import InteractionLog
 from caser.data.split import Mask, Queries, Split
 from caser.data.tape import Tape
 from caser.errors import DataError
@@ -82,7 +84,7 @@ def _tape(log: InteractionLog, session: Int64, mask: Mask, reads: Reads) -> Tape
         return Tape.from_log(log, mask)
     numbers, lengths = np.unique(session[mask], return_counts=True)
     firsts = np.searchsorted(session, numbers)
-    offsets = np.concatenate([[0, 0], np.cumsum(lengths)]).astype(np.int64)
+    offsets = offsets_of([0, *lengths])
     owners = np.concatenate([[0], log.users[firsts]]).astype(np.int32)
     return Tape(log.items[mask], offsets, log.num_items, owners)
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from caser.data.log import Int32, Int64
+from caser.arrays.types import Int32, Int64
 from caser.data.split import Mask
 
 

@@ -19,9 +19,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from caser.data.log import Int32
+from caser.arrays.types import Int32
 from caser.evaluation.metrics import Values
-from caser.randomness import numpy_generator
+from caser.system.randomness import numpy_generator
 
 DRAWS = 2000
 """How often is drawn; a standard error is then known to 1.6 %."""

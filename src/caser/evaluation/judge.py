@@ -30,8 +30,9 @@ from caser.evaluation.rank_table import RankTable
 from caser.evaluation.ranking import MEMORY_MB, ranks
 from caser.evaluation.report import Report, values_of
 from caser.evaluation.slices import POPULARITY, popularity_groups, slices
-from caser.models import COUNTING_BASELINES, MODELS, model_class, model_settings
+from caser.models import COUNTING_BASELINES, MODELS, counting_settings, model_class
 from caser.models.base import Scorer
+from caser.models.settings import CountingSettings
 
 
 def rank(
@@ -104,7 +105,7 @@ def counting_baselines(split: Split, part: Part = "test") -> dict[str, Scorer]:
     tape, _ = parts(split, part)
     scorers: dict[str, Scorer] = {}
     for name in COUNTING_BASELINES:
-        scorer = model_settings(name).build(split.log.num_users, split.log.num_items)
+        scorer = counting_settings(name).build(split.log.num_users, split.log.num_items)
         scorer.fit(tape)
         scorers[name] = scorer
     return scorers
@@ -180,4 +181,4 @@ def _ranks(scorer: Scorer, queries: Queries, rules: Rules, **options: Any) -> Ra
 
 
 def _is_counting(name: str) -> bool:
-    return name in MODELS and model_class(name).kind == "counting"
+    return name in MODELS and issubclass(model_class(name), CountingSettings)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caser.data.log import Int64
+from caser.arrays.types import Int64
 from caser.data.split import Mask
 from caser.errors import ConfigError, did_you_mean
 

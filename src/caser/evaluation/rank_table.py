@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caser.data.log import Int32, Int64
+from caser.arrays.offsets import places_of
+from caser.arrays.types import Int32, Int64, Scores
 from caser.data.split import Mask
 from caser.errors import ArtefactError
 from caser.evaluation.metrics import Metric, Values
-from caser.models.base import Scores
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -79,7 +79,7 @@ class RankTable:
             size = max(1, _CELLS_PER_BLOCK // int(self.num_targets[longest_first[start]]))
             chosen = longest_first[start : start + size]
             lengths = self.num_targets[chosen]
-            own = np.repeat(offsets[chosen], lengths) + places(lengths)
+            own = np.repeat(offsets[chosen], lengths) + places_of(lengths)
             own_rows = np.repeat(np.arange(len(chosen)), lengths)
             rows.append((chosen, padded(own_rows, self.ranks[own], lengths, np.inf)))
             start += size
@@ -151,17 +151,8 @@ def padded(rows: Int64, values: Scores, lengths: Int64, fill: float) -> Scores:
     [[5.0, 6.0], [7.0, 0.0]]
     """
     table = np.full((len(lengths), int(lengths.max(initial=1))), fill, dtype=values.dtype)
-    table[rows, places(lengths)] = values
+    table[rows, places_of(lengths)] = values
     return table
-
-
-def places(lengths: Int64) -> Int64:
-    """0, 1, 2, ... within each row: the column of every value laid out row by row.
-
-    >>> places(np.array([2, 1, 3])).tolist()
-    [0, 1, 0, 0, 1, 2]
-    """
-    return np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
 
 
 def _check(arrays: Arrays) -> None:

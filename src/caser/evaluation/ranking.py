@@ -15,12 +15,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from caser.data.log import Int32, Int64, Vocabulary
+from caser.arrays.offsets import places_of
+from caser.arrays.types import Int32, Int64, Scores
+from caser.data.log import Vocabulary
 from caser.data.split import Mask, Queries
 from caser.errors import ConfigError, NumericalError
 from caser.evaluation.metrics import Values
-from caser.evaluation.rank_table import RankTable, padded, places
-from caser.models.base import Scorer, Scores
+from caser.evaluation.rank_table import RankTable, padded
+from caser.models.base import Scorer
 
 Ties = Literal["against", "index"]
 """`against`: candidates that tie with a target rank before it. `index`: the lowest index first, as in top-k lists."""
@@ -60,7 +62,7 @@ def ranks(
 
     >>> from caser.data.synthetic import chain_world
     >>> from caser.data.split import leave_one_out
-    >>> from caser.models.markov import Markov
+    >>> from caser.models.counting.markov import Markov
     >>> split = leave_one_out(chain_world(num_users=40, num_items=6, length=9, seed=0).log)
     >>> scorer = Markov().build(40, 6)
     >>> scorer.fit(split.final)
@@ -223,7 +225,7 @@ def _reaching(scores_BI: Scores, rows_P: Int64, values_P: Scores) -> tuple[Int64
     if lengths.max(initial=0) <= _FEW_TARGETS:
         values_BT = padded(rows_P, values_P, lengths, np.nan)
         counts = [_true_by_row(scores_BI >= values_B[:, None]) for values_B in values_BT.T]
-        return np.stack(counts, axis=1)[rows_P, places(lengths)], _true_by_row(scores_BI >= -np.inf)
+        return np.stack(counts, axis=1)[rows_P, places_of(lengths)], _true_by_row(scores_BI >= -np.inf)
     scores_BI.sort(axis=1)  # NaN, that is no candidate, comes last
     everyone = np.arange(len(scores_BI))
     num_candidates_B = _first_places(scores_BI, everyone, np.full(len(scores_BI), np.inf, dtype=scores_BI.dtype))

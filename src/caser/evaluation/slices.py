@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caser.data.log import Int64
+from caser.arrays.offsets import places_of
+from caser.arrays.types import Int64
 from caser.data.split import Mask, Queries
 from caser.data.tape import Tape
-from caser.evaluation.rank_table import places
 from caser.evaluation.statistics import Estimate
 
 Buckets = Mapping[str, Mask]
@@ -101,7 +101,7 @@ def _place_in_owner(owners_P: NDArray[np.integer[Any]]) -> Int64:
     """1 for the first target of an owner, 2 for the second, and so on, (P,)."""
     order = np.argsort(owners_P, kind="stable")
     place = np.empty(len(owners_P), dtype=np.int64)
-    place[order] = places(np.unique(owners_P, return_counts=True)[1]) + 1
+    place[order] = places_of(np.unique(owners_P, return_counts=True)[1]) + 1
     return place
 
 

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from caser.data.log import Int32
+from caser.arrays.types import Int32
 from caser.errors import ConfigError
 from caser.evaluation.bootstrap import owner_draws, seed_draws
 from caser.evaluation.metrics import Values

@@ -24,14 +24,14 @@ from urllib.parse import quote
 import numpy as np
 import polars as pl
 
-from caser.data.log import Int32, RawId
+from caser.arrays.offsets import places_of
+from caser.arrays.types import Int32, RawId
 from caser.data.split import Queries, Split
 from caser.errors import ConfigError, DataError
 from caser.evaluation.protocols import Part, Protocol, Rules, describe, parts, resolve
-from caser.evaluation.rank_table import places
 from caser.evaluation.ranking import MEMORY_MB, ScoreBlock, candidate_scores
 from caser.models.base import Scorer
-from caser.storage import discard, partial_path, refused, remove_strays, write_file
+from caser.system.storage import discard, partial_path, refused, remove_strays, write_file
 
 DEPTH = 1000
 """How long a list is at most, unless asked otherwise: TREC's custom."""
@@ -105,7 +105,7 @@ def ranked_lists(block: ScoreBlock, rules: Rules, depth: int) -> Int32:
 def _query_names(queries: Queries, owners: pl.Series) -> pl.Series:
     """The name of every query; the queries of an owner lie together."""
     names = owners.gather(queries.owners.astype(np.int64) - 1)
-    place = pl.Series(places(np.unique(queries.owners, return_counts=True)[1]) + 1)
+    place = pl.Series(places_of(np.unique(queries.owners, return_counts=True)[1]) + 1)
     suffix = pl.when(place > 1).then(pl.concat_str(pl.lit("/"), place.cast(pl.String))).otherwise(pl.lit(""))
     return pl.select(pl.concat_str(names, suffix)).to_series()
 

@@ -15,8 +15,8 @@ import numpy as np
 from onnx import TensorProto
 
 from caser.exported.graph import Graph
-from caser.models.nextitnet import reads_back
-from caser.models.session import LAYER_NORM_EPSILON
+from caser.models.sessions.nextitnet import reads_back
+from caser.models.sessions.scorer import LAYER_NORM_EPSILON
 
 Network = Callable[[Graph, Any, str, str], str]
 """Graph, settings, users (B,) and items (B, X), left-padded with zeros, to last states (B, D)."""

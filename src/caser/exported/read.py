@@ -23,7 +23,7 @@ import safetensors.numpy
 from caser.errors import ArtefactError
 from caser.exported.protobuf import EncodingError, Field, fields, message
 from caser.models.base import Arrays
-from caser.storage import read_file
+from caser.system.storage import read_file
 
 FORMAT = 1
 """Version of inputs, outputs and facts; a higher one is refused."""

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caser.data.log import Int32
-from caser.data.tape import last_items
+from caser.answering.recommender import Recommender
+from caser.arrays.ragged import last_items
+from caser.arrays.types import Int32, Scores
 from caser.errors import ArtefactError, MissingDependencyError
 from caser.exported.read import read_onnx, states_alone, weights_digest
-from caser.models.base import Arrays, Scores, StateScorer
-from caser.recommender import Recommender
+from caser.models.base import Arrays, StateScorer
 
 _MOST_CELLS = 2**21
 """Cells of an (X, X) table per query that are held at once."""

@@ -25,13 +25,13 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto
 
 import caser
-from caser.artefact import Artefact
+from caser.artefact.folder import Artefact
 from caser.errors import ConfigError
 from caser.exported.graph import Graph
 from caser.exported.networks import NETWORKS
 from caser.exported.read import FORMAT, MOST_BYTES, checked, weights_digest, with_checksum
 from caser.models.base import Arrays, StateScorer
-from caser.storage import write_file
+from caser.system.storage import write_file
 
 ROOM = 2**20
 """Bytes that everything but constants may take."""

@@ -1,51 +1,94 @@
 """All models by name. A model is one file, and one row in MODELS: where its settings class is.
 
-A settings class of a counting model builds a CountingModel, that of a neural model a network; the `scorer` of either
-answers from saved parameters, without torch. Rows are loaded when asked for, so that listing models imports none.
+A row is imported when it is first asked for, so that listing the models imports none of them. A model of your own joins
+the table with `caser.register_model`, or from an installed package with the entry-point group `caser.models`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
-from caser.config import ModelSettings
-from caser.errors import ConfigError, did_you_mean
+from caser.errors import ConfigError
+from caser.models.settings import CountingSettings, ModelSettings, NetworkSettings
+from caser.system.registry import Registry
 
-MODELS: Mapping[str, str] = {
-    "blend": "caser.models.blend:Blend",
-    "bpr-mf": "caser.models.bpr_mf:BPRMF",
-    "caser": "caser.models.caser:Caser",
-    "count-knn": "caser.models.count_knn:CountKNN",
-    "gru4rec": "caser.models.gru4rec:GRU4Rec",
-    "ease": "caser.models.ease:EASE",
-    "fpmc": "caser.models.fpmc:FPMC",
-    "markov": "caser.models.markov:Markov",
-    "nextitnet": "caser.models.nextitnet:NextItNet",
-    "popularity": "caser.models.popularity:Popularity",
-    "recent-popularity": "caser.models.popularity:RecentPopularity",
-    "sasrec": "caser.models.sasrec:SASRec",
-    "session-knn": "caser.models.session_knn:SessionKNN",
-}
+MODELS: Registry[type[ModelSettings]] = Registry(
+    "a model",
+    "caser.models",
+    {
+        "blend": "caser.models.blend:Blend",
+        "bpr-mf": "caser.models.factors.bpr_mf:BPRMF",
+        "caser": "caser.models.caser.caser:Caser",
+        "count-knn": "caser.models.counting.count_knn:CountKNN",
+        "gru4rec": "caser.models.sessions.gru4rec:GRU4Rec",
+        "ease": "caser.models.counting.ease:EASE",
+        "fpmc": "caser.models.factors.fpmc:FPMC",
+        "markov": "caser.models.counting.markov:Markov",
+        "nextitnet": "caser.models.sessions.nextitnet:NextItNet",
+        "popularity": "caser.models.counting.popularity:Popularity",
+        "recent-popularity": "caser.models.counting.popularity:RecentPopularity",
+        "sasrec": "caser.models.sessions.sasrec:SASRec",
+        "session-knn": "caser.models.counting.session_knn:SessionKNN",
+    },
+)
+"""The settings class of every model, by its name."""
 
 COUNTING_BASELINES = ("popularity", "markov", "count-knn")
 """Models that are printed beside every other, because a report without them flatters."""
 
+Model = TypeVar("Model", bound=type[ModelSettings])
+
+
+def register_model(model: Model) -> Model:
+    """Add a model of your own to MODELS, under its `name`, so that it can be fitted, compared, saved and loaded.
+
+    model  the settings class: a subclass of `CountingSettings` or `NetworkSettings`
+
+    Returns the class, so that it serves as a decorator. A program that loads a saved run of the model must have
+    registered it before, which importing the file with the decorator does. Raises ConfigError for a class of another
+    kind, or for a name that another model has.
+
+    >>> from caser.models.counting.popularity import Popularity
+    >>> class Newest(Popularity):
+    ...     name = "newest"
+    >>> register_model(Newest)().name, "newest" in MODELS
+    ('newest', True)
+    """
+    if not (isinstance(model, type) and issubclass(model, CountingSettings | NetworkSettings)):
+        raise ConfigError(
+            f"a model must be a class of settings, CountingSettings or NetworkSettings; got {model!r}. See "
+            "CONTRIBUTING.md, A model."
+        )
+    MODELS.register(model.name, model)
+    return model
+
 
 def model_class(name: str) -> type[ModelSettings]:
-    """Return the settings class of a model.
+    """Return the settings class of a model. Raises ConfigError for an unknown name.
 
     >>> model_class("markov")().name
     'markov'
     """
-    if name not in MODELS:
-        raise ConfigError(f"model must be one of the library's; got {name!r}: {did_you_mean(name, MODELS)}")
-    module, attribute = MODELS[name].split(":")
-    found: type[ModelSettings] = getattr(import_module(module), attribute)
-    return found
+    return MODELS[name]
 
 
-def model_settings(name: str, values: Mapping[str, Any] | None = None) -> Any:
-    """Make the settings of a model from their values: what `manifest.json` keeps."""
+def model_settings(name: str, values: Mapping[str, Any] | None = None) -> ModelSettings:
+    """Make the settings of a model from their values, as `manifest.json` keeps them."""
     return model_class(name)(**dict(values or {}))
+
+
+def counting_settings(name: str, values: Mapping[str, Any] | None = None) -> CountingSettings:
+    """Make the settings of a model that counts. Raises ConfigError for one that trains."""
+    settings = model_settings(name, values)
+    if not isinstance(settings, CountingSettings):
+        raise ConfigError(f"this model must be one that counts; got {name}, which trains.")
+    return settings
+
+
+def network_settings(name: str, values: Mapping[str, Any] | None = None) -> NetworkSettings:
+    """Make the settings of a network. Raises ConfigError for a model that only counts."""
+    settings = model_settings(name, values)
+    if not isinstance(settings, NetworkSettings):
+        raise ConfigError(f"this model must be a network; got {name}, which only counts.")
+    return settings

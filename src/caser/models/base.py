@@ -12,10 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
-import numpy as np
 from numpy.typing import NDArray
 
-from caser.data.log import Int32
+from caser.arrays.types import Int32, Scores
 from caser.data.tape import Tape
 from caser.errors import ArtefactError
 
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
 
 Arrays = Mapping[str, NDArray[Any]]
 """A model's parameters by name: what the artefact keeps, and what `scorer` of its settings answers from."""
-
-Scores = NDArray[np.floating[Any]]
-
 
 Rows: TypeAlias = "tuple[torch.Tensor, torch.Tensor]"
 """States that are wanted: their chunks (M,) and their places in them (M,), both int64."""
@@ -63,6 +59,7 @@ def check_shapes(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> None:
             raise ArtefactError(f"parameter {name} must be {must}; got {got}. Train again.")
 
 
+@runtime_checkable
 class CountingModel(Scorer, Protocol):
     """A Scorer that fits by counting, without a training loop."""
 

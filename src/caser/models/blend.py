@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 from pydantic import Field, field_validator
 
-from caser.config import ModelSettings
-from caser.data.log import Int32
-from caser.data.tape import Tape, last_columns
+from caser.arrays.ragged import last_columns
+from caser.arrays.types import Int32, Scores
+from caser.data.tape import Tape
 from caser.errors import ArtefactError, ConfigError
-from caser.models.base import Arrays, Scorer, Scores
+from caser.models.base import Arrays, CountingModel, Scorer
+from caser.models.settings import CountingSettings
 
 
-class Blend(ModelSettings):
+class Blend(CountingSettings):
     """Score of item j = weight z(first)_j + (1 - weight) z(second)_j.
 
     z(s)_j = (s_j - mean of s) / standard deviation of s, over the catalogue, for each query; where all scores are equal
@@ -27,7 +28,6 @@ class Blend(ModelSettings):
     """
 
     name = "blend"
-    kind = "counting"
     first: str = "count-knn"
     """The first model, by name."""
     first_settings: dict[str, Any] = Field(default_factory=dict)
@@ -62,7 +62,7 @@ class Blend(ModelSettings):
     def build(self, num_users: int, num_items: int) -> BlendScorer:
         """Return a scorer that has counted nothing yet. Raises ConfigError for parts that do not just count."""
         for part in self.parts.values():
-            if part.kind != "counting":
+            if not isinstance(part, CountingSettings):
                 raise ConfigError(
                     f"a blend that is fitted at once must be of models that count; got {part.name}, which trains. Use "
                     "--model auto, which trains its parts and finds the weight."
@@ -100,7 +100,9 @@ class BlendScorer:
     def fit(self, tape: Tape) -> None:
         """Count, with both."""
         for part in (self.first, self.second):
-            part.fit(tape)  # type: ignore[attr-defined]
+            if not isinstance(part, CountingModel):
+                raise ConfigError(f"a blend that is fitted at once must be of models that count; got {part!r}.")
+            part.fit(tape)
 
     def scores(self, users_B: Int32, histories_BH: Int32) -> Scores:
         """The weighted sum: (B, I)."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from caser.data.log import Int32
-from caser.data.tape import last_columns, last_items
-from caser.models.base import Arrays, Scores, SequenceEncoder
+from caser.arrays.ragged import last_columns, last_items
+from caser.arrays.types import Int32, Scores
+from caser.models.base import Arrays, SequenceEncoder
 
 
 class NeuralScorer:

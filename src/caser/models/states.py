@@ -1,8 +1,8 @@
-"""Answering from saved parameters without torch: what the NumPy twins of all networks share.
+"""Answering from saved parameters without torch: what the NumPy scorers of all networks share.
 
-A twin says how a state is made; parameters, scores and user vectors are the same for every model. Assumes the letters
-of `caser.py`: V (I, D) and c (I,) are the output vectors and biases, P (U, E) the user vectors, where there are any,
-and the user vector is the last E columns of a state. A model that has it otherwise overrides the method.
+A scorer says how a state is made. Parameters, scores and user vectors are the same for every network:
+score = state . vector + bias. By default V (I, D) are the output vectors, c (I,) the biases and P (U, E) the user
+vectors, where there are any; the user vector is then the last E columns of a state.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from caser.data.log import Int32
-from caser.models.base import Arrays, Scores
+from caser.arrays.types import Int32, Scores
+from caser.models.base import Arrays
 
 
 class ArrayScorer(ABC):
@@ -27,13 +27,30 @@ class ArrayScorer(ABC):
     ([[0.0, 2.5, 3.0], [0.0, -1.5, -3.0]], slice(0, 1, None))
     """
 
-    def __init__(self, arrays: Arrays, history_length: int | None) -> None:
+    def __init__(
+        self,
+        arrays: Arrays,
+        history_length: int | None,
+        *,
+        vectors: str = "V",
+        bias: str | None = "c",
+        reads_vectors: bool = False,
+        has_users: bool = True,
+    ) -> None:
+        """Keep the parameters.
+
+        vectors, bias  names of the output vectors and of their biases; without a name, all biases are 0
+        reads_vectors  whether states are made of the output vectors too, so that rows of them must be quick to take
+        has_users  whether P, where there is one, holds user vectors
+        """
         self.history_length = history_length
-        # By columns: a few states against all items, as a service asks, are then a product twice as fast.
-        self._arrays = {**arrays, "V": np.asfortranarray(arrays["V"])}
+        # By columns, a product of a few states with all items is twice as fast, and a service asks for few at a time.
+        self._vectors_ID = np.asfortranarray(arrays[vectors])
+        self._bias_I = np.zeros(len(self._vectors_ID), dtype=np.float32) if bias is None else arrays[bias]
+        self._arrays = dict(arrays) if reads_vectors else {**arrays, vectors: self._vectors_ID}
         self.user_columns: slice | None = None
-        if "P" in arrays:
-            width = arrays["V"].shape[1]
+        if has_users and "P" in arrays:
+            width = self._vectors_ID.shape[1]
             self.user_columns = slice(width - arrays["P"].shape[1], width)
 
     @abstractmethod
@@ -42,9 +59,8 @@ class ArrayScorer(ABC):
 
     def scores(self, users_B: Int32, histories_BH: Int32) -> Scores:
         """Scores, state . vector + bias, for every item: (B, I)."""
-        vectors_ID, bias_I = self.item_vectors()
-        scores_BI = self.states(users_B, histories_BH) @ vectors_ID.T
-        scores_BI += bias_I  # in place: a second array of this size would cost more than the sum
+        scores_BI: Scores = self.states(users_B, histories_BH) @ self._vectors_ID.T
+        scores_BI += self._bias_I  # in place: a second array of this size would cost more than the sum
         return scores_BI
 
     def arrays(self) -> Arrays:
@@ -52,12 +68,12 @@ class ArrayScorer(ABC):
         return self._arrays
 
     def item_vectors(self) -> tuple[Scores, Scores]:
-        """V (I, D) and c (I,)."""
-        return self._arrays["V"], self._arrays["c"]
+        """Output vectors (I, D) and biases (I,), row 0 being padding."""
+        return self._vectors_ID, self._bias_I
 
     def user_vectors(self) -> Scores | None:
         """P (U, E), row 0 for anonymous users; None without user vectors."""
-        return self._arrays.get("P")
+        return None if self.user_columns is None else self._arrays["P"]
 
     def vectors_of(self, users_B: Int32 | Scores) -> Scores:
         """The user part of states, (B, E), of users given as indices or as vectors."""

@@ -24,7 +24,7 @@ from typing import Any
 import orjson
 
 from caser.errors import StoreError
-from caser.storage import refused
+from caser.system.storage import refused
 
 logger = logging.getLogger("caser.service")
 

@@ -14,7 +14,7 @@ from caser.config import Training
 from caser.data.split import Split
 from caser.errors import ConfigError
 from caser.evaluation.protocols import protocol_named
-from caser.models.caser import Caser
+from caser.models.caser.caser import Caser
 from caser.study.compare import sentence
 from caser.study.engine import Plan, Tell
 from caser.study.recipes import Recipe
@@ -82,14 +82,14 @@ def _variants(full: Caser, training: Training, anonymous: bool) -> Iterator[tupl
             "n_v": full.n_v if "v" in name else 0,
             "user_vector": "p" in name,
         }
-        how = training if parts["user_vector"] else training.but(user_dropout=0.0)  # there is nobody to hide
-        yield name, Recipe(full.but(**parts), how, group=PAPER_GROUP, setting=name)
+        how = training if parts["user_vector"] else training.replace(user_dropout=0.0)  # there is nobody to hide
+        yield name, Recipe(full.replace(**parts), how, group=PAPER_GROUP, setting=name)
 
 
 def _removals(full: Recipe) -> Iterator[tuple[str, Recipe]]:
     """The full model with one thing taken away that the variants keep."""
     model = full.model
-    heights = model.filter_heights  # type: ignore[attr-defined]
+    heights = model.filter_heights if isinstance(model, Caser) else ()
     changes: dict[str, dict[str, object]] = {}
     if len(heights) > 1:
         for height in heights:
@@ -105,7 +105,7 @@ def _removals(full: Recipe) -> Iterator[tuple[str, Recipe]]:
     if values["T"] > 1:
         changes["T = 1"] = {"T": 1}
     for label, change in changes.items():
-        yield label, replace(full.but(**change), group=REMOVED_GROUP, setting=label)
+        yield label, replace(full.replace(**change), group=REMOVED_GROUP, setting=label)
 
 
 def _verdicts(study: Study, reference: str) -> Iterator[str]:

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from caser import artefact
+from caser.answering.recommender import Recommender
+from caser.artefact import folder as artefact
 from caser.data.split import Split
 from caser.evaluation import judge, protocols
-from caser.fitting import fit
+from caser.fitting.fit import fit
 from caser.models.base import Scorer
 from caser.models.blend import Blend, BlendScorer
-from caser.recommender import Recommender
 from caser.study.compare import recipes_for
 from caser.study.engine import Plan, Tell, carry_out
 from caser.study.runs import Store

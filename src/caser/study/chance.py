@@ -11,7 +11,7 @@ from scipy import special
 from caser.evaluation.metrics import parse_metric
 from caser.evaluation.rank_table import RankTable
 from caser.evaluation.statistics import Estimate, holm
-from caser.randomness import numpy_generator
+from caser.system.randomness import numpy_generator
 
 _DRAWS = 20
 

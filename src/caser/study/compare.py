@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from caser.config import ModelSettings
 from caser.data.split import Split
 from caser.errors import ConfigError
 from caser.evaluation.protocols import protocol_named
@@ -79,20 +78,13 @@ def recipes_for(
     recipes, notes = {}, []
     for name in names:
         model = model_settings(name)
-        settings = without_user_vector(model) if anonymous else model
+        settings = model.without_user_vectors() if anonymous else model
         if settings is None:
             notes.append(f"{name} is left out: {split.name} judges only users that no user vector was learned for")
             continue
         recipe = Recipe.of(settings, space=settings.space if tuned else {})
-        recipes[name] = recipe.but(**training) if recipe.is_neural else recipe
+        recipes[name] = recipe.replace(**training) if recipe.is_neural else recipe
     return recipes, notes
-
-
-def without_user_vector(model: ModelSettings) -> ModelSettings | None:
-    """The model without a user vector; None if it is nothing without one."""
-    if not getattr(model, "user_vector", False):
-        return model
-    return model.but(user_vector=False) if "user_vector" in type(model).model_fields else None
 
 
 def best_of(labels: Iterable[str], report: Report) -> str:

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import caser
-from caser.config import ModelSettings, Space, Training
+from caser.config import Space, Training
 from caser.data.split import Queries, Split
 from caser.data.tape import Tape
 from caser.models import model_settings
+from caser.models.settings import ModelSettings, NetworkSettings
 
 # What decides a number; not what reads logs (a split has a digest of its own), reports or saves. Models say themselves
 # which others they are made of: by what they import.
@@ -70,35 +71,46 @@ class Recipe:
         'markov'
         """
         settings = model_settings(model) if isinstance(model, str) else model
-        return cls(**{"model": settings, "training": settings.training(), **changes})
+        return cls(
+            **{
+                "model": settings,
+                "training": settings.training if isinstance(settings, NetworkSettings) else Training(),
+                **changes,
+            }
+        )
 
     @property
     def is_neural(self) -> bool:
         """Whether it is trained, and so has epochs and seeds."""
-        return self.model.kind == "neural"
+        return isinstance(self.model, NetworkSettings)
 
-    def but(self, **settings: Any) -> Recipe:
+    def replace(self, **settings: Any) -> Recipe:
         """The recipe with some settings changed, of the model or of its training; both check them.
 
-        >>> Recipe.of("caser").but(L=3, learning_rate=0.01).training.learning_rate
+        >>> Recipe.of("caser").replace(L=3, learning_rate=0.01).training.learning_rate
         0.01
         """
         of_model = {name: value for name, value in settings.items() if name in type(self.model).model_fields}
         of_training = {name: value for name, value in settings.items() if name not in of_model}
-        return replace(self, model=self.model.but(**of_model), training=self.training.but(**of_training))
+        return replace(self, model=self.model.replace(**of_model), training=self.training.replace(**of_training))
 
     def facts(self) -> dict[str, Any]:
         """What decides the result, in JSON values."""
         return {
             "model": self.model.name,
             "settings": self.model.model_dump(mode="json"),
-            "training": self.training.model_dump(mode="json", exclude={"device"}) if self.is_neural else None,
+            "training": _without_device(self.training.used()) if self.is_neural else None,
         }
+
+
+def _without_device(values: dict[str, Any]) -> dict[str, Any]:
+    """Where a model was trained does not decide what it became."""
+    return {name: value for name, value in values.items() if name != "device"}
 
 
 def key_of(recipe: Recipe, split_digest: str, **more: Any) -> str:
     """Under which name a result is kept: a hash of the recipe, the data, the code, and what was done (`more`)."""
-    models = [recipe.model, *getattr(recipe.model, "parts", {}).values()]
+    models = [recipe.model, *recipe.model.parts.values()]
     code = [code_digest(type(model).__module__) for model in models]
     parts = [recipe.facts(), split_digest, code, more]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:20]

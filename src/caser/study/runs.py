@@ -28,10 +28,10 @@ from caser.errors import ArtefactError
 from caser.evaluation import judge
 from caser.evaluation.protocols import Part
 from caser.evaluation.rank_table import RankTable
-from caser.fitting import Choice, choose, fit
-from caser.memory import peak_memory
-from caser.storage import read_file, write_file
+from caser.fitting.fit import Choice, choose, fit
 from caser.study.recipes import Recipe, digest_of, key_of
+from caser.system.memory import peak_memory
+from caser.system.storage import read_file, write_file
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +78,7 @@ class Store:
         path = self.path_of(recipe, epochs, seed, part)
         facts = _read_json(path.with_suffix(".json"))
         if facts is None:
-            facts = self._make(path, replace(recipe, training=recipe.training.but(seed=seed)), epochs, part)
+            facts = self._make(path, replace(recipe, training=recipe.training.replace(seed=seed)), epochs, part)
         content = read_file(_ranks(path))
         with _naming(_ranks(path)):
             table = RankTable.from_arrays(safetensors.numpy.load(content))
@@ -91,7 +91,7 @@ class Store:
 
     def path_of(self, recipe: Recipe, epochs: int | None, seed: int, part: Part) -> Path:
         """Where a fitted recipe is kept."""
-        return self.folder / "fitted" / key_of(recipe.but(seed=seed), self.digest, epochs=epochs, part=part)
+        return self.folder / "fitted" / key_of(recipe.replace(seed=seed), self.digest, epochs=epochs, part=part)
 
     def count_opening(self, fingerprint: str) -> None:
         """Write down that a study opens a test part: before it does."""

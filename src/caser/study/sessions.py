@@ -17,7 +17,7 @@ from caser.data.split import Split
 from caser.data.user_sessions import DEFAULT_GAP, Reads, user_sessions
 from caser.errors import ConfigError
 from caser.models import model_settings
-from caser.study.compare import best_of, sentence, without_user_vector
+from caser.study.compare import best_of, sentence
 from caser.study.engine import Plan, Tell
 from caser.study.recipes import Recipe
 from caser.study.study import Study, conduct
@@ -66,14 +66,14 @@ def compare_sessions(
 def _recipes(name: str, training: Mapping[str, Any], *, tuned: bool) -> Iterator[tuple[str, Recipe]]:
     """A model in every reading it has: this session or all, without and with a user vector."""
     model = model_settings(name)
-    plain = without_user_vector(model)
+    plain = model.without_user_vectors()
     kinds = {"": plain} if plain is model else {"": plain, " + user vector": model}
     for suffix, settings in kinds.items():
         if settings is None:
             continue
         recipe = Recipe.of(settings, space=settings.space if tuned else {})
         if recipe.is_neural:
-            recipe = recipe.but(**training)
+            recipe = recipe.replace(**training)
         for reads, words in READS.items():
             if settings.name in ("popularity", "recent-popularity") and reads == "session":
                 continue  # reads no history

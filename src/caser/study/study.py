@@ -105,7 +105,7 @@ class Study:
         difference = self.differences.get(label)
         return {
             "label": label,
-            "kind": recipe.model.kind,
+            "kind": "neural" if recipe.is_neural else "counting",
             **recipe.facts(),
             "epochs": [run.epochs for run in runs] if recipe.is_neural else None,
             "parameters": runs[0].num_parameters,

@@ -51,7 +51,7 @@ def sweep(
     distinct = list(dict.fromkeys(values))
     if not 2 <= len(distinct) <= MOST_VALUES:
         raise ConfigError(f"a sweep must have 2 to {MOST_VALUES} different values; got {len(distinct)} of {over}.")
-    recipes = {f"{over} = {value}": replace(recipe.but(**{over: value}), setting=value) for value in distinct}
+    recipes = {f"{over} = {value}": replace(recipe.replace(**{over: value}), setting=value) for value in distinct}
     study = conduct(
         "sweep",
         f"How much {over} does this log need?",

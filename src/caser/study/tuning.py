@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from caser.errors import ConfigError, MissingDependencyError, NumericalError
-from caser.fitting import Choice
-from caser.randomness import stream_seed
+from caser.fitting.fit import Choice
 from caser.study.recipes import Recipe
 from caser.study.runs import Store
+from caser.system.randomness import stream_seed
 
 MOST_TRIALS = 200
 """However cheap they are."""
@@ -49,7 +49,7 @@ def tune(store: Store, recipe: Recipe, seconds: float, is_hard: bool = False) ->
     while spent < seconds and trials < MOST_TRIALS:
         trial = study.ask(distributions)
         try:
-            tried = recipe.but(**{name: choices[name][place] for name, place in trial.params.items()})
+            tried = recipe.replace(**{name: choices[name][place] for name, place in trial.params.items()})
             choice = store.choice(tried, seconds - spent)
         except (NumericalError, ConfigError):
             study.tell(trial, float("-inf"))

@@ -18,7 +18,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from caser.errors import ArtefactError
-from caser.storage import write_file
+from caser.system.storage import write_file
 from caser.training.loop import TrainingState
 
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")

@@ -5,9 +5,8 @@ Shape suffixes: M states, K items that a state scores, I catalogue + padding, D 
 
 from __future__ import annotations
 
-from caser.data.log import Int64
-from caser.models.base import Scores
-from caser.models.compiled import compiled
+from caser.arrays.types import Int64, Scores
+from caser.system.compiled import compiled
 
 
 @compiled

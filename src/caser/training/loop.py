@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from caser.config import Training
-from caser.data.batches import Batches
 from caser.data.tape import Tape
 from caser.errors import ConfigError, NumericalError
-from caser.memory import keep_freed_memory
 from caser.models.base import SequenceEncoder
-from caser.randomness import torch_generator
+from caser.system.memory import keep_freed_memory
+from caser.system.randomness import torch_generator
+from caser.training.batches import Batches
 from caser.training.objective import Objective, Question
 from caser.training.rows import LargeTables
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from caser.models.compiled import usable
+from caser.system.compiled import usable
 from caser.training import kernels
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from caser.config import Training
 from caser.data.log import InteractionLog
 from caser.data.split import leave_one_out
 from caser.data.synthetic import chain_world, noise_world, skip_world, union_world
-from caser.models.caser import Caser
+from caser.models.caser.caser import Caser
 from caser.study.audit.kept import Kept
 from caser.study.audit.order import Effects, order_effects
 from caser.study.audit.verdict import blocks_finding, losses, order_finding, verdict
@@ -22,7 +22,7 @@ from tests.data.logs import log_of_sequences
 class QuickCaser(Caser):
     """Caser as it learns small worlds in a moment."""
 
-    training = Training.with_defaults(
+    training: ClassVar[Training] = Training(
         epochs=10, patience=0, batch_size=256, learning_rate=0.01, schedule="linear", weight_decay=0.0, device="cpu"
     )
 
@@ -30,7 +30,7 @@ class QuickCaser(Caser):
 class BriefCaser(Caser):
     """Caser that stops before it has learned much."""
 
-    training = Training.with_defaults(epochs=2, batch_size=256, device="cpu")
+    training: ClassVar[Training] = Training(epochs=2, batch_size=256, device="cpu")
 
 
 NETWORK = QuickCaser(L=3, T=1, d=24, n_v=2, n_h=16, dropout=0, user_vector=False)
@@ -91,7 +91,7 @@ def test_where_only_the_set_of_items_counts_neither_matters() -> None:
 @pytest.mark.slow
 def test_in_a_union_the_last_two_matter_and_not_their_order() -> None:
     # A window of two: a longer one would see items that, out of order, contradict what it has learned.
-    found = effects_in(union_world(num_users=600).log, block=2, network=NETWORK.but(L=2))
+    found = effects_in(union_world(num_users=600).log, block=2, network=NETWORK.replace(L=2))
     assert found.lead == "caser"
     assert verdict(found).startswith("Recent items matter, their order does not")
 

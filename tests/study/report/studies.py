@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from caser.artefact import Artefact
+from caser.artefact.folder import Artefact
 from caser.data.log import Vocabulary
 from caser.data.tape import Tape
-from caser.models.caser import Caser
+from caser.models.caser.caser import Caser
 from tests.runs import FACTS
 
 HOSTILE = '<script>alert("x")</script> & <b>$x$</b> %{y} </script>'

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from caser.models.caser.caser import Caser
 from caser.study.report.figure import Heat
 from caser.study.report.network import FILTERS, ITEMS, network_facts, network_figures, steps_back
 from tests.runs import caser_run, popularity_run
@@ -30,6 +31,7 @@ def test_a_filter_is_excited_by_the_items_that_lie_along_its_rows() -> None:
 def test_the_filters_that_the_next_layer_reads_most_are_shown_first() -> None:
     artefact = studies.network()
     config, arrays = artefact.config, artefact.scorer.arrays()
+    assert isinstance(config, Caser)
     arrays["W"][config.n_v * config.d + 2 * config.n_h + 5] = 100
     facts = network_facts(artefact)
     assert facts is not None

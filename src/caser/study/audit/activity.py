@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from caser.arrays.types import Int64
 from caser.data.describe import Facts
-from caser.data.log import Int64, InteractionLog
+from caser.data.log import InteractionLog
 from caser.data.split import Mask, Split
 from caser.study.audit.findings import Fact, Finding, Severity, count, share
 

@@ -19,6 +19,7 @@ from caser.data.split import Split
 from caser.errors import ConfigError
 from caser.evaluation import protocols
 from caser.models import model_settings
+from caser.models.settings import NetworkSettings
 from caser.study.audit.activity import bots, cold, concentration
 from caser.study.audit.clock import clock
 from caser.study.audit.findings import Fact, Finding
@@ -146,15 +147,20 @@ def audit(
     )
 
 
-def _network(name: str, protocol: str) -> Any:
+def _network(name: str, protocol: str) -> NetworkSettings:
     """The settings of a neural model, without user vectors where those who are judged have none."""
     settings = model_settings(name)
-    if settings.kind != "neural":
+    if not isinstance(settings, NetworkSettings):
         raise ConfigError(
             f"the model of an audit must be neural, the counting models are there anyway; got {name}. Use --no-neural."
         )
-    if protocols.protocol_named(protocol).anonymous and "user_vector" in type(settings).model_fields:
-        return settings.but(user_vector=False)
+    if protocols.protocol_named(protocol).anonymous:
+        without = settings.without_user_vectors()
+        if without is None:
+            raise ConfigError(
+                f"{protocol} judges users that training never saw; {name} needs user vectors. Name another."
+            )
+        return without
     return settings
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caser.storage import read_file, write_file
+from caser.system.storage import read_file, write_file
 
 Values = NDArray[np.floating[Any]]
 

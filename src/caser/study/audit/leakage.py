@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from caser.data.log import Int64, InteractionLog
+from caser.arrays.types import Int64
+from caser.data.log import InteractionLog
 from caser.errors import DataError
 from caser.evaluation import protocols
 from caser.study.audit.findings import Chart, Fact, Finding, Series, Table, share

@@ -23,20 +23,22 @@ from typing import Any
 import numpy as np
 
 import caser
+from caser.arrays.offsets import offsets_of
+from caser.arrays.types import Int32
 from caser.config import Training
-from caser.data.log import Int32
 from caser.data.split import Queries, Split
 from caser.evaluation import protocols
 from caser.evaluation.metrics import Values, parse_metric
 from caser.evaluation.protocols import Rules
 from caser.evaluation.ranking import ranks
 from caser.evaluation.statistics import Difference, Estimate, mean_over_owners, paired_difference
-from caser.fitting import Progress, fit
+from caser.fitting.fit import Progress, fit
 from caser.models import COUNTING_BASELINES, model_settings
 from caser.models.base import Scorer
-from caser.randomness import numpy_generator
+from caser.models.settings import ModelSettings, NetworkSettings
 from caser.study.audit.kept import Kept
 from caser.study.audit.shuffles import Block, shuffled
+from caser.system.randomness import numpy_generator
 
 SHUFFLES = 3
 """Shuffles that are averaged for each size of a block."""
@@ -124,10 +126,10 @@ def order_effects(split: Split, network: Any, block: int, seed: int, kept: Kept,
     return Effects(values, split.validation.owners, metric, block, "session" if protocol.anonymous else "user")
 
 
-def quick_training(model: Any, seed: int) -> Training:
+def quick_training(model: NetworkSettings, seed: int) -> Training:
     """How the audit trains a network: as the model says, with fewer epochs, and less patience."""
-    training: Training = model.training()
-    return training.but(seed=seed, epochs=min(training.epochs, 15), patience=min(training.patience, 2))
+    training = model.training
+    return training.replace(seed=seed, epochs=min(training.epochs, 15), patience=min(training.patience, 2))
 
 
 class _Asked:
@@ -162,7 +164,7 @@ def _sample(queries: Queries, seed: int) -> Queries:
         return queries
     chosen = np.sort(numpy_generator(seed, "sample").permutation(len(queries))[:MOST_QUERIES])
     rows, targets = queries.target_pairs(slice(None))
-    offsets = np.concatenate([[0], np.cumsum(queries.num_targets[chosen])])
+    offsets = offsets_of(queries.num_targets[chosen])
     return Queries(
         users=queries.users[chosen],
         items=queries.items,
@@ -174,7 +176,7 @@ def _sample(queries: Queries, seed: int) -> Queries:
     )
 
 
-def _values(model: Any, asked: _Asked, blocks: Sequence[Block], kept: Kept, say: Say) -> dict[Block, Values]:
+def _values(model: ModelSettings, asked: _Asked, blocks: Sequence[Block], kept: Kept, say: Say) -> dict[Block, Values]:
     """Values per query for every block: the better way to do without order."""
     found = dict(zip(blocks, _means(model, asked, 1, blocks, kept, say), strict=True))
     for block in blocks[1:]:
@@ -183,9 +185,11 @@ def _values(model: Any, asked: _Asked, blocks: Sequence[Block], kept: Kept, say:
     return found
 
 
-def _means(model: Any, asked: _Asked, trained: Block, judged_on: Sequence[Block], kept: Kept, say: Say) -> Values:
+def _means(
+    model: ModelSettings, asked: _Asked, trained: Block, judged_on: Sequence[Block], kept: Kept, say: Say
+) -> Values:
     """A model trained in one order and asked in several: means over shuffles, (blocks, Q)."""
-    training = quick_training(model, asked.seed) if model.kind == "neural" else None
+    training = quick_training(model, asked.seed) if isinstance(model, NetworkSettings) else None
     key: list[Any] = [caser.__version__, asked.split.log.digest, asked.fingerprint, asked.metric.name]
     key += [model.name, model.model_dump(), training.model_dump() if training else None]
     key += [asked.seed, SHUFFLES, trained, list(judged_on)]

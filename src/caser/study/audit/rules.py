@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from caser.arrays.types import Int64
 from caser.data.describe import Facts
-from caser.data.log import Int64, InteractionLog
+from caser.data.log import InteractionLog
 from caser.data.tape import Tape
 from caser.study.audit.findings import Chart, Fact, Finding, Series, count
 from caser.study.audit.ties import reordered

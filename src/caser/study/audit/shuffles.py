@@ -17,7 +17,8 @@ from typing import Literal
 
 import numpy as np
 
-from caser.data.log import Int64
+from caser.arrays.offsets import offsets_of, places_of
+from caser.arrays.types import Int64
 from caser.data.split import Split
 from caser.data.tape import Tape
 
@@ -38,7 +39,7 @@ def shuffled(split: Split, block: Block, random: np.random.Generator) -> Split:
     """
     fit, queries = split.fit, split.validation
     items = fit.items[_order(fit.offsets[:-1], fit.offsets[1:], block, random)]
-    bounds = np.concatenate([[0], np.cumsum(queries.ends - queries.starts)])
+    bounds = offsets_of(queries.ends - queries.starts)
     # Each history gets entries of its own: in `sessions` one history is the beginning of the next.
     histories = queries.items[_order(queries.starts, queries.ends, block, random)]
     return replace(
@@ -53,7 +54,7 @@ def _order(starts: Int64, ends: Int64, block: Block, random: np.random.Generator
     """Where each entry of the slices [start, end), one slice after another, comes from once blocks are shuffled."""
     lengths = ends - starts
     slices = np.repeat(np.arange(len(starts)), lengths)
-    place = np.arange(len(slices)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    place = places_of(lengths)
     source = starts[slices] + place
     blocks = slices if block == "whole" else (lengths[slices] - 1 - place) // block
     is_first = (np.diff(slices, prepend=-1) != 0) | (np.diff(blocks, prepend=-1) != 0)

@@ -18,9 +18,9 @@ from caser.data.log import InteractionLog
 from caser.data.split import Split
 from caser.data.tape import Tape
 from caser.evaluation import judge, protocols
-from caser.models import model_settings
-from caser.randomness import numpy_generator
+from caser.models import counting_settings
 from caser.study.audit.findings import Chart, Fact, Finding, Series, Severity, share
+from caser.system.randomness import numpy_generator
 
 ORDERS = 20
 CHEAP = "count-knn"
@@ -99,7 +99,7 @@ def reordered(log: InteractionLog, seed: int, number: int) -> InteractionLog:
 
 
 def _value(split: Split, metric: str) -> float:
-    scorer = model_settings(CHEAP).build(split.log.num_users, split.log.num_items)
+    scorer = counting_settings(CHEAP).build(split.log.num_users, split.log.num_items)
     scorer.fit(split.fit)
     return judge.value(scorer, split.validation, protocols.resolve(split.name, split, "validation"), metric)
 

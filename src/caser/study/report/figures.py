@@ -11,7 +11,7 @@ from typing import Any
 
 from caser.study.report.changes import ablation, sweep
 from caser.study.report.figure import Axis, Figure, Panel, Range, Rule, Series, sharing, spanned
-from caser.study.report.findings import finding_figure
+from caser.study.report.finding_figures import finding_figure
 from caser.study.report.palette import SERIES, Colour
 from caser.study.report.study import (
     Row,

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from caser.artefact import Artefact
+from caser.artefact.folder import Artefact
 from caser.evaluation.slices import POPULARITY, popularity_groups
 from caser.models.base import Arrays
-from caser.models.caser import Caser
+from caser.models.caser.caser import Caser
 from caser.study.report.figure import Axis, Figure, Heat, Panel
 
 FILTERS, ITEMS = 4, 5

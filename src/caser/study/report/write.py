@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from caser.artefact import Artefact
+from caser.artefact.folder import Artefact
 from caser.errors import ConfigError
-from caser.storage import write_file
 from caser.study.report.extras import check_installed
 from caser.study.report.figures import study_figures
 from caser.study.report.network import network_facts, network_figures
 from caser.study.report.page import page
 from caser.study.report.png import png
 from caser.study.report.study import checked
+from caser.system.storage import write_file
 
 
 def write_report(study: Mapping[str, Any], folder: Path, network: Artefact | None = None) -> Path:

@@ -1,0 +1,115 @@
+"""Which patterns of a history excite Caser: what each of its filters answered, and on which items.
+
+A horizontal filter of height h slides over the window and keeps its largest answer, so it rests on the h neighbouring
+items on which that was won: a union-level pattern. A vertical filter is a weighted sum of the rows of the window, so it
+is told by its weights: point-level patterns. A place before the first item of a history is padding, which has no id.
+The same equations as `models/caser.py`, with the places kept. Source: ours,
+after the paper's own look at its filters.
+
+Shape suffixes: L window, d width of vectors, h height of a filter, n_h filters of a height, n_v vertical filters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from caser.answering.questions import listed
+from caser.arrays.ragged import last_columns
+from caser.arrays.types import RawId
+from caser.artefact.folder import Artefact
+from caser.errors import ConfigError
+from caser.models.base import Arrays
+from caser.models.caser.caser import ACTIVATIONS, Caser
+
+
+@dataclass(frozen=True)
+class UnionPattern:
+    """A horizontal filter of one height: its answer, and the neighbouring items on which it was won.
+
+    filter  from 0 within its height          items, titles  oldest first; None for padding
+    """
+
+    height: int
+    filter: int
+    answer: float
+    items: list[RawId | None]
+    titles: list[str | None]
+
+
+@dataclass(frozen=True)
+class PointPattern:
+    """A vertical filter: what each item of the window counts for in its sum, oldest first."""
+
+    filter: int
+    weights: list[float]
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """What the filters made of a history.
+
+    window  the last L items, oldest first; None for padding      titles  of these, None where there is none
+    union   the strongest first within a height                   point   one for each vertical filter
+    """
+
+    window: list[RawId | None]
+    titles: list[str | None]
+    union: list[UnionPattern]
+    point: list[PointPattern]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        return asdict(self)
+
+
+def filters_fired(artefact: Artefact, history: Iterable[RawId], most: int = 3) -> Patterns:
+    """The strongest `most` horizontal filters of each height for a history of raw ids, and all vertical ones.
+
+    Items that the model does not know are left out, as in an answer. Among equal answers the earlier place is taken,
+    and the lower filter. A filter whose answer is 0 under relu did not fire, and is left out.
+
+    Raises ConfigError for a model that is not Caser.
+
+    >>> from caser.data.split import leave_one_out
+    >>> from caser.data.synthetic import chain_world
+    >>> from caser.fitting.fit import fit
+    >>> from caser.config import Training
+    >>> split = leave_one_out(chain_world(num_users=20, num_items=6, length=9, seed=0).log)
+    >>> training = Training(epochs=1, device="cpu", seed=0)
+    >>> recommender = fit(Caser(L=3, d=8, n_h=2, heights=(2,), phi_c="tanh"), split, training, epochs=1)
+    >>> found = filters_fired(recommender.artefact, [4, 1], most=1)
+    >>> found.window, [(one.height, len(one.items)) for one in found.union], len(found.point)
+    ([None, 4, 1], [(2, 2)], 4)
+    """
+    config = artefact.config
+    if not isinstance(config, Caser):
+        raise ConfigError(f"only Caser has filters that can be shown; this run is a {config.name}.")
+    indices = artefact.items.indices(listed(history))
+    read = indices[indices > 0][None, -config.L :]
+    window_L = last_columns(read, config.L)[0]
+    items: list[RawId | None] = [artefact.items.raw([index])[0] if index else None for index in window_L.tolist()]
+    known = artefact.titles
+    titles = [known[index - 1] if known is not None and index else None for index in window_L.tolist()]
+    arrays = artefact.scorer.arrays()
+    union = []
+    for row, h in enumerate(config.filter_heights):
+        answers_n, places_n = _won(arrays, config, arrays["Q"][window_L], row, h)
+        for j in np.argsort(-answers_n, kind="stable")[:most].tolist():
+            if config.phi_c != "relu" or answers_n[j] > 0:
+                span = slice(int(places_n[j]), int(places_n[j]) + h)
+                union.append(UnionPattern(h, j, float(answers_n[j]), items[span], titles[span]))
+    weights = arrays["G"].astype(float).tolist() if config.n_v else []
+    return Patterns(items, titles, union, [PointPattern(k, row) for k, row in enumerate(weights)])
+
+
+def _won(arrays: Arrays, config: Caser, E_Ld: Any, row: int, h: int) -> tuple[Any, Any]:
+    """The answer of each filter of a height, (n_h,), and the place where it was won: equations 3 to 5."""
+    rows = E_Ld.reshape(-1)
+    filters = arrays[f"F{h}"].reshape(h * config.d, config.n_h)
+    answers_Pn = np.stack([rows[i * config.d : (i + h) * config.d] @ filters for i in range(config.L - h + 1)])
+    places_n = answers_Pn.argmax(axis=0)
+    return ACTIVATIONS[config.phi_c](answers_Pn.max(axis=0) + arrays["bF"][row]), places_n

@@ -1,0 +1,1 @@
+"""Arrays and nothing else: type aliases, offsets, rows of unequal length."""

@@ -1,0 +1,1 @@
+"""Caser: settings, equations in NumPy, and the network that trains."""

@@ -1,0 +1,161 @@
+"""Caser as a network over the tape: the form that trains.
+
+What a horizontal filter says at a tape position does not depend on the window it is read in, so every filter is
+computed once per position and a window is a maximum over positions: same outputs as the paper's form, window by window,
+with sum(h) instead of sum(h (L - h + 1)) products. `caser_features.py` does that in torch's operations,
+`caser_kernel.py` in loops for the processor.
+
+Shape suffixes: C chunks, W windows per chunk, X = W + L - 1 tape positions, M wanted windows, F features, I catalogue +
+padding, D state width; those of vectors, sums and answers are in the two files.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from caser.models.base import Rows
+from caser.models.caser import features as caser_features
+from caser.models.caser import kernel as caser_kernel
+from caser.models.caser.caser import Caser
+from caser.models.caser.features import ACTIVATIONS
+from caser.models.dropout import dropout, dropout_threshold, random_bytes
+from caser.system.compiled import usable
+from caser.system.randomness import torch_generator
+
+
+class CaserNetwork(nn.Module):
+    """Union-level patterns, point-level patterns and lasting taste, over every window of a tape at once."""
+
+    item_tables, user_tables = ("Q", "V", "c"), ("P",)
+
+    # Parameters by the paper's letters (legend in caser.py); those of a branch that is left out do not exist.
+    Q: nn.Parameter
+    P: nn.Parameter
+    G: nn.Parameter
+    bG: nn.Parameter
+    bF: nn.Parameter
+    W: nn.Parameter
+    b: nn.Parameter
+    V: nn.Parameter
+    c: nn.Parameter
+
+    def __init__(self, config: Caser, num_users: int, num_items: int, seed: int) -> None:
+        super().__init__()
+        self.config = config
+        self.window = config.L if config.has_branches else 1
+        self.max_length: int | None = None
+        self.dropout_generator: torch.Generator | None = None
+        """Where dropout draws from in training; the training loop hands a new one to each epoch."""
+        generator = torch_generator(seed, "initialisation")
+        for name, shape in config.shapes(num_users, num_items).items():
+            self.register_parameter(name, nn.Parameter(_initial(name, shape, config, generator)))
+
+    def encode(self, users_CW: Tensor, tape_CX: Tensor, rows: Rows | None = None) -> Tensor:
+        """[z; p_u] of every window, (C, W, D), or of the windows `rows` alone, (M, D)."""
+        if rows is None:
+            every_CW = torch.ones(users_CW.shape[:2], dtype=torch.bool, device=users_CW.device)
+            every = every_CW.nonzero(as_tuple=True)
+            return self.encode(users_CW, tape_CX, (every[0], every[1])).view(*every_CW.shape, -1)
+        parts = []
+        if self.config.has_branches:
+            parts.append(self._short_term(tape_CX, rows))
+        if self.config.user_vector:
+            users = users_CW[rows]
+            parts.append(users if users.is_floating_point() else functional.embedding(users, self.P))
+        return torch.cat(parts, dim=-1)
+
+    def item_vectors(self) -> tuple[Tensor, Tensor]:
+        """W' (I, D) and b' (I,)."""
+        return self.V, self.c
+
+    @property
+    def user_columns(self) -> slice | None:
+        """The columns of a state that are p_u."""
+        width = self.config.state_width
+        return slice(width - self.config.d, width) if self.config.user_vector else None
+
+    def user_vectors(self) -> Tensor | None:
+        """P (U, d), row 0 for anonymous users."""
+        return self.P if self.config.user_vector else None
+
+    def _short_term(self, tape_CX: Tensor, rows: Rows) -> Tensor:
+        """Equation 9, z = phi_a(W [o~; o] + b): (M, d)."""
+        share = self.config.dropout if self.training else 0.0
+        make = self._features_by_kernel if usable(self.Q) else self._features
+        return ACTIVATIONS[self.config.phi_a](torch.addmm(self.b, make(tape_CX, rows, share), self.W))
+
+    def _features(self, tape_CX: Tensor, rows: Rows, share: float) -> Tensor:
+        """[o~; o] after dropout, (M, F), in torch's operations."""
+        config = self.config
+        sums_CVWd, answers_CXA = self._linear_part(functional.embedding(tape_CX, self.Q, padding_idx=0))
+        features = []
+        if config.n_v:
+            features.append((sums_CVWd[rows[0], :, rows[1]] + self.bG[:, None]).flatten(1))
+        if config.n_h:
+            largest_CWA = caser_features.largest(answers_CXA, config.filter_heights, config.L)
+            features.append(ACTIVATIONS[config.phi_c](largest_CWA[rows] + self.bF.reshape(-1)))
+        return dropout(torch.cat(features, dim=-1), share, self.dropout_generator)
+
+    def _linear_part(self, E_CXd: Tensor) -> tuple[Tensor, Tensor]:
+        """What vertical filters say of every window, and the others of every position; all before the maximum."""
+        config, (C, X, d) = self.config, E_CXd.shape
+        sums_CVWd, answers_CXA = E_CXd.new_empty(C, 0, X - config.L + 1, d), E_CXd.new_empty(C, X, 0)
+        if config.n_v:
+            sums_CVWd = caser_features.sum_windows(E_CXd, self.G)
+        if config.n_h and caser_features.are_long(config.filter_heights):
+            answers_CXA = caser_features.correlate(E_CXd, self._filters)
+        elif config.n_h:
+            answers_CXA = caser_features.sum_rows(E_CXd @ self._filter_rows, config.filter_heights)
+        return sums_CVWd, answers_CXA
+
+    def _features_by_kernel(self, tape_CX: Tensor, rows: Rows, share: float) -> Tensor:
+        """The same by kernels, but for long filters, where the work is in the products."""
+        config, heights = self.config, self.config.filter_heights
+        if config.n_h and caser_features.are_long(heights):
+            sums_CVWd, answers_CXA = self._linear_part(functional.embedding(tape_CX, self.Q, padding_idx=0))
+        else:
+            items_R, row_CX = torch.unique(tape_CX, return_inverse=True)
+            E_Rd = functional.embedding(items_R, self.Q, padding_idx=0)
+            sums_CVWd, answers_CXA = E_Rd.new_empty(0, 0, 0, config.d), E_Rd.new_empty(*tape_CX.shape, 0)
+            if config.n_v:
+                sums_CVWd = caser_kernel.sum_windows(E_Rd, self.G, row_CX)
+            if config.n_h:
+                answers_CXA = caser_kernel.sum_rows(E_Rd @ self._filter_rows, row_CX, heights)
+        nothing = answers_CXA.new_empty(0)
+        bG_V, bF_A = self.bG if config.n_v else nothing, self.bF.reshape(-1) if config.n_h else nothing
+        threshold = dropout_threshold(share)
+        size = (len(rows[0]), config.num_features if threshold else 0)
+        noise = random_bytes(size, self.dropout_generator, self.Q.device), threshold
+        return caser_kernel.make_features(
+            sums_CVWd, bG_V, answers_CXA, bF_A, rows, noise, heights, config.L, config.phi_c
+        )
+
+    @property
+    def _filter_rows(self) -> Tensor:
+        return caser_features.stacked(self._filters)
+
+    @property
+    def _filters(self) -> list[Tensor]:
+        return [self.get_parameter(f"F{h}") for h in self.config.filter_heights]
+
+
+def _initial(name: str, shape: tuple[int, ...], config: Caser, generator: torch.Generator) -> Tensor:
+    """Vectors are normal with standard deviation 1/width, filters and layers uniform within 1/sqrt(inputs): as in the
+    author's program. The padding row is zero and gets no gradient.
+    """
+    if name == "c":
+        return torch.zeros(shape)
+    if name in ("Q", "P", "V"):
+        table = torch.empty(shape).normal_(0, 1 / shape[1], generator=generator)
+        table[0] = 0
+        return table
+    inputs = {"W": config.num_features, "b": config.num_features, "G": config.L, "bG": config.L}
+    if name == "bF":
+        bounds = torch.tensor([1 / math.sqrt(h * config.d) for h in config.filter_heights])
+        return torch.empty(shape).uniform_(-1, 1, generator=generator) * bounds[:, None]
+    bound = 1 / math.sqrt(inputs.get(name) or shape[0] * shape[1])
+    return torch.empty(shape).uniform_(-bound, bound, generator=generator)

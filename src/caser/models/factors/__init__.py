@@ -1,0 +1,1 @@
+"""Factor models: BPR-MF and FPMC."""

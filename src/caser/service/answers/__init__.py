@@ -1,0 +1,1 @@
+"""How the service makes an answer: the loaded model, rules, reasons, the queue."""

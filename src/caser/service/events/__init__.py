@@ -1,0 +1,1 @@
+"""What people did, kept on disk before it is acknowledged."""

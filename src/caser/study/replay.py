@@ -1,0 +1,187 @@
+"""Looking back: how often people took what was really served, and whether a service answers as its run folder does.
+
+An event is judged by the last answer that its user had before it: a hit if its item was in that answer. Events without
+an answer before them say nothing and are counted apart.
+"""
+
+from __future__ import annotations
+
+import http.client
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import orjson
+
+from caser.answering.recommender import Recommender
+from caser.errors import ConfigError, DataError
+
+_PER_REQUEST = 100
+_SAME_SCORE = 1e-4
+_TIMEOUT_SECONDS = 60
+
+
+@dataclass
+class Hits:
+    """How often the item of an event was among what was served before."""
+
+    events: int = 0
+    hits: int = 0
+
+    @property
+    def rate(self) -> float | None:
+        """The share of hits; None without events."""
+        return self.hits / self.events if self.events else None
+
+    def count(self, *, is_hit: bool) -> None:
+        """Count an event."""
+        self.events += 1
+        self.hits += is_hit
+
+
+@dataclass
+class Served:
+    """What a log of answers says.
+
+    judged    all events that follow an answer        by  the same by model version and by source
+    unjudged  events of users who had no answer before
+    """
+
+    answers: int = 0
+    unjudged: int = 0
+    judged: Hits = field(default_factory=Hits)
+    by: defaultdict[str, Hits] = field(default_factory=lambda: defaultdict(Hits))
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        groups = {
+            name: {"events": hits.events, "hits": hits.hits, "rate": hits.rate}
+            for name, hits in sorted(self.by.items())
+        }
+        return {
+            "answers": self.answers,
+            "events_without_answer": self.unjudged,
+            "events": self.judged.events,
+            "hits": self.judged.hits,
+            "hit_rate": self.judged.rate,
+            "by": groups,
+        }
+
+
+def hit_rate(log: Path, k: int) -> Served:
+    """Judge what was served, by the first `k` items of each answer.
+
+    Raises DataError for a file that is no log of answers.
+    """
+    found = Served()
+    last: dict[str, tuple[list[str], str, str]] = {}
+    for line in _lines(log):
+        try:
+            if line["kind"] == "answer":
+                found.answers += 1
+                if line["user"] is not None:
+                    last[line["user"]] = line["items"][:k], line["model"], line["source"]
+            elif line["user"] in last:
+                items, model, source = last[line["user"]]
+                is_hit = line["item"] in items
+                for hits in (found.judged, found.by[f"model {model[:12]}"], found.by[source]):
+                    hits.count(is_hit=is_hit)
+            else:
+                found.unjudged += 1
+        except (KeyError, TypeError):
+            raise DataError(f"{log} must hold answers and events, as --answer-log writes them; got {line}.") from None
+    return found
+
+
+def _lines(log: Path) -> Iterator[dict[str, Any]]:
+    try:
+        with log.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    yield orjson.loads(line)
+                except orjson.JSONDecodeError:
+                    if line.endswith(b"\n"):  # the last line may be half written
+                        raise DataError(f"{log}:{number} must be JSON; it is not. Is this a log of answers?") from None
+    except OSError as error:
+        raise DataError(f"{log} must be readable; got: {error.strerror}.") from None
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How a service answers, beside its run folder.
+
+    same       users with the same items in the same order
+    ties       users whose items differ in order only among scores that are equal to the fourth digit
+    different  the others, by raw id: (offline, online)
+    """
+
+    same: int
+    ties: int
+    different: dict[Any, tuple[list[Any], list[Any]]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        pairs = {str(user): {"offline": pair[0], "online": pair[1]} for user, pair in self.different.items()}
+        return {"same": self.same, "ties": self.ties, "different": pairs}
+
+
+def compare(recommender: Recommender, url: str, *, users: int, k: int, seed: int, token: str | None) -> Agreement:
+    """Ask a service and its run folder the same: for some users, with the run's history of each.
+
+    Raises ConfigError for a URL that is none, DataError if the service does not answer.
+    """
+    artefact = recommender.artefact
+    known = np.flatnonzero(artefact.histories.lengths)
+    chosen = np.random.default_rng(seed).permutation(known)[:users]
+    raw = artefact.users.raw(chosen)
+    histories = [artefact.items.raw(artefact.histories.sequence(int(index))[-1000:]) for index in chosen]
+    same, ties, different = 0, 0, {}
+    for start in range(0, len(raw), _PER_REQUEST):
+        some, theirs = raw[start : start + _PER_REQUEST], histories[start : start + _PER_REQUEST]
+        offline = recommender.recommend(users=some, histories=theirs, k=k)
+        questions = [{"user_id": user, "history": read, "k": k} for user, read in zip(some, theirs, strict=True)]
+        online = _post(url, "/v1/recommend/bulk", {"questions": questions}, token)["answers"]
+        for user, ours, answer in zip(some, offline, online, strict=True):
+            items = [item["item_id"] for item in answer["items"]]
+            scores = [item["score"] for item in answer["items"]]
+            if items == ours.items:
+                same += 1
+            elif len(items) == len(ours.items) and np.allclose(scores, ours.scores, rtol=0, atol=_SAME_SCORE):
+                ties += 1
+            else:
+                different[user] = (ours.items, items)
+    return Agreement(same, ties, different)
+
+
+def _post(url: str, path: str, body: Any, token: str | None) -> dict[str, Any]:
+    parts = urlsplit(url)
+    kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
+    if parts.scheme not in kinds or not parts.hostname:
+        raise ConfigError(f"the address of a service must be like http://127.0.0.1:8000; got {url!r}.")
+    headers = {"content-type": "application/json", **({"authorization": f"Bearer {token}"} if token else {})}
+    connection = kinds[parts.scheme](parts.hostname, parts.port, timeout=_TIMEOUT_SECONDS)
+    try:
+        connection.request("POST", parts.path.rstrip("/") + path, orjson.dumps(body), headers)
+        response = connection.getresponse()
+        content = response.read()
+        answer: dict[str, Any] = orjson.loads(content)
+    except (OSError, http.client.HTTPException, orjson.JSONDecodeError) as error:
+        raise DataError(f"the service at {url} must answer in JSON; got: {error}. Is it running?") from None
+    finally:
+        connection.close()
+    if response.status != 200:
+        raise DataError(f"the service at {url} must answer; it said {response.status}: {answer.get('error')}")
+    return answer
+
+
+def joined(items: Sequence[Any]) -> str:
+    """Items for a table.
+
+    >>> joined([1, "b"])
+    '1 b'
+    """
+    return " ".join(map(str, items))

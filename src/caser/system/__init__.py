@@ -1,0 +1,1 @@
+"""The machine underneath: files that are written whole, memory, random streams, compiled loops, streamed tables."""

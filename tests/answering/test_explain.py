@@ -1,0 +1,74 @@
+"""An explanation adds up, and its effects are what leaving an item out does."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from caser.answering.explain import explain
+from caser.answering.recommender import Recommender
+from caser.artefact.folder import Artefact
+from caser.errors import ConfigError, UnknownIdError
+from tests.runs import caser_run, popularity_run
+
+
+def score_of(artefact: Artefact, user: int, history: list[int], item: int) -> float:
+    return float(artefact.scorer.scores(np.array([user], dtype=np.int32), np.array([history], dtype=np.int32))[0, item])
+
+
+@pytest.mark.parametrize("settings", [{}, {"user_vector": False}, {"n_h": 0, "n_v": 0}])
+@pytest.mark.parametrize("question", [{"user": "ann"}, {"history": [20, 50]}, {"user": "bob", "history": [10]}])
+def test_the_parts_add_up_to_the_score(settings: dict[str, int], question: dict[str, Any]) -> None:
+    found = explain(Recommender(caser_run(**settings)), 30, **question)
+    assert sum(found.parts.values()) == pytest.approx(found.score, abs=1e-5)
+    assert list(found.parts) == ["short-term", "lasting taste", "bias"]
+
+
+def test_each_part_is_what_its_name_says() -> None:
+    artefact = caser_run()
+    arrays = artefact.scorer.arrays()
+    found = explain(Recommender(artefact), 50, user="bob")
+    assert found.parts["lasting taste"] == pytest.approx(float(arrays["P"][2] @ arrays["V"][5, 3:]), abs=1e-5)
+    assert found.parts["bias"] == pytest.approx(float(arrays["c"][5]))
+    assert found.score == pytest.approx(score_of(artefact, 2, [2, 3], 5), abs=1e-6)
+    assert (found.item_id, found.title, found.user_id, found.source) == (50, "Fifty", "bob", "known user")
+
+
+def test_an_effect_is_what_the_score_loses_without_the_item() -> None:
+    artefact = caser_run()
+    found = explain(Recommender(artefact), 10, user="ann", history=[50, 20, 30])
+    score = score_of(artefact, 1, [2, 3], 1)
+    assert [effect.item_id for effect in found.history] == [20, 30]
+    assert [effect.title for effect in found.history] == ["Twenty", None]
+    expected = [score - score_of(artefact, 1, history, 1) for history in ([0, 3], [2, 0])]
+    assert [effect.effect for effect in found.history] == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_model_whose_score_is_no_sum_has_effects_only() -> None:
+    found = explain(Recommender(popularity_run()), 20, user="ann")
+    assert found.parts == {"score": 4.0}
+    assert [effect.effect for effect in found.history] == [0.0]
+
+
+def test_an_unknown_user_without_history_is_explained_by_popularity() -> None:
+    found = explain(Recommender(caser_run()), 20, user="nobody")
+    assert (found.source, found.parts, found.history) == ("popularity", {"score": 4.0}, [])
+
+
+def test_an_explanation_is_json() -> None:
+    found = explain(Recommender(caser_run()), 20, history=[10])
+    assert json.loads(json.dumps(found.to_dict()))["history"][0]["item_id"] == 10
+
+
+@pytest.mark.parametrize("item", [40, 99])
+def test_an_item_that_was_not_trained_on_has_no_score_to_explain(item: int) -> None:
+    with pytest.raises(UnknownIdError, match=str(item)):
+        explain(Recommender(caser_run()), item, user="ann")
+
+
+def test_a_mistyped_way_to_answer_is_refused_for_a_known_user_too() -> None:
+    with pytest.raises(ConfigError, match="did you mean mean"):
+        explain(Recommender(caser_run()), 20, user="ann", unknown_users="meann")  # type: ignore[arg-type]

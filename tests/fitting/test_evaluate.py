@@ -1,0 +1,58 @@
+"""Judging: only by the split a model was trained with, counted each time, and never after training on everything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from caser.artefact import folder as artefact
+from caser.data.split import Split, global_time, leave_one_out
+from caser.data.synthetic import noise_world
+from caser.errors import ArtefactError
+from caser.fitting.evaluate import evaluate
+from caser.fitting.fit import fit
+from caser.models.counting.markov import Markov
+
+
+@pytest.fixture(scope="module")
+def split() -> Split:
+    """Return a split of pure noise."""
+    return leave_one_out(noise_world(num_users=60, num_items=9, length=12, seed=0).log)
+
+
+def test_each_opening_of_the_test_part_is_counted_and_saved_with_the_run(split: Split, tmp_path: Path) -> None:
+    rec = fit(Markov(), split)
+    evaluate(rec, split)
+    evaluate(rec, split)
+    rec.save(tmp_path / "run")
+    facts = artefact.load(tmp_path / "run").manifest
+    assert facts["test_openings"] == 2
+    assert facts["metrics"].keys() == evaluate(rec, split).values["markov"].keys()
+    assert artefact.test_openings(tmp_path / "run", facts["fingerprint"]) == 2
+    assert artefact.test_openings(tmp_path / "run", "another") == 0
+    assert artefact.test_openings(tmp_path / "nothing", facts["fingerprint"]) == 0
+
+
+def test_the_validation_part_is_judged_without_counting(split: Split) -> None:
+    rec = fit(Markov(), split, train_on="fit")
+    assert evaluate(rec, split).part == "validation"
+    assert rec.artefact.manifest["test_openings"] == 0
+
+
+def test_a_split_with_other_fractions_is_refused_because_its_test_part_may_have_trained() -> None:
+    log = noise_world(num_users=60, num_items=9, length=12, seed=0).log
+    rec = fit(Markov(), global_time(log, test=0.02, validation=0.02))
+    with pytest.raises(ArtefactError, match="fingerprint"):
+        evaluate(rec, global_time(log))
+
+
+def test_a_model_that_saw_everything_is_not_judged(split: Split) -> None:
+    with pytest.raises(ArtefactError, match="trained on everything"):
+        evaluate(fit(Markov(), split, train_on="all"), split)
+
+
+def test_another_log_is_refused(split: Split) -> None:
+    other = leave_one_out(noise_world(num_users=60, num_items=9, length=12, seed=1).log)
+    with pytest.raises(ArtefactError, match="digest"):
+        evaluate(fit(Markov(), split), other)

@@ -1,0 +1,68 @@
+"""Exact leaders, block by block: the same whatever the size of a block, and never more scores at once than allowed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from caser.arrays.types import Int64, Scores
+from caser.errors import ConfigError
+from caser.search.exact import Candidates, NotFiniteError, best
+
+NUM_ITEMS = 12
+
+tables = st.lists(
+    st.lists(st.sampled_from([-np.inf, -1.0, 0.0, 1.0, 2.5]), min_size=NUM_ITEMS, max_size=NUM_ITEMS), max_size=3
+)
+items = st.lists(st.integers(0, NUM_ITEMS - 1), max_size=6)
+
+
+@given(table=tables, barred=items, chosen=st.none() | items, seen=items, k=st.integers(1, 14), most=st.integers(1, 40))
+def test_leaders_are_the_head_of_a_stable_sort_of_what_may_be_recommended(
+    table: list[list[float]], barred: list[int], chosen: list[int] | None, seen: list[int], k: int, most: int
+) -> None:
+    scores_BI = np.array(table).reshape(-1, NUM_ITEMS)
+    candidates = Candidates(np.unique(np.array(barred, dtype=np.int64)))
+    if chosen is not None:
+        candidates = Candidates(candidates.barred, np.unique(np.array(chosen, dtype=np.int64)))
+    candidates = candidates.without([np.array(seen[row:], dtype=np.int32) for row in range(len(table))])
+    held = []
+
+    def scores_of(items: slice | Int64) -> Scores:
+        block = scores_BI[:, items].copy()
+        held.append(block.size)
+        return block
+
+    found = best(scores_of, len(table), NUM_ITEMS, k, candidates, most)
+    expected = []
+    for row, scores in enumerate(table):
+        allowed = set(range(NUM_ITEMS) if chosen is None else chosen) - set(barred) - set(seen[row:])
+        ranked = sorted(sorted(allowed), key=lambda item: -scores[item])
+        expected += [(row, item, scores[item]) for item in ranked if scores[item] > -np.inf][:k]
+    assert list(zip(found.rows.tolist(), found.items.tolist(), found.scores.tolist(), strict=True)) == expected
+    assert max(held, default=0) <= max(most, len(table))
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_a_catalogue_in_order_of_score_is_no_trouble(descending: bool) -> None:
+    scores_1I = np.arange(1000.0)[None, :: -1 if descending else 1]
+    found = best(lambda items: scores_1I[:, items].copy(), 1, 1000, 3, Candidates(np.array([0])), most_scores=50)
+    assert found.scores.tolist() == ([998.0, 997.0, 996.0] if descending else [999.0, 998.0, 997.0])
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_a_score_that_is_not_finite_names_its_question_unless_the_item_is_barred(wrong: float) -> None:
+    scores_BI = np.zeros((3, 9))
+    scores_BI[1, 7] = wrong
+    with pytest.raises(NotFiniteError) as raised:
+        best(lambda items: scores_BI[:, items].copy(), 3, 9, 2, Candidates(np.array([0])), most_scores=6)
+    assert raised.value.row == 1
+    found = best(lambda items: scores_BI[:, items].copy(), 3, 9, 2, Candidates(np.array([0, 7])), most_scores=6)
+    assert found.items.tolist() == [1, 2] * 3
+
+
+def test_k_is_checked_even_where_nothing_is_asked() -> None:
+    with pytest.raises(ConfigError, match="k must be a whole number"):
+        best(lambda items: np.zeros((0, 4)), 0, 4, 0, Candidates(np.array([0])))

@@ -1,0 +1,51 @@
+"""What cannot fit is refused with both numbers, before anything is allocated."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from caser.errors import ConfigError
+from caser.system import memory
+from caser.system.memory import TRAINING_COPIES, refuse_what_cannot_fit
+
+
+def test_parameters_are_counted_with_their_gradients_and_moments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "memory", lambda: 16_000.0)
+    refuse_what_cannot_fit("caser", [(100, 10)], TRAINING_COPIES)
+    with pytest.raises(ConfigError, match=r"needs at least 0\.0 GB"):
+        refuse_what_cannot_fit("caser", [(100, 10), (1,)], TRAINING_COPIES)
+
+
+def test_a_table_larger_than_this_machine_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"needs at least [\d,]+\.\d GB and there are [\d,]+\.\d\."):
+        refuse_what_cannot_fit("caser", [(10**9, 10**6)], TRAINING_COPIES)
+
+
+FAULTS_OF_A_BLOCK = """
+import resource
+from caser.system.memory import keep_freed_memory
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    block = bytearray(b"x") * 2**26
+    del block
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+keep_freed_memory()
+faults()
+print(faults())
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only glibc gives big blocks back at once")
+def test_a_big_block_that_was_freed_is_used_again_without_a_page_fault() -> None:
+    # In a process of its own: what other tests have freed would decide how much is kept.
+    done = subprocess.run([sys.executable, "-c", FAULTS_OF_A_BLOCK], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 2**26 / 4096 / 10
+
+
+def test_the_memory_is_a_positive_number() -> None:
+    assert memory.memory() > 0

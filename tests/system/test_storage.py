@@ -1,0 +1,60 @@
+"""What is left beside a file that was written, and what is no plain file to read. Kills are in `test_artefact.py`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from caser.errors import ArtefactError
+from caser.system.storage import read_file, settled, write_file, write_folder
+
+
+def test_a_file_is_written_and_replaced_with_the_usual_permissions(tmp_path: Path) -> None:
+    usual = tmp_path / "usual"
+    usual.touch()
+    for content in (b"one", b"two"):
+        write_file(tmp_path / "new" / "file", content)
+        assert read_file(tmp_path / "new" / "file") == content
+    assert (tmp_path / "new" / "file").stat().st_mode == usual.stat().st_mode
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["file"]
+
+
+def test_only_strays_of_the_same_name_are_removed(tmp_path: Path) -> None:
+    mine = [".run.01234567.partial", ".run.previous"]
+    others = [".run.checkpoint.01234567.partial", ".other.01234567.partial", ".run.partial", "run.01234567.partial"]
+    for name in (*mine, *others):
+        (tmp_path / name).mkdir()
+    write_folder(tmp_path / "run", {"file": b""})
+    write_folder(tmp_path / "run", {"file": b"again"})
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*others, "run"])
+
+
+def test_a_folder_set_aside_is_read_until_the_next_write_puts_it_back(tmp_path: Path) -> None:
+    write_folder(tmp_path / "run", {"file": b"old"})
+    (tmp_path / "run").rename(tmp_path / ".run.previous")
+    assert read_file(settled(tmp_path / "run") / "file") == b"old"
+    with pytest.raises(ArtefactError):
+        write_folder(tmp_path / "run", {"no/such/folder": b""})
+    assert read_file(tmp_path / "run" / "file") == b"old"
+    assert settled(tmp_path / "run") == tmp_path / "run"
+
+
+def test_what_is_no_plain_file_or_too_large_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"12345")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    os.mkfifo(tmp_path / "pipe")
+    for name, reason in (
+        ("link", "symbolic link"),
+        ("pipe", "special file"),
+        ("", "must be"),
+        ("nothing", "no such file"),
+    ):
+        with pytest.raises(ArtefactError, match=reason):
+            read_file(tmp_path / name)
+    with pytest.raises(ArtefactError, match="at most 4 bytes; got 5"):
+        read_file(tmp_path / "file", most=4)
+    os.link(tmp_path / "file", tmp_path / "second name")
+    with pytest.raises(ArtefactError, match="hard link"):
+        read_file(tmp_path / "file")

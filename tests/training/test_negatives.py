@@ -1,0 +1,113 @@
+"""Negatives: what is drawn, how often, and what must not count."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from caser.data.tape import Tape
+from caser.system.randomness import torch_generator
+from caser.training.negatives import NegativeSampler
+
+# Items 1..5 occur 8, 4, 2, 1 and 0 times.
+TAPE = Tape.from_sequences([[1] * 8 + [2], [2] * 3, [3, 4, 3], []], num_items=5)
+DRAWS = 20_000
+
+
+def draws(exponent: float) -> list[int]:
+    """How often each item, padding first, was drawn."""
+    drawn = NegativeSampler(TAPE, exponent=exponent).draw((DRAWS // 10, 10), torch_generator(0, "negatives"))
+    assert drawn.shape == (DRAWS // 10, 10)
+    counts: list[int] = np.bincount(drawn.flatten().numpy(), minlength=6).tolist()
+    return counts
+
+
+def test_uniform_draws_hit_every_item_alike_and_padding_never() -> None:
+    padding, *items = draws(exponent=0)
+    assert padding == 0
+    assert stats.chisquare(items).pvalue > 0.001
+
+
+@pytest.mark.parametrize("exponent", [0.5, 0.75, 1.0])
+def test_draws_follow_popularity_to_the_exponent(exponent: float) -> None:
+    padding, *items = draws(exponent)
+    weights = np.array([8.0, 4.0, 2.0, 1.0]) ** exponent
+    assert padding == 0
+    assert items[4] == 0  # never seen, so of popularity 0
+    assert stats.chisquare(items[:4], DRAWS * weights / weights.sum()).pvalue > 0.001
+
+
+@pytest.mark.parametrize(
+    ("exponent", "probabilities"),
+    [(0, [0.2] * 5), (1, [8 / 15, 4 / 15, 2 / 15, 1 / 15, 0])],
+    ids=["uniform", "popular"],
+)
+def test_the_probability_of_a_draw_is_what_it_says(exponent: float, probabilities: list[float]) -> None:
+    sampler = NegativeSampler(TAPE, exponent=exponent)
+    assert sampler.log_probability(torch.arange(1, 6)).exp().tolist() == pytest.approx(probabilities)
+
+
+def test_even_the_smallest_and_largest_number_give_an_item_that_can_be_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    tape = Tape.from_sequences([[2, 3]], num_items=4)  # neither the first nor the last item was ever taken
+    sampler = NegativeSampler(tape, exponent=1)
+    extremes = torch.tensor([0.0, np.nextafter(1.0, 0.0)], dtype=torch.float64)
+    monkeypatch.setattr(torch, "rand", lambda *shape, **options: extremes)
+    assert sampler.draw((2,), torch_generator(0, "negatives")).tolist() == [2, 3]
+
+
+def test_one_set_is_shared_by_the_batch_or_each_target_has_its_own() -> None:
+    users, targets = torch.tensor([1, 2, 3], dtype=torch.int32), torch.tensor([[1, 2], [3, 0], [4, 5]])
+    sampler = NegativeSampler(TAPE)
+    items, masked = sampler.draw_for(users, targets, 7, torch_generator(0, "negatives"), shared=False)
+    assert (items.shape, masked.shape) == ((3, 7), (3, 7))
+    items, masked = sampler.draw_for(users, targets, 7, torch_generator(0, "negatives"), shared=True)
+    assert (items.shape, masked.shape) == ((7,), (3, 7))
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_exactly_the_draws_that_hit_a_target_of_their_own_window_are_masked(shared: bool) -> None:
+    users = torch.tensor([1, 2, 3], dtype=torch.int32)
+    targets = torch.tensor([[1, 2], [3, 0], [4, 5]])
+    items, masked = NegativeSampler(TAPE).draw_for(users, targets, 40, torch_generator(0, "negatives"), shared=shared)
+    rows = items.expand(3, 40).tolist()
+    assert masked.tolist() == [[item in own for item in row] for row, own in zip(rows, targets.tolist(), strict=True)]
+    assert masked.any()
+    assert not masked.all()
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("exponent", [0, 1])
+def test_no_draw_that_counts_is_an_item_the_user_has(shared: bool, exponent: float) -> None:
+    sampler = NegativeSampler(TAPE, exponent=exponent, unseen_only=True)
+    users = torch.tensor([1, 2, 3, 4] * 25, dtype=torch.int32)
+    targets = torch.full((100, 1), 5)
+    items, masked = sampler.draw_for(users, targets, 6, torch_generator(0, "negatives"), shared=shared)
+    for user, row, ignored in zip(users.tolist(), items.expand(100, 6).tolist(), masked.tolist(), strict=True):
+        have = set(TAPE.sequence(user).tolist())
+        assert not {item for item, skip in zip(row, ignored, strict=True) if not skip} & have
+
+
+def test_seen_items_are_drawn_anew_rather_than_lost() -> None:
+    users, targets = torch.full((200,), 1, dtype=torch.int32), torch.full((200, 1), 5)
+    generator = torch_generator(0, "negatives")
+    _, masked = NegativeSampler(TAPE, unseen_only=True).draw_for(users, targets, 10, generator, shared=False)
+    # User 1 has two of five items; what is masked is almost only the target, a third of the three left.
+    assert masked.double().mean().item() == pytest.approx(1 / 3, abs=0.03)
+
+
+def test_a_user_who_has_everything_gets_no_negative_that_counts() -> None:
+    tape = Tape.from_sequences([[1, 2, 3]], num_items=3)
+    sampler = NegativeSampler(tape, unseen_only=True)
+    users, targets = torch.tensor([1], dtype=torch.int32), torch.tensor([[2]])
+    _, masked = sampler.draw_for(users, targets, 9, torch_generator(0, "negatives"), shared=False)
+    assert masked.all()
+
+
+def test_the_same_stream_draws_the_same() -> None:
+    sampler = NegativeSampler(TAPE, exponent=0.5)
+    first, again = (sampler.draw((50,), torch_generator(3, "negatives", 7)) for _ in range(2))
+    other = sampler.draw((50,), torch_generator(3, "negatives", 8))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
