@@ -17,7 +17,7 @@ from benchmarks.speed import _rounds, _world
 from caser.answering.recommender import Recommender, load
 from caser.arrays.types import Int64, Scores
 from caser.models.base import StateScorer
-from caser.search.exact import Candidates, best
+from caser.search.exact import Candidates, find_top_k
 
 RUNS = Path("runs/benchmarks")
 D, BATCH, RECALL = 100, 64, 0.95
@@ -66,7 +66,7 @@ def leads(scorer: StateScorer, state_1D: Scores, num_items: int) -> _rounds.Cont
         return scores_1N
 
     def run() -> float:
-        best(scores_of, 1, len(vectors_ID), 10, Candidates(np.array([0])))
+        find_top_k(scores_of, 1, len(vectors_ID), 10, Candidates(np.array([0])))
         return 1
 
     return run

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caser.answering.fold_in import MOST_POSITIONS, Objective, UserPrior, fold_in
+from caser.answering.fold_in import MOST_POSITIONS, FoldInObjective, UserPrior, fold_in
 from caser.arrays.ragged import pad_left
 from caser.errors import ConfigError
 from caser.models.base import StateScorer
@@ -30,9 +30,9 @@ def a_scorer(**settings: Any) -> StateScorer:
 points = st.lists(st.floats(-3, 3), min_size=3, max_size=3).map(np.array)
 
 
-def an_objective(**settings: Any) -> Objective:
+def an_objective(**settings: Any) -> FoldInObjective:
     """In double precision, for differences of nearby values."""
-    exact = Objective.of(a_scorer(**settings), HISTORY, PRIOR)
+    exact = FoldInObjective.of(a_scorer(**settings), HISTORY, PRIOR)
     return replace(exact, share_PI=exact.share_PI.astype(float), user_part_IE=exact.user_part_IE.astype(float))
 
 
@@ -74,7 +74,7 @@ def test_the_objective_is_convex(first_E: np.ndarray, second_E: np.ndarray) -> N
 def test_the_gradient_vanishes_at_what_is_found(settings: dict[str, Any]) -> None:
     scorer = a_scorer(**settings)
     found_E = fold_in(scorer, HISTORY, PRIOR)
-    objective, away_E = Objective.of(scorer, HISTORY, PRIOR), found_E - PRIOR.mean
+    objective, away_E = FoldInObjective.of(scorer, HISTORY, PRIOR), found_E - PRIOR.mean
     assert np.abs(objective.gradient(away_E, objective.gains(away_E))).max() < 1e-2
 
 
@@ -82,7 +82,7 @@ def test_the_value_by_hand_for_two_items_and_one_position() -> None:
     arrays = {"V": np.array([[0.0], [1.0], [-1.0]]), "c": np.zeros(3), "P": np.zeros((2, 1))}
     config = Caser(d=1, n_v=0, n_h=0)
     scorer = config.scorer({name: array.astype(np.float32) for name, array in arrays.items()}, 1, 2)
-    objective = Objective.of(scorer, np.array([1], dtype=np.int32), UserPrior(np.zeros(1), 0.5))
+    objective = FoldInObjective.of(scorer, np.array([1], dtype=np.int32), UserPrior(np.zeros(1), 0.5))
     at_mean = np.log(2)  # both items alike
     assert objective.value(np.array([2.0])) == pytest.approx(np.log(1 + np.exp(-4)) + 0.5 / 2 * 4 - at_mean)
     gradient_E = objective.gradient(np.array([2.0]), objective.gains(np.array([2.0])))
@@ -96,7 +96,7 @@ def test_it_ends_at_the_minimum_however_weak_the_prior_and_strong_the_items(prec
     scorer, prior = artefact.state_scorer, UserPrior(PRIOR.mean, precision)
     assert scorer is not None
     away_E = fold_in(scorer, HISTORY, prior) - prior.mean
-    objective = Objective.of(scorer, HISTORY, prior)
+    objective = FoldInObjective.of(scorer, HISTORY, prior)
     for step_E in 0.1 * np.vstack([np.eye(3), -np.eye(3)]):
         assert objective.value(away_E + step_E) > objective.value(away_E) - 1e-6
 
@@ -110,7 +110,7 @@ def test_an_empty_history_gives_the_mean_and_a_sure_prior_stays_there() -> None:
 def test_only_the_last_positions_count_and_a_long_history_is_no_trouble() -> None:
     scorer = a_scorer()
     recent = np.tile(HISTORY, 100)
-    assert len(Objective.of(scorer, recent, PRIOR).targets_P) == MOST_POSITIONS
+    assert len(FoldInObjective.of(scorer, recent, PRIOR).targets_P) == MOST_POSITIONS
     assert np.isfinite(fold_in(scorer, recent, PRIOR)).all()
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from caser.data import datasets
-from caser.data.datasets import DATASETS, DataSet, Source, cache_folder, fetch, load, official, read_titles
+from caser.data.datasets import DATASETS, DataSet, Download, cache_folder, fetch, load, official, read_titles
 from caser.data.filters import LogFilters
 from caser.errors import DownloadError
 
@@ -31,23 +31,23 @@ def archive(**changed: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def source_of(path: Path, content: bytes, sha256: str | None = None) -> Source:
+def source_of(path: Path, content: bytes, sha256: str | None = None) -> Download:
     path.write_bytes(content)
     return official(path.as_uri(), sha256 or hashlib.sha256(content).hexdigest(), MEMBERS)
 
 
-def failing(name: str, error: BaseException) -> Source:
+def failing(name: str, error: BaseException) -> Download:
     def fetch() -> Mapping[str, bytes]:
         raise error
 
-    return Source(name, fetch)
+    return Download(name, fetch)
 
 
 @pytest.fixture
 def declare(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Make `small` a data set with the given sources."""
 
-    def add(*sources: Source, **changes: Any) -> None:
+    def add(*sources: Download, **changes: Any) -> None:
         declared = {"logs": ("small/u.data",), "rows": 3, "titles": ("small/u.item",), "terms": "the terms", **changes}
         monkeypatch.setitem(DATASETS, "small", DataSet(sources=sources, **declared))
 

@@ -19,7 +19,7 @@ from caser.artefact.folder import INDEX, Artefact, load, save
 from caser.errors import ArtefactError, ConfigError, MissingDependencyError, NumericalError
 from caser.search import cells as nearest
 from caser.search.cells import Index
-from caser.search.exact import Candidates, best
+from caser.search.exact import Candidates, find_top_k
 from tests.runs import ITEMS, caser_run, popularity_run, resign
 
 NUM_ITEMS, WIDTH = 400, 8
@@ -51,7 +51,7 @@ def exact(states: Scores, k: int, candidates: Candidates) -> Any:
         scores: Scores = states @ VECTORS[items].T + BIAS[items]
         return scores
 
-    return best(scores_of, len(states), NUM_ITEMS + 1, k, candidates)
+    return find_top_k(scores_of, len(states), NUM_ITEMS + 1, k, candidates)
 
 
 def barred(*items: int) -> Candidates:
@@ -64,14 +64,14 @@ some = st.lists(st.integers(1, NUM_ITEMS), max_size=30)
 @given(excluded=some, seen=some, k=st.integers(1, 30))
 def test_looking_at_every_cell_is_exact_whatever_is_left_out(excluded: list[int], seen: list[int], k: int) -> None:
     candidates = barred(*excluded).without([np.array(seen, dtype=np.int32), np.array([5], dtype=np.int32)])
-    found, expected = an_index(20).best(STATES[:2], k, candidates), exact(STATES[:2], k, candidates)
+    found, expected = an_index(20).find_top_k(STATES[:2], k, candidates), exact(STATES[:2], k, candidates)
     assert found.rows.tolist() == expected.rows.tolist()
     assert found.items.tolist() == expected.items.tolist()
     np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-5)
 
 
 def test_one_cell_holds_what_is_in_it_in_the_right_order() -> None:
-    found = an_index(1).best(STATES[3:4], 50, barred())
+    found = an_index(1).find_top_k(STATES[3:4], 50, barred())
     assert len(found.items) == 20
     assert len(set(found.items % 20)) == 1
     scores = VECTORS[found.items] @ STATES[3] + BIAS[found.items]
@@ -80,14 +80,14 @@ def test_one_cell_holds_what_is_in_it_in_the_right_order() -> None:
 
 def test_equal_scores_go_to_the_lowest_index_across_cells() -> None:
     index = Index(np.array([0, 2, 1, 2, 1], dtype=np.int32), np.ones((5, 1)), np.zeros(5), 2, 1.0)
-    assert index.best(np.ones((1, 1)), 3, barred()).items.tolist() == [1, 2, 3]
+    assert index.find_top_k(np.ones((1, 1)), 3, barred()).items.tolist() == [1, 2, 3]
 
 
 @pytest.mark.parametrize("recall", [0.5, 0.95, 1.0])
 def test_a_built_index_has_the_recall_asked_for_on_other_users(recall: float) -> None:
     pytest.importorskip("faiss")
     index = nearest.build(VECTORS, BIAS, TRAINED, STATES, recall, num_cells=20)
-    found, expected = index.best(STATES[1::2], 10, barred()), exact(STATES[1::2], 10, barred())
+    found, expected = index.find_top_k(STATES[1::2], 10, barred()), exact(STATES[1::2], 10, barred())
     pairs = set(zip(expected.rows.tolist(), expected.items.tolist(), strict=True))
     share = len(pairs & set(zip(found.rows.tolist(), found.items.tolist(), strict=True))) / len(pairs)
     assert share == pytest.approx(index.recall)

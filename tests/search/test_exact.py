@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from caser.arrays.types import Int64, Scores
 from caser.errors import ConfigError
-from caser.search.exact import Candidates, NotFiniteError, best
+from caser.search.exact import Candidates, NotFiniteError, find_top_k
 
 NUM_ITEMS = 12
 
@@ -35,7 +35,7 @@ def test_leaders_are_the_head_of_a_stable_sort_of_what_may_be_recommended(
         held.append(block.size)
         return block
 
-    found = best(scores_of, len(table), NUM_ITEMS, k, candidates, most)
+    found = find_top_k(scores_of, len(table), NUM_ITEMS, k, candidates, most)
     expected = []
     for row, scores in enumerate(table):
         allowed = set(range(NUM_ITEMS) if chosen is None else chosen) - set(barred) - set(seen[row:])
@@ -48,7 +48,7 @@ def test_leaders_are_the_head_of_a_stable_sort_of_what_may_be_recommended(
 @pytest.mark.parametrize("descending", [False, True])
 def test_a_catalogue_in_order_of_score_is_no_trouble(descending: bool) -> None:
     scores_1I = np.arange(1000.0)[None, :: -1 if descending else 1]
-    found = best(lambda items: scores_1I[:, items].copy(), 1, 1000, 3, Candidates(np.array([0])), most_scores=50)
+    found = find_top_k(lambda items: scores_1I[:, items].copy(), 1, 1000, 3, Candidates(np.array([0])), most_scores=50)
     assert found.scores.tolist() == ([998.0, 997.0, 996.0] if descending else [999.0, 998.0, 997.0])
 
 
@@ -57,12 +57,12 @@ def test_a_score_that_is_not_finite_names_its_question_unless_the_item_is_barred
     scores_BI = np.zeros((3, 9))
     scores_BI[1, 7] = wrong
     with pytest.raises(NotFiniteError) as raised:
-        best(lambda items: scores_BI[:, items].copy(), 3, 9, 2, Candidates(np.array([0])), most_scores=6)
+        find_top_k(lambda items: scores_BI[:, items].copy(), 3, 9, 2, Candidates(np.array([0])), most_scores=6)
     assert raised.value.row == 1
-    found = best(lambda items: scores_BI[:, items].copy(), 3, 9, 2, Candidates(np.array([0, 7])), most_scores=6)
+    found = find_top_k(lambda items: scores_BI[:, items].copy(), 3, 9, 2, Candidates(np.array([0, 7])), most_scores=6)
     assert found.items.tolist() == [1, 2] * 3
 
 
 def test_k_is_checked_even_where_nothing_is_asked() -> None:
     with pytest.raises(ConfigError, match="k must be a whole number"):
-        best(lambda items: np.zeros((0, 4)), 0, 4, 0, Candidates(np.array([0])))
+        find_top_k(lambda items: np.zeros((0, 4)), 0, 4, 0, Candidates(np.array([0])))

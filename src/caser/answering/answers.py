@@ -12,7 +12,7 @@ import polars as pl
 from caser.arrays.types import RawId
 from caser.system.frames import write_frames
 
-Source = Literal[
+AnswerSource = Literal[
     "known user",
     "fold-in",
     "mean user",
@@ -39,7 +39,7 @@ class Answer:
     items: list[RawId]
     scores: list[float]
     titles: list[str | None] | None
-    source: Source
+    source: AnswerSource
     ignored: tuple[RawId, ...] = ()
 
     @property

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caser.answering import questions
-from caser.answering.answers import Source
+from caser.answering.answers import AnswerSource
 from caser.answering.questions import Question, UnknownUsers
 from caser.answering.recommender import Recommender
 from caser.arrays.types import Int32, RawId
@@ -48,7 +48,7 @@ class Explanation:
     item_id: RawId
     title: str | None
     user_id: RawId | None
-    source: Source
+    source: AnswerSource
     score: float
     parts: dict[str, float]
     history: list[Effect]

@@ -63,7 +63,7 @@ def fold_in(scorer: StateScorer, history: Int32, prior: UserPrior) -> Floats:
         raise ConfigError("fold-in needs a model with user vectors; this one has none.")
     if len(history) == 0:
         return prior.mean
-    objective = Objective.of(scorer, history, prior)
+    objective = FoldInObjective.of(scorer, history, prior)
     away, gains = np.zeros_like(prior.mean), np.zeros_like(objective.share_PI[0])
     gradient = objective.gradient(away, gains)
     inverse = np.eye(len(away)) / prior.precision
@@ -86,7 +86,7 @@ def fold_in(scorer: StateScorer, history: Int32, prior: UserPrior) -> Floats:
 
 
 @dataclass(frozen=True, eq=False)
-class Objective:
+class FoldInObjective:
     """What `fold_in` minimises, by how far a user vector is away from the mean.
 
     share_PI      softmax of each position's scores for the mean user          targets_P  columns of share_PI
@@ -104,7 +104,7 @@ class Objective:
     precision: float
 
     @classmethod
-    def of(cls, scorer: StateScorer, history: Int32, prior: UserPrior) -> Objective:
+    def of(cls, scorer: StateScorer, history: Int32, prior: UserPrior) -> FoldInObjective:
         """The objective of the last positions of a history."""
         vectors_ID, bias_I = scorer.item_vectors()
         ends = np.arange(max(0, len(history) - MOST_POSITIONS), len(history))

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from caser.answering.answers import Source
+from caser.answering.answers import AnswerSource
 from caser.answering.fold_in import UserPrior, fold_in
 from caser.arrays.ragged import pad_left
 from caser.arrays.types import Int32, Int64, RawId, Scores
@@ -49,7 +49,7 @@ class Question:
     user: int
     history: Int32
     ignored: tuple[RawId, ...]
-    source: Source
+    source: AnswerSource
     vector: Scores | None
 
 
@@ -189,7 +189,7 @@ def _history(history: Any) -> list[RawId]:
 
 def _stand_in(
     artefact: Artefact, history: Int32, prior: UserPrior | None, unknown_users: UnknownUsers
-) -> tuple[Source, Scores | None]:
+) -> tuple[AnswerSource, Scores | None]:
     """How a user whom training did not know is answered, and the vector that stands for theirs."""
     if len(history) == 0:
         return "popularity", None

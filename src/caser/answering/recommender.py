@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from caser.answering import questions
-from caser.answering.answers import Answer, Recommendations, Source, table_schema
+from caser.answering.answers import Answer, AnswerSource, Recommendations, table_schema
 from caser.answering.fold_in import UserPrior
 from caser.answering.questions import Histories, Ids, Question, UnknownUsers
 from caser.arrays.types import Int64, RawId, Scores
@@ -28,7 +28,7 @@ from caser.artefact.folder import Artefact
 from caser.errors import ConfigError, NumericalError, UnknownIdError
 from caser.search import cells as nearest
 from caser.search.cells import Index
-from caser.search.exact import Candidates, NotFiniteError, ScoresOf, TopK, best
+from caser.search.exact import Candidates, NotFiniteError, ScoresOf, TopK, find_top_k
 from caser.system.frames import write_frames
 
 MEMORY_MB = 16
@@ -145,7 +145,7 @@ class Recommender:
             index = self.trained_item(raw)
             likeness_of, source = self._likeness(index)
             others = Candidates(np.union1d(self._untrained, index))
-            found = best(likeness_of, 1, len(self._is_trained), k, others, _most_scores(MEMORY_MB))
+            found = find_top_k(likeness_of, 1, len(self._is_trained), k, others, _most_scores(MEMORY_MB))
             answers.append(self._answer(self.artefact.items.raw([index])[0], found.items, found.scores, source))
         kind = self.artefact.items.ids.dtype
         return Recommendations(answers, "similar_to", kind, kind)
@@ -235,16 +235,16 @@ class Recommender:
         index, scorer, num_items = self.artefact.index, self.artefact.state_scorer, len(self._is_trained)
         if index is None or scorer is None or candidates.chosen is not None:
             scores_of = questions.scores_of(self.artefact, asked)
-            return best(scores_of, len(asked), num_items, k, candidates, most_scores)
-        found = index.best(questions.states(scorer, asked), k, candidates)
+            return find_top_k(scores_of, len(asked), num_items, k, candidates, most_scores)
+        found = index.find_top_k(questions.states(scorer, asked), k, candidates)
         is_whole_B = np.bincount(found.rows, minlength=len(asked)) == k
         is_whole_B &= [question.source != "popularity" for question in asked]
         lacking = np.flatnonzero(~is_whole_B)
         if not len(lacking):
             return found
         scores_of = questions.scores_of(self.artefact, [asked[row] for row in lacking.tolist()])
-        exact = best(scores_of, len(lacking), num_items, k, candidates.of(lacking), most_scores)
-        return found.where(is_whole_B).beside(replace(exact, rows=lacking[exact.rows]))
+        exact = find_top_k(scores_of, len(lacking), num_items, k, candidates.of(lacking), most_scores)
+        return found.where(is_whole_B).concat(replace(exact, rows=lacking[exact.rows]))
 
     def _blocks(self, values: Any, memory_mb: int) -> Iterator[Any]:
         """Slices of what is asked, so small that their scores fit the memory."""
@@ -254,7 +254,7 @@ class Recommender:
         size = max(1, size)
         return (values[start : start + size] for start in range(0, len(values), size))
 
-    def _likeness(self, index: int) -> tuple[ScoresOf, Source]:
+    def _likeness(self, index: int) -> tuple[ScoresOf, AnswerSource]:
         """What says how much items are like the one of `index`."""
         scorer = self.artefact.state_scorer
         if scorer is None:
@@ -272,7 +272,7 @@ class Recommender:
         return cosines, "similar vectors"
 
     def _answer(
-        self, raw: RawId | None, items: Int64, scores: Scores, source: Source, ignored: tuple[RawId, ...] = ()
+        self, raw: RawId | None, items: Int64, scores: Scores, source: AnswerSource, ignored: tuple[RawId, ...] = ()
     ) -> Answer:
         titles = None if self._titles is None else [self._titles[item - 1] for item in items.tolist()]
         return Answer(raw, self.artefact.items.raw(items), scores.tolist(), titles, source, ignored)

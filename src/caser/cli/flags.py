@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 from cyclopts import Parameter, Token
+from pydantic import create_model
 
+from caser.config import Training
 from caser.errors import ConfigError
+from caser.models.settings import ModelSettings, NetworkSettings
 
 
 def flag_name(name: str) -> str:
@@ -32,6 +36,29 @@ def shown_default(value: Any) -> Any:
     (0, None, None)
     """
     return None if value is False or value == () else value
+
+
+def training_flags(model: type[ModelSettings]) -> type[Training]:
+    """The settings of training as flags whose defaults are those of a model; what comes of them holds what was typed.
+
+    >>> from caser.models.factors.bpr_mf import BPRMF
+    >>> training_flags(BPRMF)().loss
+    'bpr'
+    """
+    own = model.training.model_dump(exclude_unset=True) if issubclass(model, NetworkSettings) else {}
+    changed: dict[str, Any] = {}
+    for name, value in own.items():
+        field = copy(Training.model_fields[name])
+        field.default = value
+        changed[name] = (field.annotation, field)
+    flags: type[Training] = create_model("Training", __base__=Training, __module__=__name__, **changed)
+    return flags
+
+
+def typed(model: ModelSettings, flags: Training) -> Training:
+    """The training that a model and the flags typed for it amount to."""
+    default = model.training if isinstance(model, NetworkSettings) else Training()
+    return default.replace(**flags.model_dump(exclude_unset=True))
 
 
 DEFAULTS = Parameter(negative_iterable=(), show_default=shown_default)

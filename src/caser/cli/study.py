@@ -18,7 +18,7 @@ from pydantic import Field
 from caser.artefact import folder as artefact
 from caser.artefact.folder import Artefact
 from caser.cli import show
-from caser.cli.flags import Switch, flat
+from caser.cli.flags import Switch, flat, training_flags, typed
 from caser.cli.logs import Filters, Reading, open_log
 from caser.config import Settings, Training
 from caser.data.split import Split
@@ -26,6 +26,7 @@ from caser.errors import ConfigError, MissingDependencyError
 from caser.evaluation import protocols
 from caser.models import MODELS, model_class
 from caser.models.caser.caser import Caser
+from caser.models.settings import ModelSettings
 from caser.study.ablate import ablate as run_ablate
 from caser.study.compare import compare as run_compare
 from caser.study.engine import Plan
@@ -168,8 +169,9 @@ def ablate(
     _finish(study, options, log, json)
 
 
-def sweep_command(model_settings: Any) -> Callable[..., None]:
+def sweep_command(model_settings: type[ModelSettings]) -> Callable[..., None]:
     """Make `caser sweep` with the flags of one model's settings."""
+    flags_of_training = training_flags(model_settings)
 
     def sweep(
         log: str,
@@ -180,7 +182,7 @@ def sweep_command(model_settings: Any) -> Callable[..., None]:
         json: Switch = False,
         options: Studying = Options(),  # noqa: B008
         settings: Any = model_settings(),  # noqa: B008
-        training: Training = model_settings.training(),  # noqa: B008
+        training: Training = flags_of_training(),  # noqa: B008
         reading: LogReading = Reading(),  # noqa: B008
         filters: LogFilters = Filters(),  # noqa: B008
     ) -> None:
@@ -201,14 +203,14 @@ def sweep_command(model_settings: Any) -> Callable[..., None]:
 
         """
         name, values = parse_values(over)
-        plan, recipe = options.plan(), Recipe(settings, options.shortened(training))
+        plan, recipe = options.plan(), Recipe(settings, options.shortened(typed(settings, training)))
         split = _split(log, options, reading, filters)
         with show.studying() as tell:
             study = run_sweep(split, recipe, name, values, plan, tell=tell)
         _finish(study, options, log, json)
 
     sweep.__annotations__["settings"] = Annotated[model_settings, flat(f"Model: {model_settings.name}")]
-    sweep.__annotations__["training"] = Annotated[model_settings.training, flat("Training")]
+    sweep.__annotations__["training"] = Annotated[flags_of_training, flat("Training")]
     sweep.__annotations__["model"] = Literal[tuple(sorted(MODELS))]
     return sweep
 

@@ -13,7 +13,7 @@ from cyclopts.validators import Path as PathKind
 from caser.answering.recommender import load
 from caser.artefact import folder as artefact
 from caser.cli import show
-from caser.cli.flags import Switch, TableFile, Whole, flat
+from caser.cli.flags import Switch, TableFile, Whole, flat, training_flags, typed
 from caser.cli.logs import Filters, Reading, open_log, reopen_log
 from caser.cli.runs import checkpoint_of, save_run
 from caser.config import Training
@@ -24,11 +24,13 @@ from caser.fitting.evaluate import compared, judging_part
 from caser.fitting.evaluate import evaluate as judge_run
 from caser.fitting.fit import fit
 from caser.models import MODELS
+from caser.models.settings import ModelSettings, NetworkSettings
 from caser.system.frames import write_frames
 
 
-def train_command(settings: Any) -> Callable[..., None]:
+def train_command(settings: type[ModelSettings]) -> Callable[..., None]:
     """Make `caser train` with the flags of one model's settings."""
+    flags_of_training = training_flags(settings)
 
     def train(
         log: str,
@@ -41,7 +43,7 @@ def train_command(settings: Any) -> Callable[..., None]:
         all: Switch = False,
         json: Switch = False,
         settings: Any = settings(),  # noqa: B008 (frozen)
-        training: Training = settings.training(),  # noqa: B008
+        training: Training = flags_of_training(),  # noqa: B008
         reading: Annotated[Reading, flat("Reading the log")] = Reading(),  # noqa: B008
         filters: Annotated[Filters, flat("Filtering the log")] = Filters(),  # noqa: B008
     ) -> None:
@@ -78,7 +80,7 @@ def train_command(settings: Any) -> Callable[..., None]:
             recommender = fit(
                 settings,
                 split,
-                training,
+                typed(settings, training),
                 epochs=None if choose else training.epochs,
                 train_on="all" if all else "final",
                 checkpoint=checkpoint_of(out),
@@ -104,9 +106,11 @@ def train_command(settings: Any) -> Callable[..., None]:
         show.table("trained", ["", ""], [(name, value) for name, value in facts.items() if value is not None])
         show.say(f"judge it with: caser evaluate {out}" if not all else f"ask it with: caser recommend {out} --user ID")
 
-    heading = "Training" if settings.kind == "neural" else f"Training (no effect: {settings.name} only counts)"
+    heading = (
+        "Training" if issubclass(settings, NetworkSettings) else f"Training (no effect: {settings.name} only counts)"
+    )
     train.__annotations__["settings"] = Annotated[settings, flat(f"Model: {settings.name}")]
-    train.__annotations__["training"] = Annotated[settings.training, flat(heading)]
+    train.__annotations__["training"] = Annotated[flags_of_training, flat(heading)]
     train.__annotations__["model"] = Literal[("auto", *sorted(MODELS))]
     train.__annotations__["protocol"] = Literal[tuple(protocols.PROTOCOLS)]
     return train

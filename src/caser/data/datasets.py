@@ -55,7 +55,7 @@ MOVIELENS_TERMS = (
 
 
 @dataclass(frozen=True)
-class Source:
+class Download:
     """One place to fetch from: `fetch()` returns the cache's files, by path in the cache, the log's last."""
 
     name: str
@@ -72,7 +72,7 @@ class DataSet:
     titles: tuple[str, ...] = ()
     """Files whose first two columns are item and title."""
     terms: str = "see the terms of its publisher"
-    sources: tuple[Source, ...] = ()
+    sources: tuple[Download, ...] = ()
     sha256: Mapping[str, str] = field(default_factory=dict)
     """Checksums of files in the cache, where they are known."""
 
@@ -135,7 +135,7 @@ def read_titles(path: Path) -> dict[RawId, str]:
     return dict(zip(as_written(items).to_list(), titles.str.strip_chars().to_list(), strict=True))
 
 
-def official(address: str, sha256: str, members: Mapping[str, str]) -> Source:
+def official(address: str, sha256: str, members: Mapping[str, str]) -> Download:
     """The zip file at `address`; `members` are the paths in it, and in the cache, the log's last."""
 
     def fetch() -> dict[str, bytes]:
@@ -144,10 +144,10 @@ def official(address: str, sha256: str, members: Mapping[str, str]) -> Source:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return {path: archive.read(member) for member, path in members.items()}
 
-    return Source(f"the official address {address}", fetch)
+    return Download(f"the official address {address}", fetch)
 
 
-def recbole_wheel() -> Source:
+def recbole_wheel() -> Download:
     """ML-100K out of the package `recbole` 1.2.1, which pip downloads and nobody installs.
 
     Its `ml-100k.inter` is `u.data` under a header; its `ml-100k.item` has titles without their years, put back here.
@@ -170,7 +170,7 @@ def recbole_wheel() -> Source:
             "ml-100k/u.data": interactions.split(b"\n", 1)[1],
         }
 
-    return Source("the mirror (the package recbole 1.2.1)", fetch)
+    return Download("the mirror (the package recbole 1.2.1)", fetch)
 
 
 GROUPLENS = "https://files.grouplens.org/datasets/movielens"

@@ -34,7 +34,7 @@ FAULTS = {
 }
 """Why a row is bad, by the column that is null; in this order, one reason per row."""
 
-Source: TypeAlias = str | Path | pl.DataFrame | pl.LazyFrame | Any
+LogSource: TypeAlias = str | Path | pl.DataFrame | pl.LazyFrame | Any
 """A path, a polars frame, or any table that speaks Arrow's C stream interface (pandas, pyarrow)."""
 
 
@@ -62,7 +62,7 @@ class Reading(Settings):
 
 
 def read_log(
-    source: Source, reading: Reading | None = None, *, filters: LogFilters | None = None, **options: Any
+    source: LogSource, reading: Reading | None = None, *, filters: LogFilters | None = None, **options: Any
 ) -> InteractionLog:
     """Read a log from a path or a frame; `options` are settings of `Reading`.
 
@@ -87,7 +87,7 @@ def read_log(
         raise type(error)(f"{sentence}; in {origin['source']}.") from None
 
 
-def _open(source: Source, reading: Reading, origin: dict[str, Any]) -> RawTable:
+def _open(source: LogSource, reading: Reading, origin: dict[str, Any]) -> RawTable:
     """Return the rows of the source, and write down in `origin` what it is."""
     if isinstance(source, Path):
         data = _bytes(source)

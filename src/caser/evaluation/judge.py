@@ -19,7 +19,7 @@ from caser.evaluation.protocols import (
     Facts,
     Part,
     Protocol,
-    Rules,
+    RankingRules,
     describe,
     parts,
     protocol_named,
@@ -94,7 +94,7 @@ def judge(
     return terms.report({name: [terms.rank(scorer, memory_mb)] for name, scorer in scorers.items()})
 
 
-def value(scorer: Scorer, queries: Queries, rules: Rules, metric: str, memory_mb: int = MEMORY_MB) -> float:
+def value(scorer: Scorer, queries: Queries, rules: RankingRules, metric: str, memory_mb: int = MEMORY_MB) -> float:
     """The mean of one metric: what validation after an epoch needs. `rules` come from `resolve`, once."""
     table = _ranks(scorer, queries, rules, memory_mb=memory_mb, depth=0)
     return float(table.values(parse_metric(metric)).mean())
@@ -118,7 +118,7 @@ class _Terms:
     split: Split
     part: Part
     protocol: Protocol
-    rules: Rules
+    rules: RankingRules
     facts: Facts
 
     @property
@@ -174,7 +174,7 @@ def _settle(split: Split, part: Part, protocol: str | Protocol | None) -> _Terms
     return _Terms(split, part, chosen, rules, describe(split, rules, part))
 
 
-def _ranks(scorer: Scorer, queries: Queries, rules: Rules, **options: Any) -> RankTable:
+def _ranks(scorer: Scorer, queries: Queries, rules: RankingRules, **options: Any) -> RankTable:
     return ranks(
         scorer, queries, candidates=rules.candidates, remove_seen=rules.remove_seen, ties=rules.ties, **options
     )

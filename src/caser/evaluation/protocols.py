@@ -70,7 +70,7 @@ class Protocol:
 
 
 @dataclass(frozen=True, eq=False)
-class Rules:
+class RankingRules:
     """What a protocol means for one log: `candidates` (I,), and sentences that a report must print."""
 
     candidates: Mask
@@ -187,16 +187,16 @@ def parts(split: Split, part: Part) -> tuple[Tape, Queries]:
     return (split.final, split.test) if part == "test" else (split.fit, split.validation)
 
 
-def resolve(name: str | Protocol, split: Split, part: Part = "test") -> Rules:
+def resolve(name: str | Protocol, split: Split, part: Part = "test") -> RankingRules:
     """Settle the rules that depend on the log. Raises ConfigError if `as-published` meets ids that are not numbers."""
     chosen = protocol_named(name)
     remove_seen, sentence = _seen_rule(chosen, split)
     candidates = _candidates(chosen, split, part)
     notes = [sentence, *_unfindable(parts(split, part)[1], candidates), *_later_events(split, part)]
-    return Rules(candidates, remove_seen, chosen.ties, (*split.notes, *notes))
+    return RankingRules(candidates, remove_seen, chosen.ties, (*split.notes, *notes))
 
 
-def fingerprint(split: Split, rules: Rules, part: Part = "test") -> str:
+def fingerprint(split: Split, rules: RankingRules, part: Part = "test") -> str:
     """16 hex digits over histories, targets, candidates, rules and filters; renaming ids changes nothing."""
     hasher = _hashed(parts(split, part)[1]).copy()
     _hash(hasher, rules.candidates.astype(np.int32))
@@ -219,7 +219,7 @@ def _hash(hasher: _Hasher, array: NDArray[Any]) -> None:
     hasher.update(np.ascontiguousarray(array).tobytes())
 
 
-def describe(split: Split, rules: Rules, part: Part = "test") -> Facts:
+def describe(split: Split, rules: RankingRules, part: Part = "test") -> Facts:
     """The settled facts behind a fingerprint, and the fingerprint: what must be equal where numbers are compared.
 
     >>> from caser.data.synthetic import chain_world
@@ -270,7 +270,7 @@ def repeat_share(tape: Tape) -> float:
     return int(np.count_nonzero(pairs[1:] == pairs[:-1])) / max(targets, 1)
 
 
-def _settled(split: Split, rules: Rules, part: Part) -> Facts:
+def _settled(split: Split, rules: RankingRules, part: Part) -> Facts:
     """What was decided, apart from who is asked and for what."""
     filters = sorted({step["filter"] for step in split.log.provenance.get("filters", [])})
     return {"protocol": split.name, "part": part, "seen": rules.remove_seen, "ties": rules.ties, "filters": filters}

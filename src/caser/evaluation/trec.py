@@ -28,7 +28,7 @@ from caser.arrays.offsets import places_of
 from caser.arrays.types import Int32, RawId
 from caser.data.split import Queries, Split
 from caser.errors import ConfigError, DataError
-from caser.evaluation.protocols import Part, Protocol, Rules, describe, parts, resolve
+from caser.evaluation.protocols import Part, Protocol, RankingRules, describe, parts, resolve
 from caser.evaluation.ranking import MEMORY_MB, ScoreBlock, candidate_scores
 from caser.models.base import Scorer
 from caser.system.storage import discard, partial_path, refused, remove_strays, write_file
@@ -88,7 +88,7 @@ def encoded(ids: Iterable[RawId]) -> pl.Series:
     return pl.Series(names, dtype=pl.String)
 
 
-def ranked_lists(block: ScoreBlock, rules: Rules, depth: int) -> Int32:
+def ranked_lists(block: ScoreBlock, rules: RankingRules, depth: int) -> Int32:
     """The best candidates of a block of queries in the protocol's order, (B, depth), 0 where there are fewer.
 
     Ties go to the lowest index; where they count against a target, it comes after the others.
@@ -117,7 +117,9 @@ def _qrels(queries: Queries, names: pl.Series, items: pl.Series) -> pl.DataFrame
     )
 
 
-def _run(scorer: Scorer, queries: Queries, rules: Rules, depth: int, memory_mb: int) -> Iterator[tuple[int, Int32]]:
+def _run(
+    scorer: Scorer, queries: Queries, rules: RankingRules, depth: int, memory_mb: int
+) -> Iterator[tuple[int, Int32]]:
     """The first query of every block, and its ranked lists."""
     for block in candidate_scores(
         scorer, queries, candidates=rules.candidates, remove_seen=rules.remove_seen, memory_mb=memory_mb

@@ -19,7 +19,7 @@ import numpy as np
 from caser.arrays.offsets import offsets_of
 from caser.arrays.types import Int32, Int64, Scores
 from caser.errors import ArtefactError, ConfigError, MissingDependencyError
-from caser.search.exact import Candidates, NotFiniteError, TopK, best
+from caser.search.exact import Candidates, NotFiniteError, TopK, find_top_k
 
 CUT_OFF = 10
 """TopK of a query that recall is about."""
@@ -84,7 +84,7 @@ class Index:
         fits_QC: Scores = states_QD @ self._means.T
         return fits_QC
 
-    def best(self, states: Scores, k: int, candidates: Candidates) -> TopK:
+    def find_top_k(self, states: Scores, k: int, candidates: Candidates) -> TopK:
         """The `k` best candidates that are found for each state; `candidates.chosen` must be None.
 
         Fewer than `k` only say that the cells did not hold more. Raises NotFiniteError as `catalogue.best` does.
@@ -146,7 +146,7 @@ def build(
         scores_QN: Scores = states @ vectors_ID[items].T + bias_I[items]
         return scores_QN
 
-    leaders = best(scores_of, len(states), len(vectors_ID), CUT_OFF, Candidates(np.flatnonzero(~is_trained)))
+    leaders = find_top_k(scores_of, len(states), len(vectors_ID), CUT_OFF, Candidates(np.flatnonzero(~is_trained)))
     every = Index(cells_I, vectors_ID, bias_I, int(cells_I.max()), 1.0)
     fits_QC = every.cells_by_score(_with_one(states))
     places_QC = (-fits_QC).argsort(axis=1).argsort(axis=1) + 1

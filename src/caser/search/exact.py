@@ -64,7 +64,7 @@ class TopK:
         kept = is_kept_B[self.rows]
         return TopK(self.rows[kept], self.items[kept], self.scores[kept])
 
-    def beside(self, other: TopK) -> TopK:
+    def concat(self, other: TopK) -> TopK:
         """These and those of other questions."""
         rows = np.concatenate([self.rows, other.rows])
         order = rows.argsort(kind="stable")
@@ -121,7 +121,7 @@ class Candidates:
             scores_BN[self.seen_rows[inside], self.seen_items[inside] - start] = -np.inf
 
 
-def best(
+def find_top_k(
     scores_of: ScoresOf,
     num_questions: int,
     num_items: int,
@@ -135,7 +135,7 @@ def best(
     NotFiniteError for a candidate whose score is NaN or infinite; -inf is no candidate.
 
     >>> table = np.array([[0.0, 1.0, 3.0, 3.0]])
-    >>> found = best(lambda items: table[:, items], 1, 4, k=2, candidates=Candidates(barred=np.array([0, 2])))
+    >>> found = find_top_k(lambda items: table[:, items], 1, 4, k=2, candidates=Candidates(barred=np.array([0, 2])))
     >>> found.items.tolist(), found.scores.tolist()
     ([3, 1], [3.0, 1.0])
     """

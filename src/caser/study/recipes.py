@@ -59,10 +59,6 @@ class Recipe:
     group: str | None = None
     setting: Setting = None
 
-    def __post_init__(self) -> None:
-        # A model's own defaults make a class of their own, which no other process could find by its name.
-        object.__setattr__(self, "training", Training(**self.training.model_dump()))
-
     @classmethod
     def of(cls, model: ModelSettings | str, **changes: Any) -> Recipe:
         """A model as it is trained unless it is said otherwise.

@@ -20,7 +20,7 @@ from caser.models.base import SequenceEncoder
 from caser.system.memory import keep_freed_memory
 from caser.system.randomness import torch_generator
 from caser.training.batches import Batches
-from caser.training.objective import Objective, Question
+from caser.training.objective import Objective, StepInputs
 from caser.training.rows import LargeTables
 
 
@@ -148,7 +148,7 @@ def _epoch(
 
 
 def _step(
-    state: TrainingState, tables: LargeTables, objective: Objective, question: Question, number: int, index: int
+    state: TrainingState, tables: LargeTables, objective: Objective, question: StepInputs, number: int, index: int
 ) -> Tensor:
     """Take one step; return the sum of the loss over targets, and their number."""
     num_targets = (question.targets_MT > 0).sum()

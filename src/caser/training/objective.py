@@ -26,7 +26,7 @@ from caser.training.own_scores import own_scores
 
 
 @dataclass(frozen=True)
-class Question:
+class StepInputs:
     """What a step asks of the network.
 
     users_CW, tape_CX  what it reads; a user that is hidden is 0      places  of the M states that train, in (C, W)
@@ -61,7 +61,7 @@ class Objective:
         """Whether a batch needs the vectors of the whole catalogue."""
         return self.loss.form == "full"
 
-    def ask(self, batch: Batch) -> Question | None:
+    def ask(self, batch: Batch) -> StepInputs | None:
         """Select the states that train, hide users, draw negatives; None if no state trains."""
         chunks_M, states_M = batch.valid_CW.nonzero(as_tuple=True)
         if len(chunks_M) == 0:
@@ -71,17 +71,17 @@ class Objective:
         users_CW = self._hide_some(batch.users_CW)
         if self.loss.form == "full":
             none = targets_MT[:, :0]
-            return Question(users_CW, batch.tape_CX, places, targets_MT, none, none)
+            return StepInputs(users_CW, batch.tape_CX, places, targets_MT, none, none)
         shared, N = self.training.negatives == "shared", self.training.num_negatives
         num = N if shared else N * targets_MT.shape[1]
         items, masked_MK = self.sampler.draw_for(batch.users_CW[places], targets_MT, num, self.generator, shared=shared)
         correction = self.sampler.log_probability(items) + math.log(N) if self.loss.corrects_for_sampling else 0.0
         score_offset_MK = torch.zeros(masked_MK.shape, device=masked_MK.device) - correction
-        return Question(
+        return StepInputs(
             users_CW, batch.tape_CX, places, targets_MT, items, score_offset_MK.masked_fill_(masked_MK, -torch.inf)
         )
 
-    def cost(self, question: Question) -> Tensor:
+    def cost(self, question: StepInputs) -> Tensor:
         """The mean over targets."""
         states_MD = self.network.encode(question.users_CW, question.tape_CX, question.places)
         vectors_ID, bias_I = self.network.item_vectors()
@@ -101,7 +101,7 @@ class Objective:
         return min(1.0, self.training.num_negatives / max(1, self.sampler.num_items - 1))
 
     def _scores(
-        self, question: Question, states_MD: Tensor, vectors_ID: Tensor, bias_I: Tensor
+        self, question: StepInputs, states_MD: Tensor, vectors_ID: Tensor, bias_I: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Scores of the targets (M, T), and of N negatives for each (M, T, N), -inf where one must not count."""
         targets_MT, items = question.targets_MT, question.negatives

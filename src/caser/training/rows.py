@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from caser.models.base import SequenceEncoder
-from caser.training.objective import Question
+from caser.training.objective import StepInputs
 
 MANY_ROWS = 100_000
 """Rows from which on a table is trained by rows: with fewer, stepping all of them is about as quick."""
@@ -45,7 +45,7 @@ class LargeTables:
                 optimiser.state[parameter] = {"step": torch.zeros((), device=parameter.device), **moments}
 
     @contextmanager
-    def rows_of(self, question: Question) -> Iterator[Question]:
+    def rows_of(self, question: StepInputs) -> Iterator[StepInputs]:
         """Within, the network and the optimiser hold only the rows of a question, which is renumbered."""
         asked = question.users_CW, question.tape_CX, question.targets_MT, question.negatives
         users, (users_CW,) = _renumbered(asked[:1]) if self.of_users else (None, asked[:1])

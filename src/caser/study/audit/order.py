@@ -29,7 +29,7 @@ from caser.config import Training
 from caser.data.split import Queries, Split
 from caser.evaluation import protocols
 from caser.evaluation.metrics import Values, parse_metric
-from caser.evaluation.protocols import Rules
+from caser.evaluation.protocols import RankingRules
 from caser.evaluation.ranking import ranks
 from caser.evaluation.statistics import Difference, Estimate, mean_over_owners, paired_difference
 from caser.fitting.fit import Progress, fit
@@ -135,7 +135,7 @@ def quick_training(model: NetworkSettings, seed: int) -> Training:
 class _Asked:
     """The validation queries in every order."""
 
-    def __init__(self, split: Split, rules: Rules, metric: str, seed: int) -> None:
+    def __init__(self, split: Split, rules: RankingRules, metric: str, seed: int) -> None:
         self.split, self.rules, self.seed = split, rules, seed
         self.metric = parse_metric(metric)
         self.fingerprint = protocols.fingerprint(split, rules, "validation")
