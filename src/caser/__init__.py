@@ -1,6 +1,7 @@
 """Next-item recommendations from an interaction log: trained, judged honestly, explained.
 
-The public names, loaded when first used, so that importing the library is quick and needs no torch.
+The public names, each loaded when it is first used: importing the library is quick and needs no torch. Their types are in
+`__init__.pyi`, which must name the same.
 """
 
 from __future__ import annotations
@@ -10,43 +11,78 @@ from typing import Any
 
 __version__ = "0.1.0"
 
+# Public name -> "module", or "module:name" where it has another name there.
 _HOME = {
+    "Answer": "caser.answering.answers",
+    "ArtefactError": "caser.errors",
     "BPRMF": "caser.models.factors.bpr_mf",
+    "Blend": "caser.models.blend",
+    "BusyError": "caser.errors",
     "Caser": "caser.models.caser.caser",
     "CaserError": "caser.errors",
+    "ConfigError": "caser.errors",
     "CountKNN": "caser.models.counting.count_knn",
+    "CountingSettings": "caser.models.settings",
+    "DataError": "caser.errors",
+    "DownloadError": "caser.errors",
     "EASE": "caser.models.counting.ease",
+    "Explanation": "caser.answering.explain",
     "FPMC": "caser.models.factors.fpmc",
     "GRU4Rec": "caser.models.sessions.gru4rec",
     "InteractionLog": "caser.data.log",
     "LogFilters": "caser.data.filters",
     "Markov": "caser.models.counting.markov",
+    "MissingDependencyError": "caser.errors",
+    "NetworkSettings": "caser.models.settings",
     "NextItNet": "caser.models.sessions.nextitnet",
+    "NumericalError": "caser.errors",
+    "Patterns": "caser.answering.patterns",
     "Plan": "caser.study.engine",
     "Popularity": "caser.models.counting.popularity",
+    "Reading": "caser.data.readers",
     "RecentPopularity": "caser.models.counting.popularity",
     "Recipe": "caser.study.recipes",
+    "Recommendations": "caser.answering.answers",
     "Recommender": "caser.answering.recommender",
+    "Report": "caser.evaluation.report",
     "SASRec": "caser.models.sessions.sasrec",
     "SessionKNN": "caser.models.counting.session_knn",
+    "Split": "caser.data.split",
+    "StoreError": "caser.errors",
     "Training": "caser.config",
+    "UnknownIdError": "caser.errors",
     "ablate": "caser.study.ablate",
     "audit": "caser.study.audit.audit",
     "auto": "caser.study.auto",
+    "chain_world": "caser.data.synthetic",
     "compare": "caser.study.compare",
     "compare_sessions": "caser.study.sessions",
+    "counting_baselines": "caser.evaluation.judge",
     "d2l": "caser.data.split",
+    "describe": "caser.data.describe",
     "evaluate": "caser.fitting.evaluate",
+    "explain": "caser.answering.explain",
+    "filters_fired": "caser.answering.patterns",
     "fit": "caser.fitting.fit",
     "global_time": "caser.data.split",
     "leave_one_out": "caser.data.split",
     "load": "caser.answering.recommender",
     "load_dataset": "caser.data.datasets:load",
+    "rank": "caser.evaluation.judge",
     "read_log": "caser.data.readers",
+    "refuse_mixed": "caser.evaluation.protocols",
+    "register_loss": "caser.config",
+    "register_metric": "caser.evaluation.metrics",
+    "register_model": "caser.models",
     "sessions": "caser.data.split",
+    "skip_world": "caser.data.synthetic",
     "split": "caser.evaluation.protocols:apply",
     "sweep": "caser.study.sweep",
+    "through_onnx": "caser.exported.scorer",
+    "union_world": "caser.data.synthetic",
     "user_fraction": "caser.data.split",
+    "user_sessions": "caser.data.user_sessions",
+    "write_onnx": "caser.exported.write",
 }
 
 __all__ = sorted(_HOME)

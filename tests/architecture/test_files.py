@@ -65,7 +65,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
     package = {
         f"caser/{path.relative_to(PACKAGE).as_posix()}"
         for path in PACKAGE.rglob("*")
-        if path.suffix in {".css", ".html", ".js", ".py", ".typed"}
+        if path.suffix in {".css", ".html", ".js", ".py", ".pyi", ".typed"}
     }
     metadata = {Path(name).name for name in names if ".dist-info/" in name}
     assert {name for name in names if ".dist-info/" not in name} == package
