@@ -23,12 +23,12 @@ FLOORS = {
     "exported": 8,
     "fitting": 8,
     "study": 9,
-    "service": 10,
-    "service.events": 11,
-    "service.answers": 12,
-    "service.http": 13,
-    "cli": 14,
-    "__main__": 15,
+    "service": 9,
+    "service.events": 9.1,
+    "service.answers": 9.2,
+    "service.http": 9.3,
+    "cli": 10,
+    "__main__": 11,
 }
 # What the floors alone would allow. Who reads logs, or answers, needs no torch and nothing that trains.
 FORBIDDEN = [
