@@ -131,9 +131,9 @@ def test_the_differences_of_these_tests_have_the_keys_of_real_ones() -> None:
 
 
 def test_the_main_table_explains_its_measures(page: Element) -> None:
-    caption = page.all("table")[0].all("caption")[0].text
+    (text,) = [one.text for one in page.all("p", **{"class": "explanation"})]
     for name in ("Coverage@10", "Gini@10", "Head share@10"):
-        assert f"{name} is " in caption
+        assert f"{name} is " in text
 
 
 def test_each_number_is_written_as_its_rounded_value(page: Element) -> None:

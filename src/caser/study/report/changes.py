@@ -20,7 +20,7 @@ from caser.study.report.study import (
 
 
 def ablation(study: StudyFacts) -> Figure | None:
-    """Draw the difference of each variant to the full model, and its training time; None without differences."""
+    """Draw the differences of the variants in `study` to the full model, and their cost; None without differences."""
     full = reference_label(study)
     changed = [row for row in rows(study) if row.get("difference") and row["difference"].get("value") is not None]
     if not changed or full is None:
@@ -46,7 +46,7 @@ def ablation(study: StudyFacts) -> Figure | None:
 
 
 def sweep(study: StudyFacts) -> Figure | None:
-    """Draw quality, training time and memory by the value of the setting; None without rows that have a setting."""
+    """Draw quality, training time and memory of `study` by the setting; None without rows that have a setting."""
     members = [row for row in rows(study) if row.get("setting") is not None]
     if not members:
         return None

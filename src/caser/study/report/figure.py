@@ -99,7 +99,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Panel:
-    """Two axes `x` and `y`, and what is drawn between them: `series` and `rules`, or the heat map `heat`."""
+    """Two axes `x` and `y`, with `series` and `rules` or the heat map `heat` between them, under a `title`."""
 
     x: Axis
     y: Axis

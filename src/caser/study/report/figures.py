@@ -109,7 +109,7 @@ def curves(study: StudyFacts) -> Figure | None:
 
 
 def slices(study: StudyFacts) -> Figure | None:
-    """Draw the best models on each slice of the targets, one panel per kind of slice; None without slices."""
+    """Draw the best models of `study` on each slice of its targets, a panel per kind of slice; None without slices."""
     metric, by_name = study["metric"], study.get("slices") or {}
     labels = [row["label"] for row in ranked(rows(study), metric)]
     colours = _colours_in_slices(study, labels)
@@ -120,7 +120,7 @@ def slices(study: StudyFacts) -> Figure | None:
     return Figure(
         "slices",
         "Quality by slice",
-        f"Each panel splits the same test targets in another way and shows {who}; n is the number of targets, and each "
+        f"Each panel splits the same targets in another way and shows {who}; n is the number of targets, and each "
         "line is a 95 % interval. Look for slices in which the order of the models changes.",
         f"{metric} of {len(colours)} models on {len(panels)} kinds of slices",
         sharing(panels, "y"),

@@ -145,7 +145,8 @@ def _table(study: StudyFacts) -> Html:
         "Settings and cost": tables.settings(study),
     }
     folded = [_folded(title, content) for title, content in details.items() if content]
-    return _section("The numbers", tables.models(study), *folded)
+    explanation = element("p", tables.explanation(study), class_="explanation")
+    return _section("The numbers", tables.models(study), explanation, *folded)
 
 
 def _extra(figure: Figure, study: StudyFacts) -> Html | None:

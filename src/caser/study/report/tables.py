@@ -65,12 +65,15 @@ def models(study: StudyFacts) -> Html:
         for title, members in groups(rows(study)).items()
     }
     caption = f"All models are tested in the same way. ± is half the width of the 95 % interval of {metric}."
-    if reference_label(study) is not None:
-        caption += f" {_VERDICTS}"
-    for name in _beyond_names(study):
-        if meaning := _BEYOND.get(name.partition("@")[0]):
-            caption += f" {name.replace('_', ' ').capitalize()} {meaning}"
     return _grouped(caption, [title for title, _ in columns], bodies)
+
+
+def explanation(study: StudyFacts) -> str:
+    """Explain the words and measures in the main table of `study`; empty if nothing needs an explanation."""
+    sentences = [] if reference_label(study) is None else [_VERDICTS]
+    meanings = {name: _BEYOND.get(name.partition("@")[0]) for name in _beyond_names(study)}
+    sentences += [f"{name.replace('_', ' ').capitalize()} {meaning}" for name, meaning in meanings.items() if meaning]
+    return " ".join(sentences)
 
 
 def all_metrics(study: StudyFacts) -> Html:
@@ -89,7 +92,7 @@ def differences(study: StudyFacts) -> Html | None:
     columns = ["model", "against", "metric", "difference", "p-value", "corrected p-value", "smallest detectable", ""]
     body = [_difference(study, row, row["difference"]) for row in members]
     caption = (
-        "Differences between two models on the same test targets, with 95 % intervals. The p-value is the probability "
+        "Differences between two models on the same targets, with 95 % intervals. The p-value is the probability "
         "of a difference at least as large if the two models were equally good; the corrected p-value takes into "
         "account how many comparisons this study makes. The smallest detectable difference is the one that this much "
         f"data would detect in 80 % of such tests. {_VERDICTS}"
@@ -129,11 +132,11 @@ def of_slices(study: StudyFacts) -> Html | None:
 
 def of_figure(figure: Figure) -> Html:
     """Build the table of all numbers that `figure` shows."""
-    found = list(figure.rows())
+    lines = list(figure.rows())
     titles = ["panel", "series", "where", "value", "from", "to"]
     # Leave out the columns that no row fills, except the values.
-    filled = [i for i in range(len(titles)) if i == 3 or any(row[i] not in ("", None) for row in found)]
-    cells = [[*row[:3], *(number(value) for value in row[3:])] for row in found]
+    filled = [i for i in range(len(titles)) if i == 3 or any(row[i] not in ("", None) for row in lines)]
+    cells = [[*row[:3], *(number(value) for value in row[3:])] for row in lines]
     return table(
         f"{figure.title}, in numbers", [titles[i] for i in filled], [[row[i] for i in filled] for row in cells]
     )
