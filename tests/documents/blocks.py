@@ -1,4 +1,4 @@
-"""The fenced blocks of a document: what they hold, where they begin, and the comment that marks them."""
+"""Reads the fenced blocks of a document: their text, their first line, and the comment that marks them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Block:
 
     @property
     def commands(self) -> list[str]:
-        """The lines of a console block that begin with `$ `; a line that ends in a backslash goes on in the next."""
+        """The commands of a console block: lines that begin with `$ `. A backslash at the end continues a line."""
         joined = self.text.replace("\\\n", " ")
         return [line.removeprefix("$ ") for line in joined.splitlines() if line.startswith("$ ")]
 

@@ -1,10 +1,12 @@
-"""What README.md and docs/ show can be typed: each document runs from top to bottom, in a folder of its own.
+"""The code in README.md and docs/ works: each document runs from top to bottom, in a folder of its own.
 
-Python blocks share one namespace. Of the console blocks only the quick ones, marked `<!-- runs -->`, are run.
+The Python blocks of a document share one namespace. Only the quick console blocks, marked `<!-- runs -->`, are run.
+Links and paths must lead to files that exist, and names of the library to objects that exist.
 """
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import shlex
 import subprocess
@@ -18,6 +20,8 @@ from tests.documents.blocks import Block, blocks
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+PAGES = [path for path in DOCUMENTS if path.name != "CHANGELOG.md" and path.parent.name != "decisions"]
+"""The documents that describe the library as it is now; a changelog and decisions may name what is gone."""
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -32,25 +36,46 @@ def test_a_document_runs_from_top_to_bottom(path: Path, tmp_path: Path, monkeypa
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_what_a_document_links_to_is_there(path: Path) -> None:
+def test_the_links_of_a_document_lead_to_files(path: Path) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", path.read_text(encoding="utf-8"))
     assert not [link for link in links if not (path.parent / link).exists()]
 
 
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_the_paths_in_a_document_exist(path: Path) -> None:
+    paths = re.findall(r"`((?:src|tests|benchmarks|docs|tools)/[\w/.]*)`", path.read_text(encoding="utf-8"))
+    assert not [one for one in paths if not (ROOT / one).exists()]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_the_library_names_in_a_document_exist(path: Path) -> None:
+    names = re.findall(r"`(caser(?:\.\w+)+)[`(]", path.read_text(encoding="utf-8"))
+    assert not [name for name in names if not exists(name)]
+
+
+def exists(name: str) -> bool:
+    """Return whether a dotted name is a module, or an attribute of one."""
+    try:
+        pkgutil.resolve_name(name)
+    except (ImportError, AttributeError):
+        return False
+    return True
+
+
 def run_python(block: Block, path: Path, namespace: dict[str, Any]) -> None:
-    # Empty lines in front, so that a traceback shows the line of the document.
+    # Empty lines come before the code, so that a traceback shows the line of the document.
     exec(compile("\n" * (block.line - 1) + block.text, str(path), "exec"), namespace)
 
 
 def run_commands(block: Block, path: Path) -> None:
     for command in block.commands:
         program, *words = shlex.split(command)
-        assert program == "caser", f"{path.name}:{block.line}: only commands of caser are run; got {command!r}"
+        assert program == "caser", f"{path.name}:{block.line}: only caser commands can be run; got {command!r}"
         done = subprocess.run([sys.executable, "-m", "caser", *words], capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{path.name}:{block.line}: {command}\n{done.stdout}{done.stderr}"
 
 
-def test_a_python_block_runs_unless_it_says_otherwise() -> None:
+def test_a_python_block_runs_unless_it_is_marked() -> None:
     first, second = blocks("```python\n1\n```\n\n<!-- not run -->\n```python\n2\n```\n")
     assert (first.runs, second.runs) == (True, False)
 

@@ -1,4 +1,4 @@
-"""docs/serving.md: what it shows is asked of a service, and the Dockerfile it names installs the service alone."""
+"""The requests in docs/serving.md get answers from a running service, and the Dockerfile installs only the service."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def of(language: str) -> list[Any]:
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 @pytest.mark.parametrize("block", of("sh"))
-def test_what_is_shown_with_curl_is_answered(block: Block, url: tuple[str, Path]) -> None:
+def test_the_curl_commands_get_an_answer(block: Block, url: tuple[str, Path]) -> None:
     commands = block.text.replace("\\\n", " ").strip().splitlines()
     for command in commands:
         done = subprocess.run(["bash", "-c", command.replace(ADDRESS, url[0])], capture_output=True, text=True)
@@ -47,7 +47,7 @@ def test_what_is_shown_with_curl_is_answered(block: Block, url: tuple[str, Path]
 
 
 @pytest.mark.parametrize("block", of("python"))
-def test_what_is_shown_in_python_runs(
+def test_the_python_examples_run(
     block: Block, url: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(url[1])
@@ -60,7 +60,7 @@ def test_what_is_shown_in_python_runs(
         copy.close()
 
 
-def test_an_answer_obeys_the_rules_that_are_shown(url: tuple[str, Path]) -> None:
+def test_an_answer_obeys_the_rules_of_the_example(url: tuple[str, Path]) -> None:
     import httpx
 
     (block,) = [block for block in BLOCKS if '"at_most"' in block.text]
@@ -69,7 +69,7 @@ def test_an_answer_obeys_the_rules_that_are_shown(url: tuple[str, Path]) -> None
     assert {item["item_id"] for item in items} <= {10, 50}
 
 
-def test_the_dockerfile_installs_the_extra_serve_alone_for_a_user_without_rights() -> None:
+def test_the_dockerfile_installs_only_the_extra_serve_and_runs_as_an_unprivileged_user() -> None:
     lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
     steps: dict[str, list[str]] = {}
     for line in lines:

@@ -1,4 +1,4 @@
-"""A page as a reader sees it: its elements with their attributes and all the text inside, without a browser."""
+"""Reads a page without a browser: its elements, with their attributes and the text inside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Studies as their commands write them, with plausible made-up numbers; no number here was measured."""
+"""Facts of studies as the commands write them. The numbers are plausible but made up; none was measured."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def difference(value: float, against: str, half: float = 0.006) -> dict[str, Any
         "low": value - half,
         "high": value + half,
         "smallest_detectable": 1.43 * half,
-        "p": 0.012,
+        "p_value": 0.012,
         "p_adjusted": 0.048,
         "is_shown": abs(value) > half,
     }

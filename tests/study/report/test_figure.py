@@ -1,4 +1,4 @@
-"""What both renderers rely on: ranges that hold everything, ticks, keys, rows, and labels that hide nothing."""
+"""Both renderers rely on these: ranges that hold every value, ticks, keys, rows, and labels that cover nothing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_names_run_downwards_and_numbers_upwards() -> None:
     assert panel.range("y") == (1.6, -0.6)
 
 
-def test_a_logarithmic_axis_is_marked_at_powers_of_ten_and_leaves_out_what_has_no_logarithm() -> None:
+def test_a_logarithmic_axis_has_ticks_at_powers_of_ten_and_ignores_values_that_are_not_positive() -> None:
     panel = Panel(Axis(is_log=True), Axis(), (Series("points", [0, 0.01, 1000], [1, 2, 3]),))
     low, high = panel.range("x")
     assert (low, high) == pytest.approx((-2.25, 3.25))
@@ -42,7 +42,7 @@ def test_a_logarithmic_axis_is_marked_at_powers_of_ten_and_leaves_out_what_has_n
     assert marks.text == ("0.01", "0.1", "1", "10", "100", "1,000")
 
 
-def test_many_names_below_each_other_are_all_shown_and_beside_each_other_thinned() -> None:
+def test_a_y_axis_shows_all_names_and_an_x_axis_leaves_some_out() -> None:
     names = tuple(map(str, range(40)))
     panel = Panel(Axis(names=names), Axis(names=names))
     across, down = ticks(panel, "x"), ticks(panel, "y")
@@ -59,13 +59,13 @@ def test_panels_that_share_have_one_range() -> None:
     assert [panel.series for panel in shared] == [one.series, other.series]
 
 
-def test_a_key_is_there_only_where_names_must_be_told_apart() -> None:
+def test_a_figure_has_a_key_only_if_it_has_several_names() -> None:
     ours, theirs = Series("line", [1], [1], "ours"), Series("line", [1], [1], "theirs")
     assert not Figure("f", "", "", "", (Panel(Axis(), Axis(), (ours,)),)).key()
     assert list(Figure("f", "", "", "", (Panel(Axis(), Axis(), (ours, theirs)),)).key()) == ["ours", "theirs"]
 
 
-def test_rows_say_what_is_drawn_and_leave_out_what_is_in_the_background() -> None:
+def test_the_rows_of_a_figure_hold_every_value_except_those_in_the_background() -> None:
     bars = Series("bars", [0.5], [1], "ours", low=[0.4], high=[0.6], along="x")
     behind = Series("line", [1], [2], colour="faint")
     heat = Panel(Axis(names=("a", "b")), Axis(names=("c",)), heat=Heat([[1.0, -2.0]]), title="heat")
@@ -82,7 +82,7 @@ def test_a_long_name_ends_after_three_lines() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.integers(1, 20)), min_size=1, max_size=12))
-def test_labels_hide_neither_marks_nor_each_other(places: list[tuple[float, float, int]]) -> None:
+def test_labels_cover_neither_marks_nor_each_other(places: list[tuple[float, float, int]]) -> None:
     x, y = [one[0] for one in places], [one[1] for one in places]
     labels = ["x" * one[2] for one in places]
     axis = Axis(fixed=(-0.1, 1.1))
@@ -110,7 +110,7 @@ def box(side: str, x: float, y: float, width: float) -> tuple[float, float, floa
     return left, top, left + width, top + LINE
 
 
-def test_a_label_of_a_point_alone_stands_to_its_right() -> None:
+def test_the_label_of_a_single_point_stands_to_its_right() -> None:
     panel = Panel(Axis(limits=(0, 2)), Axis(limits=(0, 2)), (Series("points", [1], [1], labels=["one"]),))
     assert label_sides(panel, panel.series[0], 300) == ["middle right"]
     assert math.isclose(panel.height, 380)

@@ -1,4 +1,4 @@
-"""Each figure shows what the study says: differences, seeds, settings, slices, and nothing where there is nothing."""
+"""Each figure shows the values of the study, and there is no figure for values that the study does not have."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize("kind", NAMES)
-def test_each_kind_has_its_figures_with_a_sentence_each(kind: str) -> None:
+def test_each_kind_of_study_has_its_figures_with_an_explanation_each(kind: str) -> None:
     figures = study_figures(getattr(studies, kind)())
     assert [figure.name for figure in figures] == NAMES[kind]
     assert all(figure.reading.endswith(".") and figure.alternative for figure in figures)
@@ -32,7 +32,7 @@ def test_a_study_without_rows_has_no_figures(kind: str) -> None:
     assert study_figures({**studies.COMMON, "kind": kind, "rows": []}) == []
 
 
-def test_the_best_stands_at_the_top_and_the_best_counting_model_is_the_rule() -> None:
+def test_the_best_model_is_at_the_top_and_the_dotted_line_is_the_best_counting_model() -> None:
     figure = must(standing(studies.compare()))
     panel = figure.panels[0]
     assert panel.y.names[:2] == ("sasrec", "caser")
@@ -50,29 +50,29 @@ def test_groups_of_a_session_study_share_one_scale() -> None:
     assert len({panel.range("x") for panel in panels}) == 1
 
 
-def test_cost_is_choosing_and_training_together() -> None:
+def test_cost_is_the_time_of_choosing_plus_training() -> None:
     learns, counts = must(cost(studies.compare())).panels[0].series
     assert dict(zip(learns.labels, learns.x, strict=True))["caser"] == pytest.approx(4 * 61)
     assert dict(zip(counts.labels, counts.x, strict=True))["count-knn"] == pytest.approx(0.4)
 
 
-def test_costs_that_are_alike_are_not_drawn_in_powers_of_ten() -> None:
+def test_similar_costs_have_a_linear_axis() -> None:
     study = studies.compare()
     assert must(cost(study)).panels[0].x.is_log
     assert not must(cost({**study, "rows": study["rows"][-3:]})).panels[0].x.is_log
 
 
-def test_each_training_curve_stands_before_the_others_in_grey() -> None:
+def test_each_training_curve_is_drawn_in_front_of_the_others_in_grey() -> None:
     study = studies.compare()
     panels = must(curves(study)).panels
-    told = [row for row in study["rows"] if row["history"]]
-    assert [panel.title for panel in panels] == [row["label"] for row in told]
+    trained = [row for row in study["rows"] if row["history"]]
+    assert [panel.title for panel in panels] == [row["label"] for row in trained]
     *behind, front = panels[0].series
-    assert [one.colour for one in behind] == ["faint"] * (len(told) - 1)
-    assert list(front.y) == [epoch["validation"] for epoch in told[0]["history"]]
+    assert [one.colour for one in behind] == ["faint"] * (len(trained) - 1)
+    assert list(front.y) == [epoch["validation"] for epoch in trained[0]["history"]]
 
 
-def test_an_ablation_shows_differences_beside_published_ones() -> None:
+def test_an_ablation_shows_measured_and_published_differences() -> None:
     losses, costs, removed, _ = must(ablation(studies.ablate())).panels
     ours, theirs = losses.series
     assert losses.y.names == ("p", "v", "h", "vh", "pv", "ph")
@@ -117,13 +117,13 @@ def test_slices_show_the_best_models_and_the_best_counting_one_on_one_scale() ->
     panels = must(slices(study)).panels
     assert [one.name for one in panels[0].series] == ["sasrec", "caser", "nextitnet", "count-knn"]
     assert panels[0].series[3].colour == "neutral"
-    told = study["slices"]["length of the history"]["up to 20"]["models"]["caser"]["ndcg@10"]["value"]
-    assert panels[0].series[1].y[0] == told
+    expected = study["slices"]["length of the history"]["up to 20"]["models"]["caser"]["ndcg@10"]["value"]
+    assert panels[0].series[1].y[0] == expected
     assert len({panel.range("y") for panel in panels}) == 1
     assert panels[0].x.names[0].startswith("up to 20\nn = ")
 
 
-def test_a_finding_draws_its_series_beside_each_other() -> None:
+def test_the_bars_of_a_finding_do_not_cover_each_other() -> None:
     bars, lines = study_figures(studies.audit())
     true, shuffled = bars.panels[0].series
     assert list(true.x) == [0.081, 0.098, 0.104]

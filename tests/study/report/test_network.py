@@ -1,4 +1,4 @@
-"""Pictures of a network show its own weights, and the items that its filters answer to most."""
+"""The pictures of a network show its weights, and the items that its filters answer to most."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from tests.runs import caser_run, popularity_run
 from tests.study.report import studies
 
 
-def test_a_filter_is_excited_by_the_items_that_lie_along_its_rows() -> None:
+def test_a_filter_answers_most_to_the_items_whose_vectors_point_along_its_rows() -> None:
     artefact = caser_run(L=2, d=3, n_h=1, n_v=1)
     arrays = artefact.scorer.arrays()
     arrays["F2"][:, :, 0] = [[1, 0, 0], [0, 1, 0]]
     arrays["Q"][1:] = [[3, 0, 0], [1, 5, 0], [2, 4, 0], [9, 9, 9], [0, 3, 0], [9, 9, 9]]
     facts = network_facts(artefact)
     assert facts is not None
-    (told,) = facts["horizontal"]
-    first, second = told["items"]
+    (only_filter,) = facts["horizontal"]
+    first, second = only_filter["items"]
     # Nobody took items 40 and 60, whose vectors are the largest, and 50 is in the tail.
     assert [(one["item_id"], one["score"]) for one in first] == [(10, 3.0), (30, 2.0), (20, 1.0)]
     assert [(one["item_id"], one["title"]) for one in second][:2] == [(20, "Twenty"), (30, None)]
@@ -38,7 +38,7 @@ def test_the_filters_that_the_next_layer_reads_most_are_shown_first() -> None:
     assert len(facts["horizontal"]) == FILTERS
     assert (facts["horizontal"][0]["height"], facts["horizontal"][0]["number"]) == (3, 6)
     assert facts["horizontal"][0]["weights"] == arrays["F3"][:, :, 5].astype(float).tolist()
-    assert {len(items) for told in facts["horizontal"] for items in told["items"]} == {ITEMS}
+    assert {len(items) for one in facts["horizontal"] for items in one["items"]} == {ITEMS}
 
 
 def test_columns_of_a_vertical_filter_count_back_from_the_last_item() -> None:
@@ -63,7 +63,7 @@ def test_a_branch_that_is_left_out_has_no_picture(settings: dict[str, int], name
     assert [figure.name for figure in network_figures(network_facts(caser_run(**settings)))] == names
 
 
-def test_another_model_and_no_model_have_no_picture() -> None:
+def test_only_a_caser_model_has_pictures() -> None:
     assert network_facts(popularity_run()) is None
     assert network_facts(None) is None
 
@@ -71,4 +71,4 @@ def test_another_model_and_no_model_have_no_picture() -> None:
 def test_items_without_titles_are_named_by_their_ids() -> None:
     facts = network_facts(dataclasses.replace(studies.network(), titles=None))
     assert facts is not None
-    assert {one["title"] for told in facts["horizontal"] for items in told["items"] for one in items} == {None}
+    assert {item["title"] for one in facts["horizontal"] for items in one["items"] for item in items} == {None}

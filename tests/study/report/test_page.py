@@ -1,4 +1,4 @@
-"""The page says what the study holds, loads nothing, runs nothing that came with the data, and can be heard."""
+"""The page shows the numbers of the study, loads nothing, runs no code from the data, and can be read aloud."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from caser.evaluation.statistics import Difference
 from caser.study.report.plotly_figures import script
 from caser.study.report.write import write_report
 from tests.study.report import studies
@@ -52,7 +53,7 @@ def cells(page: Element, caption: str) -> dict[str, list[list[float]]]:
     }
 
 
-def test_markup_in_the_data_stays_text(page: Element) -> None:
+def test_markup_in_the_data_stays_plain_text(page: Element) -> None:
     assert len(page.all("script")) == 4
     assert not page.all("b")
     for place in ("td", "th", "li", "dd", "p"):
@@ -88,19 +89,21 @@ def test_only_its_own_scripts_may_run_and_nothing_is_loaded(page: Element) -> No
     assert not re.search(r"url\(|@import", page.all("style")[0].text)
 
 
-def test_plotly_is_there_once(hostile: dict[str, Any]) -> None:
+def test_the_page_holds_plotly_once(hostile: dict[str, Any]) -> None:
     assert hostile["text"].count(script()) == 1
 
 
 def test_every_number_of_the_table_is_that_of_the_study(hostile: dict[str, Any], page: Element) -> None:
-    shown = cells(page, "All under one protocol")
+    shown = cells(page, "All models are tested")
     for row in hostile["study"]["rows"]:
         (name,) = [one for one in shown if one.startswith(row["label"])]
         quality, difference, *beyond, seconds, parameters = shown[name]
         metric = row["metrics"]["ndcg@10"]
         assert quality == pytest.approx([metric["value"], (metric["high"] - metric["low"]) / 2])
-        told = row["difference"]
-        assert difference == pytest.approx([told["value"], (told["high"] - told["low"]) / 2] if told else [])
+        expected = row["difference"]
+        assert difference == pytest.approx(
+            [expected["value"], (expected["high"] - expected["low"]) / 2] if expected else []
+        )
         assert [one[0] for one in beyond] == list(row["beyond"].values())
         assert (seconds, parameters) == ([row["seconds"]["training"]], [row["parameters"]])
 
@@ -112,7 +115,28 @@ def test_every_metric_has_its_interval(hostile: dict[str, Any], page: Element) -
         assert shown[name] == [[metric[end] for end in ("value", "low", "high")] for metric in row["metrics"].values()]
 
 
-def test_what_is_written_is_the_rounded_number(page: Element) -> None:
+def test_every_difference_has_its_p_values(hostile: dict[str, Any], page: Element) -> None:
+    shown = cells(page, "Differences between two models")
+    differences = {row["label"]: row["difference"] for row in hostile["study"]["rows"] if row["difference"]}
+    assert len(shown) == len(differences)
+    for label, difference in differences.items():
+        (name,) = [one for one in shown if one.startswith(label)]
+        expected = [[difference[key]] for key in ("p_value", "p_adjusted", "smallest_detectable")]
+        assert shown[name][-4:-1] == expected
+
+
+def test_the_differences_of_these_tests_have_the_keys_of_real_ones() -> None:
+    real = Difference(0.01, -0.01, 0.03, 0.028, p_value=0.3, p_adjusted=0.6).to_dict()
+    assert set(studies.difference(0.01, "markov")) - set(real) == {"against", "metric"}
+
+
+def test_the_main_table_explains_its_measures(page: Element) -> None:
+    (text,) = [one.text for one in page.all("p", **{"class": "explanation"})]
+    for name in ("Coverage@10", "Gini@10", "Head share@10"):
+        assert f"{name} is " in text
+
+
+def test_each_number_is_written_as_its_rounded_value(page: Element) -> None:
     numbers = page.all("data")
     assert len(numbers) > 100
     for one in numbers:
@@ -121,7 +145,9 @@ def test_what_is_written_is_the_rounded_number(page: Element) -> None:
         assert float(text) == pytest.approx(float(one.attributes["value"]), abs=0.5001 * 10**-digits)
 
 
-def test_the_verdict_comes_first_and_what_made_it_last(hostile: dict[str, Any], page: Element) -> None:
+def test_the_verdict_is_the_first_section_and_the_origin_of_the_numbers_the_last(
+    hostile: dict[str, Any], page: Element
+) -> None:
     sections = page.all("section")
     headline, reason = hostile["study"]["verdicts"][0].split(": ")
     assert sections[0].all("p")[0].text == f"{headline}."
@@ -130,10 +156,10 @@ def test_the_verdict_comes_first_and_what_made_it_last(hostile: dict[str, Any], 
     assert titles == [
         "Verdict",
         "The numbers",
-        "Who wins",
+        "Which model is best",
         "Quality against cost",
         "Training",
-        "For whom it holds",
+        "Quality by slice",
         "Inside the network",
         "How this was made",
     ]
@@ -142,16 +168,16 @@ def test_the_verdict_comes_first_and_what_made_it_last(hostile: dict[str, Any], 
     assert hostile["study"]["log"]["digest"] in sections[-1].text
 
 
-def test_the_best_counting_model_is_marked_once_and_differences_say_whether_they_are_shown(page: Element) -> None:
+def test_the_best_counting_model_is_marked_once_and_differences_say_whether_they_are_clear(page: Element) -> None:
     table = page.all("table")[0]
     marked = [row for row in table.all("tr") if "best counting model" in row.text]
     assert [row.all("th")[0].text[:9] for row in marked] == ["count-knn"]
     by_name = {row.all("th")[0].text: row.all("td")[1].text for row in table.all("tbody")[0].all("tr")}
-    assert by_name["markovcounts"].endswith("▼ shown")
-    assert next(text for name, text in by_name.items() if "alert" in name).endswith("not shown")
+    assert by_name["markovcounting"].endswith("▼ worse")
+    assert next(text for name, text in by_name.items() if "alert" in name).endswith("no clear difference")
 
 
-def test_tables_have_headers_and_figures_have_words(page: Element) -> None:
+def test_tables_have_headers_and_figures_have_a_text_alternative(page: Element) -> None:
     for table in page.all("table"):
         assert table.all("caption")[0].text
         assert {one.attributes.get("scope") for one in table.all("th")} <= {"col", "row", "rowgroup"}
@@ -170,7 +196,7 @@ def test_every_panel_has_a_place(page: Element) -> None:
 
 
 @pytest.mark.parametrize("make", [studies.audit, studies.sweep])
-def test_other_kinds_have_their_own_parts(make: Any, tmp_path: Path) -> None:
+def test_audits_and_sweeps_show_their_findings_and_badges(make: Any, tmp_path: Path) -> None:
     study = make()
     page = read_page(write_report(study, tmp_path).read_text(encoding="utf-8"))
     text = page.all("main")[0].text

@@ -1,4 +1,4 @@
-"""Whatever is written or drawn can be told from the background, in light and in dark."""
+"""Text and marks have enough contrast with the background, in light and in dark."""
 
 from __future__ import annotations
 

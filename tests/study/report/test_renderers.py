@@ -1,4 +1,4 @@
-"""Both renderers draw every figure: plotly accepts what it is given, and matplotlib takes every text as it is."""
+"""Both renderers draw every figure: plotly accepts every panel, and matplotlib shows every text unchanged."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def colours(value: Any, key: str = "") -> set[str]:
     return {value[1:]} if isinstance(value, str) and value.startswith("$") else set()
 
 
-def test_an_interval_reaches_as_far_as_it_should() -> None:
+def test_whiskers_reach_from_the_low_to_the_high_end() -> None:
     series = Series("points", [0.5, 0.2], [0, 1], low=[0.4, None], high=[0.7, None], along="x")
     (panel,) = figure_json(Figure("f", "", "", "", (Panel(Axis(), Axis(names=("a", "b")), (series,)),)))
     error = panel["data"][0]["error_x"]
@@ -69,11 +69,11 @@ def test_a_narrow_screen_has_labels_of_its_own() -> None:
     assert len(narrow) <= len(wide)
 
 
-def test_text_for_plotly_is_neither_html_nor_a_formula() -> None:
+def test_plotly_gets_text_without_html_and_formulas() -> None:
     assert plain(studies.HOSTILE).count("<") == plain(studies.HOSTILE).count("$") == 0
 
 
-def test_matplotlib_takes_every_text_as_it_is() -> None:
+def test_matplotlib_shows_every_text_unchanged() -> None:
     pytest.importorskip("matplotlib")
     odd = "$\\frac{1}$ 日本 <b>"
     series = Series("points", [1, 2], [1, None], odd, labels=[odd, odd], low=[0, None], high=[2, None])

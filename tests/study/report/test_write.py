@@ -1,4 +1,4 @@
-"""Files of a report: whole, of known size, and refused in words where a study or an extra is missing."""
+"""A report is written completely, and an error names the missing key, the missing extra or the wrong value."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def need_extra() -> None:
     pytest.importorskip("matplotlib")
 
 
-def test_the_numbers_are_written_as_they_came(tmp_path: Path) -> None:
+def test_the_facts_of_the_study_are_written_unchanged(tmp_path: Path) -> None:
     need_extra()
     study = small()
     page = write_report(study, tmp_path)
@@ -55,8 +55,8 @@ def test_the_numbers_of_the_network_are_written_too(tmp_path: Path) -> None:
     need_extra()
     artefact = studies.network()
     write_report({**studies.audit(), "findings": []}, tmp_path, artefact)
-    told = json.loads((tmp_path / "study.json").read_bytes())["network"]
-    assert told["vertical"] == artefact.scorer.arrays()["G"].astype(float).tolist()
+    network = json.loads((tmp_path / "study.json").read_bytes())["network"]
+    assert network["vertical"] == artefact.scorer.arrays()["G"].astype(float).tolist()
 
 
 def test_a_model_without_filters_adds_nothing(tmp_path: Path) -> None:
@@ -66,13 +66,13 @@ def test_a_model_without_filters_adds_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "figures").exists()
 
 
-def test_what_json_has_no_number_for_becomes_null(tmp_path: Path) -> None:
+def test_numbers_that_json_does_not_have_become_null(tmp_path: Path) -> None:
     need_extra()
     study = small()
     study["rows"][0]["metrics"]["ndcg@10"] = {"value": 0.1, "low": float("nan"), "high": float("inf")}
     write_report(study, tmp_path)
-    told = json.loads((tmp_path / "study.json").read_bytes())["rows"][0]["metrics"]["ndcg@10"]
-    assert told == {"value": 0.1, "low": None, "high": None}
+    metric = json.loads((tmp_path / "study.json").read_bytes())["rows"][0]["metrics"]["ndcg@10"]
+    assert metric == {"value": 0.1, "low": None, "high": None}
 
 
 @pytest.mark.parametrize(
@@ -90,14 +90,14 @@ def test_a_study_that_cannot_be_read_is_refused(change: dict[str, Any], words: s
 
 
 @pytest.mark.parametrize("key", ["metric", "metrics", "rows"])
-def test_a_study_without_a_part_is_refused_by_its_name(key: str, tmp_path: Path) -> None:
+def test_a_missing_key_of_a_study_is_named(key: str, tmp_path: Path) -> None:
     study = small()
     del study[key]
     with pytest.raises(ConfigError, match=f"must have the key '{key}'"):
         write_report(study, tmp_path)
 
 
-def test_a_part_of_a_study_without_a_key_is_refused_by_its_name(tmp_path: Path) -> None:
+def test_a_missing_key_inside_a_part_is_named(tmp_path: Path) -> None:
     need_extra()
     study = studies.audit()
     del study["findings"][0]["chart"]["series"]
@@ -115,7 +115,7 @@ def test_a_missing_extra_is_named(package: str, tmp_path: Path, monkeypatch: pyt
     assert not list(tmp_path.iterdir())
 
 
-def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     need_extra()
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(ArtefactError, match="must be writable"):

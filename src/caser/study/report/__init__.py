@@ -1,1 +1,1 @@
-"""The report of a study: one page that needs no network, a picture of each figure, and every number."""
+"""Writes the report of a study: one HTML page that works offline, a picture of each figure, and all numbers as JSON."""

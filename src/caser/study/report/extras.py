@@ -1,4 +1,4 @@
-"""What the extra `report` installs, loaded when a report is written."""
+"""Imports the packages of the extra `report` (matplotlib, plotly) only when a report is written."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ from caser.errors import MissingDependencyError
 
 
 def check_installed() -> None:
-    """Raise MissingDependencyError now, before hours of a study, if its report could not be written."""
+    """Check that a report can be written; call it before a study that takes hours.
+
+    Raises MissingDependencyError if a package of the extra `report` is not installed.
+    """
     for module in ("matplotlib.figure", "plotly.offline"):
         extra(module)
 
 
 def extra(module: str) -> Any:
-    """Import a module of the extra. Raises MissingDependencyError naming the extra if it is not installed."""
+    """Import `module`, a dotted name inside a package of the extra, and return it.
+
+    Raises MissingDependencyError, with the command that installs the extra, if the package is not installed.
+    """
     try:
         return import_module(module)
     except ImportError:

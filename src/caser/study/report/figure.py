@@ -1,8 +1,8 @@
-"""What a figure shows, as data: described once, drawn by `plotly_figures.py` on the page and by `png.py` as a picture.
+"""Describes a figure as data, which `plotly_figures.py` draws on the page and `png.py` draws as a picture.
 
-A figure has panels side by side; a panel has two axes and series, or a heat map. Names on an axis stand at 0, 1, 2, ...
-Whatever both renderers must agree on (ranges, ticks, where labels go, what a table says instead) is settled here.
-Nothing here knows a study.
+A figure has panels side by side. A panel has two axes with series between them, or a heat map. The names on an axis
+stand at 0, 1, 2, ... This module computes everything that both renderers must agree on: ranges, ticks, line breaks in
+names, and the rows of the table that stands below the figure. It knows nothing of studies.
 """
 
 from __future__ import annotations
@@ -20,17 +20,19 @@ Direction = Literal["x", "y"]
 Range = tuple[float, float]
 
 WRAP, WRAP_BELOW = 24, 14
-"""Letters on a line of a name beside an axis, and below one."""
+"""Letters on one line of a name: to the left of a y axis, and below an x axis."""
 FRAME = 84
-"""Pixels of a panel's height that are not its plot: labels above and below."""
+"""Pixels of a panel's height that the labels above and below its plot take."""
 _MARGIN, _MOST_NAMES_ACROSS, _MOST_LINES = 0.05, 12, 3
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis: numbers, or names at 0, 1, 2, ... (which may have several lines).
+    """One axis: a scale of numbers, or names at 0, 1, 2, ...
 
-    limits  the values that must be in view besides those of the series; fixed  the range itself, for panels that share
+    label   the title of the axis                  names  the names, which may have several lines; empty for a scale
+    is_log  whether the scale is logarithmic       limits  values that must be in view besides those of the series
+    fixed   the range itself, for panels that share one; None computes it
     """
 
     label: str = ""
@@ -44,8 +46,11 @@ class Axis:
 class Series:
     """Marks that belong together.
 
-    low, high  ends of an interval in direction `along`: a band around a line, whiskers on anything else
-    labels     text beside marks, as far as there is room     name  what the marks have in common
+    kind       how the marks are drawn                    x, y  the places of the marks; None leaves one out
+    name       the name in the key of the figure          colour  a role of the palette
+    low, high  ends of the interval of each mark: drawn as a band around a line, and as whiskers on other marks
+    along      the direction of the values and intervals  labels  text next to each mark, shown where there is room
+    is_hollow  whether marks are outlines                 width  thickness of a bar, in steps between names
     """
 
     kind: Literal["points", "line", "bars"]
@@ -59,34 +64,33 @@ class Series:
     labels: Sequence[str] = ()
     is_hollow: bool = False
     width: float = 0.6
-    """Thickness of a bar, in steps between names."""
 
     @property
     def values(self) -> Sequence[Number]:
-        """What the interval is about."""
+        """The measured values, which the intervals belong to: `x` or `y`, as `along` says."""
         return self.x if self.along == "x" else self.y
 
 
 @dataclass(frozen=True)
 class Heat:
-    """A matrix as coloured cells, one row below the other; 0 is the middle of the scale."""
+    """A matrix drawn as coloured cells. `values` holds its rows from top to bottom; 0 is the middle of the scale."""
 
     values: Sequence[Sequence[float]]
 
     @property
     def largest(self) -> float:
-        """The largest size of a value: the end of the scale in both directions."""
+        """The largest absolute value, at which the colour scale ends in both directions; 1 if all values are 0."""
         return max((abs(value) for row in self.values for value in row), default=0.0) or 1.0
 
     @property
     def has_room_for_numbers(self) -> bool:
-        """Whether cells are few enough to be written in."""
+        """Whether the cells are few enough, and so large enough, to write their numbers into them."""
         return len(self.values) * len(self.values[0]) <= 48 and len(self.values[0]) <= 8
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A line across the panel at one value of an axis, with a word on what it is."""
+    """A dotted line across the panel at the value `at` of the axis `along`; `label` says what it marks."""
 
     at: float
     along: Direction
@@ -95,7 +99,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Panel:
-    """Two axes and what is drawn between them."""
+    """Two axes `x` and `y`, with `series` and `rules` or the heat map `heat` between them, under a `title`."""
 
     x: Axis
     y: Axis
@@ -106,14 +110,17 @@ class Panel:
 
     @property
     def height(self) -> int:
-        """Height in pixels: a row for each name, or a landscape."""
+        """The height in pixels: enough for every name on the y axis, or a fixed height if that axis has none."""
         if self.y.names:
             lines = max(len(wrapped(name)) for name in self.y.names)
             return (FRAME if self.y.label or self.rules else 64) + (12 + 16 * lines) * max(len(self.y.names), 3)
-        return 380 if any(label for one in self.series for label in one.labels) else 290
+        return 380 if any(label for series in self.series for label in series.labels) else 290
 
     def range(self, direction: Direction) -> Range:
-        """The ends of an axis; of a logarithmic one, the powers of ten. Names run downwards on the y axis."""
+        """Return the ends of the axis in `direction`: powers of ten if it is logarithmic.
+
+        The names of a y axis run from top to bottom, so its range runs from high to low.
+        """
         axis = self.x if direction == "x" else self.y
         if axis.names:
             room = 0.5 if self.heat is not None else 0.6
@@ -124,19 +131,21 @@ class Panel:
         return spanned([*self._values(direction), *axis.limits], axis.is_log)
 
     def _values(self, direction: Direction) -> Iterator[Number]:
-        for one in self.series:
-            yield from one.x if direction == "x" else one.y
-            if one.along == direction:
-                yield from (*one.low, *one.high)
+        for series in self.series:
+            yield from series.x if direction == "x" else series.y
+            if series.along == direction:
+                yield from (*series.low, *series.high)
         yield from (rule.at for rule in self.rules if rule.along == direction)
 
 
 @dataclass(frozen=True)
 class Figure:
-    """Panels under one title, with one sentence on how to read them.
+    """Panels under one title, with sentences on how to read them.
 
-    name     the file's name without ending          alternative  what a reader hears who cannot see it
-    columns  how many panels may stand side by side         has_lead  whether the first takes the whole width
+    name     the file name, without its ending       title        the heading
+    reading  how to read the figure                  alternative  the text for readers who cannot see it
+    panels   the panels, row by row                  columns      the largest number of panels side by side
+    has_lead whether the first panel takes the whole width
     """
 
     name: str
@@ -148,16 +157,19 @@ class Figure:
     has_lead: bool = False
 
     def key(self) -> dict[str, Series]:
-        """The first series of each name, if there are several names to tell apart."""
-        found: dict[str, Series] = {}
+        """Return the first series of each name; empty if there is only one name, which needs no key."""
+        by_name: dict[str, Series] = {}
         for panel in self.panels:
-            for one in panel.series:
-                if one.name:
-                    found.setdefault(one.name, one)
-        return found if len(found) > 1 else {}
+            for series in panel.series:
+                if series.name:
+                    by_name.setdefault(series.name, series)
+        return by_name if len(by_name) > 1 else {}
 
     def rows(self) -> Iterator[tuple[str, str, str, Number, Number, Number]]:
-        """All that is drawn as rows of text and numbers: panel, series, place, value, low, high."""
+        """Yield everything that is drawn, as rows of a table: panel, series, place, value, low, high.
+
+        Series in the colour `faint` are left out: they repeat what another panel shows.
+        """
         for panel in self.panels:
             if panel.heat is not None:
                 for row, values in zip(panel.y.names, panel.heat.values, strict=True):
@@ -165,22 +177,26 @@ class Figure:
                         (panel.title, row, column, value, None, None)
                         for column, value in zip(panel.x.names, values, strict=True)
                     )
-            for one in panel.series:
-                for i, value in enumerate(() if one.colour == "faint" else one.values):
-                    low, high = interval(one, i)
-                    yield (panel.title, one.name, place(panel, one, i), value, low, high)
+            for series in panel.series:
+                for i, value in enumerate(() if series.colour == "faint" else series.values):
+                    low, high = interval(series, i)
+                    yield (panel.title, series.name, place(panel, series, i), value, low, high)
 
 
 @dataclass(frozen=True)
 class Ticks:
-    """Where an axis is marked, and with what."""
+    """The marks of an axis: `at` holds their places and `text` their labels."""
 
     at: tuple[float, ...] = ()
     text: tuple[str, ...] = ()
 
 
 def ticks(panel: Panel, direction: Direction) -> Ticks | None:
-    """Ticks of an axis of names or of a logarithmic one; None leaves them to the renderer."""
+    """Return the ticks of the axis of `panel` in `direction`; None leaves the choice to the renderer.
+
+    Names get one tick each, or every second, third, ... if an x axis has more than 12; a logarithmic axis has ticks at
+    powers of ten, and at 2 and 5 times them if it is short. Any other axis gives None.
+    """
     axis = panel.x if direction == "x" else panel.y
     if axis.names:
         step = 1 + (len(axis.names) - 1) // _MOST_NAMES_ACROSS if direction == "x" else 1
@@ -195,7 +211,7 @@ def ticks(panel: Panel, direction: Direction) -> Ticks | None:
 
 
 def wrapped(name: str, width: int = WRAP) -> list[str]:
-    """The lines of a name, at most three.
+    """Break `name` into at most three lines of `width` letters; a longer name ends in an ellipsis.
 
     >>> wrapped("count-knn, with earlier sessions", 16)
     ['count-knn, with', 'earlier sessions']
@@ -205,7 +221,7 @@ def wrapped(name: str, width: int = WRAP) -> list[str]:
 
 
 def sharing(panels: Sequence[Panel], *directions: Direction) -> tuple[Panel, ...]:
-    """The panels with the same range on the axes of some directions, so that they can be compared."""
+    """Give all `panels` the same range in each of the `directions`, so that they can be compared."""
     for direction in directions:
         ranges = [panel.range(direction) for panel in panels]
         fixed = min(low for low, _ in ranges), max(high for _, high in ranges)
@@ -214,7 +230,9 @@ def sharing(panels: Sequence[Panel], *directions: Direction) -> tuple[Panel, ...
 
 
 def spanned(values: Iterable[Number], is_log: bool = False) -> Range:
-    """The range that holds all values with some room at both ends; powers of ten on a logarithmic axis.
+    """Return the range of all `values` that are not None, with some room at both ends; (0, 1) if there are none.
+
+    With `is_log`, the ends are powers of ten, and values that are not positive are left out.
 
     >>> spanned([0, 10, None])
     (-0.5, 10.5)
@@ -230,14 +248,19 @@ def spanned(values: Iterable[Number], is_log: bool = False) -> Range:
 
 
 def interval(series: Series, i: int) -> tuple[Number, Number]:
-    """The ends of the interval at one mark; None where there is none."""
+    """Return the low and the high end of the interval of mark `i` of `series`; None where there is no interval."""
     return (series.low[i], series.high[i]) if series.low and series.high else (None, None)
 
 
 def place(panel: Panel, series: Series, i: int) -> str:
-    """Where a mark stands, in words: its name on the axis that has names, or its number and label on the other."""
+    """Return the place of mark `i` of `series` in `panel` in words: its name on the axis, or its label and number."""
     axis, at = (panel.y, series.y[i]) if series.along == "x" else (panel.x, series.x[i])
-    text = "" if at is None else axis.names[round(at)].replace("\n", " ") if axis.names else f"{at:,.6g}"
+    if at is None:
+        text = ""
+    elif axis.names:
+        text = axis.names[round(at)].replace("\n", " ")
+    else:
+        text = f"{at:,.6g}"
     return f"{series.labels[i]} ({text})" if series.labels and series.labels[i] and not axis.names else text
 
 

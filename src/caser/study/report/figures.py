@@ -1,7 +1,7 @@
-"""The figures of a study, in the order of its page; here those that compare models: who wins, at what cost, for whom.
+"""Draws the figures of a study in the order of its page; those that compare models are made here.
 
-Each function returns a figure, or None where the study has nothing to draw. The accent is for models that learn, grey
-for those that count.
+Each function returns a figure, or None if the study has nothing to draw. Models that are trained have the accent
+colour; models that only count are grey.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from caser.study.report.finding_figures import finding_figure
 from caser.study.report.palette import SERIES, Colour
 from caser.study.report.study import (
     Row,
-    Study,
+    StudyFacts,
     best_counting,
     estimate,
     groups,
@@ -26,143 +26,149 @@ from caser.study.report.study import (
     value,
 )
 
-KINDS_OF_MODELS: Mapping[bool, tuple[str, Colour]] = {False: ("learns", "accent"), True: ("counts", "neutral")}
-"""Whether a model counts -> what it is called, and its colour."""
+KINDS_OF_MODELS: Mapping[bool, tuple[str, Colour]] = {False: ("trained", "accent"), True: ("counting", "neutral")}
+"""Whether a model only counts -> the word for it, and its colour."""
 
-_MANY_TIMES = 20
-"""From this ratio of the largest to the smallest cost on, an axis of costs is logarithmic."""
+_LOG_SCALE_RATIO = 20
+"""The axis of costs is logarithmic if the largest cost is more than this many times the smallest."""
 
 
-def study_figures(study: Study) -> list[Figure]:
-    """All figures of a study, in the order of its page."""
+def study_figures(study: StudyFacts) -> list[Figure]:
+    """Draw all figures of `study`, in the order of its page. Raises KeyError if a part lacks a key that it needs."""
     drawn = [draw(study) for draw in FIGURES[study["kind"]]]
     findings = [finding_figure(finding, i) for i, finding in enumerate(study.get("findings") or (), start=1)]
     return [figure for figure in [*drawn, *findings] if figure is not None]
 
 
-def standing(study: Study) -> Figure | None:
-    """Every model on one scale, with its interval."""
-    metric, found = study["metric"], [row for row in rows(study) if value(row, study["metric"]) is not None]
-    if not found:
+def standing(study: StudyFacts) -> Figure | None:
+    """Draw the quality of every model of `study`, best first, with intervals; None if no row has a value."""
+    metric, members = study["metric"], [row for row in rows(study) if value(row, study["metric"]) is not None]
+    if not members:
         return None
     best = best_counting(study)
-    at = None if best is None else value(best, metric)
-    rules = () if best is None or at is None else (Rule(at, "x", "best counting model"),)
-    fixed = spanned([end for row in found for end in estimate(row, metric)])
-    panels = [_standing(title, members, metric, rules, fixed) for title, members in groups(found).items()]
+    limit = None if best is None else value(best, metric)
+    rules = () if best is None or limit is None else (Rule(limit, "x", "best counting model"),)
+    # All groups share one scale, so that their models can be compared.
+    fixed = spanned([end for row in members for end in estimate(row, metric)])
+    panels = [_standing(title, group, metric, rules, fixed) for title, group in groups(members).items()]
+    dotted_line = f" A model left of the dotted line is worse than {best['label']}, which only counts." if best else ""
     return Figure(
         "standing",
-        "Who wins",
-        f"Each dot is a model's {metric}, each line its 95 % interval"
-        + (f"; what lies left of the dotted line does worse than {best['label']}, which only counts." if best else "."),
-        f"{metric} of {len(found)} models with intervals, the best at the top",
+        "Which model is best",
+        f"Each dot is the {metric} of one model, and the line through it is its 95 % interval.{dotted_line}",
+        f"{metric} of {len(members)} models with intervals, the best at the top",
         tuple(panels),
     )
 
 
-def cost(study: Study) -> Figure | None:
-    """Quality against the seconds that choosing and training took."""
+def cost(study: StudyFacts) -> Figure | None:
+    """Draw quality against seconds of choosing and training; None if fewer than two rows of `study` have both."""
     metric = study["metric"]
-    found = [row for row in ranked(rows(study), metric) if value(row, metric) is not None and seconds(row)]
-    if len(found) < 2:
+    members = [row for row in ranked(rows(study), metric) if value(row, metric) is not None and seconds(row)]
+    if len(members) < 2:
         return None
-    series = [_scatter(found, metric, counts) for counts in (False, True)]
-    spent = [one for row in found if (one := seconds(row))]
-    is_log = max(spent) > _MANY_TIMES * min(spent)
+    series = [_scatter(members, metric, counts) for counts in (False, True)]
+    spent = [time for row in members if (time := seconds(row))]
+    is_log = max(spent) > _LOG_SCALE_RATIO * min(spent)
     x = Axis(f"seconds to choose and train{', log scale' * is_log}", is_log=is_log)
     return Figure(
         "cost",
         "Quality against cost",
-        "Higher is better and further left is cheaper: a model below and right of another is never worth it.",
-        f"Scatter of {metric} against seconds for {len(found)} models",
+        "Higher is better, and further left is cheaper. A model below and to the right of another one is both "
+        "worse and more expensive.",
+        f"Scatter of {metric} against seconds for {len(members)} models",
         (Panel(x, Axis(metric), tuple(one for one in series if one.x)),),
     )
 
 
-def curves(study: Study) -> Figure | None:
-    """Validation by epoch, one panel per model that learns, the others in grey behind it."""
-    found = [row for row in rows(study) if row.get("history")]
-    if not found:
+def curves(study: StudyFacts) -> Figure | None:
+    """Draw the validation metric by epoch, one panel per trained model; None if `study` has no training history."""
+    members = [row for row in rows(study) if row.get("history")]
+    if not members:
         return None
-    behind = [_curve(row, "faint") for row in found]
+    # Each panel shows its own curve in colour in front of all others in grey.
+    in_grey = [_curve(row, "faint") for row in members]
     panels = [
         Panel(
             Axis("epoch", limits=(1,)),
             Axis("validation"),
-            (*behind[:i], *behind[i + 1 :], _curve(row, "accent")),
+            (*in_grey[:i], *in_grey[i + 1 :], _curve(row, "accent")),
             row["label"],
         )
-        for i, row in enumerate(found)
+        for i, row in enumerate(members)
     ]
     return Figure(
         "curves",
         "Training",
-        "Each panel shows one model's validation after every epoch, the others in grey: a curve that still climbs at "
-        "its end could use more epochs.",
-        f"Validation by epoch for {len(found)} models",
+        "Each panel shows the validation metric of one model after every epoch; the other models are grey. If a curve "
+        "still rises at its end, more epochs may make the model better.",
+        f"Validation by epoch for {len(members)} models",
         sharing(panels, "x", "y"),
         columns=3,
     )
 
 
-def slices(study: Study) -> Figure | None:
-    """The best models on each slice of the targets, small multiples on one scale."""
-    metric, found = study["metric"], study.get("slices") or {}
+def slices(study: StudyFacts) -> Figure | None:
+    """Draw the best models of `study` on each slice of its targets, a panel per kind of slice; None without slices."""
+    metric, by_name = study["metric"], study.get("slices") or {}
     labels = [row["label"] for row in ranked(rows(study), metric)]
     colours = _colours_in_slices(study, labels)
-    panels = [_slice(name, buckets, colours, metric) for name, buckets in found.items() if buckets]
+    panels = [_slice(name, buckets, colours, metric) for name, buckets in by_name.items() if buckets]
     if not panels:
         return None
     who = f"the best {len(colours)} of {len(labels)} models" if len(colours) < len(labels) else "every model"
     return Figure(
         "slices",
-        "For whom it holds",
-        f"Each panel splits the same targets another way and shows {who}, each line being a 95 % interval: look for "
-        "slices where the order of the models changes.",
+        "Quality by slice",
+        f"Each panel splits the same targets in another way and shows {who}; n is the number of targets, and each "
+        "line is a 95 % interval. Look for slices in which the order of the models changes.",
         f"{metric} of {len(colours)} models on {len(panels)} kinds of slices",
         sharing(panels, "y"),
         columns=2,
     )
 
 
-FIGURES: Mapping[str, Sequence[Callable[[Study], Figure | None]]] = {
+FIGURES: Mapping[str, Sequence[Callable[[StudyFacts], Figure | None]]] = {
     "ablate": (ablation, curves, slices),
     "audit": (),
     "compare": (standing, cost, curves, slices),
     "sessions": (standing, slices, cost, curves),
     "sweep": (sweep, slices),
 }
+"""Kind of study -> the functions that draw its figures, in the order of the page."""
 
 
 def _standing(title: str, members: Sequence[Row], metric: str, rules: tuple[Rule, ...], fixed: Range) -> Panel:
-    found = ranked(members, metric)
-    series = [_dots(found, metric, counts) for counts in (False, True)]
-    names = Axis(names=tuple(row["label"] for row in found))
+    best_first = ranked(members, metric)
+    series = [_dots(best_first, metric, counts) for counts in (False, True)]
+    names = Axis(names=tuple(row["label"] for row in best_first))
     return Panel(Axis(metric, fixed=fixed), names, tuple(one for one in series if one.x), title, rules)
 
 
-def _dots(found: Sequence[Row], metric: str, counts: bool) -> Series:
+def _dots(members: Sequence[Row], metric: str, counts: bool) -> Series:
+    """The rows that only count, or those that are trained, each at its place in `members`."""
     name, colour = KINDS_OF_MODELS[counts]
-    chosen = [(i, *estimate(row, metric)) for i, row in enumerate(found) if is_counting(row) is counts]
+    chosen = [(i, *estimate(row, metric)) for i, row in enumerate(members) if is_counting(row) is counts]
     y, x, low, high = ([one[part] for one in chosen] for part in range(4))
     return Series("points", x, y, name, colour, low, high, along="x")
 
 
-def _scatter(found: Sequence[Row], metric: str, counts: bool) -> Series:
+def _scatter(members: Sequence[Row], metric: str, counts: bool) -> Series:
     name, colour = KINDS_OF_MODELS[counts]
-    members = [row for row in found if is_counting(row) is counts]
-    y, low, high = ([estimate(row, metric)[part] for row in members] for part in range(3))
-    labels = [row["label"] for row in members]
-    return Series("points", [seconds(row) for row in members], y, name, colour, low, high, labels=labels)
+    chosen = [row for row in members if is_counting(row) is counts]
+    y, low, high = ([estimate(row, metric)[part] for row in chosen] for part in range(3))
+    labels = [row["label"] for row in chosen]
+    return Series("points", [seconds(row) for row in chosen], y, name, colour, low, high, labels=labels)
 
 
 def _curve(row: Row, colour: Colour) -> Series:
     history = row["history"]
-    return Series("line", [one["number"] for one in history], [one.get("validation") for one in history], colour=colour)
+    epochs, validation = [one["number"] for one in history], [one.get("validation") for one in history]
+    return Series("line", epochs, validation, colour=colour)
 
 
-def _colours_in_slices(study: Study, labels: Sequence[str]) -> dict[str, Colour]:
-    """The best models, with the best counting model in grey among them, in order of quality."""
+def _colours_in_slices(study: StudyFacts, labels: Sequence[str]) -> dict[str, Colour]:
+    """The colours of the best models and of the best counting model, in order of quality."""
     best = best_counting(study)
     counting = [best["label"]] if best else []
     others = [label for label in labels if label not in counting][: len(SERIES) - 1]
@@ -171,12 +177,13 @@ def _colours_in_slices(study: Study, labels: Sequence[str]) -> dict[str, Colour]
 
 
 def _slice(name: str, buckets: Mapping[str, Any], colours: Mapping[str, Colour], metric: str) -> Panel:
-    names = tuple(f"{bucket}\nn = {one['num_targets']:,}" for bucket, one in buckets.items())
+    names = tuple(f"{bucket}\nn = {facts['num_targets']:,}" for bucket, facts in buckets.items())
     series = []
     for number, (label, colour) in enumerate(colours.items()):
-        told = [((one["models"].get(label) or {}).get(metric) or {}) for one in buckets.values()]
-        aside = 0.14 * (number - (len(colours) - 1) / 2)
-        x = [i + aside for i in range(len(names))]
-        y, low, high = ([one.get(end) for one in told] for end in ("value", "low", "high"))
+        estimates = [((facts["models"].get(label) or {}).get(metric) or {}) for facts in buckets.values()]
+        # The models of one bucket stand next to each other, not on top of each other.
+        shift = 0.14 * (number - (len(colours) - 1) / 2)
+        x = [i + shift for i in range(len(names))]
+        y, low, high = ([one.get(end) for one in estimates] for end in ("value", "low", "high"))
         series.append(Series("points", x, y, label, colour, low, high))
     return Panel(Axis(names=names), Axis(metric), tuple(series), name)

@@ -1,7 +1,7 @@
-"""Where the labels of a scatter go: each beside its point, on the first side where it hides nothing.
+"""Places the labels of a scatter plot: each goes next to its point, on the first side where it covers nothing.
 
-Works in pixels on an assumed size of the panel and an assumed width of letters; what finds no room is left out, and
-stays in the table and under the pointer.
+The places are computed in pixels, for an assumed size of the panel and an assumed width of a letter. A label without
+room is not drawn; the reader still finds it in the table and in the hover text.
 """
 
 from __future__ import annotations
@@ -15,16 +15,21 @@ from caser.study.report.figure import FRAME, Axis, Number, Panel, Range, Series,
 Side = Literal[
     "middle right", "top right", "bottom right", "middle left", "top left", "bottom left", "top center", "bottom center"
 ]
-"""Where a label stands as seen from its mark, in the words of plotly."""
+"""The side of its mark on which a label stands, in plotly's words."""
 SIDES: tuple[Side, ...] = get_args(Side)
 Box = tuple[float, float, float, float]
-"""Left, top, right, bottom."""
+"""Left, top, right and bottom edge, in pixels."""
 
 LETTER, LINE, GAP, MARK = 6.6, 13.0, 7.0, 5.0
+"""Pixels: width of a letter, height of a line, distance of a label from its mark, half the size of a mark."""
 
 
 def label_sides(panel: Panel, series: Series, width: float) -> list[Side | None]:
-    """The side of each mark on which its label goes in a plot of this width, None where there is no room.
+    """Choose the side on which the label of each mark goes; None where there is no room for it.
+
+    panel   the panel with all its series, whose labels and marks must not be covered
+    series  the series of `panel` whose labels are placed
+    width   the width of the plot, in pixels
 
     >>> from caser.study.report.figure import Axis
     >>> series = Series("points", x=[0, 1], y=[0, 0.01], labels=["one", "two"])
@@ -33,12 +38,15 @@ def label_sides(panel: Panel, series: Series, width: float) -> list[Side | None]
     ['middle right', 'middle right']
     """
     plot = Plot(panel, width, panel.height - FRAME)
-    found = {id(one): plot.place(one) for one in panel.series}
-    return found[id(series)]
+    sides = {id(one): plot.place(one) for one in panel.series}
+    return sides[id(series)]
 
 
 class Plot:
-    """What is taken already in a plot of some size: marks and labels, and whiskers, which a label may hide at need."""
+    """The space that is already taken in a plot of `width` by `height` pixels.
+
+    Marks and labels must stay free. Whiskers should, but a label may cover one if there is no other room.
+    """
 
     def __init__(self, panel: Panel, width: float, height: float) -> None:
         self._panel, self._width, self._height = panel, width, height
@@ -47,20 +55,21 @@ class Plot:
         self._whiskers = [box for one, i in places if (box := self._whisker(one, i))]
 
     def place(self, series: Series) -> list[Side | None]:
-        """The side of each label of a series; the room that it takes is taken from then on."""
-        found = []
+        """Choose the side of each label of `series`, None where there is no room, and mark the space as taken."""
+        sides: list[Side | None] = []
         for i, label in enumerate(series.labels):
             x, y = self._pixels(series.x[i], series.y[i])
             is_drawn = None not in (series.x[i], series.y[i])
             boxes = {side: _box(side, x, y, len(label) * LETTER) for side in SIDES if label and is_drawn}
-            clear = [side for side, box in boxes.items() if self._is_free(box)]
-            side = next((side for side in clear if not _touches(boxes[side], self._whiskers)), next(iter(clear), None))
-            found.append(side)
+            # Prefer a side that covers nothing at all to one that covers a whisker.
+            free = [side for side, box in boxes.items() if self._is_free(box)]
+            side = next((side for side in free if not _touches(boxes[side], self._whiskers)), next(iter(free), None))
+            sides.append(side)
             self._taken += [boxes[side]] if side else []
-        return found
+        return sides
 
     def _marks(self, series: Series, i: int) -> list[Box]:
-        """What a mark covers; of a line, also the way to the next one."""
+        """The boxes that mark `i` covers; those of a line also cover the way to its next mark."""
         x, y = self._pixels(series.x[i], series.y[i])
         steps = 1
         across = up = 0.0
@@ -90,7 +99,7 @@ class Plot:
 
 
 def _share(axis: Axis, ends: Range, value: Number) -> float:
-    """How far along an axis a value stands, from 0 to 1."""
+    """The place of a value on an axis, from 0 to 1."""
     low, high = ends
     if value is None or (axis.is_log and value <= 0):
         return 0.0

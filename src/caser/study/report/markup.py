@@ -1,4 +1,4 @@
-"""HTML that cannot be broken by what it holds: text is escaped unless it was made here."""
+"""Builds HTML in which no text from a study can become markup: everything is escaped unless it was built here."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from typing import Any
 
 
 class Html(str):
-    """Text that is HTML already."""
+    """Text that is HTML already, and is not escaped again."""
 
 
 Content = str | Html | None
 
 
 def element(name: str, /, *content: Content, **attributes: str | bool | None) -> Html:
-    """One element: content that is plain text is escaped, None is left out, and so are attributes that are None.
+    """Build one element.
 
-    `_` in an attribute's name is `-`, and is dropped at its end (`class_`); True is an attribute without a value.
+    name        the name of the tag
+    content     its children; plain text is escaped, and None is left out
+    attributes  its attributes: None and False leave one out, and True writes it without a value. An underscore in a
+                name becomes a hyphen, and one at the end is dropped (`class_`)
 
     >>> element("a", "<b>", element("i", "x"), class_="big", aria_label='"')
     '<a class="big" aria-label="&quot;">&lt;b&gt;<i>x</i></a>'
@@ -26,17 +29,19 @@ def element(name: str, /, *content: Content, **attributes: str | bool | None) ->
 
 
 def void(name: str, /, **attributes: str | bool | None) -> Html:
-    """One element that has no content, such as `img`."""
+    """Build an element that never has content, such as `img`; `name` and `attributes` are those of `element`."""
     return Html(_opening(name, attributes))
 
 
 def joined(*content: Content) -> Html:
-    """Pieces of content one after the other."""
+    """Join pieces of content; plain text is escaped, and None is left out."""
     return Html("".join(one if isinstance(one, Html) else html.escape(one) for one in content if one is not None))
 
 
 def embedded(value: Any) -> Html:
-    r"""JSON that can stand in a script element: nothing in it ends the element.
+    r"""Write a JSON `value` so that it can stand in a script element: nothing in it ends the element.
+
+    Raises ValueError for a number that is not finite, TypeError for a value that JSON does not have.
 
     >>> print(embedded({"title": "</script>"}))
     {"title":"\u003c/script\u003e"}
@@ -48,11 +53,11 @@ def embedded(value: Any) -> Html:
 
 
 def _opening(name: str, attributes: dict[str, str | bool | None]) -> str:
-    written = [name]
+    words = [name]
     for key, value in attributes.items():
         attribute = key.rstrip("_").replace("_", "-")
         if value is True:
-            written.append(attribute)
+            words.append(attribute)
         elif value is not None and value is not False:
-            written.append(f'{attribute}="{html.escape(value)}"')
-    return f"<{' '.join(written)}>"
+            words.append(f'{attribute}="{html.escape(value)}"')
+    return f"<{' '.join(words)}>"

@@ -1,10 +1,12 @@
-"""Pictures of a Caser network: what its filters weigh, and which items excite them.
+"""Draws the filters of a Caser network: their weights, and the items that the horizontal filters answer to most.
 
-A vertical filter k is a weighted sum of the last L items: its weights G_k say how much each step back counts. A
-horizontal filter F_hj looks at h items in a row; the answer of its row r to item i is F_hj[r] . Q_i, so the items that
-excite it most can be listed row by row, as in the paper's case study. Of the horizontal filters those are
-shown whose row in W, the layer that reads them, is largest. Items in the tail, which make the last fifth of all
-interactions, are left out: little was learned about them. Assumes a Caser model; of any other there is no picture.
+A vertical filter k is a weighted sum of the last L items; its weights G_k say how much each step back counts. A
+horizontal filter F_hj reads h items in a row. Its row r answers to item i with F_hj[r] . Q_i, so the items with the
+highest answers can be listed row by row, as in the case study of the paper.
+
+Only some horizontal filters are shown: those to which W, the layer that reads them, gives the largest weights. The
+lists leave out items of the tail, which make up the last fifth of all interactions, because the network has learned
+little about them. Only Caser models have these pictures.
 """
 
 from __future__ import annotations
@@ -23,12 +25,20 @@ from caser.study.report.figure import Axis, Figure, Heat, Panel
 FILTERS, ITEMS = 4, 5
 """How many horizontal filters are shown, and how many items for each of their rows."""
 
+NetworkFacts = Mapping[str, Any]
+"""The facts that the pictures show, as `network_facts` returns them."""
+
 
 def network_facts(artefact: Artefact | None) -> dict[str, Any] | None:
-    """What the pictures show, as JSON values; None if there is no Caser network, or one without filters.
+    """Return what the pictures of a saved run show, as JSON values; None if it is no Caser network with filters.
 
-    vertical    weights per filter, oldest step first        horizontal  height, number, weights (h, d), and for each
-    of its rows the items with the highest scores
+    artefact    the saved run, None if there is none
+
+    The keys of the result:
+
+    L           the length of the window
+    vertical    the weights of each vertical filter, (n_v, L), oldest step first
+    horizontal  for each filter shown: `height`, `number`, `weights` (h, d), and `items`, the best items of each row
     """
     if artefact is None or not isinstance(artefact.config, Caser) or not artefact.config.has_branches:
         return None
@@ -38,25 +48,28 @@ def network_facts(artefact: Artefact | None) -> dict[str, Any] | None:
     return {"L": config.L, "vertical": vertical, "horizontal": horizontal}
 
 
-def network_figures(facts: dict[str, Any] | None) -> list[Figure]:
-    """Heat maps of the vertical filters and of some horizontal ones."""
+def network_figures(facts: NetworkFacts | None) -> list[Figure]:
+    """Draw heat maps of the vertical filters and of some horizontal ones.
+
+    facts  what `network_facts` returned; None, or a branch without filters, gives no figure
+    """
     if facts is None:
         return []
     drawn = {"vertical": _vertical, "horizontal": _horizontal}
     return [draw(facts) for key, draw in drawn.items() if facts[key]]
 
 
-def filter_name(told: Mapping[str, Any]) -> str:
-    """A horizontal filter's name.
+def filter_name(facts: Mapping[str, Any]) -> str:
+    """Return the name of a horizontal filter from its `facts`, which have its number and its height.
 
     >>> filter_name({"height": 2, "number": 3})
     'filter 3 of height 2'
     """
-    return f"filter {told['number']} of height {told['height']}"
+    return f"filter {facts['number']} of height {facts['height']}"
 
 
 def steps_back(count: int) -> tuple[str, ...]:
-    """Names of the last `count` steps, oldest first.
+    """Return the names of the last `count` steps, oldest first.
 
     >>> steps_back(3)
     ('3 back', '2 back', 'last')
@@ -65,68 +78,70 @@ def steps_back(count: int) -> tuple[str, ...]:
 
 
 def _strongest(config: Caser, arrays: Arrays) -> list[tuple[int, int]]:
-    """Height and number of the horizontal filters that the next layer reads most; of height 2 and more if there are."""
-    first = config.n_v * config.d
+    """Height and number of the horizontal filters that have the largest weights in the next layer.
+
+    Filters of height 1, which read a single item, are shown only if there are no others.
+    """
+    first_row = config.n_v * config.d
     heights = config.filter_heights
-    sizes = dict(zip(heights, np.linalg.norm(arrays["W"][first:], axis=1).reshape(-1, config.n_h), strict=True))
-    unions = [h for h in heights if h > 1] or heights
-    found = sorted(((h, j) for h in unions for j in range(config.n_h)), key=lambda one: -sizes[one[0]][one[1]])
-    return found[:FILTERS]
+    norms = np.linalg.norm(arrays["W"][first_row:], axis=1).reshape(-1, config.n_h)
+    by_height = dict(zip(heights, norms, strict=True))
+    shown_heights = [h for h in heights if h > 1] or heights
+    filters = [(h, j) for h in shown_heights for j in range(config.n_h)]
+    return sorted(filters, key=lambda one: -by_height[one[0]][one[1]])[:FILTERS]
 
 
 def _filter(artefact: Artefact, arrays: Arrays, height: int, j: int) -> dict[str, Any]:
+    """The facts of one horizontal filter."""
     weights_hd = arrays[f"F{height}"][:, :, j]
-    popular = popularity_groups(artefact.histories) < POPULARITY.index("tail")
-    taken = np.flatnonzero(popular)
-    scores_hN = weights_hd @ arrays["Q"][taken].T
+    # The answer of each row of the filter to each item outside the tail.
+    candidates = np.flatnonzero(popularity_groups(artefact.histories) < POPULARITY.index("tail"))
+    scores_hN = weights_hd @ arrays["Q"][candidates].T
+    # The items with the highest answers, row by row.
     titles = artefact.titles.to_list() if artefact.titles is not None else [None] * len(artefact.items)
     rows = []
     for scores_N in scores_hN:
         best = np.argsort(-scores_N, kind="stable")[:ITEMS]
-        raw = artefact.items.raw(taken[best])
+        raw_ids = artefact.items.raw(candidates[best])
         rows.append(
             [
-                {"item_id": one, "title": titles[taken[i] - 1], "score": float(scores_N[i])}
-                for one, i in zip(raw, best, strict=True)
+                {"item_id": raw_id, "title": titles[candidates[i] - 1], "score": float(scores_N[i])}
+                for raw_id, i in zip(raw_ids, best, strict=True)
             ]
         )
     return {"height": height, "number": j + 1, "weights": weights_hd.astype(float).tolist(), "items": rows}
 
 
-def _vertical(facts: dict[str, Any]) -> Figure:
+def _vertical(facts: NetworkFacts) -> Figure:
     weights = facts["vertical"]
     names = tuple(f"filter {k}" for k in range(1, len(weights) + 1))
     panel = Panel(Axis(names=steps_back(facts["L"])), Axis(names=names), heat=Heat(weights))
     return Figure(
         "vertical-filters",
         "How far back each vertical filter looks",
-        "Each row is one filter and each column a step back: strong colour marks the steps that count, and opposite "
-        "colours are set against each other.",
+        "Each row is one filter, and each column is one step back in the history. A strong colour means that the "
+        "filter gives the step a large weight; the two colours stand for positive and negative weights.",
         f"Heat map of the weights of {len(weights)} vertical filters on the last {facts['L']} items",
         (panel,),
     )
 
 
-def _horizontal(facts: dict[str, Any]) -> Figure:
+def _horizontal(facts: NetworkFacts) -> Figure:
     panels = [
         Panel(
-            Axis("dimension of the item vectors", tuple(map(str, range(1, len(told["weights"][0]) + 1)))),
-            Axis(names=_rows(told["height"])),
-            title=filter_name(told),
-            heat=Heat(told["weights"]),
+            Axis("dimension of the item vectors", tuple(map(str, range(1, len(one["weights"][0]) + 1)))),
+            Axis(names=tuple(f"item {row}" for row in range(1, one["height"] + 1))),
+            title=filter_name(one),
+            heat=Heat(one["weights"]),
         )
-        for told in facts["horizontal"]
+        for one in facts["horizontal"]
     ]
     return Figure(
         "horizontal-filters",
         "What horizontal filters look for",
-        "Each panel is one filter, each of its rows one item of a run, oldest first: rows that differ make the filter "
-        "answer to an order of items, equal rows to their presence.",
+        "Each panel is one filter. Its rows are the items that it reads one after the other, oldest first. If the rows "
+        "differ, the filter looks for items in a certain order; if they are alike, the order does not matter to it.",
         f"Heat maps of the weights of {len(panels)} horizontal filters",
         tuple(panels),
         columns=2,
     )
-
-
-def _rows(height: int) -> tuple[str, ...]:
-    return tuple(f"item {row}" for row in range(1, height + 1))

@@ -1,6 +1,7 @@
-"""The page of a study: the verdict, the table, the figures, the findings, the network, and how it was made.
+"""Builds the page of a study: the verdict, the table, the figures, the findings, the network, and how it was made.
 
-One file that loads nothing: styles, plotly and still pictures are inside, and a content policy forbids the rest.
+The page is one file that loads nothing. Styles, plotly and still pictures are inside it, and its content security
+policy forbids everything else.
 """
 
 from __future__ import annotations
@@ -14,34 +15,42 @@ from typing import Any
 from caser.study.report import palette, tables
 from caser.study.report.figure import Figure, Series
 from caser.study.report.markup import Content, Html, element, embedded, joined, void
-from caser.study.report.network import filter_name
+from caser.study.report.network import NetworkFacts, filter_name
 from caser.study.report.plotly_figures import figure_json, script
-from caser.study.report.study import Study
+from caser.study.report.study import StudyFacts
 
 SEVERITIES = {"warning": "Warning", "note": "Note", "good": "Good"}
 
 
 def page(
-    study: Study, figures: Sequence[Figure], stills: Mapping[str, bytes], network: Mapping[str, Any] | None
+    study: StudyFacts, figures: Sequence[Figure], stills: Mapping[str, bytes], network: NetworkFacts | None
 ) -> Html:
-    """The whole page. `stills` holds a PNG for the name of each figure, `network` the facts of a Caser network."""
-    shown = {figure.name: _figure(figure, stills[figure.name]) for figure in figures}
+    """Build the whole page.
+
+    study    the facts of the study               figures  its figures, in the order of the page
+    stills   the name of each figure -> its PNG   network  the facts of a Caser network, None if there is none
+
+    Raises KeyError if a part of the study lacks a key that the page needs, MissingDependencyError without plotly.
+    """
+    drawn = {figure.name: _figure(figure, stills[figure.name]) for figure in figures}
+    panels = {_panel_id(figure, i): panel for figure in figures for i, panel in enumerate(figure_json(figure))}
     body = element(
         "body",
         element("a", "Skip to the verdict", href="#verdict", class_="skip"),
         _header(study),
-        element("main", *_sections(study, figures, shown, network)),
-        element("footer", _made(study)),
+        element("main", *_sections(study, figures, drawn, network)),
+        element("footer", _origin(study)),
         _json("palettes", {"light": dict(palette.LIGHT), "dark": dict(palette.DARK)}),
-        _json("panels", {_panel_id(one, i): panel for one in figures for i, panel in enumerate(figure_json(one))}),
+        _json("panels", panels),
         *(element("script", Html(code)) for code in _scripts()),
     )
     return joined(Html("<!doctype html>\n"), element("html", _head(study), body, lang="en"), "\n")
 
 
-def _head(study: Study) -> Html:
-    hashes = (base64.b64encode(hashlib.sha256(code.encode()).digest()).decode() for code in _scripts())
-    allowed = " ".join(f"'sha256-{one}'" for one in hashes)
+def _head(study: StudyFacts) -> Html:
+    # Only the scripts of this page may run; the policy names them by their digest.
+    digests = (base64.b64encode(hashlib.sha256(code.encode()).digest()).decode() for code in _scripts())
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {allowed}; base-uri 'none'"
     return element(
         "head",
@@ -54,7 +63,7 @@ def _head(study: Study) -> Html:
     )
 
 
-def _header(study: Study) -> Html:
+def _header(study: StudyFacts) -> Html:
     log = (study.get("log") or {}).get("name")
     words = [f"caser {study['kind']}", log, study.get("date")]
     kicker = element("p", " · ".join(str(word) for word in words if word), class_="kicker")
@@ -62,17 +71,19 @@ def _header(study: Study) -> Html:
 
 
 def _sections(
-    study: Study, figures: Sequence[Figure], shown: Mapping[str, Html], network: Mapping[str, Any] | None
+    study: StudyFacts, figures: Sequence[Figure], drawn: Mapping[str, Html], network: NetworkFacts | None
 ) -> list[Content]:
-    in_findings = {f"finding-{i}" for i in range(1, 1 + len(study.get("findings") or ()))}
+    """The sections of the page; `drawn` holds each figure as HTML, by its name."""
+    # Figures of findings and of the network stand in the sections of these; all others have a section of their own.
+    of_findings = {f"finding-{i}" for i in range(1, 1 + len(study.get("findings") or ()))}
     of_network = [figure for figure in figures if figure.name.endswith("-filters")]
-    own = [figure for figure in figures if figure not in of_network and figure.name not in in_findings]
+    others = [figure for figure in figures if figure not in of_network and figure.name not in of_findings]
     return [
         _verdict(study),
         _table(study) if study.get("rows") else None,
-        *(_section(figure.title, shown[figure.name], _extra(figure, study)) for figure in own),
-        _findings(study, shown),
-        _network(network, [shown[figure.name] for figure in of_network]) if network else None,
+        *(_section(figure.title, drawn[figure.name], _extra(figure, study)) for figure in others),
+        _findings(study, drawn),
+        _network(network, [drawn[figure.name] for figure in of_network]) if network else None,
     ]
 
 
@@ -80,9 +91,9 @@ def _section(title: str, *content: Content) -> Html:
     return element("section", element("h2", title), *content)
 
 
-def _verdict(study: Study) -> Html:
-    found = study.get("verdicts") or [study.get("verdict") or "This study has no verdict."]
-    first, *rest = found
+def _verdict(study: StudyFacts) -> Html:
+    first, *rest = study.get("verdicts") or [study.get("verdict") or "This study has no verdict."]
+    # The first verdict is the headline up to its colon; the reason after it becomes the first point of the list.
     headline, colon, reason = first.partition(": ")
     return element(
         "section",
@@ -103,22 +114,23 @@ def _advice(advice: Sequence[str]) -> Html | None:
     return element("div", element("h2", "Advice"), sentences, class_="advice")
 
 
-def _terms(study: Study) -> Html:
-    """What the verdict rests on, in a line."""
+def _terms(study: StudyFacts) -> Html:
+    """The conditions under which the verdict was reached, in one line: protocol, users, queries, seeds, openings."""
     owners, seeds, openings = study.get("num_owners"), study.get("seeds") or (), study.get("test_openings")
+    protocol = f"protocol {study['protocol']}" if study.get("protocol") else None
     part = f"{study['part']} part" if study.get("part") else None
     terms = [
-        ", ".join(word for word in (study.get("protocol"), part) if word),
+        ", ".join(word for word in (protocol, part) if word),
         owners and counted(owners, str(study.get("owner") or "user")),
         study.get("num_queries") and counted(study["num_queries"], "query", "queries"),
         seeds and counted(len(seeds), "seed"),
-        openings is not None and f"test part opened {counted(openings, 'time')}",
+        openings is not None and f"test part used {counted(openings, 'time')}",
     ]
     return element("ul", *(element("li", term) for term in terms if term), class_="terms")
 
 
 def counted(number: int, word: str, plural: str = "") -> str:
-    """A number of things in words.
+    """Write `number` things in words: `word` if it is one, `plural` otherwise (by default the word with an s).
 
     >>> counted(1, "seed"), counted(2000, "query", "queries")
     ('1 seed', '2,000 queries')
@@ -126,14 +138,18 @@ def counted(number: int, word: str, plural: str = "") -> str:
     return f"{number:,} {word if number == 1 else plural or word + 's'}"
 
 
-def _table(study: Study) -> Html:
-    more = [tables.all_metrics(study), tables.differences(study), tables.settings(study)]
-    titles = ["Every metric", "Every difference", "Settings and cost"]
-    folded = [_folded(title, one) for title, one in zip(titles, more, strict=True) if one]
-    return _section("The numbers", tables.models(study), *folded)
+def _table(study: StudyFacts) -> Html:
+    details = {
+        "Every metric": tables.all_metrics(study),
+        "Every difference": tables.differences(study),
+        "Settings and cost": tables.settings(study),
+    }
+    folded = [_folded(title, content) for title, content in details.items() if content]
+    explanation = element("p", tables.explanation(study), class_="explanation")
+    return _section("The numbers", tables.models(study), explanation, *folded)
 
 
-def _extra(figure: Figure, study: Study) -> Html | None:
+def _extra(figure: Figure, study: StudyFacts) -> Html | None:
     every = tables.of_slices(study) if figure.name == "slices" else None
     return _folded("Every model on every slice", every, class_="numbers") if every else None
 
@@ -162,94 +178,95 @@ def _figure(figure: Figure, still: bytes) -> Html:
         _key(figure.key()),
         drawn,
         void("img", class_="still", src=picture, alt=figure.alternative),
-        _folded("The same in numbers", tables.of_figure(figure), class_="numbers"),
+        _folded("This figure in numbers", tables.of_figure(figure), class_="numbers"),
     )
 
 
 def _key(key: Mapping[str, Series]) -> Html | None:
     if not key:
         return None
-    return element("ul", *(element("li", _sample(one), name) for name, one in key.items()), class_="key")
+    return element("ul", *(element("li", _sample(series), name) for name, series in key.items()), class_="key")
 
 
-def _sample(one: Series) -> Html:
-    """A little picture of a series' mark."""
-    colour = f"var(--{one.colour})"
-    dash = {"second": "5 3", "third": "2 2", "neutral": "5 2 1 2"}.get(one.colour)
-    if one.kind == "line":
+def _sample(series: Series) -> Html:
+    """A small picture of the mark of a series, for the key."""
+    colour = f"var(--{series.colour})"
+    dash = {"second": "5 3", "third": "2 2", "neutral": "5 2 1 2"}.get(series.colour)
+    if series.kind == "line":
         mark = element(
             "line", x1="0", y1="6", x2="24", y2="6", stroke=colour, stroke_width="2.5", stroke_dasharray=dash
         )
-    elif one.kind == "bars":
+    elif series.kind == "bars":
         mark = element("rect", x="4", y="1", width="16", height="10", fill=colour)
-    elif one.is_hollow:
+    elif series.is_hollow:
         mark = element("path", d="M12 1 17 6 12 11 7 6Z", fill="none", stroke=colour, stroke_width="2")
     else:
         mark = element("circle", cx="12", cy="6", r="4.5", fill=colour)
     return element("svg", mark, viewBox="0 0 24 12", aria_hidden="true")
 
 
-def _findings(study: Study, shown: Mapping[str, Html]) -> Html | None:
-    found = study.get("findings") or ()
-    if not found:
+def _findings(study: StudyFacts, drawn: Mapping[str, Html]) -> Html | None:
+    findings = study.get("findings") or ()
+    if not findings:
         return None
-    told = [_finding(one, shown.get(f"finding-{i}")) for i, one in enumerate(found, start=1)]
-    return _section("Findings", *told)
+    articles = [_finding(finding, drawn.get(f"finding-{i}")) for i, finding in enumerate(findings, start=1)]
+    return _section("Findings", *articles)
 
 
 def _finding(finding: Mapping[str, Any], figure: Html | None) -> Html:
     severity = finding.get("severity", "note")
-    told, facts = finding.get("table"), _facts(finding.get("facts") or {})
-    table = tables.of_finding(told, finding["question"]) if told else None
+    values, facts = finding.get("table"), _facts(finding.get("facts") or {})
+    table = tables.of_finding(values, finding["question"]) if values else None
     return element(
         "article",
         element("span", SEVERITIES.get(severity, str(severity)), class_=f"severity {severity}"),
         element("h3", finding["question"]),
         element("p", finding["sentence"]),
         figure,
-        _folded("What it rests on", joined(facts, table)) if facts or table else None,
+        _folded("The numbers behind this", joined(facts, table)) if facts or table else None,
         class_="finding",
     )
 
 
-def _network(facts: Mapping[str, Any], pictures: Sequence[Html]) -> Html:
-    excited = [_excited(told) for told in facts["horizontal"]]
+def _network(facts: NetworkFacts, pictures: Sequence[Html]) -> Html:
+    best_items = [_best_items(one) for one in facts["horizontal"]]
     reading = (
-        "Each column is one row of a filter, oldest first, with the items that it answers to most: read across, they "
-        "are the runs of items that the filter waits for."
+        "Each column is one row of a filter, oldest item first. It lists the items that this row answers to most, with "
+        "their scores. Read from left to right, the columns give the sequences of items that the filter looks for."
     )
-    lists = [element("h3", "Which items excite the horizontal filters"), element("p", reading)] if excited else []
-    return _section("Inside the network", *pictures, *lists, *excited)
+    heading = [element("h3", "Items that the horizontal filters look for"), element("p", reading)] if best_items else []
+    return _section("Inside the network", *pictures, *heading, *best_items)
 
 
-def _excited(told: Mapping[str, Any]) -> Html:
-    columns = ["filter", *(f"item {row}" for row in range(1, told["height"] + 1))]
+def _best_items(facts: Mapping[str, Any]) -> Html:
+    """The items with the highest scores for each row of one horizontal filter."""
+    columns = ["filter", *(f"item {row}" for row in range(1, facts["height"] + 1))]
     cells = [
         element("ol", *(element("li", _item(one), " ", tables.number(one["score"], 2)) for one in items))
-        for items in told["items"]
+        for items in facts["items"]
     ]
-    name = filter_name(told)
-    return tables.table(f"Items that excite {name} most, with their scores", columns, [[name, *cells]], True)
+    name = filter_name(facts)
+    return tables.table(f"Items that {name} answers to most, with their scores", columns, [[name, *cells]], True)
 
 
 def _item(one: Mapping[str, Any]) -> str:
     return str(one["item_id"] if one["title"] is None else one["title"])
 
 
-def _made(study: Study) -> Html:
-    """What it takes to make the numbers again, and to tell them from others."""
-    told = {key: study.get(key) for key in ("command", "fingerprint", "protocol", "seeds")}
-    told |= {f"log, {key}": one for key, one in (study.get("log") or {}).items()}
-    told |= {"caser": study.get("version"), "date": study.get("date")}
-    told |= {f"machine, {key}": one for key, one in (study.get("machine") or {}).items()}
-    known = {key: one for key, one in told.items() if one is not None}
+def _origin(study: StudyFacts) -> Html:
+    """Everything that is needed to reproduce the numbers, and to recognise them."""
+    facts = {key: study.get(key) for key in ("command", "fingerprint", "protocol", "seeds")}
+    facts |= {f"log, {key}": one for key, one in (study.get("log") or {}).items()}
+    facts |= {"caser": study.get("version"), "date": study.get("date")}
+    facts |= {f"machine, {key}": one for key, one in (study.get("machine") or {}).items()}
+    known = {key: one for key, one in facts.items() if one is not None}
     known |= {
         key: element("code", str(known[key])) for key in ("command", "fingerprint", "log, digest") if key in known
     }
     return element("section", element("h2", "How this was made"), _facts(known), _notes(study), class_="made")
 
 
-def _notes(study: Study) -> Html | None:
+def _notes(study: StudyFacts) -> Html | None:
     notes = study.get("notes") or ()
     return joined(element("h3", "Notes"), _list(notes)) if notes else None
 

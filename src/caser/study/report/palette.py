@@ -1,7 +1,7 @@
-"""The colours of a report by role, for light and for dark; the page, its figures and the pictures share them.
+"""The colours of a report by role, for a light and a dark background; the page, its figures and the pictures use them.
 
-The four colours of series are told apart by people with any of the common kinds of colour blindness, and keep a
-contrast of at least 3 with the background (text roles: 4.5).
+People with any of the common kinds of colour blindness can tell the four colours of series apart. The colours of series
+keep a contrast of at least 3 with the background, and those of text at least 4.5.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from typing import Literal
 
 Colour = Literal["accent", "neutral", "second", "third", "faint"]
+"""The roles that marks of a figure can have."""
 
 SERIES: tuple[Colour, ...] = ("accent", "second", "third", "neutral")
-"""Colours of series in order; more series than colours start again."""
+"""The colours of series, in order; after the last colour the first one is used again."""
 
 LIGHT: Mapping[str, str] = {
     "background": "#ffffff",
@@ -58,7 +59,7 @@ DARK: Mapping[str, str] = {
 
 
 def css() -> str:
-    """The colours as CSS variables, the dark ones where the reader prefers them and does not print.
+    """Return the colours as CSS variables; the dark ones apply on a screen whose reader prefers them.
 
     >>> css().splitlines()[0]
     ':root { --background: #ffffff; --raised: #f5f6f8; --ink: #1b1f24; --quiet: #57606a; --line: #d5d9df; ...}'

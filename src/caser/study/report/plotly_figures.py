@@ -1,14 +1,14 @@
-"""Figures as plotly's JSON, one document per panel, and plotly's own script.
+"""Writes figures as plotly's JSON, one document per panel, and gives plotly's own script.
 
-Colours are written as `$role` under plotly's keys for colours; `report.js` puts in the light or the dark ones. plotly
-reads a little HTML in every text, so all that comes from a study is escaped here first; hover texts are plain, not
-templates. A trace's `meta` holds what differs on a narrow screen.
+Colours are written as `$role` under plotly's keys for colours; `report.js` replaces them by light or dark colours.
+plotly reads some HTML in every text, so every text that comes from a study is escaped here. Hover texts are plain text,
+not templates. The `meta` of a trace holds its values for a narrow screen where they differ.
 """
 
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from caser.study.report.extras import extra
@@ -27,20 +27,33 @@ from caser.study.report.figure import (
     wrapped,
 )
 from caser.study.report.labels import LETTER, label_sides
+from caser.study.report.palette import Colour
 
-SYMBOLS = {"accent": "circle", "second": "square", "third": "triangle-up", "neutral": "circle", "faint": "circle"}
-DASHES = {"accent": "solid", "second": "dash", "third": "dot", "neutral": "dashdot", "faint": "solid"}
+SYMBOLS: Mapping[Colour, str] = {
+    "accent": "circle",
+    "second": "square",
+    "third": "triangle-up",
+    "neutral": "circle",
+    "faint": "circle",
+}
+DASHES: Mapping[Colour, str] = {
+    "accent": "solid",
+    "second": "dash",
+    "third": "dot",
+    "neutral": "dashdot",
+    "faint": "solid",
+}
 WIDE, NARROW = 780, 270
-"""Assumed widths of a plot in pixels on a page and on a phone, for placing labels."""
+"""Assumed widths of a plot on a page and on a phone, in pixels; labels are placed for them."""
 
 
 def script() -> str:
-    """plotly.js, whole. Raises MissingDependencyError without the extra."""
+    """Return the code of plotly.js. Raises MissingDependencyError if the extra `report` is not installed."""
     return str(extra("plotly.offline").get_plotlyjs())
 
 
 def figure_json(figure: Figure) -> list[dict[str, Any]]:
-    """Data and layout of each panel, JSON values only; plots below each other start at the same place.
+    """Return data and layout of each panel of `figure`, as JSON values; plots below each other have one left edge.
 
     >>> from caser.study.report.figure import Axis
     >>> panel = Panel(Axis("seconds"), Axis("<b>"), (Series("line", [1, 2], [3, 4]),))
@@ -56,7 +69,7 @@ def figure_json(figure: Figure) -> list[dict[str, Any]]:
 
 
 def plain(text: str) -> str:
-    """Text that plotly shows as it is: neither HTML nor, between two dollar signs, a formula.
+    """Escape `text` so that plotly shows it as it is, and reads neither HTML nor a formula between dollar signs.
 
     >>> plain('<a href="x">&')
     '&lt;a href="x"&gt;&amp;'
@@ -65,79 +78,84 @@ def plain(text: str) -> str:
 
 
 def number(value: Number) -> str:
-    """A number for a hover text."""
-    return "none" if value is None else f"{value:,.4f}" if isinstance(value, float) else f"{value:,}"
+    """Write `value` for a hover text; None becomes "none"."""
+    if value is None:
+        return "none"
+    return f"{value:,.4f}" if isinstance(value, float) else f"{value:,}"
 
 
 def _data(panel: Panel) -> list[dict[str, Any]]:
-    traces = [trace for one in panel.series for trace in _traces(panel, one)]
+    traces = [trace for series in panel.series for trace in _traces(panel, series)]
     return traces if panel.heat is None else [*traces, _heat(panel, panel.heat)]
 
 
-def _traces(panel: Panel, one: Series) -> Iterator[dict[str, Any]]:
+def _traces(panel: Panel, series: Series) -> Iterator[dict[str, Any]]:
+    """The traces of one series: a band comes before its line, so that it lies behind it."""
+    colour = f"${series.colour}"
     common = {
-        "x": list(one.x),
-        "y": list(one.y),
-        "name": plain(one.name),
+        "x": list(series.x),
+        "y": list(series.y),
+        "name": plain(series.name),
         "hoverinfo": "text",
-        "hovertext": [_hover(panel, one, i) for i in range(len(one.x))],
+        "hovertext": [_hover(panel, series, i) for i in range(len(series.x))],
         "showlegend": False,
     }
-    colour = f"${one.colour}"
-    if one.kind == "bars":
+    # Bars
+    if series.kind == "bars":
         marker = {"color": colour, "opacity": 0.85}
-        bar = {"type": "bar", "orientation": "h", "width": one.width, "marker": marker}
-        yield {**common, **bar, **_whiskers(one, "$ink")}
+        bar = {"type": "bar", "orientation": "h", "width": series.width, "marker": marker}
+        yield {**common, **bar, **_whiskers(series, "$ink")}
         return
-    if one.kind == "line" and one.low and one.high:
-        yield _band(one)
-    symbol = "diamond" if one.is_hollow else SYMBOLS[one.colour]
+    # Points and lines
+    if series.kind == "line" and series.low and series.high:
+        yield _band(series)
     trace = {
         **common,
         "type": "scatter",
-        "mode": "lines+markers" if one.kind == "line" else "markers",
+        "mode": "lines+markers" if series.kind == "line" else "markers",
         "marker": {
-            "color": "$background" if one.is_hollow else colour,
-            "symbol": symbol,
-            "size": 5 if one.kind == "line" else 9,
-            "line": {"width": 2 if one.is_hollow else 0, "color": colour},
+            "color": "$background" if series.is_hollow else colour,
+            "symbol": "diamond" if series.is_hollow else SYMBOLS[series.colour],
+            "size": 5 if series.kind == "line" else 9,
+            "line": {"width": 2 if series.is_hollow else 0, "color": colour},
         },
-        "line": {"color": colour, "width": 2, "dash": DASHES[one.colour]},
+        "line": {"color": colour, "width": 2, "dash": DASHES[series.colour]},
         "cliponaxis": False,
-        **(_whiskers(one, colour) if one.kind == "points" else {}),
+        **(_whiskers(series, colour) if series.kind == "points" else {}),
     }
-    if one.colour == "faint":
+    if series.colour == "faint":
         trace |= {"hoverinfo": "skip", "mode": "lines"}
-    yield {**trace, **_labelled(panel, one)} if any(one.labels) else trace
+    yield {**trace, **_labelled(panel, series)} if any(series.labels) else trace
 
 
-def _labelled(panel: Panel, one: Series) -> dict[str, Any]:
-    wide, narrow = (_texts(panel, one, width) for width in (WIDE, NARROW))
+def _labelled(panel: Panel, series: Series) -> dict[str, Any]:
+    """The labels of a series, and in `meta` those for a narrow screen, where fewer have room."""
+    wide, narrow = (_texts(panel, series, width) for width in (WIDE, NARROW))
     font = {"size": 12, "color": "$ink"}
     return {"mode": "markers+text", "textfont": font, **wide, "meta": {"narrow": narrow}}
 
 
-def _texts(panel: Panel, one: Series, width: int) -> dict[str, Any]:
-    sides = label_sides(panel, one, width)
+def _texts(panel: Panel, series: Series, width: int) -> dict[str, Any]:
+    sides = label_sides(panel, series, width)
     return {
-        "text": [plain(label) if side else "" for label, side in zip(one.labels, sides, strict=True)],
+        "text": [plain(label) if side else "" for label, side in zip(series.labels, sides, strict=True)],
         "textposition": [side or "middle right" for side in sides],
     }
 
 
-def _whiskers(one: Series, colour: str) -> dict[str, Any]:
-    if not (one.low and one.high):
+def _whiskers(series: Series, colour: str) -> dict[str, Any]:
+    if not (series.low and series.high):
         return {}
-    ends = list(zip(one.values, one.low, one.high, strict=True))
+    ends = list(zip(series.values, series.low, series.high, strict=True))
     return {
-        f"error_{one.along}": {
+        f"error_{series.along}": {
             "type": "data",
             "symmetric": False,
             "array": [_distance(value, high) for value, _, high in ends],
             "arrayminus": [_distance(low, value) for value, low, _ in ends],
             "color": colour,
             "thickness": 1.6,
-            "width": 0 if one.kind == "points" else 3,
+            "width": 0 if series.kind == "points" else 3,
         }
     }
 
@@ -146,16 +164,17 @@ def _distance(low: Number, high: Number) -> float:
     return 0.0 if low is None or high is None else max(high - low, 0.0)
 
 
-def _band(one: Series) -> dict[str, Any]:
-    rows = [row for row in zip(one.x, one.low, one.high, strict=True) if None not in row]
+def _band(series: Series) -> dict[str, Any]:
+    """The area between the intervals' ends: along the high ends, and back along the low ones."""
+    rows = [row for row in zip(series.x, series.low, series.high, strict=True) if None not in row]
     return {
         "type": "scatter",
         "x": [x for x, _, _ in rows] + [x for x, _, _ in reversed(rows)],
         "y": [high for _, _, high in rows] + [low for _, low, _ in reversed(rows)],
         "mode": "lines",
-        "line": {"width": 0, "color": f"${one.colour}"},
+        "line": {"width": 0, "color": f"${series.colour}"},
         "fill": "toself",
-        "fillcolor": f"${one.colour}-soft",
+        "fillcolor": f"${series.colour}-soft",
         "hoverinfo": "skip",
         "showlegend": False,
     }
@@ -185,16 +204,17 @@ def _heat(panel: Panel, heat: Heat) -> dict[str, Any]:
     return trace
 
 
-def _hover(panel: Panel, one: Series, i: int) -> str:
-    low, high = interval(one, i)
+def _hover(panel: Panel, series: Series, i: int) -> str:
+    """The hover text of one mark: series, place, value, interval and unit."""
+    low, high = interval(series, i)
     ends = f" ({number(low)} to {number(high)})" if low is not None and high is not None else ""
-    words = [one.name, place(panel, one, i)]
-    axis = panel.x if one.along == "x" else panel.y
-    return plain(f"{', '.join(word for word in words if word)}: {number(one.values[i])}{ends} {axis.label}".strip())
+    words = [series.name, place(panel, series, i)]
+    axis = panel.x if series.along == "x" else panel.y
+    return plain(f"{', '.join(word for word in words if word)}: {number(series.values[i])}{ends} {axis.label}".strip())
 
 
 def _left(panel: Panel) -> int:
-    """Room for the names of the y axis, in pixels."""
+    """The left margin in pixels, wide enough for the names of the y axis."""
     lines = [line for name in panel.y.names for line in wrapped(name)]
     return max(44, 14 + round(LETTER * max(map(len, lines), default=0)))
 
@@ -218,9 +238,10 @@ def _layout(panel: Panel, left: int) -> dict[str, Any]:
 
 
 def _axis(panel: Panel, direction: Direction) -> dict[str, Any]:
-    names = (panel.x if direction == "x" else panel.y).names
+    described = panel.x if direction == "x" else panel.y
+    names = described.names
     axis: dict[str, Any] = {
-        "type": "log" if (panel.x if direction == "x" else panel.y).is_log else "linear",
+        "type": "log" if described.is_log else "linear",
         "range": list(panel.range(direction)),
         "fixedrange": True,
         "automargin": True,
@@ -244,8 +265,8 @@ def _axis(panel: Panel, direction: Direction) -> dict[str, Any]:
 def _axis_label(panel: Panel) -> list[dict[str, Any]]:
     if not panel.y.label:
         return []
-    at = {"xref": "paper", "yref": "paper", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom", "yshift": 6}
-    return [{**at, "text": plain(panel.y.label), "showarrow": False, "font": {"color": "$quiet", "size": 12}}]
+    corner = {"xref": "paper", "yref": "paper", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom", "yshift": 6}
+    return [{**corner, "text": plain(panel.y.label), "showarrow": False, "font": {"color": "$quiet", "size": 12}}]
 
 
 def _rule(at: float, along: Direction) -> dict[str, Any]:
@@ -267,7 +288,8 @@ def _rule_labels(panel: Panel) -> Iterator[dict[str, Any]]:
     for rule in panel.rules:
         other = "y" if rule.along == "x" else "x"
         low, high = sorted(panel.range(rule.along))
-        beyond_middle = rule.at > (low + high) / 2
+        # A label right of the middle stands to the left of its line, so that it does not leave the panel.
+        is_right = rule.at > (low + high) / 2
         yield {
             rule.along: rule.at,
             other: 1,
@@ -275,6 +297,6 @@ def _rule_labels(panel: Panel) -> Iterator[dict[str, Any]]:
             "text": plain(rule.label),
             "showarrow": False,
             "font": {"color": "$quiet", "size": 11},
-            "xanchor": "right" if beyond_middle or rule.along == "y" else "left",
+            "xanchor": "right" if is_right or rule.along == "y" else "left",
             "yanchor": "bottom",
         }

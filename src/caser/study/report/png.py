@@ -1,12 +1,13 @@
-"""Figures as pictures for papers, for print and for readers without scripts: PNG, always on white.
+"""Draws figures as PNG pictures for papers, for print and for readers without scripts; the background is white.
 
-Draws on canvases of its own, so that no state of matplotlib that a program holds is touched.
+Each figure has its own canvas, so the state that a program keeps in matplotlib does not change.
 """
 
 from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 from caser.study.report.extras import extra
@@ -40,8 +41,12 @@ _STYLE = {
 
 
 def png(figure: Figure) -> bytes:
-    """Draw a figure. Raises MissingDependencyError without the extra."""
+    """Draw `figure` and return the bytes of a PNG file; the same figure gives the same bytes.
+
+    Raises MissingDependencyError if the extra `report` is not installed.
+    """
     matplotlib, figures = extra("matplotlib"), extra("matplotlib.figure")
+    # The height of each row of panels, and of the whole picture
     rows = _rows(figure)
     heights = [max(figure.panels[i].height + 26 * bool(figure.panels[i].title) for i in row) for row in rows]
     inches = (sum(heights) + 30 * bool(figure.key())) / PIXELS_PER_INCH
@@ -49,12 +54,14 @@ def png(figure: Figure) -> bytes:
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
         canvas = figures.Figure(figsize=(WIDTH_INCHES, inches), layout="constrained")
         canvas.get_layout_engine().set(hspace=0.05, wspace=0.03)
+        # The panels; the first takes the whole width if the figure says so.
         grid = canvas.add_gridspec(len(rows), figure.columns, height_ratios=heights)
-        for at, row in enumerate(rows):
+        for row_number, row in enumerate(rows):
             for column, i in enumerate(row):
                 is_lead = i == 0 and figure.has_lead
-                axes = canvas.add_subplot(grid[at, :] if is_lead else grid[at, column])
+                axes = canvas.add_subplot(grid[row_number, :] if is_lead else grid[row_number, column])
                 _draw(axes, figure.panels[i], WIDTH_INCHES / (1 if is_lead else figure.columns))
+        # The key and the file
         _key(canvas, figure)
         buffer = io.BytesIO()
         canvas.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
@@ -62,24 +69,26 @@ def png(figure: Figure) -> bytes:
 
 
 def _rows(figure: Figure) -> list[list[int]]:
-    """The places of the panels, row by row."""
+    """The numbers of the panels, row by row."""
     first = [[0]] if figure.has_lead else []
     rest = list(range(len(first), len(figure.panels)))
     return first + [rest[i : i + figure.columns] for i in range(0, len(rest), figure.columns)]
 
 
 def _draw(axes: Any, panel: Panel, inches: float) -> None:
+    """Draws one panel, which is `inches` wide."""
     _axis(axes, panel, "x", inches)
     _axis(axes, panel, "y", inches)
     for rule in panel.rules:
         line = axes.axvline if rule.along == "x" else axes.axhline
         line(rule.at, color=LIGHT["quiet"], linewidth=1, linestyle=":", zorder=1)
         _rule_label(axes, panel, rule.at, rule.along, rule.label)
-    for one in panel.series:
-        _series(axes, one)
-        _labels(axes, panel, one, inches * 0.85 * PIXELS_PER_INCH)
+    for series in panel.series:
+        _series(axes, series)
+        _labels(axes, panel, series, inches * 0.85 * PIXELS_PER_INCH)
     if panel.heat is not None:
         _heat(axes, panel.heat)
+    # The title, and the labels of both axes; that of the y axis stands above it.
     axes.set_xlabel(panel.x.label)
     heading = f"{panel.title}\n" if panel.title else ""
     axes.set_title(heading, loc="left", fontsize=9, fontweight="bold", pad=4 if not panel.y.label else 8)
@@ -91,11 +100,13 @@ def _draw(axes: Any, panel: Panel, inches: float) -> None:
 
 def _axis(axes: Any, panel: Panel, direction: Direction, inches: float) -> None:
     axis = panel.x if direction == "x" else panel.y
+    # Range and scale
     low, high = panel.range(direction)
     if axis.is_log:
         getattr(axes, f"set_{direction}scale")("log")
         low, high = 10**low, 10**high
     getattr(axes, f"set_{direction}lim")(low, high)
+    # Ticks and grid
     side = getattr(axes, f"{direction}axis")
     if (marks := ticks(panel, direction)) is not None:
         side.set_ticks(
@@ -110,39 +121,39 @@ def _axis(axes: Any, panel: Panel, direction: Direction, inches: float) -> None:
         side.grid(True)
 
 
-def _series(axes: Any, one: Series) -> None:
-    colour = LIGHT[one.colour]
-    style = {"color": colour, "zorder": 2 if one.colour == "faint" else 3}
-    if one.kind == "bars":
-        axes.barh(one.y, _numbers(one.x), height=one.width, color=colour, alpha=0.85, zorder=2)
-        _whiskers(axes, one, LIGHT["ink"])
+def _series(axes: Any, series: Series) -> None:
+    colour = LIGHT[series.colour]
+    style: dict[str, Any] = {"color": colour, "zorder": 2 if series.colour == "faint" else 3}
+    x, y = _numbers(series.x), _numbers(series.y)
+    if series.kind == "bars":
+        axes.barh(series.y, x, height=series.width, color=colour, alpha=0.85, zorder=2)
+        _whiskers(axes, series, LIGHT["ink"])
         return
-    if one.kind == "line":
-        marker = "" if one.colour == "faint" else SYMBOLS[one.colour]
-        axes.plot(_numbers(one.x), _numbers(one.y), marker=marker, markersize=3, linestyle=DASHES[one.colour], **style)
-        if one.low and one.high:
+    if series.kind == "line":
+        marker = "" if series.colour == "faint" else SYMBOLS[series.colour]
+        axes.plot(x, y, marker=marker, markersize=3, linestyle=DASHES[series.colour], **style)
+        if series.low and series.high:
             band = {"color": colour, "alpha": 0.16, "linewidth": 0}
-            axes.fill_between(_numbers(one.x), _numbers(one.low), _numbers(one.high), **band)
+            axes.fill_between(x, _numbers(series.low), _numbers(series.high), **band)
         return
-    _whiskers(axes, one, colour)
-    face = {"markerfacecolor": LIGHT["background"], "markeredgewidth": 1.4} if one.is_hollow else {"markeredgewidth": 0}
-    symbol = "D" if one.is_hollow else SYMBOLS[one.colour]
-    axes.plot(
-        _numbers(one.x), _numbers(one.y), linestyle="none", marker=symbol, markersize=6, clip_on=False, **face, **style
-    )
+    _whiskers(axes, series, colour)
+    symbol, style["markeredgewidth"] = SYMBOLS[series.colour], 0
+    if series.is_hollow:
+        symbol, style["markeredgewidth"], style["markerfacecolor"] = "D", 1.4, LIGHT["background"]
+    axes.plot(x, y, linestyle="none", marker=symbol, markersize=6, clip_on=False, **style)
 
 
-def _whiskers(axes: Any, one: Series, colour: str) -> None:
-    if one.low and one.high:
-        lines, others = (axes.hlines, one.y) if one.along == "x" else (axes.vlines, one.x)
-        lines(_numbers(others), _numbers(one.low), _numbers(one.high), color=colour, linewidth=1.4, zorder=3)
+def _whiskers(axes: Any, series: Series, colour: str) -> None:
+    if series.low and series.high:
+        lines, others = (axes.hlines, series.y) if series.along == "x" else (axes.vlines, series.x)
+        lines(_numbers(others), _numbers(series.low), _numbers(series.high), color=colour, linewidth=1.4, zorder=3)
 
 
-def _labels(axes: Any, panel: Panel, one: Series, width: float) -> None:
-    if not any(one.labels):
+def _labels(axes: Any, panel: Panel, series: Series, width: float) -> None:
+    if not any(series.labels):
         return
-    found = label_sides(panel, one, width)
-    for x, y, label, side in zip(one.x, one.y, one.labels, found, strict=True):
+    sides = label_sides(panel, series, width)
+    for x, y, label, side in zip(series.x, series.y, series.labels, sides, strict=True):
         if side is not None:
             up, across = side.split()
             shift = {"right": 5, "left": -5, "center": 0}[across], {"top": 5, "middle": 0, "bottom": -5}[up]
@@ -153,15 +164,15 @@ def _labels(axes: Any, panel: Panel, one: Series, width: float) -> None:
 
 def _rule_label(axes: Any, panel: Panel, at: float, along: Direction, label: str) -> None:
     low, high = sorted(panel.range(along))
-    beyond_middle = at > (low + high) / 2 or along == "y"
-    place = (at, 1) if along == "x" else (1, at)
+    # A label right of the middle stands to the left of its line, so that it does not leave the panel.
+    is_left_of_line = at > (low + high) / 2 or along == "y"
     axes.annotate(
         label,
-        place,
+        (at, 1) if along == "x" else (1, at),
         (0, 3),
         axes.get_xaxis_transform() if along == "x" else axes.get_yaxis_transform(),
         textcoords="offset points",
-        ha="right" if beyond_middle else "left",
+        ha="right" if is_left_of_line else "left",
         color=LIGHT["quiet"],
         fontsize=7.5,
     )
@@ -189,22 +200,19 @@ def _key(canvas: Any, figure: Figure) -> None:
         lines.Line2D(
             [],
             [],
-            color=LIGHT[one.colour],
-            marker="D" if one.is_hollow else "s" if one.kind == "bars" else SYMBOLS[one.colour],
-            linestyle=DASHES[one.colour] if one.kind == "line" else "none",
-            markerfacecolor="none" if one.is_hollow else LIGHT[one.colour],
+            color=LIGHT[series.colour],
+            marker="D" if series.is_hollow else "s" if series.kind == "bars" else SYMBOLS[series.colour],
+            linestyle=DASHES[series.colour] if series.kind == "line" else "none",
+            markerfacecolor="none" if series.is_hollow else LIGHT[series.colour],
             markersize=5,
             label=name,
         )
-        for name, one in figure.key().items()
+        for name, series in figure.key().items()
     ]
     if handles:
         canvas.legend(handles=handles, loc="outside upper left", ncols=4, frameon=False, fontsize=8)
 
 
-def _numbers(values: Any) -> list[float]:
-    return [_number(value) for value in values]
-
-
-def _number(value: Number) -> float:
-    return float("nan") if value is None else float(value)
+def _numbers(values: Sequence[Number]) -> list[float]:
+    """The values with NaN, which matplotlib leaves out, in place of None."""
+    return [float("nan") if value is None else float(value) for value in values]

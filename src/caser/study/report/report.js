@@ -1,4 +1,4 @@
-// Draws every panel with plotly in the colours that the reader prefers; without it the page shows still pictures.
+// Draws every panel with plotly, in light or dark colours as the reader prefers. Without it the page shows still pictures.
 "use strict";
 (() => {
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
@@ -8,7 +8,7 @@
   const narrow = window.matchMedia("(max-width: 40rem)");
   const colourKeys = /color(scale)?$/i;
 
-  // A copy of a value with the palette's colour for each "$role" under a key that names colours.
+  // Copies a value, and replaces each "$role" under a key that names a colour by the palette's colour.
   const coloured = (value, palette, isColour = false) => {
     if (Array.isArray(value)) return value.map((one) => coloured(one, palette, isColour));
     if (value && typeof value === "object") {

@@ -1,6 +1,7 @@
-"""The tables of a report: models with intervals, every metric, settings, and what a figure shows in numbers.
+"""Builds the tables of a report: models with intervals, every metric, settings, and the numbers of a figure.
 
-Numbers are `<data>` elements, which hold the exact value beside the rounded one. A table scrolls inside its own frame.
+A number is a `<data>` element, which holds the exact value next to the rounded one. A table scrolls inside its own
+frame.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from caser.study.report.figure import Figure
+from caser.study.report.figures import KINDS_OF_MODELS
 from caser.study.report.markup import Content, Html, element, joined
 from caser.study.report.study import (
     Row,
-    Study,
+    StudyFacts,
     best_counting,
     estimate,
     groups,
@@ -26,7 +28,11 @@ from caser.study.report.study import (
 
 
 def table(caption: str, columns: Sequence[Content], body: Iterable[Sequence[Content]], is_quiet: bool = False) -> Html:
-    """A table with headers in its first row and its first column; `is_quiet` hides the caption from the eye."""
+    """Build a table whose first row and first column are headers.
+
+    caption  what the table shows                   columns   the headers of the first row
+    body     the other rows, each with its header   is_quiet  whether only screen readers get the caption
+    """
     return _grouped(caption, columns, {"": body}, is_quiet)
 
 
@@ -44,25 +50,34 @@ def _grouped(
 
 def _body(title: str, body: Iterable[Sequence[Content]], width: int) -> Html:
     lines = [
-        element("tr", element("th", first, scope="row"), *(element("td", one) for one in rest)) for first, *rest in body
+        element("tr", element("th", first, scope="row"), *(element("td", cell) for cell in rest))
+        for first, *rest in body
     ]
     head = element("tr", element("th", title, scope="rowgroup", colspan=str(width))) if title else None
     return element("tbody", head, *lines)
 
 
-def models(study: Study) -> Html:
-    """Every model: quality with its interval, the difference to the best counting model, breadth and cost."""
+def models(study: StudyFacts) -> Html:
+    """Build the main table of `study`: each model with its quality, difference to the reference, breadth and cost."""
     metric, columns = study["metric"], _columns(study)
     bodies = {
         title: [[cell(study, row) for _, cell in columns] for row in _ordered(study, members, metric)]
         for title, members in groups(rows(study)).items()
     }
-    caption = f"All under one protocol, {metric} first; ± is half of the 95 % interval"
+    caption = f"All models are tested in the same way. ± is half the width of the 95 % interval of {metric}."
     return _grouped(caption, [title for title, _ in columns], bodies)
 
 
-def all_metrics(study: Study) -> Html:
-    """Every metric of every model, with the ends of its interval."""
+def explanation(study: StudyFacts) -> str:
+    """Explain the words and measures in the main table of `study`; empty if nothing needs an explanation."""
+    sentences = [] if reference_label(study) is None else [_VERDICTS]
+    meanings = {name: _BEYOND.get(name.partition("@")[0]) for name in _beyond_names(study)}
+    sentences += [f"{name.replace('_', ' ').capitalize()} {meaning}" for name, meaning in meanings.items() if meaning]
+    return " ".join(sentences)
+
+
+def all_metrics(study: StudyFacts) -> Html:
+    """Build the table of every metric of every model of `study`, with the ends of its interval."""
     metrics = study["metrics"]
     body = [
         [_name(study, row), *(_ends(*estimate(row, metric)) for metric in metrics)]
@@ -71,16 +86,22 @@ def all_metrics(study: Study) -> Html:
     return table("Every metric, with its 95 % interval", ["model", *metrics], body)
 
 
-def differences(study: Study) -> Html | None:
-    """Every paired difference, with its interval and its chance of being none."""
-    found = [row for row in _ordered(study, rows(study), study["metric"]) if row.get("difference")]
-    columns = ["model", "against", "metric", "difference", "p", "p, adjusted", "smallest it could show", ""]
-    body = [_difference(study, row, row["difference"]) for row in found]
-    return table("Paired differences, p adjusted for the number of comparisons", columns, body) if found else None
+def differences(study: StudyFacts) -> Html | None:
+    """Build the table of every difference of `study`, with interval and p-value; None if it has no differences."""
+    members = [row for row in _ordered(study, rows(study), study["metric"]) if row.get("difference")]
+    columns = ["model", "against", "metric", "difference", "p-value", "corrected p-value", "smallest detectable", ""]
+    body = [_difference(study, row, row["difference"]) for row in members]
+    caption = (
+        "Differences between two models on the same targets, with 95 % intervals. The p-value is the probability "
+        "of a difference at least as large if the two models were equally good; the corrected p-value takes into "
+        "account how many comparisons this study makes. The smallest detectable difference is the one that this much "
+        f"data would detect in 80 % of such tests. {_VERDICTS}"
+    )
+    return table(caption, columns, body) if members else None
 
 
-def settings(study: Study) -> Html:
-    """How every model was set and trained."""
+def settings(study: StudyFacts) -> Html:
+    """Build the table of the settings of every model of `study`, and of its time and memory."""
     body = [
         [
             _name(study, row),
@@ -93,36 +114,44 @@ def settings(study: Study) -> Html:
         for row in _ordered(study, rows(study), study["metric"])
     ]
     spent = ["choosing, s", "training, s", "ranking, s"]
-    return table("Settings and cost", ["model", "settings", "training", "epochs by seed", *spent, "memory, MB"], body)
+    columns = ["model", "settings", "training", "epochs by seed", *spent, "peak memory, MB"]
+    return table("Settings and cost of every model", columns, body)
 
 
-def of_slices(study: Study) -> Html | None:
-    """Every model on every slice."""
+def of_slices(study: StudyFacts) -> Html | None:
+    """Build the table of every model of `study` on every slice; None if it has no slices."""
     labels = [row["label"] for row in ranked(rows(study), study["metric"])]
     body = [
         [f"{name}: {bucket}", number(one["num_targets"]), *(_slice(one, label, study["metric"]) for label in labels)]
         for name, buckets in (study.get("slices") or {}).items()
         for bucket, one in buckets.items()
     ]
-    return table(f"{study['metric']} on every slice", ["slice", "targets", *labels], body) if body else None
+    caption = f"{study['metric']} on every slice, with its 95 % interval"
+    return table(caption, ["slice", "targets", *labels], body) if body else None
 
 
 def of_figure(figure: Figure) -> Html:
-    """All that a figure shows, in numbers."""
-    found = list(figure.rows())
+    """Build the table of all numbers that `figure` shows."""
+    lines = list(figure.rows())
     titles = ["panel", "series", "where", "value", "from", "to"]
-    shown = [i for i in range(len(titles)) if i == 3 or any(row[i] not in ("", None) for row in found)]
-    cells = [[*row[:3], *(number(one) for one in row[3:])] for row in found]
-    return table(f"{figure.title}, in numbers", [titles[i] for i in shown], [[row[i] for i in shown] for row in cells])
+    # Leave out the columns that no row fills, except the values.
+    filled = [i for i in range(len(titles)) if i == 3 or any(row[i] not in ("", None) for row in lines)]
+    cells = [[*row[:3], *(number(value) for value in row[3:])] for row in lines]
+    return table(
+        f"{figure.title}, in numbers", [titles[i] for i in filled], [[row[i] for i in filled] for row in cells]
+    )
 
 
-def of_finding(told: Mapping[str, Any], caption: str) -> Html:
-    """The table that a finding brings."""
-    return table(caption, list(map(str, told["columns"])), [list(map(any_value, row)) for row in told["rows"]], True)
+def of_finding(values: Mapping[str, Any], caption: str) -> Html:
+    """Build the table of a finding from its `values`, which have `columns` and `rows`; `caption` is its question."""
+    body = [list(map(any_value, row)) for row in values["rows"]]
+    return table(caption, list(map(str, values["columns"])), body, True)
 
 
 def number(value: float | int | None, digits: int = 4, sign: str = "") -> Html:
-    """A number with its exact value beside it; a dash for none.
+    """Write a number, with its exact value in the markup; None becomes a dash.
+
+    value  the number      digits  digits after the point, for floats      sign  "+" writes a plus as well
 
     >>> number(0.123456), number(1234), number(None)
     ('<data value="0.123456">0.1235</data>', '<data value="1234">1,234</data>', '–')
@@ -134,7 +163,7 @@ def number(value: float | int | None, digits: int = 4, sign: str = "") -> Html:
 
 
 def any_value(value: Any) -> Content:
-    """Whatever JSON holds, for a cell: numbers as numbers, lists joined, the rest as text."""
+    """Write any JSON `value` into a cell: numbers as numbers, lists with commas, everything else as text."""
     if isinstance(value, Html):
         return value
     if isinstance(value, bool):
@@ -146,24 +175,41 @@ def any_value(value: Any) -> Content:
 
 # Cells
 
-Cell = Callable[[Study, Row], Content]
+Cell = Callable[[StudyFacts, Row], Content]
+"""A function that writes one cell of a row."""
+
+_VERDICTS = (
+    '"Better" and "worse" mark a difference that is unlikely to be chance (5 % level, corrected for the number of '
+    'comparisons). "No clear difference" means that it may be chance.'
+)
 
 
-def _columns(study: Study) -> list[tuple[str, Cell]]:
-    """Title and cell of each column that has anything to say of this study."""
-    metric, found = study["metric"], rows(study)
+def _columns(study: StudyFacts) -> list[tuple[str, Cell]]:
+    """Title and cell of each column for which this study has values."""
+    metric, members = study["metric"], rows(study)
     columns: list[tuple[str, Cell]] = [("model", _name), (metric, _quality)]
     against = reference_label(study)
     if against is not None:
-        columns.append((f"difference to {against}", _shown))
-    if any(metric in published(study).get(row["label"], {}) for row in found):
+        columns.append((f"difference to {against}", _difference_in_short))
+    if any(metric in published(study).get(row["label"], {}) for row in members):
         columns.append((source(study), lambda study, row: number(published(study).get(row["label"], {}).get(metric))))
-    beyond = dict.fromkeys(name for row in found for name in row.get("beyond") or {})
-    columns += [(name.replace("_", " "), _beyond(name)) for name in beyond]
+    columns += [(name.replace("_", " "), _beyond(name)) for name in _beyond_names(study)]
     columns.append(("training, s", lambda _, row: _seconds(row, "training")))
-    if any(row.get("parameters") for row in found):
+    if any(row.get("parameters") for row in members):
         columns.append(("parameters", lambda _, row: number(row.get("parameters"))))
     return columns
+
+
+_BEYOND = {
+    "coverage": "is the share of the catalogue that appears in at least one list of recommendations.",
+    "gini": "is 0 if all items are recommended equally often, and 1 if only one item is ever recommended.",
+    "head_share": "is the share of recommendations that are popular items.",
+}
+"""What the measures beyond accuracy mean, by the part of their name before the @."""
+
+
+def _beyond_names(study: StudyFacts) -> list[str]:
+    return list(dict.fromkeys(name for row in rows(study) for name in row.get("beyond") or {}))
 
 
 def _beyond(name: str) -> Cell:
@@ -175,30 +221,31 @@ def _seconds(row: Row, part: str) -> Html:
     return number(None if spent is None else float(spent), 0 if (spent or 0) >= 100 else 2)
 
 
-def _name(study: Study, row: Row) -> Html:
-    words = [word for word, is_so in _titles(study, row).items() if is_so]
-    badges = [joined(" ", element("span", word, class_="badge")) for word in words]
-    has_both = len({is_counting(one) for one in rows(study)}) > 1
-    kind = element("small", "counts" if is_counting(row) else "learns", *badges) if has_both else joined(*badges)
+def _name(study: StudyFacts, row: Row) -> Html:
+    """The label of a row with its badges, and with its kind if the study has models of both kinds."""
+    badges = [joined(" ", element("span", word, class_="badge")) for word in _badges(study, row)]
+    has_both_kinds = len({is_counting(one) for one in rows(study)}) > 1
+    kind = element("small", KINDS_OF_MODELS[is_counting(row)][0], *badges) if has_both_kinds else joined(*badges)
     return joined(row["label"], kind)
 
 
-def _titles(study: Study, row: Row) -> dict[str, bool]:
-    """What a row is known for."""
-    best, told, setting = best_counting(study), study.get("sweep") or {}, row.get("setting")
-    return {
-        "best counting model": best is row,
-        "enough": setting is not None and setting == told.get("smallest_within_noise"),
-        "best": setting is not None and setting == told.get("best"),
+def _badges(study: StudyFacts, row: Row) -> list[str]:
+    """The words that mark a special row: the best counting model, and the chosen settings of a sweep."""
+    facts, setting = study.get("sweep") or {}, row.get("setting")
+    applies = {
+        "best counting model": best_counting(study) is row,
+        "enough": setting is not None and setting == facts.get("smallest_within_noise"),
+        "best": setting is not None and setting == facts.get("best"),
     }
+    return [word for word, is_so in applies.items() if is_so]
 
 
-def _quality(study: Study, row: Row) -> Html:
+def _quality(study: StudyFacts, row: Row) -> Html:
     value, low, high = estimate(row, study["metric"])
-    return joined(number(value), _half(low, high))
+    return joined(number(value), _half_width(low, high))
 
 
-def _half(low: float | None, high: float | None) -> Html | None:
+def _half_width(low: float | None, high: float | None) -> Html | None:
     if low is None or high is None:
         return None
     return joined(" ", element("span", "± ", number((high - low) / 2), class_="quiet"))
@@ -211,38 +258,44 @@ def _ends(value: float | None, low: float | None, high: float | None) -> Html:
     return joined(number(value), ends)
 
 
-def _shown(study: Study, row: Row) -> Html:
-    told = row.get("difference")
-    if not told or told.get("value") is None:
+def _difference_in_short(study: StudyFacts, row: Row) -> Html:
+    difference = row.get("difference")
+    if not difference or difference.get("value") is None:
         return Html("–")
-    against = None if told["against"] == reference_label(study) else f" to {told['against']}"
-    return joined(number(told["value"], sign="+"), _half(told.get("low"), told.get("high")), against, _mark(told))
+    against = None if difference["against"] == reference_label(study) else f" to {difference['against']}"
+    return joined(
+        number(difference["value"], sign="+"),
+        _half_width(difference.get("low"), difference.get("high")),
+        against,
+        _mark(difference),
+    )
 
 
-def _mark(told: Mapping[str, Any]) -> Html:
-    if not told.get("is_shown") or told.get("value") is None:
-        return element("small", "not shown", class_="unshown")
-    if told["value"] > 0:
-        return element("small", "▲ shown", class_="shown")
-    return element("small", "▼ shown", class_="shown worse")
+def _mark(difference: Mapping[str, Any]) -> Html:
+    """The words for a difference: whether it is clear, and in which direction."""
+    if not difference.get("is_shown") or difference.get("value") is None:
+        return element("small", "no clear difference", class_="unshown")
+    if difference["value"] > 0:
+        return element("small", "▲ better", class_="shown")
+    return element("small", "▼ worse", class_="shown worse")
 
 
-def _difference(study: Study, row: Row, told: Mapping[str, Any]) -> list[Content]:
+def _difference(study: StudyFacts, row: Row, difference: Mapping[str, Any]) -> list[Content]:
     return [
         _name(study, row),
-        told["against"],
-        told["metric"],
-        _ends(told.get("value"), told.get("low"), told.get("high")),
-        number(told.get("p")),
-        number(told.get("p_adjusted")),
-        number(told.get("smallest_detectable")),
-        _mark(told),
+        difference["against"],
+        difference["metric"],
+        _ends(difference.get("value"), difference.get("low"), difference.get("high")),
+        number(difference.get("p_value")),
+        number(difference.get("p_adjusted")),
+        number(difference.get("smallest_detectable")),
+        _mark(difference),
     ]
 
 
 def _slice(bucket: Mapping[str, Any], label: str, metric: str) -> Html:
-    told = (bucket["models"].get(label) or {}).get(metric) or {}
-    return _ends(told.get("value"), told.get("low"), told.get("high"))
+    found = (bucket["models"].get(label) or {}).get(metric) or {}
+    return _ends(found.get("value"), found.get("low"), found.get("high"))
 
 
 def _pairs(values: Mapping[str, Any]) -> str:
@@ -250,16 +303,12 @@ def _pairs(values: Mapping[str, Any]) -> str:
 
 
 def any_text(value: Any) -> str:
-    """A value of a setting, as text."""
-    return (
-        ", ".join(map(str, value))
-        if isinstance(value, list)
-        else f"{value:g}"
-        if isinstance(value, float)
-        else str(value)
-    )
+    """Write the `value` of a setting as text."""
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _ordered(study: Study, found: Sequence[Row], metric: str) -> list[Row]:
-    """The best first; a sweep in the order it was swept."""
-    return list(found) if study["kind"] == "sweep" else ranked(found, metric)
+def _ordered(study: StudyFacts, members: Sequence[Row], metric: str) -> list[Row]:
+    """The rows with the best first; those of a sweep in the order of its settings."""
+    return list(members) if study["kind"] == "sweep" else ranked(members, metric)

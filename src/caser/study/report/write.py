@@ -1,11 +1,9 @@
-"""Write the report of a study: `report.html`, `figures/NAME.png` and `study.json`."""
+"""Writes the files of a report: `report.html`, `figures/NAME.png` and `study.json`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from caser.artefact.folder import Artefact
 from caser.errors import ConfigError
@@ -14,28 +12,32 @@ from caser.study.report.figures import study_figures
 from caser.study.report.network import network_facts, network_figures
 from caser.study.report.page import page
 from caser.study.report.png import png
-from caser.study.report.study import checked
+from caser.study.report.study import StudyFacts, checked
 from caser.system.storage import write_file
 
 
-def write_report(study: Mapping[str, Any], folder: Path, network: Artefact | None = None) -> Path:
-    """Write the report of `study` into `folder` and return the page; each file is replaced in one step.
+def write_report(study: StudyFacts, folder: Path, network: Artefact | None = None) -> Path:
+    """Write the report of a study and return the path of its page.
 
-    `network` is a saved run of Caser, whose filters are pictured; of another model there is nothing to picture. The
-    page is written last. Raises ConfigError for a study of an unknown kind, without rows or findings, or with values
-    that are not JSON, ArtefactError if the folder cannot be written, MissingDependencyError without the extra `report`.
-    Source: ours; the filters and the items that excite them are those of the paper's case study.
+    study    the facts of the study, as `Study.to_dict` returns them
+    folder   where the files go; a file that exists is replaced in one step, and the page is written last
+    network  a saved run, whose filters are drawn if it is a Caser model; None leaves them out
+
+    Raises ConfigError for a study of an unknown kind, without a key that it needs, or with values that are not JSON;
+    ArtefactError if the folder cannot be written; MissingDependencyError if the extra `report` is not installed.
+    Source: ours; the pictures of filters and their items follow the case study of the paper.
     """
     check_installed()
     values = checked(study)
     facts = network_facts(network)
+    # Build everything before the first file is written, so that an error leaves the folder as it was.
     try:
         figures = [*study_figures(values), *network_figures(facts)]
         pictures = {figure.name: png(figure) for figure in figures}
         text = page(values, figures, pictures, facts)
     except KeyError as error:
         raise ConfigError(
-            f"a study of the kind {values['kind']} must have the key {error} in each part; it has not. Run it again."
+            f"a study of the kind {values['kind']} must have the key {error} in each part; it is missing. Run it again."
         ) from error
     for name, picture in pictures.items():
         write_file(folder / "figures" / f"{name}.png", picture)
