@@ -11,7 +11,8 @@ from caser.arrays.types import Int32, Scores
 from caser.data.synthetic import chain_world
 from caser.errors import ConfigError
 from caser.evaluation.judge import counting_baselines, judge, rank, report
-from caser.evaluation.protocols import apply, protocol_named, refuse_mixed
+from caser.evaluation.fingerprint import refuse_mixed
+from caser.evaluation.protocols import apply, protocol_named
 from caser.evaluation.rank_table import RankTable
 from caser.models.base import Arrays
 from caser.system.randomness import numpy_generator

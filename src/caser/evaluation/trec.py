@@ -28,7 +28,8 @@ from caser.arrays.offsets import places_of
 from caser.arrays.types import Int32, RawId
 from caser.data.split import Queries, Split
 from caser.errors import ConfigError, DataError
-from caser.evaluation.protocols import Part, Protocol, RankingRules, describe, parts, resolve
+from caser.evaluation.fingerprint import describe
+from caser.evaluation.protocols import Part, Protocol, RankingRules, parts, resolve
 from caser.evaluation.ranking import MEMORY_MB, ScoreBlock, candidate_scores
 from caser.models.base import Scorer
 from caser.system.storage import discard, partial_path, refused, remove_strays, write_file
