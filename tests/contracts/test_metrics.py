@@ -1,4 +1,4 @@
-"""What every row of METRICS must do."""
+"""What every metric must do, a row of METRICS each."""
 
 from __future__ import annotations
 

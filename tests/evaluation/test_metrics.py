@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from importlib.metadata import EntryPoint
 
@@ -27,10 +26,9 @@ NUM_CANDIDATES = np.array([11, 11, 11])
 
 
 @pytest.fixture
-def own_metrics(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def own_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give the test a table of metrics of its own, so that what it registers is gone afterwards."""
     monkeypatch.setattr(metrics, "METRICS", registry.Registry("a metric", "caser.metrics", dict(METRICS)))
-    yield
 
 
 def at_the_top(ranks_UT: Values, num_targets_U: Int64, num_candidates_U: Int64, k: float) -> Values:

@@ -15,7 +15,6 @@ from caser.evaluation.split_facts import repeat_share
 from tests.data.logs import with_pauses
 from tests.evaluation.logs import log_of
 
-
 LOG = chain_world(num_users=40, num_items=12, length=20, seed=0).log
 
 
