@@ -1,10 +1,10 @@
-# Every verb is explained, and carried out, by tools/dev.py; another Python: make test PYTHON=python3.12
+# tools/dev.py explains every verb and carries it out. To use another Python: make test PYTHON=python3.12
 PYTHON ?= python3
 
 .PHONY: setup demo serve test check bench bench-serve clean reproduce
 setup demo serve test check bench bench-serve clean:
 	@$(PYTHON) tools/dev.py $@
 
-# One published table anew: make reproduce TABLE=movielens_1m. Without TABLE, what there is and how long it takes.
+# Reproduce a published table: make reproduce TABLE=movielens_1m. Without TABLE: list the tables and how long each takes.
 reproduce:
 	@$(PYTHON) tools/dev.py bench $(or $(TABLE),--list)

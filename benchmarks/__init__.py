@@ -1,1 +1,1 @@
-"""Measurements behind docs/results.md: one script each, `python -m benchmarks NAME`, with its own `main`."""
+"""The measurements behind docs/results.md and docs/performance.md: `python -m benchmarks NAME` runs one script."""

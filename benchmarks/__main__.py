@@ -1,13 +1,13 @@
-"""Run benchmarks by name, one after another, each in a process of its own; without a name, all those of speed.
+"""Run benchmarks one after another, each in a process of its own.
 
-Those of the service take long and have a verb of their own, bench-serve.
+    python tools/dev.py bench               run all benchmarks of speed (benchmarks/speed), except those of the service
+    python tools/dev.py bench NAME ...      run the named benchmarks; a name may also be that of a published table
+    python tools/dev.py bench --list        list all names
+    python tools/dev.py bench --page        print the last results in the form of docs/performance.md
+    python tools/dev.py bench-serve         run the benchmarks of the service, which take long
 
-    python tools/dev.py bench               every measurement of speed (benchmarks/speed)
-    python tools/dev.py bench NAME ...      some of them, or a published table
-    python tools/dev.py bench --list        what there is
-    python tools/dev.py bench --page        what the last results say, as docs/performance.md has it
-
-A benchmark is a file of this folder or of `speed`; the list shows the first line of its docstring.
+A benchmark is a file of this folder or of `speed`, and the two folders share no name. The list shows the first line of
+each file's docstring.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ TABLES = {path.stem: f"benchmarks.{path.stem}" for path in sorted(HERE.glob("[!_
 SPEED = {path.stem: f"benchmarks.speed.{path.stem}" for path in sorted((HERE / "speed").glob("[!_]*.py"))}
 BENCHMARKS = {**TABLES, **SPEED}
 ON_THE_PAGE = ("step", "growth")
-"""Whose rows docs/performance.md shows, beside all bars."""
+"""The benchmarks whose rows docs/performance.md shows; it shows the bars of all."""
 
 
 def main(words: list[str]) -> int:
-    """Run the named benchmarks, or all those of speed, and return the highest exit status; or list what there is."""
+    """Run the named benchmarks, or all benchmarks of speed; return the highest exit status."""
     if words == ["--list"]:
         for name, module in BENCHMARKS.items():
             print(f"{name:24} {first_line(HERE.parent.joinpath(*module.split('.')).with_suffix('.py'))}")
@@ -46,14 +46,14 @@ def main(words: list[str]) -> int:
 
 
 def first_line(path: Path) -> str:
-    """Return what a script says that it is for."""
+    """Return the first line of a script's docstring."""
     docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     return docstring.partition("\n")[0]
 
 
 def run(name: str) -> int:
     """Run one benchmark and return its exit status."""
-    # Threads that spin while they wait would be measured instead; what uses more threads than one says so.
+    # One thread, unless a benchmark says otherwise; and threads that wait must not keep a core busy.
     environment = {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": "1", **os.environ}
     return subprocess.run([sys.executable, "-m", BENCHMARKS[name]], env=environment, check=False).returncode
 

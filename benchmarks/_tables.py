@@ -1,7 +1,7 @@
-"""Published tables: recipes under one protocol, printed for people and kept as JSON in benchmarks/results.
+"""Published tables: recipes judged under one protocol, printed for people and saved as JSON in benchmarks/results.
 
-The number of epochs is chosen on validation with the first seed and used by all; the test part is judged once a recipe
-is fitted. Finished runs are kept in runs/benchmarks and used again, so a table that was stopped goes on where it was.
+For each recipe, validation chooses the number of epochs with the first seed, and all seeds use it; then the test part
+is judged. Finished runs are kept in runs/benchmarks and used again, so an interrupted table goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def tell(step: Step) -> None:
-    """Say on stderr what has been done."""
+    """Print a finished step on stderr."""
     print(f"{step.done}/{step.total} {step.what} {step.label}: {step.sentence}", file=sys.stderr, flush=True)
 
 
@@ -37,7 +37,15 @@ def table(
     quoted: Sequence[str] = (),
     seeds: tuple[int, ...] = (0, 1, 2),
 ) -> None:
-    """Carry out the recipes beside the counting baselines; `quoted` are sentences with other people's numbers."""
+    """Judge recipes and the counting baselines, then print and save the table.
+
+    name      of the file in benchmarks/results, and of the benchmark
+    dataset   of `caser.data.datasets`
+    protocol  a name of PROTOCOLS
+    recipes   label -> recipe
+    quoted    sentences with numbers that others have published, to print below the table
+    seeds     of every recipe
+    """
     split = protocols.apply(protocol, datasets.load(dataset))
     counting = {model: Recipe.of(model) for model in COUNTING_BASELINES}
     study = conduct(
@@ -54,19 +62,29 @@ def table(
     publish(name, study, verdicts, quoted)
 
 
-def publish(name: str, study: Study, verdicts: Sequence[str], quoted: Sequence[str] = ()) -> None:
-    """Print a Markdown table and sentences, and keep the numbers."""
-    found = study.to_dict()
-    print(f"| | {' | '.join(found['metrics'])} |\n|---|{'---|' * len(found['metrics'])}")
-    for row in found["rows"]:
+def publish(
+    name: str, study: Study, verdicts: Sequence[str], quoted: Sequence[str] = (), benchmark: str | None = None
+) -> None:
+    """Print a study as a Markdown table with sentences below it, and save it as JSON.
+
+    name       of the file in benchmarks/results
+    study      the study
+    verdicts   sentences that compare models
+    quoted     sentences with numbers that others have published
+    benchmark  the benchmark that makes the table, if it has another name than the file
+    """
+    result = study.to_dict()
+    print(f"| | {' | '.join(result['metrics'])} |\n|---|{'---|' * len(result['metrics'])}")
+    for row in result["rows"]:
         print(f"| {row['label']} | {' | '.join(map(_cell, row['metrics'].values()))} |")
-    for text in (*verdicts, *found["notes"], *quoted):
+    for text in (*verdicts, *result["notes"], *quoted):
         print(f"\n{text}")
     RESULTS.mkdir(exist_ok=True)
-    kept = {**found, "command": f"python tools/dev.py bench {name}", "verdicts": list(verdicts), "quoted": list(quoted)}
-    for row in kept["rows"]:
+    command = f"python tools/dev.py bench {benchmark or name}"
+    saved = {**result, "command": command, "verdicts": list(verdicts), "quoted": list(quoted)}
+    for row in saved["rows"]:
         row.pop("run")
-    (RESULTS / f"{name}.json").write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (RESULTS / f"{name}.json").write_text(json.dumps(saved, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _cell(estimate: Mapping[str, Any]) -> str:

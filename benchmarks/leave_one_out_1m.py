@@ -1,4 +1,4 @@
-"""Caser on MovieLens-1M under leave-one-out, the default recipe, three seeds (an hour on two cores)."""
+"""Caser on MovieLens-1M under leave-one-out with the default recipe, three seeds (an hour on two cores)."""
 
 from benchmarks._tables import table
 from caser.config import Training

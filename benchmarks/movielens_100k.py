@@ -1,6 +1,6 @@
-"""Caser on MovieLens-100K under d2l: the guide's settings and the default recipe, three seeds (ten minutes).
+"""Caser on MovieLens-100K under d2l, with the guide's settings and with the default recipe, three seeds (ten minutes).
 
-Negatives exclude the training items only; the guide also keeps the held-out item from being drawn.
+A user's training items are never drawn as negatives. The guide also excludes the held-out item; we do not.
 """
 
 from benchmarks._tables import table

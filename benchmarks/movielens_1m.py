@@ -1,8 +1,7 @@
-"""Caser on MovieLens-1M under caser-paper, the paper's loss and softmax, three seeds (two hours on two cores).
+"""Caser on MovieLens-1M under caser-paper, with the paper's loss and softmax, three seeds (two hours on two cores).
 
-`paper` is what the paper describes and the author's program sets: binary
-cross-entropy with three negatives per target, batches of 512 full windows. `softmax` is the library's default recipe,
-with a patience of 3.
+The recipe `paper` is what the paper describes and the author's program sets: binary cross-entropy with three negatives
+per target, batches of 512 full windows. The recipe `softmax` is the library's default, with a patience of 3.
 """
 
 from benchmarks._tables import table

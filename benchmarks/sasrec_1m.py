@@ -1,6 +1,6 @@
 """SASRec on MovieLens-1M under leave-one-out, full softmax, one seed (half an hour on two cores).
 
-The number of epochs is given, not chosen: the step size falls to 0 over it.
+The number of epochs is fixed, not chosen by validation, because the step size falls to 0 over all epochs.
 """
 
 from benchmarks._tables import table

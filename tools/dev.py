@@ -1,21 +1,21 @@
 #!/usr/bin/env python3
-"""Everything a developer types, with nothing but Python's standard library.
+"""The commands of a developer. This script needs nothing but Python's standard library.
 
-    python tools/dev.py setup [EXTRA]   make .venv and install the pinned dependencies (extra "study" unless named)
+    python tools/dev.py setup [EXTRA]   make .venv and install the pinned dependencies (by default the extra "study")
     python tools/dev.py demo            train, judge and use Caser on MovieLens-100K
-    python tools/dev.py serve           serve the demo's run on http://127.0.0.1:8000, with a page to play with
-    python tools/dev.py test            run the tests; --slow adds the slow ones
-    python tools/dev.py check           lint, format, types, architecture
-    python tools/dev.py bench [NAME]    measure speed, or make a published table anew; --list says what there is
-    python tools/dev.py bench-serve     measure the service: what answers cost, what it bears, what it promises
+    python tools/dev.py serve           serve the demo's run on http://127.0.0.1:8000, with a page to try it on
+    python tools/dev.py test            run the tests (about 3 minutes on two cores); --slow adds the slow ones
+    python tools/dev.py check           check lint, format, types and architecture
+    python tools/dev.py bench [NAME]    measure speed, or reproduce a published table; --list shows all names
+    python tools/dev.py bench-serve     measure the service: cost of an answer, behaviour under load, kept promises
     python tools/dev.py clean           remove .venv and the caches of the tools
 
-Further words are passed on: `python tools/dev.py test -k tape`. Each verb first makes sure that .venv holds what the
-verb needs; that is instant, and needs no network, when nothing changed since the last time. The folder .venv belongs
-to this script: one that a set-up did not finish is made anew.
+Further words are passed on: `python tools/dev.py test -k tape`. Each verb first makes sure that .venv contains what the
+verb needs. If nothing changed since the last time, that is instant and needs no network. The folder .venv belongs to
+this script: if a set-up was not finished, the next one makes the folder again from scratch.
 
-Old Pythons get far enough to be told what is missing, so this file keeps to the syntax of Python 3.8. It writes
-inside the checkout only, and names no package index: pip's own configuration decides where packages come from.
+This file keeps to the syntax of Python 3.8, so that an old Python can say what is missing. It writes inside the
+checkout only, and names no package index: pip's own configuration decides where packages come from.
 """
 
 from __future__ import annotations
@@ -40,19 +40,23 @@ PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python
 OLDEST_PYTHON = (3, 11)
 NEEDED_DISK_GB = 3
 DEMO_RUN = "runs/demo"
-# Where torch publishes builds; musl-based Linux has none.
+# The tests that belong to `check`: what may import what, and which uses of the library a type checker accepts.
+CHECKED_TESTS = ("tests/architecture", "tests/typing")
+# The platforms for which torch publishes builds; Linux with musl has none.
 TORCH_PLATFORMS = {("Linux", "x86_64"), ("Linux", "aarch64"), ("Darwin", "arm64"), ("Windows", "AMD64")}
 
 
 class SetupError(Exception):
-    """Set-up cannot go on; the message says why, and what to type."""
+    """Set-up cannot go on; the message says why, and what to type instead."""
 
 
 def main(words: Sequence[str]) -> int:
     """Carry out one verb and return the exit status.
 
+    words  the verb and its further words
+
     >>> main(["dance"])  # doctest: +ELLIPSIS
-    Everything a developer types, ...
+    The commands of a developer...
     2
     """
     if not words or words[0] not in VERBS:
@@ -69,7 +73,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def setup(words: Sequence[str]) -> int:
-    """Install one extra: the one named, or what the demo needs."""
+    """Install the extra that is named, or else the one that the demo needs."""
     install(words[0] if words else "study")
     print(f"Ready; try: {PYTHON.relative_to(ROOT)} -m caser --help")
     return 0
@@ -82,9 +86,9 @@ def demo(words: Sequence[str]) -> int:
 
 
 def serve(words: Sequence[str]) -> int:
-    """Serve what the demo has trained."""
+    """Serve the run that the demo has trained."""
     if not (ROOT / DEMO_RUN).is_dir():
-        raise SetupError(f"serve needs the run of the demo; {DEMO_RUN} is not there; type: python tools/dev.py demo")
+        raise SetupError(f"serve needs the demo's run; {DEMO_RUN} does not exist; type: python tools/dev.py demo")
     install("serve")
     if not words:
         print("Open http://127.0.0.1:8000/ in a browser; Ctrl-C stops it.", flush=True)
@@ -92,27 +96,28 @@ def serve(words: Sequence[str]) -> int:
 
 
 def test(words: Sequence[str]) -> int:
-    """Run the tests, a few at a time."""
+    """Run the tests in up to four processes; about 3 minutes on two cores."""
     install("dev")
     workers = min(4, os.cpu_count() or 1)
     return run("-m", "pytest", "-n", str(workers), *words)
 
 
 def check(words: Sequence[str]) -> int:
-    """Run every static check, all of them even when one fails."""
+    """Run every check, even after one has failed."""
     refuse_further_words("check", words)
     install("dev")
+    folders = [folder for folder in CHECKED_TESTS if (ROOT / folder).is_dir()]
     statuses = [
         run("-m", "ruff", "check"),
         run("-m", "ruff", "format", "--check"),
         run("-m", "mypy"),
-        run("-m", "pytest", "-q", "tests/architecture"),
+        run("-m", "pytest", "-q", *folders),
     ]
     return max(statuses)
 
 
 def bench(words: Sequence[str]) -> int:
-    """Run the named benchmarks, or all those of speed."""
+    """Run the named benchmarks, or all benchmarks of speed."""
     install("dev")
     return run("-m", "benchmarks", *words)
 
@@ -124,7 +129,7 @@ def bench_serve(words: Sequence[str]) -> int:
 
 
 def clean(words: Sequence[str]) -> int:
-    """Remove what the other verbs made, run folders and data apart."""
+    """Remove what the other verbs made, except run folders and data."""
     refuse_further_words("clean", words)
     for name in (".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", "build", "dist"):
         shutil.rmtree(ROOT / name, ignore_errors=True)
@@ -145,24 +150,32 @@ VERBS = {
 
 def run(*words: str) -> int:
     """Run the environment's Python in the checkout and return its exit status."""
-    # Threads that spin while they wait make every other process on the machine slow.
+    # Without this, threads that wait keep a core busy and slow down every other process.
     environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
     return subprocess.run([str(PYTHON), *words], cwd=ROOT, env=environment, check=False).returncode
 
 
 def refuse_further_words(verb: str, words: Sequence[str]) -> None:
-    """Say so rather than ignore what was typed."""
+    """Raise SetupError if words follow a verb that takes none, instead of ignoring them."""
     if words:
         raise SetupError(f"{verb} takes no further words; got {' '.join(words)!r}; type: python tools/dev.py {verb}")
 
 
 def install(extra: str) -> None:
-    """Bring .venv to what pyproject.toml and constraints.txt ask for, or do nothing when it is there already."""
+    """Install an extra into .venv as pyproject.toml and constraints.txt ask for, unless it is installed already.
+
+    extra  a name in pyproject.toml; "dev" contains all others
+
+    Every finished installation leaves a stamp, a file with the digest of what was asked for. Raises SetupError if the
+    installation is impossible or fails.
+    """
+    # Nothing to do if the extra, or `dev`, was installed from the same requirements.
     check_python(sys.version_info[:2])
     wanted = digest(ROOT)
     stamps = {path: path.read_text() for path in ENVIRONMENT.glob("caser-*.stamp")}
     if PYTHON.exists() and wanted in (stamps.get(stamp_path(extra)), stamps.get(stamp_path("dev"))):
         return
+    # Find out early what would make the installation fail.
     check_extra(extra)
     check_machine(platform.system(), platform.machine(), platform.libc_ver()[0])
     if not (stamps and environment_works()):
@@ -170,7 +183,7 @@ def install(extra: str) -> None:
         announce(extra)
         run_quietly("Making .venv", [sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)])
         stamps = {}
-    # No stamp lies there while pip works, so that an environment in which pip was killed is made anew.
+    # There is no stamp while pip works: if pip is killed, the next installation starts from scratch.
     for path in stamps:
         path.unlink()
     try:
@@ -180,17 +193,17 @@ def install(extra: str) -> None:
     except KeyboardInterrupt:
         stamps.clear()
         raise
-    finally:  # pip has changed nothing when it gave up by itself
+    finally:  # if pip failed by itself, it has changed nothing, and the old stamps are still true
         for path, text in stamps.items():
             path.write_text(text)
 
 
 def digest(root: Path) -> str:
-    """Hash all that decides what an installation contains: the place, the pins, and what pyproject.toml asks for."""
+    """Hash everything that decides what an installation contains: its path, the requirements and the pins."""
     settings = project_settings(root)
-    asked = [settings["build-system"], settings["project"], settings["tool"]["hatch"]]
+    requirements = [settings["build-system"], settings["project"], settings["tool"]["hatch"]]
     pins = (root / "constraints.txt").read_text(encoding="utf-8")
-    return hashlib.sha256(json.dumps([str(root), asked, pins], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([str(root), requirements, pins], sort_keys=True).encode()).hexdigest()
 
 
 def project_settings(root: Path) -> dict[str, Any]:
@@ -201,7 +214,7 @@ def project_settings(root: Path) -> dict[str, Any]:
 
 
 def stamp_path(extra: str) -> Path:
-    """Where a finished installation of an extra leaves its digest."""
+    """Return the file in which a finished installation of an extra keeps its digest."""
     return ENVIRONMENT / f"caser-{extra}.stamp"
 
 
@@ -212,13 +225,13 @@ def pinned(name: str) -> str:
 
 
 def environment_works() -> bool:
-    """Whether .venv holds a Python that still runs (the one it was made from may be gone) and is new enough."""
+    """Return whether .venv has a Python that runs (the one it was made from may be gone) and is new enough."""
     code = f"import sys; sys.exit(sys.version_info < {OLDEST_PYTHON})"
     return PYTHON.exists() and subprocess.run([str(PYTHON), "-c", code], check=False).returncode == 0
 
 
 def announce(extra: str) -> None:
-    """Say what is going to be downloaded."""
+    """Print how much will be downloaded."""
     print(
         f"Setting up {ENVIRONMENT} with caser[{extra}]: about 0.4 GB to download with a CPU build of torch, and about\n"
         "3 GB where pip's index offers only a CUDA build (Linux, as a rule; PIP_EXTRA_INDEX_URL can name PyTorch's\n"
@@ -228,7 +241,7 @@ def announce(extra: str) -> None:
 
 
 def check_python(version: Sequence[int]) -> None:
-    """Refuse a Python that is too old, or that cannot make virtual environments."""
+    """Raise SetupError for a Python that is too old, or that cannot make virtual environments."""
     if tuple(version) < OLDEST_PYTHON:
         raise SetupError(
             f"caser needs Python 3.11 or newer; this is {version[0]}.{version[1]} ({sys.executable}); "
@@ -237,13 +250,13 @@ def check_python(version: Sequence[int]) -> None:
     for module in ("venv", "ensurepip"):
         if importlib.util.find_spec(module) is None:
             raise SetupError(
-                f"Python's module {module} must be there to make .venv; {sys.executable} lacks it; "
+                f"Python needs its module {module} to make .venv; {sys.executable} does not have it; "
                 "on Debian and Ubuntu type: sudo apt install python3-venv"
             )
 
 
 def check_extra(extra: str) -> None:
-    """Refuse an extra that pyproject.toml does not know: pip would only warn, and install nothing."""
+    """Raise SetupError for an extra that pyproject.toml does not name; pip would only warn, and not install it."""
     known = project_settings(ROOT)["project"]["optional-dependencies"]
     if extra not in known:
         names = ", ".join(known)
@@ -251,17 +264,17 @@ def check_extra(extra: str) -> None:
 
 
 def check_machine(system: str, machine: str, libc: str) -> None:
-    """Refuse a platform for which there is no build of torch."""
+    """Raise SetupError for a platform for which there is no build of torch."""
     if (system, machine) not in TORCH_PLATFORMS or (system == "Linux" and libc != "glibc"):
         raise SetupError(
             "torch has builds for Linux with glibc (x86_64, aarch64), macOS (arm64) and Windows (AMD64); "
-            f"this is {' '.join([system, machine, libc]).strip()}; reading logs and answering work without torch: "
-            "type: pip install ."
+            f"this is {' '.join([system, machine, libc]).strip()}; without torch, caser can still read logs and "
+            "answer; type: pip install ."
         )
 
 
 def check_folder(root: Path, free_bytes: int) -> None:
-    """Refuse a checkout that cannot be written to, or a disk that is too full."""
+    """Raise SetupError for a checkout that cannot be written to, or a disk with too little space."""
     if not os.access(root, os.W_OK):
         raise SetupError(f"The checkout must be writable; {root} is not; clone it into a folder of your own")
     if free_bytes < NEEDED_DISK_GB * 10**9:
@@ -272,8 +285,12 @@ def check_folder(root: Path, free_bytes: int) -> None:
 
 
 def pip(what: str, *words: str) -> None:
-    """Install with every version pinned, those of the build environment too."""
-    # An address, not a path: pip splits this variable at spaces. Newer pips read the second name for builds.
+    """Install packages with every version pinned, in build environments too.
+
+    what   what is installed, for people
+    words  arguments of `pip install`
+    """
+    # pip splits these variables at spaces, so they hold a URL, not a path. Newer pips read the second one for builds.
     constraints = (ROOT / "constraints.txt").as_uri()
     pins = {"PIP_CONSTRAINT": constraints, "PIP_BUILD_CONSTRAINT": constraints}
     command = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", *words]
@@ -281,7 +298,14 @@ def pip(what: str, *words: str) -> None:
 
 
 def run_quietly(what: str, command: Sequence[str], variables: Mapping[str, str] | None = None) -> None:
-    """Run a command behind one line of dots, one each five seconds; show what it printed only when it fails."""
+    """Run a command, print a dot every five seconds, and show the end of its output only if it fails.
+
+    what       what the command does, for people
+    command    the program and its arguments
+    variables  environment variables to add
+
+    Raises SetupError if the command fails.
+    """
     start = time.monotonic()
     print(f"{what} ", end="", flush=True)
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Make docs/tutorial.ipynb of docs/tutorial.md, with nothing but Python's standard library.
+"""Make docs/tutorial.ipynb from docs/tutorial.md. This script needs nothing but Python's standard library.
 
     python tools/notebook.py
 
-A fenced Python block becomes a code cell; all that lies between two of them becomes a text cell. The first cell says
-how to install. There are no outputs, and the same page gives the same bytes.
+Every fenced Python block becomes a code cell, and the text between two blocks becomes a text cell. A first cell that
+says how to install is added. The notebook has no outputs, and the same page always gives the same bytes.
 """
 
 from __future__ import annotations
@@ -33,20 +33,22 @@ Run the cells from top to bottom. The studies keep finished runs in `runs/store`
 
 
 def main() -> None:
-    """Write the notebook."""
+    """Write docs/tutorial.ipynb."""
     NOTEBOOK.write_text(notebook(PAGE.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
 
 
 def notebook(page: str) -> str:
-    r"""Return a page as a notebook: JSON, nbformat 4.5.
+    r"""Return a notebook as JSON, nbformat 4.5.
+
+    page  the text of a Markdown page
 
     >>> cells = json.loads(notebook("# One\n\n```python\nx = 1\n```\n"))["cells"]
     >>> [(cell["cell_type"], cell["source"]) for cell in cells[1:]]
     [('markdown', ['# One']), ('code', ['x = 1'])]
     """
-    found = [("markdown", INSTALL), *parts(page)]
+    cells = [("markdown", INSTALL), *parts(page)]
     document = {
-        "cells": [cell(number, kind, text.strip("\n")) for number, (kind, text) in enumerate(found)],
+        "cells": [cell(number, kind, text.strip("\n")) for number, (kind, text) in enumerate(cells)],
         "metadata": {
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python"},
@@ -58,16 +60,16 @@ def notebook(page: str) -> str:
 
 
 def parts(page: str) -> Iterator[tuple[str, str]]:
-    """Yield (kind of cell, text), in order, without those that are empty."""
-    for place, text in enumerate(CODE.split(page)):  # text and code in turns
+    """Yield the kind and the text of every cell of a page that is not empty."""
+    for place, text in enumerate(CODE.split(page)):  # text and code alternate, and text comes first
         if text.strip():
             yield ("code" if place % 2 else "markdown"), text
 
 
 def cell(number: int, kind: str, text: str) -> dict[str, Any]:
-    """Return one cell; its id is its place."""
-    made = {"cell_type": kind, "id": f"cell-{number}", "metadata": {}, "source": text.splitlines(keepends=True)}
-    return {**made, "execution_count": None, "outputs": []} if kind == "code" else made
+    """Return one cell; its number makes its id."""
+    content = {"cell_type": kind, "id": f"cell-{number}", "metadata": {}, "source": text.splitlines(keepends=True)}
+    return {**content, "execution_count": None, "outputs": []} if kind == "code" else content
 
 
 if __name__ == "__main__":

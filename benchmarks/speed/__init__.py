@@ -1,1 +1,1 @@
-"""How fast everything is, beside what else does the same and beside what the machine can do; every bar has its file."""
+"""Benchmarks of speed: each compares this library with another implementation or with what the machine can do."""

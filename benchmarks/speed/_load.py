@@ -1,4 +1,4 @@
-"""Clients that ask a service: `wrk` where it is installed (it takes little of a shared processor), else in Python."""
+"""Clients that send requests to a service: `wrk` if it is installed, as it needs little processor time, else Python."""
 
 from __future__ import annotations
 
@@ -18,54 +18,64 @@ import orjson
 
 SCRIPT = Path(__file__).with_name("load.lua")
 GENERATOR = "wrk" if shutil.which("wrk") else "Python"
-Asked = tuple[str, Any]
-"""A path and a body."""
+RequestParts = tuple[str, Any]
+"""The path and the body of a request."""
 
 
 @dataclass
 class Replies:
-    """What came back: seconds each answer took, by status; how many connections broke; and how long it all took."""
+    """The answers to a load.
+
+    took     HTTP status -> the seconds that each answer with it took
+    broken   the number of connections that broke
+    seconds  how long the load lasted
+    """
 
     took: dict[int, list[float]] = field(default_factory=dict)
     broken: int = 0
     seconds: float = 0.0
 
     def rate(self, status: int = 200) -> float:
-        """Answers with a status, a second."""
+        """Return the number of answers with a status per second."""
         return len(self.took.get(status, [])) / self.seconds
 
     def milliseconds(self, percent: int, status: int = 200) -> float:
-        """Within which so many percent of the answers with a status came; 0 without any."""
+        """Return a percentile of the latency of answers with a status, in milliseconds; 0 without such answers."""
         took = self.took.get(status, [])
         return statistics.quantiles(took, n=100)[percent - 1] * 1e3 if len(took) > 1 else 0.0
 
     @property
     def errors(self) -> int:
-        """Whatever was neither answered nor refused politely."""
+        """The number of requests that were neither answered (200) nor refused because of load (503)."""
         return self.broken + sum(len(took) for status, took in self.took.items() if status not in (200, 503))
 
     def row(self, what: str, note: str = "") -> dict[str, Any]:
-        """What is shown of it."""
+        """Return a row of the table that is printed."""
         shown = {f"p{percent} ms": self.milliseconds(percent) for percent in (50, 90, 99)}
         refused = len(self.took.get(503, []))
         return {"what": what, "a second": self.rate(), **shown, "refused": refused, "errors": self.errors, "note": note}
 
 
 def ask(
-    port: int, asked: Sequence[Asked], clients: int, seconds: float, pause: float = 0.0, rest: float = 0.0
+    port: int, requests: Sequence[RequestParts], clients: int, seconds: float, pause: float = 0.0, rest: float = 0.0
 ) -> Replies:
-    """So many clients ask for a while, each on a connection of its own.
+    """Let some clients send requests for a while, each on a connection of its own.
 
-    Each asks at most once in `pause` seconds, and rests for one to two times `rest` seconds after it was refused.
+    port      where the service listens
+    requests  the requests, which every client sends in turn
+    clients   the number of clients
+    seconds   how long they go on
+    pause     the least number of seconds between two requests of one client
+    rest      a client that was refused waits for one to two times this many seconds
     """
     if GENERATOR == "Python":
-        return asyncio.run(_in_python(port, asked, clients, seconds, pause, rest))
+        return asyncio.run(_in_python(port, requests, clients, seconds, pause, rest))
     with tempfile.NamedTemporaryFile("wb", suffix=".txt") as file:
-        file.writelines(path.encode() + b"\t" + orjson.dumps(body) + b"\n" for path, body in asked)
+        file.writelines(path.encode() + b"\t" + orjson.dumps(body) + b"\n" for path, body in requests)
         file.flush()
         flags = [f"-t{clients}", f"-c{clients}", f"-d{seconds:.0f}s", "--timeout", "20s", "-s", str(SCRIPT)]
-        words = ["wrk", *flags, f"http://127.0.0.1:{port}", "--", file.name, str(pause), str(rest)]
-        lines = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+        command = ["wrk", *flags, f"http://127.0.0.1:{port}", "--", file.name, str(pause), str(rest)]
+        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     replies = Replies()
     for line in lines:
         first, _, second = line.partition(" ")
@@ -79,17 +89,17 @@ def ask(
 
 
 async def _in_python(
-    port: int, asked: Sequence[Asked], clients: int, seconds: float, pause: float, rest: float
+    port: int, requests: Sequence[RequestParts], clients: int, seconds: float, pause: float, rest: float
 ) -> Replies:
     replies, end = Replies(seconds=seconds), time.perf_counter() + seconds
-    requests = [request(*one) for one in asked]
+    contents = [request(path, body) for path, body in requests]
 
     async def client(number: int) -> None:
         place, streams = number * 97, await asyncio.open_connection("127.0.0.1", port)
         while (start := time.perf_counter()) < end:
-            place = (place + 1) % len(requests)
+            place = (place + 1) % len(contents)
             try:
-                status = await exchange(*streams, requests[place])
+                status = await exchange(*streams, contents[place])
             except (OSError, EOFError):
                 replies.broken += 1
                 streams = await asyncio.open_connection("127.0.0.1", port)
@@ -104,7 +114,7 @@ async def _in_python(
 
 
 def request(path: str, body: Any = None) -> bytes:
-    """The bytes of a request: POST with a body, else GET."""
+    """Return the bytes of a request: POST if there is a body, else GET."""
     content = b"" if body is None else orjson.dumps(body)
     head = (
         f"{'GET' if body is None else 'POST'} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n"
@@ -113,7 +123,7 @@ def request(path: str, body: Any = None) -> bytes:
 
 
 async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, content: bytes) -> int:
-    """Send a request, read its answer whole, and return the status."""
+    """Send a request, read the whole answer, and return its status."""
     writer.write(content)
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     place = head.index(b"content-length: ") + 16
@@ -122,7 +132,7 @@ async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, c
 
 
 async def once(port: int, path: str, body: Any = None) -> tuple[int, float]:
-    """Ask once, on a connection for it alone: the status, and the seconds it took."""
+    """Send one request on a new connection; return the status, and the seconds it took."""
     start = time.perf_counter()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:

@@ -1,10 +1,10 @@
-"""RecBole's Caser, in an environment of its own: a process that trains a number of steps whenever it is told to.
+"""A process that trains RecBole's Caser for a number of steps whenever it is told to.
 
     .../python benchmarks/speed/_recbole_process.py DATA_FOLDER LENGTH BATCH_SIZE
 
-Reads a number of steps from each line of standard input and answers with the windows that were trained. The steps are
-those of its trainer's epoch; only where an epoch ends differs. Runs under RecBole's own Python, so it imports nothing
-of this project.
+It reads a number of steps from each line of standard input, and answers with the number of windows that were trained.
+The steps are those of RecBole's own trainer; only the end of an epoch differs. The process runs in RecBole's own
+environment, so it imports nothing of this project.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 
 
 def main(folder: str, length: str, batch_size: str) -> None:
-    """Load the data, then train on demand."""
+    """Load the data, then train as standard input says."""
     import torch
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
@@ -49,13 +49,13 @@ def main(folder: str, length: str, batch_size: str) -> None:
     print(f"ready {sum(p.numel() for p in model.parameters())}", flush=True)
     batches = itertools.chain.from_iterable(itertools.repeat(train))
     for line in sys.stdin:
-        several = _Several(list(itertools.islice(batches, int(line))), train.sampler)
-        trainer._train_epoch(several, 0)
-        print(sum(len(batch) for batch in several.batches), flush=True)
+        few_batches = _FewBatches(list(itertools.islice(batches, int(line))), train.sampler)
+        trainer._train_epoch(few_batches, 0)
+        print(sum(len(batch) for batch in few_batches.batches), flush=True)
 
 
-class _Several:
-    """A few batches, as its trainer takes them."""
+class _FewBatches:
+    """A few batches, in the form of RecBole's data loader."""
 
     shuffle = False
 

@@ -1,8 +1,9 @@
-"""Contenders that take turns, medians, bars: what every measurement of speed shares.
+"""What all benchmarks of speed share: contenders that take turns, medians, and bars that must be met.
 
-The machine is shared and noisy, so contenders are measured in rounds, one after another, and a ratio is the median over
-rounds of the ratios within a round: what else the machine does hits all alike. The first round warms up and is left
-out. A benchmark ends with `publish`: a table for people, one JSON line, a file in benchmarks/results, a picture.
+A contender is a piece of work whose speed is compared. The machine may be shared and noisy, so contenders are measured
+in rounds: each round measures every contender once. A ratio is the median over rounds of the ratios within a round, so
+other load on the machine affects both sides alike. The first round warms up and does not count. A benchmark ends with
+`publish`, which prints a table and one JSON line, and writes a file in benchmarks/results and a picture.
 """
 
 from __future__ import annotations
@@ -27,30 +28,35 @@ RESULTS = Path(__file__).resolve().parents[1] / "results" / "speed"
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images" / "speed"
 
 Contender = Callable[[], float]
-"""Do some work, and return how many units of it were done."""
+"""Does some work, and returns the number of units of work done, for example windows trained."""
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Units a second of every contender, one number per round, all of one length."""
+    """Units per second of every contender, one number per round."""
 
     per_round: Mapping[str, Sequence[float]]
 
     def median(self, name: str) -> float:
-        """The median rate of a contender."""
+        """Return the median rate of a contender, in units per second."""
         return statistics.median(self.per_round[name])
 
     def ratio(self, ours: str, theirs: str) -> float:
-        """How many times faster `ours` is: the median over rounds."""
+        """Return how many times faster `ours` is than `theirs`: the median over rounds of their ratio."""
         pairs = zip(self.per_round[ours], self.per_round[theirs], strict=True)
         return statistics.median(mine / other for mine, other in pairs)
 
 
 @dataclass(frozen=True)
 class Bar:
-    """What a benchmark must show.
+    """A value that a benchmark must reach.
 
-    better  whether a higher or a lower value is better; `at_least` and `aim` are the weaker and the stronger demand
+    name      what is measured
+    value     the measured value
+    unit      of the value
+    at_least  the value that must be reached
+    aim       the better value that we want to reach
+    better    whether a higher or a lower value is better
     """
 
     name: str
@@ -62,7 +68,7 @@ class Bar:
 
     @property
     def verdict(self) -> str:
-        """In words: whether the demands are met."""
+        """Whether the aim is met, only the weaker demand holds, or both are missed."""
         sign = 1 if self.better == "higher" else -1
         if sign * self.value >= sign * self.aim:
             return "aim met"
@@ -70,7 +76,10 @@ class Bar:
 
 
 def rates(contenders: Mapping[str, Contender], rounds: int = 7) -> Rates:
-    """Measure in rounds, one contender after another.
+    """Measure all contenders in rounds.
+
+    contenders  name -> contender
+    rounds      the number of rounds that count; one more warms up
 
     >>> found = rates({"one": lambda: 1.0, "two": lambda: 2.0}, rounds=2)
     >>> len(found.per_round["one"])
@@ -89,14 +98,14 @@ def rates(contenders: Mapping[str, Contender], rounds: int = 7) -> Rates:
 
 
 def parser(docstring: str | None, rounds: int = 7) -> argparse.ArgumentParser:
-    """A parser with what every benchmark takes: --rounds."""
-    made = argparse.ArgumentParser(description=docstring, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--rounds", type=int, default=rounds, help="rounds measured after the one that warms up")
-    return made
+    """Return a parser of command lines with the option that all benchmarks have, --rounds."""
+    parser = argparse.ArgumentParser(description=docstring, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=rounds, help="number of rounds that count; one more warms up")
+    return parser
 
 
 def machine() -> dict[str, Any]:
-    """What the numbers were measured on."""
+    """Return facts about the machine and the moment of measurement."""
     return {
         "cores": os.cpu_count(),
         "processor": _processor(),
@@ -114,7 +123,14 @@ def publish(
     draw: Callable[[Any], None] | None = None,
     **facts: Any,
 ) -> None:
-    """Print rows and bars as tables and everything as one JSON line, and keep it; `draw` gets Matplotlib's axes."""
+    """Print and save the result of a benchmark.
+
+    name   of the benchmark, and of its files
+    rows   the rows of a table, all with the same keys
+    bars   what the benchmark must reach
+    draw   draws the picture; it gets Matplotlib's axes
+    facts  further facts to save
+    """
     console = Console(width=120)
     _print_rows(console, name, rows)
     if bars:
@@ -140,7 +156,7 @@ def publish(
 
 
 def bars_as_markdown() -> str:
-    """Every bar of every kept result, as the table that docs/performance.md holds."""
+    """Return all bars of all saved results as the table in docs/performance.md."""
     lines = ["| bar | at least | aim | measured | | `make bench` |", "|---|---|---|---|---|---|"]
     for path in sorted(RESULTS.glob("*.json")):
         for bar in json.loads(path.read_text(encoding="utf-8"))["bars"]:
@@ -150,7 +166,7 @@ def bars_as_markdown() -> str:
 
 
 def rows_as_markdown(name: str) -> str:
-    """The rows of one kept result as a table."""
+    """Return the rows of one saved result as a Markdown table."""
     rows = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["rows"]
     lines = [f"| {' | '.join(rows[0])} |", "|---" * len(rows[0]) + "|"]
     return "\n".join([*lines, *(f"| {' | '.join(map(_cell, row.values()))} |" for row in rows)])
@@ -166,7 +182,7 @@ def _print_rows(console: Console, title: str, rows: Sequence[Mapping[str, Any]])
 
 
 def _cell(value: Any) -> str:
-    """Three significant digits, large numbers whole."""
+    """A value as text: numbers with three significant digits, large ones without decimals."""
     if not isinstance(value, float):
         return str(value)
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -1,4 +1,4 @@
-"""Train for a number of steps, or for a while, and stop in the middle of an epoch: what contenders that train share."""
+"""Train for a number of steps, or for some seconds, and stop in the middle of an epoch."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from caser.data.tape import Tape
 from caser.training.loop import TrainingState, train
 
 
-class _Enough(Exception):  # noqa: N818 (control flow)
+class _StopTraining(Exception):  # noqa: N818 (control flow)
     """Ends a measurement in the middle of an epoch."""
 
 
 def some_steps(state: TrainingState, tape: Tape, training: Training, num_targets: int, steps: int) -> float:
-    """Train the first steps of an epoch; return which share of the epoch they were."""
+    """Train the first steps of an epoch, and return their share of the epoch."""
     return _part(state, tape, training, num_targets, steps, float("inf"))
 
 
 def some_seconds(state: TrainingState, tape: Tape, training: Training, num_targets: int, seconds: float) -> float:
-    """Train for so long; return how many epochs that were."""
+    """Train for some seconds, and return the number of epochs, with a fraction for the last."""
     return _part(state, tape, training, num_targets, None, seconds)
 
 
 def _part(
     state: TrainingState, tape: Tape, training: Training, num_targets: int, steps: int | None, seconds: float
 ) -> float:
-    began, whole, part = time.perf_counter(), 0, 0.0
+    began, whole_epochs, part = time.perf_counter(), 0, 0.0
 
     def on_batch(batch: int, batches: int) -> None:
         nonlocal part
         if batch == steps or time.perf_counter() - began > seconds:
             part = batch / batches
-            raise _Enough
+            raise _StopTraining
 
     try:
         while True:
             next(train(state, tape, training, num_targets=num_targets, until=state.epoch + 1, on_batch=on_batch))
             if steps is not None:
                 raise ValueError(f"an epoch must have more than {steps} steps.")
-            whole += 1
-    except _Enough:
-        return whole + part
+            whole_epochs += 1
+    except _StopTraining:
+        return whole_epochs + part

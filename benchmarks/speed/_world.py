@@ -1,9 +1,9 @@
-"""A log of communities, and item vectors trained on it: what a large catalogue is measured on.
+"""A simulated log of communities, and item vectors trained on it, to measure large catalogues.
 
 A user belongs to four communities of 200 items, stays in one for five steps on average, and takes its items by Zipf's
 law. The model is a factorised Markov chain (`FPMC(user_vector=False)`), trained by plain stochastic gradient descent,
-one window at a time, with sampled binary cross-entropy: half of the negatives as popular as the log's items, half
-uniform. Random vectors would have no neighbours to find, and an index on them says nothing.
+one window at a time, with sampled binary cross-entropy; half of the negatives are drawn by popularity, half uniformly.
+The vectors are trained because random vectors have no near neighbours, so that an index on them would show nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LENGTH = 40
 
 
 def trained_run(num_items: int, num_users: int, d: int, epochs: int = 3, seed: int = 0) -> Recommender:
-    """A recommender over the trained vectors, with the whole simulated log as its histories."""
+    """Simulate a log, train item vectors on it, and return a recommender with the whole log as its histories."""
     items_UH = simulate(num_items, num_users, seed)
     model = FPMC(L=5, d=d, user_vector=False)
     random = numpy_generator(seed, "initialisation")
@@ -54,7 +54,7 @@ def trained_run(num_items: int, num_users: int, d: int, epochs: int = 3, seed: i
 
 
 def simulate(num_items: int, num_users: int, seed: int) -> Int32:
-    """Items of users in order, (U, LENGTH)."""
+    """Simulate the items of every user in order, (U, LENGTH) int32."""
     random = numpy_generator(seed, "world")
     num_communities = num_items // COMMUNITY
     popular = random.permutation(num_communities)[_zipf(num_communities, 0.5, random, (num_users, 2))]

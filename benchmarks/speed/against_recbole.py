@@ -1,9 +1,9 @@
 """Windows trained per second on MovieLens-100K with the full softmax: our Caser against RecBole 1.2.1's, at L=5 and 50.
 
-RecBole runs in an environment of its own (made in runs/benchmarks on first use: about 2 GB), in a process that takes
-turns with ours; its own loader, trainer and default sizes (d=64, n_v=4, n_h=8, dropout .4), batches of 2048, a thread
-for each core for both. Ours has the paper's wider state, [z; p_u], so its softmax is twice as wide; both
-predict one target per window, and a window is counted when it has one.
+RecBole runs in an environment of its own (about 2 GB, made in runs/benchmarks on first use), in a process that takes
+turns with ours. It uses its own loader, trainer and default sizes (d=64, n_v=4, n_h=8, dropout .4). Both use batches of
+2048 and one thread per core. Our Caser has the paper's wider state [z; p_u], so its softmax is twice as wide. Both
+predict one target per window, and only windows with a target count.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ AT_LEAST = {5: (4, 10), 50: (60, 120)}
 
 
 def environment() -> Path:
-    """The Python of RecBole's environment, made when there is none."""
+    """Return the Python of RecBole's environment, which is made if it does not exist."""
     python = ENVIRONMENT / "bin" / "python"
     if not python.exists():
         print(f"Installing RecBole into {ENVIRONMENT} ...", file=sys.stderr, flush=True)
         subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True)
-        # torch first and by itself: a range would let pip choose another, larger build.
+        # torch first and pinned: with a range, pip might choose another, larger build.
         for packages in ((f"torch=={torch.__version__.partition('+')[0]}",), PACKAGES):
             subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
     return python.absolute()
@@ -52,7 +52,7 @@ def environment() -> Path:
 
 @contextmanager
 def their_contender(log: InteractionLog, length: int, threads: int) -> Iterator[Callable[[int], float]]:
-    """RecBole's trainer, a number of steps at a time."""
+    """Yield a function that trains RecBole's model for a number of steps, and returns the number of windows."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "log").mkdir()
         frame = pl.DataFrame(
@@ -69,26 +69,26 @@ def their_contender(log: InteractionLog, length: int, threads: int) -> Iterator[
             env={**os.environ, "OMP_NUM_THREADS": str(threads)},
         )
         with process:
-            _answer(process, "ready")
+            _read_answer(process, "ready")
 
             def run(steps: int) -> float:
                 print(steps, file=process.stdin, flush=True)
-                return float(_answer(process))
+                return float(_read_answer(process))
 
             yield run
             process.kill()
 
 
-def _answer(process: subprocess.Popen[str], start: str = "") -> str:
-    """The next line that is an answer, not a remark."""
+def _read_answer(process: subprocess.Popen[str], start: str = "") -> str:
+    """Return the next line of output that is an answer; other lines are remarks of RecBole."""
     for line in process.stdout or ():
         if line.startswith(start) if start else line.strip().isdigit():
             return line.strip()
-    raise RuntimeError("RecBole's process must go on until it is told to stop; it ended, as printed above.")
+    raise RuntimeError("RecBole's process ended by itself; its error is printed above.")
 
 
 def our_contender(tape: Tape, length: int) -> Callable[[int], float]:
-    """Our training, a number of steps at a time."""
+    """Return a function that trains our model for a number of steps, and returns the number of windows."""
     model = Caser(L=length, T=1, d=64, n_v=4, n_h=8, dropout=0.4)
     training = Training(loss="softmax", batch_size=BATCH_SIZE, learning_rate=1e-3, epochs=10**5)
     state = start(model.build(tape.num_users, tape.num_items, seed=0), training)
@@ -96,8 +96,8 @@ def our_contender(tape: Tape, length: int) -> Callable[[int], float]:
 
 
 def main() -> None:
-    """Measure both lengths in turns and print medians."""
-    words = _rounds.parser(__doc__, rounds=5).parse_args()
+    """Measure both window lengths in rounds, and print medians."""
+    options = _rounds.parser(__doc__, rounds=5).parse_args()
     threads = os.cpu_count() or 1
     torch.set_num_threads(threads)
     log = datasets.load("ml-100k")
@@ -108,7 +108,7 @@ def main() -> None:
         with ExitStack() as stack:
             theirs = stack.enter_context(their_contender(log, length, threads))
             contenders = {"caser": partial(our_contender(tape, length), 20), "RecBole": partial(theirs, steps)}
-            rates = _rounds.rates(contenders, words.rounds if steps > 1 else min(3, words.rounds))
+            rates = _rounds.rates(contenders, options.rounds if steps > 1 else min(3, options.rounds))
         ratio = rates.ratio("caser", "RecBole")
         rows.append({"L": length, "caser": rates.median("caser"), "RecBole": rates.median("RecBole"), "ratio": ratio})
         at_least, aim = AT_LEAST[length]

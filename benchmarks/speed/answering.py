@@ -1,7 +1,8 @@
-"""One answer from a raw history, and many, over MovieLens-1M's 3,416 items: Caser (d = 50, L = 5) from Python.
+"""Time of one answer from a raw history, and of many at once: Caser (d = 50, L = 5) on MovieLens-1M, from Python.
 
-A run is trained for one epoch and kept in runs/benchmarks: how well it answers does not matter here. A stranger has no
-vector, so by default one is fitted to their history (`fold-in`), which costs more than the answer itself.
+The catalogue has 3,416 items. A run is trained for one epoch and kept in runs/benchmarks, because the quality of the
+answers does not matter here. An unknown user has no vector; by default one is fitted to the history (`fold-in`), which
+costs more than the answer itself.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from caser.fitting.fit import fit
 from caser.models.caser.caser import Caser
 
 RUN = Path("runs/benchmarks/answering")
-ASKED = 200
+NUM_ANSWERS = 200
 BATCH = 512
 
 
 def run() -> Recommender:
-    """The run, trained if it is not there."""
+    """Load the run, which is trained if it does not exist."""
     if not RUN.exists():
         split = protocols.apply("caser-paper", datasets.load("ml-1m"))
         fit(Caser(L=5, T=3, d=50, n_v=4, n_h=16), split, Training(batch_size=512), epochs=1).save(RUN)
@@ -37,21 +38,21 @@ def run() -> Recommender:
 
 
 def one_by_one(answer: Callable[[int], object], seconds: list[float]) -> _rounds.Contender:
-    """Answer for some users, one after another, and note what each answer took."""
+    """Return a contender that answers for some users one after another, and appends the time of each to `seconds`."""
 
     def contender() -> float:
-        for place in range(ASKED):
+        for place in range(NUM_ANSWERS):
             began = time.perf_counter()
             answer(place)
             seconds.append(time.perf_counter() - began)
-        return ASKED
+        return NUM_ANSWERS
 
     return contender
 
 
 def main() -> None:
-    """Measure in rounds, one contender after another, and print medians."""
-    words = _rounds.parser(__doc__).parse_args()
+    """Measure all contenders in rounds, and print medians."""
+    options = _rounds.parser(__doc__).parse_args()
     recommender = run()
     artefact = recommender.artefact
     scorer, tape, prior = artefact.state_scorer, artefact.histories, recommender.user_prior
@@ -63,7 +64,7 @@ def main() -> None:
     vectors_ID, _ = scorer.item_vectors()
     state_1D = np.ones((1, vectors_ID.shape[1]), dtype=vectors_ID.dtype)
 
-    def everybody() -> float:
+    def all_users() -> float:
         with tempfile.TemporaryDirectory() as folder:
             recommender.recommend_all(Path(folder) / "all.parquet")
         return len(users)
@@ -84,7 +85,7 @@ def main() -> None:
     seconds: dict[str, list[float]] = {name: [] for name in singly}
     alone = {name: one_by_one(answer, seconds[name]) for name, answer in singly.items()}
     rates = _rounds.rates(
-        {**alone, f"{BATCH} known users at once": at_once, "everybody, to a file": everybody}, words.rounds
+        {**alone, f"{BATCH} known users at once": at_once, "everybody, to a file": all_users}, options.rounds
     )
     medians = {name: 1000 * statistics.median(spent) for name, spent in seconds.items()}
     rows = [

@@ -1,7 +1,7 @@
-"""The best ten of a million items: exactly, against reading the vectors once, and by the index, against exactly.
+"""Time of the best ten of a million items: exact search against reading the vectors once, and the index against exact search.
 
-Vectors are trained on a simulated log (`_world.py`, about two minutes, once) and kept with their index in
-runs/benchmarks. `exactly` and `by the index` are whole answers of the Python API from a raw history.
+Vectors are trained on a simulated log (`_world.py`, about two minutes) and kept with their index in runs/benchmarks.
+The rows `exactly` and `by the index` are whole answers of the Python API from a raw history.
 """
 
 from __future__ import annotations
@@ -25,29 +25,31 @@ SIZES = (10_000, 31_623, 100_000, 316_228, 1_000_000)
 
 
 def run_of(num_items: int) -> Recommender:
-    """The run with its index, made if it is not there."""
+    """Load the run with its index, which is made if it does not exist."""
     path = RUNS / f"catalogue-{num_items}"
     if not path.exists():
         _world.trained_run(num_items, num_users=num_items * 3 // 10, d=D).indexed(RECALL).save(path)
     return load(path)
 
 
-def asks(recommender: Recommender, histories: list[list[int]], many: int = 1) -> Callable[[int], _rounds.Contender]:
-    """A contender that asks for so many answers one after another, `many` histories at once."""
+def answers_of(
+    recommender: Recommender, histories: list[list[int]], at_once: int = 1
+) -> Callable[[int], _rounds.Contender]:
+    """Return a function that makes a contender, which asks a number of times for `at_once` answers."""
 
-    def answers(number: int) -> _rounds.Contender:
+    def contender(number: int) -> _rounds.Contender:
         def run() -> float:
-            for start in range(0, number * many, many):
-                recommender.recommend(histories=histories[start : start + many])
-            return number * many
+            for start in range(0, number * at_once, at_once):
+                recommender.recommend(histories=histories[start : start + at_once])
+            return number * at_once
 
         return run
 
-    return answers
+    return contender
 
 
-def reads(vectors_ID: Scores) -> _rounds.Contender:
-    """Read every vector once."""
+def reading(vectors_ID: Scores) -> _rounds.Contender:
+    """Return a contender that reads every vector once."""
 
     def run() -> float:
         vectors_ID.max()
@@ -56,8 +58,8 @@ def reads(vectors_ID: Scores) -> _rounds.Contender:
     return run
 
 
-def leads(scorer: StateScorer, state_1D: Scores, num_items: int) -> _rounds.Contender:
-    """The best ten of the first items."""
+def best_ten(scorer: StateScorer, state_1D: Scores, num_items: int) -> _rounds.Contender:
+    """Return a contender that finds the best ten of the first `num_items` items exactly."""
     vectors_ID, bias_I = (array[: num_items + 1] for array in scorer.item_vectors())
 
     def scores_of(items: slice | Int64) -> Scores:
@@ -73,33 +75,33 @@ def leads(scorer: StateScorer, state_1D: Scores, num_items: int) -> _rounds.Cont
 
 
 def main() -> None:
-    """Measure in rounds, one contender after another, and print medians."""
+    """Measure all contenders in rounds, and print medians."""
     parser = _rounds.parser(__doc__)
     parser.add_argument("--items", type=int, default=SIZES[-1])
-    words = parser.parse_args()
-    near = run_of(words.items)
-    artefact = near.artefact
+    options = parser.parse_args()
+    indexed = run_of(options.items)
+    artefact = indexed.artefact
     exact = Recommender(replace(artefact, index=None))
     scorer, index, tape = artefact.state_scorer, artefact.index, artefact.histories
     if scorer is None or index is None:
         raise TypeError("the run must have item vectors and an index.")
     histories = [tape.sequence(user)[-10:].tolist() for user in range(1, 501)]
     state_1D = scorer.states(np.zeros(1, dtype=np.int32), np.array([histories[0][-5:]], dtype=np.int32))
-    sizes = [size for size in SIZES if size <= words.items]
-    found = [
+    sizes = [size for size in SIZES if size <= options.items]
+    num_common = [
         len(set(one.items) & set(other.items))
-        for one, other in zip(exact.recommend(histories=histories), near.recommend(histories=histories), strict=True)
+        for one, other in zip(exact.recommend(histories=histories), indexed.recommend(histories=histories), strict=True)
     ]
     rates = _rounds.rates(
         {
-            "reading the vectors once": reads(scorer.item_vectors()[0]),
-            "exactly": asks(exact, histories)(2),
-            f"exactly, {BATCH} at once": asks(exact, histories, BATCH)(1),
-            "by the index": asks(near, histories)(100),
-            f"by the index, {BATCH} at once": asks(near, histories, BATCH)(2),
-            **{f"best ten of {size:,}": leads(scorer, state_1D, size) for size in sizes},
+            "reading the vectors once": reading(scorer.item_vectors()[0]),
+            "exactly": answers_of(exact, histories)(2),
+            f"exactly, {BATCH} at once": answers_of(exact, histories, BATCH)(1),
+            "by the index": answers_of(indexed, histories)(100),
+            f"by the index, {BATCH} at once": answers_of(indexed, histories, BATCH)(2),
+            **{f"best ten of {size:,}": best_ten(scorer, state_1D, size) for size in sizes},
         },
-        words.rounds,
+        options.rounds,
     )
     milliseconds = {name: 1000 / rates.median(name) for name in rates.per_round}
     rows = [
@@ -108,23 +110,23 @@ def main() -> None:
     ]
     grown = [milliseconds[f"best ten of {size:,}"] for size in sizes]
     exponent = float(np.polyfit(np.log(sizes), np.log(grown), 1)[0])
-    reading = rates.ratio("reading the vectors once", "exactly")
+    over_reading = rates.ratio("reading the vectors once", "exactly")
 
     def draw(axes: Any) -> None:
         axes.loglog(sizes, grown, "o-")
         axes.set(xlabel="items", ylabel="ms for the best ten, exactly")
 
     bars = [
-        _rounds.Bar("exact top 10 over reading", reading, "x", 3, 1.5, "lower"),
+        _rounds.Bar("exact top 10 over reading", over_reading, "x", 3, 1.5, "lower"),
         _rounds.Bar("the index against exactly", rates.ratio("by the index", "exactly"), "x", 20, 100),
-        _rounds.Bar("recall at 10 of the index", sum(found) / (10 * len(found)), "", 0.95, 0.95),
+        _rounds.Bar("recall at 10 of the index", sum(num_common) / (10 * len(num_common)), "", 0.95, 0.95),
     ]
     _rounds.publish(
         "catalogue",
         rows,
         bars,
         draw,
-        items=words.items,
+        items=options.items,
         d=D,
         cells=index.num_cells,
         probes=index.probes,

@@ -1,8 +1,8 @@
-"""How the cost of training grows with the log, the catalogue, L, d, filters, batch and threads; with exponents.
+"""How the cost of training grows with the log, the catalogue, L, d, filters, batch size and threads; with exponents.
 
-Caser (d=50, L=5, T=3, binary cross-entropy, 3 negatives per target) trains on simulated logs; one thing changes at a
-time, and all its sizes take turns. An exponent is the slope of the logarithm of the time per trained state, over the
-upper half of the sizes: 0 is a cost that does not grow, 1 one that grows as the thing does.
+Caser (d=50, L=5, T=3, binary cross-entropy, 3 negatives per target) trains on simulated logs. One quantity changes at a
+time, and all its sizes take turns. An exponent is the slope of the logarithm of the time per trained state against the
+logarithm of the size, over the upper half of the sizes: 0 means constant cost, 1 means proportional cost.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MODEL = Caser(L=5, T=3, d=50, n_v=4, n_h=16)
 TRAINING = Training(loss="bce", num_negatives=3, batch_size=2048, learning_rate=1e-3, epochs=10**5)
 NUM_USERS, NUM_ITEMS, LENGTH = 10_000, 3_000, 100
 SECONDS = 0.7
-"""How long a contender trains each time."""
+"""How long a contender trains in each round."""
 
 GROWING: dict[str, tuple[int, ...]] = {
     "interactions": (10**5, 10**6, 10**7, 5 * 10**7),
@@ -40,7 +40,7 @@ GROWING: dict[str, tuple[int, ...]] = {
 
 
 def simulated(num_interactions: int, num_users: int, num_items: int) -> Tape:
-    """A tape of users with equally many interactions, with items whose popularity falls as 1 / rank."""
+    """Simulate users with equally many interactions, and items whose popularity falls as 1 / rank."""
     generator = np.random.default_rng(0)
     lengths = np.full(num_users + 1, num_interactions // num_users, dtype=np.int64)
     lengths[0] = 0
@@ -49,37 +49,37 @@ def simulated(num_interactions: int, num_users: int, num_items: int) -> Tape:
     return Tape(items, np.concatenate([[0], np.cumsum(lengths)]), num_items)
 
 
-def contender(thing: str, size: int) -> Callable[[], float]:
-    """Train for a moment with one thing changed; the states trained are the units."""
-    num_users = size if thing == "users" else NUM_USERS
-    length = 20 if thing == "users" and size >= 10**5 else LENGTH
-    num_interactions = size if thing == "interactions" else num_users * length
-    if thing == "interactions":
+def contender(quantity: str, size: int) -> Callable[[], float]:
+    """Return a contender that trains for a moment with one quantity changed; its units are trained states."""
+    num_users = size if quantity == "users" else NUM_USERS
+    length = 20 if quantity == "users" and size >= 10**5 else LENGTH
+    num_interactions = size if quantity == "interactions" else num_users * length
+    if quantity == "interactions":
         num_users = max(1, size // LENGTH)
-    tape = simulated(num_interactions, num_users, size if thing == "items" else NUM_ITEMS)
-    model = MODEL.replace(**{thing: size}) if thing in ("L", "d", "n_h") else MODEL
-    training = TRAINING.replace(batch_size=size) if thing == "batch" else TRAINING
+    tape = simulated(num_interactions, num_users, size if quantity == "items" else NUM_ITEMS)
+    model = MODEL.replace(**{quantity: size}) if quantity in ("L", "d", "n_h") else MODEL
+    training = TRAINING.replace(batch_size=size) if quantity == "batch" else TRAINING
     state = start(model.build(tape.num_users, tape.num_items, seed=0), training)
 
     def run() -> float:
-        torch.set_num_threads(size if thing == "threads" else default_threads)
+        torch.set_num_threads(size if quantity == "threads" else default_threads)
         return len(tape) * some_seconds(state, tape, training, model.T, SECONDS)
 
     default_threads = torch.get_num_threads()
     return run
 
 
-def measured(thing: str, rounds: int) -> dict[int, float]:
-    """Microseconds per trained state, for each size of one thing."""
-    contenders = {str(size): contender(thing, size) for size in GROWING[thing]}
+def measured(quantity: str, rounds: int) -> dict[int, float]:
+    """Return size -> microseconds per trained state, for all sizes of one quantity."""
+    contenders = {str(size): contender(quantity, size) for size in GROWING[quantity]}
     threads = torch.get_num_threads()
     rates = _rounds.rates(contenders, rounds)
     torch.set_num_threads(threads)
-    return {size: 1e6 / rates.median(str(size)) for size in GROWING[thing]}
+    return {size: 1e6 / rates.median(str(size)) for size in GROWING[quantity]}
 
 
 def exponent(costs: Mapping[int, float]) -> float:
-    """The slope over the upper half of the sizes.
+    """Return the slope of log(cost) against log(size) over the upper half of the sizes.
 
     >>> round(exponent({1: 5.0, 10: 10.0, 100: 100.0}), 2)
     1.0
@@ -90,17 +90,17 @@ def exponent(costs: Mapping[int, float]) -> float:
 
 
 def main() -> None:
-    """Measure one thing after another and print a table."""
-    words = _rounds.parser(__doc__, rounds=3).parse_args()
-    found = {thing: measured(thing, words.rounds) for thing in GROWING}
+    """Measure one quantity after another, and print a table."""
+    options = _rounds.parser(__doc__, rounds=3).parse_args()
+    found = {quantity: measured(quantity, options.rounds) for quantity in GROWING}
     rows = [
         {
-            "thing": thing,
+            "thing": quantity,
             "sizes": ", ".join(f"{size:,}" for size in costs),
             "microseconds per state": ", ".join(f"{cost:.1f}" for cost in costs.values()),
             "exponent": exponent(costs),
         }
-        for thing, costs in found.items()
+        for quantity, costs in found.items()
     ]
     _rounds.publish("growth", rows, (), partial(_draw, found), threads=torch.get_num_threads())
 
@@ -109,9 +109,9 @@ def _draw(found: Mapping[str, Mapping[int, float]], axes: Any) -> None:
     figure = axes.figure
     axes.remove()
     figure.set_size_inches(10, 5)
-    for one, (thing, costs) in zip(figure.subplots(2, 4, sharey=True).flat, found.items(), strict=True):
+    for one, (quantity, costs) in zip(figure.subplots(2, 4, sharey=True).flat, found.items(), strict=True):
         one.plot(list(costs), list(costs.values()), marker="o", markersize=3)
-        one.set(xscale="log", yscale="log", title=f"{thing}: exponent {exponent(costs):.2f}", ylim=(1, 1000))
+        one.set(xscale="log", yscale="log", title=f"{quantity}: exponent {exponent(costs):.2f}", ylim=(1, 1000))
         ends = [min(costs), max(costs)]
         one.set_xticks(ends, [f"{size:,}" for size in ends])
         one.set_xticks([], minor=True)

@@ -1,8 +1,8 @@
-"""Seconds and memory from a file of 10^7 interactions to a tape, beside polars' own reading of the same file.
+"""Time and memory to turn a file of 10^7 interactions into a tape, beside polars reading the same file.
 
-Files are simulated once: users in proportion, items by a power law, times in no order. Every measurement is a fresh
-process, which reads the log, splits it, lays out the tape, and says how long it took and the most memory it ever held;
-importing is not counted as time but is as memory. `floor` is polars reading the same file, and nothing more.
+Files are simulated once: the number of users grows with the file, item popularity follows a power law, and times are in
+random order. Every measurement is a new process that reads the log, splits it and makes the tape. It reports the time,
+without imports, and its peak memory, with them. `floor` is polars reading the same file, and nothing more.
 """
 
 from __future__ import annotations
@@ -49,19 +49,19 @@ print(json.dumps({{"rows": len(tape), "seconds": seconds, "peak_gb": peak}}))
 
 
 def main() -> None:
-    """Measure every file in a process of its own, ours and the floor in turn; keep the median of each."""
+    """Measure every file in new processes, ours and the floor in turn; report the median time and the largest peak."""
     parser = _rounds.parser(__doc__, rounds=2)
     parser.add_argument("--sizes", type=lambda word: int(float(word)), nargs="+", default=SIZES)
-    words = parser.parse_args()
+    options = parser.parse_args()
     rows: list[dict[str, Any]] = []
     bars: list[_rounds.Bar] = []
     curves: dict[str, list[tuple[int, float]]] = {kind: [] for kind in KINDS}
-    for size in words.sizes:
+    for size in options.sizes:
         for kind in KINDS:
             if kind.startswith("quoted") and size > LARGEST_QUOTED:
                 continue
             path = simulated(kind, size)
-            turns = [(measured(OURS, path, size), measured(FLOOR, path, size)) for _ in range(words.rounds)]
+            turns = [(measured(OURS, path, size), measured(FLOOR, path, size)) for _ in range(options.rounds)]
             ours, floor = zip(*turns, strict=True)
             seconds, floor_seconds = (statistics.median(one["seconds"] for one in each) for each in (ours, floor))
             peak, floor_peak = (max(one["peak_gb"] for one in each) for each in (ours, floor))
@@ -70,7 +70,7 @@ def main() -> None:
                  "peak GB": peak, "floor seconds": floor_seconds, "floor peak GB": floor_peak}
             )  # fmt: skip
             curves[kind].append((size, seconds))
-            if size == max(words.sizes):
+            if size == max(options.sizes):
                 bars.append(_rounds.Bar(f"{kind} to a tape", seconds, "s", 30, 12, better="lower"))
                 bars.append(_rounds.Bar(f"{kind}, peak memory", peak, "GB", 4, 2, better="lower"))
 
@@ -84,7 +84,7 @@ def main() -> None:
 
 
 def simulated(kind: str, size: int) -> Path:
-    """The file, made unless it is there."""
+    """Return a simulated file, which is made if it does not exist."""
     path = FILES / f"{size}.{kind}"
     if path.exists():
         return path
@@ -108,7 +108,7 @@ def simulated(kind: str, size: int) -> Path:
 
 
 def measured(work: str, path: Path, size: int) -> dict[str, float]:
-    """Seconds and peak memory of a fresh process that does the work."""
+    """Do the work in a new process; return its seconds and its peak memory."""
     command = [sys.executable, "-c", PROBE.format(work=work), str(path)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     found: dict[str, float] = json.loads(done.stdout)

@@ -1,9 +1,9 @@
-"""Memory and time of a step on large tables: what training takes beside its tables, and that a step costs its batch.
+"""Memory and time of training with large tables: memory beside the tables, and time of a step for growing tables.
 
-Memory: a process of its own lays out a simulated tape (by default 5 x 10^7 interactions of 10^6 users with 10^6 items),
-the tables and Adam's moments, every page of them touched, and then trains some steps of an epoch; what its peak adds to
-that is counted, with the steps' own arrays, the cuts of an epoch and the negatives' bookkeeping in it. Time: the same
-step with tables of 10^4, 10^5 and 10^6 users and items, taking turns.
+Memory: a process of its own makes a simulated tape (by default 5 x 10^7 interactions of 10^6 users with 10^6 items),
+the tables and Adam's moments, and touches every page of them. Then it trains some steps of an epoch. The result is how
+much the peak grows in the second part: arrays of a step, the order of an epoch, and what draws negatives. Time: the
+same step with tables of 10^4, 10^5 and 10^6 users and items, in turns.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SIZES = (10**4, 10**5, 10**6)
 
 
 def simulated(num_interactions: int, num_users: int, num_items: int) -> Tape:
-    """Users of very different length, items of very different popularity, no order: a step's cost is the same."""
+    """Simulate users with very different numbers of interactions, and items of very different popularity."""
     generator = np.random.default_rng(0)
     ends = np.sort(generator.integers(0, num_interactions + 1, num_users - 1))
     offsets = np.concatenate([[0, 0], ends, [num_interactions]]).astype(np.int64)
@@ -41,12 +41,12 @@ def simulated(num_interactions: int, num_users: int, num_items: int) -> Tape:
 
 
 def positions(state: TrainingState, tape: Tape, steps: int) -> float:
-    """Train the first steps of an epoch; return how many positions they held."""
+    """Train the first steps of an epoch, and return the number of positions in them."""
     return len(tape) * some_steps(state, tape, TRAINING, MODEL.T, steps)
 
 
-def beyond_the_tables(training: Training, num_interactions: int, size: int, steps: int) -> float:
-    """Megabytes that training takes beside tape, tables and moments."""
+def memory_of_steps(training: Training, num_interactions: int, size: int, steps: int) -> float:
+    """Return the megabytes that training needs beside the tape, the tables and the moments."""
     tape = simulated(num_interactions, size, size)
     state = start(MODEL.build(tape.num_users, tape.num_items, seed=0), training)
     LargeTables(state.network, state.optimiser, names_every_item=False)
@@ -56,40 +56,42 @@ def beyond_the_tables(training: Training, num_interactions: int, size: int, step
     with peak_memory() as peak:
         some_steps(state, tape, training, MODEL.T, steps)
     if peak.megabytes is None:
-        raise OSError("peak memory must be told by the system, and only Linux does; run this there.")
+        raise OSError("peak memory can be measured on Linux only; run this benchmark there.")
     return peak.megabytes
 
 
 def in_a_process(training: Training, num_interactions: int, steps: int) -> float:
-    """`beyond_the_tables` of 10^6 users and items, in a fresh process."""
-    words = json.dumps([training.model_dump(), num_interactions, steps])
-    command = [sys.executable, "-m", "benchmarks.speed.memory", "--alone", words]
+    """Return `memory_of_steps` with 10^6 users and items, measured in a new process."""
+    arguments = json.dumps([training.model_dump(), num_interactions, steps])
+    command = [sys.executable, "-m", "benchmarks.speed.memory", "--alone", arguments]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def main() -> None:
-    """Measure memory in processes of their own, then time in rounds."""
+    """Measure memory in new processes, then time in rounds."""
     parser = _rounds.parser(__doc__, rounds=5)
     parser.add_argument("--interactions", type=int, default=5 * 10**7)
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--alone", help="measure one memory and print it (what the benchmark runs in processes)")
-    words = parser.parse_args()
-    if words.alone:
-        settings, num_interactions, steps = json.loads(words.alone)
-        print(beyond_the_tables(Training(**settings), num_interactions, SIZES[-1], steps))
+    parser.add_argument("--alone", help="measure memory once and print it; for internal use")
+    options = parser.parse_args()
+    if options.alone:
+        settings, num_interactions, steps = json.loads(options.alone)
+        print(memory_of_steps(Training(**settings), num_interactions, SIZES[-1], steps))
         return
     kinds = {
         "uniform negatives": TRAINING,
         "popular negatives": TRAINING.replace(popularity_exponent=0.5),
         "unseen negatives": TRAINING.replace(unseen_negatives=True),
     }
-    taken = {kind: in_a_process(training, words.interactions, words.steps) / 1000 for kind, training in kinds.items()}
+    taken = {
+        kind: in_a_process(training, options.interactions, options.steps) / 1000 for kind, training in kinds.items()
+    }
     contenders = {}
     for size in SIZES:
         tape = simulated(5 * max(SIZES), size, size)
         state = start(MODEL.build(tape.num_users, tape.num_items, seed=0), TRAINING)
-        contenders[f"{size:,}"] = partial(positions, state, tape, words.steps)
-    rates = _rounds.rates(contenders, words.rounds)
+        contenders[f"{size:,}"] = partial(positions, state, tape, options.steps)
+    rates = _rounds.rates(contenders, options.rounds)
     smallest, largest = f"{SIZES[0]:,}", f"{SIZES[-1]:,}"
     rows = [
         *({"what": f"GB beside the tables, {kind}", "measured": gigabytes} for kind, gigabytes in taken.items()),
@@ -103,8 +105,8 @@ def main() -> None:
             _rounds.Bar("a step with 100 times the rows takes", rates.ratio(smallest, largest), "x", 5, 2, "lower"),
         ],
         lambda axes: axes.barh(list(taken), list(taken.values())),
-        interactions=words.interactions,
-        steps=words.steps,
+        interactions=options.interactions,
+        steps=options.steps,
         batch_size=TRAINING.batch_size,
     )
 

@@ -1,12 +1,15 @@
-"""Full-catalogue evaluation against the score product that it cannot do without: MovieLens-1M, and larger catalogues.
+"""Time of full-catalogue evaluation against the matrix product of its scores: MovieLens-1M, and larger catalogues.
 
-`evaluate` scores every query of the Caser paper's protocol with a network of the paper's sizes (untrained: its scores
-cost the same), ranks every target among all items not seen, keeps the best ten and takes every metric, MAP among them.
-`answering` does so with the scorer that needs no torch, `report` makes the whole report. `product` is states times item
-vectors plus bias at once, and nothing else; `product in blocks` makes as many scores at a time as ranking does and lets
-them fall, so that they never leave the cache: the least that any evaluation can take. The rules of the split are
-settled in the round that warms up. For larger catalogues states and vectors are random, each query with 33 targets and
-130 items seen.
+evaluate           scores every query of the protocol caser-paper with an untrained network of the paper's sizes, ranks
+                   every target among all unseen items, keeps the best ten, and computes all metrics
+answering          the same with the NumPy scorer, which needs no torch
+report             the whole report
+product            states times item vectors plus bias, all queries at once, and nothing else
+product in blocks  the same for as many queries at a time as ranking takes, without keeping the scores; they stay in the
+                   cache, so this is the least time that any evaluation can take
+
+The round that warms up also computes what is cached per split. For larger catalogues, states and vectors are random,
+and each query has 33 targets and 130 seen items.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ from caser.models.neural import NeuralScorer
 MODEL = Caser(L=5, T=3, d=50, n_v=4, n_h=16)
 METRICS = [parse_metric(name) for name in protocols.PROTOCOLS["caser-paper"].metrics]
 NUM_TARGETS, NUM_SEEN = 33, 130
-GROWTH = ((2_000, 10_000), (200, 100_000))
+LARGER = ((2_000, 10_000), (200, 100_000))
 """Queries and items."""
 
 Work = Callable[[], object]
@@ -40,7 +43,7 @@ Work = Callable[[], object]
 
 @dataclass
 class Fixed:
-    """Scores of states made beforehand, one for each user."""
+    """A scorer whose states are given, one per user."""
 
     states_QD: Scores
     vectors_ID: Scores
@@ -48,29 +51,29 @@ class Fixed:
     history_length: int | None = 1
 
     def scores(self, users_B: Int32, histories_BH: Int32) -> Scores:
-        """State . vector + bias, (B, I)."""
+        """Return state . vector + bias, (B, I)."""
         return self.states_QD[users_B] @ self.vectors_ID.T + self.bias_I
 
     def arrays(self) -> Arrays:
-        """Nothing to keep."""
+        """Return no parameters."""
         return {}
 
     def product(self, size: int) -> None:
-        """All scores, so many queries at a time, thrown away."""
+        """Compute all scores for `size` queries at a time, without keeping them."""
         bias_I, states_QD, vectors_ID = map(torch.from_numpy, (self.bias_I, self.states_QD, self.vectors_ID))
         for states_BD in torch.split(states_QD, size):
             torch.addmm(bias_I, states_BD, vectors_ID.T)
 
 
 def evaluate(scorer: Scorer, split: Split) -> None:
-    """Rank every target, and take every metric."""
+    """Rank every target, and compute every metric."""
     table = judge.rank(scorer, split)
     for metric in METRICS:
         table.values(metric)
 
 
 def movielens() -> dict[str, Work]:
-    """What takes turns on MovieLens-1M."""
+    """Return the works that are compared on MovieLens-1M."""
     split = protocols.apply("caser-paper", datasets.load("ml-1m"))
     sizes = split.log.num_users, split.log.num_items
     scorer = NeuralScorer(MODEL.build(*sizes, seed=0))
@@ -86,8 +89,8 @@ def movielens() -> dict[str, Work]:
     }
 
 
-def grown(num_queries: int, num_items: int) -> dict[str, Work]:
-    """Random states, vectors, targets and histories: the product, and ranking with every metric."""
+def larger_catalogue(num_queries: int, num_items: int) -> dict[str, Work]:
+    """Return the product, and ranking with every metric, on random data."""
     generator = np.random.default_rng(0)
     states_QD = generator.standard_normal((num_queries, MODEL.state_width), dtype=np.float32)
     vectors_ID = generator.standard_normal((num_items + 1, MODEL.state_width), dtype=np.float32)
@@ -116,7 +119,7 @@ def grown(num_queries: int, num_items: int) -> dict[str, Work]:
 
 
 def contender(work: Work, num_queries: int) -> _rounds.Contender:
-    """Do the work, and count its queries."""
+    """Return a contender that does some work; its units are queries."""
 
     def run() -> float:
         work()
@@ -126,14 +129,15 @@ def contender(work: Work, num_queries: int) -> _rounds.Contender:
 
 
 def main() -> None:
-    """Measure in rounds, one contender after another, and print medians."""
-    words = _rounds.parser(__doc__).parse_args()
+    """Measure all contenders in rounds, and print medians."""
+    options = _rounds.parser(__doc__).parse_args()
     cases = [(6040, "", movielens())]
     cases += [
-        (num_queries, f", {num_items:,} items", grown(num_queries, num_items)) for num_queries, num_items in GROWTH
+        (num_queries, f", {num_items:,} items", larger_catalogue(num_queries, num_items))
+        for num_queries, num_items in LARGER
     ]
     works = {name: contender(work, num_queries) for num_queries, _, case in cases for name, work in case.items()}
-    rates = _rounds.rates(works, words.rounds)
+    rates = _rounds.rates(works, options.rounds)
     rows = [
         {
             "work": name,

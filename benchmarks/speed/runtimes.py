@@ -1,7 +1,7 @@
-"""Answers from NumPy against answers from ONNX Runtime, for each kind of network at the sizes of MovieLens-1M.
+"""Time of answers from NumPy against ONNX Runtime, for each kind of network at the sizes of MovieLens-1M.
 
-Default settings, made-up parameters (how long an answer takes does not depend on them), one thread. Measured is the
-state of one query and of 64, as a service asks for it: through the scorer, with whole histories.
+Networks have default settings and random parameters, because the time does not depend on them. One thread. The states
+of one query and of 64 queries are measured as a service computes them: through the scorer, from whole histories.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from caser.system.randomness import numpy_generator
 NUM_USERS, NUM_ITEMS = 6040, 3416
 MODELS = ("caser", "gru4rec", "sasrec", "nextitnet", "fpmc")
 REPEATS = {1: 20, 64: 1}
-"""Queries asked at once, and how often in a round."""
+"""The number of queries at once -> how often they are repeated in a round."""
 
 
-def made(name: str) -> Artefact:
-    """An artefact of a model with made-up parameters, in which one user took everything once."""
+def random_artefact(name: str) -> Artefact:
+    """Return an artefact of a model with random parameters; the first user has interacted with every item once."""
     config = network_settings(name)
     random = numpy_generator(0, "initialisation")
     shapes = config.shapes(NUM_USERS, NUM_ITEMS)
@@ -51,15 +51,15 @@ def made(name: str) -> Artefact:
 
 
 def through_onnx(artefact: Artefact) -> OnnxScorer:
-    """The scorer of an artefact, answering through its exported file."""
+    """Export an artefact, and return a scorer that answers through the exported file."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         write_onnx(artefact, path)
         return OnnxScorer(cast(StateScorer, artefact.scorer), read_onnx(path).content, path)
 
 
-def ask(states: Callable[[Int32, Int32], Any], users_B: Int32, histories_BH: Int32) -> float:
-    """Ask for the states of some queries a few times."""
+def repeat(states: Callable[[Int32, Int32], Any], users_B: Int32, histories_BH: Int32) -> float:
+    """Compute the states of some queries a few times; return the number of states."""
     repeats = REPEATS[len(users_B)]
     for _ in range(repeats):
         states(users_B, histories_BH)
@@ -67,22 +67,22 @@ def ask(states: Callable[[Int32, Int32], Any], users_B: Int32, histories_BH: Int
 
 
 def main() -> None:
-    """Measure in rounds, one contender after another, and print milliseconds."""
-    words = _rounds.parser(__doc__, rounds=11).parse_args()
+    """Measure all contenders in rounds, and print milliseconds."""
+    options = _rounds.parser(__doc__, rounds=11).parse_args()
     random = numpy_generator(1, "initialisation")
     rows: list[dict[str, Any]] = []
     for name in MODELS:
-        artefact = made(name)
+        artefact = random_artefact(name)
         scorers = {"NumPy": artefact.scorer, "ONNX Runtime": through_onnx(artefact)}
         for queries in REPEATS:
             shape = (queries, artefact.scorer.history_length or 1)
             users_B = random.integers(1, NUM_USERS + 1, queries).astype(np.int32)
             histories_BH = random.integers(1, NUM_ITEMS + 1, shape).astype(np.int32)
             contenders = {
-                kind: partial(ask, getattr(scorer, "states"), users_B, histories_BH)  # noqa: B009 (a Scorer has none)
+                kind: partial(repeat, getattr(scorer, "states"), users_B, histories_BH)  # noqa: B009 (a Scorer has none)
                 for kind, scorer in scorers.items()
             }
-            rates = _rounds.rates(contenders, words.rounds)
+            rates = _rounds.rates(contenders, options.rounds)
             milliseconds = {f"{kind}, ms": 1000 * queries / rates.median(kind) for kind in scorers}
             faster = rates.ratio("ONNX Runtime", "NumPy")
             rows.append({"model": name, "queries": queries, **milliseconds, "ONNX Runtime is faster by": faster})

@@ -1,8 +1,9 @@
-"""Answers per second over HTTP, and what one costs beside a bare ASGI endpoint, on a catalogue like MovieLens-1M's.
+"""Answers per second over HTTP, and their cost compared with a bare ASGI endpoint, on the catalogue of MovieLens-1M.
 
-Eight clients with a connection each ask one worker, and contenders take turns. Cost is processor time of the server per
-request, which what else the machine does hardly changes. `commit` is SQLite alone: one event, one commit, one thread.
-Weights are random: an answer costs the same. Needs the extra `serve`; nothing is trained.
+Eight clients, each with a connection of its own, send requests to one worker, and contenders take turns. The cost is
+the server's processor time per request, which other load on the machine hardly changes. `commit` is SQLite alone, with
+one event per commit and one thread. Weights are random, because the cost does not depend on them. Needs the extra
+`serve`; nothing is trained.
 """
 
 from __future__ import annotations
@@ -35,11 +36,12 @@ from caser.service.events.store import Event
 
 CLIENTS = 8
 SECONDS = 2.0
-Body = Callable[[], tuple[str, Any]]
+MakeRequest = Callable[[], tuple[str, Any]]
+"""Makes the path and the body of a request."""
 
 
 async def bare(scope: Any, receive: Any, send: Any) -> None:
-    """The least an ASGI application can do: read a body and answer a constant."""
+    """The smallest ASGI application: read a body, and answer with a constant."""
     if scope["type"] == "lifespan":
         while True:
             kind = (await receive())["type"]
@@ -54,7 +56,7 @@ async def bare(scope: Any, receive: Any, send: Any) -> None:
 
 
 def make_run(folder: Path) -> Artefact:
-    """A run of Caser with random weights on the log of MovieLens-1M."""
+    """Save a run of Caser with random weights on the log of MovieLens-1M, and return its artefact."""
     log, config = datasets.load("ml-1m"), Caser()
     draw = np.random.default_rng(0)
     shapes = config.shapes(log.num_users, log.num_items)
@@ -72,8 +74,8 @@ def make_run(folder: Path) -> Artefact:
 
 @contextmanager
 def server(command: list[str], port: int) -> Iterator[int]:
-    """A server's process id, once it listens."""
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}  # as users have it
+    """Start a server, yield its process id once it listens, and stop it at the end."""
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}  # as for users
     started = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
     try:
         for _ in range(600):
@@ -88,11 +90,11 @@ def server(command: list[str], port: int) -> Iterator[int]:
         started.wait(30)
 
 
-async def _client(port: int, body: Body, end: float, seconds: list[float]) -> None:
+async def _client(port: int, make_request: MakeRequest, end: float, seconds: list[float]) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     while (start := time.perf_counter()) < end:
-        path, value = body()
-        content = orjson.dumps(value)
+        path, body = make_request()
+        content = orjson.dumps(body)
         head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: "
         writer.write(f"{head}{len(content)}\r\n\r\n".encode() + content)
         answer = await reader.readuntil(b"\r\n\r\n")
@@ -105,20 +107,20 @@ async def _client(port: int, body: Body, end: float, seconds: list[float]) -> No
 
 
 class Load:
-    """A contender: clients that ask for a while; keeps what a request costs and takes."""
+    """A contender: clients that send requests for a while. It keeps the cost and the latency of requests."""
 
-    def __init__(self, pid: int, port: int, body: Body) -> None:
-        self.pid, self.port, self.body = pid, port, body
+    def __init__(self, pid: int, port: int, make_request: MakeRequest) -> None:
+        self.pid, self.port, self.make_request = pid, port, make_request
         self.cost: list[float] = []
         self.latency: list[float] = []
 
     def __call__(self) -> float:
-        """Ask, and return the number of answers."""
+        """Send requests, and return the number of answers."""
         seconds: list[float] = []
         before, end = self._processor(), time.perf_counter() + SECONDS
 
         async def clients() -> None:
-            await asyncio.gather(*(_client(self.port, self.body, end, seconds) for _ in range(CLIENTS)))
+            await asyncio.gather(*(_client(self.port, self.make_request, end, seconds) for _ in range(CLIENTS)))
 
         asyncio.run(clients())
         self.cost.append((self._processor() - before) / len(seconds) * 1e6)
@@ -130,7 +132,7 @@ class Load:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def row(self, name: str, rate: float, bare_cost: float) -> dict[str, Any]:
-        """What is shown of it."""
+        """Return a row of the table that is printed."""
         cuts = statistics.quantiles(self.latency, n=100)
         return {
             "what": name,
@@ -144,7 +146,7 @@ class Load:
 
 
 def commits(folder: Path) -> float:
-    """Events committed one by one, as a store without group commit would."""
+    """Commit 200 events one by one, as a store without group commit would; return their number."""
     store = SqliteEvents(folder / "alone.db")
 
     async def write() -> None:
@@ -156,8 +158,8 @@ def commits(folder: Path) -> float:
     return 200
 
 
-def bodies(artefact: Artefact) -> dict[str, Body]:
-    """What clients ask, by name."""
+def request_makers(artefact: Artefact) -> dict[str, MakeRequest]:
+    """Return name -> function that makes a request of this kind."""
     draw = random.Random(0)
     users, items = artefact.users.ids.to_list(), artefact.items.ids.to_list()
     event = {"item_id": items[0]}
@@ -167,8 +169,8 @@ def bodies(artefact: Artefact) -> dict[str, Body]:
 
     def mixed() -> tuple[str, Any]:
         is_event = draw.random() < 0.1
-        taken = {**event, "user_id": draw.choice(users), "item_id": draw.choice(items)}
-        return ("/v1/events", taken) if is_event else known()
+        body = {**event, "user_id": draw.choice(users), "item_id": draw.choice(items)}
+        return ("/v1/events", body) if is_event else known()
 
     return {
         "known user": known,
@@ -181,16 +183,16 @@ def bodies(artefact: Artefact) -> dict[str, Body]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
+    """Return a port that is free."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
         return port
 
 
 def main() -> None:
-    """Measure in rounds, and print medians."""
-    words = _rounds.parser(__doc__, rounds=5).parse_args()
+    """Measure all contenders in rounds, and print medians."""
+    options = _rounds.parser(__doc__, rounds=5).parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder, ports = Path(place), (free_port(), free_port())
         artefact = make_run(folder / "run")
@@ -200,10 +202,10 @@ def main() -> None:
             server([sys.executable, "-m", *plain], ports[0]) as bare_pid,
             server([sys.executable, "-m", *ours], ports[1]) as pid,
         ):
-            asked = bodies(artefact)
-            loads = {"bare ASGI": Load(bare_pid, ports[0], asked["known user"])}
-            loads |= {name: Load(pid, ports[1], body) for name, body in asked.items()}
-            rates = _rounds.rates({**loads, "commit": lambda: commits(folder)}, words.rounds)
+            makers = request_makers(artefact)
+            loads = {"bare ASGI": Load(bare_pid, ports[0], makers["known user"])}
+            loads |= {name: Load(pid, ports[1], body) for name, body in makers.items()}
+            rates = _rounds.rates({**loads, "commit": lambda: commits(folder)}, options.rounds)
     bare_cost = statistics.median(loads["bare ASGI"].cost)
     rows = [load.row(name, rates.median(name), bare_cost) for name, load in loads.items()]
     mixed = rows[list(loads).index("one in ten an event")]

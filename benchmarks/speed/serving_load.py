@@ -1,8 +1,9 @@
-"""The service under load: its rate and its tail, large catalogues, too many clients, odd ones, reloads, a stop, a soak.
+"""The service under load: rate, latency, large catalogues, too many clients, bad clients, reloads, a stop, a long run.
 
-One worker on a catalogue like MovieLens-1M's, beside a bare ASGI endpoint and SQLite's own commits in the same run.
-Clients are `wrk` where it is installed, else Python. Large catalogues are those of the benchmark `catalogue`, made in
-about three minutes if they are not there. `--soak 600` for the full length; `--only NAME` for one part.
+One worker serves the catalogue of MovieLens-1M; a bare ASGI endpoint and SQLite's own commits are measured in the same
+run. Clients are `wrk` if it is installed, else Python. Large catalogues are those of the benchmark `catalogue`; they
+are made in about three minutes if they do not exist. Use `--soak 600` for the full length of the long run, and
+`--only NAME` for one part.
 """
 
 from __future__ import annotations
@@ -20,20 +21,21 @@ from typing import Any
 import numpy as np
 
 from benchmarks.speed import _rounds, catalogue
-from benchmarks.speed._load import GENERATOR, Asked, Replies, ask, once
-from benchmarks.speed._served import aside, odd_clients, ours, served
-from benchmarks.speed.serving import CLIENTS, bodies, commits, make_run
+from benchmarks.speed._load import GENERATOR, Replies, RequestParts, ask, once
+from benchmarks.speed._served import in_background, odd_clients, ours, served
+from benchmarks.speed.serving import CLIENTS, commits, make_run, request_makers
 from caser.artefact.folder import Artefact, save
 from caser.service.answers.queue import MOST_TOGETHER
 
-Found = tuple[list[dict[str, Any]], list[_rounds.Bar]]
+Result = tuple[list[dict[str, Any]], list[_rounds.Bar]]
+# The number of requests that may wait (`--max-waiting`), and the number of reloads.
 LINE = 32
 SWAPS = 20
 
 
 @dataclass
 class World:
-    """What every part needs."""
+    """What every part of the benchmark needs."""
 
     folder: Path
     artefact: Artefact
@@ -45,30 +47,30 @@ class World:
         """The folder of the run."""
         return self.folder / "run"
 
-    def asked(self, what: str, number: int = 2000) -> list[Asked]:
-        """Requests of one kind."""
-        body = bodies(self.artefact)[what]
-        return [body() for _ in range(number)]
+    def requests(self, kind: str, number: int = 2000) -> list[RequestParts]:
+        """Return requests of one kind."""
+        make_request = request_makers(self.artefact)[kind]
+        return [make_request() for _ in range(number)]
 
 
-def rate(world: World) -> Found:
-    """One worker, eight clients, one request in ten an event; a bare endpoint beside it, by turns; commits alone."""
+def rate(world: World) -> Result:
+    """Eight clients at one worker, one request in ten an event; in turns with a bare endpoint; and commits alone."""
     bare = ("uvicorn", "benchmarks.speed.serving:bare", "--port", "PORT", "--no-access-log")
-    asked = {name: world.asked(name) for name in ("one in ten an event", "known user")}
+    requests = {name: world.requests(name) for name in ("one in ten an event", "known user")}
     cost: dict[str, list[float]] = {}
     replies: dict[str, Replies] = {}
     with served(*bare) as plain, served(*ours(world.run, "--store", world.folder / "events.db")) as service:
-        turns = [("bare ASGI", plain, "known user"), *((name, service, name) for name in asked)]
+        turns = [("bare ASGI", plain, "known user"), *((name, service, name) for name in requests)]
         for _ in range(5):
             for name, server, kind in turns:
                 before = server.processor_seconds
-                found = ask(server.port, asked[kind], CLIENTS, world.seconds / 5)
-                count = sum(map(len, found.took.values()))
+                turn = ask(server.port, requests[kind], CLIENTS, world.seconds / 5)
+                count = sum(map(len, turn.took.values()))
                 cost.setdefault(name, []).append((server.processor_seconds - before) / count * 1e6)
-                kept = replies.setdefault(name, Replies())
-                kept.seconds, kept.broken = kept.seconds + found.seconds, kept.broken + found.broken
-                for status, took in found.took.items():
-                    kept.took.setdefault(status, []).extend(took)
+                total = replies.setdefault(name, Replies())
+                total.seconds, total.broken = total.seconds + turn.seconds, total.broken + turn.broken
+                for status, took in turn.took.items():
+                    total.took.setdefault(status, []).extend(took)
         began = time.perf_counter()
         written = commits(world.folder) / (time.perf_counter() - began)
     times = {
@@ -90,8 +92,8 @@ def rate(world: World) -> Found:
     ]
 
 
-def catalogues(world: World) -> Found:
-    """A hundred thousand items exactly, and a million by the index."""
+def catalogues(world: World) -> Result:
+    """A hundred thousand items with exact search, and a million with the index."""
     rows, bars = [], []
     for size, is_exact in ((100_000, True), (1_000_000, False)):
         artefact = catalogue.run_of(size).artefact
@@ -100,12 +102,12 @@ def catalogues(world: World) -> Found:
             run = world.folder / "exact"
             save(replace(artefact, index=None), run)
         users = np.random.default_rng(0).choice(len(artefact.users), 2000).tolist()
-        asked = [("/v1/recommend", {"user_id": user + 1}) for user in users]
+        requests = [("/v1/recommend", {"user_id": user + 1}) for user in users]
         how = "exactly" if is_exact else f"by the index, recall {artefact.index.recall:.3f}" if artefact.index else ""
         with served(*ours(run)) as service:
-            ask(service.port, asked, 1, 2)
+            ask(service.port, requests, 1, 2)
             for clients in (1, CLIENTS):
-                found = ask(service.port, asked, clients, world.seconds / 3)
+                found = ask(service.port, requests, clients, world.seconds / 3)
                 memory = f"{service.mebibytes:,.0f} MiB"
                 rows.append(found.row(f"{size:,} items {how}, {clients} client{'s'[: clients > 1]}", note=memory))
                 if is_exact == (clients == 1):
@@ -124,28 +126,28 @@ def catalogues(world: World) -> Found:
     return rows, bars
 
 
-def shedding(world: World) -> Found:
-    """Eight times as many clients as there is room for; one more asks whether the service lives."""
-    asked, room = world.asked("known user", 200), LINE + MOST_TOGETHER
+def shedding(world: World) -> Result:
+    """Eight times as many clients as there is room for, and one more that checks whether the service is alive."""
+    requests, room = world.requests("known user", 200), LINE + MOST_TOGETHER
     with served(*ours(world.run, "--max-waiting", str(LINE))) as service:
-        ask(service.port, asked, CLIENTS, 2)
+        ask(service.port, requests, CLIENTS, 2)
         alone, crowded, lives = [], [], []
         for _ in range(3):
-            alone.append(ask(service.port, asked, CLIENTS, world.seconds / 6))
-            with aside(ask, service.port, asked, 8 * room, world.seconds / 6, 0.0, 1.0) as asking:
+            alone.append(ask(service.port, requests, CLIENTS, world.seconds / 6))
+            with in_background(ask, service.port, requests, 8 * room, world.seconds / 6, 0.0, 1.0) as asking:
                 while not asking.done():
                     status, seconds = asyncio.run(once(service.port, "/healthz"))
                     lives.append(seconds if status == 200 else 99.0)
                     time.sleep(0.05)
             crowded.append(asking.result())
-        heedless = ask(service.port, asked, 8 * room, world.seconds / 6)
+        without_retry = ask(service.port, requests, 8 * room, world.seconds / 6)
     capacity = statistics.median(one.rate() for one in alone)
     kept = statistics.median(two.rate() / one.rate() for one, two in zip(alone, crowded, strict=True))
     slowest, refusals = (statistics.median(one.milliseconds(99, status) for one in crowded) for status in (200, 503))
     return [
         alone[-1].row("known user, 8 clients"),
         crowded[-1].row(f"{8 * room} clients that heed Retry-After", note=f"room for {LINE} + {MOST_TOGETHER}"),
-        heedless.row(f"{8 * room} clients that heed nothing"),
+        without_retry.row(f"{8 * room} clients that heed nothing"),
     ], [
         _rounds.Bar("answers kept with 8 x the clients", kept, "of capacity", 0.9, 0.95),
         _rounds.Bar("99 in 100 against the whole line", slowest * capacity / room / 1e3, "x", 1.5, 1, "lower"),
@@ -155,18 +157,18 @@ def shedding(world: World) -> Found:
     ]
 
 
-def odd(world: World) -> Found:
-    """200 clients that send a byte a second, half a request or a body without end; eight others, by turns without."""
-    asked = world.asked("known user")
+def odd(world: World) -> Result:
+    """Eight good clients, in turns with and without 200 bad ones: a byte a second, half a request, an endless body."""
+    requests = world.requests("known user")
     rows: dict[str, Replies] = {}
     ratios = []
     with served(*ours(world.run)) as service:
-        ask(service.port, asked, CLIENTS, 2)
+        ask(service.port, requests, CLIENTS, 2)
         before = service.mebibytes
         for _ in range(3):
-            rows["without odd clients"] = ask(service.port, asked, CLIENTS, 3)
+            rows["without odd clients"] = ask(service.port, requests, CLIENTS, 3)
             with odd_clients(service.port):
-                rows["beside 200 odd clients"] = ask(service.port, asked, CLIENTS, 3)
+                rows["beside 200 odd clients"] = ask(service.port, requests, CLIENTS, 3)
                 grown = service.mebibytes - before
             ratios.append(
                 rows["beside 200 odd clients"].milliseconds(99) / rows["without odd clients"].milliseconds(99)
@@ -177,15 +179,15 @@ def odd(world: World) -> Found:
     ]
 
 
-def reloads(world: World) -> Found:
-    """Twenty swaps at about half load."""
-    asked = world.asked("known user")
+def reloads(world: World) -> Result:
+    """Twenty reloads at about half load."""
+    requests = world.requests("known user")
     run = world.folder / "swapped"
     save(world.artefact, run)
     took: list[float] = []
     with served(*ours(run)) as service:
-        capacity = ask(service.port, asked, CLIENTS, 2).rate()
-        with aside(ask, service.port, asked, CLIENTS, 15, CLIENTS / (capacity / 2)) as asking:
+        capacity = ask(service.port, requests, CLIENTS, 2).rate()
+        with in_background(ask, service.port, requests, CLIENTS, 15, CLIENTS / (capacity / 2)) as asking:
             while not asking.done() and len(took) < SWAPS:
                 save(world.artefact, run)
                 status, seconds = asyncio.run(once(service.port, "/v1/model/reload", {}))
@@ -199,11 +201,11 @@ def reloads(world: World) -> Found:
     ]
 
 
-def stop(world: World) -> Found:
-    """SIGTERM under load: clients that keep asking until nobody listens."""
-    asked = world.asked("one in ten an event")
+def stop(world: World) -> Result:
+    """SIGTERM under load: clients go on until the service stops listening."""
+    requests = world.requests("one in ten an event")
     with served(*ours(world.run, "--store", world.folder / "stopped.db")) as service:
-        with aside(ask, service.port, asked, CLIENTS, 3) as asking:
+        with in_background(ask, service.port, requests, CLIENTS, 3) as asking:
             time.sleep(1.5)
             began = time.perf_counter()
             service.process.send_signal(signal.SIGTERM)
@@ -223,14 +225,14 @@ def stop(world: World) -> Found:
     ]
 
 
-def soak(world: World) -> Found:
-    """A long while with events and reloads: nothing may grow."""
-    asked = world.asked("one in ten an event")
+def soak(world: World) -> Result:
+    """A long run with events and reloads: memory and open files may not grow."""
+    requests = world.requests("one in ten an event")
     counts, memory, handles = [0], [], []
     log = world.folder / "answers.jsonl"
     with served(*ours(world.run, "--store", world.folder / "soaked.db", "--answer-log", log)) as service:
         for _ in range(max(6, round(world.soak / 5))):
-            found = ask(service.port, asked, CLIENTS, 5)
+            found = ask(service.port, requests, CLIENTS, 5)
             asyncio.run(once(service.port, "/v1/model/reload", {}))
             time.sleep(0.2)
             counts.append(counts[-1] + sum(map(len, found.took.values())))
@@ -249,24 +251,24 @@ PARTS = {part.__name__: part for part in (rate, catalogues, shedding, odd, reloa
 
 
 def main() -> None:
-    """Go through the parts, and print everything at the end."""
+    """Run all parts, and print everything at the end."""
     parser = _rounds.parser(__doc__)
-    parser.add_argument("--seconds", type=float, default=30.0, help="how long the absolute rate is measured")
-    parser.add_argument("--soak", type=float, default=60.0, help="seconds of soak")
-    parser.add_argument("--only", choices=PARTS, help="one part")
-    words = parser.parse_args()
+    parser.add_argument("--seconds", type=float, default=30.0, help="seconds for which the absolute rate is measured")
+    parser.add_argument("--soak", type=float, default=60.0, help="seconds of the long run")
+    parser.add_argument("--only", choices=PARTS, help="run only this part")
+    options = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     rows: list[dict[str, Any]] = []
     bars: list[_rounds.Bar] = []
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        world = World(folder, make_run(folder / "run"), words.seconds, words.soak)
-        for name in [words.only] if words.only else PARTS:
+        world = World(folder, make_run(folder / "run"), options.seconds, options.soak)
+        for name in [options.only] if options.only else PARTS:
             print(f"{name}: {(PARTS[name].__doc__ or '').partition(chr(10))[0]}", flush=True)
-            found, shown = PARTS[name](world)
-            rows += found
-            bars += shown
-    _rounds.publish("serving_load", rows, bars, None, clients=GENERATOR, soak_seconds=words.soak)
+            part_rows, part_bars = PARTS[name](world)
+            rows += part_rows
+            bars += part_bars
+    _rounds.publish("serving_load", rows, bars, None, clients=GENERATOR, soak_seconds=options.soak)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Targets trained per second on short sessions beside long histories: what padding and ends cost.
+"""Targets trained per second on short sessions, compared with long histories: the cost of padding.
 
-yoochoose-clicks has eight clicks a session, MovieLens-1M 166 ratings a user. Same network without user vectors, same
-losses, batch and catalogue size for both; a target counts where there is one, so positions that hold padding are loss.
+yoochoose-clicks has eight clicks per session, MovieLens-1M 166 ratings per user. Both are trained with the same network
+(without user vectors), losses, batch size and catalogue size. Only real targets count, so padding lowers the rate.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LONG, SHORT = "ml-1m", "yoochoose-clicks"
 
 
 def contender(tape: Tape, loss: str, batch_size: int, steps: int) -> _rounds.Contender:
-    """Train some steps; units are targets."""
+    """Return a contender that trains some steps; its units are targets."""
     training = Training(loss=loss, batch_size=batch_size, epochs=10**5, device="cpu")
     state = start(MODEL.build(tape.num_users, tape.num_items, seed=0), training)
     targets = num_targets(tape, batch_size)
@@ -33,26 +33,26 @@ def contender(tape: Tape, loss: str, batch_size: int, steps: int) -> _rounds.Con
 
 
 def num_targets(tape: Tape, batch_size: int) -> int:
-    """Targets of an epoch."""
+    """Return the number of targets of an epoch."""
     batches = Batches(tape, window=MODEL.L, num_targets=MODEL.T, batch_size=batch_size)
     return sum(int((batch.targets_CWT > 0).sum()) for batch in batches.epoch(torch.Generator().manual_seed(0)))
 
 
 def main() -> None:
-    """Measure both logs in turns, with a cheap loss and with the full one."""
+    """Measure both logs in rounds, with a sampled loss and with the full softmax."""
     parser = _rounds.parser(__doc__)
     parser.add_argument("--steps", type=int, default=15)
     parser.add_argument("--batch-size", type=int, default=2048)
-    words = parser.parse_args()
+    options = parser.parse_args()
     tapes = {name: Tape.from_log(datasets.load(name)) for name in (LONG, SHORT)}
     num_items = max(tape.num_items for tape in tapes.values())
-    made = {
-        f"{name}, {loss}": contender(replace(tape, num_items=num_items), loss, words.batch_size, words.steps)
+    contenders = {
+        f"{name}, {loss}": contender(replace(tape, num_items=num_items), loss, options.batch_size, options.steps)
         for loss in LOSSES
         for name, tape in tapes.items()
     }
-    rates = _rounds.rates(made, words.rounds)
-    rows = [{"log, loss": name, "targets a second": rates.median(name)} for name in made]
+    rates = _rounds.rates(contenders, options.rounds)
+    rows = [{"log, loss": name, "targets a second": rates.median(name)} for name in contenders]
     bars = [
         _rounds.Bar(
             f"targets on short sessions against long histories, {loss}",
@@ -67,10 +67,10 @@ def main() -> None:
         "sessions",
         rows,
         bars,
-        lambda axes: axes.barh(list(made), [rates.median(name) for name in made]),
-        batch_size=words.batch_size,
+        lambda axes: axes.barh(list(contenders), [rates.median(name) for name in contenders]),
+        batch_size=options.batch_size,
         num_items=num_items,
-        targets_per_epoch={name: num_targets(tape, words.batch_size) for name, tape in tapes.items()},
+        targets_per_epoch={name: num_targets(tape, options.batch_size) for name, tape in tapes.items()},
     )
 
 

@@ -1,8 +1,8 @@
-"""Where a training step's time goes, and how near its rate is to what the machine's products alone would reach.
+"""Where the time of a training step goes, and how near the step is to the speed of its matrix products alone.
 
-The products of one step are noted, shape by shape, and done again with nothing around them. A step that were nothing
-but products would be as fast as those; the share of that rate which the whole step reaches is the bar. The parts are
-the time that torch's profiler sees in each group of operations.
+The shapes of all matrix products of one step are recorded, and the same products are done again with nothing around
+them. The bar is the floating-point rate of the whole step divided by the rate of these products. The rows are the time
+that torch's profiler measures in each group of operations.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ PARTS = {
     "optimiser": ("aten::_fused_adam", "Optimizer", "aten::linalg_vector_norm", "aten::_foreach"),
     "zeros and copies": ("aten::fill_", "aten::zero", "aten::copy_", "aten::cat", "aten::clone", "aten::empty"),
 }
-"""Names of operations by how they begin; a later part has only what no earlier one has."""
+"""Part of a step -> how the names of its operations begin; an operation belongs to the first part that matches."""
 
 
 class Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes the shapes of all matrix products."""
+    """Records the shapes of all matrix products."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.shapes: list[tuple[torch.Size, torch.Size]] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Do what was asked, and note it if it is a product."""
+        """Carry out an operation, and record it if it is a matrix product."""
         name = func.overloadpacket.__name__
         if name in ("mm", "bmm", "addmm", "baddbmm"):
             left, right = args[-2:]
@@ -50,12 +50,12 @@ class Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @property
     def operations(self) -> int:
-        """Floating-point operations of all of them."""
+        """The number of floating-point operations of all recorded products."""
         return sum(2 * left.numel() * right[-1] for left, right in self.shapes)
 
 
 def products_alone(products: Products, steps: int) -> _rounds.Contender:
-    """The same products on random matrices; units are operations."""
+    """Return a contender that does the same products on random matrices; its units are floating-point operations."""
     pairs = [(torch.randn(left), torch.randn(right)) for left, right in products.shapes]
 
     def run() -> float:
@@ -68,7 +68,7 @@ def products_alone(products: Products, steps: int) -> _rounds.Contender:
 
 
 def parts(work: _rounds.Contender) -> Iterator[tuple[str, float]]:
-    """The share of the time that each part takes, in %."""
+    """Yield each part of a step, and its share of the time in percent."""
     with profile(activities=[ProfilerActivity.CPU]) as profiled:
         work()
     left = {event.key: event.self_cpu_time_total for event in profiled.key_averages()}
@@ -80,22 +80,22 @@ def parts(work: _rounds.Contender) -> Iterator[tuple[str, float]]:
 
 
 def main() -> None:
-    """Measure a step of MovieLens-1M and its products in turns."""
+    """Measure a step on MovieLens-1M and its products in rounds."""
     parser = _rounds.parser(__doc__)
     parser.add_argument("--steps", type=int, default=15)
     parser.add_argument("--batch-size", type=int, default=2048)
-    words = parser.parse_args()
+    options = parser.parse_args()
     tape = protocols.apply("caser-paper", datasets.load("ml-1m")).final
-    train = tape_contender(tape, words.batch_size)
+    train = tape_contender(tape, options.batch_size)
     train(1)
     with Products() as one:
         train(1)
 
     def step() -> float:
-        train(words.steps)
-        return float(words.steps * one.operations)
+        train(options.steps)
+        return float(options.steps * one.operations)
 
-    rates = _rounds.rates({"step": step, "its products alone": products_alone(one, words.steps)}, words.rounds)
+    rates = _rounds.rates({"step": step, "its products alone": products_alone(one, options.steps)}, options.rounds)
     rows = [{"part of a step": name, "% of the time": share} for name, share in parts(step)]
     share = 100 * rates.ratio("step", "its products alone")
     _rounds.publish(
@@ -103,7 +103,7 @@ def main() -> None:
         rows,
         [_rounds.Bar("floating-point rate of a step over that of its products", share, "%", 25, 50)],
         partial(_draw, rows),
-        batch_size=words.batch_size,
+        batch_size=options.batch_size,
         model=MODEL.model_dump(),
         operations_per_step=one.operations,
         gflops={name: round(rates.median(name) / 1e9, 1) for name in rates.per_round},

@@ -1,8 +1,8 @@
 """Windows trained per second on MovieLens-1M: the tape against a plain Caser that convolves every window on its own.
 
-Same network, loss (the paper's, 3 negatives per target), batch and windows for all; the contenders take turns, so that
-what else the machine does hits all alike, and medians are compared. `published` draws negatives item by item in Python,
-as published programs do; `plain` draws them in one call, so that only the network differs.
+All contenders have the same network, loss (the paper's, with 3 negatives per target), batch size and windows.
+`published` draws negatives one by one in Python, as published programs do. `plain` draws them in one call, so that it
+differs from ours in the network only.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from caser.training.loop import start
 MODEL = Caser(L=5, T=3, d=50, n_v=4, n_h=16)
 NEGATIVES = 3
 BATCH_SIZES = (512, 2048)
-"""The author's, and what is chosen here for a log of this size."""
+"""The author's batch size, and the one that this library chooses for a log of this size."""
 
 
 Contender = Callable[[int], float]
-"""Train a number of steps, and return how many windows they held."""
+"""Trains a number of steps, and returns the number of windows in them."""
 
 
 class PlainCaser(nn.Module):
-    """Caser straight from the paper: one Conv2d per height over each window's L x d matrix."""
+    """Caser written as in the paper: one Conv2d per filter height over each window's L x d matrix."""
 
     def __init__(self, model: Caser, num_users: int, num_items: int) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class PlainCaser(nn.Module):
         self.bias = nn.Embedding(num_items + 1, 1)
 
     def forward(self, users_B: Tensor, windows_BL: Tensor, items_BK: Tensor) -> Tensor:
-        """Scores of K items for each window, (B, K)."""
+        """Return scores of K items for each window, (B, K)."""
         image = self.items(windows_BL).unsqueeze(1)
         maxima = [torch.relu(convolve(image).squeeze(3)).amax(dim=2) for convolve in self.horizontal]
         features = torch.cat([self.vertical(image).flatten(1), *maxima], dim=1)
@@ -62,7 +62,7 @@ class PlainCaser(nn.Module):
 
 
 def tape_contender(tape: Tape, batch_size: int) -> Contender:
-    """Our own training."""
+    """Return our own training as a contender."""
     training = Training(
         loss="bce", num_negatives=NEGATIVES, batch_size=batch_size, learning_rate=1e-3, positions="full", epochs=10**5
     )
@@ -72,7 +72,7 @@ def tape_contender(tape: Tape, batch_size: int) -> Contender:
 
 
 def plain_contender(tape: Tape, batch_size: int, draw: Callable[[Tensor], Tensor]) -> Contender:
-    """The plain network on the same windows; `draw` gives negatives (B, T * NEGATIVES) for users (B,)."""
+    """Return the plain network as a contender; `draw` gives negatives, (B, T * NEGATIVES), for users, (B,)."""
     network = PlainCaser(MODEL, tape.num_users, tape.num_items)
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-3, weight_decay=1e-6, fused=True)
     users, windows, targets = all_windows(tape)
@@ -92,7 +92,7 @@ def plain_contender(tape: Tape, batch_size: int, draw: Callable[[Tensor], Tensor
 
 
 def all_windows(tape: Tape) -> tuple[Tensor, Tensor, Tensor]:
-    """Every full window with all its targets: users (N,), windows (N, L), targets (N, T)."""
+    """Return every full window with all its targets: users (N,), windows (N, L), targets (N, T)."""
     batches = Batches(tape, window=MODEL.L, num_targets=MODEL.T, batch_size=4096, positions="full")
     users, windows, targets = [], [], []
     for batch in batches.epoch(torch.Generator().manual_seed(0)):
@@ -104,7 +104,7 @@ def all_windows(tape: Tape) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def draw_in_python(tape: Tape) -> Callable[[Tensor], Tensor]:
-    """Negatives the published way: one at a time, again while the user has the item."""
+    """Draw negatives as published programs do: one at a time, and again while the user has the item."""
     seen = {user: set(tape.sequence(user).tolist()) for user in range(1, tape.num_users + 1)}
 
     def one(user: int) -> int:
@@ -117,12 +117,12 @@ def draw_in_python(tape: Tape) -> Callable[[Tensor], Tensor]:
 
 
 def draw_at_once(tape: Tape) -> Callable[[Tensor], Tensor]:
-    """Negatives in one call, as ours are."""
+    """Draw all negatives in one call, as ours are drawn."""
     return lambda users: torch.randint(1, tape.num_items + 1, (len(users), MODEL.T * NEGATIVES))
 
 
 def product_contender() -> float:
-    """Floating-point operations of large float32 products: what the machine can do at best."""
+    """Multiply large float32 matrices, the best case of the machine; return the number of floating-point operations."""
     left, right = torch.randn(2048, 1024), torch.randn(1024, 1024)
     for _ in range(5):
         left @ right
@@ -130,21 +130,21 @@ def product_contender() -> float:
 
 
 def main() -> None:
-    """Measure in rounds, one contender after another, and print medians."""
+    """Measure all contenders in rounds, and print medians."""
     parser = _rounds.parser(__doc__)
     parser.add_argument("--steps", type=int, default=20)
-    words = parser.parse_args()
+    options = parser.parse_args()
     tape = protocols.apply("caser-paper", datasets.load("ml-1m")).final
     rows: list[dict[str, Any]] = []
     bars, products = [], []
     for batch_size in BATCH_SIZES:
-        made = {
+        trainers = {
             "tape": tape_contender(tape, batch_size),
             "plain": plain_contender(tape, batch_size, draw_at_once(tape)),
             "published": plain_contender(tape, batch_size, draw_in_python(tape)),
         }
-        contenders = {name: partial(contender, words.steps) for name, contender in made.items()}
-        rates = _rounds.rates({**contenders, "product": product_contender}, words.rounds)
+        contenders = {name: partial(contender, options.steps) for name, contender in trainers.items()}
+        rates = _rounds.rates({**contenders, "product": product_contender}, options.rounds)
         products.append(rates.median("product"))
         rows += [
             {
@@ -153,7 +153,7 @@ def main() -> None:
                 "windows a second": rates.median(name),
                 "ratio": rates.ratio("tape", name),
             }
-            for name in made
+            for name in trainers
         ]
         against = f"at batch {batch_size}, against"
         bars += [

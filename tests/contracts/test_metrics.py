@@ -1,4 +1,4 @@
-"""What every row of METRICS must do."""
+"""What every metric must do, a row of METRICS each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from caser.evaluation.metrics import METRICS, Metric, Values, parse_metric
 from caser.system.randomness import numpy_generator
 
-METRIC_LIST = [parse_metric(name + ("@5" if takes_k else "")) for name, (_, takes_k) in METRICS.items()]
+METRIC_LIST = [parse_metric(f"{name}@5" if row.takes_cutoff else name) for name, row in METRICS.items()]
 every_metric = pytest.mark.parametrize("metric", METRIC_LIST, ids=lambda metric: metric.name)
 
 NUM_CANDIDATES = 40

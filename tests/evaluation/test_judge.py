@@ -1,4 +1,4 @@
-"""The report: what it holds, what it says in words, and what it refuses."""
+"""Judging: what a report contains, what its verdicts say, and what is refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SPLIT = apply("leave-one-out", chain_world(num_users=80, num_items=60, length=12
 
 
 class Oracle:
-    """Knows the target of every user of one part; or, `upside_down`, ranks it last."""
+    """Ranks the test target of every user first; or, `upside_down`, last."""
 
     history_length: int | None = 1
 
@@ -35,7 +35,7 @@ class Oracle:
         return {}
 
 
-def test_a_report_holds_every_metric_of_every_model_with_an_interval_around_the_value() -> None:
+def test_a_report_contains_every_metric_of_every_model_with_an_interval_around_the_value() -> None:
     report = judge(counting_baselines(SPLIT), SPLIT).to_dict()
     assert list(report["models"]) == ["popularity", "markov", "count-knn"]
     for metrics in report["models"].values():
@@ -45,12 +45,12 @@ def test_a_report_holds_every_metric_of_every_model_with_an_interval_around_the_
     assert report["num_queries"] == report["num_users"] == 80
 
 
-def test_a_report_is_json_and_comes_out_the_same_twice() -> None:
+def test_a_report_becomes_json_and_is_the_same_twice() -> None:
     first, second = (json.dumps(judge(counting_baselines(SPLIT), SPLIT).to_dict(), allow_nan=False) for _ in range(2))
     assert first == second
 
 
-def test_a_model_that_wins_or_loses_is_told_against_the_best_baseline() -> None:
+def test_a_verdict_compares_a_model_with_the_best_baseline() -> None:
     scorers = {**counting_baselines(SPLIT), "oracle": Oracle(SPLIT), "wrong": Oracle(SPLIT, upside_down=True)}
     wins, loses = judge(scorers, SPLIT).verdicts()
     assert wins.startswith("ndcg@10: oracle beats ")
@@ -64,11 +64,11 @@ def test_a_copy_of_the_best_baseline_shows_no_difference() -> None:
     assert f"copy against {best}: no difference that 80 users can show" in report.verdicts()[0]
 
 
-def test_without_baselines_there_is_nothing_to_compare_with() -> None:
+def test_without_baselines_there_are_no_verdicts() -> None:
     assert judge({"oracle": Oracle(SPLIT)}, SPLIT).verdicts() == []
 
 
-def test_the_oracle_finds_everything_that_is_a_candidate() -> None:
+def test_the_oracle_finds_every_target_that_is_a_candidate() -> None:
     rules = resolve("leave-one-out", SPLIT)
     findable = rules.candidates[SPLIT.test.targets]
     if rules.remove_seen:
@@ -79,14 +79,14 @@ def test_the_oracle_finds_everything_that_is_a_candidate() -> None:
     np.testing.assert_array_equal(hits, findable)
 
 
-def test_the_quick_value_equals_the_value_of_the_report() -> None:
+def test_the_value_for_validation_equals_the_value_of_the_report() -> None:
     scorers = counting_baselines(SPLIT, "validation")
     report = judge(scorers, SPLIT, part="validation")
     queries, rules = parts(SPLIT, "validation")[1], resolve("leave-one-out", SPLIT, "validation")
     assert value(scorers["markov"], queries, rules, "ndcg@10") == report.estimate("markov", "ndcg@10").value
 
 
-def test_repeated_and_new_targets_are_told_apart_and_add_up() -> None:
+def test_means_of_repeated_and_of_new_targets_add_up_to_the_mean_of_all() -> None:
     keep = replace(protocol_named("leave-one-out"), seen="keep")
     report = judge(counting_baselines(SPLIT), SPLIT, keep)
     is_repeat = np.array(
@@ -102,7 +102,7 @@ def test_repeated_and_new_targets_are_told_apart_and_add_up() -> None:
     assert whole == pytest.approx(report.estimate("markov", "hit@10").value)
 
 
-def test_sessions_resample_sessions() -> None:
+def test_under_the_protocol_sessions_the_owners_are_sessions() -> None:
     split = apply("sessions", chain_world(num_users=60, num_items=6, length=8, seed=0).log)
     report = judge(counting_baselines(split), split)
     assert (report.num_owners, len(report.owners)) == (6, 42)
@@ -117,12 +117,12 @@ def test_nothing_beats_chance_in_a_noise_world() -> None:
         assert report.estimate(name, "hit@10").low <= 10 / 50
 
 
-def test_a_split_of_another_protocol_is_refused() -> None:
+def test_a_split_made_for_another_protocol_is_refused() -> None:
     with pytest.raises(ConfigError, match="made for"):
         judge(counting_baselines(SPLIT), SPLIT, "d2l")
 
 
-def test_a_score_that_is_no_number_names_the_users_own_id() -> None:
+def test_an_error_about_a_nan_score_names_the_raw_id_of_the_user() -> None:
     oracle = Oracle(SPLIT)
     user = int(SPLIT.test.users[7])
     oracle.table[user, 3] = np.nan

@@ -1,10 +1,6 @@
-"""Protocols: names, the seen rule, the catalogue, what notes say, and what a fingerprint depends on."""
+"""Protocols: names, the seen rule, the catalogue, and what the notes say."""
 
 from __future__ import annotations
-
-import gc
-import weakref
-from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -12,29 +8,12 @@ import pytest
 
 from caser.data.log import InteractionLog
 from caser.data.synthetic import chain_world
-from caser.data.tape import Tape
 from caser.errors import ConfigError
 from caser.evaluation.metrics import parse_metric
-from caser.evaluation.protocols import (
-    PROTOCOLS,
-    Part,
-    Protocol,
-    _once,
-    apply,
-    fingerprint,
-    protocol_named,
-    repeat_share,
-    resolve,
-)
+from caser.evaluation.protocols import PROTOCOLS, Part, apply, protocol_named, resolve
+from caser.evaluation.split_facts import repeat_share
 from tests.data.logs import with_pauses
-
-
-def log_of(sequences: dict[int, list[int]], shift: int = 0) -> InteractionLog:
-    """Users one after another, one interaction a second; item ids start at `shift`."""
-    users = [user for user, items in sequences.items() for _ in items]
-    items = [item + shift for own in sequences.values() for item in own]
-    return InteractionLog.from_columns(pl.Series(users), pl.Series(items), np.arange(len(users)) * 1_000_000)
-
+from tests.evaluation.logs import log_of
 
 LOG = chain_world(num_users=40, num_items=12, length=20, seed=0).log
 
@@ -68,13 +47,13 @@ def test_auto_keeps_seen_items_where_users_repeat(sequence: list[int], removed: 
     assert ("seen items are removed" if removed else "seen items stay candidates") in rules.notes[0]
 
 
-def test_auto_decides_on_the_part_that_chooses_so_the_test_part_cannot_turn_it() -> None:
+def test_auto_decides_on_the_training_part_of_validation_so_the_test_part_cannot_change_it() -> None:
     split = apply("leave-one-out", log_of({1: [1, 2, 3, 4, 1, 1], 2: [1, 2, 3, 4, 1, 1]}))
     assert repeat_share(split.fit) == 0
     assert resolve("leave-one-out", split).remove_seen
 
 
-def test_a_trained_catalogue_follows_the_part_that_trained() -> None:
+def test_a_trained_catalogue_holds_the_items_of_the_part_that_trained() -> None:
     split = apply("leave-one-out", log_of({1: [1, 2, 3, 4], 2: [2, 1, 5]}))
     raw = split.log.item_vocabulary.ids.to_list()
 
@@ -85,7 +64,7 @@ def test_a_trained_catalogue_follows_the_part_that_trained() -> None:
     assert catalogue("test") == {1, 2, 3}
 
 
-def test_targets_that_cannot_be_found_are_counted_in_a_sentence() -> None:
+def test_a_note_counts_the_targets_that_no_model_can_find() -> None:
     split = apply("leave-one-out", log_of({1: [1, 2, 3, 4], 2: [2, 1, 3]}))
     assert any("1 of 2 targets are not candidates" in note for note in resolve("leave-one-out", split).notes)
 
@@ -104,8 +83,9 @@ def test_the_published_catalogue_needs_ids_that_are_numbers() -> None:
         resolve("d2l-as-published", apply("d2l-as-published", log))
 
 
-def test_the_share_of_later_training_interactions_is_said() -> None:
-    # All of user 2 comes after user 1: half of what trains is later than user 1's target, nothing than user 2's.
+def test_a_note_gives_the_share_of_training_interactions_from_the_future() -> None:
+    # All of user 2 comes after user 1: half of the training interactions are later than user 1's target, none later
+    # than user 2's.
     split = apply("leave-one-out", log_of({1: [1, 2, 3], 2: [1, 2, 3]}))
     assert (
         "25.0% of training interactions are later than the one they help to predict" in resolve(split.name, split).notes
@@ -115,65 +95,3 @@ def test_the_share_of_later_training_interactions_is_said() -> None:
 def test_no_model_sees_the_future_under_a_global_cut() -> None:
     split = apply("global-time", LOG)
     assert any(note.startswith("0.0% of training interactions are later") for note in resolve(split.name, split).notes)
-
-
-def print_of(log: InteractionLog, chosen: str | Protocol = "leave-one-out", part: Part = "test") -> str:
-    split = apply(chosen, log)
-    return fingerprint(split, resolve(chosen, split, part), part)
-
-
-SEQUENCES = {1: [1, 2, 3, 4], 2: [2, 4, 1, 3]}
-
-
-def test_a_fingerprint_does_not_depend_on_what_ids_are_called() -> None:
-    assert print_of(log_of(SEQUENCES)) == print_of(log_of(SEQUENCES, shift=500))
-
-
-def test_a_fingerprint_tells_targets_parts_protocols_and_rules_apart() -> None:
-    log = log_of(SEQUENCES)
-    keep = replace(protocol_named("leave-one-out"), seen="keep")
-    by_index = replace(protocol_named("leave-one-out"), ties="index")
-    whole = replace(protocol_named("leave-one-out"), catalogue="all")
-    prints = [
-        print_of(log),
-        print_of(log, part="validation"),
-        print_of(log, keep),
-        print_of(log, by_index),
-        print_of(log_of({1: [1, 2, 3, 4], 2: [2, 4, 3, 1]})),
-        print_of(log_of({1: [1, 2, 3, 4], 2: [4, 2, 1, 3]})),
-        print_of(log, "d2l"),
-    ]
-    assert len(set(prints)) == len(prints)
-    assert print_of(log, whole) == print_of(log)  # every item is trained here: the same candidates
-
-
-def test_a_filter_that_drops_nothing_still_marks_the_fingerprint() -> None:
-    log = log_of(SEQUENCES)
-    assert print_of(log) != print_of(log.keep(np.ones(len(log), dtype=bool), "k_core=2"))
-
-
-def test_what_was_found_of_a_tape_is_remembered_as_long_as_it_lives() -> None:
-    calls = []
-
-    @_once
-    def length(tape: Tape, unit: int) -> int:
-        calls.append((tape.items.tolist(), unit))
-        return len(tape) * unit
-
-    tape, other = (Tape.from_sequences([items], num_items=4) for items in ([1, 2, 1], [3, 4, 4]))
-    assert [length(tape, 1), length(tape, 1), length(tape, 2), length(other, 1)] == [3, 3, 6, 3]
-    assert calls == [([1, 2, 1], 1), ([1, 2, 1], 2), ([3, 4, 4], 1)]
-    calls.clear()
-    dead = weakref.ref(tape)
-    del tape
-    gc.collect()
-    assert dead() is None
-
-
-def test_a_fingerprint_taken_twice_is_the_same_and_follows_the_queries() -> None:
-    split = apply("leave-one-out", LOG)
-    rules = resolve("leave-one-out", split)
-    queries = split.test
-    other = replace(split, test=replace(queries, targets=queries.targets[::-1].copy()))
-    found = [fingerprint(one, rules) for one in (split, split, other)]
-    assert found[0] == found[1] != found[2]

@@ -1,4 +1,4 @@
-"""Rank tables: saved as arrays and read back, and refused when they are not what was saved."""
+"""Rank tables: saved as arrays, read back, and refused when the arrays are damaged."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ SPLIT = apply("caser-paper", chain_world(num_users=30, num_items=8, length=20, p
 TABLE = rank(counting_baselines(SPLIT)["markov"], SPLIT)
 
 
-def test_a_table_comes_back_from_a_safetensors_file_as_it_was() -> None:
+def test_a_table_read_from_safetensors_equals_the_table_that_was_saved() -> None:
     read = RankTable.from_arrays(safetensors.numpy.load(safetensors.numpy.save(TABLE.to_arrays())))
     for name in ("ranks", "is_repeat", "queries", "num_targets", "num_candidates", "owners", "top_QK"):
-        kept, made = getattr(read, name), getattr(TABLE, name)
-        np.testing.assert_array_equal(kept, made)
-        assert kept.dtype == made.dtype
+        found, expected = getattr(read, name), getattr(TABLE, name)
+        np.testing.assert_array_equal(found, expected)
+        assert found.dtype == expected.dtype
     assert read.facts == TABLE.facts
     assert read.facts["fingerprint"]
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"ranks": None}, "no array 'ranks'"),
         ({"extra": np.zeros(1)}, "an unknown array 'extra'"),
@@ -42,11 +42,11 @@ def test_a_table_comes_back_from_a_safetensors_file_as_it_was() -> None:
         ({"is_repeat": np.zeros(1, dtype=np.uint8)}, "marks of repeats"),
         ({"owners": TABLE.owners[1:]}, "queries with"),
         ({"num_targets": TABLE.num_targets * 0}, "targets"),
-        ({"facts": np.frombuffer(b"[1]", dtype=np.uint8)}, "facts that are no JSON object"),
-        ({"facts": np.frombuffer(b"\xff{", dtype=np.uint8)}, "facts that are no JSON object"),
+        ({"facts": np.frombuffer(b"[1]", dtype=np.uint8)}, "facts that are not a JSON object"),
+        ({"facts": np.frombuffer(b"\xff{", dtype=np.uint8)}, "facts that are not a JSON object"),
     ],
 )
-def test_arrays_that_no_table_wrote_are_refused(changes: dict[str, NDArray[Any] | None], said: str) -> None:
+def test_arrays_that_no_table_wrote_are_refused(changes: dict[str, NDArray[Any] | None], message: str) -> None:
     arrays = {**TABLE.to_arrays(), **changes}
-    with pytest.raises(ArtefactError, match=f"to_arrays wrote; got .*{said}"):
+    with pytest.raises(ArtefactError, match=f"to_arrays wrote; got .*{message}"):
         RankTable.from_arrays({name: array for name, array in arrays.items() if array is not None})

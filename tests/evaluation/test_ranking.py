@@ -1,4 +1,4 @@
-"""Exact ranks: by hand, with ties, with seen items, in blocks, and with scores that are no numbers."""
+"""Exact ranks: by hand, with ties, with seen items, in blocks, and with scores that are NaN or infinite."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ class Fixed:
 
 
 @dataclass
-class Given(Fixed):
-    """Gives the very array it has."""
+class Uncopied(Fixed):
+    """Gives its own array, not a copy."""
 
     def scores(self, users_B: Int32, histories_BH: Int32) -> Scores:
         return self.table
 
 
 def queries(histories: list[list[int]], targets: list[list[int]]) -> Queries:
-    """User u (from 0) has histories[u] and must be given targets[u]."""
+    """One query per user u, from 0, with histories[u] and targets[u]."""
     tape = Tape.from_sequences(histories, num_items=99)
     users = np.arange(len(histories), dtype=np.int32)
     offsets = np.concatenate([[0], np.cumsum([len(one) for one in targets])]).astype(np.int64)
@@ -58,12 +58,12 @@ SCORES = np.array([[9.0, 5.0, 4.0, 4.0, 4.0, 1.0]])  # column 0 is padding, howe
 
 
 def ranked(target: int, ties: Ties = "against", remove_seen: bool = False, history: tuple[int, ...] = ()) -> float:
-    asked = queries([list(history)], [[target]])
-    table = ranks(Fixed(SCORES), asked, candidates=all_items(5), remove_seen=remove_seen, ties=ties)
+    test_queries = queries([list(history)], [[target]])
+    table = ranks(Fixed(SCORES), test_queries, candidates=all_items(5), remove_seen=remove_seen, ties=ties)
     return float(table.ranks[0])
 
 
-def test_ranks_start_at_1_and_padding_is_no_candidate() -> None:
+def test_ranks_start_at_1_and_padding_is_never_a_candidate() -> None:
     assert [ranked(target) for target in (1, 5)] == [1, 5]
 
 
@@ -76,48 +76,48 @@ def test_ties_by_index_rank_the_lowest_index_first() -> None:
 
 
 @pytest.mark.parametrize(("ties", "expected"), [("against", 2), ("index", 1)])
-def test_seen_items_make_room_when_they_are_removed(ties: Ties, expected: int) -> None:
+def test_removed_seen_items_do_not_rank_before_a_target(ties: Ties, expected: int) -> None:
     assert ranked(3, ties, remove_seen=True, history=(1, 2)) == expected
 
 
 @pytest.mark.parametrize("ties", ["against", "index"])
-def test_a_target_that_was_seen_and_removed_cannot_be_found(ties: Ties) -> None:
+def test_a_target_that_was_removed_as_seen_cannot_be_found(ties: Ties) -> None:
     assert ranked(1, ties, remove_seen=True, history=(1,)) == np.inf
     assert ranked(1, ties, remove_seen=False, history=(1,)) == 1
 
 
 @pytest.mark.parametrize("ties", ["against", "index"])
 def test_a_target_outside_the_catalogue_cannot_be_found_and_does_not_compete(ties: Ties) -> None:
-    asked = queries([[]], [[1, 5]])
+    test_queries = queries([[]], [[1, 5]])
     candidates = np.array([True, False, True, True, True, True])
-    table = ranks(Fixed(SCORES), asked, candidates=candidates, remove_seen=False, ties=ties)
+    table = ranks(Fixed(SCORES), test_queries, candidates=candidates, remove_seen=False, ties=ties)
     assert table.ranks.tolist() == [np.inf, 4]
     assert table.num_candidates.tolist() == [4]
 
 
 def test_a_constant_scorer_has_a_hit_rate_of_0() -> None:
-    asked = queries([[], [1]], [[2], [3, 4]])
-    table = ranks(Fixed(np.zeros((2, 21))), asked, candidates=all_items(20), remove_seen=True)
+    test_queries = queries([[], [1]], [[2], [3, 4]])
+    table = ranks(Fixed(np.zeros((2, 21))), test_queries, candidates=all_items(20), remove_seen=True)
     assert table.values(parse_metric("hit@10")).tolist() == [0, 0]
 
 
 def test_minus_infinity_is_the_lowest_score_and_still_a_candidate() -> None:
     scores = np.array([[0.0, -np.inf, 3.0, -np.inf]])
-    asked = queries([[]], [[1, 2]])
-    table = ranks(Fixed(scores), asked, candidates=all_items(3), remove_seen=False)
+    test_queries = queries([[]], [[1, 2]])
+    table = ranks(Fixed(scores), test_queries, candidates=all_items(3), remove_seen=False)
     assert table.ranks.tolist() == [3, 1]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_score_that_is_no_number_names_the_user(bad: float) -> None:
+def test_an_error_about_a_score_names_the_user(bad: float) -> None:
     scores = np.zeros((3, 6))
     scores[1, 4] = bad
-    asked = queries([[1], [2], [3]], [[4], [4], [5]])
+    test_queries = queries([[1], [2], [3]], [[4], [4], [5]])
     with pytest.raises(NumericalError, match=r"user index 2 and item index 4"):
-        ranks(Fixed(scores), asked, candidates=all_items(5), remove_seen=True)
+        ranks(Fixed(scores), test_queries, candidates=all_items(5), remove_seen=True)
     names = Vocabulary(pl.Series(["al", "bo", "cy"]))
     with pytest.raises(NumericalError, match=r"user 'bo'"):
-        ranks(Fixed(scores), asked, candidates=all_items(5), remove_seen=True, user_vocabulary=names)
+        ranks(Fixed(scores), test_queries, candidates=all_items(5), remove_seen=True, user_vocabulary=names)
 
 
 def test_padding_may_score_anything() -> None:
@@ -131,26 +131,28 @@ def test_scores_for_another_catalogue_are_refused() -> None:
         ranks(Fixed(SCORES), queries([[]], [[1]]), candidates=all_items(7), remove_seen=False)
 
 
-def test_ranking_does_not_change_the_scores_of_the_model() -> None:
+def test_ranking_does_not_change_the_array_that_the_scorer_returned() -> None:
     scores = np.array([[0.0, 1.0, 2.0, 3.0]])
     ranks(Fixed(scores), queries([[3]], [[1]]), candidates=all_items(3), remove_seen=True)
     assert scores.tolist() == [[0, 1, 2, 3]]
 
 
-def test_scores_may_lie_in_memory_as_they_like() -> None:
+def test_scores_may_have_any_memory_layout_and_be_read_only() -> None:
     rows = np.array([[0.0, 1.0, 2.0, 3.0], [0.0, 3.0, 2.0, 1.0]])
-    asked = queries([[3], [1]], [[1], [2]])
+    test_queries = queries([[3], [1]], [[1], [2]])
     for scores in (rows, np.asfortranarray(rows), np.repeat(rows, 2, axis=1)[:, ::2]):
         scores.flags.writeable = False
-        table = ranks(Given(scores), asked, candidates=all_items(3), remove_seen=True)
+        table = ranks(Uncopied(scores), test_queries, candidates=all_items(3), remove_seen=True)
         assert (table.ranks.tolist(), table.top_QK[:, :3].tolist()) == ([2, 1], [[2, 1, 0], [2, 3, 0]])
 
 
-def test_more_queries_than_are_ranked_at_once_give_what_each_gives_alone() -> None:
+def test_queries_of_several_blocks_get_the_ranks_they_get_alone() -> None:
     num_queries = 2 * MOST_QUERIES + 3
     scores = np.random.default_rng(5).integers(0, 9, (num_queries, 8)).astype(np.float32)
-    asked = queries([[1 + row % 7] for row in range(num_queries)], [[1 + row % 5, 6] for row in range(num_queries)])
-    table = ranks(Fixed(scores), asked, candidates=all_items(7), remove_seen=False)
+    test_queries = queries(
+        [[1 + row % 7] for row in range(num_queries)], [[1 + row % 5, 6] for row in range(num_queries)]
+    )
+    table = ranks(Fixed(scores), test_queries, candidates=all_items(7), remove_seen=False)
     for row in range(num_queries):
         own = scores[row, 1:]
         expected = [int(np.sum(own >= scores[row, target])) for target in (1 + row % 5, 6)]
@@ -168,9 +170,11 @@ def test_small_blocks_give_the_same_ranks_as_one_block(ties: Ties, most_targets:
         for _ in range(num_users)
     ]
     histories = [generator.integers(1, num_items, 20).tolist() for _ in range(num_users)]
-    asked = queries(histories, targets)
+    test_queries = queries(histories, targets)
     one, many = (
-        ranks(Fixed(scores), asked, candidates=all_items(num_items), remove_seen=True, ties=ties, memory_mb=memory)
+        ranks(
+            Fixed(scores), test_queries, candidates=all_items(num_items), remove_seen=True, ties=ties, memory_mb=memory
+        )
         for memory in (1000, 1)
     )
     np.testing.assert_array_equal(one.ranks, many.ranks)
@@ -189,9 +193,9 @@ def test_no_queries_give_an_empty_table() -> None:
     assert table.values(parse_metric("map")).shape == (0,)
 
 
-def test_repeats_and_new_targets_come_apart() -> None:
-    asked = queries([[1, 2], [5]], [[1, 3], [4]])
-    table = ranks(Fixed(np.repeat(SCORES, 2, axis=0)), asked, candidates=all_items(5), remove_seen=False)
+def test_a_table_is_reduced_to_repeated_or_to_new_targets() -> None:
+    test_queries = queries([[1, 2], [5]], [[1, 3], [4]])
+    table = ranks(Fixed(np.repeat(SCORES, 2, axis=0)), test_queries, candidates=all_items(5), remove_seen=False)
     assert table.is_repeat.tolist() == [True, False, False]
     repeat, new = table.only(table.is_repeat), table.only(~table.is_repeat)
     assert (len(repeat), repeat.owners.tolist(), repeat.num_targets.tolist()) == (1, [1], [1])
@@ -201,7 +205,9 @@ def test_repeats_and_new_targets_come_apart() -> None:
 
 @pytest.mark.parametrize("cells", [1, 5, 2**16])
 @pytest.mark.parametrize("metric", ["map", "ndcg@10", "auc", "recall@5"])
-def test_each_query_has_the_value_it_has_alone(metric: str, cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_query_has_the_same_value_in_a_table_of_many_as_alone(
+    metric: str, cells: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("caser.evaluation.rank_table._CELLS_PER_BLOCK", cells)
     own = [[1.0], [2.0, 3.0, 4.0, 5.0, 6.0], [7.0, np.inf], [9.0, 10.0, 11.0], [20.0]]
     alone = [RankTable.from_lists([ranks], num_candidates=20).values(parse_metric(metric))[0] for ranks in own]
@@ -210,10 +216,10 @@ def test_each_query_has_the_value_it_has_alone(metric: str, cells: int, monkeypa
     )
 
 
-def test_the_best_candidates_are_kept_ties_to_the_lowest_index() -> None:
-    asked = queries([[2], []], [[1], [5]])
+def test_the_best_candidates_are_kept_with_equal_scores_by_lowest_index() -> None:
+    test_queries = queries([[2], []], [[1], [5]])
     scores = np.repeat(SCORES, 2, axis=0)
-    table = ranks(Fixed(scores), asked, candidates=all_items(5), remove_seen=True, depth=3)
+    table = ranks(Fixed(scores), test_queries, candidates=all_items(5), remove_seen=True, depth=3)
     assert table.top_QK.tolist() == [[1, 3, 4], [1, 2, 3]]
 
 

@@ -1,4 +1,4 @@
-"""Reports put together from tables of several seeds, and what they refuse to mix."""
+"""Reports made from tables of several seeds, and which tables they refuse to mix."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pytest
 from caser.arrays.types import Int32, Scores
 from caser.data.synthetic import chain_world
 from caser.errors import ConfigError
+from caser.evaluation.fingerprint import refuse_mixed
 from caser.evaluation.judge import counting_baselines, judge, rank, report
-from caser.evaluation.protocols import apply, protocol_named, refuse_mixed
+from caser.evaluation.protocols import apply, protocol_named
 from caser.evaluation.rank_table import RankTable
 from caser.models.base import Arrays
 from caser.system.randomness import numpy_generator
@@ -23,7 +24,7 @@ MARKOV = rank(COUNTING["markov"], SPLIT)
 
 
 class Guess:
-    """Random scores, of a seed."""
+    """Random scores that depend on a seed."""
 
     history_length: int | None = 1
 
@@ -40,17 +41,17 @@ class Guess:
 GUESSES = [rank(Guess(seed), SPLIT) for seed in range(3)]
 
 
-def test_a_report_of_tables_is_what_judging_at_once_says() -> None:
+def test_a_report_of_tables_equals_the_report_of_judging_at_once() -> None:
     apart = report({name: [rank(scorer, SPLIT)] for name, scorer in COUNTING.items()}, SPLIT)
     assert apart.to_dict() == judge(COUNTING, SPLIT).to_dict()
 
 
-def test_a_saved_table_reports_the_same() -> None:
+def test_a_saved_table_gives_the_same_report() -> None:
     saved = RankTable.from_arrays(MARKOV.to_arrays())
     assert report({"markov": [saved]}, SPLIT).to_dict() == report({"markov": [MARKOV]}, SPLIT).to_dict()
 
 
-def test_several_seeds_are_kept_apart_and_meant_over() -> None:
+def test_values_of_several_seeds_are_kept_and_averaged() -> None:
     judged = report({"markov": [MARKOV], "guess": GUESSES}, SPLIT)
     values_SQ = judged.values["guess"]["hit@50"]
     assert values_SQ.shape == (3, 80)
@@ -62,7 +63,7 @@ def test_several_seeds_are_kept_apart_and_meant_over() -> None:
     assert len(judged.to_frame(LOG.user_vocabulary)) == 4 * 80
 
 
-def test_free_names_are_judged_against_the_baselines_that_are_named() -> None:
+def test_models_under_free_names_are_compared_with_the_baselines_that_are_named() -> None:
     tables = {"first order": [MARKOV], "guess (3 seeds)": GUESSES}
     assert report(tables, SPLIT).verdicts() == []
     (verdict,) = report(tables, SPLIT, baselines={"first order"}).verdicts()
@@ -70,7 +71,7 @@ def test_free_names_are_judged_against_the_baselines_that_are_named() -> None:
     assert verdict.endswith(" over users and 3 seeds)")
 
 
-def test_several_models_are_a_family_and_the_sentence_says_so() -> None:
+def test_several_models_are_one_family_of_comparisons_and_the_sentence_says_so() -> None:
     tables = {"markov": [MARKOV], "one": GUESSES[:1], "two": GUESSES[1:2], "same": [MARKOV]}
     judged = report(tables, SPLIT)
     found = judged.differences("markov", "ndcg@10")
@@ -80,7 +81,7 @@ def test_several_models_are_a_family_and_the_sentence_says_so() -> None:
     assert all("after Holm's correction for 3 comparisons" in verdict for verdict in judged.verdicts())
 
 
-def test_tables_of_other_facts_are_refused_by_the_first_facts_that_differ() -> None:
+def test_tables_made_under_other_facts_are_refused_with_the_facts_that_differ() -> None:
     validation = rank(COUNTING["markov"], SPLIT, "validation")
     with pytest.raises(ConfigError, match=r"markov, table 2 has .* which differ in part test and validation"):
         report({"markov": [MARKOV, validation]}, SPLIT)
@@ -94,12 +95,12 @@ def test_tables_of_other_facts_are_refused_by_the_first_facts_that_differ() -> N
         report({"markov": [rank(counting_baselines(shorter)["markov"], shorter)]}, SPLIT)
 
 
-def test_a_table_without_facts_belongs_nowhere() -> None:
+def test_a_table_without_facts_is_refused() -> None:
     with pytest.raises(ConfigError, match="has None"):
         report({"made by hand": [replace(MARKOV, facts={})]}, SPLIT)
 
 
-def test_other_targets_under_equal_facts_are_said_to_differ() -> None:
+def test_equal_facts_with_different_fingerprints_are_refused() -> None:
     facts = MARKOV.facts
     with pytest.raises(ConfigError, match="the histories or the targets themselves"):
         refuse_mixed({"a": facts, "b": {**facts, "fingerprint": "0" * 16}})

@@ -1,4 +1,4 @@
-"""Slices: buckets by hand, and that they add up to the whole."""
+"""Slices: buckets by hand, and means of buckets that add up to the mean of all."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ QUERIES = Queries(
 IS_REPEAT = np.array([False, False, True])
 
 
-def test_every_slice_by_hand() -> None:
+def test_every_slice_equals_the_buckets_worked_out_by_hand() -> None:
     found = {
         name: {bucket: np.flatnonzero(mask).tolist() for bucket, mask in buckets.items()}
         for name, buckets in slices(QUERIES, TAPE, IS_REPEAT).items()
@@ -44,14 +44,14 @@ def test_a_slice_with_one_bucket_is_left_out() -> None:
     assert "repeat" not in slices(QUERIES, TAPE, np.zeros(3, dtype=bool))
 
 
-def test_popular_items_make_half_of_what_trains() -> None:
-    # Counts 5, 2, 2, 1 of 10: the first makes half, the next two reach 90 %, and the last of them begins before 80 %.
+def test_the_head_has_half_of_the_interactions_that_train() -> None:
+    # Counts 5, 2, 2, 1 of 10: before the items lie 0, 50 %, 70 % and 90 % of the interactions.
     tape = Tape.from_sequences([[1] * 5 + [2] * 2 + [3] * 2 + [4]], num_items=5)
     named = [POPULARITY[group] for group in popularity_groups(tape)]
     assert named == ["never seen", "head", "middle", "middle", "tail", "never seen"]
 
 
-def test_a_session_is_sliced_by_the_place_of_the_query() -> None:
+def test_queries_of_a_session_are_sliced_by_their_place() -> None:
     split = apply("sessions", chain_world(num_users=60, num_items=6, length=12, seed=0).log)
     queries = split.test
     found = slices(queries, split.final, np.zeros(len(queries), dtype=bool))["position"]
@@ -66,7 +66,7 @@ def test_a_session_is_sliced_by_the_place_of_the_query() -> None:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_buckets_hold_every_target_once_and_their_means_add_up(protocol: str) -> None:
+def test_every_target_lies_in_one_bucket_and_means_of_buckets_add_up(protocol: str) -> None:
     log = chain_world(num_users=60, num_items=30, length=25, predictability=0.6, seed=1).log
     split = apply(protocol, with_pauses(log))
     report = judge(counting_baselines(split), split)

@@ -1,4 +1,4 @@
-"""Intervals: against the textbook, against a bootstrap, for clusters, for too few owners, and in words."""
+"""Intervals: against the textbook, against a bootstrap, for clusters, for too few owners, and in sentences."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from caser.evaluation.statistics import (
     corrected,
     holm,
     mean_over_owners,
-    mean_over_seeds,
     paired_difference,
 )
 from caser.system.randomness import numpy_generator
@@ -24,16 +23,16 @@ Owners = np.ndarray[tuple[int], np.dtype[np.int32]]
 
 
 def clustered(num_owners: int, seed: int = 0) -> tuple[Values, Owners]:
-    """1 to 8 queries per owner that share most of their luck."""
+    """Values of 1 to 8 queries per owner that depend strongly on each other."""
     generator = numpy_generator(seed, "world")
     sizes = generator.integers(1, 9, num_owners)
-    luck = generator.random(num_owners)
+    chances = generator.random(num_owners)
     owners = np.repeat(np.arange(num_owners, dtype=np.int32), sizes)
-    return (generator.random(len(owners)) < luck[owners]).astype(np.float64), owners
+    return (generator.random(len(owners)) < chances[owners]).astype(np.float64), owners
 
 
 def bootstrap(values: Values, owners: Owners, resamples: int = 4000) -> tuple[float, float]:
-    """Percentiles of the mean over queries when whole owners are drawn with replacement."""
+    """Percentiles of the mean over queries, with whole owners drawn with replacement."""
     sums, counts = np.bincount(owners, values), np.bincount(owners)
     generator = numpy_generator(0, "bootstrap")
     drawn = generator.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=resamples)
@@ -59,7 +58,7 @@ def test_the_interval_over_owners_agrees_with_a_bootstrap_of_owners(num_owners: 
     assert abs(estimate.high - high) < 0.06 * width
 
 
-def test_queries_of_one_owner_count_as_one_draw() -> None:
+def test_queries_of_one_owner_count_as_one_observation() -> None:
     values, owners = clustered(100)
     apart = mean_over_owners(values, np.arange(len(values), dtype=np.int32))
     together = mean_over_owners(values, owners)
@@ -74,7 +73,7 @@ def test_an_interval_never_leaves_the_range_of_the_values() -> None:
     assert mean_over_owners(values, np.arange(50, dtype=np.int32)).low == 0
 
 
-def test_one_owner_or_none_leaves_the_interval_open() -> None:
+def test_with_one_owner_or_none_there_is_no_interval() -> None:
     one = mean_over_owners(np.array([0.25, 0.75]), np.array([7, 7], dtype=np.int32))
     assert one.to_dict() == {"value": 0.5, "low": None, "high": None}
     none = mean_over_owners(np.zeros(0), np.zeros(0, dtype=np.int32))
@@ -122,21 +121,8 @@ def test_a_difference_over_other_queries_is_refused() -> None:
         (Difference(-0.05, -0.08, -0.02, 0.04), "hit@50: caser loses to count-knn"),
     ],
 )
-def test_differences_are_said_in_words(difference: Difference, beginning: str) -> None:
+def test_a_difference_is_said_in_one_sentence(difference: Difference, beginning: str) -> None:
     assert difference.sentence("caser", "count-knn", "hit@50", 943).startswith(beginning)
-
-
-def test_the_interval_over_seeds_is_students() -> None:
-    values = np.array([0.191, 0.193, 0.190])
-    estimate = mean_over_seeds(values)
-    low, high = stats.t.interval(0.95, 2, loc=values.mean(), scale=stats.sem(values))
-    assert (estimate.low, estimate.high) == pytest.approx((low, high))
-
-
-def test_one_seed_has_no_interval_and_no_seed_is_refused() -> None:
-    assert mean_over_seeds(np.array([0.2])).to_dict() == {"value": 0.2, "low": None, "high": None}
-    with pytest.raises(ConfigError, match="at least one run"):
-        mean_over_seeds(np.zeros(0))
 
 
 def test_one_user_cannot_show_a_difference() -> None:
@@ -146,14 +132,14 @@ def test_one_user_cannot_show_a_difference() -> None:
     assert "2 sessions can show" in Difference(0.0, -1.0, 1.0, 2.0).sentence("caser", "markov", "hit@10", 2, "session")
 
 
-def test_the_p_value_is_the_t_tests() -> None:
+def test_the_p_value_is_that_of_a_paired_t_test() -> None:
     generator = numpy_generator(5, "world")
     first, second = generator.random(40), generator.random(40)
     difference = paired_difference(first, second, np.arange(40, dtype=np.int32))
     assert difference.p_value == pytest.approx(stats.ttest_rel(first, second).pvalue)
 
 
-def test_holm_is_worked_out_by_hand() -> None:
+def test_holm_equals_values_worked_out_by_hand() -> None:
     adjusted = holm(np.array([0.01, 0.04, 0.03, 0.005]))
     assert adjusted == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm(np.array([0.9, 0.8])).tolist() == [1, 1]
@@ -162,7 +148,7 @@ def test_holm_is_worked_out_by_hand() -> None:
     assert np.isnan(with_gap[1])
 
 
-def test_a_difference_that_stands_alone_may_not_stand_in_a_family() -> None:
+def test_a_difference_shown_alone_may_not_be_shown_in_a_family() -> None:
     alone = {"lucky": Difference(0.1, 0.01, 0.19, 0.1, p_value=0.03)}
     assert corrected(alone) == alone
     assert alone["lucky"].is_shown
@@ -175,14 +161,14 @@ def test_a_difference_that_stands_alone_may_not_stand_in_a_family() -> None:
     assert "Holm" not in alone["lucky"].sentence("lucky", "markov", "map", 50)
 
 
-def test_a_difference_is_json() -> None:
+def test_a_difference_becomes_json_values() -> None:
     said = paired_difference(np.array([1.0, 0.0]), np.array([0.5, 0.0]), np.array([7, 7], dtype=np.int32)).to_dict()
     assert said["value"] == 0.25
     assert [said[name] for name in ("low", "high", "smallest_detectable", "p_value", "p_adjusted")] == [None] * 5
     assert (said["family"], said["is_shown"]) == (1, False)
 
 
-def test_models_with_other_numbers_of_seeds_vary_on_their_own() -> None:
+def test_models_with_different_numbers_of_seeds_are_not_paired_by_seed() -> None:
     generator = numpy_generator(6, "world")
     owners = np.arange(100, dtype=np.int32)
     three, two = (generator.random((seeds, 1)) + generator.random((1, 100)) for seeds in (3, 2))

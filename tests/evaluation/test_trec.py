@@ -1,4 +1,4 @@
-"""TREC files: what is in them, and that an independent library scores them as we do."""
+"""TREC files: their contents, and that an independent library computes the same metrics from them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MEASURES = {
 
 
 class Untied:
-    """Another scorer with ties broken by index, so that no two targets of a query tie."""
+    """A scorer with ties broken by index, so that no two targets of a query tie."""
 
     def __init__(self, scorer: Scorer) -> None:
         self.scorer, self.history_length = scorer, scorer.history_length
@@ -52,7 +52,7 @@ class Untied:
 
 
 class Levels:
-    """Scores of four levels only, other ones for each user, so that most candidates tie."""
+    """Scores with only four values, different ones for each user, so that most candidates tie."""
 
     history_length: int | None = 1
 
@@ -68,7 +68,7 @@ class Levels:
 
 
 def theirs(folder: Path, model: str) -> dict[Any, float]:
-    """Every measure as the independent library reads and computes it."""
+    """Every measure as the independent library computes it from the files."""
     qrels = ir_measures.read_trec_qrels(str(folder / "qrels.txt"))  # type: ignore[no-untyped-call]
     run = ir_measures.read_trec_run(str(folder / f"{model}.run"))  # type: ignore[no-untyped-call]
     return dict(ir_measures.calc_aggregate(list(MEASURES.values()), list(qrels), list(run)))
@@ -79,7 +79,7 @@ def lines(path: Path) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
-def test_an_independent_library_scores_the_files_as_we_do(name: str, tmp_path: Path) -> None:
+def test_an_independent_library_computes_the_same_metrics(name: str, tmp_path: Path) -> None:
     split = apply(name, LOG)
     scorers = {model: Untied(scorer) for model, scorer in counting_baselines(split).items()}
     protocol = replace(protocol_named(name), metrics=tuple(MEASURES))
@@ -93,7 +93,7 @@ def test_an_independent_library_scores_the_files_as_we_do(name: str, tmp_path: P
 
 
 @pytest.mark.parametrize("ties", ["against", "index"])
-def test_ties_are_scored_by_the_protocols_rule(ties: Ties, tmp_path: Path) -> None:
+def test_ties_are_ordered_by_the_rule_of_the_protocol(ties: Ties, tmp_path: Path) -> None:
     split = apply("leave-one-out", LOG)
     protocol = replace(protocol_named("leave-one-out"), ties=ties, metrics=tuple(MEASURES))
     report = judge({"levels": Levels(split)}, split, protocol)
@@ -102,7 +102,7 @@ def test_ties_are_scored_by_the_protocols_rule(ties: Ties, tmp_path: Path) -> No
         assert theirs(tmp_path, "levels")[measure] == pytest.approx(report.estimate("levels", metric).value, abs=1e-9)
 
 
-def test_lists_hold_candidates_only_to_a_depth_and_come_out_the_same_in_small_blocks(tmp_path: Path) -> None:
+def test_lists_hold_candidates_down_to_a_depth_and_are_the_same_in_small_blocks(tmp_path: Path) -> None:
     split = apply("d2l", LOG)
     scorers = counting_baselines(split)
     write_trec(tmp_path / "one", split, scorers, depth=3)
@@ -118,7 +118,7 @@ def test_lists_hold_candidates_only_to_a_depth_and_come_out_the_same_in_small_bl
     assert not any(item in seen[user] for user, item in zip(users, items, strict=True))
 
 
-def test_ids_and_names_with_blanks_and_queries_of_one_session_stay_apart(tmp_path: Path) -> None:
+def test_ids_and_names_with_blanks_are_encoded_and_queries_of_one_session_numbered(tmp_path: Path) -> None:
     users = [f"a b {user}" for user in range(20) for _ in range(4)]
     items = ["green tea", "50%", "ä/b", "x"] * 20
     log = InteractionLog.from_columns(pl.Series(users), pl.Series(items), np.arange(80))
@@ -132,7 +132,7 @@ def test_ids_and_names_with_blanks_and_queries_of_one_session_stay_apart(tmp_pat
     assert {len(own) for own in lines(run)} == {6}
 
 
-def test_the_facts_lie_beside_the_files(tmp_path: Path) -> None:
+def test_the_facts_are_written_beside_the_files(tmp_path: Path) -> None:
     split = apply("leave-one-out", LOG)
     scorers = counting_baselines(split)
     write_trec(tmp_path, split, scorers, "validation", depth=2)
@@ -140,7 +140,7 @@ def test_the_facts_lie_beside_the_files(tmp_path: Path) -> None:
     assert facts == {**judge(scorers, split, part="validation").facts, "depth": 2}
 
 
-def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
+def test_files_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
     split = apply("leave-one-out", LOG)
     with pytest.raises(ConfigError, match="at least 1"):
         write_trec(tmp_path, split, {}, depth=0)

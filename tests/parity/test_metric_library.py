@@ -1,4 +1,4 @@
-"""Ranks and metrics together against an independent library: TREC's own evaluation, through ir-measures."""
+"""Ranks and metrics together against an independent library: trec_eval, through ir-measures."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MEASURES = {
 
 
 class Fixed:
-    """One row of scores per user, all different, so that how ties are broken plays no part."""
+    """One row of scores per user, all different, so that there are no ties."""
 
     history_length: int | None = 1
     table = numpy_generator(5, "world").permuted(np.tile(np.arange(NUM_ITEMS + 1.0), (NUM_QUERIES, 1)), axis=1)
@@ -41,7 +41,7 @@ class Fixed:
         return {}
 
 
-def asked() -> Queries:
+def queries() -> Queries:
     """Queries with 1 to 15 targets and no history."""
     generator = numpy_generator(6, "world")
     targets = [generator.choice(NUM_ITEMS, generator.integers(1, 16), replace=False) + 1 for _ in range(NUM_QUERIES)]
@@ -53,7 +53,7 @@ def asked() -> Queries:
 
 
 def theirs(name: str) -> Values:
-    rows, targets = asked().target_pairs(slice(None))
+    rows, targets = queries().target_pairs(slice(None))
     qrels = [
         ir_measures.Qrel(str(row), str(item), 1) for row, item in zip(rows.tolist(), targets.tolist(), strict=True)
     ]
@@ -68,6 +68,6 @@ def theirs(name: str) -> Values:
 
 @pytest.mark.parametrize("name", MEASURES)
 def test_metrics_equal_those_of_an_independent_library(name: str) -> None:
-    table = ranks(Fixed(), asked(), candidates=CANDIDATES, remove_seen=False)
+    table = ranks(Fixed(), queries(), candidates=CANDIDATES, remove_seen=False)
     assert np.isinf(table.ranks).any()
     np.testing.assert_allclose(table.values(parse_metric(name)), theirs(name), atol=1e-12)

@@ -1,4 +1,4 @@
-"""Ranks against a slow, obvious twin, on any small case with ties, seen items and a partial catalogue."""
+"""Ranks against a slow, obvious implementation, with ties, seen items and a partial catalogue."""
 
 from __future__ import annotations
 
@@ -61,19 +61,19 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 def slow_ranks(case: Case, ties: str) -> tuple[list[float], list[int]]:
-    """Rank by comparing every target with every other candidate."""
-    found, sizes = [], []
+    """Rank every target by comparing it with every other candidate, in plain Python."""
+    all_ranks, sizes = [], []
     for scores, history, targets in zip(case.scores, case.histories, case.targets, strict=True):
-        offered = [item for item in range(1, len(scores)) if case.candidates[item]]
-        offered = [item for item in offered if not (case.remove_seen and item in history)]
-        sizes.append(len(offered))
+        candidates = [item for item in range(1, len(scores)) if case.candidates[item]]
+        candidates = [item for item in candidates if not (case.remove_seen and item in history)]
+        sizes.append(len(candidates))
         for target in targets:
-            rank = 1.0 if target in offered else np.inf
-            for other in offered:
+            rank = 1.0 if target in candidates else np.inf
+            for other in candidates:
                 ties_before = other != target if ties == "against" else other < target
                 rank += scores[other] > scores[target] or (scores[other] == scores[target] and ties_before)
-            found.append(rank)
-    return found, sizes
+            all_ranks.append(rank)
+    return all_ranks, sizes
 
 
 @given(cases(), st.integers(0, 12))
@@ -90,25 +90,25 @@ def check_best(case: Case, depth: int) -> None:
         depth=depth,
     )
     for scores, history, found in zip(case.scores, case.histories, table.top_QK.tolist(), strict=True):
-        offered = [item for item in range(1, len(scores)) if case.candidates[item]]
-        offered = [item for item in offered if not (case.remove_seen and item in history)]
-        expected = sorted(offered, key=lambda item: (-scores[item], item))[:depth]
+        candidates = [item for item in range(1, len(scores)) if case.candidates[item]]
+        candidates = [item for item in candidates if not (case.remove_seen and item in history)]
+        expected = sorted(candidates, key=lambda item: (-scores[item], item))[:depth]
         assert found == expected + [0] * (depth - len(expected))
 
 
 @given(cases())
-def test_ranks_with_ties_against_equal_the_slow_twin(case: Case) -> None:
+def test_ranks_with_ties_against_equal_slow_ranks(case: Case) -> None:
     check(case, "against")
 
 
 @given(cases())
-def test_ranks_with_ties_by_index_equal_the_slow_twin(case: Case) -> None:
+def test_ranks_with_ties_by_index_equal_slow_ranks(case: Case) -> None:
     check(case, "index")
 
 
 @st.composite
 def large_cases(draw: st.DrawFn) -> Case:
-    """Some hundred items, drawn at once; all may be seen, none may be a candidate, all may tie, also at -inf."""
+    """Up to 300 items; all may be seen, none may be a candidate, and all may tie, even at -inf."""
     generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     num_items, num_queries = draw(st.integers(1, 300)), draw(st.integers(1, 3))
     levels = draw(st.sampled_from([1, 2, 5, 10**6]))
@@ -118,11 +118,11 @@ def large_cases(draw: st.DrawFn) -> Case:
     def some_items(share: float) -> list[int]:
         return (np.flatnonzero(generator.random(num_items) < share) + 1).tolist()
 
-    seen, wanted = draw(st.sampled_from([0, 0.2, 1])), draw(st.sampled_from([0, 0.1, 1]))
+    seen, targets = draw(st.sampled_from([0, 0.2, 1])), draw(st.sampled_from([0, 0.1, 1]))
     return Case(
         scores=scores.tolist(),
         histories=[some_items(seen) + some_items(seen) for _ in range(num_queries)],
-        targets=[some_items(wanted) or [num_items] for _ in range(num_queries)],
+        targets=[some_items(targets) or [num_items] for _ in range(num_queries)],
         candidates=[False, *(generator.random(num_items) < draw(st.sampled_from([0, 0.8, 1]))).tolist()],
         remove_seen=draw(st.booleans()),
     )
@@ -130,7 +130,7 @@ def large_cases(draw: st.DrawFn) -> Case:
 
 @settings(max_examples=40)
 @given(large_cases(), st.sampled_from(["against", "index"]), st.sampled_from(["float32", "float64"]))
-def test_large_cases_equal_the_slow_twin(case: Case, ties: str, dtype: str) -> None:
+def test_large_cases_equal_slow_ranks(case: Case, ties: str, dtype: str) -> None:
     check(case, ties, dtype)
 
 
@@ -151,5 +151,5 @@ def check(case: Case, ties: str, dtype: str = "float64") -> None:
     expected, sizes = slow_ranks(case, ties)
     assert table.ranks.tolist() == expected
     assert table.num_candidates.tolist() == sizes
-    repeats = [item in past for past, items in zip(case.histories, case.targets, strict=True) for item in items]
+    repeats = [item in history for history, items in zip(case.histories, case.targets, strict=True) for item in items]
     assert table.is_repeat.tolist() == repeats

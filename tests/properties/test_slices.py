@@ -1,4 +1,4 @@
-"""Slices partition the targets, whatever the queries are."""
+"""Slices put every target into one bucket, for any queries."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ histories = st.lists(items, max_size=30)
 
 
 @given(st.lists(st.tuples(histories, st.lists(items, min_size=1, unique=True), st.integers(1, 3)), min_size=1))
-def test_every_target_lies_in_one_bucket_of_every_slice(asked: list[tuple[list[int], list[int], int]]) -> None:
-    asked = sorted(asked, key=lambda one: one[2])
-    tape = Tape.from_sequences([history for history, _, _ in asked], num_items=9)
-    targets = np.array([item for _, own, _ in asked for item in own], dtype=np.int32)
+def test_every_target_lies_in_one_bucket_of_every_slice(drawn: list[tuple[list[int], list[int], int]]) -> None:
+    cases = sorted(drawn, key=lambda case: case[2])
+    tape = Tape.from_sequences([history for history, _, _ in cases], num_items=9)
+    targets = np.array([item for _, own, _ in cases for item in own], dtype=np.int32)
     queries = Queries(
-        users=np.zeros(len(asked), dtype=np.int32),
+        users=np.zeros(len(cases), dtype=np.int32),
         items=tape.items,
         starts=tape.offsets[1:-1],
         ends=tape.offsets[2:],
         targets=targets,
-        target_offsets=np.concatenate([[0], np.cumsum([len(own) for _, own, _ in asked])]).astype(np.int64),
-        owners=np.array([owner for _, _, owner in asked], dtype=np.int32),
+        target_offsets=np.concatenate([[0], np.cumsum([len(own) for _, own, _ in cases])]).astype(np.int64),
+        owners=np.array([owner for _, _, owner in cases], dtype=np.int32),
     )
-    is_repeat = np.array([item in history for history, own, _ in asked for item in own])
+    is_repeat = np.array([item in history for history, own, _ in cases for item in own])
     for buckets in slices(queries, tape, is_repeat).values():
         assert len(buckets) > 1
         np.testing.assert_array_equal(np.sum(list(buckets.values()), axis=0), np.ones(len(targets)))
@@ -36,7 +36,9 @@ def test_every_target_lies_in_one_bucket_of_every_slice(asked: list[tuple[list[i
 
 
 @given(st.lists(histories, min_size=1))
-def test_the_head_is_the_smallest_set_of_most_popular_items_that_makes_half(sequences: list[list[int]]) -> None:
+def test_the_head_is_the_fewest_popular_items_with_half_of_the_interactions(
+    sequences: list[list[int]],
+) -> None:
     tape = Tape.from_sequences(sequences, num_items=9)
     groups, counts = popularity_groups(tape), tape.item_counts
     head = groups == POPULARITY.index("head")

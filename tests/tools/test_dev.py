@@ -1,4 +1,4 @@
-"""tools/dev.py: each reason not to set up is one sentence with the line to type, and nothing is installed twice."""
+"""tools/dev.py: why set-up refuses, in one sentence with the command to type; and that nothing is installed twice."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Failure = Callable[[BaseException], None]
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a checkout with a space in its path, in which installing only notes what was asked for."""
+    """Return a copy of the checkout, with a space in its path, for `tools/dev.py` to work in."""
     root = tmp_path / "a checkout"
     root.mkdir()
     for name in ("pyproject.toml", "constraints.txt"):
@@ -35,28 +35,28 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def steps(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """Return the list that takes the words of each command, none of which is really run."""
-    taken: list[list[str]] = []
+    """Return the list of commands that set-up would run; none is really run."""
+    commands: list[list[str]] = []
 
-    def note(what: str, command: list[str], variables: dict[str, str] | None = None) -> None:
-        taken.append(command)
+    def record(what: str, command: list[str], variables: dict[str, str] | None = None) -> None:
+        commands.append(command)
         if "venv" in command:
             dev.PYTHON.parent.mkdir(parents=True, exist_ok=True)
             dev.PYTHON.unlink(missing_ok=True)
             dev.PYTHON.symlink_to(sys.executable)
 
-    monkeypatch.setattr(dev, "run_quietly", note)
-    return taken
+    monkeypatch.setattr(dev, "run_quietly", record)
+    return commands
 
 
 @pytest.fixture
 def failure(monkeypatch: pytest.MonkeyPatch) -> Failure:
-    """Return a function that makes pip fail once."""
-    works = dev.pip
+    """Return a function that makes the next call of pip fail."""
+    working_pip = dev.pip
 
     def fail_once(error: BaseException) -> None:
         def fail(*_: str) -> None:
-            monkeypatch.setattr(dev, "pip", works)
+            monkeypatch.setattr(dev, "pip", working_pip)
             raise error
 
         monkeypatch.setattr(dev, "pip", fail)
@@ -64,16 +64,16 @@ def failure(monkeypatch: pytest.MonkeyPatch) -> Failure:
     return fail_once
 
 
-def test_the_script_keeps_to_the_syntax_of_python_3_8() -> None:
+def test_the_script_uses_only_the_syntax_of_python_3_8() -> None:
     ast.parse(Path(dev.__file__).read_text(encoding="utf-8"), feature_version=(3, 8))
 
 
-def test_an_old_python_is_told_what_to_type() -> None:
+def test_an_old_python_is_refused_with_the_command_to_type() -> None:
     with pytest.raises(dev.SetupError, match=r"needs Python 3\.11 or newer; this is 3\.8 .* setup"):
         dev.check_python((3, 8))
 
 
-def test_a_python_without_ensurepip_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_python_without_ensurepip_is_refused_with_the_package_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "ensurepip" else object())
     with pytest.raises(dev.SetupError, match=r"ensurepip .* sudo apt install python3-venv"):
         dev.check_python((3, 11))
@@ -83,7 +83,7 @@ def test_a_python_without_ensurepip_is_told_what_to_install(monkeypatch: pytest.
     ("system", "machine", "libc"),
     [("Linux", "x86_64", "glibc"), ("Linux", "aarch64", "glibc"), ("Darwin", "arm64", ""), ("Windows", "AMD64", "")],
 )
-def test_a_platform_with_builds_of_torch_is_taken(system: str, machine: str, libc: str) -> None:
+def test_a_platform_with_builds_of_torch_is_accepted(system: str, machine: str, libc: str) -> None:
     dev.check_machine(system, machine, libc)
 
 
@@ -91,18 +91,18 @@ def test_a_platform_with_builds_of_torch_is_taken(system: str, machine: str, lib
     ("system", "machine", "libc"),
     [("Linux", "x86_64", ""), ("Linux", "riscv64", "glibc"), ("Darwin", "x86_64", ""), ("Windows", "x86", "")],
 )
-def test_a_platform_without_builds_of_torch_is_named(system: str, machine: str, libc: str) -> None:
+def test_a_platform_without_builds_of_torch_is_refused_by_name(system: str, machine: str, libc: str) -> None:
     with pytest.raises(dev.SetupError, match=f"this is {system} {machine}.* type: pip install"):
         dev.check_machine(system, machine, libc)
 
 
-def test_a_full_disk_is_told_in_gigabytes(tmp_path: Path) -> None:
+def test_a_full_disk_is_refused_with_its_free_gigabytes(tmp_path: Path) -> None:
     dev.check_folder(tmp_path, 10 * GIGABYTE)
     with pytest.raises(dev.SetupError, match=r"needs 3 GB of disk; .* has 0\.5 GB left"):
         dev.check_folder(tmp_path, GIGABYTE // 2)
 
 
-def test_a_folder_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(dev.SetupError, match="must be writable"):
         dev.check_folder(tmp_path, 10 * GIGABYTE)
@@ -115,14 +115,14 @@ def test_torch_is_installed_first_and_every_version_is_pinned(steps: list[list[s
     assert rest[-2:] == ["--editable", ".[train]"]
 
 
-def test_the_second_set_up_does_nothing(steps: list[list[str]]) -> None:
+def test_a_second_set_up_does_nothing(steps: list[list[str]]) -> None:
     dev.install("train")
     steps.clear()
     dev.install("train")
     assert steps == []
 
 
-def test_the_environment_for_tests_serves_the_demo_too_but_not_the_other_way_round(steps: list[list[str]]) -> None:
+def test_an_environment_for_tests_is_enough_for_the_demo_but_not_the_reverse(steps: list[list[str]]) -> None:
     dev.install("train")
     steps.clear()
     dev.install("dev")
@@ -133,7 +133,7 @@ def test_the_environment_for_tests_serves_the_demo_too_but_not_the_other_way_rou
 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
-def test_other_dependencies_are_installed_anew(name: str, steps: list[list[str]], checkout: Path) -> None:
+def test_changed_dependencies_are_installed(name: str, steps: list[list[str]], checkout: Path) -> None:
     dev.install("train")
     steps.clear()
     text = (checkout / name).read_text()
@@ -151,7 +151,9 @@ def test_settings_of_a_linter_install_nothing(steps: list[list[str]], checkout: 
     assert steps == []
 
 
-def test_an_environment_in_which_a_set_up_broke_off_is_made_anew(steps: list[list[str]], failure: Failure) -> None:
+def test_an_environment_whose_set_up_was_interrupted_is_made_from_scratch(
+    steps: list[list[str]], failure: Failure
+) -> None:
     dev.install("train")
     failure(KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
@@ -161,7 +163,7 @@ def test_an_environment_in_which_a_set_up_broke_off_is_made_anew(steps: list[lis
     assert "venv" in steps[0]
 
 
-def test_a_set_up_that_pip_refused_leaves_what_was_ready_ready(steps: list[list[str]], failure: Failure) -> None:
+def test_a_set_up_that_pip_refused_keeps_the_earlier_installation(steps: list[list[str]], failure: Failure) -> None:
     dev.install("train")
     failure(dev.SetupError("no network"))
     with pytest.raises(dev.SetupError):
@@ -171,14 +173,14 @@ def test_a_set_up_that_pip_refused_leaves_what_was_ready_ready(steps: list[list[
     assert steps == []
 
 
-def test_an_environment_made_by_hand_is_made_anew(steps: list[list[str]]) -> None:
+def test_an_environment_made_by_hand_is_made_from_scratch(steps: list[list[str]]) -> None:
     dev.PYTHON.parent.mkdir(parents=True)
     dev.PYTHON.symlink_to(sys.executable)
     dev.install("train")
     assert "venv" in steps[0]
 
 
-def test_an_environment_whose_python_is_gone_is_made_anew(steps: list[list[str]]) -> None:
+def test_an_environment_whose_python_is_gone_is_made_from_scratch(steps: list[list[str]]) -> None:
     dev.install("train")
     steps.clear()
     dev.PYTHON.unlink()
@@ -186,7 +188,9 @@ def test_an_environment_whose_python_is_gone_is_made_anew(steps: list[list[str]]
     assert "venv" in steps[0]
 
 
-def test_an_interruption_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_after_an_interruption_the_script_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def interrupt(_: str) -> None:
         raise KeyboardInterrupt
 
@@ -206,7 +210,26 @@ def test_a_verb_without_options_refuses_them(capsys: pytest.CaptureFixture[str])
     assert "check takes no further words; got '--slow'" in capsys.readouterr().err
 
 
-def test_serving_without_the_run_of_the_demo_says_how_to_make_it(
+@pytest.mark.parametrize("has_typing_tests", [False, True])
+def test_a_check_runs_all_its_parts_even_after_one_has_failed(
+    has_typing_tests: bool, steps: list[list[str]], checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[tuple[str, ...]] = []
+
+    def record(*words: str) -> int:
+        ran.append(words)
+        return int("ruff" in words)
+
+    monkeypatch.setattr(dev, "run", record)
+    folders = ("tests/architecture", "tests/typing")[: 1 + has_typing_tests]
+    for folder in folders:
+        (checkout / folder).mkdir(parents=True)
+    assert dev.main(["check"]) == 1
+    assert [words[1] for words in ran] == ["ruff", "ruff", "mypy", "pytest"]
+    assert ran[-1][-len(folders) :] == folders
+
+
+def test_serving_without_the_demos_run_says_how_to_make_it(
     steps: list[list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert dev.main(["serve"]) == 1
@@ -214,16 +237,16 @@ def test_serving_without_the_run_of_the_demo_says_how_to_make_it(
     assert steps == []
 
 
-def test_serving_installs_the_extra_serves_the_run_and_says_what_to_open(
+def test_serving_installs_the_extra_serves_the_run_and_names_the_address(
     steps: list[list[str]], checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ran: list[tuple[str, ...]] = []
 
-    def note(*words: str) -> int:
+    def record(*words: str) -> int:
         ran.append(words)
         return 0
 
-    monkeypatch.setattr(dev, "run", note)
+    monkeypatch.setattr(dev, "run", record)
     (checkout / dev.DEMO_RUN).mkdir(parents=True)
     assert dev.main(["serve"]) == 0
     assert steps[-1][-1] == ".[serve]"
@@ -231,7 +254,7 @@ def test_serving_installs_the_extra_serves_the_run_and_says_what_to_open(
     assert "Open http://127.0.0.1:8000/ in a browser" in capsys.readouterr().out
 
 
-def test_a_failing_command_shows_the_end_of_what_it_printed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_command_that_fails_shows_the_end_of_its_output(capsys: pytest.CaptureFixture[str]) -> None:
     code = "print(*range(100), sep='\\n'); raise SystemExit(3)"
     with pytest.raises(dev.SetupError, match="Counting must succeed; it ended with status 3"):
         dev.run_quietly("Counting", [sys.executable, "-c", code])
@@ -240,14 +263,14 @@ def test_a_failing_command_shows_the_end_of_what_it_printed(capsys: pytest.Captu
     assert "50" not in printed
 
 
-def test_a_command_that_works_prints_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_command_that_succeeds_prints_one_line(capfd: pytest.CaptureFixture[str]) -> None:
     dev.run_quietly("Counting", [sys.executable, "-c", "print('noise')"])
     assert capfd.readouterr().out.startswith("Counting  0 s")
 
 
 def test_every_requirement_is_pinned() -> None:
     project = dev.project_settings(dev.ROOT)["project"]
-    asked = itertools.chain(project["dependencies"], *project["optional-dependencies"].values())
-    names = {re.split("[<>=]", requirement)[0] for requirement in asked if not requirement.startswith("caser[")}
+    requirements = itertools.chain(project["dependencies"], *project["optional-dependencies"].values())
+    names = {re.split("[<>=]", requirement)[0] for requirement in requirements if not requirement.startswith("caser[")}
     pins = (dev.ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     assert names <= {pin.partition("==")[0].lower().replace("_", "-") for pin in pins}

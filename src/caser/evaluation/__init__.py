@@ -1,1 +1,1 @@
-"""Judging: ranks, metrics, intervals, and the protocols that fix what a number means."""
+"""Evaluation: exact ranks, metrics, intervals, and the protocols that define what a number means."""

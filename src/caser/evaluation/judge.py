@@ -1,33 +1,24 @@
-"""Judge models under one protocol, in two steps: rank one scorer, and report on the tables of many.
+"""Judge models under one protocol in two steps: rank one scorer at a time, then report on the tables of several.
 
-The steps may lie in different processes: a table is saved with the facts it was made under, and `report` refuses one
-that was made under others. Assumes fitted scorers: on `final` to be judged on `test`, on `fit` for `validation`. Will
-not train a network; the counting baselines, which belong into every report, are fitted here.
+The steps may run in different processes: a table is saved with the facts it was made under, and `report` refuses a
+table that was made under other facts. Scorers must be fitted: on `final` to be judged on `test`, on `fit` to be judged
+on `validation`. This module does not train networks; it only fits the counting baselines, which every report contains.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from caser.data.log import Vocabulary
 from caser.data.split import Queries, Split
 from caser.errors import ConfigError
 from caser.evaluation.beyond import beyond_accuracy
+from caser.evaluation.fingerprint import Facts, describe, refuse_mixed
 from caser.evaluation.metrics import parse_metric
-from caser.evaluation.protocols import (
-    Facts,
-    Part,
-    Protocol,
-    RankingRules,
-    describe,
-    parts,
-    protocol_named,
-    refuse_mixed,
-    resolve,
-)
+from caser.evaluation.protocols import Part, Protocol, RankingRules, parts, protocol_named, resolve
 from caser.evaluation.rank_table import RankTable
-from caser.evaluation.ranking import MEMORY_MB, ranks
+from caser.evaluation.ranking import LIST_LENGTH, MEMORY_MB, ranks
 from caser.evaluation.report import Report, values_of
 from caser.evaluation.slices import POPULARITY, popularity_groups, slices
 from caser.models import COUNTING_BASELINES, MODELS, counting_settings, model_class
@@ -42,10 +33,16 @@ def rank(
     protocol: str | Protocol | None = None,
     memory_mb: int = MEMORY_MB,
 ) -> RankTable:
-    """Rank every target of a part with one scorer; the table says under which facts.
+    """Rank every target of one part of a split with one scorer.
 
-    `protocol` is the split's own by default. Raises ConfigError for a split made for another protocol or without
-    queries, NumericalError for a score that is no number.
+    scorer     a fitted model
+    split      the split log
+    part       which of its queries judge
+    protocol   a protocol, or its name; by default the one the split was made for
+    memory_mb  limit of the memory for scores, in megabytes
+
+    Returns a table that holds the facts it was made under. Raises ConfigError for a split made for another protocol or
+    without queries, NumericalError for a score that is NaN or +inf.
 
     >>> from caser.data.synthetic import chain_world
     >>> from caser.evaluation.protocols import apply
@@ -64,9 +61,14 @@ def report(
     protocol: str | Protocol | None = None,
     baselines: Collection[str] | None = None,
 ) -> Report:
-    """Measure what was ranked: per model one table per seed.
+    """Report on ranked models.
 
-    `baselines` are the models that the others are compared with; by default those whose name is a counting model's.
+    tables     model -> its tables, one per seed
+    split      the split log
+    part       which of its queries judge
+    protocol   a protocol, or its name; by default the one the split was made for
+    baselines  the models that the others are compared with; by default those named like a counting model
+
     Raises ConfigError for a table made under other facts, naming what differs, and for a model without a table.
     """
     return _settle(split, part, protocol).report(tables, baselines)
@@ -81,7 +83,13 @@ def judge(
 ) -> Report:
     """Rank every target with every scorer, and report.
 
-    Raises as `rank` does.
+    scorers    model -> fitted scorer
+    split      the split log
+    protocol   a protocol, or its name; by default the one the split was made for
+    part       which of its queries judge
+    memory_mb  limit of the memory for scores, in megabytes
+
+    Raises ConfigError and NumericalError as `rank` does.
 
     >>> from caser.data.synthetic import chain_world
     >>> from caser.evaluation.protocols import apply
@@ -90,18 +98,33 @@ def judge(
     >>> report.estimate("markov", "hit@10").value
     1.0
     """
-    terms = _settle(split, part, protocol)
-    return terms.report({name: [terms.rank(scorer, memory_mb)] for name, scorer in scorers.items()})
+    judged = _settle(split, part, protocol)
+    return judged.report({name: [judged.rank(scorer, memory_mb)] for name, scorer in scorers.items()})
 
 
 def value(scorer: Scorer, queries: Queries, rules: RankingRules, metric: str, memory_mb: int = MEMORY_MB) -> float:
-    """The mean of one metric: what validation after an epoch needs. `rules` come from `resolve`, once."""
-    table = _ranks(scorer, queries, rules, memory_mb=memory_mb, depth=0)
+    """Return the mean of one metric over queries, which is what validation after an epoch needs.
+
+    scorer     a model
+    queries    the queries that judge
+    rules      what `resolve` settled for them; it is the same for all epochs
+    metric     the metric's full name
+    memory_mb  limit of the memory for scores, in megabytes
+
+    Raises ConfigError for an unknown metric, NumericalError for a score that is NaN or +inf.
+    """
+    table = _rank(scorer, queries, rules, memory_mb, depth=0)
     return float(table.values(parse_metric(metric)).mean())
 
 
 def counting_baselines(split: Split, part: Part = "test") -> dict[str, Scorer]:
-    """Popularity, Markov and count kNN, fitted on the part that goes with the queries of `part`."""
+    """Fit popularity, Markov and count kNN, the models that every report contains.
+
+    split  the split log
+    part   which of its queries judge: the models are fitted on the part that trains for them
+
+    Returns model -> fitted scorer.
+    """
     tape, _ = parts(split, part)
     scorers: dict[str, Scorer] = {}
     for name in COUNTING_BASELINES:
@@ -112,8 +135,8 @@ def counting_baselines(split: Split, part: Part = "test") -> dict[str, Scorer]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Terms:
-    """A part of a split under a protocol, with everything settled that numbers depend on."""
+class _JudgedPart:
+    """One part of a split under a protocol, with everything settled that decides the numbers."""
 
     split: Split
     part: Part
@@ -121,47 +144,50 @@ class _Terms:
     rules: RankingRules
     facts: Facts
 
-    @property
-    def queries(self) -> Queries:
-        return parts(self.split, self.part)[1]
-
     def rank(self, scorer: Scorer, memory_mb: int) -> RankTable:
-        users = self.split.log.user_vocabulary
-        return _ranks(scorer, self.queries, self.rules, memory_mb=memory_mb, user_vocabulary=users, facts=self.facts)
+        """Rank every target with one scorer."""
+        queries, users = parts(self.split, self.part)[1], self.split.log.user_vocabulary
+        return _rank(scorer, queries, self.rules, memory_mb, user_vocabulary=users, facts=self.facts)
 
     def report(self, tables: Mapping[str, Sequence[RankTable]], baselines: Collection[str] | None = None) -> Report:
-        empty = [name for name, seeds in tables.items() if not seeds]
-        if empty or not tables:
-            raise ConfigError(f"a report needs a table of every model; got none of {', '.join(empty) or 'any'}.")
-        made_under = {
-            f"{name}, table {place}": table.facts
-            for name, seeds in tables.items()
-            for place, table in enumerate(seeds, start=1)
-        }
-        refuse_mixed({"the split": self.facts, **made_under})
+        """Report on the tables of every model."""
+        self._check(tables)
         metrics = [parse_metric(name) for name in self.protocol.metrics]
-        tape, first = parts(self.split, self.part)[0], next(iter(tables.values()))[0]
+        tape, queries = parts(self.split, self.part)
         is_head = popularity_groups(tape) == POPULARITY.index("head")
-        known = {name for name in tables if _is_counting(name)} if baselines is None else baselines
+        is_repeat = next(iter(tables.values()))[0].is_repeat  # the same in every table
+        compared_with = {name for name in tables if _is_counting(name)} if baselines is None else baselines
         return Report(
             protocol=self.protocol,
             part=self.part,
             facts=self.facts,
-            values={name: values_of(own, metrics) for name, own in tables.items()},
-            owners=self.queries.owners,
+            values={name: values_of(seeds, metrics) for name, seeds in tables.items()},
+            owners=queries.owners,
             tables=tables,
-            buckets=slices(self.queries, tape, first.is_repeat),
+            buckets=slices(queries, tape, is_repeat),
             beyond={
-                name: beyond_accuracy([table.top_QK for table in own], self.rules.candidates, is_head)
-                for name, own in tables.items()
+                name: beyond_accuracy([table.top_QK for table in seeds], self.rules.candidates, is_head)
+                for name, seeds in tables.items()
             },
-            baselines=tuple(name for name in tables if name in known),
+            baselines=tuple(name for name in tables if name in compared_with),
             notes=self.rules.notes,
         )
 
+    def _check(self, tables: Mapping[str, Sequence[RankTable]]) -> None:
+        """Raise ConfigError unless every model has a table, and all were made under the facts of this part."""
+        without = [name for name, seeds in tables.items() if not seeds]
+        if without or not tables:
+            raise ConfigError(f"a report needs a table of every model; got none of {', '.join(without) or 'any'}.")
+        made_under = {
+            f"{name}, table {number}": table.facts
+            for name, seeds in tables.items()
+            for number, table in enumerate(seeds, start=1)
+        }
+        refuse_mixed({"the split": self.facts, **made_under})
 
-def _settle(split: Split, part: Part, protocol: str | Protocol | None) -> _Terms:
-    """Settle what a protocol means for one part of a split, once it is sure that they go together."""
+
+def _settle(split: Split, part: Part, protocol: str | Protocol | None) -> _JudgedPart:
+    """Settle what a protocol means for one part of a split, after checking that the two belong together."""
     chosen = protocol_named(protocol or split.name)
     if chosen.name != split.name:
         raise ConfigError(
@@ -171,14 +197,31 @@ def _settle(split: Split, part: Part, protocol: str | Protocol | None) -> _Terms
     if len(parts(split, part)[1]) == 0:
         raise ConfigError(f"the part {part} must hold at least one query; got none. Use a longer log.")
     rules = resolve(chosen, split, part)
-    return _Terms(split, part, chosen, rules, describe(split, rules, part))
+    return _JudgedPart(split, part, chosen, rules, describe(split, rules, part))
 
 
-def _ranks(scorer: Scorer, queries: Queries, rules: RankingRules, **options: Any) -> RankTable:
+def _rank(
+    scorer: Scorer,
+    queries: Queries,
+    rules: RankingRules,
+    memory_mb: int,
+    depth: int = LIST_LENGTH,
+    user_vocabulary: Vocabulary | None = None,
+    facts: Facts | None = None,
+) -> RankTable:
     return ranks(
-        scorer, queries, candidates=rules.candidates, remove_seen=rules.remove_seen, ties=rules.ties, **options
+        scorer,
+        queries,
+        candidates=rules.candidates,
+        remove_seen=rules.remove_seen,
+        ties=rules.ties,
+        depth=depth,
+        memory_mb=memory_mb,
+        user_vocabulary=user_vocabulary,
+        facts=facts,
     )
 
 
 def _is_counting(name: str) -> bool:
+    """Whether a counting model has this name; a report may also hold models under free names."""
     return name in MODELS and issubclass(model_class(name), CountingSettings)

@@ -1,22 +1,17 @@
-"""Protocols: everything that decides what a number means, under one name, with a fingerprint.
+"""Protocols: everything that decides what a number means, under one name.
 
-A protocol is a filter, a split, candidates, a rule for seen items, a rule for ties, and metrics. `apply` makes the
-split, `resolve` settles what depends on the log, and `fingerprint` hashes all of it: numbers with different
-fingerprints do not belong in one table. Will not train or rank.
+A protocol consists of filters, a split, a catalogue of candidates, a rule for seen items, a rule for ties, and metrics.
+`apply` splits a log as the protocol says. `resolve` settles the rules that depend on the log; `fingerprint.py` hashes
+them. This module does not train or rank.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import wraps
-from typing import Any, Literal, TypeVar, TypeVarTuple
-from weakref import WeakKeyDictionary
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from caser.data.filters import LogFilters, apply_filters
 from caser.data.log import InteractionLog
@@ -25,36 +20,38 @@ from caser.data.tape import Tape
 from caser.data.user_sessions import user_sessions
 from caser.errors import ConfigError, did_you_mean
 from caser.evaluation.ranking import Ties
+from caser.evaluation.split_facts import later_share, repeat_share
+
+DEFAULT_PROTOCOL = "leave-one-out"
+"""The protocol of a command or a study whose user names none."""
 
 Part = Literal["validation", "test"]
-"""Which queries judge: `validation` judges a model trained on `fit`, `test` one trained on `final`."""
-
-Facts = Mapping[str, Any]
-"""What was settled before anything was ranked: JSON values."""
-
-MOST_NAMED = 3
-"""As many differing facts as one sentence holds."""
+"""Which queries judge: `validation` judges a model trained on `fit`, `test` judges one trained on `final`."""
 
 MOST_REPEATS = 0.05
-"""The `auto` rule removes seen items up to this share of repeats."""
+"""The rule `auto` removes seen items if at most this share of training targets repeats an item."""
 
 NO_FILTERS = LogFilters()
-
-_Hasher = Any  # hashlib has no public name for it
-_About = TypeVar("_About")
-_Found = TypeVar("_Found")
-_More = TypeVarTuple("_More")
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """One way to judge.
+    """One way to judge models.
 
-    seen       remove: items of the history are no candidates; keep: they are; auto: decided by how often users repeat
-    catalogue  trained: items with an interaction in the part that trained; all: every item of the log;
-               as-published: raw ids from 1 to the number of users, the bug of the guide's evaluator
-    anonymous  users have no vector, because those who are judged never appear in training
-    filters    applied before the split, part of what the number means
+    name               the key in PROTOCOLS; a split made for the protocol carries it
+    summary            one line for people
+    split              turns a filtered log into a split
+    metrics            names of the metrics in a report
+    validation_metric  the metric that chooses the number of epochs and decides verdicts; one of `metrics`
+    seen               remove: items of a query's history are no candidates
+                       keep: they are candidates
+                       auto: removed if few training targets repeat an item (MOST_REPEATS)
+    catalogue          trained: candidates are the items with an interaction in the part that trains
+                       all: every item of the log
+                       as-published: raw ids from 1 to the number of users, the bug of the guide's evaluator
+    ties               how candidates with the score of a target rank, see `ranking.Ties`
+    anonymous          whether models get no user vector, because judged users never appear in training
+    filters            applied to the log before the split
     """
 
     name: str
@@ -71,26 +68,18 @@ class Protocol:
 
 @dataclass(frozen=True, eq=False)
 class RankingRules:
-    """What a protocol means for one log: `candidates` (I,), and sentences that a report must print."""
+    """What a protocol means for one log.
+
+    candidates   (I,) bool, the items that are ranked; index 0 is padding
+    remove_seen  whether the items of a query's history leave its candidates
+    ties         how candidates with the score of a target rank
+    notes        sentences that a report must print
+    """
 
     candidates: Mask
     remove_seen: bool
     ties: Ties
     notes: tuple[str, ...]
-
-
-def _once(function: Callable[[_About, *_More], _Found]) -> Callable[[_About, *_More], _Found]:
-    """Remember what was found of an object that never changes, for as long as the object lives."""
-    known: WeakKeyDictionary[_About, dict[tuple[*_More], _Found]] = WeakKeyDictionary()
-
-    @wraps(function)
-    def remembered(about: _About, *more: *_More) -> _Found:
-        found = known.setdefault(about, {})
-        if more not in found:
-            found[more] = function(about, *more)
-        return found[more]
-
-    return remembered
 
 
 _D2L = Protocol(
@@ -115,7 +104,7 @@ PROTOCOLS: dict[str, Protocol] = {
         ),
         Protocol(
             name="caser-paper",
-            summary="the Caser paper: per user 70 % trains, 10 % chooses, 20 % tests; one ranking per user",
+            summary="the Caser paper: per user 70 % trains, 10 % validates, 20 % tests; one ranking per user",
             split=user_fraction,
             metrics=(
                 "map", "precision@1", "precision@5", "precision@10", "recall@1", "recall@5", "recall@10", "ndcg@10",
@@ -125,8 +114,8 @@ PROTOCOLS: dict[str, Protocol] = {
             filters=LogFilters(min_item_count=5),
         ),
         Protocol(
-            name="leave-one-out",
-            summary="the last interaction of each user tests, the one before chooses",
+            name=DEFAULT_PROTOCOL,
+            summary="the last interaction of each user tests, the one before validates",
             split=leave_one_out,
             metrics=("hit@10", "ndcg@10", "mrr@10", "hit@50"),
             validation_metric="ndcg@10",
@@ -149,17 +138,22 @@ PROTOCOLS: dict[str, Protocol] = {
         ),
         Protocol(
             name="global-time",
-            summary="one moment cuts the log for all users; what lies after it tests",
+            summary="one moment cuts the log for all users; interactions after it test",
             split=global_time,
             metrics=("hit@10", "ndcg@10", "recall@10", "map"),
             validation_metric="ndcg@10",
         ),
     )
 }  # fmt: skip
+"""The protocols by name."""
 
 
 def protocol_named(name: str | Protocol) -> Protocol:
-    """Return the protocol of a name, or the protocol itself. Raises ConfigError for an unknown name.
+    """Return the protocol of a name.
+
+    name  a key of PROTOCOLS; a Protocol is returned as it is
+
+    Raises ConfigError for an unknown name.
 
     >>> protocol_named("leave-one-out").validation_metric
     'ndcg@10'
@@ -172,156 +166,81 @@ def protocol_named(name: str | Protocol) -> Protocol:
 
 
 def apply(name: str | Protocol, log: InteractionLog) -> Split:
-    """Filter the log as the protocol asks, and split it; the split carries the protocol's name.
+    """Filter a log as a protocol says, and split it.
+
+    name  a protocol, or its name
+    log   the whole log
+
+    Returns a split that carries the protocol's name. Raises ConfigError for an unknown name, DataError for a log that
+    is too short to split.
 
     >>> from caser.data.synthetic import chain_world
     >>> apply("leave-one-out", chain_world(num_users=4, num_items=6, length=5, seed=0).log).name
     'leave-one-out'
     """
-    chosen = protocol_named(name)
-    return replace(chosen.split(apply_filters(log, chosen.filters)), name=chosen.name)
+    protocol = protocol_named(name)
+    return replace(protocol.split(apply_filters(log, protocol.filters)), name=protocol.name)
 
 
 def parts(split: Split, part: Part) -> tuple[Tape, Queries]:
-    """The tape that trains and the queries that judge."""
+    """Return the tape that trains and the queries that judge.
+
+    split  a split log
+    part   which of its queries judge
+    """
     return (split.final, split.test) if part == "test" else (split.fit, split.validation)
 
 
 def resolve(name: str | Protocol, split: Split, part: Part = "test") -> RankingRules:
-    """Settle the rules that depend on the log. Raises ConfigError if `as-published` meets ids that are not numbers."""
-    chosen = protocol_named(name)
-    remove_seen, sentence = _seen_rule(chosen, split)
-    candidates = _candidates(chosen, split, part)
-    notes = [sentence, *_unfindable(parts(split, part)[1], candidates), *_later_events(split, part)]
-    return RankingRules(candidates, remove_seen, chosen.ties, (*split.notes, *notes))
+    """Settle the rules of a protocol that depend on the log.
 
+    name   a protocol, or its name
+    split  the log, split as the protocol says
+    part   which of its queries judge
 
-def fingerprint(split: Split, rules: RankingRules, part: Part = "test") -> str:
-    """16 hex digits over histories, targets, candidates, rules and filters; renaming ids changes nothing."""
-    hasher = _hashed(parts(split, part)[1]).copy()
-    _hash(hasher, rules.candidates.astype(np.int32))
-    hasher.update(json.dumps(_settled(split, rules, part), sort_keys=True).encode())
-    return str(hasher.hexdigest())[:16]
-
-
-@_once
-def _hashed(queries: Queries) -> _Hasher:
-    """A hasher that has read the histories and targets."""
-    hasher = hashlib.sha256()
-    who, where = (queries.users, queries.owners), (queries.items, queries.starts, queries.ends)
-    for array in (*who, *where, queries.targets, queries.target_offsets):
-        _hash(hasher, array)
-    return hasher
-
-
-def _hash(hasher: _Hasher, array: NDArray[Any]) -> None:
-    hasher.update(f"{array.shape}".encode())
-    hasher.update(np.ascontiguousarray(array).tobytes())
-
-
-def describe(split: Split, rules: RankingRules, part: Part = "test") -> Facts:
-    """The settled facts behind a fingerprint, and the fingerprint: what must be equal where numbers are compared.
-
-    >>> from caser.data.synthetic import chain_world
-    >>> split = apply("leave-one-out", chain_world(num_users=4, num_items=6, length=5, seed=0).log)
-    >>> facts = describe(split, resolve("leave-one-out", split))
-    >>> facts["protocol"], facts["part"], facts["num_queries"]
-    ('leave-one-out', 'test', 4)
+    Raises ConfigError for an unknown name, and if the catalogue `as-published` meets raw ids that are not numbers.
     """
-    queries = parts(split, part)[1]
-    return {
-        **_settled(split, rules, part),
-        "seen": "remove" if rules.remove_seen else "keep",
-        "num_users": len(np.unique(queries.owners)),
-        "num_queries": len(queries),
-        "num_targets": len(queries.targets),
-        "num_candidates": int(rules.candidates.sum()),
-        "fingerprint": fingerprint(split, rules, part),
-    }
+    protocol = protocol_named(name)
+    tape, queries = parts(split, part)
+    remove_seen, seen_note = _seen_rule(protocol, split)
+    candidates = _candidates(protocol, split, part)
+    notes = (seen_note, *_unfindable_note(queries, candidates), *_leak_note(later_share(split, tape, queries)))
+    return RankingRules(candidates, remove_seen, protocol.ties, (*split.notes, *notes))
 
 
-def refuse_mixed(described: Mapping[str, Facts]) -> None:
-    """Raise ConfigError, naming the first facts that differ, unless all have one fingerprint.
+def _seen_rule(protocol: Protocol, split: Split) -> tuple[bool, str]:
+    """Whether seen items leave the candidates, and the note that says so.
 
-    >>> refuse_mixed({"caser": {"part": "test", "fingerprint": "ab"}, "gru": {"part": "test", "fingerprint": "ab"}})
+    The rule `auto` looks at `fit` only, so that both parts get the same answer and the test part cannot change it.
     """
-    (first, facts), *others = described.items()
-    for name, other in others:
-        if other.get("fingerprint") == facts.get("fingerprint") is not None:
-            continue
-        keys = [key for key in {**facts, **other} if key != "fingerprint" and facts.get(key) != other.get(key)]
-        differ = ", ".join(f"{key} {facts.get(key)} and {other.get(key)}" for key in keys[:MOST_NAMED])
-        raise ConfigError(
-            f"numbers of one table must have one fingerprint; {first} has {facts.get('fingerprint')} and {name} has "
-            f"{other.get('fingerprint')}, which differ in {differ or 'the histories or the targets themselves'}. "
-            "Judge both under one protocol, on one log."
-        )
-
-
-@_once
-def repeat_share(tape: Tape) -> float:
-    """Share of positions, each user's first left out, whose item the user had before.
-
-    >>> repeat_share(Tape.from_sequences([[1, 2, 1], [3, 4, 4]], num_items=4))
-    0.5
-    """
-    pairs = np.sort(tape.users.astype(np.int64) * (tape.num_items + 1) + tape.items)  # far faster than np.unique
-    targets = len(tape) - int((tape.lengths > 0).sum())
-    return int(np.count_nonzero(pairs[1:] == pairs[:-1])) / max(targets, 1)
-
-
-def _settled(split: Split, rules: RankingRules, part: Part) -> Facts:
-    """What was decided, apart from who is asked and for what."""
-    filters = sorted({step["filter"] for step in split.log.provenance.get("filters", [])})
-    return {"protocol": split.name, "part": part, "seen": rules.remove_seen, "ties": rules.ties, "filters": filters}
-
-
-@_once
-def later_share(split: Split, part: Part) -> float | None:
-    """Share of training interactions later than the target they help to predict, over all pairs; None without times."""
-    queries, log = parts(split, part)[1], split.log
-    if not log.has_times or len(queries) == 0:
-        return None
-    tape = parts(split, part)[0].whole(log.num_users)
-    position = np.arange(len(log)) - Tape.from_log(log).offsets[log.users]
-    trained = np.sort(log.times[position < tape.lengths[log.users]])
-    first_target = log.times[queries.ends]
-    return 1 - float(np.searchsorted(trained, first_target, "right").mean()) / len(trained)
-
-
-def _seen_rule(chosen: Protocol, split: Split) -> tuple[bool, str]:
-    """Whether seen items leave the candidates, and the sentence that says so. Decided on `fit`, once for both parts."""
     share = repeat_share(split.fit.whole(split.log.num_users))
-    remove = share <= MOST_REPEATS if chosen.seen == "auto" else chosen.seen == "remove"
-    what = "seen items are removed from the candidates" if remove else "seen items stay candidates"
-    why = "rule auto" if chosen.seen == "auto" else f"rule {chosen.seen}"
-    return remove, f"{what} ({why}; {share:.1%} of training targets repeat an item)"
+    remove = share <= MOST_REPEATS if protocol.seen == "auto" else protocol.seen == "remove"
+    decision = "seen items are removed from the candidates" if remove else "seen items stay candidates"
+    return remove, f"{decision} (rule {protocol.seen}; {share:.1%} of training targets repeat an item)"
 
 
-def _candidates(chosen: Protocol, split: Split, part: Part) -> Mask:
-    items = np.arange(split.log.num_items + 1)
-    if chosen.catalogue == "trained":
+def _candidates(protocol: Protocol, split: Split, part: Part) -> Mask:
+    """The catalogue of a protocol, (I,)."""
+    if protocol.catalogue == "trained":
         return parts(split, part)[0].item_counts > 0
-    if chosen.catalogue == "as-published":
-        ids = split.log.item_vocabulary.ids
-        if not ids.dtype.is_integer():
-            raise ConfigError(
-                f"{chosen.name} needs item ids that are whole numbers; got {ids.dtype}. Use the protocol d2l."
-            )
-        return np.concatenate([[False], ids.to_numpy() <= split.log.num_users])
-    return items > 0
+    if protocol.catalogue == "all":
+        return np.arange(split.log.num_items + 1) > 0
+    raw_ids = split.log.item_vocabulary.ids
+    if not raw_ids.dtype.is_integer():
+        raise ConfigError(
+            f"{protocol.name} needs item ids that are whole numbers; got {raw_ids.dtype}. Use the protocol d2l."
+        )
+    return np.concatenate([[False], raw_ids.to_numpy() <= split.log.num_users])
 
 
-def _unfindable(queries: Queries, candidates: Mask) -> list[str]:
-    """A sentence on targets that no model can find, if there are any."""
-    lost = int((~candidates[queries.targets]).sum())
-    total = len(queries.targets)
-    return [f"{lost:,} of {total:,} targets are not candidates: no model can find them"] if lost else []
+def _unfindable_note(queries: Queries, candidates: Mask) -> list[str]:
+    """A note on targets that no model can find, if there are any."""
+    num_lost, total = int((~candidates[queries.targets]).sum()), len(queries.targets)
+    return [f"{num_lost:,} of {total:,} targets are not candidates: no model can find them"] if num_lost else []
 
 
-def _later_events(split: Split, part: Part) -> list[str]:
-    """A sentence on the leak that every split has but global-time."""
-    later = later_share(split, part)
-    return (
-        [] if later is None else [f"{later:.1%} of training interactions are later than the one they help to predict"]
-    )
+def _leak_note(later: float | None) -> list[str]:
+    """A note on training interactions from the future, which every split has but global-time."""
+    if later is None:
+        return []
+    return [f"{later:.1%} of training interactions are later than the one they help to predict"]

@@ -1,8 +1,8 @@
-"""A report: what models are worth under one protocol, with intervals, and what that amounts to in words.
+"""A report: what models are worth under one protocol, with intervals, and the same in words.
 
-Assumes that `judge.py` made it, of tables with one fingerprint. Will not rank or train.
+`judge.py` makes reports, from tables with one fingerprint. This module does not rank or train.
 
-Shape suffixes: S seeds of a model, Q queries.
+Shape suffixes: S seeds of a model, Q queries, P targets of all queries.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import polars as pl
 from caser.arrays.types import Int32
 from caser.data.log import Vocabulary
 from caser.data.split import Mask
+from caser.evaluation.fingerprint import Facts
 from caser.evaluation.metrics import Metric, Values, parse_metric
-from caser.evaluation.protocols import Facts, Part, Protocol
+from caser.evaluation.protocols import Part, Protocol
 from caser.evaluation.rank_table import RankTable
 from caser.evaluation.slices import Bucket, Buckets
 from caser.evaluation.statistics import Difference, Estimate, corrected, mean_over_owners, paired_difference
@@ -29,13 +30,16 @@ from caser.evaluation.statistics import Difference, Estimate, corrected, mean_ov
 class Report:
     """What models are worth under one protocol.
 
-    facts      what `protocols.describe` says of it, the fingerprint among it
-    values     model -> metric -> value per seed and query, (S, Q)
+    protocol   what decided the numbers
+    part       which queries of the split judged
+    facts      what `fingerprint.describe` returned for the part, with the fingerprint
+    values     model -> metric -> (S, Q) float64, the value per seed and query
     owners     (Q,) int32, the user or session of each query
-    beyond     model -> measure -> value: what its lists are like, accuracy apart
-    buckets    slice -> bucket -> which targets are in it, (P,)
-    tables     model -> what was ranked, one table per seed
-    baselines  the models that a verdict compares with
+    beyond     model -> measure -> value of `beyond.py`, about the lists and not about accuracy
+    buckets    slice -> bucket -> (P,) bool, which targets are in it
+    tables     model -> one table of ranks per seed
+    baselines  the models that verdicts compare the others with
+    notes      sentences about the protocol that are printed with the numbers
     """
 
     protocol: Protocol
@@ -51,12 +55,12 @@ class Report:
 
     @property
     def fingerprint(self) -> str:
-        """The hash of everything that decides what the numbers mean."""
+        """The hash of everything that decides the numbers."""
         return str(self.facts["fingerprint"])
 
     @property
     def owner_word(self) -> str:
-        """What an interval resamples: a user or a session."""
+        """The word for an owner of queries: "session" if the protocol is anonymous, else "user"."""
         return "session" if self.protocol.anonymous else "user"
 
     @property
@@ -65,20 +69,36 @@ class Report:
         return len(np.unique(self.owners))
 
     def estimate(self, model: str, metric: str) -> Estimate:
-        """The mean of one metric with its 95 % interval over owners and, where a model has several, over seeds."""
+        """Return the mean of a metric with its 95 % interval over owners and, if the model has several, over seeds.
+
+        model   a model of the report
+        metric  a metric of the protocol
+        """
         return mean_over_owners(self.values[model][metric], self.owners)
 
     def difference(self, first: str, second: str, metric: str) -> Difference:
-        """`first` minus `second`, paired over the same queries, and over seeds where both have as many."""
+        """Return `first` minus `second`, paired over queries, and over seeds if both have equally many.
+
+        first, second  models of the report
+        metric         a metric of the protocol
+        """
         return paired_difference(self.values[first][metric], self.values[second][metric], self.owners)
 
     def differences(self, against: str, metric: str, models: Iterable[str] | None = None) -> dict[str, Difference]:
-        """Each model (every other one by default) minus `against`, judged as one family, with Holm's correction."""
-        chosen = self.values if models is None else models
-        return corrected({name: self.difference(name, against, metric) for name in chosen if name != against})
+        """Return each model minus `against`, judged as one family of comparisons, with Holm's correction.
+
+        against  the model that is subtracted
+        metric   a metric of the protocol
+        models   the models to compare with it; by default all others
+        """
+        compared = self.values if models is None else models
+        return corrected({name: self.difference(name, against, metric) for name in compared if name != against})
 
     def verdicts(self) -> list[str]:
-        """One sentence per model that is no baseline: it beats, ties with or loses to the best baseline."""
+        """Return one sentence per model that is no baseline: it beats, ties with or loses to the best baseline.
+
+        The metric is the one that the protocol validates by. Without baselines there are no sentences.
+        """
         metric = self.protocol.validation_metric
         if not self.baselines:
             return []
@@ -91,23 +111,27 @@ class Report:
 
     @cached_property
     def slices(self) -> Mapping[str, Mapping[str, Bucket]]:
-        """Slice -> bucket -> how many targets it holds, and what every model is worth on them alone."""
+        """Slice -> bucket -> the number of its targets, and what every model is worth on them alone."""
         return {
-            name: {bucket: self._within(mask) for bucket, mask in buckets.items()}
+            name: {bucket: self._bucket(mask) for bucket, mask in buckets.items()}
             for name, buckets in self.buckets.items()
         }
 
-    def _within(self, targets: Mask) -> Bucket:
+    def _bucket(self, targets: Mask) -> Bucket:
+        """Judge every model on some of the targets."""
         metrics = [parse_metric(name) for name in self.protocol.metrics]
         models = {}
         for model, seeds in self.tables.items():
-            left = [table.only(targets) for table in seeds]
-            values = values_of(left, metrics)
-            models[model] = {name: mean_over_owners(values_SQ, left[0].owners) for name, values_SQ in values.items()}
+            tables = [table.only(targets) for table in seeds]
+            values, owners = values_of(tables, metrics), tables[0].owners
+            models[model] = {name: mean_over_owners(values_SQ, owners) for name, values_SQ in values.items()}
         return Bucket(int(targets.sum()), models)
 
     def to_frame(self, users: Vocabulary) -> pl.DataFrame:
-        """Every value: a row per model, seed and query, with the raw id of its user or session, a column per metric."""
+        """Return every value as a table: one row per model, seed and query, one column per metric.
+
+        users  the vocabulary of the log, for the raw id of each query's user or session
+        """
         owners = users.ids.gather(self.owners.astype(np.int64) - 1).alias("user_id")
         query = pl.Series("query", range(len(self.owners)), dtype=pl.Int64)
         frames = [
@@ -123,7 +147,7 @@ class Report:
         return pl.concat(frames)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values; per-query values are left out."""
+        """Return the report as JSON values, without the values of single queries."""
         return {
             "protocol": self.protocol.name,
             "part": self.part,
@@ -139,7 +163,7 @@ class Report:
             },
             "beyond": {model: dict(measures) for model, measures in self.beyond.items()},
             "slices": {
-                name: {bucket: found.to_dict() for bucket, found in buckets.items()}
+                name: {label: bucket.to_dict() for label, bucket in buckets.items()}
                 for name, buckets in self.slices.items()
             },
             "num_queries": len(self.owners),
@@ -150,5 +174,11 @@ class Report:
 
 
 def values_of(tables: Sequence[RankTable], metrics: Iterable[Metric]) -> dict[str, Values]:
-    """Metric -> value per seed and query, (S, Q), of one table per seed."""
+    """Compute metrics for every query of every seed.
+
+    tables   the tables of one model, one per seed
+    metrics  metrics with their cut-offs
+
+    Returns metric name -> (S, Q) float64.
+    """
     return {metric.name: np.stack([table.values(metric) for table in tables]) for metric in metrics}

@@ -1,7 +1,8 @@
-"""Slices: the targets of a part in buckets, so that beside a mean stands where it comes from.
+"""Slices: the targets of a part sorted into buckets, to show which targets a mean comes from.
 
-A slice is a name and buckets; a bucket is a mask over the targets, and every target lies in one bucket. Empty buckets
-are left out, and so are slices with one bucket. Assumes the queries of a split and the tape that trained for them.
+A slice has a name and buckets, for example "popularity" with "head", "middle" and "tail". A bucket is a mask over the
+targets, and every target lies in exactly one bucket of a slice. Empty buckets are left out, and so are slices with only
+one bucket.
 
 Shape suffixes: P targets of all queries, Q queries, I items and padding.
 """
@@ -22,43 +23,56 @@ from caser.data.tape import Tape
 from caser.evaluation.statistics import Estimate
 
 Buckets = Mapping[str, Mask]
+"""Name of a bucket -> which targets it holds, (P,) bool."""
 
 HISTORY_BOUNDS = (0, 1, 6, 21, 51, 201)
-"""Where the buckets of history lengths begin."""
+"""The smallest history length of each bucket."""
 
 POSITION_BOUNDS = (1, 2, 3, 5, 10)
-"""Where the buckets of positions begin."""
+"""The smallest position of each bucket."""
 
 POPULARITY = ("head", "middle", "tail", "never seen")
-"""Items that make the first 50 % of the interactions that train, the next 30 %, the rest, and those without one."""
+"""Groups of items: the most popular ones, with half of the interactions that train; the next, with 30 %; the rest; and
+items without an interaction."""
 
+# The shares of interactions at which the head and the middle end.
 _HEAD, _MIDDLE = 0.5, 0.8
 
 
 @dataclass(frozen=True)
 class Bucket:
-    """How many targets a bucket holds, and model -> metric -> estimate over them."""
+    """What models are worth on the targets of one bucket.
+
+    num_targets  the number of targets in the bucket
+    models       model -> metric -> estimate
+    """
 
     num_targets: int
     models: Mapping[str, Mapping[str, Estimate]]
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values."""
+        """Return the bucket as JSON values."""
         estimates = {
-            model: {metric: estimate.to_dict() for metric, estimate in own.items()}
-            for model, own in self.models.items()
+            model: {metric: estimate.to_dict() for metric, estimate in by_metric.items()}
+            for model, by_metric in self.models.items()
         }
         return {"num_targets": self.num_targets, "models": estimates}
 
 
 def slices(queries: Queries, tape: Tape, is_repeat: Mask) -> dict[str, Buckets]:
-    """All slices of the targets that have two buckets at least: name -> bucket -> (P,) mask.
+    """Sort the targets of queries into the buckets of every slice, and return the slices with at least two buckets.
 
-    history     items in the history of the query
-    popularity  of the target, in the part that trains
-    position    of the target among the targets of its user or session, which is the query's place in a session
-    repeat      whether the target is in the history, (P,) as a RankTable has it
-    earlier     items of earlier sessions, where a query's history is its session alone
+    queries    the queries that judge
+    tape       the part that trained for them
+    is_repeat  (P,) bool, whether each target is in its query's history, as a RankTable holds it
+
+    Returns slice -> bucket -> (P,) bool. The slices are:
+
+    history     the number of items in the query's history
+    popularity  how often the target occurs in the part that trained, see POPULARITY
+    position    the place of the target among the targets of its user or session; in a session, the query's place
+    repeat      whether the target is in the history
+    earlier     the number of items in earlier sessions, where the history is the current session alone
 
     >>> from caser.data.split import leave_one_out
     >>> from caser.data.synthetic import chain_world
@@ -69,44 +83,47 @@ def slices(queries: Queries, tape: Tape, is_repeat: Mask) -> dict[str, Buckets]:
     """
     lengths_P = np.repeat(queries.ends - queries.starts, queries.num_targets)
     owners_P = np.repeat(queries.owners, queries.num_targets)
-    found = {
+    earlier_P = np.repeat(queries.starts - queries.starts_of_seen, queries.num_targets)
+    all_slices = {
         "history": _between(lengths_P, HISTORY_BOUNDS),
         "popularity": _named(popularity_groups(tape)[queries.targets], POPULARITY),
         "position": _between(_place_in_owner(owners_P), POSITION_BOUNDS),
         "repeat": _named(is_repeat.astype(np.int64), ("new", "repeat")),
-        "earlier": _between(np.repeat(queries.starts - queries.starts_of_seen, queries.num_targets), HISTORY_BOUNDS),
+        "earlier": _between(earlier_P, HISTORY_BOUNDS),
     }
-    return {name: buckets for name, buckets in found.items() if len(buckets) > 1}
+    return {name: buckets for name, buckets in all_slices.items() if len(buckets) > 1}
 
 
 def popularity_groups(tape: Tape) -> Int64:
-    """The place in POPULARITY of every item, (I,).
+    """Sort items into the groups of POPULARITY.
 
-    Items are taken from the most popular on, ties to the lowest index; an item is in the head as long as those before
-    it make less than half of all interactions.
+    tape  the part that trains
+
+    Returns (I,) int64, the place of each item's group in POPULARITY. Items are ordered by popularity, equally popular
+    ones by index; an item is in the head if the items before it have less than half of all interactions.
 
     >>> groups = popularity_groups(Tape.from_sequences([[1, 1, 1, 2, 2, 3]], num_items=4))
     >>> [POPULARITY[group] for group in groups[1:]]
     ['head', 'middle', 'tail', 'never seen']
     """
     order = np.argsort(-tape.item_counts, kind="stable")
-    before = np.cumsum(tape.item_counts[order]) - tape.item_counts[order]
-    share = np.empty(len(order))
-    share[order] = before / max(len(tape), 1)
-    groups = (share >= _HEAD) * 1 + (share >= _MIDDLE) * 1
+    interactions_before = np.cumsum(tape.item_counts[order]) - tape.item_counts[order]
+    share_before_I = np.empty(len(order))
+    share_before_I[order] = interactions_before / max(len(tape), 1)
+    groups = (share_before_I >= _HEAD) * 1 + (share_before_I >= _MIDDLE) * 1
     return np.where(tape.item_counts > 0, groups, POPULARITY.index("never seen"))
 
 
 def _place_in_owner(owners_P: NDArray[np.integer[Any]]) -> Int64:
     """1 for the first target of an owner, 2 for the second, and so on, (P,)."""
     order = np.argsort(owners_P, kind="stable")
-    place = np.empty(len(owners_P), dtype=np.int64)
-    place[order] = places_of(np.unique(owners_P, return_counts=True)[1]) + 1
-    return place
+    places_P = np.empty(len(owners_P), dtype=np.int64)
+    places_P[order] = places_of(np.unique(owners_P, return_counts=True)[1]) + 1
+    return places_P
 
 
 def _between(numbers: Int64, bounds: Sequence[int]) -> Buckets:
-    """Buckets that begin at the bounds, named `1-5`, `6`, `201+`."""
+    """Buckets of numbers that begin at the bounds, named `1-5`, `6`, `201+`."""
     lasts = [bound - 1 for bound in bounds[1:]]
     spans = zip(bounds, lasts, strict=False)
     names = [f"{first}" if first == last else f"{first}-{last}" for first, last in spans]
@@ -114,5 +131,5 @@ def _between(numbers: Int64, bounds: Sequence[int]) -> Buckets:
 
 
 def _named(groups: Int64, names: Sequence[str]) -> Buckets:
-    """A mask for every group that has a member."""
+    """One bucket for every group that has a member; `groups` are places in `names`."""
     return {name: groups == place for place, name in enumerate(names) if (groups == place).any()}

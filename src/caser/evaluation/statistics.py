@@ -1,17 +1,20 @@
-"""How sure a number is: means with 95 % intervals, paired differences, and what a test set is able to show.
+"""How certain a number is: means with 95 % intervals, paired differences, and what a test set is able to show.
 
-The interval is Student's, for a mean over owners (users, or sessions), from the spread between owners: with n owners,
-v_o the sum of the values of owner o and c_o the number of its queries, the mean is sum(v) / sum(c), its standard error
+Intervals are Student's t intervals for a mean over owners; an owner is a user, or a session. With n owners, v_o the sum
+of the values of owner o and c_o the number of its queries, the mean is sum(v) / sum(c), and its standard error is
 
     sqrt(n / (n - 1) * sum over owners of (v_o - mean * c_o)^2) / sum(c)
 
-which for one query per owner is the textbook s / sqrt(n). Queries of one owner move together, so they count as one
-draw. Of a model with one seed this is preferred to a bootstrap because it needs no random numbers and gives the same
-interval (a test compares them). With several seeds the standard error is that of a bootstrap over owners and seeds;
-the degrees of freedom are Welch's and Satterthwaite's, because three seeds tell little of how seeds spread.
+With one query per owner this is the textbook's s / sqrt(n). Queries of one owner depend on each other, so all of them
+count as one observation.
 
-Assumes that owners are independent; with fewer than about 30 of them, read it as a guess. Values are (Q,), or (S, Q)
-for S seeds.
+For a model with one seed, the formula gives the same interval as a bootstrap (a test compares them), without random
+numbers. With several seeds, the standard error comes from a bootstrap over owners and seeds, and the degrees of freedom
+from the formula of Welch and Satterthwaite, because three seeds say little about the variance between seeds.
+
+Assumes that owners are independent; with fewer than about 30 of them, read an interval as a guess.
+
+Shape suffixes: S seeds, Q queries, D draws of the bootstrap.
 """
 
 from __future__ import annotations
@@ -29,21 +32,26 @@ from caser.evaluation.bootstrap import owner_draws, seed_draws
 from caser.evaluation.metrics import Values
 
 SIGNIFICANCE = 0.05
-"""The share of true zeros that may pass for a difference: 1 less what an interval covers."""
+"""The probability of reporting a difference where there is none; an interval covers 1 minus this."""
 
+# The probability with which `smallest_detectable` would be shown.
 _POWER = 0.8
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value and its 95 % interval; `low` and `high` are NaN where fewer than 2 owners leave no spread to see."""
+    """A value and its 95 % interval.
+
+    value      the mean
+    low, high  the ends of the interval; NaN with fewer than 2 owners, which show no variance
+    """
 
     value: float
     low: float
     high: float
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values; NaN becomes null."""
+        """Return the fields as JSON values; NaN becomes None."""
         return {
             name: None if isinstance(number, float) and np.isnan(number) else number
             for name, number in asdict(self).items()
@@ -52,12 +60,14 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Difference(Estimate):
-    """A paired difference. An interval that holds 0 shows no difference.
+    """A paired difference of two models; an interval that contains 0 shows no difference.
 
-    smallest_detectable: the true difference that a test set of this size would show in 80 % of draws.
-    p_value: how often as large a difference would come about if there were none; NaN where nothing can be said
-    p_adjusted: the p value after correction for the `family` of comparisons that was made at once
-    num_seeds: seeds of the model that has more; with several, the interval is over them too
+    value, low, high     the mean difference and its 95 % interval
+    smallest_detectable  the true difference that a test set of this size would show with a probability of 80 %
+    p_value              two-sided, for a true difference of 0; NaN with fewer than 2 owners
+    p_adjusted           the p value after Holm's correction, or None for a comparison on its own
+    family               the number of comparisons that were corrected together
+    num_seeds            the seeds of the model that has more; with several, the interval is over seeds too
     """
 
     smallest_detectable: float
@@ -68,15 +78,20 @@ class Difference(Estimate):
 
     @property
     def is_shown(self) -> bool:
-        """Whether the interval leaves 0 out; in a family, whether the corrected p value is low enough."""
+        """Whether the interval excludes 0; in a family, whether the corrected p value is at most SIGNIFICANCE."""
         return self.low > 0 or self.high < 0 if self.p_adjusted is None else self.p_adjusted <= SIGNIFICANCE
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values; NaN becomes null."""
+        """Return the fields and `is_shown` as JSON values; NaN becomes None."""
         return {**super().to_dict(), "is_shown": self.is_shown}
 
     def sentence(self, first: str, second: str, metric: str, num_owners: int, owner: str = "user") -> str:
-        """Say in words what was found; `owner` is one of those whom the interval resamples, "user" or "session".
+        """Say the difference in one sentence.
+
+        first, second  the names of the models; `second` was subtracted
+        metric         the metric's full name
+        num_owners     the number of owners of the queries
+        owner          the word for one owner, "user" or "session"
 
         >>> Difference(0.01, -0.01, 0.03, 0.028).sentence("caser", "count-knn", "hit@50", 943)
         'hit@50: caser against count-knn: no difference that 943 users can show (+0.0100, 95 % interval -0.0100 to
@@ -103,9 +118,13 @@ class Difference(Estimate):
 
 
 def mean_over_owners(values: Values, owners: Int32) -> Estimate:
-    """Mean over queries and seeds, with an interval over owners and seeds; (Q,) or (S, Q), and (Q,).
+    """Return the mean over queries and seeds, with an interval over owners and seeds.
 
-    The interval is cut at the smallest and largest value seen, which a mean cannot leave.
+    values  (Q,) or (S, Q) float64, one value per query, or per seed and query
+    owners  (Q,) int32, the owner of each query
+
+    The interval is clipped to the smallest and the largest value, because the mean cannot lie outside. Everything is
+    NaN without queries.
 
     >>> mean_over_owners(np.array([0.0, 1.0, 1.0, 0.0]), np.array([1, 2, 3, 4])).value
     0.5
@@ -119,10 +138,14 @@ def mean_over_owners(values: Values, owners: Int32) -> Estimate:
 
 
 def paired_difference(first: Values, second: Values, owners: Int32) -> Difference:
-    """Mean of first - second over the same queries, with an interval over owners and seeds; (Q,) or (S, Q) each.
+    """Return the mean of `first - second` over the same queries, with an interval over owners and seeds.
 
-    Seeds are paired where both have as many. A model with one seed stands beside each seed of the other; numbers of
-    seeds that differ otherwise vary on their own.
+    first, second  (Q,) or (S, Q) float64, one value per query, or per seed and query
+    owners         (Q,) int32, the owner of each query
+
+    Seeds are paired if both models have equally many, and a model with one seed is paired with each seed of the other.
+    Otherwise the seeds of the two models are independent of each other. Raises ConfigError unless both have values for
+    the same number of queries, at least one.
 
     >>> paired_difference(np.array([0.3, 0.4, 0.8]), np.array([0.1, 0.2, 0.6]), np.array([1, 2, 3])).is_shown
     True
@@ -148,7 +171,11 @@ def paired_difference(first: Values, second: Values, owners: Int32) -> Differenc
 
 
 def corrected(differences: Mapping[str, Difference]) -> dict[str, Difference]:
-    """The same differences, judged as one family; a family of one is left as it is.
+    """Correct differences that were made together with Holm's method.
+
+    differences  name -> difference
+
+    Returns the same differences with `p_adjusted` and `family`. A single difference is returned unchanged.
 
     >>> family = {name: Difference(0.1, 0.01, 0.19, 0.1, p_value=p) for name, p in [("a", 0.04), ("b", 0.001)]}
     >>> {name: one.p_adjusted for name, one in corrected(family).items()}
@@ -156,18 +183,21 @@ def corrected(differences: Mapping[str, Difference]) -> dict[str, Difference]:
     """
     if len(differences) < 2:
         return dict(differences)
-    adjusted = holm(np.array([one.p_value for one in differences.values()]))
+    adjusted = holm(np.array([difference.p_value for difference in differences.values()]))
     return {
-        name: replace(one, p_adjusted=float(p), family=len(differences))
-        for (name, one), p in zip(differences.items(), adjusted, strict=True)
+        name: replace(difference, p_adjusted=float(p), family=len(differences))
+        for (name, difference), p in zip(differences.items(), adjusted, strict=True)
     }
 
 
 def holm(p_values: Values) -> Values:
-    """Holm's correction: the i-th smallest of m p values times m - i + 1, never below a smaller one's, at most 1.
+    """Holm's correction: multiply the i-th smallest of m p values by m - i + 1, keep their order, and stop at 1.
 
-    Keeps the chance that any of m true zeros passes for a difference below the level. NaN stays NaN, and counts as a
-    comparison. Source: Holm 1979, A simple sequentially rejective multiple test procedure.
+    p_values  (m,) float64, one per comparison
+
+    Returns (m,) float64. Comparing them with a level bounds the probability of at least one false difference by that
+    level. NaN stays NaN, and counts as a comparison. Source: Holm 1979, A simple sequentially rejective multiple test
+    procedure.
 
     >>> holm(np.array([0.04, 0.001, 0.03])).tolist()
     [0.06, 0.003, 0.06]
@@ -179,60 +209,50 @@ def holm(p_values: Values) -> Values:
     return adjusted
 
 
-def mean_over_seeds(values: Values) -> Estimate:
-    """Mean over runs that differ in the seed only, (S,), with Student's t interval; at least 3 seeds for a claim.
-
-    >>> estimate = mean_over_seeds(np.array([0.25, 0.5, 0.75]))
-    >>> estimate.value, round(estimate.high - estimate.value, 3)
-    (0.5, 0.621)
-    """
-    if len(values) == 0:
-        raise ConfigError("a mean over seeds needs at least one run; got none.")
-    spread = _over_owners(values, np.arange(len(values), dtype=np.int32))
-    half = spread.quantile(1 - SIGNIFICANCE / 2) * spread.error
-    return Estimate(spread.value, spread.value - half, spread.value + half)
-
-
 @dataclass(frozen=True)
 class _Spread:
-    """A mean, its standard error, and the degrees of freedom of that; both NaN below 2 owners."""
+    """A mean, its standard error, and the degrees of freedom of the error; the last two are NaN below 2 owners."""
 
     value: float
     error: float
     freedom: float
 
     def quantile(self, probability: float) -> float:
-        """Quantile of Student's t."""
+        """The quantile of Student's t distribution."""
         return float(special.stdtrit(self.freedom, probability))
 
     @property
     def p_value(self) -> float:
-        """Two-sided, of the mean being 0."""
+        """Two-sided, for a true mean of 0."""
         if self.error == 0:
             return float(self.value == 0)
         return float(2 * special.stdtr(self.freedom, -abs(self.value) / self.error))
 
 
-def _spread(sides: Sequence[Values], owners: Int32) -> _Spread:
-    """The sum of the means of some sides, (S, Q) each, whose seeds are independent of one another."""
-    average_Q = np.sum([side.mean(axis=0) for side in sides], axis=0)
-    formula = _over_owners(average_Q, owners)
-    several = [side for side in sides if len(side) > 1]
-    if not several or np.isnan(formula.error):
-        return formula
-    draws = [owner_draws(average_Q, owners), *(seed_draws(side, owners) for side in several)]
-    variances = np.var(draws, axis=1, ddof=1)
-    freedoms = np.array([formula.freedom, *(len(side) - 1 for side in several)])
-    squares = float(np.sum(variances**2 / freedoms))
-    freedom = float(variances.sum()) ** 2 / squares if squares else formula.freedom
-    return _Spread(formula.value, float(np.std(np.sum(draws, axis=0), ddof=1)), freedom)
+def _spread(terms: Sequence[Values], owners: Int32) -> _Spread:
+    """The sum of the means of one or two terms, (S, Q) each, whose seeds are independent of each other."""
+    # With one seed in every term, the formula is enough.
+    average_Q = np.sum([term.mean(axis=0) for term in terms], axis=0)
+    by_formula = _spread_over_owners(average_Q, owners)
+    with_seeds = [term for term in terms if len(term) > 1]
+    if not with_seeds or np.isnan(by_formula.error):
+        return by_formula
+    # Otherwise draw owners once, and the seeds of each term; the draws are independent, so their variances add up.
+    draws_by_source = [owner_draws(average_Q, owners), *(seed_draws(term, owners) for term in with_seeds)]
+    error = float(np.std(np.sum(draws_by_source, axis=0), ddof=1))
+    # Welch and Satterthwaite: (sum of variances)^2 / sum(variance^2 / degrees of freedom).
+    variances = np.var(draws_by_source, axis=1, ddof=1)
+    freedoms = np.array([by_formula.freedom, *(len(term) - 1 for term in with_seeds)])
+    denominator = float(np.sum(variances**2 / freedoms))
+    freedom = float(variances.sum()) ** 2 / denominator if denominator else by_formula.freedom
+    return _Spread(by_formula.value, error, freedom)
 
 
-def _over_owners(values: Values, owners: Int32) -> _Spread:
-    """The formula of the module, for one value per query, (Q,)."""
-    _, owner_of = np.unique(owners, return_inverse=True)
-    sums, counts = np.bincount(owner_of, values), np.bincount(owner_of)
-    num_owners, value = len(sums), float(values.mean())
+def _spread_over_owners(values_Q: Values, owners: Int32) -> _Spread:
+    """The formula of this module, for one value per query."""
+    _, owner_of_Q = np.unique(owners, return_inverse=True)
+    sums, counts = np.bincount(owner_of_Q, values_Q), np.bincount(owner_of_Q)
+    num_owners, value = len(sums), float(values_Q.mean())
     if num_owners < 2:
         return _Spread(value, float("nan"), float("nan"))
     residuals = sums - value * counts

@@ -6,6 +6,7 @@ from caser.answering.recommender import Recommender
 from caser.data.split import Split
 from caser.errors import ArtefactError
 from caser.evaluation import judge, protocols
+from caser.evaluation.fingerprint import fingerprint
 from caser.evaluation.protocols import Part
 from caser.evaluation.report import Report
 from caser.models.base import Scorer
@@ -61,7 +62,7 @@ def judging_part(recommender: Recommender, split: Split) -> Part:
             f"{facts['log']['digest'][:12]}; got {split.name} and {split.log.digest[:12]}. Give the right file "
             "with --log."
         )
-    found = protocols.fingerprint(split, protocols.resolve(split.name, split))
+    found = fingerprint(split, protocols.resolve(split.name, split))
     if found != facts["fingerprint"]:
         raise ArtefactError(
             f"this {name} must be judged by the split it was trained with, fingerprint {facts['fingerprint']}; got "

@@ -23,6 +23,7 @@ from caser.data.split import Split
 from caser.data.tape import Tape
 from caser.errors import ConfigError
 from caser.evaluation import judge, protocols
+from caser.evaluation.fingerprint import fingerprint
 from caser.fitting.network_run import Choice, NetworkRun, Progress, Tell, threads, validation_queries
 from caser.models.base import Scorer
 from caser.models.settings import CountingSettings, ModelSettings, NetworkSettings
@@ -122,7 +123,7 @@ def _artefact(model: ModelSettings, scorer: Scorer, split: Split, part: Tape, fa
     rules = protocols.resolve(split.name, split, "test")
     manifest = {
         "protocol": split.name,
-        "fingerprint": protocols.fingerprint(split, rules, "test"),
+        "fingerprint": fingerprint(split, rules, "test"),
         "seen": "remove" if rules.remove_seen else "keep",
         "log": {
             "digest": log.digest,

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from caser.data.split import Split
 from caser.errors import ConfigError, NumericalError
 from caser.evaluation import protocols
+from caser.evaluation.fingerprint import fingerprint
 from caser.evaluation.protocols import Part
 from caser.study.recipes import Recipe
 from caser.study.runs import Run, Store
@@ -163,7 +164,7 @@ class Openings:
         self.store = next(iter(stores.values()))
         split = self.store.split
         rules = protocols.resolve(split.name, split, part)
-        self.fingerprint = protocols.fingerprint(split, rules, part) if part == "test" else None
+        self.fingerprint = fingerprint(split, rules, part) if part == "test" else None
         self.is_counted = False
 
     def count(self) -> None:

@@ -20,6 +20,7 @@ import caser
 from caser.data.split import Split
 from caser.errors import ConfigError
 from caser.evaluation import judge, protocols
+from caser.evaluation.fingerprint import describe
 from caser.evaluation.protocols import Part
 from caser.evaluation.rank_table import RankTable
 from caser.evaluation.report import Report
@@ -204,7 +205,7 @@ def _asked(split: Split, part: Part) -> list[Any]:
 
 def _of_one_question(tables: Mapping[str, Sequence[RankTable]], split: Split, part: Part) -> dict[str, list[RankTable]]:
     """Tables of several views as answers to one question: what a view may read belongs to its recipe."""
-    facts = protocols.describe(split, protocols.resolve(split.name, split, part), part)
+    facts = describe(split, protocols.resolve(split.name, split, part), part)
     return {label: [replace(table, facts=facts) for table in seeds] for label, seeds in tables.items()}
 
 

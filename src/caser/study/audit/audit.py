@@ -18,6 +18,7 @@ from caser.data.log import InteractionLog
 from caser.data.split import Split
 from caser.errors import ConfigError
 from caser.evaluation import protocols
+from caser.evaluation.fingerprint import fingerprint
 from caser.models import model_settings
 from caser.models.settings import NetworkSettings
 from caser.study.audit.activity import bots, cold, concentration
@@ -138,7 +139,7 @@ def audit(
             "digest": log.digest,
         },
         protocol=protocol,
-        fingerprint=protocols.fingerprint(split, rules, "validation"),
+        fingerprint=fingerprint(split, rules, "validation"),
         verdict=verdict(effects, without),
         findings=findings,
         notes=(*_notes(split, seed), *rules.notes),

@@ -8,6 +8,7 @@ from caser.arrays.types import Int64
 from caser.data.log import InteractionLog
 from caser.errors import DataError
 from caser.evaluation import protocols
+from caser.evaluation.split_facts import later_share
 from caser.study.audit.findings import Chart, Fact, Finding, Series, Table, share
 
 COMPARED = ("leave-one-out", "caser-paper", "global-time")
@@ -72,7 +73,7 @@ def _judged(log: InteractionLog, protocol: str) -> tuple[float | None, int, str]
     """The share of later events on validation, how many users (or sessions) are judged, and why not, if not."""
     try:
         split = protocols.apply(protocol, log)
-        return protocols.later_share(split, "validation"), len(np.unique(split.validation.owners)), ""
+        return later_share(split, split.fit, split.validation), len(np.unique(split.validation.owners)), ""
     except DataError as error:
         return None, 0, str(error)
 

@@ -28,6 +28,7 @@ from caser.arrays.types import Int32
 from caser.config import Training
 from caser.data.split import Queries, Split
 from caser.evaluation import protocols
+from caser.evaluation.fingerprint import fingerprint
 from caser.evaluation.metrics import Values, parse_metric
 from caser.evaluation.protocols import RankingRules
 from caser.evaluation.ranking import ranks
@@ -138,7 +139,7 @@ class _Asked:
     def __init__(self, split: Split, rules: RankingRules, metric: str, seed: int) -> None:
         self.split, self.rules, self.seed = split, rules, seed
         self.metric = parse_metric(metric)
-        self.fingerprint = protocols.fingerprint(split, rules, "validation")
+        self.fingerprint = fingerprint(split, rules, "validation")
 
     def shuffle(self, block: Block, number: int) -> Split:
         if block == 1:

@@ -1,8 +1,8 @@
-"""Session-based against user-aware, on MovieLens-1M and on yoochoose-clicks (an hour on two cores).
+"""Session-based models against user-aware ones, on MovieLens-1M and on yoochoose-clicks (an hour on two cores).
 
-One seed; the networks train quickly, at one rate for both. MovieLens-1M is cut at pauses of an hour, and every model is
-judged on the same targets; in yoochoose-clicks a user is a session, so models are compared under the protocol
-`sessions`. That log is not fetched: it must lie in the cache.
+One seed, few epochs, and the same learning rate for both networks. MovieLens-1M is cut into sessions at pauses of an
+hour, and every model is judged on the same targets. In yoochoose-clicks a user is a session, so models are compared
+under the protocol `sessions`. The log yoochoose-clicks is not downloaded; it must be in the cache.
 """
 
 from benchmarks._tables import STORE, publish, tell
@@ -21,6 +21,6 @@ if __name__ == "__main__":
     study = compare(
         protocols.apply("sessions", datasets.load("yoochoose-clicks")), MODELS, PLAN, training=CLICKS, tell=tell
     )
-    publish("sessions_clicks", study, study.verdicts)
+    publish("sessions_clicks", study, study.verdicts, benchmark="session_models")
     study = compare_sessions(datasets.load("ml-1m"), 3600.0, MODELS, PLAN, training=SHORT, tell=tell)
-    publish("sessions_1m", study, study.verdicts)
+    publish("sessions_1m", study, study.verdicts, benchmark="session_models")

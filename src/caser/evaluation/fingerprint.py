@@ -1,0 +1,93 @@
+"""Fingerprints: a short hash of everything that decides the numbers of a report.
+
+Numbers with different fingerprints must not stand in one table, and `refuse_mixed` enforces it. Published numbers and
+saved runs carry fingerprints, so what is hashed, and how, must not change.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from caser.data.split import Split
+from caser.errors import ConfigError
+from caser.evaluation.protocols import Part, RankingRules, parts
+from caser.evaluation.split_facts import hash_array, queries_hasher
+
+Facts = Mapping[str, Any]
+"""What a protocol settled for one part of a split before anything was ranked: JSON values by name."""
+
+MOST_NAMED = 3
+"""An error names at most this many facts that differ."""
+
+
+def fingerprint(split: Split, rules: RankingRules, part: Part = "test") -> str:
+    """Hash everything that decides the numbers: histories, targets, candidates, rules and filters.
+
+    split  the split log
+    rules  what `resolve` settled for the part
+    part   which of its queries judge
+
+    Returns 16 hexadecimal digits. They do not depend on raw ids: renaming users or items changes nothing.
+    """
+    hasher = queries_hasher(parts(split, part)[1]).copy()
+    hash_array(hasher, rules.candidates.astype(np.int32))
+    hasher.update(json.dumps(_settings(split, rules, part), sort_keys=True).encode())
+    return str(hasher.hexdigest())[:16]
+
+
+def describe(split: Split, rules: RankingRules, part: Part = "test") -> Facts:
+    """Return the facts behind a fingerprint, and the fingerprint: what must be equal where numbers are compared.
+
+    split  the split log
+    rules  what `resolve` settled for the part
+    part   which of its queries judge
+
+    >>> from caser.data.synthetic import chain_world
+    >>> from caser.evaluation.protocols import apply, resolve
+    >>> split = apply("leave-one-out", chain_world(num_users=4, num_items=6, length=5, seed=0).log)
+    >>> facts = describe(split, resolve("leave-one-out", split))
+    >>> facts["protocol"], facts["part"], facts["num_queries"]
+    ('leave-one-out', 'test', 4)
+    """
+    queries = parts(split, part)[1]
+    return {
+        **_settings(split, rules, part),
+        "seen": "remove" if rules.remove_seen else "keep",
+        "num_users": len(np.unique(queries.owners)),
+        "num_queries": len(queries),
+        "num_targets": len(queries.targets),
+        "num_candidates": int(rules.candidates.sum()),
+        "fingerprint": fingerprint(split, rules, part),
+    }
+
+
+def refuse_mixed(facts_by_name: Mapping[str, Facts]) -> None:
+    """Check that numbers may stand in one table.
+
+    facts_by_name  name of each model or table -> what `describe` returned for it
+
+    Raises ConfigError, naming the first facts that differ, unless all have the same fingerprint.
+
+    >>> refuse_mixed({"caser": {"part": "test", "fingerprint": "ab"}, "gru": {"part": "test", "fingerprint": "ab"}})
+    """
+    (first, facts), *others = facts_by_name.items()
+    for name, other in others:
+        if other.get("fingerprint") == facts.get("fingerprint") is not None:
+            continue
+        keys = [key for key in {**facts, **other} if key != "fingerprint" and facts.get(key) != other.get(key)]
+        differences = ", ".join(f"{key} {facts.get(key)} and {other.get(key)}" for key in keys[:MOST_NAMED])
+        raise ConfigError(
+            f"numbers of one table must have one fingerprint; {first} has {facts.get('fingerprint')} and {name} has "
+            f"{other.get('fingerprint')}, which differ in {differences or 'the histories or the targets themselves'}. "
+            "Judge both under one protocol, on one log."
+        )
+
+
+def _settings(split: Split, rules: RankingRules, part: Part) -> Facts:
+    """The settings that a fingerprint hashes beside the queries and candidates; do not change a key or a value."""
+    filters = sorted({step["filter"] for step in split.log.provenance.get("filters", [])})
+    return {"protocol": split.name, "part": part, "seen": rules.remove_seen, "ties": rules.ties, "filters": filters}

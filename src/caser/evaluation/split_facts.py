@@ -1,0 +1,80 @@
+"""Facts about a split that take long to compute: how often users repeat, how much leaks from the future, a digest.
+
+A study judges one split many times, so each fact is computed once and kept for as long as its tape, queries or split
+lives. This module does not decide anything: `protocols.py` turns the facts into rules, notes and fingerprints.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caser.data.split import Queries, Split
+from caser.data.tape import Tape
+from caser.evaluation.weak_cache import cached_while_alive
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hasher
+
+
+@cached_while_alive
+def repeat_share(tape: Tape) -> float:
+    """Share of training targets, between 0 and 1, whose item the same user had before.
+
+    tape  the part that trains; every position counts as a target except the first of each user
+
+    >>> repeat_share(Tape.from_sequences([[1, 2, 1], [3, 4, 4]], num_items=4))
+    0.5
+    """
+    # One number per (user, item) pair; equal neighbours after sorting are repeats. Far faster than np.unique.
+    pairs = np.sort(tape.users.astype(np.int64) * (tape.num_items + 1) + tape.items)
+    num_repeats = int(np.count_nonzero(pairs[1:] == pairs[:-1]))
+    num_targets = len(tape) - int((tape.lengths > 0).sum())
+    return num_repeats / max(num_targets, 1)
+
+
+@cached_while_alive
+def later_share(split: Split, tape: Tape, queries: Queries) -> float | None:
+    """Share of pairs of a training interaction and a query in which the interaction is later than the query's target.
+
+    split    a split log
+    tape     the part of it that trains: `fit` or `final`
+    queries  the part of it that judges: `validation` or `test`
+
+    Returns a number between 0 and 1: how much a model learns from the future of those it is judged on. Returns None
+    for a log without times and for a part without queries.
+    """
+    log = split.log
+    if not log.has_times or len(queries) == 0:
+        return None
+    # Training interactions are the first ones of each user, as many as the tape has.
+    place_in_user = np.arange(len(log)) - Tape.from_log(log).offsets[log.users]
+    training_times = np.sort(log.times[place_in_user < tape.whole(log.num_users).lengths[log.users]])
+    target_times = log.times[queries.ends]
+    return 1 - float(np.searchsorted(training_times, target_times, "right").mean()) / len(training_times)
+
+
+@cached_while_alive
+def queries_hasher(queries: Queries) -> Hasher:
+    """Return a SHA-256 hasher that has read the histories and targets of queries; copy it before adding to it.
+
+    queries  the queries of one part of a split
+    """
+    hasher = hashlib.sha256()
+    histories = (queries.users, queries.owners, queries.items, queries.starts, queries.ends)
+    for array in (*histories, queries.targets, queries.target_offsets):
+        hash_array(hasher, array)
+    return hasher
+
+
+def hash_array(hasher: Hasher, array: NDArray[Any]) -> None:
+    """Add the shape and the bytes of an array to a hasher.
+
+    hasher  is changed
+    array   any shape and dtype
+    """
+    hasher.update(f"{array.shape}".encode())
+    hasher.update(np.ascontiguousarray(array).tobytes())
