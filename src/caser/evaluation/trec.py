@@ -31,7 +31,7 @@ from caser.errors import ConfigError, DataError
 from caser.evaluation.protocols import Part, Protocol, RankingRules, describe, parts, resolve
 from caser.evaluation.ranking import MEMORY_MB, ScoreBlock, candidate_scores
 from caser.models.base import Scorer
-from caser.system.storage import discard, partial_path, refused, remove_strays, write_file
+from caser.system.storage import replacing, write_file
 
 DEPTH = 1000
 """How long a list is at most, unless asked otherwise: TREC's custom."""
@@ -144,17 +144,8 @@ def _lines(names: pl.Series, items: pl.Series, model: str, first: int, found_BK:
 
 def _write_lines(path: Path, frames: Iterable[pl.DataFrame]) -> None:
     """Write frames one after another, fields separated by a blank; the file appears when it is whole."""
-    partial = partial_path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        remove_strays(path)
-        with partial.open("xb") as file:
-            for frame in frames:
-                frame.write_csv(file, separator=" ", include_header=False, quote_style="never")
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        raise refused(path, error, 0) from None
-    finally:
-        discard(partial)
+    with replacing(path) as partial, partial.open("xb") as file:
+        for frame in frames:
+            frame.write_csv(file, separator=" ", include_header=False, quote_style="never")
+        file.flush()
+        os.fsync(file.fileno())
