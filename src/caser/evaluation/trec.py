@@ -26,7 +26,8 @@ import polars as pl
 
 from caser.arrays.offsets import places_of
 from caser.arrays.types import Int32, RawId
-from caser.data.split import Queries, Split
+from caser.data.queries import Queries
+from caser.data.split import Split
 from caser.errors import ConfigError, DataError
 from caser.evaluation.protocols import Part, Protocol, RankingRules, describe, parts, resolve
 from caser.evaluation.ranking import MEMORY_MB, ScoreBlock, candidate_scores

@@ -86,6 +86,10 @@ class _UnknownNameError(ConfigError, KeyError):
 
 
 def _is_redefinition(old: object, new: object) -> bool:
-    """Return whether both were defined under the same name in the same module, as when a notebook cell runs again."""
-    names = [(getattr(one, "__module__", None), getattr(one, "__qualname__", None)) for one in (old, new)]
+    """Return whether both were defined under the same name in the same module, as when a notebook cell runs again.
+
+    A row with an attribute `function`, such as a loss, is identified by that function.
+    """
+    defined = [getattr(row, "function", row) for row in (old, new)]
+    names = [(getattr(one, "__module__", None), getattr(one, "__qualname__", None)) for one in defined]
     return None not in names[0] and names[0] == names[1]
