@@ -100,7 +100,7 @@ def test_the_next_source_is_asked_when_one_fails(tmp_path: Path, declare: Callab
     said: list[str] = []
     declare(failing("the first", TimeoutError("timed out")), source_of(tmp_path / "small.zip", archive()))
     assert fetch("small", tmp_path / "cache", said.append).read_bytes() == RATINGS
-    assert "no: timed out" in said
+    assert "this failed: timed out" in said
 
 
 def test_when_every_source_fails_each_is_named_with_its_reason(tmp_path: Path, declare: Callable[..., None]) -> None:
