@@ -13,7 +13,7 @@ from tests.data.logs import log_of
 TAPE = Tape.from_sequences([[], [3, 1, 4], [1], [], [9, 2, 6, 5]], num_items=9)
 
 
-def test_sequences_lie_one_after_another_and_the_anonymous_user_owns_nothing() -> None:
+def test_sequences_lie_one_after_another_and_the_anonymous_user_has_no_items() -> None:
     assert TAPE.items.tolist() == [3, 1, 4, 1, 9, 2, 6, 5]
     assert TAPE.offsets.tolist() == [0, 0, 0, 3, 4, 4, 8]
     assert TAPE.lengths.tolist() == [0, 0, 3, 1, 0, 4]
@@ -44,7 +44,7 @@ def test_histories_of_the_anonymous_user_and_of_an_empty_tape_are_padding() -> N
     assert Tape.from_sequences([[], []], num_items=4).histories([1, 2], 2).tolist() == [[0, 0], [0, 0]]
 
 
-def test_counts_leave_padding_out() -> None:
+def test_item_counts_do_not_count_padding() -> None:
     assert TAPE.item_counts.tolist() == [0, 2, 1, 1, 1, 1, 1, 0, 0, 1]
 
 
