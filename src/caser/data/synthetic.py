@@ -116,7 +116,9 @@ def union_world(
 ) -> World:
     """Simulate a world in which the last two items a and b decide together: next = table[(a + b) mod num_items].
 
-    For the parameters and errors see `chain_world`.
+    num_users, num_items, length, predictability, seed  as for `chain_world`
+
+    One of the two items alone says nothing. Raises ConfigError as `chain_world` does.
 
     >>> union_world(num_users=3, num_items=4, length=7).memory
     2
@@ -140,9 +142,10 @@ def skip_world(
 ) -> World:
     """Simulate a world in which the item `gap` steps before the next one decides it; the items between are noise.
 
-    gap  at least 1; 1 means the last item
+    gap  at least 1; 1 means that the last item decides
+    num_users, num_items, length, predictability, seed  as for `chain_world`
 
-    For the other parameters and errors see `chain_world`. Raises ConfigError also for a gap below 1.
+    Raises ConfigError as `chain_world` does, and for a gap below 1.
 
     >>> skip_world(num_users=3, num_items=4, length=7, gap=2).description
     'the item 2 steps back decides'
@@ -162,7 +165,9 @@ def skip_world(
 def noise_world(num_users: int = 500, num_items: int = 20, length: int = 30, seed: int = 0) -> World:
     """Simulate a world in which every item is drawn uniformly: no model is better than chance, k / num_items.
 
-    For the parameters and errors see `chain_world`.
+    num_users, num_items, length, seed  as for `chain_world`
+
+    Raises ConfigError as `chain_world` does.
 
     >>> noise_world(num_users=3, num_items=4, length=7).best_hit_rate(k=1)
     0.25

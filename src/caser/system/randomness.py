@@ -33,12 +33,18 @@ def stream_seed(seed: int, name: str, *counters: int) -> int:
 
 
 def numpy_generator(seed: int, name: str, *counters: int) -> np.random.Generator:
-    """Return a NumPy generator of a named stream; for the parameters see `stream_seed`."""
+    """Return a NumPy generator of a named stream.
+
+    seed, name, counters  as for `stream_seed`
+    """
     return np.random.default_rng(stream_seed(seed, name, *counters))
 
 
 def torch_generator(seed: int, name: str, *counters: int, device: str | torch.device = "cpu") -> torch.Generator:
-    """Return a torch generator of a named stream on `device`; for the other parameters see `stream_seed`."""
+    """Return a torch generator of a named stream.
+
+    seed, name, counters  as for `stream_seed`        device  where the numbers are drawn
+    """
     import torch
 
     return torch.Generator(device=device).manual_seed(stream_seed(seed, name, *counters))

@@ -119,7 +119,7 @@ def remove_strays(path: Path) -> None:
 
 
 def discard(path: Path) -> None:
-    """Remove a file or a folder if it exists. If it cannot be removed, it stays; a later write tries again."""
+    """Remove the file or folder `path` if it exists. If it cannot be removed, it stays; a later write tries again."""
     with suppress(OSError, ValueError):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
