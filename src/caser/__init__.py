@@ -1,7 +1,7 @@
 """Next-item recommendations from an interaction log: trained, judged honestly, explained.
 
-The public names, each loaded when it is first used: importing the library is quick and needs no torch. Their types are in
-`__init__.pyi`, which must name the same.
+The public names, each loaded when it is first used: importing the library is quick and needs no torch. Their types
+are in `__init__.pyi`, which must name the same.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ _HOME = {
     "load_dataset": "caser.data.datasets:load",
     "rank": "caser.evaluation.judge",
     "read_log": "caser.data.readers",
-    "refuse_mixed": "caser.evaluation.protocols",
+    "refuse_mixed": "caser.evaluation.fingerprint",
     "register_loss": "caser.config",
     "register_metric": "caser.evaluation.metrics",
     "register_model": "caser.models",

@@ -36,10 +36,10 @@ from caser.errors import MissingDependencyError as MissingDependencyError
 from caser.errors import NumericalError as NumericalError
 from caser.errors import StoreError as StoreError
 from caser.errors import UnknownIdError as UnknownIdError
+from caser.evaluation.fingerprint import refuse_mixed as refuse_mixed
 from caser.evaluation.judge import counting_baselines as counting_baselines
 from caser.evaluation.judge import rank as rank
 from caser.evaluation.metrics import register_metric as register_metric
-from caser.evaluation.protocols import refuse_mixed as refuse_mixed
 from caser.evaluation.protocols import apply as split
 from caser.evaluation.report import Report as Report
 from caser.exported.scorer import through_onnx as through_onnx
@@ -73,7 +73,7 @@ from caser.study.sweep import sweep as sweep
 
 __version__: str
 
-__all__ = [
+__all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "Answer",
     "ArtefactError",
     "BPRMF",

@@ -1,17 +1,17 @@
-"""The exceptions a user can meet, as one tree.
+"""The exceptions that a user can meet, as one tree.
 
     CaserError
-    ├── ConfigError          a setting has a value it cannot have
+    ├── ConfigError          a setting has a value that is not allowed
     ├── DataError            a log cannot be read, filtered or split
     │   └── DownloadError    no source of a public data set answered with the right bytes
-    ├── UnknownIdError       a raw id is not in the vocabulary where one is required
+    ├── UnknownIdError       a raw id is not in the vocabulary
     ├── NumericalError       a loss, gradient or score is not finite
-    ├── ArtefactError        a saved folder is damaged, foreign or newer than this library
-    ├── MissingDependencyError   an extra is not installed
-    ├── StoreError           events cannot be read or kept
-    └── BusyError            more waits to be done than may wait; the same again will do in a moment
+    ├── ArtefactError        a file or saved folder cannot be read or written, is damaged, or is too new
+    ├── MissingDependencyError   a package of an optional extra is not installed
+    ├── StoreError           events cannot be read or stored
+    └── BusyError            the queue of waiting requests is full; the same request may succeed a moment later
 
-Every message has one form: what must hold; what was got; where; what to do.
+Every message has one form: what must hold; what was found instead; where; what to do.
 The command line prints the message and exits with `exit_code`.
 """
 
@@ -22,13 +22,13 @@ from collections.abc import Iterable
 
 
 class CaserError(Exception):
-    """Base class of everything this library raises on purpose."""
+    """Base class of all errors that this library raises on purpose."""
 
     exit_code = 1
 
 
 class ConfigError(CaserError, ValueError):
-    """A setting has a value it cannot have."""
+    """A setting has a value that is not allowed."""
 
     exit_code = 2
 
@@ -46,7 +46,7 @@ class DownloadError(DataError):
 
 
 class UnknownIdError(CaserError, KeyError):
-    """A raw id is not in the vocabulary where one is required."""
+    """A raw id is not in the vocabulary, and the question has no answer without it."""
 
     exit_code = 5
 
@@ -61,29 +61,31 @@ class NumericalError(CaserError, ArithmeticError):
 
 
 class ArtefactError(CaserError):
-    """A saved folder is damaged, foreign, or newer than this library."""
+    """A file or saved folder cannot be read or written, is damaged, or was made by a newer version of this library."""
 
     exit_code = 7
 
 
 class MissingDependencyError(CaserError, ImportError):
-    """A part of the library needs an extra that is not installed."""
+    """A part of the library needs a package of an optional extra that is not installed."""
 
     exit_code = 8
 
 
 class StoreError(CaserError):
-    """Events cannot be read or kept."""
+    """Events cannot be read or stored."""
 
     exit_code = 9
 
 
 class BusyError(CaserError):
-    """More waits to be done than may wait; the same again will do in a moment."""
+    """The queue of waiting requests is full; the same request may succeed a moment later."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """End a sentence about an unknown name: the nearest known one, or all of them.
+    """Return the end of a sentence about an unknown name: the most similar known name, or else all known names.
+
+    name   what was asked for        known  the names that exist
 
     >>> did_you_mean("ppopularity", ["popularity", "markov"])
     'did you mean popularity?'

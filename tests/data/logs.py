@@ -10,7 +10,8 @@ import polars as pl
 
 from caser.arrays.types import RawId
 from caser.data.log import InteractionLog
-from caser.data.split import Queries, Split
+from caser.data.queries import Queries
+from caser.data.split import Split
 
 Row = tuple[RawId, RawId, int]
 """User, item, time."""

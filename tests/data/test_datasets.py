@@ -71,7 +71,9 @@ def test_a_data_set_is_fetched_once_and_then_read_from_the_cache(tmp_path: Path,
     assert len(said) == 2
 
 
-def test_a_loaded_data_set_has_titles_and_says_where_it_is_from(tmp_path: Path, declare: Callable[..., None]) -> None:
+def test_a_loaded_data_set_has_titles_and_its_name_in_the_provenance(
+    tmp_path: Path, declare: Callable[..., None]
+) -> None:
     declare(source_of(tmp_path / "small.zip", archive()))
     log = load("small", cache=tmp_path / "cache", on_message=lambda _: None)
     assert log.titles is not None
@@ -90,17 +92,17 @@ def test_filters_apply_to_a_data_set_too(tmp_path: Path, declare: Callable[..., 
     assert log.titles.to_list() == ["Tea (1995)"]
 
 
-def test_a_copy_of_another_size_says_so(tmp_path: Path, declare: Callable[..., None]) -> None:
+def test_a_copy_with_another_number_of_rows_has_a_note(tmp_path: Path, declare: Callable[..., None]) -> None:
     declare(source_of(tmp_path / "small.zip", archive()), rows=4)
     log = load("small", cache=tmp_path, on_message=lambda _: None)
     assert "this copy of small holds 3 interactions; the published one 4" in log.provenance["notes"]
 
 
-def test_the_next_source_is_asked_when_one_fails(tmp_path: Path, declare: Callable[..., None]) -> None:
+def test_the_next_source_is_tried_when_one_fails(tmp_path: Path, declare: Callable[..., None]) -> None:
     said: list[str] = []
     declare(failing("the first", TimeoutError("timed out")), source_of(tmp_path / "small.zip", archive()))
     assert fetch("small", tmp_path / "cache", said.append).read_bytes() == RATINGS
-    assert "no: timed out" in said
+    assert "this failed: timed out" in said
 
 
 def test_when_every_source_fails_each_is_named_with_its_reason(tmp_path: Path, declare: Callable[..., None]) -> None:
@@ -119,7 +121,7 @@ def test_when_every_source_fails_each_is_named_with_its_reason(tmp_path: Path, d
     assert files_in(tmp_path / "cache") == []
 
 
-def test_an_address_that_is_not_there_is_a_reason(tmp_path: Path, declare: Callable[..., None]) -> None:
+def test_a_missing_file_at_an_address_is_a_reason(tmp_path: Path, declare: Callable[..., None]) -> None:
     declare(official((tmp_path / "nothing.zip").as_uri(), "0" * 64, MEMBERS))
     with pytest.raises(DownloadError, match=r"nothing\.zip"):
         fetch("small", tmp_path / "cache", lambda _: None)
@@ -132,7 +134,7 @@ def test_an_interrupted_download_leaves_nothing(tmp_path: Path, declare: Callabl
     assert files_in(tmp_path / "cache") == []
 
 
-def test_an_interruption_between_two_files_leaves_a_set_that_is_fetched_again(
+def test_a_data_set_with_only_some_of_its_files_is_fetched_again(
     tmp_path: Path, declare: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     declare(source_of(tmp_path / "small.zip", archive()))
@@ -150,7 +152,7 @@ def test_an_interruption_between_two_files_leaves_a_set_that_is_fetched_again(
     assert fetch("small", tmp_path / "cache", lambda _: None).read_bytes() == RATINGS
 
 
-def test_a_source_that_trickles_is_given_up(
+def test_a_very_slow_source_is_given_up(
     tmp_path: Path, declare: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     declare(source_of(tmp_path / "small.zip", archive()))
@@ -166,12 +168,12 @@ def test_a_cached_file_that_is_not_the_published_one_is_refused(tmp_path: Path, 
         fetch("small", tmp_path, lambda _: None)
 
 
-def test_a_set_without_a_source_says_what_to_put_where(tmp_path: Path) -> None:
+def test_the_message_for_a_set_without_a_source_says_where_to_put_its_file(tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match=r"put amazon-beauty\.parquet into the cache"):
         fetch("amazon-beauty", tmp_path, lambda _: None)
 
 
-def test_an_unknown_name_gets_the_nearest_one() -> None:
+def test_an_unknown_name_is_refused_with_the_nearest_known_one() -> None:
     with pytest.raises(DownloadError, match="did you mean ml-100k"):
         fetch("ml100k")
 
@@ -186,7 +188,7 @@ def mirror_wheel() -> bytes:
     return buffer.getvalue()
 
 
-def test_the_mirror_becomes_the_files_of_the_official_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_mirror_gives_the_files_of_the_official_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets, "_pip_download", lambda requirement: mirror_wheel())
     monkeypatch.setattr(datasets, "_check", lambda content, sha256: None)
     files = datasets.recbole_wheel().fetch()
@@ -200,7 +202,7 @@ def test_another_wheel_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         datasets.recbole_wheel().fetch()
 
 
-def test_a_failing_pip_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_pip_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(command, 1, "", "WARNING: x\nERROR: No matching distribution\n")
 
@@ -214,7 +216,7 @@ def test_titles_are_read_from_latin1_with_quotes(tmp_path: Path) -> None:
     assert read_titles(tmp_path / "u.item") == {10: "Caf\u00e9 '01 (1995)", 11: 'The "quoted" part (1996)'}
 
 
-def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_environment_names_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CASER_CACHE", str(tmp_path))
     assert cache_folder() == tmp_path
 
@@ -227,7 +229,7 @@ def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch
         ("darwin", "UNUSED", Path.home() / "Library" / "Caches" / "caser"),
     ],
 )
-def test_without_it_the_cache_is_the_platforms(
+def test_without_the_variable_the_cache_is_the_platforms_folder(
     monkeypatch: pytest.MonkeyPatch, platform: str, variable: str, expected: Path
 ) -> None:
     monkeypatch.delenv("CASER_CACHE", raising=False)

@@ -1,4 +1,4 @@
-"""Facts about a log: by hand on a small one, and the known ones of ML-100K."""
+"""Facts about a log: computed by hand for a small log, and the published facts of ML-100K."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_facts_are_json() -> None:
     assert json.loads(json.dumps(facts)) == facts
 
 
-def test_a_moment_far_away_can_be_written() -> None:
+def test_a_time_far_from_today_can_be_written() -> None:
     log = InteractionLog.from_columns(pl.Series([1, 1]), pl.Series([1, 2]), np.array([-(2**61), 2**61]))
     assert describe(log)["last_time"].endswith("Z")
 

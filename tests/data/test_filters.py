@@ -1,4 +1,4 @@
-"""Filters: what goes, what stays, and the count of each step."""
+"""Filters: which interactions they drop, which they keep, and the count of each step."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ def pairs_of(log: InteractionLog) -> list[tuple[object, object]]:
     return list(zip(log.user_vocabulary.raw(log.users), log.item_vocabulary.raw(log.items), strict=True))
 
 
-def test_no_filter_leaves_the_log_alone() -> None:
+def test_without_filters_the_log_is_unchanged() -> None:
     log = log_of([("a", 1)])
     assert apply_filters(log, LogFilters()) is log
 
 
-def test_repeats_in_a_row_go_and_other_repeats_stay() -> None:
+def test_consecutive_repeats_are_dropped_and_other_repeats_stay() -> None:
     log = log_of([("a", 1), ("b", 1), ("a", 1), ("a", 2), ("a", 1)])
     assert pairs_of(apply_filters(log, LogFilters(drop_repeats=True))) == [("a", 1), ("a", 2), ("a", 1), ("b", 1)]
 
 
-def test_duplicates_in_user_item_and_time_go_even_when_others_stand_between() -> None:
+def test_duplicates_are_dropped_even_if_other_interactions_lie_between() -> None:
     log = log_of([("a", 1), ("a", 2), ("a", 1), ("a", 1), ("b", 1)], times=[5, 5, 5, 6, 5])
     kept = apply_filters(log, LogFilters(drop_duplicates=True))
     assert pairs_of(kept) == [("a", 1), ("a", 2), ("a", 1), ("b", 1)]
     assert kept.provenance["filters"] == [{"filter": "drop_duplicates", "dropped": 1}]
 
 
-def test_without_times_nothing_is_a_duplicate() -> None:
+def test_a_log_without_times_has_no_duplicates() -> None:
     assert len(apply_filters(log_of([("a", 1), ("a", 1)]), LogFilters(drop_duplicates=True))) == 2
 
 
@@ -52,14 +52,14 @@ def test_the_minimum_of_items_does_not_filter_users() -> None:
     assert pairs_of(apply_filters(log, LogFilters(min_item_count=2))) == [("a", 1), ("b", 1)]
 
 
-def test_the_core_is_found_by_going_on_until_nothing_changes() -> None:
+def test_the_core_is_found_by_repeating_until_nothing_changes() -> None:
     square = [("a", 1), ("a", 2), ("b", 1), ("b", 2)]
     chain = [("b", 3), ("c", 3), ("c", 4), ("d", 4)]
     assert pairs_of(apply_filters(log_of(square + chain), LogFilters(k_core=2))) == square
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(1, 4)), min_size=1, max_size=30), st.integers(1, 3))
-def test_in_a_core_every_user_and_item_has_enough_and_nothing_more_could_stay(
+def test_a_core_is_the_largest_log_in_which_every_user_and_item_has_enough(
     pairs: list[tuple[str, int]], least: int
 ) -> None:
     kept = list(pairs)
@@ -88,7 +88,7 @@ def test_filters_apply_in_the_order_of_their_settings() -> None:
     assert pairs_of(kept) == [("b", 2), ("c", 2)]
 
 
-def test_a_filter_that_leaves_nothing_is_refused() -> None:
+def test_a_filter_that_drops_everything_is_refused() -> None:
     with pytest.raises(DataError, match="at least one interaction"):
         apply_filters(log_of([("a", 1)]), LogFilters(k_core=2))
 

@@ -1,4 +1,4 @@
-"""The log: indices from raw ids and time alone, order by (user, time, row), and a digest that tells logs apart."""
+"""The log: indices by first appearance, order by (user, time, row), and a digest that differs between logs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.data.logs import Row, log_of
 ROWS: list[Row] = [("ben", "milk", 5), ("ann", "tea", 1), ("ben", "tea", 2), ("ann", "jam", 9), ("cid", "milk", 7)]
 
 
-def test_indices_are_given_in_order_of_first_appearance_in_time() -> None:
+def test_indices_are_assigned_in_order_of_first_appearance_in_time() -> None:
     log = log_of(ROWS)
     assert log.user_vocabulary.ids.to_list() == ["ann", "ben", "cid"]
     assert log.item_vocabulary.ids.to_list() == ["tea", "milk", "jam"]
@@ -46,7 +46,7 @@ def test_shuffled_rows_of_distinct_times_make_the_same_log(seed: int) -> None:
     assert log_of(ROWS[row] for row in shuffled).digest == log_of(ROWS).digest
 
 
-def test_a_log_read_in_pieces_is_the_log_read_at_once() -> None:
+def test_columns_in_several_chunks_make_the_same_log() -> None:
     users, items, times = (pl.Series(column) for column in zip(*ROWS, strict=True))
     pieces = [
         pl.concat([column[:2], column[2:3], column[3:]], rechunk=False)
@@ -62,7 +62,7 @@ def test_renaming_ids_changes_no_index() -> None:
 
 
 @pytest.mark.parametrize("ids", [["1", "01", "x"], [10, -3, 7], [0.5, 1.0, 2.0], ["é", "e\u0301", "🍵"], [True, False]])
-def test_ids_come_back_as_they_went_in(ids: list[Any]) -> None:
+def test_raw_ids_are_returned_unchanged(ids: list[Any]) -> None:
     column = pl.Series(ids)
     log = InteractionLog.from_columns(column, column, np.arange(len(ids)))
     returned = log.item_vocabulary.raw(log.items)
@@ -75,11 +75,11 @@ def test_ids_come_back_as_they_went_in(ids: list[Any]) -> None:
     [("ann", "jam", 10), ("ann", "milk", 9), ("cid", "jam", 9)],
     ids=["another time", "another item", "another user"],
 )
-def test_the_digest_tells_logs_apart_that_train_or_split_differently(change: Row) -> None:
+def test_logs_that_train_or_split_differently_have_different_digests(change: Row) -> None:
     assert log_of([*ROWS[:3], change, ROWS[4]]).digest != log_of(ROWS).digest
 
 
-def test_keep_indexes_anew_and_counts_what_it_dropped() -> None:
+def test_keep_assigns_new_indices_and_counts_what_it_drops() -> None:
     log = log_of(ROWS)
     kept = log.keep(log.times > 1, "later than 1").keep(np.ones(4, dtype=bool), "nothing")
     assert kept.user_vocabulary.ids.to_list() == ["ben", "cid", "ann"]
@@ -104,17 +104,17 @@ def test_a_filter_that_keeps_nothing_is_refused_in_one_sentence() -> None:
         log_of(ROWS).keep(np.zeros(5, dtype=bool), "all")
 
 
-def test_text_stands_for_a_number_and_a_number_for_text() -> None:
+def test_text_is_accepted_for_a_number_and_a_number_for_text() -> None:
     assert Vocabulary(pl.Series([10, 20])).indices(["20", "ten", 10]).tolist() == [2, 0, 1]
     assert Vocabulary(pl.Series(["10", "20"])).indices([20, "10", 3]).tolist() == [2, 1, 0]
 
 
-def test_an_unknown_id_names_the_nearest_known_one() -> None:
+def test_an_unknown_id_is_refused_with_the_nearest_known_one() -> None:
     with pytest.raises(UnknownIdError, match=r"user must be .* got 'anne'\. did you mean ann\?"):
         log_of(ROWS).user_vocabulary.index("anne", "user")
 
 
-def test_index_0_is_nobody() -> None:
+def test_index_0_has_no_raw_id() -> None:
     log = log_of(ROWS)
     assert min(log.users) == min(log.items) == 1
     assert log.item_vocabulary.indices(["soap"]).tolist() == [0]

@@ -1,4 +1,4 @@
-"""Reading logs: every format gives the same log, every guess is said, every bad row is counted."""
+"""Reading logs: every format gives the same log, every guess has a note, and every bad row is counted."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_every_frame_gives_the_same_log(frame: Any) -> None:
     assert log.provenance["source"] == "frame"
 
 
-def test_a_guess_is_said_and_can_be_overridden(tmp_path: Path) -> None:
+def test_a_guess_has_a_note_and_can_be_overridden(tmp_path: Path) -> None:
     content = "visitor_id,session_id,item,time\na,s,x,1\nb,s,y,2\n"
     guessed = read(tmp_path, content)
     assert "read visitor_id as user; override with --user" in guessed.provenance["notes"]
@@ -104,7 +104,7 @@ def test_a_guess_is_said_and_can_be_overridden(tmp_path: Path) -> None:
     assert not any("as user" in note for note in overridden.provenance["notes"])
 
 
-def test_settings_and_options_read_the_same_log_and_come_back_in_the_provenance(tmp_path: Path) -> None:
+def test_settings_and_options_read_the_same_log_and_are_in_the_provenance(tmp_path: Path) -> None:
     content = "who,item,time\na,x,1\n"
     log = read(tmp_path, content, Reading(user="who"))
     assert read(tmp_path, content, user="who").digest == log.digest
@@ -141,9 +141,7 @@ def test_equal_times_keep_the_order_of_rows(tmp_path: Path) -> None:
         (["a\x00b", "0"], ["a\x00b", "0"]),
     ],
 )
-def test_ids_of_a_text_file_come_back_as_they_were_written(
-    tmp_path: Path, ids: list[str], expected: list[RawId]
-) -> None:
+def test_ids_of_a_text_file_keep_their_spelling(tmp_path: Path, ids: list[str], expected: list[RawId]) -> None:
     log = read(tmp_path, "user,item\n" + "".join(f"u,{item}\n" for item in ids))
     assert [row[1] for row in raw(log)] == expected
 
@@ -155,7 +153,7 @@ def test_ids_of_a_frame_keep_their_type(ids: list[RawId]) -> None:
     assert type(raw(log)[0][0]) is type(ids[0])
 
 
-def test_categories_are_text() -> None:
+def test_categories_are_read_as_text() -> None:
     log = read_log(pl.DataFrame({"user": pl.Series(["a", "b"], dtype=pl.Categorical), "item": [1, 2]}))
     assert log.user_vocabulary.ids.to_list() == ["a", "b"]
 
@@ -186,7 +184,7 @@ def test_a_time_in_any_unit_becomes_microseconds(tmp_path: Path, written: str, m
 @pytest.mark.parametrize(
     "dtype", [pl.Datetime("ms"), pl.Datetime("us"), pl.Datetime("ns"), pl.Datetime("us", "Asia/Tokyo"), pl.Date]
 )
-def test_a_typed_time_is_taken_as_it_is(dtype: pl.DataType) -> None:
+def test_a_column_of_dates_needs_no_unit(dtype: pl.DataType) -> None:
     moment = datetime(2020, 1, 1, tzinfo=UTC)
     zone = getattr(dtype, "time_zone", None)
     value = moment.astimezone(timezone(timedelta(hours=9))) if zone else moment.replace(tzinfo=None)
@@ -215,7 +213,7 @@ def test_bad_rows_are_refused_with_their_counts_and_first_lines(tmp_path: Path) 
     assert str(tmp_path / "events") in sentence
 
 
-def test_bad_rows_are_skipped_and_counted_by_option(tmp_path: Path) -> None:
+def test_bad_rows_can_be_skipped_and_are_counted(tmp_path: Path) -> None:
     log = read(tmp_path, BAD_ROWS, bad_rows="skip")
     assert [row[:2] for row in raw(log)] == [("a", "x"), ("b", "y")]
     assert log.provenance["rows_read"] == 9
@@ -227,7 +225,7 @@ def test_the_line_of_a_bad_row_counts_blank_lines_and_line_ends_in_quotes(tmp_pa
         read(tmp_path, 'user,item\n\na,"two\nlines"\nb,c\n,d\n')
 
 
-def test_json_lines_that_are_none_are_bad_rows(tmp_path: Path) -> None:
+def test_lines_that_are_not_json_objects_are_bad_rows(tmp_path: Path) -> None:
     content = '{"user": 1, "item": "a"}\n[1]\n{"user": 2, "item": "b"\n\n{"item": "c", "extra": {"x": [1]}}\n'
     log = read(tmp_path, content, bad_rows="skip")
     assert [row[:2] for row in raw(log)] == [(1, "a")]
@@ -238,7 +236,7 @@ def test_json_lines_that_are_none_are_bad_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["{}\n{}\n", "{\n}\n"])
-def test_json_lines_without_one_value_are_said_to_be_that(tmp_path: Path, text: str) -> None:
+def test_json_lines_without_any_value_are_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(DataError, match=r"got \d lines without a value; in "):
         read(tmp_path, text)
 
@@ -258,7 +256,7 @@ def test_missing_values_of_a_frame_are_bad_rows() -> None:
     assert len(read_log(frame, bad_rows="skip")) == 1
 
 
-def test_text_that_is_not_utf8_is_read_as_latin1_and_said(tmp_path: Path) -> None:
+def test_text_that_is_not_utf8_is_read_as_latin1_with_a_note(tmp_path: Path) -> None:
     log = read(tmp_path, "user,item\na,caf\u00e9\n".encode("latin-1"))
     assert raw(log)[0][1] == "caf\u00e9"
     assert any("latin-1" in note for note in log.provenance["notes"])
@@ -269,7 +267,7 @@ def test_quoted_fields_may_hold_separators_quotes_and_line_ends(tmp_path: Path) 
     assert [row[1] for row in raw(log)] == ['x,"y"\nz', "w"]
 
 
-def test_a_huge_field_is_an_id_like_any_other(tmp_path: Path) -> None:
+def test_a_very_long_field_is_a_valid_id(tmp_path: Path) -> None:
     assert raw(read(tmp_path, f"user,item\na,{'x' * 1_000_000}\n"))[0][1] == "x" * 1_000_000
 
 
@@ -299,7 +297,7 @@ def test_a_huge_field_is_an_id_like_any_other(tmp_path: Path) -> None:
         pytest.param(b"user,item,time\na,x,tomorrow\n", id="no readable time"),
     ],
 )
-def test_a_malformed_file_is_one_sentence_that_names_it(tmp_path: Path, content: bytes) -> None:
+def test_a_malformed_file_is_refused_in_one_sentence_that_names_it(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(DataError) as caught:
         read(tmp_path, content)
     assert str(tmp_path / "events") in str(caught.value)
@@ -307,7 +305,7 @@ def test_a_malformed_file_is_one_sentence_that_names_it(tmp_path: Path, content:
 
 
 @pytest.mark.parametrize("path", ["nowhere.csv", "", "x" * 5000, "\x00"], ids=["missing", "folder", "long", "NUL"])
-def test_a_path_that_cannot_be_read_is_one_sentence(tmp_path: Path, path: str) -> None:
+def test_a_path_that_cannot_be_read_is_refused_in_one_sentence(tmp_path: Path, path: str) -> None:
     with pytest.raises(DataError, match="must be a file that can be read"):
         read_log(tmp_path / path)
 
@@ -326,7 +324,7 @@ def test_a_path_that_cannot_be_read_is_one_sentence(tmp_path: Path, path: str) -
     ],
     ids=["number", "list", "nested", "boolean time", "duration", "nothing", "failing query", "mixed pandas column"],
 )
-def test_a_source_that_is_no_log_is_one_sentence(source: Any) -> None:
+def test_a_source_of_another_type_is_refused_in_one_sentence(source: Any) -> None:
     with pytest.raises(DataError) as caught:
         read_log(source)
     assert "\n" not in str(caught.value)
@@ -341,7 +339,9 @@ def test_a_source_that_is_no_log_is_one_sentence(source: Any) -> None:
         ({"format": "parquet"}, "Parquet file must be whole"),
     ],
 )
-def test_a_wrong_name_gets_the_nearest_one(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+def test_an_unknown_name_is_refused_with_the_nearest_known_one(
+    tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(DataError, match=message):
         read(tmp_path, "user,item\na,b\n", **options)
 
@@ -356,17 +356,17 @@ def test_columns_without_a_header_have_numbers_for_names(tmp_path: Path) -> None
     assert raw(log)[0][:2] == (7, 8)
 
 
-def test_the_header_can_be_said(tmp_path: Path) -> None:
+def test_the_header_can_be_named(tmp_path: Path) -> None:
     assert len(read(tmp_path, "ann,tea\nbob,milk\n", header=False)) == 2
     assert len(read(tmp_path, "user,2020-01-01\na,b\n", header=True, item="2020-01-01")) == 1
 
 
-def test_the_separator_can_be_said(tmp_path: Path) -> None:
+def test_the_separator_can_be_named(tmp_path: Path) -> None:
     log = read(tmp_path, "user~item\na,1~b\n", separator="~")
     assert raw(log)[0][:2] == ("a,1", "b")
 
 
-def test_columns_of_one_name_are_told_apart(tmp_path: Path) -> None:
+def test_columns_with_equal_names_get_distinct_names(tmp_path: Path) -> None:
     log = read(tmp_path, "user,item,item\na,b,c\n", item="item#")
     assert raw(log)[0][1] == "c"
 
@@ -391,7 +391,7 @@ def test_ratings_and_events_are_filtered_and_counted(tmp_path: Path) -> None:
         (LogFilters(min_item_count=9), "at least one interaction"),
     ],
 )
-def test_a_filter_that_cannot_be_applied_says_so(tmp_path: Path, filters: LogFilters, message: str) -> None:
+def test_a_filter_that_cannot_be_applied_is_refused(tmp_path: Path, filters: LogFilters, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read(tmp_path, "user,item\na,b\n", filters=filters)
 
@@ -404,7 +404,7 @@ def test_an_unreadable_rating_is_a_bad_row_only_when_ratings_matter(tmp_path: Pa
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read every file")
-def test_a_file_without_permission_is_one_sentence(tmp_path: Path) -> None:
+def test_a_file_without_permission_is_refused_in_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "events.csv"
     path.write_text("user,item\na,b\n")
     path.chmod(0)
@@ -433,7 +433,7 @@ def test_ids_of_several_kinds_in_json_stay_apart_as_text(tmp_path: Path, users: 
     assert sorted(log.user_vocabulary.ids.to_list(), key=str) == sorted(expected, key=str)
 
 
-def test_a_path_is_remembered_so_that_another_folder_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_provenance_has_the_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "events").write_bytes(json_lines())
     monkeypatch.chdir(tmp_path)
     assert read_log("events").provenance["source"] == str(tmp_path / "events")
@@ -444,6 +444,6 @@ def test_a_number_of_nanoseconds_beyond_64_bits_is_still_a_time(tmp_path: Path) 
     assert log.times.tolist() == [9223372036854775]
 
 
-def test_where_every_row_is_bad_skipping_says_why(tmp_path: Path) -> None:
+def test_skipping_bad_rows_is_refused_if_no_row_is_good(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"got rows: 2 .* \(first at line 2\)"):
         read(tmp_path, "user,item\n1,\n2,\n", bad_rows="skip")

@@ -1,4 +1,4 @@
-"""Each split by hand: what trains, what is asked, and what is the answer."""
+"""Each split by hand: what trains, what each query asks, which targets it has, and what the split is called."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import polars as pl
 import pytest
 
 from caser.data.log import InteractionLog
-from caser.data.split import SPLITS, Split, d2l, global_time, leave_one_out, sessions, user_fraction
+from caser.data.split import Split, d2l, global_time, leave_one_out, sessions, user_fraction
 from caser.errors import DataError
 from tests.data.logs import Row, log_of, log_of_sequences, raw_queries, raw_sequences
 
+LONG = log_of_sequences(dict.fromkeys(range(20), "abcdefghij"))
 
-def test_leave_one_out_asks_for_the_last_and_validates_on_the_one_before() -> None:
+
+def test_leave_one_out_tests_on_the_last_interaction_and_validates_on_the_one_before() -> None:
     split = leave_one_out(log_of_sequences({"ann": "abcd", "ben": "cab"}))
     assert raw_sequences(split, "fit") == {"ann": ["a", "b"], "ben": ["c"]}
     assert raw_queries(split, "validation") == [("ann", ["a", "b"], ["c"]), ("ben", ["c"], ["a"])]
@@ -23,7 +25,7 @@ def test_leave_one_out_asks_for_the_last_and_validates_on_the_one_before() -> No
     assert raw_queries(split, "test") == [("ann", ["a", "b", "c"], ["d"]), ("ben", ["c", "a"], ["b"])]
 
 
-def test_users_too_short_to_be_judged_only_train() -> None:
+def test_users_with_fewer_than_three_interactions_only_train() -> None:
     split = leave_one_out(log_of_sequences({"ann": "abc", "ben": "xy", "cid": "z"}))
     assert raw_sequences(split, "fit") == {"ann": ["a"], "ben": ["x", "y"], "cid": ["z"]}
     assert [owner for owner, _, _ in raw_queries(split, "test")] == ["ann"]
@@ -83,7 +85,7 @@ def test_global_time_trains_on_nothing_that_is_later_than_what_it_tests() -> Non
     assert all(times[item] > latest for _, _, targets in raw_queries(split, "test") for item in targets)
 
 
-def test_sessions_train_and_test_whole() -> None:
+def test_sessions_are_never_cut_between_parts() -> None:
     split = sessions(log_of_sequences({f"session {index}": "abc" for index in range(10)}))
     assert list(raw_sequences(split, "fit")) == [f"session {index}" for index in range(8)]
     assert list(raw_sequences(split, "final")) == [f"session {index}" for index in range(9)]
@@ -91,12 +93,12 @@ def test_sessions_train_and_test_whole() -> None:
     assert raw_queries(split, "validation") == [("session 8", ["a"], ["b"]), ("session 8", ["a", "b"], ["c"])]
 
 
-def test_sessions_are_asked_without_a_user_vector() -> None:
+def test_queries_on_sessions_use_no_user_vector() -> None:
     split = sessions(log_of_sequences(dict.fromkeys(range(20), "abc")))
     assert set(split.test.users.tolist()) == {0}
 
 
-def test_sessions_are_ordered_by_when_they_began_not_by_when_they_ended() -> None:
+def test_sessions_are_ordered_by_their_beginning_and_not_by_their_end() -> None:
     rows: list[Row] = [
         (f"session {index}", item, 10 * index + step) for index in range(10) for step, item in enumerate("ab")
     ]
@@ -118,12 +120,37 @@ def test_d2l_is_leave_one_out_where_no_times_are_tied(make: Callable[[Interactio
     assert raw_queries(split, "validation") == [("ann", list("abc"), ["d"]), ("ben", list("xy"), ["z"])]
 
 
-@pytest.mark.parametrize("name", SPLITS)
-def test_a_log_that_cannot_be_split_is_refused_in_one_sentence(name: str) -> None:
+@pytest.mark.parametrize("make", [leave_one_out, user_fraction, global_time, sessions, d2l])
+def test_a_log_that_cannot_be_split_is_refused_in_one_sentence(make: Callable[[InteractionLog], Split]) -> None:
     with pytest.raises(DataError) as refused:
-        SPLITS[name](log_of([("ann", "a", 1), ("ben", "b", 1)]))
+        make(log_of([("ann", "a", 1), ("ben", "b", 1)]))
     assert "got" in str(refused.value) or "too few" in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (leave_one_out, "leave-one-out"),
+        (user_fraction, "caser-paper"),
+        (global_time, "global-time"),
+        (sessions, "sessions"),
+        (d2l, "d2l"),
+    ],
+)
+def test_a_split_with_default_parameters_has_the_name_of_its_protocol(
+    make: Callable[[InteractionLog], Split], name: str
+) -> None:
+    assert make(LONG).name == name
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [(user_fraction, "user-fraction"), (global_time, "global-time"), (sessions, "sessions")],
+)
+def test_a_split_with_other_parameters_has_all_of_them_in_its_name(make: Callable[..., Split], name: str) -> None:
+    assert make(LONG, test=0.5).name == f"{name} test=0.5 validation=0.1"
+    assert make(LONG, validation=1 / 3).name.endswith(" validation=0.3333333333333333")
 
 
 @pytest.mark.parametrize("make", [user_fraction, global_time, sessions])
@@ -134,7 +161,13 @@ def test_fractions_that_leave_a_part_empty_are_refused(
     make: Callable[[InteractionLog, float, float], Split], test: float, validation: float
 ) -> None:
     with pytest.raises(DataError, match="fractions must be positive with a sum below 1"):
-        make(log_of_sequences(dict.fromkeys(range(20), "abcdefghij")), test, validation)
+        make(LONG, test, validation)
+
+
+def test_the_message_on_few_sessions_says_how_many_the_shares_need() -> None:
+    with pytest.raises(DataError, match="needs at least 20 sessions; got 19"):
+        sessions(log_of_sequences(dict.fromkeys(range(19), "abc")), test=0.05)
+    assert len(sessions(log_of_sequences(dict.fromkeys(range(20), "abc")), test=0.05).test) == 2
 
 
 def test_global_time_needs_times() -> None:
@@ -143,7 +176,7 @@ def test_global_time_needs_times() -> None:
         global_time(log)
 
 
-def test_a_validation_part_of_strangers_leaves_no_queries() -> None:
+def test_a_validation_part_with_only_new_users_has_no_queries() -> None:
     rows: list[Row] = [("ann", time, time) for time in range(16)]
     split = global_time(log_of([*rows, ("new", 16, 16), ("new", 17, 17), ("ann", 18, 18), ("ann", 19, 19)]))
     assert len(split.validation) == 0

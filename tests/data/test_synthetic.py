@@ -1,4 +1,4 @@
-"""Worlds: what each promises, measured on a simulated log."""
+"""Worlds: the promises of each, measured on a simulated log."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_first_order_counts_solve_the_chain() -> None:
         (noise_world(), 1),
     ],
 )
-def test_a_single_item_that_does_not_decide_gives_chance(world: World, back: int) -> None:
+def test_an_item_that_does_not_decide_predicts_no_better_than_chance(world: World, back: int) -> None:
     assert markov_hit_rate(world, back) == pytest.approx(1 / world.num_items, abs=0.04)
 
 
@@ -105,6 +105,6 @@ def test_the_best_hit_rate_grows_with_k_to_one() -> None:
         lambda: noise_world(length=0),
     ],
 )
-def test_sizes_that_make_no_world_are_refused(make: Callable[[], World]) -> None:
+def test_impossible_parameters_are_refused(make: Callable[[], World]) -> None:
     with pytest.raises(ConfigError):
         make()

@@ -10,7 +10,7 @@ import pytest
 
 from caser.arrays.types import Int32, Scores
 from caser.data.log import Vocabulary
-from caser.data.split import Queries
+from caser.data.queries import Queries
 from caser.data.tape import Tape
 from caser.errors import ConfigError, NumericalError
 from caser.evaluation.metrics import parse_metric

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from caser.data.split import Queries
+from caser.data.queries import Queries
 from caser.data.synthetic import chain_world
 from caser.data.tape import Tape
 from caser.evaluation.judge import counting_baselines, judge

@@ -8,7 +8,7 @@ import pytest
 from ir_measures import AP, RR, P, R, Success, nDCG
 
 from caser.arrays.types import Int32, Scores
-from caser.data.split import Queries
+from caser.data.queries import Queries
 from caser.evaluation.metrics import Values, parse_metric
 from caser.evaluation.ranking import ranks
 from caser.models.base import Arrays

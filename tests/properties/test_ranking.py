@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caser.arrays.types import Int32, Scores
-from caser.data.split import Queries
+from caser.data.queries import Queries
 from caser.data.tape import Tape
 from caser.evaluation.ranking import ranks
 from caser.models.base import Arrays

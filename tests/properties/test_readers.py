@@ -1,4 +1,4 @@
-"""Any file gives a log whose counts add up, or one sentence; rows of distinct times give one log in any order."""
+"""Any file gives a log with consistent counts or one sentence; the order of rows with distinct times has no effect."""
 
 from __future__ import annotations
 
@@ -89,8 +89,8 @@ grids = st.integers(1, 4).flatmap(lambda width: st.lists(st.lists(written, min_s
 plain = st.lists(st.lists(st.text("ab7 \u00e9", max_size=12), min_size=3, max_size=3), min_size=1)
 
 
-def taken_apart(text: bytes, separator: str | None, block_bytes: int) -> Any:
-    """All that is known of a text file before its columns have roles, or the sentence that refuses it."""
+def split_into_fields(text: bytes, separator: str | None, block_bytes: int) -> Any:
+    """Return the fields, places and faults of a text file, or the sentence that refuses it."""
     with mock.patch.object(delimited, "BLOCK_BYTES", block_bytes):
         try:
             table = delimited.read_delimited(text, Layout(separator, header=None))
@@ -100,13 +100,13 @@ def taken_apart(text: bytes, separator: str | None, block_bytes: int) -> Any:
     return table.columns, rows, table.places.to_list(), table.faults.to_list(), table.has_header, table.notes
 
 
-def taken_apart_with_care(text: bytes, separator: str | None) -> Any:
-    """The same without the parser of polars, and with Python's for quotes."""
+def split_without_polars(text: bytes, separator: str | None) -> Any:
+    """Return the same facts as `split_into_fields`, found line by line or with the module `csv`."""
     with (
         mock.patch.object(delimited, "_regular", return_value=None),
         mock.patch.object(delimited, "_quotes_only_wrap", return_value=False),
     ):
-        return taken_apart(text, separator, block_bytes=1 << 20)
+        return split_into_fields(text, separator, block_bytes=1 << 20)
 
 
 @given(
@@ -117,13 +117,13 @@ def taken_apart_with_care(text: bytes, separator: str | None) -> Any:
     block_bytes=st.sampled_from([1, 16, 100, 1 << 20]),
 )
 @settings(max_examples=400)
-def test_blocks_left_to_polars_hold_what_cutting_line_by_line_finds(
+def test_parsing_blocks_by_polars_gives_what_splitting_line_by_line_gives(
     table: list[list[str]], separator: str, end: str, wrap: bool, block_bytes: int
 ) -> None:
     lines = [separator.join(f'"{field}"' if wrap else field for field in row) for row in table]
     text = end.join(lines).encode("utf-8", "surrogatepass")
     given_separator = separator if separator == "\u00a7" else None
-    assert taken_apart(text, given_separator, block_bytes) == taken_apart_with_care(text, given_separator)
+    assert split_into_fields(text, given_separator, block_bytes) == split_without_polars(text, given_separator)
 
 
 @pytest.mark.parametrize(
@@ -139,14 +139,14 @@ def test_blocks_left_to_polars_hold_what_cutting_line_by_line_finds(
         pytest.param("user,item\n\n1,2\n", id="a header, then a blank line"),
     ],
 )
-def test_irregular_text_is_read_as_with_care(text: str) -> None:
+def test_irregular_text_is_split_as_without_polars(text: str) -> None:
     for block_bytes in (4, 1 << 20):
-        assert taken_apart(text.encode(), None, block_bytes) == taken_apart_with_care(text.encode(), None)
+        assert split_into_fields(text.encode(), None, block_bytes) == split_without_polars(text.encode(), None)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize(("separator", "wrap"), [(",", ""), (",", '"'), ("::", "")], ids=["bare", "quoted", "'::'"])
-def test_a_regular_file_is_left_to_polars_and_keeps_its_order(separator: str, wrap: str, end: str) -> None:
+def test_a_regular_file_is_parsed_by_polars_and_keeps_its_order(separator: str, wrap: str, end: str) -> None:
     text = "".join(f"{wrap}{row}{wrap}{separator}{wrap}x y{wrap}{end}" for row in range(100_000))
     with (
         mock.patch.object(delimited, "_line_by_line", side_effect=AssertionError),
@@ -197,7 +197,7 @@ def test_the_order_of_rows_with_distinct_times_changes_nothing(
 
 
 @given(pairs=events, data=st.data())
-def test_parts_of_a_log_put_together_in_any_order_are_the_log(
+def test_parts_of_a_log_concatenated_in_any_order_make_the_same_log(
     pairs: list[tuple[int, int]], data: st.DataObject
 ) -> None:
     frame = frame_of(pairs)
@@ -206,7 +206,7 @@ def test_parts_of_a_log_put_together_in_any_order_are_the_log(
 
 
 @given(pairs=events, seed=st.integers(0, 100))
-def test_new_names_for_ids_change_no_index_and_no_split(pairs: list[tuple[int, int]], seed: int) -> None:
+def test_renaming_ids_changes_no_index_and_no_split(pairs: list[tuple[int, int]], seed: int) -> None:
     frame = frame_of(pairs)
     names = [f"name {number}" for number in np.random.default_rng(seed).permutation(10)]
     renamed = frame.with_columns(pl.col("user", "item").map_elements(names.__getitem__, pl.String))
@@ -236,9 +236,7 @@ files = st.sampled_from([b"user,item\n1,a\n2\n", b'{"user": 1, "item": "a"}\n[]\
 
 @pytest.mark.parametrize("name", READERS)
 @given(content=st.one_of(files, st.binary(max_size=200), st.text(max_size=200).map(str.encode)))
-def test_every_reader_takes_any_bytes_apart_row_by_row_or_gives_one_sentence(
-    path: Path, name: str, content: bytes
-) -> None:
+def test_every_reader_splits_any_bytes_into_rows_or_gives_one_sentence(path: Path, name: str, content: bytes) -> None:
     try:
         table = READERS[name](content, Layout())
     except DataError:

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caser.data.split import Queries
+from caser.data.queries import Queries
 from caser.data.tape import Tape
 from caser.evaluation.slices import POPULARITY, popularity_groups, slices
 

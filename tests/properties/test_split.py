@@ -1,7 +1,8 @@
-"""What holds for every split of every log: disjoint ordered parts, and no answer where a model could read it."""
+"""Properties of every split of every log: the parts are disjoint and ordered, and training never reads a target."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caser.data.log import InteractionLog
-from caser.data.split import SPLITS, Split
+from caser.data.split import Split, d2l, global_time, leave_one_out, sessions, user_fraction
 from caser.data.tape import Tape
 from caser.errors import DataError
 from caser.system.randomness import torch_generator
@@ -21,6 +22,9 @@ from tests.data.logs import Row, log_of
 
 # Fewer examples than usual: each splits a log of its own.
 sometimes = settings(max_examples=30, derandomize=True)
+SPLITS: dict[str, Callable[[InteractionLog], Split]] = {
+    split.__name__: split for split in (leave_one_out, user_fraction, global_time, sessions, d2l)
+}
 every_split = pytest.mark.parametrize("name", SPLITS)
 
 
@@ -60,8 +64,8 @@ def read_by_training(tape: Tape) -> set[int]:
 @every_split
 @sometimes
 @given(rows(distinct_items=True))
-def test_no_answer_is_ever_read_by_training(name: str, distinct: list[Row]) -> None:
-    # Every item occurs once, so that each interaction is a canary of its own.
+def test_training_never_reads_a_target_of_the_queries(name: str, distinct: list[Row]) -> None:
+    # Every item occurs once, so an item identifies an interaction.
     split = SPLITS[name](log_of(distinct))
     test, validation = set(split.test.targets.tolist()), set(split.validation.targets.tolist())
     assert not test & validation
@@ -72,7 +76,7 @@ def test_no_answer_is_ever_read_by_training(name: str, distinct: list[Row]) -> N
 @every_split
 @sometimes
 @given(rows(distinct_items=True))
-def test_no_history_holds_its_answer_or_anything_later(name: str, distinct: list[Row]) -> None:
+def test_no_history_holds_its_target_or_anything_later(name: str, distinct: list[Row]) -> None:
     log = log_of(distinct)
     time_of = dict(zip(log.items.tolist(), log.times.tolist(), strict=True))
     split = SPLITS[name](log)
@@ -89,7 +93,7 @@ def test_no_history_holds_its_answer_or_anything_later(name: str, distinct: list
 @every_split
 @sometimes
 @given(rows())
-def test_the_final_part_is_fit_and_then_validation(name: str, any_rows: list[Row]) -> None:
+def test_the_final_part_is_the_fit_part_followed_by_the_validation_targets(name: str, any_rows: list[Row]) -> None:
     split = SPLITS[name](log_of(any_rows))
     asked = set(split.validation.owners.tolist())
     for user in range(1, split.log.num_users + 1):
@@ -104,7 +108,7 @@ def test_the_final_part_is_fit_and_then_validation(name: str, any_rows: list[Row
 @pytest.mark.parametrize("name", sorted(set(SPLITS) - {"sessions"}))  # test sessions are not in the final part at all
 @sometimes
 @given(rows())
-def test_the_test_asks_right_after_the_final_part(name: str, any_rows: list[Row]) -> None:
+def test_the_history_of_a_test_query_is_the_users_final_part(name: str, any_rows: list[Row]) -> None:
     split = SPLITS[name](log_of(any_rows))
     for row, owner in enumerate(split.test.owners.tolist()):
         history = split.test.histories(slice(row, row + 1), None)[0].tolist()
@@ -133,7 +137,7 @@ def test_shuffling_rows_of_distinct_times_changes_nothing(name: str, distinct: l
 @every_split
 @sometimes
 @given(rows(), st.integers(0, 80))
-def test_a_file_read_in_two_pieces_splits_alike(name: str, any_rows: list[Row], cut: int) -> None:
+def test_a_log_of_two_chunks_splits_as_one_of_a_single_chunk(name: str, any_rows: list[Row], cut: int) -> None:
     users, items, times = (
         pl.concat([pl.Series(column[:cut], dtype=pl.Int64), pl.Series(column[cut:], dtype=pl.Int64)], rechunk=False)
         for column in zip(*any_rows, strict=True)

@@ -1,4 +1,4 @@
-"""Wherever its writer dies, a file or a folder is the old one or the new one, whole; and a full disk takes nothing."""
+"""A file or folder is complete, old or new, wherever its writer is killed; and a full disk loses nothing."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Died(BaseException):
 
 
 def dies(write: Callable[[], None], step: int) -> bool:
-    """Write, and die before the `step`-th change of the disk; return whether there were so many."""
+    """Write, and die before the `step`-th change of the disk; return False if there are fewer changes."""
     left = [step]
 
-    def deadly(function: Callable[..., Any]) -> Callable[..., Any]:
+    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
         def dying(*args: Any, **options: Any) -> Any:
             left[0] -= 1
-            if left[0] <= 0:  # the dead do not clean up
+            if left[0] <= 0:  # after its death, every later change fails too: a dead process does not clean up
                 raise Died
             return function(*args, **options)
 
@@ -36,16 +36,16 @@ def dies(write: Callable[[], None], step: int) -> bool:
 
     def in_halves(path: Path, content: bytes) -> None:
         path.write_bytes(content[: len(content) // 2])
-        deadly(path.unlink)()
+        counted(path.unlink)()
         write_new(path, content)
 
     write_new = storage._write_new
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(storage, "_write_new", deadly(in_halves))
+        monkeypatch.setattr(storage, "_write_new", counted(in_halves))
         for name in ("rename", "replace", "mkdir"):
-            monkeypatch.setattr(Path, name, deadly(getattr(Path, name)))
+            monkeypatch.setattr(Path, name, counted(getattr(Path, name)))
         for name in ("sync_folder", "discard"):
-            monkeypatch.setattr(storage, name, deadly(getattr(storage, name)))
+            monkeypatch.setattr(storage, name, counted(getattr(storage, name)))
         try:
             write()
         except Died:
@@ -54,7 +54,7 @@ def dies(write: Callable[[], None], step: int) -> bool:
 
 
 @pytest.fixture(autouse=True)
-def _no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
@@ -62,20 +62,20 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_a_file_whose_writer_dies_is_the_old_or_the_new_one(tmp_path: Path) -> None:
+def test_a_file_whose_writer_is_killed_is_the_old_or_the_new_one(tmp_path: Path) -> None:
     path = tmp_path / "file"
     found, step = [], 1
     write_file(path, b"old bytes")
     while dies(lambda: write_file(path, b"new bytes"), step):
         found.append(path.read_bytes())
         write_file(path, b"old bytes")
-        assert contents(tmp_path) == {"file": b"old bytes"}  # the dead writer's stray is gone
+        assert contents(tmp_path) == {"file": b"old bytes"}  # the killed writer's partial file is removed
         step += 1
     assert set(found) == {b"old bytes", b"new bytes"}
     assert len(found) >= 4
 
 
-def test_a_folder_whose_writer_dies_is_the_old_or_the_new_one(tmp_path: Path) -> None:
+def test_a_folder_whose_writer_is_killed_is_the_old_or_the_new_one(tmp_path: Path) -> None:
     path = tmp_path / "run"
     found, step = [], 1
     write_folder(path, OLD)
@@ -91,7 +91,7 @@ def test_a_folder_whose_writer_dies_is_the_old_or_the_new_one(tmp_path: Path) ->
     assert len(found) >= 8
 
 
-def test_two_deaths_in_a_row_lose_nothing(tmp_path: Path) -> None:
+def test_two_kills_in_a_row_lose_nothing(tmp_path: Path) -> None:
     path = tmp_path / "run"
     for first, second in product(range(1, 16), repeat=2):
         write_folder(path, OLD)

@@ -1,4 +1,4 @@
-"""What cannot fit is refused with both numbers, before anything is allocated."""
+"""Memory: a model that cannot fit is refused before anything is allocated, and freed blocks are used again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_parameters_are_counted_with_their_gradients_and_moments(monkeypatch: py
 
 
 def test_a_table_larger_than_this_machine_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"needs at least [\d,]+\.\d GB and there are [\d,]+\.\d\."):
+    with pytest.raises(ConfigError, match=r"needs at least [\d,]+\.\d GB and only [\d,]+\.\d GB are"):
         refuse_what_cannot_fit("caser", [(10**9, 10**6)], TRAINING_COPIES)
 
 
@@ -42,7 +42,7 @@ print(faults())
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only glibc gives big blocks back at once")
 def test_a_big_block_that_was_freed_is_used_again_without_a_page_fault() -> None:
-    # In a process of its own: what other tests have freed would decide how much is kept.
+    # In a process of its own, because blocks that other tests have freed would change the count.
     done = subprocess.run([sys.executable, "-c", FAULTS_OF_A_BLOCK], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 2**26 / 4096 / 10
 

@@ -1,4 +1,4 @@
-"""Streams: the same for the same name, another for anything else, in any process."""
+"""Random streams: equal names give equal streams in every process, and different names different streams."""
 
 from __future__ import annotations
 
@@ -49,6 +49,6 @@ def test_generators_repeat_and_are_independent_of_the_global_ones() -> None:
     assert np.array_equal(numpy_generator(0, "world").random(4), numpy_generator(0, "world").random(4))
 
 
-def test_a_negative_seed_is_a_seed() -> None:
+def test_a_seed_may_be_negative() -> None:
     assert stream_seed(-1, "order") != stream_seed(1, "order")
     torch_generator(-1, "order")

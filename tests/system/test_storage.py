@@ -1,14 +1,15 @@
-"""What is left beside a file that was written, and what is no plain file to read. Kills are in `test_artefact.py`."""
+"""Writing leaves no other file behind, and only regular files are read. `properties/test_storage.py` kills writers."""
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
 from caser.errors import ArtefactError
-from caser.system.storage import read_file, settled, write_file, write_folder
+from caser.system.storage import read_file, replacing, settled, write_file, write_folder
 
 
 def test_a_file_is_written_and_replaced_with_the_usual_permissions(tmp_path: Path) -> None:
@@ -31,7 +32,7 @@ def test_only_strays_of_the_same_name_are_removed(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*others, "run"])
 
 
-def test_a_folder_set_aside_is_read_until_the_next_write_puts_it_back(tmp_path: Path) -> None:
+def test_a_previous_folder_is_read_until_the_next_write_puts_it_back(tmp_path: Path) -> None:
     write_folder(tmp_path / "run", {"file": b"old"})
     (tmp_path / "run").rename(tmp_path / ".run.previous")
     assert read_file(settled(tmp_path / "run") / "file") == b"old"
@@ -41,7 +42,7 @@ def test_a_folder_set_aside_is_read_until_the_next_write_puts_it_back(tmp_path: 
     assert settled(tmp_path / "run") == tmp_path / "run"
 
 
-def test_what_is_no_plain_file_or_too_large_is_not_read(tmp_path: Path) -> None:
+def test_a_special_file_or_one_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"12345")
     (tmp_path / "link").symlink_to(tmp_path / "file")
     os.mkfifo(tmp_path / "pipe")
@@ -58,3 +59,22 @@ def test_what_is_no_plain_file_or_too_large_is_not_read(tmp_path: Path) -> None:
     os.link(tmp_path / "file", tmp_path / "second name")
     with pytest.raises(ArtefactError, match="hard link"):
         read_file(tmp_path / "file")
+
+
+def test_a_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    write_file(tmp_path / "file", b"old")
+
+    def write_half() -> None:
+        with replacing(tmp_path / "file") as partial:
+            partial.write_bytes(b"half of the new")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        write_half()
+    assert read_file(tmp_path / "file") == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_full_disk_is_named_also_when_the_size_is_not_known(tmp_path: Path) -> None:
+    with pytest.raises(ArtefactError, match="file needs more space; the disk is full"), replacing(tmp_path / "file"):
+        raise OSError(errno.ENOSPC, "no space")

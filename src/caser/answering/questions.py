@@ -70,10 +70,10 @@ def ask(
         raise ConfigError(f"unknown_users must be one of the ways to answer; got {unknown_users!r}: {hint}")
     if unknown_users == "learned" and artefact.manifest["anonymous_user"] != "learned":
         raise ConfigError("unknown_users='learned' needs a run trained with user_dropout above 0; this one was not.")
-    [index] = [0] if user is None else artefact.users.found([user])
+    [index] = [0] if user is None else artefact.users.lookup([user])
     raw = artefact.users.raw([index])[0] if index else user
     given = [] if history is None else listed(history)
-    read = artefact.items.found(given)
+    read = artefact.items.lookup(given)
     ignored = () if all(read) else tuple(one for one, found in zip(given, read, strict=True) if not found)
     if history is None:
         indices = artefact.histories.sequence(index)

@@ -1,1 +1,1 @@
-"""Arrays and nothing else: type aliases, offsets, rows of unequal length."""
+"""Helpers for NumPy arrays: type aliases, offsets, and rows of unequal length."""

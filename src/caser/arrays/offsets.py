@@ -1,4 +1,4 @@
-"""Offsets: where each row starts when rows of unequal length lie one after another in one array."""
+"""Offsets: the start of each row, where rows of unequal length are stored one after another in one array."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from caser.arrays.types import Int64
 
 
 def offsets_of(lengths: ArrayLike) -> Int64:
-    """Where rows of these lengths start, and where the last one ends: (R,) lengths to (R + 1,) int64.
+    """Return the start of each row, followed by the end of the last row: (R + 1,) int64.
+
+    lengths  (R,) integers: the number of entries of each row
 
     >>> offsets_of([2, 0, 3]).tolist()
     [0, 2, 2, 5]
@@ -21,7 +23,9 @@ def offsets_of(lengths: ArrayLike) -> Int64:
 
 
 def places_of(lengths: ArrayLike) -> Int64:
-    """The place of every entry within its row, from 0: (R,) lengths to (their sum,) int64.
+    """Return the place of every entry within its row, from 0: (sum of lengths,) int64.
+
+    lengths  (R,) integers: the number of entries of each row
 
     >>> places_of([2, 0, 3]).tolist()
     [0, 1, 0, 1, 2]

@@ -1,4 +1,7 @@
-"""Rows of unequal length: cut to the same length and padded with zeros on the left, which is where the past is."""
+"""Rows of unequal length: cut to one length, padded with zeros on the left, or concatenated.
+
+Padding stands on the left because a row is a history: the newest entry is always the last one.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from caser.arrays.offsets import offsets_of, places_of
 from caser.arrays.types import Int32, Int64
 
 
 def padded_histories(items: Int32, starts: Int64, ends: Int64, length: int) -> Int32:
-    """The last `length` entries of each slice items[start:end], left-padded with 0: (B, length)."""
+    """Return the last `length` entries of each slice items[start:end], left-padded with 0: (B, length) int32.
+
+    items   (M,) int32        starts, ends  (B,) int64: the slices, which may be empty
+    length  number of columns, at least 0
+
+    >>> items = np.array([3, 1, 4, 1, 5], dtype=np.int32)
+    >>> padded_histories(items, np.array([0, 3]), np.array([3, 4]), length=2).tolist()
+    [[1, 4], [0, 1]]
+    """
     positions = ends[:, None] - np.arange(length, 0, -1)
     inside = positions >= starts[:, None]
     if len(items) == 0:
@@ -19,7 +31,11 @@ def padded_histories(items: Int32, starts: Int64, ends: Int64, length: int) -> I
 
 
 def pad_left(sequences: Sequence[Sequence[int] | Int32], length: int | None = None) -> Int32:
-    """Stack sequences of indices into one left-padded array; `length` defaults to the longest.
+    """Stack B sequences into one left-padded array: (B, length) int32.
+
+    sequences  indices of items, oldest first
+    length     number of columns; longer sequences keep their newest entries; by default the longest sequence fits. The
+               array always has at least one column
 
     >>> pad_left([[1, 2, 3], [4]], length=2).tolist()
     [[2, 3], [0, 4]]
@@ -27,14 +43,16 @@ def pad_left(sequences: Sequence[Sequence[int] | Int32], length: int | None = No
     width = max((len(sequence) for sequence in sequences), default=0) if length is None else length
     padded = np.zeros((len(sequences), max(width, 1)), dtype=np.int32)
     for row, sequence in enumerate(sequences):
-        tail = sequence[-width:] if width else []
-        if len(tail):
-            padded[row, -len(tail) :] = tail
+        newest = sequence[-width:] if width else []
+        if len(newest):
+            padded[row, -len(newest) :] = newest
     return padded
 
 
 def last_columns(histories_BH: Int32, length: int) -> Int32:
-    """Cut or left-pad histories to exactly `length` columns.
+    """Return histories with exactly `length` columns, cut or padded with 0 on the left: (B, length) int32.
+
+    histories_BH  (B, H) int32, left-padded        length  at least 1
 
     >>> last_columns(np.array([[1, 2, 3]], dtype=np.int32), 2).tolist()
     [[2, 3]]
@@ -46,7 +64,11 @@ def last_columns(histories_BH: Int32, length: int) -> Int32:
 
 
 def last_items(histories_BH: Int32, length: int) -> Int32:
-    """Cut histories to at most `length` columns, without those on the left that are padding in every row; one stays.
+    """Return histories with at most `length` columns, without the left columns that are padding in every row.
+
+    histories_BH  (B, H) int32, left-padded        length  the most columns to keep
+
+    The result has shape (B, h) with 1 <= h <= length: one column stays even if all are padding.
 
     >>> last_items(np.array([[0, 0, 1, 2], [0, 0, 0, 3]], dtype=np.int32), 3).tolist()
     [[1, 2], [0, 3]]
@@ -54,3 +76,31 @@ def last_items(histories_BH: Int32, length: int) -> Int32:
     last_BH = last_columns(histories_BH, max(1, min(length, histories_BH.shape[1])))
     is_used_H = (last_BH != 0).any(axis=0)
     return last_BH[:, int(is_used_H.argmax()) if is_used_H.any() else -1 :]
+
+
+def concat_slices(values: Int32, starts: Int64, ends: Int64) -> tuple[Int64, Int32]:
+    """Concatenate the slices values[start:end]; return the slice that each entry is from, (N,) int64, and the entries.
+
+    values  (M,) int32        starts, ends  (R,) int64
+
+    >>> rows, entries = concat_slices(np.array([3, 1, 4, 1], dtype=np.int32), np.array([1, 0]), np.array([3, 1]))
+    >>> rows.tolist(), entries.tolist()
+    ([0, 0, 1], [1, 4, 3])
+    """
+    lengths = ends - starts
+    rows = np.repeat(np.arange(len(starts)), lengths)
+    return rows, values[starts[rows] + places_of(lengths)] if len(rows) else values[:0]
+
+
+def distinct_in_rows(rows: Int64, values: Int32, num_rows: int) -> tuple[Int32, Int64]:
+    """Drop values that stood in the same row before; return the rest, (K,) int32, and their offsets, (num_rows + 1,).
+
+    rows    (N,) int64, non-decreasing: the row of each value, from 0        values  (N,) int32
+
+    >>> values, offsets = distinct_in_rows(np.array([0, 0, 0, 2]), np.array([7, 5, 7, 7], dtype=np.int32), num_rows=3)
+    >>> values.tolist(), offsets.tolist()
+    ([7, 5, 7], [0, 2, 2, 3])
+    """
+    _, first = np.unique(np.stack([rows, values.astype(np.int64)]), axis=1, return_index=True)
+    keep = np.sort(first)
+    return values[keep], offsets_of(np.bincount(rows[keep], minlength=num_rows))

@@ -1,6 +1,6 @@
-"""Names for the array types that cross the borders of rooms.
+"""Names of the array types that several rooms use.
 
-Shapes stand in the names of variables, by the letters of docs/architecture.md; dtypes stand here.
+The type gives the dtype. The shape stands at the end of a variable's name, in the letters of docs/architecture.md.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 RawId = str | int | float | bool
-"""An id as the user's own data has it; inside the library users and items are indices."""
+"""An id of a user or an item as the user's own data has it. Inside the library, users and items are indices."""
 
 Int32 = NDArray[np.int32]
 """Indices of users and items."""
@@ -23,4 +23,7 @@ Floats = NDArray[np.float64]
 """Numbers in double precision."""
 
 Scores = NDArray[np.floating[Any]]
-"""Scores, states and vectors, in whatever precision the model has."""
+"""Scores, states and vectors, in the precision of the model."""
+
+Mask = NDArray[np.bool_]
+"""Which entries of another array are meant."""

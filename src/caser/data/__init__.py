@@ -1,1 +1,1 @@
-"""Logs and what is made of them: reading, splitting, the tape, training batches."""
+"""Interaction logs: reading, filtering, describing and splitting them, and the tape that models read."""

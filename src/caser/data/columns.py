@@ -1,7 +1,7 @@
-"""Which column is the user, which the item, which the time; and their values as ids and moments.
+"""Columns: decide which column holds the user, the item and the time, and convert their values to ids and times.
 
-Columns are found by name, in the order of SYNONYMS, or by position where a file has no header. Every guess is a
-sentence that says how to override it. Ids keep their type; in text files they become integers only if all of them do.
+Columns are found by name, in the order of SYNONYMS, or by position if a file has no header. Every guess is a sentence
+that says how to override it. Ids keep their type; the ids of a text file become integers only if all of them can.
 """
 
 from __future__ import annotations
@@ -31,29 +31,32 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "rating": ("rating", "ratings", "stars", "score", "overall", "value"),
     "event_type": ("eventtype", "event", "action", "behavior", "behaviortype", "type"),
 }
-"""Names of columns by what they hold, likeliest first, in lower case and without anything but letters and digits."""
+"""Names of columns by role, most likely first; in lower case, with letters and digits only."""
 
 MISSING = ("", "NaN", "nan", "NULL", "null", "None")
-"""Text that stands for no id."""
+"""Texts that mean that the id is missing."""
 
 TIME_UNITS = {"seconds": 1e11, "milliseconds": 1e14, "microseconds": 1e17, "nanoseconds": np.inf}
-"""The unit of a number of this size or less, since 1970: each bound is past the year 4000."""
+"""Units of time since 1970, with the largest number that is read in this unit: each is a time after the year 4000."""
 
-PER_UNIT = {"seconds": 1_000_000.0, "milliseconds": 1_000.0, "microseconds": 1.0, "nanoseconds": 0.001}
+MICROSECONDS_PER = {"seconds": 1_000_000.0, "milliseconds": 1_000.0, "microseconds": 1.0, "nanoseconds": 0.001}
 
 DATE_FORMATS = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M", "%Y-%m-%d")
 
 LATEST = 2**62
-"""Microseconds; later moments (and earlier ones than its negative) are no moments."""
+"""Microseconds before and after 1970 within which a number is a time."""
 
 
 def choose_columns(
     table: RawTable, named: Mapping[str, str | None], needed: Collection[str] = ("user", "item")
 ) -> tuple[dict[str, str], list[str]]:
-    """Return the column of each role, and sentences about those that were guessed.
+    """Return the column of each role, and a sentence about each column that was guessed.
 
-    `named` gives the column of a role where the caller knows it; of the others, the `needed` ones and the time are
-    guessed. Raises DataError if a named column is not there, a needed role has no column, or two roles have the same.
+    table   the rows of a source
+    named   the column of each role that the caller names; other roles are missing or None
+    needed  roles that must have a column; their columns are guessed if they are not named, as is the time
+
+    Raises DataError if a named column does not exist, a needed role has no column, or two roles have the same column.
 
     >>> table = RawTable.from_frame(pl.DataFrame({"visitor_id": [1], "itemId": [2], "stars": [3]}))
     >>> choose_columns(table, {})[0]
@@ -69,11 +72,12 @@ def choose_columns(
         if column is None and (role in needed or role == "time"):
             column = guessed.get(role)
             if column is not None:
-                notes.append(f"read {_called(column, table)} as {role.replace('_', ' ')}; override with {flag}")
-            elif role in needed:
-                raise DataError(
-                    f"a column must hold the {role.replace('_', ' ')}; got {_listed(table)}; name it with {flag}"
+                notes.append(
+                    f"read {_column_in_words(column, table)} as {role.replace('_', ' ')}; override with {flag}"
                 )
+            elif role in needed:
+                columns = _columns_in_words(table)
+                raise DataError(f"a column must hold the {role.replace('_', ' ')}; got {columns}; name it with {flag}")
         if column is not None:
             chosen[role] = column
     if len(set(chosen.values())) < len(chosen):
@@ -82,7 +86,11 @@ def choose_columns(
 
 
 def clean_ids(ids: pl.Series, is_text: bool) -> pl.Series:
-    """Return ids with null for what is missing; numbers stay numbers and text stays text, spaces included.
+    """Return ids with null for missing ones. Numbers stay numbers; text stays text and keeps its spaces.
+
+    ids  a column        is_text  whether it is from a text file, where "NaN", "null" and the like mean missing
+
+    Raises DataError if the column holds neither text nor numbers.
 
     >>> clean_ids(pl.Series(["007", "", "nan", " 7"]), is_text=True).to_list()
     ['007', None, None, ' 7']
@@ -101,7 +109,9 @@ def clean_ids(ids: pl.Series, is_text: bool) -> pl.Series:
 
 
 def as_written(ids: pl.Series) -> pl.Series:
-    """Turn text ids into integers if every one of them reads back the same.
+    """Return text ids as integers if each of them is written as the integer is, else as they are.
+
+    ids  text, such as the distinct ids of users
 
     >>> as_written(pl.Series(["1", "20"])).to_list(), as_written(pl.Series(["1", "020"])).to_list()
     ([1, 20], ['1', '020'])
@@ -111,10 +121,13 @@ def as_written(ids: pl.Series) -> pl.Series:
 
 
 def moments(times: pl.Series) -> tuple[pl.Series, str]:
-    """Return (microseconds since 1970 UTC, null where unreadable; the unit it was read in).
+    """Return times in microseconds since 1970 UTC, with null for an unreadable one, and the unit they were read in.
 
-    Numbers are seconds, milliseconds, microseconds or nanoseconds by the size of their median; text is numbers or ISO
-    8601 dates, whichever reads more rows. Dates without a zone are UTC.
+    times  a column of numbers, dates or text
+
+    The median decides whether numbers are seconds, milliseconds, microseconds or nanoseconds. Text is read as numbers
+    or as ISO 8601 dates, whichever reads more rows. Dates without a time zone are UTC. Raises DataError for a column of
+    another type.
 
     >>> moments(pl.Series(["1970-01-02", "1970-01-01T00:00:01+00:00", "soon"]))[0].to_list()
     [86400000000, 1000000, None]
@@ -127,7 +140,7 @@ def moments(times: pl.Series) -> tuple[pl.Series, str]:
     """
     if times.dtype == pl.String:
         numbers = _numbers(times)
-        if 2 * numbers.count() >= times.count():  # no text is both, so dates cannot be more
+        if 2 * numbers.count() >= times.count():  # no text is both a number and a date, so dates cannot be more
             return _scaled(numbers)
         dates = _dates(times)
         return (dates, "dates") if dates.count() > numbers.count() else _scaled(numbers)
@@ -141,22 +154,23 @@ def moments(times: pl.Series) -> tuple[pl.Series, str]:
 
 
 def _by_name(columns: Sequence[str]) -> dict[str, str]:
+    # Reversed, so that of several columns with the same plain name the first one is kept.
     plain = {"".join(filter(str.isalnum, column.lower())): column for column in reversed(columns)}
-    found = {role: next((plain[name] for name in names if name in plain), None) for role, names in SYNONYMS.items()}
-    return {role: column for role, column in found.items() if column is not None}
+    guessed = {role: next((plain[name] for name in names if name in plain), None) for role, names in SYNONYMS.items()}
+    return {role: column for role, column in guessed.items() if column is not None}
 
 
 def _by_position(table: RawTable) -> dict[str, str]:
-    """User, item, rating, time; the third of three columns is a time if it is as large as one, else a rating."""
+    """Take columns as user, item, rating and time. The third of three is a time if its numbers are large enough."""
     roles, columns = ["user", "item", "rating", "time"], table.columns
     if len(columns) == 3:
-        middle = table.select(columns[2:]).to_series().cast(pl.Float64, strict=False).drop_nans().median()
-        roles = ["user", "item", "time" if middle is None or float(str(middle)) > 1e8 else "rating"]
+        median = _median(table.select(columns[2:]).to_series().cast(pl.Float64, strict=False).drop_nans())
+        roles = ["user", "item", "time" if median is None or median > 1e8 else "rating"]
     return dict(zip(roles, columns, strict=False)) if len(columns) <= 4 else {}
 
 
 def _numbers(text: pl.Series) -> pl.Series:
-    """Integers if all that can be read are integers, else floats."""
+    """Read text as integers if everything that is a number is an integer, else as floats; null for other text."""
     integers = text.cast(pl.Int64, strict=False)
     if integers.null_count() == 0:
         return integers
@@ -165,34 +179,44 @@ def _numbers(text: pl.Series) -> pl.Series:
 
 
 def _dates(text: pl.Series) -> pl.Series:
+    """Read ISO 8601 dates as microseconds since 1970 UTC; null for other text."""
     text = text.str.strip_chars().str.replace(r"^(\d{4}-\d\d-\d\d) ", "${1}T").str.replace(r" ?(Z|UTC)$", "+00:00")
-    read = [text.str.to_datetime(one, strict=False, time_unit="us", time_zone="UTC") for one in DATE_FORMATS]
-    return pl.select(pl.coalesce(read)).to_series().cast(pl.Int64)
+    by_format = [text.str.to_datetime(one, strict=False, time_unit="us", time_zone="UTC") for one in DATE_FORMATS]
+    return pl.select(pl.coalesce(by_format)).to_series().cast(pl.Int64)
 
 
 def _scaled(numbers: pl.Series) -> tuple[pl.Series, str]:
-    """Decide the unit once, from the median, and turn numbers into microseconds."""
+    """Decide the unit from the median, and convert numbers to microseconds; return them and the unit."""
+    # Find the unit.
     numbers = numbers.cast(pl.Float64) if numbers.dtype.is_decimal() else numbers
     floats = numbers.cast(pl.Float64)
     finite = floats.set(~floats.is_finite(), None)
-    middle = float(finite.abs().median() or 0.0)  # type: ignore[arg-type]
-    unit = next(unit for unit, bound in TIME_UNITS.items() if middle <= bound)
-    in_range = (finite.abs() < LATEST / PER_UNIT[unit]).fill_null(False)
+    median = _median(finite.abs()) or 0.0
+    unit = next(unit for unit, bound in TIME_UNITS.items() if median <= bound)
+    # Drop numbers that are no times, and convert the others. Integers are not converted through floats, which would
+    # round them.
+    in_range = (finite.abs() < LATEST / MICROSECONDS_PER[unit]).fill_null(False)
     kept = numbers.set(~in_range, None)
     if kept.dtype.is_integer():
-        whole = kept // 1000 if unit == "nanoseconds" else kept.cast(pl.Int64) * int(PER_UNIT[unit])
+        whole = kept // 1000 if unit == "nanoseconds" else kept.cast(pl.Int64) * int(MICROSECONDS_PER[unit])
         micros = whole.cast(pl.Int64)
     else:
-        micros = (kept.cast(pl.Float64) * PER_UNIT[unit]).round().cast(pl.Int64)
+        micros = (kept.cast(pl.Float64) * MICROSECONDS_PER[unit]).round().cast(pl.Int64)
     return micros, unit
 
 
-def _called(name: str, table: RawTable) -> str:
+def _median(floats: pl.Series) -> float | None:
+    """Return the median of numbers; None if there are none."""
+    median = floats.median()
+    return median if isinstance(median, float) else None
+
+
+def _column_in_words(name: str, table: RawTable) -> str:
     return name if table.has_header else f"column {name}"
 
 
-def _listed(table: RawTable) -> str:
-    """The columns, shortened for a sentence."""
+def _columns_in_words(table: RawTable) -> str:
+    """Return the names of the columns, shortened for a sentence."""
     if not table.has_header:
         return f"{len(table.columns)} columns without a header, called 1, 2, ..."
     return "the columns " + (", ".join(repr(name[:40]) for name in table.columns[:12]) or "(none)")

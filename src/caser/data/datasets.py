@@ -1,11 +1,11 @@
-"""Public data sets by name: from the cache, else from their official address, else from a mirror.
+"""Public data sets by name: read from the cache, else downloaded from the official address, else from a mirror.
 
-Whatever comes over a network is held in memory until its SHA-256 is right, then written beside and renamed: an
-interrupted download leaves nothing. A download ends when connecting takes ten seconds, or when ten seconds bring less
-than 64 KiB, but never for its length, so that a slow link can finish a large archive; pip has a minute in all. The
-SHA-256 of the official archives are those that many of their users have published; those of `u.data` and of the mirror
-were measured. `ml-latest-small` is remade by its authors now and then: a new one is refused until its checksum is
-pinned here. No data set is part of this library, and each set's terms hold.
+A download is held in memory until its SHA-256 is checked, and its files are written as a whole: an interrupted download
+leaves nothing. A download is given up when connecting takes ten seconds, or when less than 64 KiB arrive in ten
+seconds. It has no limit on its whole duration, so that a slow network can finish a large archive; only pip has one
+minute. The SHA-256 of the official archives are those that many users have published; those of `u.data` and of the
+mirror were measured. The authors of `ml-latest-small` publish a new version now and then; a new version is refused
+until its checksum is entered here. No data set is part of this library, and the terms of each data set apply.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ from caser.system.storage import write_file
 Say = Callable[[str], object]
 
 STALL_SECONDS = 10.0
-"""A source that brings less than STALL_BYTES in this time is given up."""
+"""A download is given up when it brings less than STALL_BYTES in this time."""
 STALL_BYTES = 65_536
 PIP_SECONDS = 60.0
-"""pip does not say what it has received, so it is given this long in all."""
+"""Time limit for pip, which does not report its progress."""
 
 FAILURES = (OSError, http.client.HTTPException, zipfile.BadZipFile, subprocess.SubprocessError, KeyError, DownloadError)
-"""What a source may fail with; OSError includes time-outs and everything urllib raises."""
+"""Errors after which the next source is tried; OSError includes time-outs and all errors of urllib."""
 
 MOVIELENS_TERMS = (
     "MovieLens data, by GroupLens at the University of Minnesota: for research; without permission no redistribution"
@@ -56,7 +56,12 @@ MOVIELENS_TERMS = (
 
 @dataclass(frozen=True)
 class Download:
-    """One place to fetch from: `fetch()` returns the cache's files, by path in the cache, the log's last."""
+    """One place to download a data set from.
+
+    name   the place in words
+    fetch  downloads the files and returns their content by path in the cache; the log is the last of them, so that a
+           cache which has the log has all other files
+    """
 
     name: str
     fetch: Callable[[], Mapping[str, bytes]]
@@ -64,21 +69,24 @@ class Download:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A public log. Paths are relative to the cache; of several, the first that exists is read."""
+    """A public log. Paths are relative to the cache; the first path that exists is read."""
 
     logs: tuple[str, ...]
+    """Paths of the log."""
     rows: int
-    """Interactions in the published set; a copy with fewer says so."""
+    """Number of interactions in the published data set; a copy with another number gets a note."""
     titles: tuple[str, ...] = ()
-    """Files whose first two columns are item and title."""
+    """Paths of the item titles: files whose first two columns are item and title."""
     terms: str = "see the terms of its publisher"
+    """Terms of use, which are shown before a download."""
     sources: tuple[Download, ...] = ()
+    """Places to download from, in the order in which they are tried."""
     sha256: Mapping[str, str] = field(default_factory=dict)
-    """Checksums of files in the cache, where they are known."""
+    """Checksums of files in the cache, if they are known."""
 
 
 def cache_folder() -> Path:
-    """Where data sets are kept: the folder that CASER_CACHE names, else the platform's cache folder for `caser`."""
+    """Return the folder of downloaded data sets: the value of CASER_CACHE, else the platform's cache folder."""
     named = os.environ.get("CASER_CACHE")
     if named:
         return Path(named).expanduser()
@@ -90,17 +98,20 @@ def cache_folder() -> Path:
 
 
 def fetch(name: str, cache: Path | None = None, on_message: Say = print) -> Path:
-    """Return the path of a data set's log in the cache, fetching it if it is not there.
+    """Return the path of a data set's log in the cache; download the data set if it is not there.
 
-    Terms and progress go to `on_message`, one sentence a call. Raises DownloadError that names each source and why it
-    failed, or a cached file that is not the published one.
+    name        a key of DATASETS        cache  the cache folder; by default `cache_folder()`
+    on_message  called with one sentence at a time: the terms of use and the progress
+
+    Raises DownloadError for an unknown name, if all sources fail (the message names each and the reason), or if the
+    cached file is not the published one.
     """
     if name not in DATASETS:
         raise DownloadError(f"there is no data set {name!r}: {did_you_mean(name, DATASETS)}")
     dataset, folder = DATASETS[name], cache or cache_folder()
-    if _first_there(folder, dataset.logs) is None:
+    if _first_existing(folder, dataset.logs) is None:
         _fill(name, dataset, folder, on_message)
-    path = _first_there(folder, dataset.logs)
+    path = _first_existing(folder, dataset.logs)
     if path is None:
         raise DownloadError(f"{name} must be in the cache after fetching; got none of {dataset.logs}; in {folder}.")
     for file, digest in dataset.sha256.items():
@@ -112,7 +123,16 @@ def fetch(name: str, cache: Path | None = None, on_message: Say = print) -> Path
 def load(
     name: str, *, filters: LogFilters | None = None, cache: Path | None = None, on_message: Say = print
 ) -> InteractionLog:
-    """Return a data set as a log, with item titles where it has them, fetching it if needed."""
+    """Return a public data set as a log, with titles of items if it has them; download it if it is not in the cache.
+
+    name        a key of DATASETS, such as "ml-100k"
+    filters     which interactions to keep; all of them by default
+    cache       the cache folder; by default the folder in CASER_CACHE, else the platform's cache folder
+    on_message  called with one sentence at a time: the terms of use and the progress of a download
+
+    Raises DownloadError for an unknown name or if all sources fail, DataError if no interaction is left after the
+    filters.
+    """
     path = fetch(name, cache, on_message)
     dataset, folder = DATASETS[name], cache or cache_folder()
     log = read_log(path, filters=filters)
@@ -120,23 +140,32 @@ def load(
     if log.provenance["rows_read"] != dataset.rows:
         got = log.provenance["rows_read"]
         notes.append(f"this copy of {name} holds {got:,} interactions; the published one {dataset.rows:,}")
-    titles = _first_there(folder, dataset.titles)
+    titles = _first_existing(folder, dataset.titles)
     return replace(
         log,
-        titles=None if titles is None else _aligned(read_titles(titles), log),
+        titles=None if titles is None else _in_order_of_items(read_titles(titles), log),
         provenance={**log.provenance, "dataset": name, "notes": notes},
     )
 
 
 def read_titles(path: Path) -> dict[RawId, str]:
-    """Read item titles from a file whose first two columns are item and title: `u.item`, `movies.dat`, `movies.csv`."""
+    """Return the titles in a file whose first two columns are item and title: `u.item`, `movies.dat`, `movies.csv`.
+
+    path  a text file
+
+    Ids are integers if all ids of the file are, else text. Raises DataError for an empty or binary file.
+    """
     table = read_delimited(path.read_bytes(), Layout())
     items, titles = table.select(table.columns[:2]).filter(table.faults.is_null()).get_columns()
     return dict(zip(as_written(items).to_list(), titles.str.strip_chars().to_list(), strict=True))
 
 
 def official(address: str, sha256: str, members: Mapping[str, str]) -> Download:
-    """The zip file at `address`; `members` are the paths in it, and in the cache, the log's last."""
+    """Return the download of a zip file from its publisher.
+
+    address  the URL of the zip file        sha256  its checksum, 64 hex digits
+    members  the path in the cache of each needed file in the zip file; the log is the last of them
+    """
 
     def fetch() -> dict[str, bytes]:
         content = _download(address)
@@ -148,9 +177,10 @@ def official(address: str, sha256: str, members: Mapping[str, str]) -> Download:
 
 
 def recbole_wheel() -> Download:
-    """ML-100K out of the package `recbole` 1.2.1, which pip downloads and nobody installs.
+    """Return the download of MovieLens-100K from the package `recbole` 1.2.1, which pip downloads but does not install.
 
-    Its `ml-100k.inter` is `u.data` under a header; its `ml-100k.item` has titles without their years, put back here.
+    The file `ml-100k.inter` in it is `u.data` with a header. The file `ml-100k.item` has titles without their years,
+    which are added again here.
     """
 
     def fetch() -> dict[str, bytes]:
@@ -223,7 +253,7 @@ DATASETS: dict[str, DataSet] = {
 
 
 def _fill(name: str, dataset: DataSet, folder: Path, say: Say) -> None:
-    """Put the files of the first source that answers into the cache."""
+    """Download a data set from the first source that works, and put its files into the cache."""
     if not dataset.sources:
         raise DownloadError(f"{name} has no known source; put {dataset.logs[0]} into the cache, {folder}.")
     say(dataset.terms)
@@ -234,7 +264,7 @@ def _fill(name: str, dataset: DataSet, folder: Path, say: Say) -> None:
             files = source.fetch()
         except FAILURES as error:
             failures.append(f"{source.name}: {_reason(error)}")
-            say(f"no: {_reason(error)}")
+            say(f"this failed: {_reason(error)}")
             continue
         for path, content in files.items():
             write_file(folder / path, content)
@@ -246,7 +276,7 @@ def _fill(name: str, dataset: DataSet, folder: Path, say: Say) -> None:
 
 
 def _download(address: str) -> bytes:
-    """Read an address whole, giving up when less than STALL_BYTES come in STALL_SECONDS."""
+    """Return the content at an address; give up when less than STALL_BYTES arrive in STALL_SECONDS."""
     chunks, received, since = [], 0, time.monotonic()
     with urllib.request.urlopen(address, timeout=STALL_SECONDS) as answer:  # noqa: S310 (addresses are constants above)
         while chunk := answer.read1(STALL_BYTES):
@@ -260,7 +290,7 @@ def _download(address: str) -> bytes:
 
 
 def _pip_download(requirement: str) -> bytes:
-    """Return the wheel that pip finds for `requirement`, without installing or unpacking it."""
+    """Return the content of the wheel that pip finds for `requirement`; the wheel is not installed."""
     with tempfile.TemporaryDirectory() as folder:
         command = [
             *(sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet", "--no-input"),
@@ -269,10 +299,9 @@ def _pip_download(requirement: str) -> bytes:
         ]
         result = subprocess.run(command, capture_output=True, text=True, timeout=PIP_SECONDS, check=False)  # noqa: S603
         if result.returncode != 0:
-            complaint = [line for line in result.stderr.splitlines() if line.startswith("ERROR")] or [
-                result.stderr.strip()
-            ]
-            raise DownloadError(f"pip could not get {requirement}: {complaint[-1].removeprefix('ERROR: ')}")
+            errors = [line for line in result.stderr.splitlines() if line.startswith("ERROR")]
+            reason = errors[-1].removeprefix("ERROR: ") if errors else result.stderr.strip()
+            raise DownloadError(f"pip could not get {requirement}: {reason}")
         return next(Path(folder).glob("*.whl")).read_bytes()
 
 
@@ -287,9 +316,9 @@ def _reason(error: BaseException) -> str:
     return str(reason).strip().splitlines()[0] if str(reason).strip() else type(error).__name__
 
 
-def _first_there(folder: Path, files: tuple[str, ...]) -> Path | None:
+def _first_existing(folder: Path, files: tuple[str, ...]) -> Path | None:
     return next((folder / file for file in files if (folder / file).is_file()), None)
 
 
-def _aligned(titles: Mapping[RawId, str], log: InteractionLog) -> pl.Series:
+def _in_order_of_items(titles: Mapping[RawId, str], log: InteractionLog) -> pl.Series:
     return pl.Series([titles.get(raw) for raw in log.item_vocabulary.ids.to_list()], dtype=pl.String)

@@ -1,7 +1,7 @@
-"""What is in a log: the facts to know before believing a number measured on it.
+"""Facts about a log that help to judge numbers measured on it.
 
-Ties say how much of the order is file order; repeats say whether seen items must stay candidates; the shape of the
-popularity curve says how hard the popularity baseline is to beat.
+Tied times show how much of the order is only the order of rows. Repeats show whether seen items must stay candidates.
+The distribution of popularity shows how hard the popularity baseline is to beat.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ Facts = dict[str, Any]
 
 
 def describe(log: InteractionLog) -> Facts:
-    """Return facts about a log, JSON values only; shares lie in 0..1, times are ISO 8601 in UTC, None without times.
+    """Return facts about a log by name, as JSON values: sizes, activity, times, repeats, popularity and provenance.
+
+    log  any log
+
+    Shares lie between 0 and 1. Times are ISO 8601 texts in UTC; facts about times are None for a log without times.
 
     >>> log = InteractionLog.from_columns(pl.Series([1, 1, 1]), pl.Series([7, 7, 8]), np.array([0, 0, 60_000_000]))
     >>> facts = describe(log)
@@ -42,14 +46,14 @@ def describe(log: InteractionLog) -> Facts:
 
 
 def _activity(log: InteractionLog) -> Facts:
-    """Interactions per user: least, quartiles, most."""
+    """Return minimum, quartiles and maximum of the number of interactions per user."""
     names = ("least", "lower_quartile", "median", "upper_quartile", "most")
     values = np.quantile(np.bincount(log.users)[1:], [0, 0.25, 0.5, 0.75, 1])
     return {f"interactions_per_user_{name}": float(value) for name, value in zip(names, values, strict=True)}
 
 
 def _times(log: InteractionLog) -> Facts:
-    """Range of the times, and how often time alone does not give the order."""
+    """Return the range of the times, and how many rows and users have an order that the times do not decide."""
     names = ("time_unit", "first_time", "last_time", "share_of_rows_tied", "share_of_users_with_tied_last_time")
     if not log.has_times:
         return dict.fromkeys(names)
@@ -62,7 +66,7 @@ def _times(log: InteractionLog) -> Facts:
 
 
 def _repeats(log: InteractionLog) -> Facts:
-    """Interactions with an item the user had before, had just before, or had at the same moment."""
+    """Return how many interactions repeat an item: at any earlier time, in the interaction before, or at one moment."""
     frame = pl.DataFrame({"user": log.users, "item": log.items, "time": log.times})
     distinct_pairs = frame.select(pl.struct("user", "item").n_unique()).item()
     consecutive = (log.users[1:] == log.users[:-1]) & (log.items[1:] == log.items[:-1])
@@ -74,7 +78,7 @@ def _repeats(log: InteractionLog) -> Facts:
 
 
 def _popularity(counts: Int64) -> Facts:
-    """Gini coefficient of interactions per item, and the share that goes to the top 1 % of items (at least one)."""
+    """Return the Gini coefficient of interactions per item, and the share of the top 1 % of items (at least one)."""
     ascending = np.sort(counts)
     num_items = len(ascending)
     gini = float((2 * np.arange(1, num_items + 1) - num_items - 1) @ ascending) / (num_items * int(ascending.sum()))

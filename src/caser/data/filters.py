@@ -1,42 +1,43 @@
-"""Take interactions out of a log by a stated rule; every step and its count is written down in the log's provenance.
+"""Filters: keep the interactions of a log that meet a rule; the log's provenance records how many each rule drops.
 
-Filters change what a number means, so they are settings, part of the fingerprint of every result, and never a default.
+Filters change the meaning of a metric. So they are settings that are off by default, and they are part of the
+fingerprint of every result.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from pydantic import Field
 
+from caser.arrays.types import Mask
 from caser.config import Settings
 from caser.data.log import InteractionLog
 
-Mask = NDArray[np.bool_]
-
 
 class LogFilters(Settings):
-    """Which interactions to keep, in the order in which the filters apply."""
+    """Which interactions to keep. The filters apply in the order in which they are listed here."""
 
     min_rating: float | None = None
-    """Keep interactions rated at least this."""
+    """Keep interactions with at least this rating."""
     event_types: tuple[str, ...] = ()
     """Keep interactions of these kinds; all kinds when empty."""
     drop_duplicates: bool = False
-    """Of interactions equal in user, item and time, keep the first. Without times nothing is a duplicate."""
+    """Keep only the first of interactions that are equal in user, item and time. A log without times has none."""
     drop_repeats: bool = False
-    """Of an item that a user takes several times in a row, keep the first."""
+    """Keep only the first of consecutive interactions of a user with the same item."""
     min_item_count: int = Field(default=0, ge=0)
-    """Keep items with at least this many interactions; users are not filtered."""
+    """Keep items with at least this many interactions. Users are not filtered."""
     k_core: int = Field(default=0, ge=0)
-    """Keep users and items with at least this many interactions each, again and again until all have."""
+    """Keep users and items with at least this many interactions each, repeated until all have as many."""
 
 
 def apply_filters(log: InteractionLog, filters: LogFilters) -> InteractionLog:
-    """Return the log after the filters that need nothing but a log (the reader applies those on ratings and events).
+    """Return the log after all filters except `min_rating` and `event_types`, which only a reader can apply.
 
-    Raises DataError if nothing is left.
+    log      is not changed        filters  which interactions to keep
+
+    Each filter adds a step to `provenance["filters"]`. Raises DataError if no interaction is left.
 
     >>> log = InteractionLog.from_columns(pl.Series(["a", "a", "a", "b"]), pl.Series([7, 7, 8, 7]), None)
     >>> filtered = apply_filters(log, LogFilters(drop_repeats=True, min_item_count=2))
@@ -66,7 +67,7 @@ def _first_of_repeats(log: InteractionLog) -> Mask:
 
 
 def _core(log: InteractionLog, least: int) -> Mask:
-    """The largest set of interactions in which every user and every item has at least `least` of them."""
+    """Return the largest set of interactions in which every user and every item has at least `least` of them, (N,)."""
     kept = np.ones(len(log), dtype=bool)
     while True:
         users = np.bincount(log.users[kept], minlength=log.num_users + 1)

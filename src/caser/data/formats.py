@@ -1,8 +1,8 @@
-"""From the bytes of a file to a table of columns, before anybody asks which column is the user.
+"""Formats: turn the bytes of a file into a table of columns.
 
-A reader is a function `(data, layout) -> RawTable` and a row in READERS. The format is told from the content, not from
-the name. Text stays text here: what is a number or a date is decided where it is known what a column is for. A file is
-held in memory as a whole. Whatever the bytes are, nothing but DataError is raised.
+A reader is a function `(data, layout) -> RawTable` and a row in READERS. The format is recognised from the content, not
+from the file name. Text stays text here; `columns.py` decides what is a number or a date, because it knows the role of
+each column. A file is held in memory as a whole. For any bytes, the only error raised is DataError.
 """
 
 from __future__ import annotations
@@ -23,14 +23,17 @@ from caser.errors import DataError, did_you_mean
 NOT_JSON = "that are no JSON object"
 
 OTHER_KIND: Mapping[pl.DataType, bytes] = {pl.Float64(): rb"-?\d+\s*[,}]", pl.String(): rb"[-\d]"}
-"""What a JSON value looks like that polars takes into a column of floats, or of text, though it is another kind."""
-
+"""Patterns of JSON values that polars silently converts: integers in a column of floats, numbers in one of text."""
 
 Reader = Callable[[bytes, Layout], RawTable]
 
 
 def read_json_lines(data: bytes, layout: Layout) -> RawTable:
-    r"""Read one JSON object per line; nested values are not looked at.
+    r"""Read one JSON object per line; lists and objects inside it are ignored.
+
+    data  the bytes of the file        layout  not used: JSON names its fields
+
+    Raises DataError if no line holds a value.
 
     >>> table = read_json_lines(b'{"user": 1, "item": "a"}\n', Layout())
     >>> table.select(["user", "item"]).rows()
@@ -51,7 +54,12 @@ def read_json_lines(data: bytes, layout: Layout) -> RawTable:
 
 
 def read_parquet(data: bytes, layout: Layout) -> RawTable:
-    """Read a Parquet file."""
+    """Read a Parquet file.
+
+    data  the bytes of the file        layout  not used: Parquet has its own
+
+    Raises DataError if the file is damaged.
+    """
     try:
         return RawTable.from_frame(pl.scan_parquet(data))
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -62,7 +70,12 @@ READERS: dict[str, Reader] = {"delimited": read_delimited, "jsonl": read_json_li
 
 
 def read_table(data: bytes, layout: Layout, name: str | None = None) -> tuple[str, RawTable]:
-    """Read the bytes of a file, gzipped or not, in the format called `name`, or the one its content shows.
+    """Read the bytes of a file, which may be gzipped; return the name of its format and the table.
+
+    data    the bytes of the file        layout  what the caller says about a text file
+    name    a key of READERS; None: the content decides
+
+    Raises DataError for an unknown format, and if the data cannot be read in its format.
 
     >>> read_table(b"1 32 1", Layout())[0]
     'delimited'
@@ -86,7 +99,7 @@ def _unzipped(data: bytes) -> bytes:
 
 
 def _merges_kinds(frame: pl.DataFrame, text: bytes) -> bool:
-    """Whether a column of floats has whole numbers too, or one of text has numbers: read all at once, 1.0 becomes 1."""
+    """Return whether polars has merged values of different kinds in one column, for example the ids 1 and 1.0."""
     return any(
         re.search(re.escape(json.dumps(name, ensure_ascii=False).encode()) + rb"\s*:\s*" + OTHER_KIND[kind], text)
         for name, kind in frame.schema.items()
@@ -95,7 +108,7 @@ def _merges_kinds(frame: pl.DataFrame, text: bytes) -> bool:
 
 
 def _json_line_by_line(lines: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
-    """Read each line by itself, so that one bad line does not hide the others."""
+    """Read each line separately, so that a bad line is a fault of one row and values keep their kinds."""
     rows = [_json_object(line) for line in lines]
     faults = [NOT_JSON if row is None else None for row in rows]
     names = dict.fromkeys(name for row in rows if row for name in row)
@@ -104,19 +117,19 @@ def _json_line_by_line(lines: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
 
 
 def _json_object(line: str) -> dict[str, str | int | float] | None:
-    """The text and numbers in a JSON object; None if the line is not one."""
+    """Return the text and numbers of a JSON object by name; None if the line is not a JSON object."""
     try:
-        found = json.loads(line)
-        json.dumps(found, ensure_ascii=False).encode()  # refuses halves of surrogate pairs
+        value = json.loads(line)
+        json.dumps(value, ensure_ascii=False).encode()  # raises an error for half of a surrogate pair
     except (ValueError, RecursionError):
         return None
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         return None
-    return {name: value for name, value in found.items() if isinstance(value, str | int | float)}
+    return {name: field for name, field in value.items() if isinstance(field, str | int | float)}
 
 
 def _scalar_column(name: str, values: list[str | int | float | None]) -> pl.Series:
-    """A column of one kind: where kinds are mixed, all become text, so that 1, 1.0 and true stay three ids."""
+    """Return values as a column. If their kinds differ, all become text, so that 1, 1.0 and true stay three ids."""
     if len({type(value) for value in values if value is not None}) > 1:
         values = [
             None if value is None else json.dumps(value) if isinstance(value, bool) else str(value) for value in values

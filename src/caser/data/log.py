@@ -1,9 +1,9 @@
-"""The interaction log: who took what, when.
+"""The interaction log: which user interacted with which item, and when.
 
-Raw ids live at the edges of the library; inside, a user or an item is an index from 1, and index 0 is padding (for
-items) or the anonymous user (for users). Indices are given in order of first appearance in time, so they depend neither
-on the order of rows with distinct times nor on what the ids are called. This file does not read files (`readers.py`
-does) and does not split (`split.py` does).
+Raw ids are used only at the edges of the library. Inside, a user or an item is an index from 1; index 0 is padding
+among items and the anonymous user among users. Indices are assigned in order of first appearance in time. So they do
+not depend on the ids themselves, nor on the order of rows with distinct times. `readers.py` reads logs from files,
+`filters.py` filters them and `split.py` splits them.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from caser.errors import DataError, UnknownIdError, did_you_mean
 class Vocabulary:
     """Raw ids and their indices: `ids[0]` has index 1; index 0 belongs to no raw id.
 
+    ids  the distinct raw ids in order of their indices
+
     >>> vocabulary = Vocabulary(pl.Series(["tea", "milk"]))
     >>> vocabulary.indices(["milk", "soap"]).tolist()
     [2, 0]
@@ -46,30 +48,42 @@ class Vocabulary:
     def _raw(self) -> list[RawId]:
         return self.ids.to_list()
 
-    def found(self, raw: Iterable[RawId]) -> list[int]:
-        """Return the index of each raw id, 0 for an unknown one. Text may stand for a number, and a number for text."""
-        look_up = self._index.get
-        return [look_up(one) or look_up(self._as_id(one), 0) for one in raw]
+    def lookup(self, raw: Iterable[RawId]) -> list[int]:
+        """Return the index of each raw id, 0 for an unknown one.
+
+        raw  ids; text is accepted for a number and a number for text, so "7" finds the id 7
+        """
+        index_of = self._index.get
+        return [index_of(one) or index_of(self._converted(one), 0) for one in raw]
 
     def indices(self, raw: Iterable[RawId]) -> Int32:
-        """Return what `found` returns as an array."""
-        return np.array(self.found(raw), dtype=np.int32)
+        """Return the index of each raw id as an array, (N,) int32; 0 for an unknown one.
+
+        raw  N ids, as for `lookup`
+        """
+        return np.array(self.lookup(raw), dtype=np.int32)
 
     def index(self, raw: RawId, kind: str = "id") -> int:
-        """Return the index of one raw id, or raise UnknownIdError with the nearest known one."""
-        [found] = self.found([raw])
-        if found == 0:
-            hint = did_you_mean(str(raw), map(str, self.ids.to_list())) if len(self) <= 100_000 else ""
-            hint = hint if hint.startswith("did") else ""
-            raise UnknownIdError(f"{kind} must be one the model was trained on; got {raw!r}. {hint}".strip())
-        return found
+        """Return the index of one raw id. Raises UnknownIdError, with the most similar known id, for an unknown one.
 
-    def raw(self, indices: Sequence[int] | NDArray[Any]) -> list[RawId]:
-        """Return the raw id of each index (1-based)."""
+        raw   an id, as for `lookup`        kind  what it identifies, for the message: "user" or "item"
+        """
+        [index] = self.lookup([raw])
+        if index == 0:
+            hint = did_you_mean(str(raw), map(str, self.ids.to_list())) if len(self) <= 100_000 else ""
+            hint = hint if hint.startswith("did") else ""  # a list of all known ids would be too long
+            raise UnknownIdError(f"{kind} must be one the model was trained on; got {raw!r}. {hint}".strip())
+        return index
+
+    def raw(self, indices: Sequence[int] | NDArray[np.integer]) -> list[RawId]:
+        """Return the raw id of each index.
+
+        indices  (N,) integers from 1 to len(self)
+        """
         return [self._raw[index - 1] for index in np.asarray(indices).tolist()]
 
-    def _as_id(self, raw: RawId) -> RawId:
-        """Read text as a number where the ids are numbers, and a number as text where they are text."""
+    def _converted(self, raw: RawId) -> RawId:
+        """Convert text to a number if the ids are numbers, and a number to text if the ids are text."""
         if isinstance(raw, str):
             try:
                 if self.ids.dtype.is_integer():
@@ -85,11 +99,13 @@ class Vocabulary:
 
 @dataclass(frozen=True, eq=False)
 class InteractionLog:
-    """All interactions, ordered by (user, time, row).
+    """All N interactions, ordered by (user, time, row). Make one with `read_log` or `from_columns`.
 
-    users  (N,) int32, index from 1        items  (N,) int32, index from 1
-    times  (N,) int64, microseconds since 1970, or the row number where the log has no times
-    rows   (N,) int64, position in the source: among equal times, row order is the order of events
+    users  (N,) int32, indices from 1        items  (N,) int32, indices from 1
+    times  (N,) int64, microseconds since 1970 UTC; the row number if the log has no times
+    rows   (N,) int64, position in the source, from 0; among equal times, the order of rows is the order of events
+    user_vocabulary, item_vocabulary  raw ids and indices
+    has_times   False if the source has no times, so that the order of rows is the order of events
     """
 
     users: Int32
@@ -100,9 +116,9 @@ class InteractionLog:
     item_vocabulary: Vocabulary
     has_times: bool = True
     titles: pl.Series | None = None
-    """Item titles, aligned with `item_vocabulary.ids`; null where an item has none."""
+    """Titles of items, in the order of `item_vocabulary.ids`; null for an item without a title."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    """Where the log came from and what was done to it: JSON values only."""
+    """The source of the log and what was done to it; JSON values only."""
 
     @classmethod
     def from_columns(
@@ -114,7 +130,11 @@ class InteractionLog:
         titles: Mapping[RawId, str] | None = None,
         provenance: Mapping[str, Any] | None = None,
     ) -> InteractionLog:
-        """Build a log from raw columns in row order; `times` in microseconds, or None to let rows be the order.
+        """Make a log from columns of raw values.
+
+        users, items  (N,) raw ids, without nulls
+        times         (N,) int64, microseconds since 1970 UTC; None if the order of rows is the order of events
+        titles        titles of items by raw id        provenance  facts about the source; JSON values only
 
         Raises DataError if there are no rows.
 
@@ -124,13 +144,15 @@ class InteractionLog:
         """
         if len(users) == 0:
             raise DataError("a log must hold at least one interaction; got none: check the file and the filters.")
+        # Number users and items by first appearance in time.
         rows = np.arange(len(users), dtype=np.int64)
         has_times = times is not None
         moments = rows if times is None else np.asarray(times, dtype=np.int64)
         by_time = np.argsort(moments, kind="stable")
         user_index, user_ids = _index_by_appearance(users, by_time)
         item_index, item_ids = _index_by_appearance(items, by_time)
-        place_in_time = user_index.astype(np.int64) << 32 | rows  # one number: sorted at once, and no two are equal
+        # Order by (user, time, row). User and place in time are packed into one integer: a single sort is fastest.
+        place_in_time = user_index.astype(np.int64) << 32 | rows
         place_in_time.sort()
         place_in_time &= 0xFFFFFFFF
         order = by_time[place_in_time]
@@ -154,17 +176,20 @@ class InteractionLog:
 
     @property
     def num_users(self) -> int:
-        """Number of users (indices 1..num_users)."""
+        """Number of users; their indices are 1 to num_users."""
         return len(self.user_vocabulary)
 
     @property
     def num_items(self) -> int:
-        """Number of items (indices 1..num_items); padding is not one of them."""
+        """Number of items; their indices are 1 to num_items, and padding does not count."""
         return len(self.item_vocabulary)
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over indices, order, times and raw ids: logs with one digest split alike and train the same model."""
+        """SHA-256 of the indices, their order, the times and the raw ids, as 64 hex digits.
+
+        Logs with the same digest give the same splits and train the same models.
+        """
         hasher = hashlib.sha256()
         for column in (self.users, self.items, self.times):
             hasher.update(np.ascontiguousarray(column).data)
@@ -174,13 +199,20 @@ class InteractionLog:
         return hasher.hexdigest()
 
     def keep(self, mask: NDArray[np.bool_], step: str) -> InteractionLog:
-        """Return the log with only the interactions where `mask` holds, indexed anew; `provenance` names the step."""
+        """Return a log with some of the interactions. Users and items get new indices.
+
+        mask  (N,) bool: True for the interactions to keep        step  the name of the filter, for `provenance`
+
+        Raises DataError if no interaction is kept.
+        """
         if bool(mask.all()):
             return self._with_step(step, 0)
+        # Build a log whose raw ids are this log's indices, in the row order of the source.
         by_row = np.argsort(self.rows[mask], kind="stable")
         users, items = (pl.Series(column[mask][by_row]) for column in (self.users, self.items))
         times = self.times[mask][by_row] if self.has_times else None
         kept = InteractionLog.from_columns(users, items, times, provenance=self.provenance)
+        # Put the raw ids and titles back.
         old_users, old_items = (one.ids - 1 for one in (kept.user_vocabulary, kept.item_vocabulary))
         kept = replace(
             kept,
@@ -196,10 +228,10 @@ class InteractionLog:
 
 
 def _index_by_appearance(ids: pl.Series, by_time: Int64) -> tuple[Int32, pl.Series]:
-    """Number the distinct ids from 1 in order of first appearance along `by_time`: (index by time, ids)."""
+    """Number the distinct ids from 1 by first appearance along `by_time`; return indices in that order and the ids."""
     kind = ids.dtype
     if kind == pl.String:
-        ids = ids.cast(pl.Categorical(pl.Categories.random()))  # as numbers, which are found faster than text
+        ids = ids.cast(pl.Categorical(pl.Categories.random()))  # joining on numbers is faster than joining on text
     frame = pl.DataFrame({"id": ids.rechunk().gather(by_time)})
     distinct = frame.unique("id", keep="first", maintain_order=True).with_row_index("index", offset=1)
     joined = frame.join(distinct, on="id", how="left", maintain_order="left", nulls_equal=True)

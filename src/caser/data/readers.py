@@ -1,9 +1,10 @@
 """Read an interaction log from a file or a frame.
 
 Files: CSV, TSV, space-separated triplets, MovieLens `u.data`, `ratings.dat` and `ratings.csv`, RecBole `.inter`, JSON
-lines, Parquet, each also gzipped. Frames: polars, pandas, Arrow. What is not said is guessed, and every guess is a
-sentence in `provenance["notes"]`. A row without a user, an item or a readable time is never dropped in silence: it is
-refused, or skipped and counted. Rows keep their order, which decides among equal times. The source is held in memory.
+lines and Parquet, each also gzipped. Frames: polars, pandas and Arrow. What the caller does not say is guessed, and
+every guess is a sentence in `provenance["notes"]`. A row without a user, an item or a readable time is a bad row: the
+log is refused, or bad rows are skipped and counted. Rows keep their order, which decides among equal times. The source
+is held in memory.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import hashlib
 import operator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import polars as pl
 from pydantic import Field
@@ -32,42 +33,59 @@ FAULTS = {
     "time": "with a missing or unreadable time",
     "rating": "with a missing or unreadable rating",
 }
-"""Why a row is bad, by the column that is null; in this order, one reason per row."""
+"""Why a row is bad, by the column that is null. A row with several reasons counts for the first of them."""
 
-LogSource: TypeAlias = str | Path | pl.DataFrame | pl.LazyFrame | Any
-"""A path, a polars frame, or any table that speaks Arrow's C stream interface (pandas, pyarrow)."""
+SKIP_HINT = "; pass --bad-rows skip to go on"
+
+
+@runtime_checkable
+class ArrowTable(Protocol):
+    """Any table with Arrow's C stream interface, such as a frame of pandas or a table of pyarrow."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Return a capsule with a stream of the table's rows."""
+
+
+LogSource: TypeAlias = str | Path | pl.DataFrame | pl.LazyFrame | ArrowTable
+"""The path of a file, a polars frame, or any other Arrow table."""
 
 
 class Reading(Settings):
-    """How to read a log. What is left out is guessed, and said."""
+    """How to read a log. Settings that are left out are guessed, and the guesses are reported."""
 
     user: str | None = None
     """Column with the user."""
     item: str | None = None
     """Column with the item."""
     time: str | None = None
-    """Column with the time; without one, rows are in the order of events."""
+    """Column with the time; without one, the order of rows is the order of events."""
     rating: str | None = None
     """Column with the rating, for --min-rating."""
     event_type: str | None = None
     """Column with the kind of event, for --event-types."""
     separator: str | None = Field(default=None, pattern=r'^[^"\r\n]+$')
-    """What stands between the fields of a text file."""
+    """Text between two fields of a text file."""
     header: bool | None = None
     """Whether the first line of a text file names the columns."""
     format: str | None = None
     """Format of a file: delimited, jsonl or parquet."""
     bad_rows: Literal["refuse", "skip"] = "refuse"
-    """What to do with rows that have no user, no item or no readable time."""
+    """What to do with rows that have no user, no item or no readable time: refuse the log, or skip these rows."""
 
 
 def read_log(
     source: LogSource, reading: Reading | None = None, *, filters: LogFilters | None = None, **options: Any
 ) -> InteractionLog:
-    """Read a log from a path or a frame; `options` are settings of `Reading`.
+    """Read an interaction log from a file or a frame.
 
-    Raises DataError, with one sentence that names the source, if it cannot be read, holds bad rows (and
-    `bad_rows="refuse"`), or holds no interaction after the filters; ConfigError for an option that does not exist.
+    source   a path, a frame of polars or pandas, or a table of Arrow
+    reading  how to read it; by default everything is guessed
+    filters  which interactions to keep; all of them by default
+    options  single settings of `Reading`, such as `user="visitor"`, which replace those of `reading`
+
+    Returns the log. Its `provenance` holds the source, the guesses, the number of bad rows and what each filter
+    dropped. Raises DataError, with one sentence that names the source, if the source cannot be read, has bad rows while
+    `bad_rows` is "refuse", or has no interaction left after the filters. Raises ConfigError for an unknown option.
 
     >>> frame = pl.DataFrame({"visitor": ["ann", "bob", "ann"], "item": [3, 3, 4], "time": [20, 10, 30]})
     >>> log = read_log(frame)
@@ -78,21 +96,21 @@ def read_log(
     filters = filters or LogFilters()
     if isinstance(source, str | Path):
         source = _absolute(source)
-    origin: dict[str, Any] = {"source": str(source) if isinstance(source, Path) else "frame"}
+    facts: dict[str, Any] = {"source": str(source) if isinstance(source, Path) else "frame"}
     try:
-        table = _open(source, reading, origin)
-        return apply_filters(_log(table, reading, filters, origin), filters)
+        table = _open(source, reading, facts)
+        return apply_filters(_log(table, reading, filters, facts), filters)
     except DataError as error:
         sentence = str(error).rstrip(".")
-        raise type(error)(f"{sentence}; in {origin['source']}.") from None
+        raise type(error)(f"{sentence}; in {facts['source']}.") from None
 
 
-def _open(source: LogSource, reading: Reading, origin: dict[str, Any]) -> RawTable:
-    """Return the rows of the source, and write down in `origin` what it is."""
+def _open(source: LogSource, reading: Reading, facts: dict[str, Any]) -> RawTable:
+    """Return the rows of the source, and add the checksum and format of a file to `facts`."""
     if isinstance(source, Path):
         data = _bytes(source)
-        origin["sha256"] = hashlib.sha256(data).hexdigest()
-        origin["format"], table = read_table(data, Layout(reading.separator, reading.header), reading.format)
+        facts["sha256"] = hashlib.sha256(data).hexdigest()
+        facts["format"], table = read_table(data, Layout(reading.separator, reading.header), reading.format)
         return table
     return RawTable.from_frame(_frame(source))
 
@@ -106,39 +124,43 @@ def _bytes(path: Path) -> bytes:
 
 
 def _absolute(path: str | Path) -> Path:
-    """The path as another folder's process must name it; as given where the platform cannot tell."""
+    """Return the absolute path, so that `provenance` holds in any folder; the path as given if it has none."""
     try:
         return Path(path).expanduser().resolve()
     except (OSError, ValueError, RuntimeError):
         return Path(path)
 
 
-def _frame(source: Any) -> pl.DataFrame:
+def _frame(source: object) -> pl.DataFrame:
     if isinstance(source, pl.DataFrame):
         return source
-    if not isinstance(source, pl.LazyFrame) and not hasattr(source, "__arrow_c_stream__"):
+    if not isinstance(source, pl.LazyFrame | ArrowTable):
         raise DataError(f"a log must be a path or a polars, pandas or Arrow table; got {type(source).__name__}")
     try:
         return source.collect() if isinstance(source, pl.LazyFrame) else pl.DataFrame(source)
-    except Exception as error:  # foreign code: a query of the caller's, or the exporter of pandas, pyarrow or another
+    except Exception as error:  # foreign code runs here: the caller's query, or the export of another library
         raise DataError(f"a table must be readable, each column of one kind; got {first_line(error)}") from None
 
 
-def _log(table: RawTable, reading: Reading, filters: LogFilters, origin: dict[str, Any]) -> InteractionLog:
-    """Choose the columns, take out bad rows, apply the filters that need a column."""
+def _log(table: RawTable, reading: Reading, filters: LogFilters, facts: dict[str, Any]) -> InteractionLog:
+    """Make a log of a table; apply the filters that need columns which a log does not keep."""
+    # Choose the columns and convert their values.
     named = reading.model_dump(include=set(SYNONYMS))
     roles, guesses = choose_columns(table, named, _needed(filters))
     frame, time_unit = _values(table, roles, filters)
+    # Refuse or skip bad rows.
     is_bad = _is_bad(frame, table.faults)
     bad_rows = _counted(frame, table, is_bad)
     if bad_rows and reading.bad_rows == "refuse":
-        raise DataError(_refusal(bad_rows, table.place_name))
+        raise DataError(_refusal(bad_rows, table.place_name) + SKIP_HINT)
     good = frame.filter(~is_bad) if bad_rows else frame
     if bad_rows and good.is_empty():
-        raise DataError(_refusal(bad_rows, table.place_name).removesuffix("; pass --bad-rows skip to go on"))
+        raise DataError(_refusal(bad_rows, table.place_name))
+    # Filter by rating and kind of event.
     frame, steps = _filtered(good, filters)
+    # Build the log.
     provenance = {
-        **origin,
+        **facts,
         "reading": reading.model_dump(exclude_defaults=True),
         "filter_settings": filters.model_dump(mode="json", exclude_defaults=True),
         "notes": [*table.notes, *guesses, _about_times(time_unit)],
@@ -151,18 +173,19 @@ def _log(table: RawTable, reading: Reading, filters: LogFilters, origin: dict[st
     log = InteractionLog.from_columns(frame["user"], frame["item"], times, provenance=provenance)
     if not table.is_text:
         return log
+    # Ids of text files are text until here: only the distinct ones must be read as numbers.
     users, items = (Vocabulary(as_written(one.ids)) for one in (log.user_vocabulary, log.item_vocabulary))
     return replace(log, user_vocabulary=users, item_vocabulary=items)
 
 
 def _needed(filters: LogFilters) -> set[str]:
-    """The roles that must have a column."""
+    """Return the roles that must have a column."""
     by_filters = {"rating": filters.min_rating is not None, "event_type": bool(filters.event_types)}
     return {"user", "item"} | {role for role, needed in by_filters.items() if needed}
 
 
 def _values(table: RawTable, roles: dict[str, str], filters: LogFilters) -> tuple[pl.DataFrame, str | None]:
-    """The columns that are used, by role, null where a value is missing or unreadable; and the unit of the times."""
+    """Return the columns that are used, named by role, with null for an unusable value; and the unit of the times."""
     frame = table.select(list(roles.values()))
     columns = {role: frame[column] for role, column in roles.items()}
     values = {role: clean_ids(columns[role], table.is_text) for role in ("user", "item")}
@@ -183,13 +206,13 @@ def _about_times(unit: str | None) -> str:
 
 
 def _is_bad(frame: pl.DataFrame, faults: pl.Series) -> pl.Series:
-    """(N,) whether a row has a fault, or a value that is missing or unreadable."""
+    """Return whether each row has a fault, or a missing or unreadable value, (N,)."""
     nulls = [frame[role].is_null() for role in FAULTS if role in frame]
     return functools.reduce(operator.or_, nulls, faults.is_not_null())
 
 
 def _counted(frame: pl.DataFrame, table: RawTable, is_bad: pl.Series) -> dict[str, dict[str, int]]:
-    """{reason: {"count": rows, "first": line or row of the first}}; of several reasons a row has the first."""
+    """Count bad rows by reason: {reason: {"count": number of rows, "first": line or row number of the first}}."""
     bad = frame.with_columns(fault=table.faults, place=table.places).filter(is_bad)
     reasons = [pl.when(pl.col(role).is_null()).then(pl.lit(why)) for role, why in FAULTS.items() if role in frame]
     bad = bad.select("place", reason=pl.coalesce("fault", *reasons))
@@ -201,11 +224,11 @@ def _refusal(bad_rows: dict[str, dict[str, int]], place: str) -> str:
     counts = "; ".join(
         f"{bad['count']:,} {reason} (first at {place} {bad['first']:,})" for reason, bad in bad_rows.items()
     )
-    return f"every row must have a user, an item and a readable time; got rows: {counts}; pass --bad-rows skip to go on"
+    return f"every row must have a user, an item and a readable time; got rows: {counts}"
 
 
 def _filtered(frame: pl.DataFrame, filters: LogFilters) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
-    """Apply the filters that need a column; return what is left and the steps."""
+    """Apply the filters on ratings and events; return the remaining rows, and what each filter dropped."""
     conditions = {}
     if filters.min_rating is not None:
         conditions[f"min_rating={filters.min_rating:g}"] = pl.col("rating") >= filters.min_rating

@@ -1,84 +1,46 @@
-"""Splits: which interactions train, which choose, which judge.
+"""Splits: which interactions train a model, which choose its settings, and which judge it.
 
-Every split gives four parts. `fit` trains while settings are chosen on `validation`; `final` (= fit + validation)
-trains the model that ships, and `test` judges it, once. `everything` is the whole log, for a model that will not be
-judged. A part to train on is a Tape; a part to judge on is Queries. Parts are disjoint, and within a user they are in
-time order.
+Every split has four parts. `fit` trains models while their settings are chosen on `validation`. `final`, which is `fit`
+and `validation` together, trains the model that is kept, and `test` judges it once. A part that trains is a Tape; a
+part that judges is Queries. The parts are disjoint, and the interactions of each user stay in time order.
+
+The functions here take a log and return a Split. The sessions of returning users have a file of their own,
+`user_sessions.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from inspect import signature
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from caser.arrays.offsets import offsets_of, places_of
-from caser.arrays.ragged import padded_histories
-from caser.arrays.types import Int32, Int64
+from caser.arrays.offsets import offsets_of
+from caser.arrays.ragged import concat_slices, distinct_in_rows
+from caser.arrays.types import Int64, Mask
 from caser.data.log import InteractionLog
+from caser.data.queries import Queries
 from caser.data.tape import Tape
 from caser.errors import DataError
 
-Mask = NDArray[np.bool_]
-
-
-@dataclass(frozen=True, eq=False)
-class Queries:
-    """Questions put to a model: after this history, what came next?
-
-    users    (Q,) int32, the user vector to use, 0 for anonymous
-    items    (M,) int32, the array that histories are slices of
-    starts, ends  (Q,) int64: the history of query q is items[starts[q]:ends[q]]
-    targets  int32, the items that truly came next, distinct within a query;
-    target_offsets  (Q + 1,) int64: query q owns targets[target_offsets[q]:target_offsets[q + 1]]
-    owners   (Q,) int32, the user or session the query is about; intervals resample owners
-    seen_starts  (Q,) int64: what counts as seen is items[seen_starts[q]:ends[q]]; the history itself by default
-    """
-
-    users: Int32
-    items: Int32
-    starts: Int64
-    ends: Int64
-    targets: Int32
-    target_offsets: Int64
-    owners: Int32
-    seen_starts: Int64 | None = None
-
-    def __len__(self) -> int:
-        return len(self.users)
-
-    @property
-    def starts_of_seen(self) -> Int64:
-        """Where what counts as seen begins, (Q,)."""
-        return self.starts if self.seen_starts is None else self.seen_starts
-
-    @property
-    def num_targets(self) -> Int64:
-        """Targets per query, (Q,)."""
-        return np.diff(self.target_offsets)
-
-    def histories(self, block: slice, length: int | None) -> Int32:
-        """Histories of a block of queries, left-padded: (B, length), or as wide as the longest if `length` is None."""
-        starts, ends = self.starts[block], self.ends[block]
-        width = int((ends - starts).max(initial=1)) if length is None else length
-        return padded_histories(self.items, starts, ends, max(width, 1))
-
-    def seen(self, block: slice) -> tuple[Int64, Int32]:
-        """Every (row in the block, item seen before): what a `remove` rule takes from the candidates."""
-        return _ragged(self.items, self.starts_of_seen[block], self.ends[block])
-
-    def target_pairs(self, block: slice) -> tuple[Int64, Int32]:
-        """Every (row in the block, target)."""
-        bounds = self.target_offsets
-        rows = np.arange(len(self))[block]
-        return _ragged(self.targets, bounds[rows], bounds[rows + 1])
+PROTOCOL_OF_SPLIT: Mapping[str, str] = {"user-fraction": "caser-paper"}
+"""The protocol that a split function belongs to, where the two have different names."""
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """A log in parts. `name` is the protocol it was made for; `notes` are sentences a report must print."""
+    """A log in parts.
+
+    name   the protocol that the split was made for, such as "leave-one-out"; a split whose parameters are not those of
+           the protocol has a name that tells them, such as "user-fraction test=0.5 validation=0.1"
+    log    the whole log
+    fit    trains models while settings are chosen        validation  judges the models that were trained on `fit`
+    final  `fit` and `validation` together                test        judges the model that was trained on `final`
+    notes  sentences that a report must print
+    """
 
     name: str
     log: InteractionLog
@@ -95,7 +57,12 @@ class Split:
 
 
 def leave_one_out(log: InteractionLog) -> Split:
-    """Each user's last interaction tests, the one before validates; users with fewer than 3 interactions only train.
+    """Split off the last interaction of each user as test target and the one before as validation target.
+
+    log  users with fewer than 3 interactions only train
+
+    Returns a split named "leave-one-out". Raises DataError if no user has at least 3 interactions. Source: common in
+    this field, for example Kang & McAuley 2018 (SASRec), section IV.
 
     >>> from caser.data.synthetic import chain_world
     >>> split = leave_one_out(chain_world(num_users=4, num_items=6, length=5, seed=0).log)
@@ -103,39 +70,65 @@ def leave_one_out(log: InteractionLog) -> Split:
     (12, 4, 16, 4)
     """
     position, length = _positions(log)
-    judged = length >= 3
-    if not bool(judged.any()):
+    is_judged = length >= 3
+    if not bool(is_judged.any()):
         raise DataError(
             "leave-one-out needs a user with at least 3 interactions; got none. Use a longer log or `global-time`."
         )
-    return _by_stage("leave-one-out", log, (position >= length - 2) * 1 + (position == length - 1) * 1, judged)
+    stage = _stages(position >= length - 2, position >= length - 1)
+    return _by_stage("leave-one-out", log, stage, is_judged)
 
 
 def user_fraction(log: InteractionLog, test: float = 0.2, validation: float = 0.1) -> Split:
-    """Per user in time order: the last floor(test n) test, the rest of the last floor((test + validation) n) validate.
+    """Split each user's interactions, in time order, by shares: 70 % train, 10 % validate, 20 % test by default.
 
-    The 70/10/20 split of the Caser paper (Tang & Wang 2018, section 4.1), with its rounding.
+    test        share of a user's n interactions that tests: the last floor(test n)
+    validation  share that validates: test and validation together are the last floor((test + validation) n)
+
+    Both shares are rounded to thousandths; they must be positive with a sum below 1. Each user is one query, and all of
+    the user's later interactions are its targets. Returns a split named "caser-paper" for the default shares, because
+    they and the rounding are those of the Caser paper; other shares are part of the name. Raises DataError for other
+    shares than these, or if every user has too few interactions for a test target.
+    Source: Tang & Wang 2018, section 4.1.
+
+    >>> from caser.data.synthetic import chain_world
+    >>> log = chain_world(num_users=4, num_items=6, length=10, seed=0).log
+    >>> user_fraction(log).name, user_fraction(log, test=0.5).name
+    ('caser-paper', 'user-fraction test=0.5 validation=0.1')
     """
     _check_fractions(test, validation)
     position, length = _positions(log)
     thousandths = np.round(np.array([test, test + validation]) * 1000).astype(np.int64)
     from_test = length - length * thousandths[0] // 1000
     from_validation = length - length * thousandths[1] // 1000
-    stage = (position >= from_validation) * 1 + (position >= from_test) * 1
+    stage = _stages(position >= from_validation, position >= from_test)
     if not bool((stage == 2).any()):
         raise DataError(
             f"user-fraction needs a user with at least {int(np.ceil(1 / test))} interactions; got none. "
             "Use a longer log or `leave-one-out`."
         )
-    return _by_stage("caser-paper", log, stage, np.ones(len(log), dtype=bool))
+    return _by_stage(split_name(user_fraction, test=test, validation=validation), log, stage)
 
 
 def global_time(log: InteractionLog, test: float = 0.1, validation: float = 0.1) -> Split:
-    """One moment cuts the log for all users: what lies after it tests. The only split that shows no model the future.
+    """Cut the log at one moment for all users; later interactions test. No training interaction is later than a target.
 
-    The moments are the times below which 1 - test (and 1 - test - validation) of all interactions lie; interactions at
-    the moment itself lie after it. One ranking per user, made at the moment of the cut; every later item is a target.
-    Users who first appear after a cut cannot have a history there: they are counted in `notes` and not judged.
+    log         a log with times
+    test        share of all interactions that lie at or after the moment where the test part begins
+    validation  share that lies between the moments where the validation part and the test part begin
+
+    The shares must be positive with a sum below 1. Interactions at the moment itself lie after it, so equal times can
+    make a part larger. Each user is one query, asked at the moment of the cut, and all later items are its targets. A
+    user without an interaction before the cut is not judged; `notes` has the number of such users.
+
+    Returns a split named "global-time", with the shares in the name if they are not the default ones. Raises DataError
+    for a log without times or with too few different times, and for other shares than these.
+    Source: ours; Ji et al. 2023 (A critical study on data leakage) give the reasons for one cut.
+
+    >>> from caser.data.synthetic import chain_world
+    >>> split = global_time(chain_world(num_users=4, num_items=6, length=10, seed=0).log)
+    >>> len(split.fit), len(split.final), len(split.test.targets)
+    (32, 36, 4)
     """
     if not log.has_times:
         raise DataError(
@@ -143,32 +136,47 @@ def global_time(log: InteractionLog, test: float = 0.1, validation: float = 0.1)
         )
     _check_fractions(test, validation)
     ordered = np.sort(log.times)
-    cut_validation = ordered[int(len(log) * (1 - test - validation))]
-    cut_test = ordered[int(len(log) * (1 - test))]
-    stage = (log.times >= cut_validation) * 1 + (log.times >= cut_test) * 1
+    validation_begins = ordered[int(len(log) * (1 - test - validation))]
+    test_begins = ordered[int(len(log) * (1 - test))]
+    stage = _stages(log.times >= validation_begins, log.times >= test_begins)
     if len(np.unique(stage)) < 3:
         raise DataError(
-            "global-time needs interactions before, between and after its two moments; this log has too few different "
+            "global-time needs interactions before, between and after its two cuts; this log has too few different "
             "times. Use a longer log or `leave-one-out`."
         )
-    return _by_stage("global-time", log, stage, np.ones(len(log), dtype=bool))
+    return _by_stage(split_name(global_time, test=test, validation=validation), log, stage)
 
 
 def sessions(log: InteractionLog, test: float = 0.1, validation: float = 0.1) -> Split:
-    """Whole sessions are the unit: the last tenth by start time tests, the tenth before validates, the rest trains.
+    """Split whole sessions by the time they begin: the last tenth tests, the tenth before validates, the rest trains.
 
-    The log's users are the sessions. Every position from the second on is a query: the session so far is the history,
-    no user vector is used, and the intervals resample sessions.
+    log         each user of the log is one session; for users who return, use `user_sessions`
+    test        share of the sessions that tests, rounded down        validation  share that validates, rounded down
+
+    The shares must be positive with a sum below 1. Every position of a session from the second on is a query: the
+    session so far is the history and the next item is the target. No user vector is used, and confidence intervals
+    resample sessions.
+
+    Returns a split named "sessions", with the shares in the name if they are not the default ones. Raises DataError if
+    a share is less than one session, and for other shares than these.
+    Source: ours; Hidasi et al. 2016 (GRU4Rec), section 4, test on the sessions of the last day instead.
+
+    >>> from caser.data.synthetic import chain_world
+    >>> split = sessions(chain_world(num_users=10, num_items=6, length=5, seed=0).log)
+    >>> len(split.fit), len(split.validation), len(split.final), len(split.test)
+    (40, 4, 45, 4)
     """
     _check_fractions(test, validation)
     num_test, num_validation = int(log.num_users * test), int(log.num_users * validation)
     if num_test == 0 or num_validation == 0:
-        raise DataError(f"the sessions protocol needs at least 10 sessions; got {log.num_users}.")
-    # Users are numbered in order of first appearance, so a session's index is its place in time.
+        needed = int(np.ceil(1 / min(test, validation)))
+        raise DataError(f"the sessions protocol needs at least {needed} sessions; got {log.num_users}.")
+    # Users are numbered in order of first appearance, so the index of a session is its place in time.
     place = log.users - 1
-    stage = (place >= log.num_users - num_test - num_validation) * 1 + (place >= log.num_users - num_test) * 1
+    from_test = log.num_users - num_test
+    stage = _stages(place >= from_test - num_validation, place >= from_test)
     return Split(
-        name="sessions",
+        name=split_name(sessions, test=test, validation=validation),
         log=log,
         fit=Tape.from_log(log, stage == 0),
         validation=_prefix_queries(log, stage == 1),
@@ -178,34 +186,72 @@ def sessions(log: InteractionLog, test: float = 0.1, validation: float = 0.1) ->
 
 
 def d2l(log: InteractionLog) -> Split:
-    """The split of the Dive into Deep Learning guide: per user the last interaction tests.
+    """Split as the Dive into Deep Learning guide does: the last interaction of each user is its test target.
 
-    Among equal largest times the first in file order is the test item; the others keep (time, file) order. The guide
-    has no validation part; ours is the last remaining interaction of each user.
+    log  users with fewer than 3 interactions only train
+
+    If several interactions of a user have the largest time, the first of them in file order is the test target; the
+    others keep their (time, file) order. The guide has no validation part; here the last remaining interaction of each
+    user validates.
+
+    Returns a split named "d2l", with a note on how often the largest time is tied. Raises DataError if no user has at
+    least 3 interactions. Source: Zhang et al., Dive into Deep Learning, "The MovieLens Dataset", mode `seq-aware`.
+
+    >>> from caser.data.synthetic import chain_world
+    >>> split = d2l(chain_world(num_users=4, num_items=6, length=5, seed=0).log)
+    >>> split.notes
+    ('for 0.0% of users the last timestamp is tied, so file order picks the test item',)
     """
     position, length = _positions(log)
+    is_judged = length >= 3
+    if not bool(is_judged.any()):
+        raise DataError("the d2l split needs a user with at least 3 interactions; got none.")
+    # Of each user's interactions at the largest time, find the first.
     last_time = log.times[np.cumsum(np.bincount(log.users)[1:]) - 1][log.users - 1]
-    tied = log.times == last_time
+    is_tied = log.times == last_time
     first_tied = np.full(log.num_users + 1, len(log), dtype=np.int64)
-    np.minimum.at(first_tied, log.users[tied], np.flatnonzero(tied))
+    np.minimum.at(first_tied, log.users[is_tied], np.flatnonzero(is_tied))
+    # Move it to the end of the user's sequence.
     is_test = np.arange(len(log)) == first_tied[log.users]
     order = np.lexsort((position, is_test, log.users))
-    share = float(np.mean(np.bincount(log.users[tied], minlength=log.num_users + 1)[1:] > 1))
+    share = float(np.mean(np.bincount(log.users[is_tied], minlength=log.num_users + 1)[1:] > 1))
     note = f"for {share:.1%} of users the last timestamp is tied, so file order picks the test item"
-    judged = length >= 3
-    if not bool(judged.any()):
-        raise DataError("the d2l split needs a user with at least 3 interactions; got none.")
-    stage = (position >= length - 2) * 1 + (position == length - 1) * 1
-    return _by_stage("d2l", log, stage, judged, order=order, notes=(note,))
+    stage = _stages(position >= length - 2, position >= length - 1)
+    return _by_stage("d2l", log, stage, is_judged, order=order, notes=(note,))
 
 
-SPLITS: dict[str, Callable[[InteractionLog], Split]] = {
-    "leave-one-out": leave_one_out,
-    "user-fraction": user_fraction,
-    "global-time": global_time,
-    "sessions": sessions,
-    "d2l": d2l,
-}
+def split_name(function: Callable[..., Split], **parameters: float | str) -> str:
+    """Return the name of a split: its protocol's name, or one with all parameters if any is not the function's default.
+
+    function    the function that makes the split        parameters  the values it was called with, by name
+
+    >>> split_name(global_time, test=0.1, validation=0.1), split_name(global_time, test=0.25, validation=0.1)
+    ('global-time', 'global-time test=0.25 validation=0.1')
+    """
+    name = function.__name__.replace("_", "-")
+    defaults = signature(function).parameters
+    if all(value == defaults[parameter].default for parameter, value in parameters.items()):
+        return PROTOCOL_OF_SPLIT.get(name, name)
+    texts = {key: value if isinstance(value, str) else repr(float(value)) for key, value in parameters.items()}
+    return " ".join([name, *(f"{key}={text.removesuffix('.0')}" for key, text in texts.items())])
+
+
+def parameters_in_name(function: Callable[..., Split], name: str) -> dict[str, Any] | None:
+    """Return the parameters that `split_name` wrote into a name; None if the name does not hold those of the function.
+
+    function    the function that made the split        name  the name of the split
+
+    >>> parameters_in_name(global_time, "global-time test=0.25 validation=0.1")
+    {'test': 0.25, 'validation': 0.1}
+    """
+    defaults = {key: one.default for key, one in signature(function).parameters.items() if one.default is not one.empty}
+    texts = dict(pair.partition("=")[::2] for pair in name.split(" ")[1:])
+    if texts.keys() != defaults.keys():
+        return None
+    try:
+        return {key: type(default)(texts[key]) for key, default in defaults.items()}
+    except ValueError:
+        return None
 
 
 def _check_fractions(test: float, validation: float) -> None:
@@ -214,75 +260,70 @@ def _check_fractions(test: float, validation: float) -> None:
 
 
 def _positions(log: InteractionLog) -> tuple[Int64, Int64]:
-    """Place of each interaction in its user's sequence, and that sequence's length, both (N,)."""
+    """Return the place of each interaction in its user's sequence, from 0, and that sequence's length, both (N,)."""
     lengths = np.bincount(log.users, minlength=log.num_users + 1)
     starts = offsets_of(lengths)
     return np.arange(len(log)) - starts[log.users], lengths[log.users]
 
 
+def _stages(is_after_fit: Mask, is_after_validation: Mask) -> NDArray[np.int64]:
+    """Return the stage of each interaction, (N,): 0 fit, 1 validation, 2 test."""
+    return is_after_fit.astype(np.int64) + is_after_validation
+
+
 def _by_stage(
     name: str,
     log: InteractionLog,
-    stage: NDArray[np.integer],
-    judged: Mask,
+    stage: NDArray[np.int64],
+    is_judged: Mask | bool = True,
     *,
     order: Int64 | None = None,
     notes: tuple[str, ...] = (),
 ) -> Split:
-    """Cut each user's sequence into stages 0 fit, 1 validation, 2 test, non-decreasing; users not `judged` only train.
+    """Cut each user's sequence by `stage`, which must not decrease within a user; each user is one query.
 
-    `order` rearranges each user's interactions (stage and judged are in the new order).
+    Interactions where `is_judged` is False only train. `order` rearranges the interactions within each user; `stage`
+    and `is_judged` are in the new order.
     """
     items = log.items if order is None else log.items[order]
-    stage = np.where(judged, stage, 0)
+    stage = np.where(is_judged, stage, 0)
+    # (3, num_users + 1): how many interactions each user has up to each stage, and where the user begins.
     counts = [np.bincount(log.users[stage <= last], minlength=log.num_users + 1) for last in (0, 1, 2)]
     begin = offsets_of(counts[2])[:-1]
 
     def tape(last: int) -> Tape:
         return Tape(items[stage <= last], offsets_of(counts[last]), log.num_items)
 
-    def queries(which: int) -> tuple[Queries, int]:
-        has_targets = counts[which] > counts[which - 1]
-        has_history = counts[which - 1] > 0
+    def queries(asked: int) -> tuple[Queries, int]:
+        """Queries on one stage, and how many users have targets but no history."""
+        has_targets = counts[asked] > counts[asked - 1]
+        has_history = counts[asked - 1] > 0
         owners = np.flatnonzero(has_targets & has_history)
-        ends = begin[owners] + counts[which - 1][owners]
-        rows, targets = _ragged(items, ends, begin[owners] + counts[which][owners])
-        targets, offsets = _distinct(rows, targets, len(owners))
-        query = Queries(owners.astype(np.int32), items, begin[owners], ends, targets, offsets, owners.astype(np.int32))
-        return query, int((has_targets & ~has_history).sum())
+        ends = begin[owners] + counts[asked - 1][owners]
+        rows, targets = concat_slices(items, ends, begin[owners] + counts[asked][owners])
+        targets, offsets = distinct_in_rows(rows, targets, len(owners))
+        users = owners.astype(np.int32)
+        return Queries(users, items, begin[owners], ends, targets, offsets, users), int(
+            (has_targets & ~has_history).sum()
+        )
 
     validation, _ = queries(1)
-    test, cold = queries(2)
-    if cold:
-        notes = (*notes, f"{cold:,} users first appear after the cut and are not judged")
+    test, num_without_history = queries(2)
+    if num_without_history:
+        notes = (*notes, f"{num_without_history:,} users first appear after the cut and are not judged")
     return Split(name, log, tape(0), validation, tape(1), test, notes)
 
 
 def _prefix_queries(log: InteractionLog, mask: Mask) -> Queries:
-    """A query for every position but the first of each session in `mask`."""
+    """Return a query for every position but the first of each session in `mask`."""
     position, _ = _positions(log)
-    chosen = np.flatnonzero(mask & (position > 0))
+    asked = np.flatnonzero(mask & (position > 0))
     return Queries(
-        users=np.zeros(len(chosen), dtype=np.int32),
+        users=np.zeros(len(asked), dtype=np.int32),
         items=log.items,
-        starts=chosen - position[chosen],
-        ends=chosen,
-        targets=log.items[chosen],
-        target_offsets=np.arange(len(chosen) + 1, dtype=np.int64),
-        owners=log.users[chosen],
+        starts=asked - position[asked],
+        ends=asked,
+        targets=log.items[asked],
+        target_offsets=np.arange(len(asked) + 1, dtype=np.int64),
+        owners=log.users[asked],
     )
-
-
-def _ragged(values: Int32, starts: Int64, ends: Int64) -> tuple[Int64, Int32]:
-    """Concatenate values[start:end] over all slices; return (which slice, value)."""
-    lengths = ends - starts
-    rows = np.repeat(np.arange(len(starts)), lengths)
-    within = places_of(lengths)
-    return rows, values[starts[rows] + within] if len(rows) else values[:0]
-
-
-def _distinct(rows: Int64, targets: Int32, num_rows: int) -> tuple[Int32, Int64]:
-    """Keep the first of equal targets within a row; return the targets and their offsets."""
-    _, first = np.unique(np.stack([rows, targets.astype(np.int64)]), axis=1, return_index=True)
-    keep = np.sort(first)
-    return targets[keep], offsets_of(np.bincount(rows[keep], minlength=num_rows))

@@ -1,6 +1,6 @@
-"""The table a reader gives, before anybody asks which column is the user.
+"""The table that a reader of files returns, before it is decided which column holds the user.
 
-Columns are a lazy frame: only those that are asked for are read.
+The columns are a lazy frame, so only columns that are used are read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from caser.errors import DataError
 
 @dataclass(frozen=True)
 class Layout:
-    """What the caller says about a text file; None leaves it to the first line."""
+    """What the caller says about a text file; None means that the first line of the file decides.
+
+    separator  the text between two fields        header  whether the first line names the columns
+    """
 
     separator: str | None = None
     header: bool | None = None
@@ -23,13 +26,14 @@ class Layout:
 
 @dataclass(frozen=True, eq=False)
 class RawTable:
-    """The rows of a source, in its order.
+    """The N rows of a source, in its order.
 
     frame       one column per field, read when selected
-    places      (N,) where each row stands in the source, from 1: lines of a text file, else rows
-    faults      (N,) text: why a row cannot be taken apart, null where it can
-    is_text     every column is text, so numbers are yet to be recognised
-    has_header  False: the columns are called "1", "2", ... and only their positions say what they are
+    places      (N,) int64: the place of each row in the source, from 1; line numbers of a text file, else row numbers
+    faults      (N,) text: why a row cannot be split into fields; null for a good row
+    is_text     True if every column is text, so that numbers must still be recognised
+    has_header  False if the columns are named by their positions "1", "2", ...
+    notes       sentences about what was guessed
     """
 
     frame: pl.LazyFrame
@@ -41,7 +45,7 @@ class RawTable:
 
     @property
     def place_name(self) -> str:
-        """What `places` counts."""
+        """What `places` counts: "line" or "row"."""
         return str(self.places.name)
 
     @property
@@ -50,7 +54,9 @@ class RawTable:
         return self.frame.collect_schema().names()
 
     def select(self, columns: Sequence[str]) -> pl.DataFrame:
-        """Read some columns. Raises DataError if they cannot be read.
+        """Read some columns of all rows. Raises DataError if a column or a row cannot be read.
+
+        columns  names of columns
 
         >>> RawTable.from_frame(pl.DataFrame({"user": [7, 8], "item": [1, 2]})).select(["item"]).rows()
         [(1,), (2,)]
@@ -65,7 +71,9 @@ class RawTable:
 
     @classmethod
     def from_frame(cls, frame: pl.DataFrame | pl.LazyFrame) -> RawTable:
-        """Take a typed frame as it is.
+        """Return the table of a frame whose columns have types.
+
+        frame  the rows in order
 
         >>> RawTable.from_frame(pl.DataFrame({"user": [7, 8]})).places.to_list()
         [1, 2]
@@ -75,15 +83,15 @@ class RawTable:
 
 
 def numbered(name: str, first: int, count: int) -> pl.Series:
-    """Places one after another."""
+    """Return the places `first`, `first + 1`, ... of `count` rows as a series called `name`."""
     return pl.int_range(first, first + count, dtype=pl.Int64, eager=True).alias(name)
 
 
 def no_faults(count: int) -> pl.Series:
-    """The faults of rows without any."""
+    """Return the faults of `count` good rows: all null."""
     return pl.repeat(None, count, dtype=pl.String, eager=True).alias("fault")
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message, for use in a sentence."""
+    """Return the first line of an error's message, for use in a sentence."""
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,11 +1,11 @@
-"""The tape: every user's items in time order, one user after another.
+"""The tape: the items of every user in time order, one user after another in one array.
 
     items    [ 3 1 4 | 1 5 | 9 2 6 5 ]        offsets  [0 0 3 5 9]
-               user 1  user 2   user 3                   ^ user 0, the anonymous one, owns nothing
+               user 1  user 2   user 3                   ^ user 0, the anonymous user, has no items
 
-A tape may also hold several sequences of one user, such as sessions; `owners` then says whose each is, and "user" below
-reads "sequence". Memory is one int32 per interaction and one int64 per user. Padding is applied when a history or a
-batch is made; windows are never stored. Arrays may be memory-mapped.
+A tape can also hold several sequences of one user, such as sessions. Then `sequence_owners` says to which user each
+sequence belongs, and the word "user" below means "sequence". The tape takes one int32 per interaction and one int64 per
+user. Padding is added when a history or a batch is made, and windows are never stored. The arrays may be memory-mapped.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ from caser.arrays.types import Int32, Int64
 from caser.data.log import InteractionLog
 
 _BLOCK = 2**22
-"""Interactions that are counted at once."""
+"""Number of interactions that are counted at once."""
 
 
 @dataclass(frozen=True, eq=False)
 class Tape:
-    """All sequences of a log, or of a part of one.
+    """The sequences of all users of a log, or of a part of a log.
 
-    items    (N,) int32, from 1       offsets  (num_users + 2,) int64: user u owns items[offsets[u]:offsets[u + 1]]
+    items      (N,) int32, indices from 1
+    offsets    (num_users + 2,) int64: user u has the items items[offsets[u]:offsets[u + 1]]
     num_items  size of the catalogue without padding; scores have num_items + 1 columns
-    sequence_owners  (num_users + 1,) int32, the user of each sequence where users have several, else None
+    sequence_owners  (num_users + 1,) int32: the user of each sequence; None if each user has one sequence
 
     >>> tape = Tape.from_sequences([[3, 1, 4], [1, 5]], num_items=5)
     >>> tape.sequence(2).tolist(), tape.num_users, len(tape)
@@ -46,7 +47,10 @@ class Tape:
 
     @classmethod
     def from_log(cls, log: InteractionLog, mask: NDArray[np.bool_] | None = None) -> Tape:
-        """Lay out the interactions of `log` where `mask` holds (all of them by default)."""
+        """Return the interactions of a log as a tape with one sequence per user.
+
+        mask  (N,) bool: True for the interactions to take; all of them by default
+        """
         users = log.users if mask is None else log.users[mask]
         items = log.items if mask is None else log.items[mask]
         lengths = np.bincount(users, minlength=log.num_users + 1)
@@ -54,7 +58,10 @@ class Tape:
 
     @classmethod
     def from_sequences(cls, sequences: Sequence[Sequence[int]], num_items: int) -> Tape:
-        """Lay out sequences given one by one; the first belongs to user 1."""
+        """Return sequences as a tape; the first sequence belongs to user 1.
+
+        sequences  item indices from 1, oldest first        num_items  size of the catalogue without padding
+        """
         lengths = np.array([0, *(len(sequence) for sequence in sequences)], dtype=np.int64)
         items = np.array([item for sequence in sequences for item in sequence], dtype=np.int32)
         return cls(items, offsets_of(lengths), num_items)
@@ -64,18 +71,20 @@ class Tape:
 
     @property
     def num_users(self) -> int:
-        """Number of users, those without interactions included; the anonymous user 0 is not one of them."""
+        """Number of users, including those without interactions; the anonymous user 0 does not count."""
         return len(self.offsets) - 2
 
     @cached_property
     def owners(self) -> Int32:
-        """The user of each sequence, (num_users + 1,): itself, unless users have several; 0 is the anonymous user."""
+        """The user of each sequence, (num_users + 1,) int32; the first entry is the anonymous user 0."""
         if self.sequence_owners is not None:
             return self.sequence_owners
         return np.arange(self.num_users + 1, dtype=np.int32)
 
     def whole(self, num_users: int) -> Tape:
-        """The tape with one sequence per user: the sequences of each, one after another.
+        """Return the tape with one sequence per user: the sequences of a user are put together in their order.
+
+        num_users  number of users, including those without a sequence
 
         >>> sessions = Tape(np.array([3, 1, 4]), np.array([0, 0, 2, 3]), 5, np.array([0, 1, 1]))
         >>> sessions.whole(num_users=2).sequence(1).tolist()
@@ -88,28 +97,34 @@ class Tape:
 
     @cached_property
     def lengths(self) -> Int64:
-        """Interactions per user, (num_users + 1,), index 0 being the anonymous user's 0."""
+        """Number of interactions of each user, (num_users + 1,) int64; the anonymous user 0 has none."""
         return np.diff(self.offsets)
 
     @cached_property
     def users(self) -> Int32:
-        """The user of each interaction, (N,)."""
+        """The user of each interaction, (N,) int32."""
         return np.repeat(np.arange(self.num_users + 1, dtype=np.int32), self.lengths)
 
     @cached_property
     def item_counts(self) -> Int64:
-        """Interactions per item, (num_items + 1,); index 0 is 0."""
+        """Number of interactions with each item, (num_items + 1,) int64; padding has none."""
         counts = np.zeros(self.num_items + 1, dtype=np.int64)
-        for begin in range(0, len(self.items), _BLOCK):  # counting makes an int64 of each item
+        # In blocks, because bincount copies its input to int64.
+        for begin in range(0, len(self.items), _BLOCK):
             counts += np.bincount(self.items[begin : begin + _BLOCK], minlength=self.num_items + 1)
         return counts
 
     def sequence(self, user: int) -> Int32:
-        """All items of one user, in time order."""
+        """Return all items of one user in time order, (n,) int32.
+
+        user  an index from 0 to num_users
+        """
         return self.items[self.offsets[user] : self.offsets[user + 1]]
 
     def histories(self, users: Int32 | Sequence[int], length: int) -> Int32:
-        """The last `length` items of each user, left-padded with 0: (B, length).
+        """Return the last `length` items of each user, left-padded with 0: (B, length) int32.
+
+        users  (B,) indices from 0 to num_users        length  number of columns
 
         >>> Tape.from_sequences([[3, 1, 4], [1, 5]], num_items=5).histories([1, 2], length=3).tolist()
         [[3, 1, 4], [0, 1, 5]]

@@ -13,8 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from caser.arrays.types import Int32, Int64
-from caser.data.split import Mask
+from caser.arrays.types import Int32, Int64, Mask
 
 
 def beyond_accuracy(tops: Sequence[Int32], candidates: Mask, is_head: Mask) -> dict[str, float]:

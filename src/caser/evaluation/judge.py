@@ -11,7 +11,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from caser.data.log import Vocabulary
-from caser.data.split import Queries, Split
+from caser.data.queries import Queries
+from caser.data.split import Split
 from caser.errors import ConfigError
 from caser.evaluation.beyond import beyond_accuracy
 from caser.evaluation.fingerprint import Facts, describe, refuse_mixed

@@ -26,8 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caser.arrays.types import Int64
-from caser.data.split import Mask
+from caser.arrays.types import Int64, Mask
 from caser.errors import ConfigError
 from caser.system.registry import Registry
 

@@ -9,13 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
+from caser.arrays.types import Mask
 from caser.data.filters import LogFilters, apply_filters
 from caser.data.log import InteractionLog
-from caser.data.split import Mask, Queries, Split, d2l, global_time, leave_one_out, sessions, user_fraction
+from caser.data.queries import Queries
+from caser.data.split import (
+    PROTOCOL_OF_SPLIT,
+    Split,
+    d2l,
+    global_time,
+    leave_one_out,
+    parameters_in_name,
+    sessions,
+    user_fraction,
+)
 from caser.data.tape import Tape
 from caser.data.user_sessions import user_sessions
 from caser.errors import ConfigError, did_you_mean
@@ -151,7 +163,7 @@ PROTOCOLS: dict[str, Protocol] = {
 def protocol_named(name: str | Protocol) -> Protocol:
     """Return the protocol of a name.
 
-    name  a key of PROTOCOLS; a Protocol is returned as it is
+    name  a key of PROTOCOLS, or the name of a split with parameters of its own; a Protocol is returned as it is
 
     Raises ConfigError for an unknown name.
 
@@ -161,8 +173,20 @@ def protocol_named(name: str | Protocol) -> Protocol:
     if isinstance(name, Protocol):
         return name
     if name not in PROTOCOLS:
+        if (varied := _with_parameters(name)) is not None:
+            return varied
         raise ConfigError(f"a protocol must be a known name; got {name!r}: {did_you_mean(name, PROTOCOLS)}")
     return PROTOCOLS[name]
+
+
+def _with_parameters(name: str) -> Protocol | None:
+    """Return the protocol, without filters, of a split whose name holds its parameters; None for any other name."""
+    function = name.partition(" ")[0]
+    base = PROTOCOLS.get(PROTOCOL_OF_SPLIT.get(function, function))
+    if base is None or not (parameters := parameters_in_name(base.split, name)):
+        return None
+    summary = f"the split {name}; metrics and rules of {base.name}"
+    return replace(base, name=name, summary=summary, split=partial(base.split, **parameters), filters=NO_FILTERS)
 
 
 def apply(name: str | Protocol, log: InteractionLog) -> Split:

@@ -19,8 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caser.arrays.offsets import offsets_of, places_of
-from caser.arrays.types import Int32, Int64, Scores
-from caser.data.split import Mask
+from caser.arrays.types import Int32, Int64, Mask, Scores
 from caser.errors import ArtefactError
 from caser.evaluation.metrics import Metric, Values
 

@@ -19,9 +19,9 @@ from typing import Any, Literal
 import numpy as np
 
 from caser.arrays.offsets import places_of
-from caser.arrays.types import Int32, Int64, Scores
+from caser.arrays.types import Int32, Int64, Mask, Scores
 from caser.data.log import Vocabulary
-from caser.data.split import Mask, Queries
+from caser.data.queries import Queries
 from caser.errors import ConfigError, NumericalError
 from caser.evaluation.metrics import Values
 from caser.evaluation.rank_table import RankTable, padded

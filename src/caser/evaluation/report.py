@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from caser.arrays.types import Int32
+from caser.arrays.types import Int32, Mask
 from caser.data.log import Vocabulary
-from caser.data.split import Mask
 from caser.evaluation.fingerprint import Facts
 from caser.evaluation.metrics import Metric, Values, parse_metric
 from caser.evaluation.protocols import Part, Protocol

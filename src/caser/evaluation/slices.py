@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caser.arrays.offsets import places_of
-from caser.arrays.types import Int64
-from caser.data.split import Mask, Queries
+from caser.arrays.types import Int64, Mask
+from caser.data.queries import Queries
 from caser.data.tape import Tape
 from caser.evaluation.statistics import Estimate
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caser.data.split import Queries, Split
+from caser.data.queries import Queries
+from caser.data.split import Split
 from caser.data.tape import Tape
 from caser.evaluation.weak_cache import cached_while_alive
 

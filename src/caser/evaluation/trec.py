@@ -31,13 +31,14 @@ import polars as pl
 
 from caser.arrays.offsets import places_of
 from caser.arrays.types import Int32, RawId
-from caser.data.split import Queries, Split
+from caser.data.queries import Queries
+from caser.data.split import Split
 from caser.errors import ConfigError, DataError
 from caser.evaluation.fingerprint import describe
 from caser.evaluation.protocols import Part, Protocol, RankingRules, parts, resolve
 from caser.evaluation.ranking import MEMORY_MB, ScoreBlock, candidate_scores
 from caser.models.base import Scorer
-from caser.system.storage import discard, partial_path, refused, remove_strays, write_file
+from caser.system.storage import replacing, write_file
 
 DEPTH = 1000
 """Default length of a list, which is usual for TREC."""
@@ -173,18 +174,9 @@ def _run_lines(names: pl.Series, items: pl.Series, model: str, first: int, lists
 
 
 def _write_lines(path: Path, frames: Iterable[pl.DataFrame]) -> None:
-    """Write frames one after another, with blanks between fields; the file appears only when it is complete."""
-    partial = partial_path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        remove_strays(path)
-        with partial.open("xb") as file:
-            for frame in frames:
-                frame.write_csv(file, separator=" ", include_header=False, quote_style="never")
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        raise refused(path, error, 0) from None
-    finally:
-        discard(partial)
+    """Write frames one after another, fields separated by a blank; the file appears when it is whole."""
+    with replacing(path) as partial, partial.open("xb") as file:
+        for frame in frames:
+            frame.write_csv(file, separator=" ", include_header=False, quote_style="never")
+        file.flush()
+        os.fsync(file.fileno())

@@ -23,7 +23,8 @@ import numpy as np
 
 import caser
 from caser.config import Training
-from caser.data.split import Queries, Split
+from caser.data.queries import Queries
+from caser.data.split import Split
 from caser.data.tape import Tape
 from caser.errors import ArtefactError, ConfigError, DataError, MissingDependencyError
 from caser.evaluation import judge, protocols

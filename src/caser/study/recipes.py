@@ -15,7 +15,8 @@ from typing import Any
 
 import caser
 from caser.config import Space, Training
-from caser.data.split import Queries, Split
+from caser.data.queries import Queries
+from caser.data.split import Split
 from caser.data.tape import Tape
 from caser.models import model_settings
 from caser.models.settings import ModelSettings, NetworkSettings

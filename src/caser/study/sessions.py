@@ -43,6 +43,8 @@ def compare_sessions(
     Raises DataError for a log without times or without returning users.
     """
     splits: dict[str, Split] = {reads: user_sessions(log, gap, reads) for reads in READS}
+    # Both readings answer the questions of one protocol; what a view may read belongs to its recipe.
+    splits = {reads: replace(split, name=splits["all"].name) for reads, split in splits.items()}
     plan = plan or Plan()
     recipes: dict[str, Recipe] = {}
     for name in dict.fromkeys(models or DEFAULT_MODELS):

@@ -1,1 +1,1 @@
-"""The machine underneath: files that are written whole, memory, random streams, compiled loops, streamed tables."""
+"""Services near the operating system: whole-file writing, memory, random streams, compiled loops, registries."""

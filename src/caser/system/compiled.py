@@ -1,4 +1,7 @@
-"""Loops that numba compiles, where it is installed; without it, `njit` is None, and each loop has a twin in torch."""
+"""Loops that numba compiles where it is installed.
+
+Without numba, `njit` is None, and the callers use a version of each loop that is written in torch.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,13 @@ with suppress(ImportError):
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile at the first call, and keep the machine code beside the source or in the user's cache, if one can be.
+    """Return a version of `function` that numba compiles at its first call; the function itself without numba.
 
-    Sums may be taken in another order, so that they become vector instructions. Without numba nothing may call it.
+    function  a loop over NumPy arrays and numbers, in the part of Python that numba knows
+
+    The machine code is cached beside the source or in the user's cache folder, where one of them can be written.
+    The compiler may reorder sums, because this lets it use vector instructions. Without numba, callers must not call
+    the result (see `usable`): it would be a slow Python loop.
 
     >>> @compiled
     ... def double(values):
@@ -29,14 +36,17 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     if njit is None:
         return function
     compile_: Any = partial(njit, nogil=True, fastmath={"contract", "reassoc", "nsz", "arcp"}, error_model="numpy")
-    made: Callable[..., Any]
+    compiled_function: Callable[..., Any]
     try:
-        made = compile_(cache=True)(function)
-    except RuntimeError:  # no folder to keep it in
-        made = compile_()(function)
-    return made
+        compiled_function = compile_(cache=True)(function)
+    except RuntimeError:  # no cache folder can be written
+        compiled_function = compile_()(function)
+    return compiled_function
 
 
 def usable(values: Tensor) -> bool:
-    """Whether compiled loops can serve: numba is here, and the values are on the processor."""
+    """Return whether compiled loops can process `values`.
+
+    values  a tensor; it must be on the CPU, and numba must be installed
+    """
     return njit is not None and values.device.type == "cpu"

@@ -1,4 +1,4 @@
-"""Tables written to a file one frame at a time, so that a table may be larger than memory."""
+"""Tables that are written to a file one frame at a time, so that a table may be larger than memory."""
 
 from __future__ import annotations
 
@@ -9,28 +9,34 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from caser.errors import ConfigError
-from caser.system.storage import discard, partial_path, refused, remove_strays
+from caser.system.storage import replacing
 
 
 def write_frames(path: str | Path, frames: Iterable[pl.DataFrame], schema: pl.Schema) -> None:
-    """Write frames one after another to one .parquet or .csv file, holding one at a time; the file appears when whole.
+    """Write frames one after another to one .parquet or .csv file. The file appears only when it is complete.
 
-    Raises ConfigError for another ending, ArtefactError if the file cannot be written.
+    path    the file, which may exist; its folder is made if needed
+    frames  the rows in order; one frame at a time is held in memory
+    schema  names and types of the columns, which all frames have
+
+    Raises ConfigError if the file name has another ending, ArtefactError if the file cannot be written.
+
+    >>> import tempfile
+    >>> frame = pl.DataFrame({"item": [7, 8]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_frames(f"{folder}/items.parquet", [frame, frame], frame.schema)
+    ...     pl.read_parquet(f"{folder}/items.parquet")["item"].to_list()
+    [7, 8, 7, 8]
     """
     target = Path(path)
     if target.suffix not in (".parquet", ".csv"):
-        raise ConfigError(f"a file of answers must end in .parquet or .csv; got {target.name!r}.")
-    partial = partial_path(target)
+        raise ConfigError(f"the file of a table must end in .parquet or .csv; got {target.name!r}.")
     source = register_io_source(lambda *_: iter(frames), schema=schema)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        remove_strays(target)
-        if target.suffix == ".csv":
-            source.sink_csv(partial, check_extension=False, sync_on_close="all")
-        else:
-            source.sink_parquet(partial, sync_on_close="all")
-        partial.replace(target)
-    except (OSError, pl.exceptions.ComputeError) as error:
-        raise refused(target, error, 0) from None
-    finally:
-        discard(partial)
+    with replacing(target) as partial:
+        try:
+            if target.suffix == ".csv":
+                source.sink_csv(partial, check_extension=False, sync_on_close="all")
+            else:
+                source.sink_parquet(partial, sync_on_close="all")
+        except pl.exceptions.ComputeError as error:  # polars reports some failures of the disk in this way
+            raise OSError(str(error)) from None

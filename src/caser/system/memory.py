@@ -1,4 +1,4 @@
-"""Memory: whether a model can fit at all, asked before anything is allocated, and what work takes at most."""
+"""Memory: refuse a model that cannot fit before anything is allocated, and measure the peak memory of some work."""
 
 from __future__ import annotations
 
@@ -15,29 +15,35 @@ from pathlib import Path
 
 from caser.errors import ConfigError
 
-_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+_STATUS, _CLEAR_PEAK = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD, _KEPT_BYTES = -1, -3, 2**28  # the first two are names of glibc's mallopt
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc's malloc.h
+_KEPT_BYTES = 2**28
 
 TRAINING_COPIES = 4
-"""What a network keeps of each parameter: its value, its gradient and Adam's two moments."""
+"""Arrays that training keeps for each parameter: its value, its gradient and Adam's two moments."""
 
 
 def refuse_what_cannot_fit(name: str, shapes: Iterable[tuple[int, ...]], copies: int) -> None:
-    """Raise ConfigError with both numbers if `copies` float32 arrays of each of these shapes exceed the memory.
+    """Raise ConfigError if a model's float32 parameters need more memory than this process may use.
+
+    name    the model, for the message        shapes  shapes of its parameters
+    copies  how many arrays of each shape are needed at once, such as TRAINING_COPIES
 
     >>> refuse_what_cannot_fit("caser", [(1000, 50)], TRAINING_COPIES)
     """
     needed = 4 * copies * sum(math.prod(shape) for shape in shapes)
-    if needed > (have := memory()):
+    available = memory()
+    if needed > available:
         raise ConfigError(
-            f"training {name} must fit in memory; it needs at least {needed / 1e9:,.1f} GB and there are "
-            f"{have / 1e9:,.1f}. Use fewer users and items (--k-core, --min-item-count), or a smaller model."
+            f"training {name} must fit in memory; it needs at least {needed / 1e9:,.1f} GB and only "
+            f"{available / 1e9:,.1f} GB are available. Use fewer users and items (--k-core, --min-item-count) or a "
+            "smaller model."
         )
 
 
 def memory() -> float:
-    """Bytes of memory this process may use, as far as the platform tells; infinite where it does not."""
+    """Return the bytes of memory that this process may use; infinite where the platform does not tell."""
     limits = [math.inf]
     if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", ()):
         limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
@@ -51,14 +57,17 @@ def memory() -> float:
 
 @dataclass
 class Peak:
-    """Megabytes, once the work is done; None where they cannot be measured (only Linux tells)."""
+    """The result of `peak_memory`."""
 
     megabytes: float | None = None
+    """Set when the work is done; stays None on systems other than Linux, where it cannot be measured."""
 
 
 @contextmanager
 def peak_memory() -> Iterator[Peak]:
-    """Measure the work inside.
+    """Measure by how much the memory of this process grows, at most, while the `with` block runs.
+
+    The yielded `Peak` holds the result after the block.
 
     >>> with peak_memory() as peak:
     ...     _ = bytes(1000)
@@ -66,23 +75,23 @@ def peak_memory() -> Iterator[Peak]:
     True
     """
     peak = Peak()
-    _give_back()
+    _return_freed_memory()
     with suppress(OSError):
-        _CLEAR.write_text("5")  # forgets the peak so far
-    before = _resident("VmRSS")
+        _CLEAR_PEAK.write_text("5")  # resets the peak that the kernel reports as VmHWM
+    current_kb = _status_kilobytes("VmRSS")
     try:
         yield peak
     finally:
-        after = _resident("VmHWM")
-        if before is not None and after is not None:
-            peak.megabytes = round(max(after - before, 0) / 1024, 1)
+        peak_kb = _status_kilobytes("VmHWM")
+        if current_kb is not None and peak_kb is not None:
+            peak.megabytes = round(max(peak_kb - current_kb, 0) / 1024, 1)
 
 
 def keep_freed_memory() -> None:
-    """Let this process keep what it frees, for the next step of training to use.
+    """Make the allocator keep freed memory for later use instead of returning it to the system.
 
-    glibc returns big blocks to the system at once, and each page of a block taken anew costs a fault: thousands
-    in a step on large batches. Other systems' allocators are left as they are.
+    By default glibc returns large blocks at once. When training allocates them again, every page causes a page fault:
+    thousands in each step on large batches. On systems without glibc this function does nothing.
     """
     with suppress(OSError, AttributeError, TypeError):
         libc = ctypes.CDLL(None)
@@ -90,16 +99,16 @@ def keep_freed_memory() -> None:
             libc.mallopt(setting, _KEPT_BYTES)
 
 
-def _give_back() -> None:
-    """Return to the system what earlier work has freed, which would hide what this work takes."""
+def _return_freed_memory() -> None:
+    """Return freed memory to the system. Work that reuses freed memory would otherwise seem to need none."""
     gc.collect()
-    with suppress(OSError, AttributeError):  # not everybody's libc has it
+    with suppress(OSError, AttributeError):  # only glibc has malloc_trim
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _resident(name: str) -> int | None:
-    """A line of the process's status, in kilobytes."""
+def _status_kilobytes(name: str) -> int | None:
+    """Read one entry, in kilobytes, of this process's status; None where there is none."""
     with suppress(OSError):
-        if found := re.search(rf"^{name}:\s+(\d+) kB", _STATUS.read_text(), flags=re.MULTILINE):
-            return int(found[1])
+        if match := re.search(rf"^{name}:\s+(\d+) kB", _STATUS.read_text(), flags=re.MULTILINE):
+            return int(match[1])
     return None

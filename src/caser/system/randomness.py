@@ -1,8 +1,8 @@
-"""One seed, many independent streams of random numbers, each with a name.
+"""Independent streams of random numbers, made from one seed; each stream has a name.
 
-A stream is a function of (seed, name, counters) and of nothing else, so nothing about it needs to be saved: a run
-that resumes at epoch 7 asks for the stream ("negatives", 7) and gets what the unbroken run got. Names in use:
-`initialisation`, `order`, `negatives`, `dropout`, `world`, `bootstrap`.
+A stream depends on (seed, name, counters) and on nothing else, so no state of a generator is ever saved. A run that
+resumes at epoch 7 asks for the stream ("negatives", 7) and gets the numbers that an uninterrupted run gets. Names in
+use: `initialisation`, `order`, `negatives`, `dropout`, `world`, `bootstrap`, `tuning`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 
 def stream_seed(seed: int, name: str, *counters: int) -> int:
-    """Return the 63-bit seed of a named stream.
+    """Return the seed of a named stream, an integer from 0 to 2**63 - 1.
+
+    seed      the seed of the whole run, any integer
+    name      what the numbers are for
+    counters  place within the run, such as the epoch and the step
 
     >>> stream_seed(1, "order", 3) == stream_seed(1, "order", 3)
     True
@@ -29,12 +33,18 @@ def stream_seed(seed: int, name: str, *counters: int) -> int:
 
 
 def numpy_generator(seed: int, name: str, *counters: int) -> np.random.Generator:
-    """Return NumPy's generator for the stream `(seed, name, counters)`."""
+    """Return a NumPy generator of a named stream.
+
+    seed, name, counters  as for `stream_seed`
+    """
     return np.random.default_rng(stream_seed(seed, name, *counters))
 
 
 def torch_generator(seed: int, name: str, *counters: int, device: str | torch.device = "cpu") -> torch.Generator:
-    """Return torch's generator for the stream `(seed, name, counters)` on `device`."""
+    """Return a torch generator of a named stream.
+
+    seed, name, counters  as for `stream_seed`        device  where the numbers are drawn
+    """
     import torch
 
     return torch.Generator(device=device).manual_seed(stream_seed(seed, name, *counters))

@@ -1,14 +1,13 @@
-"""Tables of named things that can be added to: by this library, by installed packages, and by a running program.
+"""Tables of named rows that can be extended by this library, by installed packages, and by a running program.
 
-A row may be written as "module:attribute"; it is then imported when it is first asked for, so that listing the names
-imports nothing. Packages add rows through an entry-point group; a program adds them with `register`.
+A row may be given as text, "module:attribute". It is then imported when it is first asked for, so listing the names
+imports nothing. An installed package adds rows through an entry-point group; a program adds them with `register`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
 from caser.errors import ConfigError, did_you_mean
@@ -17,34 +16,37 @@ Row = TypeVar("Row")
 
 
 class Registry(Mapping[str, Row], Generic[Row]):
-    """Rows by name.
+    """A read-only mapping from names to rows, with `register` to add a row. Rows themselves must not be text.
 
-    >>> registry: Registry[int] = Registry("number", "caser.numbers", {"two": 2})
+    >>> registry: Registry[int] = Registry("a number", "caser.numbers", {"two": 2})
     >>> registry.register("three", 3)
     >>> list(registry), registry["three"]
     (['two', 'three'], 3)
     """
 
     def __init__(self, what: str, group: str, rows: Mapping[str, Row | str]) -> None:
-        """`what` names a row in messages; `group` is the entry-point group of installed packages."""
+        """Make a registry with the library's own rows.
+
+        what   what a row is, with its article, for messages such as "a loss must be a known name"
+        group  the entry-point group through which installed packages add rows
+        rows   the library's own rows, or where to import them from as "module:attribute"
+        """
         self.what, self.group = what, group
         self._rows: dict[str, Row | str] = dict(rows)
         self._has_packages = False
 
     def __getitem__(self, name: str) -> Row:
-        """Raises ConfigError, with the nearest known name, for a name that no row has."""
-        if name not in self._rows:
-            self._add_packages()
-        if name not in self._rows:
-            raise ConfigError(f"{self.what} must be one that is known; got {name!r}: {did_you_mean(name, self)}")
+        """Return a row, imported if needed. Raises ConfigError, with the nearest known name, for an unknown name."""
+        if name not in self:
+            raise _UnknownNameError(f"{self.what} must be a known name; got {name!r}: {did_you_mean(name, self)}")
         row = self._rows[name]
         if isinstance(row, str):
-            module, _, attribute = row.partition(":")
-            found: Row = getattr(import_module(module), attribute)
-            self._rows[name] = row = found
+            loaded: Row = EntryPoint(name, row, self.group).load()
+            self._rows[name] = row = loaded
         return row
 
     def __contains__(self, name: object) -> bool:
+        # The library's own names are looked up first: searching the installed packages takes time.
         if name not in self._rows:
             self._add_packages()
         return name in self._rows
@@ -58,23 +60,35 @@ class Registry(Mapping[str, Row], Generic[Row]):
         return len(self._rows)
 
     def register(self, name: str, row: Row) -> None:
-        """Add a row. Raises ConfigError if the name belongs to another row; the same row again changes nothing."""
-        if name in self and self[name] is not row and not _is_newer_version(self[name], row):
-            raise ConfigError(f"{self.what} must have a name of its own; got {name!r}, which there is. Choose another.")
+        """Add a row.
+
+        name  a name that no other row has
+        row   the row; a class or function that was defined again, as in a notebook cell, replaces its older version
+
+        Raises ConfigError if another row has this name. Registering the same row twice changes nothing.
+        """
+        if name in self and self[name] is not row and not _is_redefinition(self[name], row):
+            raise ConfigError(f"{self.what} must have a new name; got {name!r}, which is taken. Choose another name.")
         self._rows[name] = row
 
     def _add_packages(self) -> None:
-        """Add the rows of installed packages, once; the library's own names cannot be taken."""
+        """Add the rows of installed packages, once. A package cannot replace a row that exists."""
         if not self._has_packages:
             self._has_packages = True
             for point in entry_points(group=self.group):
-                self._rows.setdefault(point.name, f"{point.module}:{point.attr}")
+                self._rows.setdefault(point.name, point.value)
 
 
-def _is_newer_version(old: object, new: object) -> bool:
-    """Whether both were defined under the same name in the same module, as when a notebook cell runs again.
+class _UnknownNameError(ConfigError, KeyError):
+    """A KeyError too, because `Mapping.get` relies on one."""
 
-    A row that holds a `function` is known by that function.
+    __str__ = Exception.__str__
+
+
+def _is_redefinition(old: object, new: object) -> bool:
+    """Return whether both were defined under the same name in the same module, as when a notebook cell runs again.
+
+    A row with an attribute `function`, such as a loss, is identified by that function.
     """
     defined = [getattr(row, "function", row) for row in (old, new)]
     names = [(getattr(one, "__module__", None), getattr(one, "__qualname__", None)) for one in defined]

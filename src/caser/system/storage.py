@@ -1,8 +1,8 @@
-"""Files and folders, written so that a crash leaves the old one or the new one, and read only if they are plain files.
+"""Files and folders that are replaced as a whole: a crash leaves the old content or the new content, never a mixture.
 
-What is new is written beside the old one under a name `.NAME.*.partial`, to disk, and then takes its name. What a
-killed process leaves under such a name, the next write removes. Assumes one writer at a time. Will not say what a file
-means.
+New content is written beside the old one, under a name `.NAME.*.partial`, and flushed to disk. Then it is renamed to
+the final name. If a process is killed, its `.partial` file stays; the next write of the same path removes it. Reading
+accepts regular files only. Assumes that one process at a time writes a path.
 """
 
 from __future__ import annotations
@@ -12,67 +12,78 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from caser.errors import ArtefactError
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write `content` to `path`: into a new file beside it, to disk, then renamed over it.
+    """Write `content` to the file `path`, which may exist; missing folders are made.
 
-    Raises ArtefactError naming the path when the folder cannot be written or the disk is full; what was there stays.
+    Raises ArtefactError, which names the path, when the folder cannot be written or the disk is full; the old file
+    stays.
     """
-    partial = partial_path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        remove_strays(path)
+    with replacing(path, len(content)) as partial:
         _write_new(partial, content)
+
+
+@contextmanager
+def replacing(path: Path, num_bytes: int = 0) -> Iterator[Path]:
+    """Yield a path to write a new file to; after the `with` block the new file replaces the file `path`.
+
+    path       the file to replace, which need not exist; missing folders are made
+    num_bytes  size of the new file if it is known, for the message when the disk is full
+
+    The block must flush the file to disk. If the block raises, the old file stays and the new one is removed. Raises
+    ArtefactError, which names `path`, for every OSError, those of the block included.
+    """
+    with _new_beside(path, num_bytes) as partial:
+        yield partial
         partial.replace(path)
         sync_folder(path.parent)
-    except (OSError, ValueError) as error:
-        raise refused(path, error, len(content)) from None
-    finally:
-        discard(partial)
 
 
 def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
-    """Write a folder of files to `path`, in place of the one that was there.
+    """Write a folder of files to `path`, in place of the folder that was there; missing parent folders are made.
 
-    A folder cannot be renamed over another, so the old one is first moved aside. If the process dies between the two
-    renames, the old folder is where `settled` finds it, and the next write puts it back.
+    files  content of each file by its name
 
-    Raises ArtefactError naming the path when the folder cannot be written or the disk is full; what was there stays.
+    A folder cannot be renamed over another one, so the old folder is first renamed to `.NAME.previous`. If the process
+    is killed between the two renames, `settled` finds the old folder there, and the next write puts it back.
+
+    Raises ArtefactError, which names the path, when the folder cannot be written or the disk is full; the old folder
+    stays.
     """
-    partial, aside = partial_path(path), _aside(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _settle(path)
-        remove_strays(path)
+    with _new_beside(path, sum(map(len, files.values()))) as partial:
+        # An earlier process may have been killed during an exchange.
+        _finish_exchange(path)
+        # Write the new folder beside the old one.
         partial.mkdir()
         for name, content in files.items():
             _write_new(partial / name, content)
         sync_folder(partial)
+        # Exchange them.
         if path.exists():
-            path.rename(aside)
-        partial.rename(path)
-        sync_folder(path.parent)
-        _settle(path)
-    except (OSError, ValueError) as error:
-        with suppress(OSError, ValueError):
-            _settle(path)
-        raise refused(path, error, sum(map(len, files.values()))) from None
-    finally:
-        discard(partial)
+            path.rename(_previous(path))
+        try:
+            partial.rename(path)
+            sync_folder(path.parent)
+        finally:
+            _finish_exchange(path)
 
 
 def read_file(path: Path, most: int | None = None) -> bytes:
-    """All bytes of a file that is nothing but a file: no link of either kind, no pipe, no device.
+    """Return the content of a regular file. Links of either kind, pipes and devices are refused.
 
-    Raises ArtefactError naming the path, also if the file has more than `most` bytes.
+    most  the largest size that is accepted, in bytes; any size by default
+
+    Raises ArtefactError, which names the path, if the file cannot be read, is not a regular file with one name, or is
+    larger than `most`.
     """
-    # Opened before it is looked at, so that what is checked is what is read; O_NONBLOCK because a pipe would wait.
+    # The file is opened before it is checked, so that nobody can exchange it between the check and the reading.
+    # O_NONBLOCK is set because opening a pipe would wait for a writer.
     flags = [getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY")]
     try:
         if path.is_symlink():
@@ -89,17 +100,17 @@ def read_file(path: Path, most: int | None = None) -> bytes:
 
 
 def settled(path: Path) -> Path:
-    """Where the folder of `path` is to be read: there, or aside if its writer died while exchanging it."""
-    return _aside(path) if not path.exists() and _aside(path).exists() else path
+    """Return where to read the folder `path`: at `path`, or at `.NAME.previous` if its writer was killed."""
+    return _previous(path) if not path.exists() and _previous(path).exists() else path
 
 
 def partial_path(path: Path) -> Path:
-    """Name a new file or folder beside `path`, to be renamed to it when it is whole."""
+    """Return a new name beside `path`, for a file or folder that is not complete yet."""
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
 
 
 def remove_strays(path: Path) -> None:
-    """Remove what writers of `path` that were killed have left beside it."""
+    """Remove the `.partial` files and folders that killed writers of `path` left beside it."""
     start, end = f".{path.name}.", ".partial"
     for entry in path.parent.iterdir():
         middle = entry.name.removeprefix(start).removesuffix(end)
@@ -108,7 +119,7 @@ def remove_strays(path: Path) -> None:
 
 
 def discard(path: Path) -> None:
-    """Remove a file or a folder, if it is there; what cannot be removed is a stray for the next write."""
+    """Remove the file or folder `path` if it exists. If it cannot be removed, it stays; a later write tries again."""
     with suppress(OSError, ValueError):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -117,7 +128,7 @@ def discard(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames inside `folder` durable, where the platform lets a folder be opened."""
+    """Flush renames inside `folder` to disk, on platforms where a folder can be opened."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -127,13 +138,45 @@ def sync_folder(folder: Path) -> None:
 
 
 def refused(path: Path, error: Exception, num_bytes: int) -> ArtefactError:
-    """Say in one sentence why `path` could not be written."""
+    """Return an error that says in one sentence why `path` could not be written.
+
+    error      what the system reported        num_bytes  the size of the content; 0 if it is not known
+    """
     number = getattr(error, "errno", None)
     if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        needed = f"{num_bytes:,} bytes" if num_bytes else "more space"
         return ArtefactError(
-            f"{path} needs {num_bytes:,} bytes; the disk is full. Free some or choose another folder; nothing was lost."
+            f"{path} needs {needed}; the disk is full. Free some space or choose another folder; nothing was lost."
         )
     return ArtefactError(f"{path} must be writable; got: {_reason(error)}. Choose another folder.")
+
+
+@contextmanager
+def _new_beside(path: Path, num_bytes: int) -> Iterator[Path]:
+    """Yield a name beside `path` for a new file or folder, which is removed at the end if it is still there.
+
+    An OSError becomes an ArtefactError that names `path`.
+    """
+    partial = partial_path(path)
+    try:
+        _check_name(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_strays(path)
+        yield partial
+    except OSError as error:
+        raise refused(path, error, num_bytes) from None
+    finally:
+        discard(partial)
+
+
+def _check_name(path: Path) -> None:
+    """Raise OSError if no file can have this name, for example because it holds a null character."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        pass
+    except ValueError as error:
+        raise OSError(str(error)) from None
 
 
 def _write_new(path: Path, content: bytes) -> None:
@@ -143,18 +186,18 @@ def _write_new(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _settle(path: Path) -> None:
-    """Finish an exchange of folders: the one aside goes back if it is the only one, and goes away otherwise."""
-    aside = _aside(path)
-    if aside.exists():
+def _finish_exchange(path: Path) -> None:
+    """Remove `.NAME.previous` if the folder `path` exists; otherwise put it back to `path`."""
+    previous = _previous(path)
+    if previous.exists():
         if path.exists():
-            # Renamed first: under the name that `settled` looks for there is only ever a whole folder.
-            discard(aside.rename(partial_path(path)))
+            # Renamed before it is removed, so that `.NAME.previous` is always a complete folder.
+            discard(previous.rename(partial_path(path)))
         else:
-            aside.rename(path)
+            previous.rename(path)
 
 
-def _aside(path: Path) -> Path:
+def _previous(path: Path) -> Path:
     return path.with_name(f".{path.name}.previous")
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from caser.data.split import Queries
+from caser.data.queries import Queries
 from caser.data.synthetic import chain_world, noise_world
 from caser.errors import ConfigError
 from caser.evaluation import protocols, ranking

@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from caser.arrays.types import Int64
+from caser.arrays.types import Int64, Mask
 from caser.data.describe import Facts
 from caser.data.log import InteractionLog
-from caser.data.split import Mask, Split
+from caser.data.split import Split
 from caser.study.audit.findings import Fact, Finding, Severity, count, share
 
 HOUR_SECONDS = 3_600

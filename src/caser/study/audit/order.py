@@ -26,7 +26,8 @@ import caser
 from caser.arrays.offsets import offsets_of
 from caser.arrays.types import Int32
 from caser.config import Training
-from caser.data.split import Queries, Split
+from caser.data.queries import Queries
+from caser.data.split import Split
 from caser.evaluation import protocols
 from caser.evaluation.fingerprint import fingerprint
 from caser.evaluation.metrics import Values, parse_metric
