@@ -18,15 +18,16 @@ from torch.nn import functional
 from caser.config import Training
 from caser.data.tape import Tape
 from caser.errors import ArtefactError, ConfigError
+from caser.models.activations import ACTIVATIONS, Activation
 from caser.models.base import Arrays, StateScorer
-from caser.models.caser.caser import Activation, Caser, CaserScorer
-from caser.models.caser.features import ACTIVATIONS
+from caser.models.caser.caser import Caser, CaserScorer
+from caser.models.caser.features import activate
 from caser.models.caser.network import CaserNetwork
 from caser.models.neural import NeuralScorer
 from caser.system.randomness import torch_generator
 from caser.training.loop import start, train
 
-AUTHOR = sorted((Path(__file__).parents[1] / "parity" / "data").glob("author_caser_*.safetensors"))
+AUTHOR = sorted((Path(__file__).parents[2] / "parity" / "data").glob("author_caser_*.safetensors"))
 NAMES: dict[str, Activation] = {"iden": "identity", "relu": "relu", "tanh": "tanh", "sigm": "sigmoid"}
 VARIANTS = [
     variant for variant in product((0, 2), (0, 3), (False, True)) if any(variant)
@@ -74,8 +75,8 @@ def one_window(config: Caser, parameters: dict[str, Tensor], user: Tensor, items
         for row, h in enumerate(heights):
             kernels = parameters[f"F{h}"].permute(2, 0, 1)[:, None]  # (n_h, 1, h, d)
             convolved = functional.conv2d(E, kernels, parameters["bF"][row])  # (1, n_h, L - h + 1, 1)
-            features.append(ACTIVATIONS[config.phi_c](convolved).amax(dim=(0, 2, 3)))
-        parts.append(ACTIVATIONS[config.phi_a](torch.cat(features) @ parameters["W"] + parameters["b"]))
+            features.append(activate(config.phi_c, convolved).amax(dim=(0, 2, 3)))
+        parts.append(activate(config.phi_a, torch.cat(features) @ parameters["W"] + parameters["b"]))
     if config.user_vector:
         parts.append(parameters["P"][user])
     return torch.cat(parts)

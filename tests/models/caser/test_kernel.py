@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from caser.config import Training
+from caser.models.activations import ACTIVATIONS, Activation
 from caser.models.base import Rows
 from caser.models.caser import features as caser_features
 from caser.models.caser import kernel as caser_kernel
-from caser.models.caser import loops as caser_loops
-from caser.models.caser.caser import Activation, Caser
+from caser.models.caser.caser import Caser
 from caser.models.caser.network import CaserNetwork
 from caser.system import compiled
 from caser.system.randomness import torch_generator
@@ -45,7 +45,7 @@ def in_form(form: str, work: Callable[[], Any]) -> Any:
 def cases(draw: st.DrawFn) -> tuple[Caser, Tensor, Tensor, Rows]:
     """Settings of awkward sizes, users, a tape on which items come again and again, and wanted windows in any order."""
     n_v, n_h = draw(st.sampled_from([(0, 3), (2, 0), (1, 1), (3, 5), (2, 17)]))
-    phi: Activation = draw(st.sampled_from(caser_loops.PHI))
+    phi: Activation = draw(st.sampled_from(list(ACTIVATIONS)))
     L, d = draw(st.integers(1, 9)), draw(st.sampled_from([1, 3, 8, 19]))
     heights = tuple(sorted(draw(st.sets(st.integers(1, L), max_size=4)))) if n_h else ()
     dropout, user_vector = draw(st.sampled_from([0.0, 0.5])), draw(st.booleans())
