@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from caser.models.base import Rows, chosen
+from caser.models.base import Rows, select_states
 from caser.system.randomness import torch_generator
 
 
@@ -43,7 +43,7 @@ class FactorNetwork(nn.Module):
             parts.append(self._mean_of_last(tape_CX))
         if self.has_users:
             parts.append(users_CW if users_CW.is_floating_point() else functional.embedding(users_CW, self.P))
-        return chosen(torch.cat(parts, dim=-1), rows)
+        return select_states(torch.cat(parts, dim=-1), rows)
 
     def item_vectors(self) -> tuple[Tensor, Tensor]:
         """V (I, D) and c (I,)."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from caser.models.base import Rows, chosen
+from caser.models.base import Rows, select_states
 from caser.models.sessions.gru4rec import GRU4Rec
 from caser.models.sessions.network import SessionNetwork, fill_table
 
@@ -44,7 +44,7 @@ class GRU4RecNetwork(SessionNetwork):
         for from_item, is_item in zip(from_items, are_items, strict=True):
             state_Cd = torch.where(is_item, self._step(from_item, state_Cd), state_Cd)
             states.append(state_Cd)
-        return chosen(self.dropped(torch.stack(states, dim=1)), rows)
+        return select_states(self.dropped(torch.stack(states, dim=1)), rows)
 
     def item_vectors(self) -> tuple[Tensor, Tensor]:
         """V (I, d) and c (I,)."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from caser.models.base import Rows, chosen
+from caser.models.base import Rows, select_states
 from caser.models.sessions.network import SessionNetwork, fill_table, normalised
 from caser.models.sessions.nextitnet import NextItNet, reads_back
 
@@ -44,7 +44,7 @@ class NextItNetNetwork(SessionNetwork):
         ]
         for first, second in zip(layers[::2], layers[1::2], strict=True):
             x_CXd = x_CXd + _layer(_layer(x_CXd, is_item_CX1, *first), is_item_CX1, *second)
-        return chosen(self.dropped(x_CXd), rows)
+        return select_states(self.dropped(x_CXd), rows)
 
     def item_vectors(self) -> tuple[Tensor, Tensor]:
         """V (I, d) and c (I,)."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from caser.models.base import Rows, chosen
+from caser.models.base import Rows, select_states
 from caser.models.sessions.network import SessionNetwork, fill_table, normalised
 from caser.models.sessions.sasrec import SASRec
 
@@ -49,7 +49,7 @@ class SASRecNetwork(SessionNetwork):
             x_CXd = x_CXd + self.dropped(self._attention(normalised(x_CXd, N[0]) @ A, may_look_CXX))
             hidden_CXd = self.dropped(torch.relu(normalised(x_CXd, N[1]) @ W1 + b1))
             x_CXd = x_CXd + self.dropped(hidden_CXd @ W2 + b2)
-        return chosen(normalised(x_CXd, self.n), rows)
+        return select_states(normalised(x_CXd, self.n), rows)
 
     def item_vectors(self) -> tuple[Tensor, Tensor]:
         """Q (I, d), and no bias: (I,) zeros."""
