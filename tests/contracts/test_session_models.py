@@ -137,8 +137,9 @@ def test_the_loss_of_an_epoch_is_the_mean_over_all_targets(name: str, T: int) ->
 @pytest.mark.parametrize("loss", ["softmax", "bpr-max", "gbce"])
 def test_it_trains_on_pieces_and_its_padding_stays_zero(name: str, T: int, loss: Any) -> None:
     config = settings_of(name, T=T, max_length=4, dropout=0.0)
+    drawn: dict[str, Any] = {} if loss == "softmax" else {"num_negatives": 20}
     training = Training(
-        epochs=12, loss=loss, num_negatives=20, batch_size=8, learning_rate=0.01, weight_decay=0.01, device="cpu"
+        epochs=12, loss=loss, batch_size=8, learning_rate=0.01, weight_decay=0.01, device="cpu", **drawn
     )
     state = start(config.build(4, NUM_ITEMS, 1), training)
     losses = [epoch.loss for epoch in train(state, TAPE, training, num_targets=T)]

@@ -107,7 +107,7 @@ def test_foreign_parameters_are_refused() -> None:
 
 @pytest.mark.parametrize("side", ["first", "second"])
 def test_a_blend_of_blends_and_of_unknown_models_is_refused(side: str) -> None:
-    with pytest.raises(ConfigError, match="no blends"):
+    with pytest.raises(ConfigError, match="not blends"):
         Blend(**{side: "blend"})
     with pytest.raises(ConfigError, match="did you mean markov"):
         Blend(**{side: "markof"})

@@ -109,7 +109,7 @@ def test_a_tape_without_interactions_is_refused_in_one_sentence(positions: str) 
 
 def test_full_positions_of_users_too_short_are_refused_with_the_length_they_need() -> None:
     Batches(TAPE, window=2, num_targets=1, batch_size=8, positions="full")
-    with pytest.raises(DataError, match="at least 4 interactions to train on; the most that one has is 3"):
+    with pytest.raises(DataError, match="at least 4 interactions to train on; the longest history has 3"):
         Batches(TAPE, window=2, num_targets=2, batch_size=8, positions="full")
 
 

@@ -20,7 +20,8 @@ SIZES = [
     if num_items > T
 ]
 
-MAX = partial(bpr_max, regularisation=1.0)
+BPR_MAX = partial(bpr_max, regularisation=1.0)
+GBCE = partial(gbce, share=1.0, calibration=0.75)
 
 
 def two_lines(states_MD: Tensor, vectors_ID: Tensor, bias_I: Tensor, targets_MT: Tensor) -> Tensor:
@@ -87,16 +88,16 @@ def test_padding_takes_no_part_in_softmax_and_learns_nothing() -> None:
     [
         (bpr, math.log(1 + math.exp(-1)) + math.log(1 + math.exp(1))),
         (
-            bpr_max,
+            BPR_MAX,
             (0.0 + math.exp(2) * 4) / (1 + math.exp(2))
             - math.log((1 / (1 + math.exp(-1)) + math.exp(2) / (1 + math.exp(1))) / (1 + math.exp(2))),
         ),
         (hinge, 0.0 + 2.0),
         (bce, math.log(1 + math.exp(-1)) + math.log(1 + math.exp(0)) + math.log(1 + math.exp(2))),
-        (gbce, math.log(1 + math.exp(-1)) + math.log(1 + math.exp(0)) + math.log(1 + math.exp(2))),
+        (GBCE, math.log(1 + math.exp(-1)) + math.log(1 + math.exp(0)) + math.log(1 + math.exp(2))),
         (sampled_softmax, math.log(math.exp(1) + math.exp(0) + math.exp(2)) - 1),
     ],
-    ids=lambda one: getattr(one, "__name__", ""),
+    ids=["bpr", "bpr-max", "hinge", "bce", "gbce, everything drawn", "sampled-softmax"],
 )
 def test_a_sampled_loss_by_hand(loss: object, value: float) -> None:
     assert callable(loss)
@@ -115,13 +116,13 @@ def test_sampled_softmax_with_every_other_item_as_negative_is_softmax() -> None:
 def test_easy_negatives_do_not_drown_the_hard_ones_in_bpr_max() -> None:
     positive, hard = torch.tensor([1.0]), torch.tensor([[2.0, 0.5]])
     with_easy = torch.cat([hard, torch.full((1, 1000), -50.0)], dim=1)
-    torch.testing.assert_close(MAX(positive, with_easy), MAX(positive, hard))
+    torch.testing.assert_close(BPR_MAX(positive, with_easy), BPR_MAX(positive, hard))
 
 
 def test_the_regularisation_of_bpr_max_pulls_scores_towards_zero_from_both_sides() -> None:
     for negative, sign in ((-3.0, -1), (3.0, 1)):
         scores = torch.tensor([[negative]], requires_grad=True)
-        (gradient,) = torch.autograd.grad(MAX(torch.tensor([50.0]), scores), scores)
+        (gradient,) = torch.autograd.grad(BPR_MAX(torch.tensor([50.0]), scores), scores)
         assert gradient.item() * sign > 1
 
 
@@ -145,4 +146,4 @@ def test_full_calibration_makes_the_optimum_of_gbce_the_true_probability() -> No
 
 
 def test_a_target_without_a_negative_costs_nothing_in_bpr_max() -> None:
-    assert MAX(torch.tensor([0.3, -2.0]), torch.full((2, 4), -torch.inf)).item() == 0
+    assert BPR_MAX(torch.tensor([0.3, -2.0]), torch.full((2, 4), -torch.inf)).item() == 0
