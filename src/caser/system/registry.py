@@ -72,6 +72,10 @@ class Registry(Mapping[str, Row], Generic[Row]):
 
 
 def _is_newer_version(old: object, new: object) -> bool:
-    """Whether both were defined under the same name in the same module, as when a notebook cell runs again."""
-    names = [(getattr(one, "__module__", None), getattr(one, "__qualname__", None)) for one in (old, new)]
+    """Whether both were defined under the same name in the same module, as when a notebook cell runs again.
+
+    A row that holds a function, such as a loss, is known by that function.
+    """
+    definitions = [getattr(row, "function", row) for row in (old, new)]
+    names = [(getattr(one, "__module__", None), getattr(one, "__qualname__", None)) for one in definitions]
     return None not in names[0] and names[0] == names[1]
