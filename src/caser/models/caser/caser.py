@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class Caser(NetworkSettings):
-    """Caser: convolutions over the last L items, and a vector for each user's long-term taste.
+    """Caser: convolutions over the last L items, and a vector for each user's lasting taste.
 
     Useful when recent items, and combinations of them, predict the next item. The letters are the paper's. The paper's
     variants are settings: p is `n_h=0, n_v=0`; h is `n_v=0, user_vector=False`; pvh is the default.
@@ -74,7 +74,7 @@ class Caser(NetworkSettings):
     dropout: float = Field(0.5, ge=0, le=255 / 256)
     """Share of convolution outputs dropped in training, in steps of 1/256."""
     user_vector: bool = True
-    """Learn a vector for each user (long-term taste)."""
+    """Learn a vector for each user (lasting taste)."""
 
     @model_validator(mode="after")
     def _has_a_part(self) -> Caser:

@@ -28,7 +28,7 @@ from caser.system.randomness import torch_generator
 
 
 class CaserNetwork(nn.Module):
-    """Union-level patterns, point-level patterns and long-term taste, over all windows of a tape at once."""
+    """Union-level patterns, point-level patterns and lasting taste, over all windows of a tape at once."""
 
     item_tables, user_tables = ("Q", "V", "c"), ("P",)
 

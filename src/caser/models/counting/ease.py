@@ -1,6 +1,6 @@
 """EASE: one linear regression, solved in closed form, that predicts each item of a user from the user's other items.
 
-This is the strongest linear baseline for long-term taste. A matrix of the catalogue squared must fit in memory. The
+This is the strongest linear baseline for lasting taste. A matrix of the catalogue squared must fit in memory. The
 model ignores the order of a history, and how often an item is in it.
 """
 

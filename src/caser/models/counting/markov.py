@@ -79,7 +79,7 @@ class MarkovScorer:
         return dense(self.counts[histories_BH[:, -1]]) + self.shares
 
     def arrays(self) -> Arrays:
-        """Return the counts as `data` (n,) float64, `indices` (n,) and `indptr` (I + 1,) int64, and `shares` (I,) float64."""
+        """Return counts, `data` (n,) float64, `indices` (n,), `indptr` (I + 1,) int64; and `shares` (I,) float64."""
         return {**to_arrays(self.counts), "shares": self.shares}
 
     @classmethod

@@ -44,7 +44,7 @@ class FPMC(NetworkSettings):
     d: int = Field(64, ge=1)
     """Width of item and user vectors."""
     user_vector: bool = True
-    """Learn a vector for each user (long-term taste)."""
+    """Learn a vector for each user (lasting taste)."""
 
     @property
     def num_targets(self) -> int:
