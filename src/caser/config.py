@@ -25,7 +25,10 @@ Space = Mapping[str, tuple[Any, ...]]
 
 
 class Settings(BaseModel):
-    """Base of every settings class: frozen, without unknown names, and with one sentence per error."""
+    """Base of every settings class: frozen, without unknown names.
+
+    Raises ConfigError, with one sentence about the first problem, when a value is wrong or a name is unknown.
+    """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, validate_default=True

@@ -29,7 +29,7 @@ MEASURES = {
 
 
 class Fixed:
-    """One row of scores per user, all different, so that how ties are broken plays no part."""
+    """One row of scores per user, all different, so that there are no ties."""
 
     history_length: int | None = 1
     table = numpy_generator(5, "world").permuted(np.tile(np.arange(NUM_ITEMS + 1.0), (NUM_QUERIES, 1)), axis=1)
