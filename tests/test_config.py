@@ -1,15 +1,19 @@
-"""Settings: frozen, closed, explained; one sentence for whatever is wrong."""
+"""Settings are frozen, closed and explained. A wrong value, or one without an effect, is refused in one sentence."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from caser.config import LOSSES, Settings, Training
+from caser.config import FOR_NEGATIVES, LOSSES, Loss, Settings, Training, register_loss
 from caser.errors import CaserError, ConfigError
 from caser.models import MODELS, model_class, model_settings
+from caser.models.factors.bpr_mf import BPRMF
 
 every_class = pytest.mark.parametrize("settings", [Training, *map(model_class, MODELS)], ids=lambda one: one.__name__)
 
@@ -22,7 +26,9 @@ def test_every_setting_explains_itself(settings: type[Settings]) -> None:
 
 @every_class
 def test_defaults_are_valid_and_survive_a_round_trip(settings: type[Settings]) -> None:
-    assert settings(**settings().model_dump()) == settings()
+    default = settings()
+    values = default.used() if isinstance(default, Training) else default.model_dump()
+    assert settings(**values) == default
 
 
 @every_class
@@ -80,7 +86,7 @@ def test_a_wrong_setting_is_an_error_of_this_library_and_a_value_error() -> None
     assert refused.value.exit_code == 2
 
 
-def test_but_changes_a_copy_and_checks_it() -> None:
+def test_replace_changes_a_copy_and_checks_it() -> None:
     training = Training(epochs=4)
     assert training.replace(seed=3) == Training(epochs=4, seed=3)
     assert training.seed == 0
@@ -95,3 +101,116 @@ def test_every_loss_has_a_name_in_the_settings_and_every_name_a_loss() -> None:
         Training(loss="nonsense")
     with pytest.raises(ConfigError, match="did you mean softmax"):
         Training(loss="softmx")
+
+
+# Settings of a loss
+
+A_VALUE: dict[str, Any] = {
+    "num_negatives": 5,
+    "negatives": "shared",
+    "popularity_exponent": 0.5,
+    "unseen_negatives": True,
+}
+"""A value other than the default for each setting of negatives."""
+
+
+@pytest.fixture
+def losses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the losses that a test registers."""
+    monkeypatch.setattr(LOSSES, "_rows", dict(LOSSES._rows))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("setting", FOR_NEGATIVES)
+def test_a_setting_of_negatives_is_refused_where_the_loss_draws_none(loss: str, setting: str) -> None:
+    values = {"loss": loss, setting: A_VALUE[setting]}
+    if LOSSES[loss].form == "sampled":
+        assert Training(**values).used()[setting] == A_VALUE[setting]
+        return
+    with pytest.raises(ConfigError, match=f"{setting} must be left out where the loss draws no negatives; got .* with"):
+        Training(**values)
+    with pytest.raises(ConfigError, match=f"{setting} must be left out"):
+        Training().replace(**values)
+    assert setting not in Training(loss=loss).used()
+
+
+def test_a_models_own_settings_of_negatives_are_dropped_with_its_loss() -> None:
+    training = BPRMF.training.replace(loss="softmax")
+    assert not {*FOR_NEGATIVES} & {*training.used()}
+    assert training.epochs == BPRMF.training.epochs
+    assert BPRMF.training.replace(loss="bce").num_negatives == BPRMF.training.num_negatives
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_used_gives_every_setting_of_the_loss_and_makes_the_same_training_again(loss: str) -> None:
+    training = Training(loss=loss)
+    assert training.used()["loss_settings"] == LOSSES[loss].settings
+    again = Training(**training.used())
+    assert again.used() == training.used()
+    for name, default in LOSSES[loss].settings.items():
+        changed = Training(loss=loss, loss_settings={name: default / 2})
+        assert changed.used()["loss_settings"][name] == default / 2
+
+
+def test_another_loss_drops_the_settings_of_the_old_one() -> None:
+    training = Training(loss="gbce", loss_settings={"calibration": 0.5})
+    assert training.replace(epochs=2).loss_settings == {"calibration": 0.5}
+    assert training.replace(loss="bpr-max").loss_settings == {}
+
+
+@pytest.mark.parametrize(
+    ("loss", "values", "sentence"),
+    [
+        (
+            "gbce",
+            {"calibratio": 1},
+            "loss_settings must name settings of the loss gbce; got 'calibratio': did you mean ",
+        ),
+        (
+            "softmax",
+            {"calibration": 1},
+            "loss_settings must name settings of the loss softmax; got 'calibration': it has",
+        ),
+        ("gbce", {"calibration": 1.5}, "calibration of the loss gbce must be from 0 to 1; got 1.5."),
+        ("gbce", {"calibration": -0.1}, "calibration of the loss gbce must be from 0 to 1; got -0.1."),
+        ("gbce", {"calibration": float("nan")}, "Training loss_settings.calibration must be a finite number; got nan."),
+        ("bpr-max", {"regularisation": -1}, "regularisation of the loss bpr-max must be at least 0; got -1."),
+    ],
+)
+def test_a_wrong_setting_of_a_loss_is_refused(loss: str, values: dict[str, float], sentence: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        Training(loss=loss, loss_settings=values)
+    assert str(refused.value).startswith(sentence)
+
+
+@pytest.mark.usefixtures("losses")
+def test_a_loss_that_is_defined_again_replaces_itself_and_no_other() -> None:
+    def define() -> Callable[..., Any]:
+        def mine(positive_M: Any, negative_MN: Any) -> Any:
+            return positive_M.sum()
+
+        return mine
+
+    first, again = define(), define()
+    register_loss("mine", first, form="sampled")
+    register_loss("mine", again, form="sampled")
+    assert LOSSES["mine"].function is again
+    with pytest.raises(ConfigError, match="a loss must have a name of its own; got 'bce'"):
+        register_loss("bce", first, form="sampled")
+
+
+@pytest.mark.usefixtures("losses")
+def test_a_default_outside_its_range_is_refused() -> None:
+    with pytest.raises(ConfigError, match="margin of the loss mine must be at least 0; got -1"):
+        register_loss("mine", abs, form="sampled", settings={"margin": -1}, ranges={"margin": (0, float("inf"))})
+    assert "mine" not in LOSSES
+
+
+def test_a_loss_of_a_package_is_loaded_when_it_is_used() -> None:
+    assert Loss("caser.training.losses:bce", "sampled").load().__name__ == "bce"
+
+
+def test_settings_need_no_torch() -> None:
+    code = "import sys, caser.config; caser.config.Training(loss='gbce'); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "False"

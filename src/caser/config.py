@@ -1,27 +1,34 @@
-"""Settings that all models share: how to train, and which loss. Each default is written here, once.
+"""Settings that all models share: how to train, and with which loss.
 
-The docstring of a setting is its `--help`. Settings are frozen. A wrong value, an unknown name, or a setting that the
-chosen loss does not use raises ConfigError.
+Every default is written here, once. The docstring of a setting is also its `--help`. Settings are frozen. A wrong
+value, an unknown name, or a setting that the chosen loss does not use raises ConfigError.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from caser.errors import ConfigError, did_you_mean
 from caser.system.registry import Registry
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 Space = Mapping[str, tuple[Any, ...]]
-"""Values worth trying, by the name of a setting."""
+"""Values that tuning tries, by the name of the setting."""
 
 
 class Settings(BaseModel):
-    """Base of every settings class: frozen, no unknown names, one sentence per error."""
+    """Base of every settings class: frozen, without unknown names.
+
+    Raises ConfigError, with one sentence about the first problem, when a value is wrong or a name is unknown.
+    """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, validate_default=True
@@ -34,93 +41,168 @@ class Settings(BaseModel):
             raise ConfigError(first_problem(error, type(self).__name__, type(self).model_fields)) from None
 
     def replace(self, **changes: Any) -> Self:
-        """Return a copy with some settings changed, checked again. Raises ConfigError as the constructor does."""
+        """Return a copy with some settings changed.
+
+        changes  new values by the name of the setting
+
+        Raises ConfigError when a new value is wrong, as the constructor does.
+        """
         return type(self)(**{**self.model_dump(exclude_unset=True), **changes})
 
 
 @dataclass(frozen=True)
 class Loss:
-    """A row of LOSSES: what the training loop must know of a loss before it calls it.
+    """A row of LOSSES: what training must know about a loss before it calls the function.
 
-    function  the loss itself, or where it is as "module:attribute"; see `caser.training.losses` for its two forms
-    form      "sampled" for a loss of targets and drawn negatives, "full" for one over the whole catalogue
-    settings  the loss's own settings and their defaults: keyword arguments of the function
-    corrects_for_sampling  its negatives need the logQ correction
-    takes_share  it takes the share of the catalogue's negatives that is drawn, as its third argument
+    function  the loss function, or its place as "module:attribute"; `caser.training.losses` describes the two forms
+    form      "sampled": a function of the scores of targets and of drawn negatives; "full": one over all items
+    settings  the loss's own settings with their defaults; the function takes them as keyword arguments
+    ranges    the lowest and the highest allowed value of a setting, by its name; any number where it is not named
+    corrects_for_sampling  whether the logQ correction is added to the scores of the negatives
+    takes_share            whether the function takes the share of the catalogue that is drawn, as third argument
     """
 
-    function: Callable[..., Any] | str
+    function: Callable[..., Tensor] | str
     form: Literal["sampled", "full"]
     settings: Mapping[str, float] = field(default_factory=dict)
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     corrects_for_sampling: bool = False
     takes_share: bool = False
 
-    def load(self) -> Callable[..., Any]:
-        """The function; importing it needs torch."""
+    def load(self) -> Callable[..., Tensor]:
+        """Return the loss function. The library's own functions import torch."""
         if not isinstance(self.function, str):
             return self.function
         module, _, attribute = self.function.partition(":")
-        found: Callable[..., Any] = getattr(import_module(module), attribute)
-        return found
+        function: Callable[..., Tensor] = getattr(import_module(module), attribute)
+        return function
+
+    def check(self, name: str, values: Mapping[str, float]) -> None:
+        """Check settings that a user chose.
+
+        name    the name of the loss, for the message
+        values  the chosen values by the name of the setting
+
+        Raises ConfigError for a setting that the loss does not have, and for a value outside its range.
+        """
+        for setting, value in values.items():
+            if setting not in self.settings:
+                hint = did_you_mean(setting, self.settings) if self.settings else "it has none."
+                raise ConfigError(f"loss_settings must name settings of the loss {name}; got {setting!r}: {hint}")
+            lowest, highest = self.ranges.get(setting, (-math.inf, math.inf))
+            if not lowest <= value <= highest:
+                bounds = f"from {lowest:g} to {highest:g}" if highest < math.inf else f"at least {lowest:g}"
+                raise ConfigError(f"{setting} of the loss {name} must be {bounds}; got {value:g}.")
 
 
-LOSSES: Registry[Loss] = Registry(
-    "a loss",
-    "caser.losses",
-    {
-        "bpr": Loss("caser.training.losses:bpr", "sampled"),
-        "bpr-max": Loss("caser.training.losses:bpr_max", "sampled", {"regularisation": 1.0}),
-        "hinge": Loss("caser.training.losses:hinge", "sampled"),
-        "bce": Loss("caser.training.losses:bce", "sampled"),
-        "gbce": Loss("caser.training.losses:gbce", "sampled", {"calibration": 0.75}, takes_share=True),
-        "sampled-softmax": Loss("caser.training.losses:sampled_softmax", "sampled", corrects_for_sampling=True),
-        "softmax": Loss("caser.training.losses:softmax", "full"),
-    },
-)
-"""The losses by name: those of this library, of installed packages, and of `caser.register_loss`."""
+_OWN_LOSSES = {
+    "bpr": Loss("caser.training.losses:bpr", "sampled"),
+    "bpr-max": Loss(
+        "caser.training.losses:bpr_max",
+        "sampled",
+        settings={"regularisation": 1.0},
+        ranges={"regularisation": (0, math.inf)},
+    ),
+    "hinge": Loss("caser.training.losses:hinge", "sampled"),
+    "bce": Loss("caser.training.losses:bce", "sampled"),
+    "gbce": Loss(
+        "caser.training.losses:gbce",
+        "sampled",
+        settings={"calibration": 0.75},
+        ranges={"calibration": (0, 1)},
+        takes_share=True,
+    ),
+    "sampled-softmax": Loss("caser.training.losses:sampled_softmax", "sampled", corrects_for_sampling=True),
+    "softmax": Loss("caser.training.losses:softmax", "full"),
+}
+
+LOSSES: Registry[Loss] = Registry("a loss", "caser.losses", _OWN_LOSSES)
+"""The losses by name: those of this library, of installed packages, and of `register_loss`."""
+
+
+def register_loss(
+    name: str,
+    function: Callable[..., Tensor],
+    *,
+    form: Literal["sampled", "full"],
+    settings: Mapping[str, float] | None = None,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
+    corrects_for_sampling: bool = False,
+    takes_share: bool = False,
+) -> None:
+    """Add a loss of your own to LOSSES, so that `Training(loss=name)` trains with it.
+
+    name      what the loss is called in settings, on the command line and in the manifest of a run
+    function  the loss in torch. With form "sampled", it takes `(positive_M, negative_MN)`: the float scores of M
+              targets and of the N negatives of each, -inf where a negative must not count. With form "full", it takes
+              `(states_MD, vectors_ID, bias_I, targets_MT)`: float states, item vectors and item biases, and the int64
+              indices of T targets per state, 0 where there is none. It returns a scalar: the mean over targets
+    form      "sampled" or "full", as above
+    settings  the loss's own settings with their defaults; the function takes them as keyword arguments, and a user
+              changes them with `Training(loss_settings={...})`
+    ranges    the lowest and the highest allowed value of a setting, by its name
+    corrects_for_sampling  add the logQ correction to the scores of the negatives: for estimates of a full softmax
+    takes_share            pass the share of the catalogue that is drawn per target as third argument
+
+    Packages that are installed can offer a `Loss` through the entry-point group `caser.losses` instead. A program that
+    loads a saved run needs the loss only when it trains again. Raises ConfigError when another loss has the name.
+
+    >>> def squared_hinge(positive_M, negative_MN, *, margin):
+    ...     return ((margin - positive_M[:, None] + negative_MN).clamp(min=0) ** 2).sum() / len(positive_M)
+    >>> register_loss("squared-hinge", squared_hinge, form="sampled", settings={"margin": 1.0})
+    >>> Training(loss="squared-hinge", loss_settings={"margin": 2.0}).used()["loss_settings"]
+    {'margin': 2.0}
+    """
+    row = Loss(function, form, dict(settings or {}), dict(ranges or {}), corrects_for_sampling, takes_share)
+    row.check(name, row.settings)
+    LOSSES.register(name, row)
+
 
 FOR_NEGATIVES = ("num_negatives", "negatives", "popularity_exponent", "unseen_negatives")
-"""Settings that only a loss of the sampled form uses."""
+"""Settings that have an effect only with a loss of the sampled form."""
 
 
 def _loss_settings_help() -> str:
-    known = [f"{name} of {loss} ({value:g})" for loss, row in LOSSES.items() for name, value in row.settings.items()]
-    return f"Settings of the loss itself, by name: {', '.join(known)}."
+    """The help of `loss_settings`: the settings of the library's own losses, and how to write one."""
+    known = [
+        f"{name} of {loss} ({value:g})" for loss, row in _OWN_LOSSES.items() for name, value in row.settings.items()
+    ]
+    return f"Settings of the loss, with their defaults: {', '.join(known)}. Type --loss-settings.NAME VALUE."
 
 
 class Training(Settings):
     """How a neural model is trained."""
 
-    loss: str = Field("softmax", description=f"Training loss, one of: {', '.join(sorted(LOSSES))}.")
+    loss: str = Field("softmax", description=f"Training loss: {', '.join(sorted(_OWN_LOSSES))}, or one of your own.")
     loss_settings: dict[str, float] = Field(default_factory=dict, description=_loss_settings_help())
     epochs: int = Field(30, ge=1, le=100_000)
-    """Most epochs to train."""
+    """Largest number of epochs."""
     patience: int = Field(5, ge=0)
-    """Stop choosing after this many epochs without a better validation metric; 0 trains all epochs."""
+    """Early stopping: epochs without a better validation metric; 0 trains all epochs."""
     batch_size: int | None = Field(default=None, ge=1)
     """Positions of the tape per optimiser step; by default 2048, or fewer on a small log (40 steps an epoch)."""
     learning_rate: float = Field(3e-3, gt=0)
     """Adam's step size."""
     schedule: Literal["constant", "linear"] = "constant"
-    """How the step size goes: constant, or falling linearly to 0 over all epochs."""
+    """How the step size changes: it stays constant, or it falls linearly to 0 over all epochs."""
     weight_decay: float = Field(1e-6, ge=0)
-    """L2 penalty added to the gradient (Adam's)."""
+    """Adam's L2 penalty, added to the gradient."""
     positions: Literal["every", "full"] = "every"
-    """Which positions train: every one, the first included; or, as in the paper, full windows with T targets."""
+    """Which positions train: every position, the first included; or, as in the paper, full windows with T targets."""
     num_negatives: int = Field(3, ge=1)
-    """Negatives per target, for losses that draw them."""
+    """Number of negatives per target, for losses that draw negatives."""
     negatives: Literal["per-target", "shared"] = "per-target"
-    """Draw negatives for each target, or one set shared by the batch."""
+    """Draw negatives for each target, or one set that the whole batch shares."""
     popularity_exponent: float = Field(0.0, ge=0, le=2)
     """Draw item i with probability proportional to its count to this power; 0 draws uniformly."""
     unseen_negatives: bool = False
-    """Draw negatives only among items that the user does not have in the part that trains."""
+    """Draw as negatives only items that the user does not have in the training part."""
     user_dropout: float = Field(0.0, ge=0, lt=1)
-    """Share of positions whose user is hidden: teaches a vector for unknown users. Differs from the paper."""
+    """Share of positions whose user is hidden, which trains a vector for unknown users. Differs from the paper."""
     seed: int = 0
     """Seed of all random streams."""
     device: str = "auto"
-    """Where to train: auto takes a GPU when there is one; or cpu, cuda, mps."""
+    """Where to train: auto (a GPU when there is one), cpu, cuda or mps."""
 
     @property
     def loss_row(self) -> Loss:
@@ -128,28 +210,39 @@ class Training(Settings):
         return LOSSES[self.loss]
 
     def replace(self, **changes: Any) -> Self:
-        """Return a copy with some settings changed; a changed loss drops the settings that it does not use.
+        """Return a copy with some settings changed.
+
+        changes  new values by the name of the setting
+
+        A change of the loss drops the settings of the old loss, and the settings of negatives where the new loss draws
+        none. Raises ConfigError when a new value is wrong, as the constructor does.
 
         >>> Training(loss="bpr", num_negatives=5).replace(loss="softmax").loss
         'softmax'
         """
         kept = self.model_dump(exclude_unset=True)
-        if changes.get("loss", self.loss) != self.loss:
-            kept = {name: value for name, value in kept.items() if name not in (*FOR_NEGATIVES, "loss_settings")}
-            if changes["loss"] in LOSSES and LOSSES[changes["loss"]].form == "sampled":
-                kept |= {name: value for name, value in self.used().items() if name in FOR_NEGATIVES}
+        loss = changes.get("loss", self.loss)
+        if loss != self.loss:
+            draws_none = loss in LOSSES and LOSSES[loss].form == "full"
+            dropped = {"loss_settings", *(FOR_NEGATIVES if draws_none else ())}
+            kept = {name: value for name, value in kept.items() if name not in dropped}
         return type(self)(**{**kept, **changes})
 
     def used(self) -> dict[str, Any]:
-        """The settings that have an effect with this loss, as JSON values: what a manifest and a key hold."""
+        """Return the settings that have an effect with this loss, as JSON values by name.
+
+        `loss_settings` holds all settings of the loss, those at their defaults too. This is what a manifest and the key
+        of a cache hold. `Training(**training.used())` trains in the same way.
+        """
         values = self.model_dump(mode="json")
         if self.loss_row.form == "full":
             values = {name: value for name, value in values.items() if name not in FOR_NEGATIVES}
         return {**values, "loss_settings": {**self.loss_row.settings, **self.loss_settings}}
 
     @model_validator(mode="after")
-    def _uses_what_is_set(self) -> Self:
+    def _refuse_what_the_loss_does_not_use(self) -> Self:
         row = self.loss_row
+        row.check(self.loss, self.loss_settings)
         unused = [name for name in FOR_NEGATIVES if name in self.model_fields_set] if row.form == "full" else []
         if unused:
             sampled = ", ".join(name for name in LOSSES if LOSSES[name].form == "sampled")
@@ -157,16 +250,16 @@ class Training(Settings):
                 f"{unused[0]} must be left out where the loss draws no negatives; got {getattr(self, unused[0])!r} "
                 f"with loss {self.loss}. Leave it out, or choose one of: {sampled}."
             )
-        if foreign := sorted(set(self.loss_settings) - set(row.settings)):
-            raise ConfigError(
-                f"loss_settings must name settings of the loss {self.loss}; got {foreign[0]!r}: "
-                + (did_you_mean(foreign[0], row.settings) if row.settings else "it has none.")
-            )
         return self
 
 
 def first_problem(error: ValidationError, settings: str, known: Iterable[str] = ()) -> str:
-    """One sentence for the first thing that is wrong with `settings`."""
+    """Return one sentence about the first problem that pydantic found.
+
+    error     what pydantic raised
+    settings  the name of the settings class, for the sentence
+    known     the names of its settings, for the suggestion after an unknown name
+    """
     first = error.errors()[0]
     inner = first.get("ctx", {}).get("error")
     if isinstance(inner, ConfigError):

@@ -1,6 +1,8 @@
-"""What every row of LOSSES keeps, judged as a function of the scores of targets and of what stands against them."""
+"""The contract of every loss in LOSSES, tested as a function of the scores of targets and of other items."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 import torch
@@ -15,14 +17,14 @@ from caser.system.randomness import torch_generator
 from caser.training.loop import start, train
 
 KEEPS_SCORES_NEAR_ZERO = {"bpr-max"}
-"""Losses that cost something where scores are far from zero, and may raise a negative that is far below."""
+"""Losses with a penalty on scores far from zero, which may raise the score of a negative far below the others."""
 
 every_loss = pytest.mark.parametrize("name", LOSSES)
 sampled_losses = pytest.mark.parametrize("name", [name for name, loss in LOSSES.items() if loss.form == "sampled"])
 
 
 def loss_of(name: str, positive_M: Tensor, negative_MN: Tensor) -> Tensor:
-    """Any loss over the same scores: a full one sees a catalogue of the target (item 1) and the negatives."""
+    """Any loss of these scores. For a full loss, the catalogue consists of the target (item 1) and the negatives."""
     loss = LOSSES[name]
     if loss.form == "sampled":
         share = (0.5,) if loss.takes_share else ()
@@ -49,7 +51,7 @@ def gradients(name: str, positive_M: Tensor, negative_MN: Tensor) -> tuple[Tenso
 
 
 @every_loss
-def test_it_and_its_gradient_are_finite_where_scores_are_extreme(name: str) -> None:
+def test_it_and_its_gradient_are_finite_for_extreme_scores(name: str) -> None:
     for positive in (-100.0, 0.0, 100.0):
         for negative in (-100.0, 0.0, 100.0):
             scores = torch.full((3,), positive), torch.full((3, 4), negative)
@@ -68,7 +70,7 @@ def test_it_pulls_targets_up_and_pushes_negatives_down(name: str) -> None:
 
 
 @every_loss
-def test_a_target_far_above_all_negatives_costs_next_to_nothing(name: str) -> None:
+def test_it_is_almost_zero_for_a_target_far_above_all_negatives(name: str) -> None:
     negative = 0.0 if name in KEEPS_SCORES_NEAR_ZERO else -50.0
     assert loss_of(name, torch.full((2,), 50.0), torch.full((2, 3), negative)).item() == pytest.approx(0, abs=1e-6)
 
@@ -89,7 +91,7 @@ def test_it_is_a_mean_over_targets(name: str) -> None:
 
 
 @sampled_losses
-def test_a_masked_negative_adds_nothing_and_learns_nothing(name: str) -> None:
+def test_a_masked_negative_adds_nothing_and_gets_no_gradient(name: str) -> None:
     positive_M, negative_MN = some_scores(N=3)
     masked_MN = torch.cat([negative_MN[:, :1], torch.full((6, 2), -torch.inf), negative_MN[:, 1:]], dim=1)
     torch.testing.assert_close(loss_of(name, positive_M, masked_MN), loss_of(name, positive_M, negative_MN))
@@ -110,7 +112,8 @@ def test_it_learns_the_easy_world(name: str) -> None:
     world = chain_world(num_users=120, num_items=10, length=20, predictability=1.0, seed=1)
     split = leave_one_out(world.log)
     model = Caser(L=2, T=1, d=16, n_v=1, n_h=4, dropout=0, user_vector=False)
-    training = Training(loss=name, epochs=25, batch_size=128, learning_rate=0.01, num_negatives=4, seed=1, device="cpu")
+    drawn: dict[str, Any] = {"num_negatives": 4} if LOSSES[name].form == "sampled" else {}
+    training = Training(loss=name, epochs=25, batch_size=128, learning_rate=0.01, seed=1, device="cpu", **drawn)
     state = start(model.build(world.log.num_users, world.log.num_items, training.seed), training)
     for _ in train(state, split.fit, training, num_targets=model.T):
         pass

@@ -37,12 +37,12 @@ def test_values_lie_between_0_and_1(metric: Metric) -> None:
 
 
 @every_metric
-def test_finding_nothing_is_worth_0(metric: Metric) -> None:
+def test_it_is_0_when_no_target_is_found(metric: Metric) -> None:
     assert judged(metric, np.full((2, 3), np.inf), np.array([3, 1])).tolist() == [0, 0]
 
 
 @every_metric
-def test_the_only_target_at_the_top_is_worth_the_most(metric: Metric) -> None:
+def test_it_is_largest_for_the_only_target_at_rank_1(metric: Metric) -> None:
     best = 1 / 5 if metric.name == "precision@5" else 1
     assert judged(metric, np.array([[1.0]]), np.array([1])).tolist() == [best]
 

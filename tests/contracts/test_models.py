@@ -43,7 +43,7 @@ every_model = pytest.mark.parametrize("name", MODELS)
 
 
 class Fitted(NamedTuple):
-    """A model as training left it, and as its saved parameters bring it back."""
+    """A model after training, and the same model restored from its parameters."""
 
     config: Any
     trained: Scorer
@@ -102,7 +102,7 @@ def test_each_setting_has_a_default_and_a_sentence_of_help(name: str) -> None:
 
 
 @every_model
-def test_what_is_worth_trying_can_be_set_and_holds_the_default(name: str) -> None:
+def test_the_values_that_tuning_tries_are_valid_and_include_the_default(name: str) -> None:
     config = model_class(name)
     known = {**config().model_dump(), **(config.training.model_dump() if issubclass(config, NetworkSettings) else {})}
     for setting, values in config.space.items():
@@ -126,7 +126,7 @@ def test_a_setting_it_does_not_have_is_refused(name: str) -> None:
         model_settings(name, {"colour": "red"})
 
 
-def test_the_models_printed_beside_every_other_are_counting_models() -> None:
+def test_the_baselines_of_every_report_are_counting_models() -> None:
     assert all(issubclass(model_class(name), CountingSettings) for name in COUNTING_BASELINES)
 
 
@@ -141,7 +141,7 @@ def test_it_is_a_scorer(name: str) -> None:
 
 
 @every_model
-def test_scores_are_numbers_for_every_user_and_item_without_a_user_or_a_history_too(name: str) -> None:
+def test_scores_are_finite_even_without_a_user_or_a_history(name: str) -> None:
     for scorer in both(name):
         found = scores(scorer)
         assert found.shape == (len(USERS), split().log.num_items + 1)
@@ -149,7 +149,7 @@ def test_scores_are_numbers_for_every_user_and_item_without_a_user_or_a_history_
 
 
 @every_model
-def test_asking_twice_gives_the_same_scores(name: str) -> None:
+def test_scoring_twice_gives_the_same_scores(name: str) -> None:
     for scorer in both(name):
         np.testing.assert_array_equal(scores(scorer), scores(scorer))
 
@@ -188,7 +188,7 @@ def test_it_reads_no_more_of_a_history_than_it_declares(name: str) -> None:
 
 
 @every_model
-def test_it_beats_chance_in_an_easy_world_as_far_as_it_reads_histories(name: str) -> None:
+def test_it_beats_chance_in_an_easy_world_unless_it_ignores_histories(name: str) -> None:
     queries = split().test
     scorer = fitted(name).trained
     best = scorer.scores(queries.users, queries.histories(slice(None), scorer.history_length))[:, 1:].argmax(axis=1) + 1
@@ -204,7 +204,7 @@ def test_it_beats_chance_in_an_easy_world_as_far_as_it_reads_histories(name: str
 
 
 @every_model
-def test_a_score_is_state_times_vector_plus_bias_where_there_are_states(name: str) -> None:
+def test_a_score_is_state_times_vector_plus_bias_for_a_model_with_states(name: str) -> None:
     for scorer in both(name):
         if not isinstance(scorer, StateScorer):
             continue
@@ -214,7 +214,7 @@ def test_a_score_is_state_times_vector_plus_bias_where_there_are_states(name: st
 
 
 @every_model
-def test_a_user_may_be_given_as_a_vector_where_users_have_vectors(name: str) -> None:
+def test_a_user_may_be_given_as_a_vector_in_a_model_with_user_vectors(name: str) -> None:
     for scorer in both(name):
         if not isinstance(scorer, StateScorer) or (vectors_UE := scorer.user_vectors()) is None:
             continue
@@ -227,12 +227,12 @@ def test_a_user_may_be_given_as_a_vector_where_users_have_vectors(name: str) -> 
 
 
 @every_model
-def test_saved_parameters_bring_the_same_scores_back(name: str) -> None:
+def test_a_model_restored_from_its_parameters_gives_the_same_scores(name: str) -> None:
     np.testing.assert_allclose(scores(fitted(name).restored), scores(fitted(name).trained), rtol=1e-5, atol=1e-5)
 
 
 @every_model
-def test_a_restored_model_gives_the_parameters_it_was_made_from(name: str) -> None:
+def test_a_restored_model_has_the_parameters_that_it_was_made_from(name: str) -> None:
     arrays, again = (scorer.arrays() for scorer in both(name))
     assert set(again) == set(arrays)
     for parameter, values in arrays.items():

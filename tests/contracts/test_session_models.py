@@ -1,4 +1,4 @@
-"""What every session model keeps: it is causal, padding changes nothing, and its network and its NumPy form agree.
+"""The contract of every session model: it is causal, padding changes nothing, and network and NumPy form agree.
 
 Session models are the rows of MODELS whose settings have a `max_length`.
 """
@@ -43,7 +43,7 @@ def test_there_are_session_models() -> None:
 
 
 @every_model
-def test_a_state_is_the_last_one_of_what_comes_before(name: str) -> None:
+def test_a_state_equals_the_last_state_of_the_items_up_to_it(name: str) -> None:
     network = network_of(settings_of(name))
     tape_CX = torch.tensor([[0, 0, 0, 3, 1, 4, 1, 5], [5, 9, 2, 6, 5, 3, 5, 8]])
     states_CXD = states_of(network, tape_CX)
@@ -67,7 +67,7 @@ def test_zeros_on_the_left_change_no_state_and_no_gradient(name: str) -> None:
 
 
 @every_model
-def test_nothing_of_another_row_is_read(name: str) -> None:
+def test_a_state_does_not_depend_on_other_rows(name: str) -> None:
     network = network_of(settings_of(name))
     tape_CX = torch.tensor([[0, 3, 1, 4], [2, 6, 5, 3]])
     torch.testing.assert_close(states_of(network, tape_CX)[1:], states_of(network, tape_CX[1:]))
@@ -75,7 +75,7 @@ def test_nothing_of_another_row_is_read(name: str) -> None:
 
 @every_model
 @pytest.mark.parametrize("width", [1, 5, LENGTH, LENGTH + 3])
-def test_the_network_and_its_numpy_twin_score_alike(name: str, width: int) -> None:
+def test_the_network_and_its_numpy_form_give_the_same_scores(name: str, width: int) -> None:
     config = settings_of(name)
     network = network_of(config).float()
     neural = NeuralScorer(network)
@@ -96,7 +96,7 @@ def test_no_queries_have_no_scores(name: str) -> None:
 
 
 @every_model
-def test_many_queries_in_blocks_are_the_same_queries(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scores_do_not_depend_on_the_size_of_blocks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     config = settings_of(name)
     neural = NeuralScorer(network_of(config).float())
     twin = config.scorer(neural.arrays(), NUM_USERS, NUM_ITEMS)
@@ -135,10 +135,11 @@ def test_the_loss_of_an_epoch_is_the_mean_over_all_targets(name: str, T: int) ->
 @every_model
 @pytest.mark.parametrize("T", [1, 3])
 @pytest.mark.parametrize("loss", ["softmax", "bpr-max", "gbce"])
-def test_it_trains_on_pieces_and_its_padding_stays_zero(name: str, T: int, loss: Any) -> None:
+def test_it_trains_on_causal_chunks_and_its_padding_stays_zero(name: str, T: int, loss: Any) -> None:
     config = settings_of(name, T=T, max_length=4, dropout=0.0)
+    drawn: dict[str, Any] = {} if loss == "softmax" else {"num_negatives": 20}
     training = Training(
-        epochs=12, loss=loss, num_negatives=20, batch_size=8, learning_rate=0.01, weight_decay=0.01, device="cpu"
+        epochs=12, loss=loss, batch_size=8, learning_rate=0.01, weight_decay=0.01, device="cpu", **drawn
     )
     state = start(config.build(4, NUM_ITEMS, 1), training)
     losses = [epoch.loss for epoch in train(state, TAPE, training, num_targets=T)]
@@ -148,7 +149,7 @@ def test_it_trains_on_pieces_and_its_padding_stays_zero(name: str, T: int, loss:
 
 
 @every_model
-def test_dropout_is_a_function_of_its_generator_and_absent_when_answering(name: str) -> None:
+def test_dropout_depends_only_on_its_generator_and_is_off_when_answering(name: str) -> None:
     network = network_of(settings_of(name, dropout=0.5)).train()
     tape_CX = torch.tensor([[5, 9, 2, 6]])
 

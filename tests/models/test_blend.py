@@ -1,4 +1,4 @@
-"""The blend against its formula, by hand."""
+"""The blend gives the results of its formula, computed by hand."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ANYBODY = np.zeros(3, dtype=np.int32)
 
 
 class Fixed:
-    """Scores that are given."""
+    """A scorer with fixed scores."""
 
     history_length: int | None = 1
 
@@ -70,12 +70,12 @@ def test_a_blend_is_the_weighted_sum_of_standardised_scores(weight: float) -> No
 
 
 @pytest.mark.parametrize(("weight", "name"), [(1.0, "count-knn"), (0.0, "popularity")])
-def test_all_the_weight_on_one_model_ranks_as_that_model(weight: float, name: str) -> None:
+def test_a_blend_with_all_the_weight_on_one_model_ranks_as_that_model(weight: float, name: str) -> None:
     scores = fitted(first="count-knn", second="popularity", weight=weight).scores(ANYBODY, HISTORIES)
     np.testing.assert_allclose(scores[:, 1:], standardised(part(name)), atol=1e-9)
 
 
-def test_equal_scores_add_exactly_nothing_whatever_rounding_makes_of_their_spread() -> None:
+def test_equal_scores_add_exactly_zero_in_spite_of_rounding() -> None:
     same = [0.1] * 7  # whose standard deviation is not 0 in floating point
     assert np.std(same) > 0
     scorer = BlendScorer(Blend(weight=0.5), Fixed(same), Fixed([1, 2, 3, 4, 5, 6, 7]))
@@ -83,17 +83,17 @@ def test_equal_scores_add_exactly_nothing_whatever_rounding_makes_of_their_sprea
     np.testing.assert_allclose(scores, 0.5 * (np.arange(7) - 3) / 2)
 
 
-def test_a_blend_reads_as_far_as_the_part_that_reads_furthest() -> None:
+def test_a_blend_reads_as_much_of_a_history_as_either_part() -> None:
     assert fitted(first="count-knn", second="markov").history_length == 20
     assert fitted(first="ease", second="markov").history_length is None
 
 
-def test_each_part_reads_only_as_much_as_it_would_alone() -> None:
+def test_each_part_of_a_blend_reads_as_much_as_it_reads_alone() -> None:
     blend = fitted(first="count-knn", second="markov", weight=0)
     np.testing.assert_allclose(blend.scores(ANYBODY, HISTORIES)[:, 1:], standardised(part("markov")), atol=1e-9)
 
 
-def test_a_blend_answers_alike_from_its_parameters() -> None:
+def test_a_blend_made_from_its_parameters_gives_the_same_scores() -> None:
     blend = fitted(first="session-knn", second="markov", weight=0.3)
     again = blend.config.scorer(blend.arrays(), 3, 5)
     np.testing.assert_array_equal(again.scores(ANYBODY, HISTORIES), blend.scores(ANYBODY, HISTORIES))
@@ -107,12 +107,12 @@ def test_foreign_parameters_are_refused() -> None:
 
 @pytest.mark.parametrize("side", ["first", "second"])
 def test_a_blend_of_blends_and_of_unknown_models_is_refused(side: str) -> None:
-    with pytest.raises(ConfigError, match="no blends"):
+    with pytest.raises(ConfigError, match="not blends"):
         Blend(**{side: "blend"})
     with pytest.raises(ConfigError, match="did you mean markov"):
         Blend(**{side: "markof"})
 
 
-def test_a_part_that_trains_is_refused_where_all_is_counted_at_once() -> None:
+def test_a_blend_that_is_fitted_in_one_pass_refuses_a_part_that_trains() -> None:
     with pytest.raises(ConfigError, match="got caser, which trains"):
         Blend(first="caser").build(3, 5)

@@ -1,4 +1,4 @@
-"""What this library once trained and saved, kept to be compared with: loss traces, digests of weights, run folders.
+"""Recorded results of earlier versions, to compare with: loss traces, digests of weights, and saved runs.
 
 `python -m tests.parity.recorded traces` trains anew and adds the digests of this kind of machine; where the traces
 differ from those on record, it says so and writes nothing. `... runs FOLDER` saves one run of every model, with its
@@ -77,7 +77,7 @@ def trained(name: str) -> tuple[list[float], str]:
 
 
 def machine() -> str:
-    """What the last digit of a product depends on: the processor, and the version of torch."""
+    """The processor and the version of torch, on which the last digit of a product depends."""
     facts: dict[str, str] = {}
     path = Path("/proc/cpuinfo")
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
@@ -88,7 +88,7 @@ def machine() -> str:
 
 
 def answers(recommender: Recommender) -> list[dict[str, Any]]:
-    """What a recorded run is asked: three users it knows, and a history of a stranger."""
+    """The answers of a run for three known users and for the history of an unknown user."""
     users = recommender.artefact.users.raw([1, 2, 7])
     items = recommender.artefact.items.raw([3, 5, 8])
     return [
@@ -110,7 +110,7 @@ def record_traces() -> None:
 
 
 def record_runs(folder: Path) -> None:
-    """Save a run of every model, and what each answers."""
+    """Save a run of every model, and its answers."""
     split = leave_one_out(chain_world(num_users=20, num_items=12, length=9, seed=4).log)
     said = {}
     for name in MODELS:

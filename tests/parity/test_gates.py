@@ -84,7 +84,7 @@ def judged(name: str, log: InteractionLog, **rules: Any) -> Report:
 
 
 def alone(model: str, name: str, log: InteractionLog) -> dict[str, float]:
-    """What one counting model is worth, with its default settings."""
+    """The metrics of one counting model with its default settings."""
     split = apply(name, log)
     scorer = counting_settings(model).build(log.num_users, log.num_items)
     scorer.fit(split.final)
@@ -121,12 +121,12 @@ def author_file(name: str) -> np.ndarray[Any, np.dtype[np.int64]]:
 
 
 def by_user(pairs: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[Any]]:
-    """Users ascending, each user's items in the order in which they come."""
+    """The pairs sorted by user, with each user's items in their order."""
     return pairs[np.argsort(pairs[:, 0], kind="stable")]
 
 
 @needs_ml_1m
-def test_caser_paper_judges_6040_users_over_3416_items() -> None:
+def test_caser_paper_has_6040_users_and_3416_items() -> None:
     split = apply("caser-paper", ml_1m())
     assert (len(split.log), split.log.num_items, len(split.test)) == (999_611, 3_416, 6_040)
     assert round(float(split.test.num_targets.mean()), 1) == 32.7

@@ -1,4 +1,4 @@
-"""Runs that earlier versions saved still load and answer as they did; training still ends at the same weights."""
+"""Saved runs of earlier versions load and give the same answers, and training ends with the same weights."""
 
 from __future__ import annotations
 

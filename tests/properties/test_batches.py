@@ -1,4 +1,4 @@
-"""Whatever the tape, the window and the batch: every valid position trains exactly once an epoch, as its user's own."""
+"""Every valid position trains exactly once per epoch, with its user, for any tape, window and batch size."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_every_valid_position_trains_exactly_once_an_epoch(
     batch_size=st.integers(1, 200),
     seed=st.integers(0, 1000),
 )
-def test_the_pieces_of_a_user_hold_every_position_once_and_are_as_few_as_may_be(
+def test_the_chunks_of_a_user_hold_every_position_once_and_their_number_is_the_smallest(
     tape: Tape, max_length: int, num_targets: int, batch_size: int, seed: int
 ) -> None:
     batches = Batches(tape, window=1, max_length=max_length, num_targets=num_targets, batch_size=batch_size)

@@ -1,4 +1,4 @@
-"""The approximate index: what it must never change, what it may miss, and what a saved one is refused for."""
+"""The approximate index: its order is exact, it reaches its recall, and a damaged one is refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from caser.answering.recommender import Recommender
 from caser.arrays.types import Int64, Scores
 from caser.artefact.folder import INDEX, Artefact, load, save
 from caser.errors import ArtefactError, ConfigError, MissingDependencyError, NumericalError
-from caser.search import cells as nearest
+from caser.search import cells
 from caser.search.cells import Index
 from caser.search.exact import Candidates, find_top_k
 from tests.runs import ITEMS, caser_run, popularity_run, resign
@@ -62,7 +62,7 @@ some = st.lists(st.integers(1, NUM_ITEMS), max_size=30)
 
 
 @given(excluded=some, seen=some, k=st.integers(1, 30))
-def test_looking_at_every_cell_is_exact_whatever_is_left_out(excluded: list[int], seen: list[int], k: int) -> None:
+def test_probing_every_cell_is_exact_for_any_excluded_items(excluded: list[int], seen: list[int], k: int) -> None:
     candidates = barred(*excluded).without([np.array(seen, dtype=np.int32), np.array([5], dtype=np.int32)])
     found, expected = an_index(20).find_top_k(STATES[:2], k, candidates), exact(STATES[:2], k, candidates)
     assert found.rows.tolist() == expected.rows.tolist()
@@ -70,7 +70,7 @@ def test_looking_at_every_cell_is_exact_whatever_is_left_out(excluded: list[int]
     np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-5)
 
 
-def test_one_cell_holds_what_is_in_it_in_the_right_order() -> None:
+def test_one_cell_gives_its_items_in_the_order_of_their_scores() -> None:
     found = an_index(1).find_top_k(STATES[3:4], 50, barred())
     assert len(found.items) == 20
     assert len(set(found.items % 20)) == 1
@@ -78,15 +78,15 @@ def test_one_cell_holds_what_is_in_it_in_the_right_order() -> None:
     assert scores.tolist() == sorted(scores.tolist(), reverse=True)
 
 
-def test_equal_scores_go_to_the_lowest_index_across_cells() -> None:
+def test_equal_scores_are_ordered_by_index_across_cells() -> None:
     index = Index(np.array([0, 2, 1, 2, 1], dtype=np.int32), np.ones((5, 1)), np.zeros(5), 2, 1.0)
     assert index.find_top_k(np.ones((1, 1)), 3, barred()).items.tolist() == [1, 2, 3]
 
 
 @pytest.mark.parametrize("recall", [0.5, 0.95, 1.0])
-def test_a_built_index_has_the_recall_asked_for_on_other_users(recall: float) -> None:
+def test_a_built_index_reaches_the_target_recall_on_other_users(recall: float) -> None:
     pytest.importorskip("faiss")
-    index = nearest.build(VECTORS, BIAS, TRAINED, STATES, recall, num_cells=20)
+    index = cells.build(VECTORS, BIAS, TRAINED, STATES, recall, num_cells=20)
     found, expected = index.find_top_k(STATES[1::2], 10, barred()), exact(STATES[1::2], 10, barred())
     pairs = set(zip(expected.rows.tolist(), expected.items.tolist(), strict=True))
     share = len(pairs & set(zip(found.rows.tolist(), found.items.tolist(), strict=True))) / len(pairs)
@@ -98,7 +98,7 @@ def test_a_built_index_has_the_recall_asked_for_on_other_users(recall: float) ->
 def test_items_that_were_not_trained_are_in_no_cell() -> None:
     pytest.importorskip("faiss")
     trained = TRAINED & (np.arange(NUM_ITEMS + 1) % 7 > 0)
-    index = nearest.build(VECTORS, BIAS, trained, STATES, 0.9)
+    index = cells.build(VECTORS, BIAS, trained, STATES, 0.9)
     np.testing.assert_array_equal(index.cells_I > 0, trained)
 
 
@@ -112,13 +112,13 @@ def test_without_faiss_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(MissingDependencyError, match=r"pip install 'caser\[ann\]'"):
-        nearest.build(VECTORS, BIAS, TRAINED, STATES, 0.9)
+        cells.build(VECTORS, BIAS, TRAINED, STATES, 0.9)
 
 
 @pytest.mark.parametrize("recall", [0.0, 1.1])
-def test_recall_is_a_share(recall: float) -> None:
+def test_a_recall_outside_its_range_is_refused(recall: float) -> None:
     with pytest.raises(ConfigError, match="recall must be above 0 and at most 1"):
-        nearest.build(VECTORS, BIAS, TRAINED, STATES, recall)
+        cells.build(VECTORS, BIAS, TRAINED, STATES, recall)
 
 
 # In a run: items 10, 20, 30 and 50 are trained, at indices 1, 2, 3 and 5
@@ -139,7 +139,7 @@ def indexed_run(probes: int, artefact: Artefact | None = None) -> Artefact:
     only=st.none() | st.lists(st.sampled_from(ITEMS), max_size=4),
     seen=st.booleans(),
 )
-def test_an_answer_is_filled_up_exactly_where_the_cells_hold_too_little(
+def test_an_answer_with_too_few_items_is_completed_by_exact_search(
     probes: int, history: list[Any], exclude: list[Any], only: list[Any] | None, seen: bool
 ) -> None:
     rules: dict[str, Any] = {"k": 4, "exclude": exclude, "only": only, "exclude_seen": seen}
@@ -151,7 +151,7 @@ def test_an_answer_is_filled_up_exactly_where_the_cells_hold_too_little(
         assert one.scores == pytest.approx(other.scores, abs=1e-4)
 
 
-def test_an_answer_looks_only_at_its_cells() -> None:
+def test_an_answer_holds_only_items_of_the_probed_cells() -> None:
     near, far = Recommender(indexed_run(1)), Recommender(caser_run())
     cells = [{10, 30}, {20, 50}]
     answers = [near.recommend("ann", [item], k=2, exclude_seen=False)[0] for item in (10, 20, 30, 50)]
@@ -161,7 +161,7 @@ def test_an_answer_looks_only_at_its_cells() -> None:
     )
 
 
-def test_a_score_that_is_not_a_number_names_the_user() -> None:
+def test_the_error_about_a_nan_score_names_the_user() -> None:
     artefact = indexed_run(2)
     artefact.scorer.arrays()["P"][2] = np.nan
     with pytest.raises(NumericalError, match="user 'bob'"):
@@ -209,7 +209,7 @@ GOOD = {"probes": 1, "recall@10": 0.75}
         ({"cells": CELLS}, None),
     ],
 )
-def test_an_index_at_odds_with_the_run_is_refused_though_its_checksum_is_right(
+def test_an_index_that_does_not_fit_the_run_is_refused_even_with_a_correct_checksum(
     arrays: dict[str, Any], facts: dict[str, Any] | None, tmp_path: Path
 ) -> None:
     save(indexed_run(1), tmp_path / "run")

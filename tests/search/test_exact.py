@@ -1,4 +1,4 @@
-"""Exact leaders, block by block: the same whatever the size of a block, and never more scores at once than allowed."""
+"""Exact top-k, block by block: the result does not depend on the block size, and memory stays bounded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ items = st.lists(st.integers(0, NUM_ITEMS - 1), max_size=6)
 
 
 @given(table=tables, barred=items, chosen=st.none() | items, seen=items, k=st.integers(1, 14), most=st.integers(1, 40))
-def test_leaders_are_the_head_of_a_stable_sort_of_what_may_be_recommended(
+def test_the_top_k_equals_the_start_of_a_stable_sort_of_the_candidates(
     table: list[list[float]], barred: list[int], chosen: list[int] | None, seen: list[int], k: int, most: int
 ) -> None:
     scores_BI = np.array(table).reshape(-1, NUM_ITEMS)
@@ -46,14 +46,14 @@ def test_leaders_are_the_head_of_a_stable_sort_of_what_may_be_recommended(
 
 
 @pytest.mark.parametrize("descending", [False, True])
-def test_a_catalogue_in_order_of_score_is_no_trouble(descending: bool) -> None:
+def test_a_catalogue_that_is_sorted_by_score_gives_the_top_k(descending: bool) -> None:
     scores_1I = np.arange(1000.0)[None, :: -1 if descending else 1]
     found = find_top_k(lambda items: scores_1I[:, items].copy(), 1, 1000, 3, Candidates(np.array([0])), most_scores=50)
     assert found.scores.tolist() == ([998.0, 997.0, 996.0] if descending else [999.0, 998.0, 997.0])
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
-def test_a_score_that_is_not_finite_names_its_question_unless_the_item_is_barred(wrong: float) -> None:
+def test_a_score_that_is_not_finite_names_its_query_unless_the_item_is_barred(wrong: float) -> None:
     scores_BI = np.zeros((3, 9))
     scores_BI[1, 7] = wrong
     with pytest.raises(NotFiniteError) as raised:
@@ -63,6 +63,6 @@ def test_a_score_that_is_not_finite_names_its_question_unless_the_item_is_barred
     assert found.items.tolist() == [1, 2] * 3
 
 
-def test_k_is_checked_even_where_nothing_is_asked() -> None:
+def test_k_is_checked_even_without_queries() -> None:
     with pytest.raises(ConfigError, match="k must be a whole number"):
         find_top_k(lambda items: np.zeros((0, 4)), 0, 4, 0, Candidates(np.array([0])))

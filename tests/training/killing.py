@@ -1,4 +1,4 @@
-"""Fit, die, and fit again: a process of its own that prints what each broken run ends with.
+"""A program that fits, kills its fit, and fits again, and prints the result of each broken run.
 
 `python -m tests.training.killing FOLDER SEED ROUNDS` first fits unbroken; then, in each round, kills two fits in a row
 with SIGKILL, each at a random one of its moments, and lets a third finish. A moment is the end of a batch or an epoch,
@@ -40,7 +40,7 @@ TRAINING = Training(
 
 
 class Moments:
-    """Count the moments of a fit, and die at one of them."""
+    """Counts the moments of a fit, and kills the process at one of them."""
 
     def __init__(self, die_at: int | None) -> None:
         self.count, self.die_at = 0, die_at
@@ -68,7 +68,7 @@ class Moments:
 
 
 def attempt(checkpoint: Path, die_at: int | None) -> dict[str, Any] | None:
-    """Fit in a fork; return what it ended with, or None if it died."""
+    """Fit in a fork. Return its result, or None if it was killed."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
@@ -101,7 +101,7 @@ def _fit(checkpoint: Path, moments: Moments) -> dict[str, Any]:
 
 
 def main(folder: Path, seed: int, rounds: int) -> None:
-    """Print the unbroken outcome, those of the broken runs, and how often a run was killed."""
+    """Print the result of the unbroken run, those of the broken runs, and how often a run was killed."""
     for module in ("caser.models.neural", "caser.training.checkpoint", "torch._dynamo"):  # the optimiser's, and slow
         import_module(module)
     chance = random.Random(seed)

@@ -1,4 +1,4 @@
-"""A run small enough to be repeated, killed and compared: its data, its model and what it leaves."""
+"""A small run for the tests of training: its data, its model, and a digest of its weights."""
 
 from __future__ import annotations
 

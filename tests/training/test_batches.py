@@ -1,4 +1,4 @@
-"""Batches by hand, at the edges, and against the windows of the d2l guide."""
+"""Batches checked by hand, in edge cases, and with the windows of the d2l guide."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_batch_has_the_shapes_and_types_that_a_network_reads() -> None:
     )
 
 
-def test_no_batch_has_more_states_than_asked_and_their_number_is_told_beforehand() -> None:
+def test_no_batch_exceeds_the_batch_size_and_num_batches_is_right() -> None:
     tape = Tape.from_sequences([[1, 2, 3, 4, 5] * 9] * 7, num_items=5)
     for batch_size in (1, 5, 32, 100, 1000):
         batches = Batches(tape, window=4, num_targets=3, batch_size=batch_size)
@@ -63,7 +63,7 @@ def test_no_batch_has_more_states_than_asked_and_their_number_is_told_beforehand
         assert len(sizes) == 4 * batches.num_batches
 
 
-def test_epochs_differ_in_phase_and_order_and_a_seed_repeats_them() -> None:
+def test_epochs_differ_in_phase_and_order_and_the_same_seed_repeats_them() -> None:
     tape = Tape.from_sequences([list(range(1, 40))] * 5, num_items=40)
     batches = Batches(tape, window=5, num_targets=1, batch_size=32)
 
@@ -107,16 +107,16 @@ def test_a_tape_without_interactions_is_refused_in_one_sentence(positions: str) 
         Batches(empty, window=2, num_targets=1, batch_size=8, positions=positions)  # type: ignore[arg-type]
 
 
-def test_full_positions_of_users_too_short_are_refused_with_the_length_they_need() -> None:
+def test_full_positions_without_a_long_enough_user_are_refused_with_the_length_needed() -> None:
     Batches(TAPE, window=2, num_targets=1, batch_size=8, positions="full")
-    with pytest.raises(DataError, match="at least 4 interactions to train on; the most that one has is 3"):
+    with pytest.raises(DataError, match="at least 4 interactions to train on; the longest history has 3"):
         Batches(TAPE, window=2, num_targets=2, batch_size=8, positions="full")
 
 
 # Causal models
 
 
-def test_a_small_tape_in_pieces_by_hand() -> None:
+def test_the_causal_chunks_of_a_small_tape_by_hand() -> None:
     found = epoch_of(Batches(TAPE, window=1, max_length=9, num_targets=2, batch_size=64))
     assert sorted(pieces_in(found)) == [
         (1, [0, 3, 1], [(3, 1), (1, 4), (4, 0)]),
@@ -125,7 +125,7 @@ def test_a_small_tape_in_pieces_by_hand() -> None:
     assert [batch.tape_CX.tolist() for batch in found if len(batch.tape_CX) == 2] == [[[0, 0, 1], [0, 3, 1]]]
 
 
-def test_a_long_history_is_cut_at_places_that_vary_and_targets_reach_beyond_the_cut() -> None:
+def test_a_long_history_is_split_at_random_places_and_targets_cross_the_split() -> None:
     tape = Tape.from_sequences([list(range(1, 11))], num_items=10)
     batches = Batches(tape, window=1, max_length=4, num_targets=2, batch_size=4)
     firsts = set()
@@ -138,7 +138,7 @@ def test_a_long_history_is_cut_at_places_that_vary_and_targets_reach_beyond_the_
     assert firsts == {2, 3, 4}
 
 
-def test_pieces_of_similar_length_share_a_batch() -> None:
+def test_causal_chunks_of_similar_length_share_a_batch() -> None:
     tape = Tape.from_sequences([[1] * length for length in range(1, 101)], num_items=1)
     found = epoch_of(Batches(tape, window=1, max_length=60, num_targets=1, batch_size=300))
     assert max(batch.tape_CX.shape[1] for batch in found) == 60
@@ -146,7 +146,7 @@ def test_pieces_of_similar_length_share_a_batch() -> None:
     assert len(tape) / sum(batch.valid_CW.numel() for batch in found) > 0.7
 
 
-def test_epochs_cut_and_order_pieces_anew_and_a_seed_repeats_them() -> None:
+def test_epochs_split_and_order_chunks_differently_and_the_same_seed_repeats_them() -> None:
     tape = Tape.from_sequences([list(range(1, 40))] * 5, num_items=40)
     batches = Batches(tape, window=1, max_length=25, num_targets=1, batch_size=60)
     assert pieces_in(epoch_of(batches, 1)) == pieces_in(epoch_of(batches, 1))

@@ -1,4 +1,4 @@
-"""Checkpoints: they give back every bit or say that they are damaged, and no crash leaves half of one."""
+"""Checkpoints restore every bit or are refused as damaged, and no crash leaves half of one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RECORD = {"key": "a run", "history": [{"number": 1, "validation": 0.1}]}
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
-    """Return a checkpoint after one epoch of a network small enough to damage everywhere."""
+    """Return a checkpoint after one epoch of a network that is small enough to damage every byte."""
     state = start(Caser(L=1, T=1, d=1, n_v=1, n_h=0, user_vector=False).build(2, 3, seed=0), TRAINING)
     tape = type(TAPE).from_sequences([[1, 2, 3], [3, 1]], num_items=3)
     next(train(state, tape, TRAINING, num_targets=1))
@@ -30,7 +30,7 @@ def saved(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("loss", ["softmax", "bce"])
-def test_a_run_continued_after_every_epoch_ends_at_the_same_bits(tmp_path: Path, loss: str) -> None:
+def test_a_run_continued_after_every_epoch_ends_with_the_same_weights(tmp_path: Path, loss: str) -> None:
     training = TRAINING.replace(loss=loss, schedule="linear", user_dropout=0.2, epochs=4)
     unbroken = fresh(training)
     run(unbroken, training)
@@ -46,7 +46,7 @@ def test_a_run_continued_after_every_epoch_ends_at_the_same_bits(tmp_path: Path,
     assert weights_digest(state) == weights_digest(unbroken)
 
 
-def test_a_failing_epoch_leaves_the_checkpoint_before_it_intact(tmp_path: Path) -> None:
+def test_a_failing_epoch_leaves_the_last_checkpoint_intact(tmp_path: Path) -> None:
     state = fresh()
     run(state, until=1)
     before = weights_digest(state)
@@ -61,7 +61,7 @@ def test_a_failing_epoch_leaves_the_checkpoint_before_it_intact(tmp_path: Path) 
     assert weights_digest(recovered) == before
 
 
-def test_a_flipped_bit_is_noticed_wherever_it_is(saved: Path) -> None:
+def test_a_flipped_bit_is_noticed_anywhere_in_the_file(saved: Path) -> None:
     content = saved.read_bytes()
     for flipped in np.random.default_rng(0).choice(8 * len(content), 300, replace=False).tolist():
         place, bit = divmod(flipped, 8)
@@ -70,7 +70,7 @@ def test_a_flipped_bit_is_noticed_wherever_it_is(saved: Path) -> None:
             load_checkpoint(saved)
 
 
-def test_a_truncation_is_noticed_wherever_it_is(saved: Path) -> None:
+def test_a_truncation_is_noticed_anywhere_in_the_file(saved: Path) -> None:
     content = saved.read_bytes()
     for length in range(0, len(content), max(1, len(content) // 100)):
         saved.write_bytes(content[:length])
@@ -90,7 +90,7 @@ def test_a_foreign_file_is_refused_by_name(tmp_path: Path, content: bytes) -> No
         load_checkpoint(path)
 
 
-def test_a_folder_or_nothing_in_its_place_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_missing_file_or_a_folder_is_refused_by_name(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "nothing"):
         with pytest.raises(ArtefactError, match=str(path)):
             load_checkpoint(path)

@@ -1,4 +1,4 @@
-"""The loop: what an epoch reports, what it may depend on, and how it stops."""
+"""The training loop: what an epoch reports, what the result depends on, and how training stops."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from tests.training.runs import LOG, MODEL, TAPE, TRAINING, fresh, run, weights_
 from tests.training.windows import windows_of
 
 STILL = {"learning_rate": 1e-12, "weight_decay": 0.0}
-"""Steps too small to change what the next batch costs."""
+"""Steps too small to change the loss of the next batch."""
 NO_DROPOUT = MODEL.replace(dropout=0)
 
 
 @pytest.fixture
 def threads() -> Iterator[None]:
-    """Put the number of threads back."""
+    """Restore the number of threads after the test."""
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
@@ -85,7 +85,7 @@ def test_every_loss_falls_and_leaves_padding_at_zero(loss: Any, negatives: Any, 
             assert (parameter[0] == 0).all(), name
 
 
-def test_gbce_is_told_what_share_of_the_catalogue_is_drawn() -> None:
+def test_gbce_gets_the_share_of_the_catalogue_that_is_drawn() -> None:
     num_negatives = LOG.num_items - 1
     losses = {}
     for loss in ("bce", "gbce"):
@@ -126,7 +126,7 @@ def test_another_process_gives_the_same_weights() -> None:
 
 
 @pytest.mark.usefixtures("threads")
-def test_one_and_two_threads_train_alike() -> None:
+def test_one_and_two_threads_give_nearly_the_same_losses() -> None:
     training = TRAINING.replace(batch_size=2048, epochs=3)
     losses = []
     for count in (1, 2):
@@ -136,7 +136,7 @@ def test_one_and_two_threads_train_alike() -> None:
 
 
 @pytest.mark.parametrize(("schedule", "last"), [("constant", 1.0), ("linear", 1 / 27)])
-def test_the_step_size_goes_as_its_schedule_says(schedule: Any, last: float) -> None:
+def test_the_step_size_follows_its_schedule(schedule: Any, last: float) -> None:
     training = TRAINING.replace(schedule=schedule, epochs=3, batch_size=128)
     state = fresh(training)
     sizes: list[float] = []
@@ -164,14 +164,14 @@ def test_no_epochs_train_nothing() -> None:
     assert weights_digest(state) == before
 
 
-def test_progress_is_told_after_every_batch() -> None:
+def test_progress_is_reported_after_every_batch() -> None:
     told: list[tuple[int, int]] = []
     run(fresh(), TRAINING.replace(epochs=1), on_batch=lambda done, of: told.append((done, of)))
     assert told == [(done, told[-1][1]) for done in range(1, told[-1][1] + 1)]
     assert len(told) > 1
 
 
-def test_hidden_users_teach_the_anonymous_one() -> None:
+def test_hidden_users_train_the_anonymous_user() -> None:
     hiding = TRAINING.replace(user_dropout=0.5)
     for training, learns in ((TRAINING, False), (hiding, True)):
         state = fresh(training)
@@ -212,7 +212,7 @@ def test_a_device_that_is_not_there_is_refused_in_one_sentence(name: str) -> Non
 
 
 @pytest.mark.skipif(torch.accelerator.is_available(), reason="this machine has an accelerator")
-def test_without_an_accelerator_auto_is_the_processor_and_cuda_is_refused() -> None:
+def test_without_a_gpu_auto_is_the_cpu_and_cuda_is_refused() -> None:
     assert choose_device("auto") == torch.device("cpu")
     with pytest.raises(ConfigError, match="device must be one that this machine and this torch have; got 'cuda'"):
         fresh(Training(device="cuda"))

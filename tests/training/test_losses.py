@@ -1,4 +1,4 @@
-"""Losses against their formulas, written out: full softmax in two lines, sampled softmax as its estimate."""
+"""Losses give the results of their formulas: full softmax in two lines, and sampled softmax as its estimate."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ SIZES = [
     if num_items > T
 ]
 
-MAX = partial(bpr_max, regularisation=1.0)
+BPR_MAX = partial(bpr_max, regularisation=1.0)
+GBCE = partial(gbce, share=1.0, calibration=0.75)
 
 
 def two_lines(states_MD: Tensor, vectors_ID: Tensor, bias_I: Tensor, targets_MT: Tensor) -> Tensor:
@@ -53,7 +54,7 @@ def test_softmax_equals_its_formula_forward_and_backward(M: int, num_items: int,
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
 
 
-def test_softmax_equals_its_formula_where_it_works_in_pieces() -> None:
+def test_softmax_equals_its_formula_for_a_catalogue_in_blocks() -> None:
     states, vectors, bias, targets = a_case(M=150, num_items=40_000, T=3, D=4, dtype=torch.float64)
     loss, expected = softmax(states, vectors, bias, targets), two_lines(states, vectors, bias, targets)
     torch.testing.assert_close(loss, expected, rtol=1e-12, atol=0)
@@ -72,7 +73,7 @@ def test_softmax_equals_its_formula_to_double_precision(T: int) -> None:
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-14)
 
 
-def test_padding_takes_no_part_in_softmax_and_learns_nothing() -> None:
+def test_padding_does_not_change_softmax_and_gets_no_gradient() -> None:
     states, vectors, bias, targets = a_case(M=9, num_items=4, T=3, D=2)
     louder = bias.detach().clone()
     louder[0] = 1e6
@@ -87,16 +88,16 @@ def test_padding_takes_no_part_in_softmax_and_learns_nothing() -> None:
     [
         (bpr, math.log(1 + math.exp(-1)) + math.log(1 + math.exp(1))),
         (
-            bpr_max,
+            BPR_MAX,
             (0.0 + math.exp(2) * 4) / (1 + math.exp(2))
             - math.log((1 / (1 + math.exp(-1)) + math.exp(2) / (1 + math.exp(1))) / (1 + math.exp(2))),
         ),
         (hinge, 0.0 + 2.0),
         (bce, math.log(1 + math.exp(-1)) + math.log(1 + math.exp(0)) + math.log(1 + math.exp(2))),
-        (gbce, math.log(1 + math.exp(-1)) + math.log(1 + math.exp(0)) + math.log(1 + math.exp(2))),
+        (GBCE, math.log(1 + math.exp(-1)) + math.log(1 + math.exp(0)) + math.log(1 + math.exp(2))),
         (sampled_softmax, math.log(math.exp(1) + math.exp(0) + math.exp(2)) - 1),
     ],
-    ids=lambda one: getattr(one, "__name__", ""),
+    ids=["bpr", "bpr-max", "hinge", "bce", "gbce, everything drawn", "sampled-softmax"],
 )
 def test_a_sampled_loss_by_hand(loss: object, value: float) -> None:
     assert callable(loss)
@@ -112,16 +113,16 @@ def test_sampled_softmax_with_every_other_item_as_negative_is_softmax() -> None:
     torch.testing.assert_close(sampled, softmax(states, vectors, bias, targets))
 
 
-def test_easy_negatives_do_not_drown_the_hard_ones_in_bpr_max() -> None:
+def test_many_easy_negatives_do_not_outweigh_the_hard_ones_in_bpr_max() -> None:
     positive, hard = torch.tensor([1.0]), torch.tensor([[2.0, 0.5]])
     with_easy = torch.cat([hard, torch.full((1, 1000), -50.0)], dim=1)
-    torch.testing.assert_close(MAX(positive, with_easy), MAX(positive, hard))
+    torch.testing.assert_close(BPR_MAX(positive, with_easy), BPR_MAX(positive, hard))
 
 
 def test_the_regularisation_of_bpr_max_pulls_scores_towards_zero_from_both_sides() -> None:
     for negative, sign in ((-3.0, -1), (3.0, 1)):
         scores = torch.tensor([[negative]], requires_grad=True)
-        (gradient,) = torch.autograd.grad(MAX(torch.tensor([50.0]), scores), scores)
+        (gradient,) = torch.autograd.grad(BPR_MAX(torch.tensor([50.0]), scores), scores)
         assert gradient.item() * sign > 1
 
 
@@ -144,5 +145,5 @@ def test_full_calibration_makes_the_optimum_of_gbce_the_true_probability() -> No
     assert gradient.item() == pytest.approx(0, abs=1e-7)
 
 
-def test_a_target_without_a_negative_costs_nothing_in_bpr_max() -> None:
-    assert MAX(torch.tensor([0.3, -2.0]), torch.full((2, 4), -torch.inf)).item() == 0
+def test_a_target_whose_negatives_are_all_masked_has_a_bpr_max_of_zero() -> None:
+    assert BPR_MAX(torch.tensor([0.3, -2.0]), torch.full((2, 4), -torch.inf)).item() == 0

@@ -1,4 +1,4 @@
-"""Negatives: what is drawn, how often, and what must not count."""
+"""Negatives: which items are drawn, how often, and which are masked."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def draws(exponent: float) -> list[int]:
     return counts
 
 
-def test_uniform_draws_hit_every_item_alike_and_padding_never() -> None:
+def test_uniform_draws_give_every_item_equally_often_and_never_padding() -> None:
     padding, *items = draws(exponent=0)
     assert padding == 0
     assert stats.chisquare(items).pvalue > 0.001
@@ -44,12 +44,14 @@ def test_draws_follow_popularity_to_the_exponent(exponent: float) -> None:
     [(0, [0.2] * 5), (1, [8 / 15, 4 / 15, 2 / 15, 1 / 15, 0])],
     ids=["uniform", "popular"],
 )
-def test_the_probability_of_a_draw_is_what_it_says(exponent: float, probabilities: list[float]) -> None:
+def test_log_probability_gives_the_probability_of_a_draw(exponent: float, probabilities: list[float]) -> None:
     sampler = NegativeSampler(TAPE, exponent=exponent)
     assert sampler.log_probability(torch.arange(1, 6)).exp().tolist() == pytest.approx(probabilities)
 
 
-def test_even_the_smallest_and_largest_number_give_an_item_that_can_be_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_smallest_and_the_largest_random_number_give_an_item_that_can_be_drawn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     tape = Tape.from_sequences([[2, 3]], num_items=4)  # neither the first nor the last item was ever taken
     sampler = NegativeSampler(tape, exponent=1)
     extremes = torch.tensor([0.0, np.nextafter(1.0, 0.0)], dtype=torch.float64)
@@ -57,7 +59,7 @@ def test_even_the_smallest_and_largest_number_give_an_item_that_can_be_drawn(mon
     assert sampler.draw((2,), torch_generator(0, "negatives")).tolist() == [2, 3]
 
 
-def test_one_set_is_shared_by_the_batch_or_each_target_has_its_own() -> None:
+def test_the_batch_shares_one_set_of_negatives_or_each_state_has_its_own() -> None:
     users, targets = torch.tensor([1, 2, 3], dtype=torch.int32), torch.tensor([[1, 2], [3, 0], [4, 5]])
     sampler = NegativeSampler(TAPE)
     items, masked = sampler.draw_for(users, targets, 7, torch_generator(0, "negatives"), shared=False)
@@ -67,7 +69,7 @@ def test_one_set_is_shared_by_the_batch_or_each_target_has_its_own() -> None:
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_exactly_the_draws_that_hit_a_target_of_their_own_window_are_masked(shared: bool) -> None:
+def test_exactly_the_draws_that_are_targets_of_their_state_are_masked(shared: bool) -> None:
     users = torch.tensor([1, 2, 3], dtype=torch.int32)
     targets = torch.tensor([[1, 2], [3, 0], [4, 5]])
     items, masked = NegativeSampler(TAPE).draw_for(users, targets, 40, torch_generator(0, "negatives"), shared=shared)
@@ -89,7 +91,7 @@ def test_no_draw_that_counts_is_an_item_the_user_has(shared: bool, exponent: flo
         assert not {item for item, skip in zip(row, ignored, strict=True) if not skip} & have
 
 
-def test_seen_items_are_drawn_anew_rather_than_lost() -> None:
+def test_seen_items_are_drawn_again() -> None:
     users, targets = torch.full((200,), 1, dtype=torch.int32), torch.full((200, 1), 5)
     generator = torch_generator(0, "negatives")
     _, masked = NegativeSampler(TAPE, unseen_only=True).draw_for(users, targets, 10, generator, shared=False)
@@ -97,7 +99,7 @@ def test_seen_items_are_drawn_anew_rather_than_lost() -> None:
     assert masked.double().mean().item() == pytest.approx(1 / 3, abs=0.03)
 
 
-def test_a_user_who_has_everything_gets_no_negative_that_counts() -> None:
+def test_all_negatives_of_a_user_with_every_item_are_masked() -> None:
     tape = Tape.from_sequences([[1, 2, 3]], num_items=3)
     sampler = NegativeSampler(tape, unseen_only=True)
     users, targets = torch.tensor([1], dtype=torch.int32), torch.tensor([[2]])
@@ -105,7 +107,7 @@ def test_a_user_who_has_everything_gets_no_negative_that_counts() -> None:
     assert masked.all()
 
 
-def test_the_same_stream_draws_the_same() -> None:
+def test_the_same_stream_draws_the_same_items() -> None:
     sampler = NegativeSampler(TAPE, exponent=0.5)
     first, again = (sampler.draw((50,), torch_generator(3, "negatives", 7)) for _ in range(2))
     other = sampler.draw((50,), torch_generator(3, "negatives", 8))

@@ -1,4 +1,4 @@
-"""A state's own items: the kernel against torch's form, forward and back."""
+"""Scores of each state with its own items: the kernel equals the form in torch, forward and backward."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_the_kernel_equals_the_plain_form_forward_and_backward(M: int, K: int, D
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
 
 
-def test_arrays_that_are_not_laid_out_row_by_row_give_the_same() -> None:
+def test_arrays_that_are_not_contiguous_give_the_same_scores() -> None:
     states, vectors, bias, items = a_case(4, 6, 3, 5)
     turned = (states.T.contiguous().T, vectors.T.contiguous().T, bias, items.T.contiguous().T)
     torch.testing.assert_close(own_scores(*turned), plain_own_scores(states, vectors, bias, items))
@@ -49,14 +49,14 @@ def test_arrays_that_are_not_laid_out_row_by_row_give_the_same() -> None:
     torch.testing.assert_close(found, expected)
 
 
-def test_double_precision_stays_so() -> None:
+def test_double_precision_is_kept() -> None:
     states, vectors, bias, items = (one.double() if one.is_floating_point() else one for one in a_case(4, 6, 3, 5))
     found = own_scores(states, vectors, bias, items)
     assert found.dtype == torch.float64
     torch.testing.assert_close(found, plain_own_scores(states, vectors, bias, items))
 
 
-def test_without_numba_the_plain_form_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_numba_the_torch_form_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     states, vectors, bias, items = a_case(4, 6, 3, 5)
     monkeypatch.setattr(compiled, "njit", None)
     assert torch.equal(own_scores(states, vectors, bias, items), plain_own_scores(states, vectors, bias, items))

@@ -1,4 +1,4 @@
-"""Large tables: stepped by the rows of a batch, whatever the network, and otherwise as Adam is written."""
+"""Large tables train by the rows of a batch, for every network; apart from that, the optimiser is Adam."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ NUM_USERS, NUM_ITEMS, NUM_NAMED = 300, 200, 20
 
 @pytest.fixture
 def by_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train every table by rows, however small."""
+    """Train every table by rows, even small ones."""
     monkeypatch.setattr(rows, "MANY_ROWS", 1)
 
 
 @pytest.fixture
 def sparse() -> Tape:
-    """Few of many users, and few of many items."""
+    """A tape that uses few of its many users and items."""
     generator = np.random.default_rng(0)
     sequences = [generator.integers(1, NUM_NAMED + 1, 9).tolist() for _ in range(NUM_NAMED)]
     return Tape.from_sequences(sequences + [[]] * (NUM_USERS - NUM_NAMED), num_items=NUM_ITEMS)
@@ -46,7 +46,7 @@ def network_of(name: str, num_users: int, num_items: int) -> SequenceEncoder:
 
 
 def tables_of(state: TrainingState) -> dict[str, tuple[Tensor, int]]:
-    """Every table with one row per user or item, and how many of its rows, padding included, the tape names."""
+    """Every table with one row per user or item, and how many of its rows the tape uses, padding included."""
     parameters = dict(state.network.named_parameters())
     names = (*state.network.item_tables, *state.network.user_tables)
     return {name: (parameters[name].detach().clone(), NUM_NAMED + 1) for name in names if name in parameters}
@@ -64,7 +64,7 @@ def test_a_network_names_its_tables(name: str) -> None:
 @pytest.mark.parametrize("name", NEURAL)
 @pytest.mark.parametrize("loss", ["bce", "softmax"])
 @pytest.mark.usefixtures("by_rows")
-def test_a_row_that_no_batch_names_keeps_still(name: str, loss: Any, sparse: Tape) -> None:
+def test_a_row_that_no_batch_uses_does_not_change(name: str, loss: Any, sparse: Tape) -> None:
     training = SAMPLED.replace(loss=loss, weight_decay=0.1, epochs=2)
     state = start(network_of(name, NUM_USERS, NUM_ITEMS), training)
     before = tables_of(state)
@@ -81,7 +81,7 @@ def test_a_row_that_no_batch_names_keeps_still(name: str, loss: Any, sparse: Tap
 
 
 @pytest.mark.parametrize("name", NEURAL)
-def test_rows_are_stepped_as_the_whole_table_is_where_a_batch_names_all(
+def test_training_by_rows_equals_training_the_whole_table_when_a_batch_uses_all_rows(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     generator = np.random.default_rng(0)
@@ -97,7 +97,7 @@ def test_rows_are_stepped_as_the_whole_table_is_where_a_batch_names_all(
 
 
 @pytest.mark.usefixtures("by_rows")
-def test_a_run_by_rows_that_is_continued_ends_at_the_same_bits(tmp_path: Path) -> None:
+def test_a_run_by_rows_that_is_continued_ends_at_the_same_weights(tmp_path: Path) -> None:
     unbroken = fresh(SAMPLED)
     run(unbroken, SAMPLED)
     save_checkpoint(tmp_path / "checkpoint", fresh(SAMPLED), {})
@@ -110,7 +110,7 @@ def test_a_run_by_rows_that_is_continued_ends_at_the_same_bits(tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("by_rows")
-def test_a_step_that_fails_leaves_whole_tables(sparse: Tape) -> None:
+def test_a_step_that_fails_leaves_the_tables_whole(sparse: Tape) -> None:
     state = start(MODEL.build(NUM_USERS, NUM_ITEMS, seed=0), SAMPLED)
     with torch.no_grad():
         state.network.item_vectors()[1][3] = torch.nan
@@ -122,13 +122,13 @@ def test_a_step_that_fails_leaves_whole_tables(sparse: Tape) -> None:
 
 @pytest.mark.usefixtures("by_rows")
 @pytest.mark.parametrize("changes", [{"negatives": "shared"}, {"user_dropout": 0.5}, {"positions": "full"}])
-def test_every_way_to_ask_can_be_asked_by_rows(changes: dict[str, Any]) -> None:
+def test_every_way_to_draw_and_mask_trains_by_rows(changes: dict[str, Any]) -> None:
     training = SAMPLED.replace(loss="sampled-softmax", num_negatives=5, **changes)
     losses = [epoch.loss for epoch in run(fresh(training), training)]
     assert losses[-1] < losses[0]
 
 
-def test_tables_of_the_sizes_that_papers_use_are_stepped_whole() -> None:
+def test_tables_of_common_sizes_are_updated_whole() -> None:
     tables = rows.LargeTables(fresh().network, fresh().optimiser, names_every_item=False)
     assert not tables.of_users
     assert not tables.of_items

@@ -1,4 +1,4 @@
-"""The trace: training loses what a textbook's training loses, epoch by epoch, and ends at the same parameters.
+"""Training has the losses of a textbook form, epoch by epoch, and ends with the same parameters.
 
 The textbook scores the whole catalogue for every state, keeps every gradient whole, and writes Adam out; it shares with
 `train` only what is drawn: the cuts, the negatives and the network itself. What makes training faster must keep to it.
@@ -100,7 +100,9 @@ def _adam(
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: " ".join(map(str, case.values())))
 @pytest.mark.parametrize("by_rows", [False, True], ids=["whole tables", "by rows"])
-def test_training_keeps_to_the_textbook(case: dict[str, Any], by_rows: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_equals_the_textbook_form(
+    case: dict[str, Any], by_rows: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(large, "MANY_ROWS", 1 if by_rows else 10**6)
     training = TRAINING.replace(epochs=2, batch_size=256, weight_decay=1e-3, **case)
     expected_losses, expected = textbook(training, by_rows)

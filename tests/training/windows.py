@@ -1,4 +1,4 @@
-"""The slow, obvious twin of batches: one window at a time, in Python."""
+"""A slow and simple form of the batches, in Python: one window at a time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from caser.data.tape import Tape
 from caser.training.batches import Batch
 
 Window = tuple[int, tuple[int, ...], tuple[int, ...]]
-"""User, the last `window` items (0 where there is none), the next T items (0 where there is none)."""
+"""The user, the last `window` items, and the next T items; 0 where there is no item."""
 
 
 def windows_of(tape: Tape, window: int, num_targets: int, positions: str = "every") -> Counter[Window]:
@@ -26,7 +26,7 @@ def windows_of(tape: Tape, window: int, num_targets: int, positions: str = "ever
 
 
 def pieces_in(batches: Iterable[Batch]) -> list[tuple[int, list[int], list[tuple[int, ...]]]]:
-    """Of every causal chunk: the user, the items it holds without the zeros on the left, the targets of its states."""
+    """The user, the items without the zeros on the left, and the targets of the states, for every causal chunk."""
     found = []
     for batch in batches:
         for users, tape, targets, valid in zip(

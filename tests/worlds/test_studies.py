@@ -72,7 +72,7 @@ def test_in_the_skip_world_the_vertical_branch_carries_the_result(seed: int) -> 
 
 @pytest.mark.slow
 @SEEDS
-def test_in_noise_not_even_a_network_beats_chance(seed: int, tmp_path: Path) -> None:
+def test_no_network_beats_chance_in_noise(seed: int, tmp_path: Path) -> None:
     split = protocols.apply("leave-one-out", noise_world(num_users=300, num_items=20, length=12, seed=seed).log)
     training = {"epochs": 3, "device": "cpu"}
     study = compare(split, ["caser", "fpmc"], Plan(seeds=(0, 1), store=tmp_path), training=training)

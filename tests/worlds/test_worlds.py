@@ -1,4 +1,4 @@
-"""Models in worlds whose right answer is known: each wins where it should, and none wins where nothing can be known."""
+"""Models in worlds with a known best answer: each solves the worlds it should, and none beats chance in noise."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def hit_rate(world_name: str, model: str, k: int = 1) -> float:
 
 
 def oracle_hit_rate(world_name: str) -> float:
-    """How often the rule is right about these very test items."""
+    """How often the rule of the world predicts these test items."""
     world, split = world_and_split(world_name)
     vocabulary = split.log.item_vocabulary
     histories = np.array(vocabulary.raw(split.test.histories(slice(None), world.memory).ravel()))
@@ -73,7 +73,7 @@ def oracle_hit_rate(world_name: str) -> float:
 
 
 def luck(rate: float, num_queries: int) -> float:
-    """Four standard errors of a hit rate: what the best model may exceed its expectation by."""
+    """Four standard errors of a hit rate: how far a model may exceed the expectation by chance."""
     return 4 * float(np.sqrt(rate * (1 - rate) / num_queries))
 
 
@@ -102,14 +102,14 @@ def test_the_skip_is_solved_with_vertical_filters_convolutions_and_attention_whe
 
 @pytest.mark.parametrize("model", [name for name in MODELS if name != "caser, vertical filters only"])
 @pytest.mark.parametrize("k", [1, 10])
-def test_nobody_beats_chance_in_noise(model: str, k: int) -> None:
+def test_no_model_beats_chance_in_noise(model: str, k: int) -> None:
     chance = world_and_split("noise")[0].best_hit_rate(k)
     assert hit_rate("noise", model, k) <= chance + luck(chance, 1000)
 
 
 @pytest.mark.parametrize("model", ["popularity", "markov", "count-knn", "session-knn", "caser"])
 @pytest.mark.parametrize("world_name", ["chain", "union", "skip"])
-def test_nobody_beats_the_best_possible_model(world_name: str, model: str) -> None:
+def test_no_model_beats_the_best_possible_hit_rate(world_name: str, model: str) -> None:
     world, split = world_and_split(world_name)
     best = world.best_hit_rate()
     assert hit_rate(world_name, model) <= best + luck(best, len(split.test))

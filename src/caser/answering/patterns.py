@@ -3,8 +3,7 @@
 A horizontal filter of height h slides over the window and keeps its largest answer, so it rests on the h neighbouring
 items on which that was won: a union-level pattern. A vertical filter is a weighted sum of the rows of the window, so it
 is told by its weights: point-level patterns. A place before the first item of a history is padding, which has no id.
-The same equations as `models/caser.py`, with the places kept. Source: ours,
-after the paper's own look at its filters.
+The equations are those of `models/caser/caser.py`. Source: ours, after the paper's own look at its filters.
 
 Shape suffixes: L window, d width of vectors, h height of a filter, n_h filters of a height, n_v vertical filters.
 """
@@ -19,11 +18,12 @@ import numpy as np
 
 from caser.answering.questions import listed
 from caser.arrays.ragged import last_columns
-from caser.arrays.types import RawId
+from caser.arrays.types import Int32, Int64, RawId, Scores
 from caser.artefact.folder import Artefact
 from caser.errors import ConfigError
+from caser.models.activations import ACTIVATIONS
 from caser.models.base import Arrays
-from caser.models.caser.caser import ACTIVATIONS, Caser
+from caser.models.caser.caser import Caser, filter_answers
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def filters_fired(artefact: Artefact, history: Iterable[RawId], most: int = 3) -
     arrays = artefact.scorer.arrays()
     union = []
     for row, h in enumerate(config.filter_heights):
-        answers_n, places_n = _won(arrays, config, arrays["Q"][window_L], row, h)
+        answers_n, places_n = _largest_answers(config, arrays, window_L, row, h)
         for j in np.argsort(-answers_n, kind="stable")[:most].tolist():
             if config.phi_c != "relu" or answers_n[j] > 0:
                 span = slice(int(places_n[j]), int(places_n[j]) + h)
@@ -106,10 +106,11 @@ def filters_fired(artefact: Artefact, history: Iterable[RawId], most: int = 3) -
     return Patterns(items, titles, union, [PointPattern(k, row) for k, row in enumerate(weights)])
 
 
-def _won(arrays: Arrays, config: Caser, E_Ld: Any, row: int, h: int) -> tuple[Any, Any]:
-    """The answer of each filter of a height, (n_h,), and the place where it was won: equations 3 to 5."""
-    rows = E_Ld.reshape(-1)
-    filters = arrays[f"F{h}"].reshape(h * config.d, config.n_h)
-    answers_Pn = np.stack([rows[i * config.d : (i + h) * config.d] @ filters for i in range(config.L - h + 1)])
-    places_n = answers_Pn.argmax(axis=0)
-    return ACTIVATIONS[config.phi_c](answers_Pn.max(axis=0) + arrays["bF"][row]), places_n
+def _largest_answers(config: Caser, arrays: Arrays, window_L: Int32, row: int, h: int) -> tuple[Scores, Int64]:
+    """The largest answer of each filter of height h, (n_h,), and the place where it was found, (n_h,).
+
+    `row` is the row of the biases bF that belongs to this height. These are equations 3 to 5.
+    """
+    answers_Pn = filter_answers(config, arrays, arrays["Q"][window_L][None], h)[:, 0]
+    answers_n = ACTIVATIONS[config.phi_c].numpy(answers_Pn.max(axis=0) + arrays["bF"][row])
+    return answers_n, answers_Pn.argmax(axis=0)

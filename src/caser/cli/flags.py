@@ -35,7 +35,7 @@ def shown_default(value: Any) -> Any:
     >>> shown_default(0), shown_default(False), shown_default(())
     (0, None, None)
     """
-    return None if value is False or value == () else value
+    return None if value is False or value in ((), {}) else value
 
 
 def training_flags(model: type[ModelSettings]) -> type[Training]:

@@ -15,13 +15,12 @@ import numpy as np
 from onnx import TensorProto
 
 from caser.exported.graph import Graph
+from caser.models.activations import ACTIVATIONS
 from caser.models.sessions.nextitnet import reads_back
 from caser.models.sessions.scorer import LAYER_NORM_EPSILON
 
 Network = Callable[[Graph, Any, str, str], str]
 """Graph, settings, users (B,) and items (B, X), left-padded with zeros, to last states (B, D)."""
-
-ACTIVATIONS = {"identity": "Identity", "relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid"}
 
 
 def caser(g: Graph, config: Any, users_B: str, read_BX: str) -> str:
@@ -42,8 +41,10 @@ def caser(g: Graph, config: Any, users_B: str, read_BX: str) -> str:
                 read = g("Reshape", g("Gather", E_BLd, rows, axis=1), [0, places, h * config.d])
                 answers = g("MatMul", read, p[f"F{h}"].reshape(h * config.d, config.n_h))
                 maxima.append(g("Add", g("ReduceMax", answers, [1], keepdims=0), p["bF"][row]))
-            features.append(g(ACTIVATIONS[config.phi_c], g("Concat", *maxima, axis=1)))
-        parts.append(g(ACTIVATIONS[config.phi_a], g("Gemm", g("Concat", *features, axis=1), "W", "b")))  # equation 9
+            features.append(g(ACTIVATIONS[config.phi_c].onnx, g("Concat", *maxima, axis=1)))
+        parts.append(
+            g(ACTIVATIONS[config.phi_a].onnx, g("Gemm", g("Concat", *features, axis=1), "W", "b"))
+        )  # equation 9
     if config.user_vector:
         parts.append(g("Gather", "P", users_B))
     return g("Concat", *parts, axis=1)

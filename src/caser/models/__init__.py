@@ -1,7 +1,7 @@
-"""All models by name. A model is one file, and one row in MODELS: where its settings class is.
+"""All models by name. A model is one file and one row in MODELS, which says where its settings class is.
 
-A row is imported when it is first asked for, so that listing the models imports none of them. A model of your own joins
-the table with `caser.register_model`, or from an installed package with the entry-point group `caser.models`.
+A row is imported when it is first used, so listing the names imports no model. You can add a model of your own to the
+table with `caser.register_model`, or from an installed package with the entry-point group `caser.models`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MODELS: Registry[type[ModelSettings]] = Registry(
 """The settings class of every model, by its name."""
 
 COUNTING_BASELINES = ("popularity", "markov", "count-knn")
-"""Models that are printed beside every other, because a report without them flatters."""
+"""Models that every report shows beside the others, because a report without simple baselines flatters."""
 
 Model = TypeVar("Model", bound=type[ModelSettings])
 
@@ -45,9 +45,9 @@ def register_model(model: Model) -> Model:
 
     model  the settings class: a subclass of `CountingSettings` or `NetworkSettings`
 
-    Returns the class, so that it serves as a decorator. A program that loads a saved run of the model must have
-    registered it before, which importing the file with the decorator does. Raises ConfigError for a class of another
-    kind, or for a name that another model has.
+    Returns the class, so it can be used as a decorator. A program that loads a saved run of the model must register the
+    model first; importing the file with the decorator does that. Raises ConfigError when `model` is not such a class,
+    or when another model has its name.
 
     >>> from caser.models.counting.popularity import Popularity
     >>> class Newest(Popularity):
@@ -57,7 +57,7 @@ def register_model(model: Model) -> Model:
     """
     if not (isinstance(model, type) and issubclass(model, CountingSettings | NetworkSettings)):
         raise ConfigError(
-            f"a model must be a class of settings, CountingSettings or NetworkSettings; got {model!r}. See "
+            f"a model must be a subclass of CountingSettings or of NetworkSettings; got {model!r}. See "
             "CONTRIBUTING.md, A model."
         )
     MODELS.register(model.name, model)
@@ -65,7 +65,11 @@ def register_model(model: Model) -> Model:
 
 
 def model_class(name: str) -> type[ModelSettings]:
-    """Return the settings class of a model. Raises ConfigError for an unknown name.
+    """Return the settings class of a model.
+
+    name  the name of the model
+
+    Raises ConfigError for an unknown name.
 
     >>> model_class("markov")().name
     'markov'
@@ -74,20 +78,38 @@ def model_class(name: str) -> type[ModelSettings]:
 
 
 def model_settings(name: str, values: Mapping[str, Any] | None = None) -> ModelSettings:
-    """Make the settings of a model from their values, as `manifest.json` keeps them."""
+    """Make the settings of a model.
+
+    name    the name of the model
+    values  settings that differ from the defaults, by name, as `manifest.json` keeps them
+
+    Raises ConfigError for an unknown name and for a wrong value.
+    """
     return model_class(name)(**dict(values or {}))
 
 
 def counting_settings(name: str, values: Mapping[str, Any] | None = None) -> CountingSettings:
-    """Make the settings of a model that counts. Raises ConfigError for one that trains."""
+    """Make the settings of a model that counts.
+
+    name    the name of the model
+    values  settings that differ from the defaults, by name
+
+    Raises ConfigError for a model of another kind, an unknown name and a wrong value.
+    """
     settings = model_settings(name, values)
     if not isinstance(settings, CountingSettings):
-        raise ConfigError(f"this model must be one that counts; got {name}, which trains.")
+        raise ConfigError(f"this model must be one that counts; got {name}, which does not.")
     return settings
 
 
 def network_settings(name: str, values: Mapping[str, Any] | None = None) -> NetworkSettings:
-    """Make the settings of a network. Raises ConfigError for a model that only counts."""
+    """Make the settings of a network.
+
+    name    the name of the model
+    values  settings that differ from the defaults, by name
+
+    Raises ConfigError for a model that only counts, an unknown name and a wrong value.
+    """
     settings = model_settings(name, values)
     if not isinstance(settings, NetworkSettings):
         raise ConfigError(f"this model must be a network; got {name}, which only counts.")

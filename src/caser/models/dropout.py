@@ -1,4 +1,4 @@
-"""Dropout that draws from a generator of its own, which torch's does not. Needs torch."""
+"""Dropout that draws from a given generator, which torch's own dropout cannot do. Needs torch."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ from torch import Tensor
 
 
 def dropout(values: Tensor, share: float, generator: torch.Generator | None) -> Tensor:
-    """Zero a share of the values and scale the others up so that the mean stays (inverted dropout).
+    """Set a share of the values to zero and scale up the others, so that the mean stays the same (inverted dropout).
 
-    The share is rounded to a multiple of 1/256: random bytes against a threshold are far cheaper than random floats.
+    values     floats of any shape
+    share      the share of values to drop, from 0 to 255/256; rounded to a multiple of 1/256, because comparing random
+               bytes with a threshold is far cheaper than drawing random floats
+    generator  the source of randomness, on the device of the values; None for torch's global one
+
+    Returns floats of the same shape.
 
     >>> dropout(torch.ones(2), share=0.0, generator=None)
     tensor([1., 1.])
@@ -24,7 +29,9 @@ def dropout(values: Tensor, share: float, generator: torch.Generator | None) -> 
 
 
 def dropout_threshold(share: float) -> int:
-    """A value is dropped where its random byte is below this.
+    """Return the threshold for a share: a value is dropped where its random byte is below it.
+
+    share  the share of values to drop
 
     >>> dropout_threshold(0.5)
     128
@@ -33,7 +40,13 @@ def dropout_threshold(share: float) -> int:
 
 
 def random_bytes(shape: tuple[int, ...], generator: torch.Generator | None, device: torch.device) -> Tensor:
-    """Uniform bytes, uint8, eight to each draw.
+    """Draw uniform random bytes, eight with each draw.
+
+    shape      the shape of the result
+    generator  the source of randomness; None for torch's global one
+    device     the device of the result
+
+    Returns uint8 of the given shape.
 
     >>> random_bytes((2, 3), torch.Generator().manual_seed(0), torch.device("cpu")).shape
     torch.Size([2, 3])

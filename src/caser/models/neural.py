@@ -1,4 +1,8 @@
-"""Any SequenceEncoder as a Scorer: states from the network, scores as one product. Needs torch."""
+"""A StateScorer from any SequenceEncoder: the network makes the states, and the scores are one product. Needs torch.
+
+Shape suffixes: B queries, H history length, X items that the network reads, I catalogue + padding, D state width,
+E width of user vectors, U users + the anonymous one.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,13 @@ from caser.models.base import Arrays, SequenceEncoder
 
 
 class NeuralScorer:
-    """Rank with a network, on the device its parameters are on. The network is read, never changed."""
+    """Score with a network, on the device of its parameters. The network is never changed."""
 
     def __init__(self, network: SequenceEncoder) -> None:
+        """Keep the network.
+
+        network  a network, trained or not
+        """
         self.network = network
         self.history_length: int | None = network.max_length or network.window
         self.user_columns = network.user_columns
@@ -23,33 +31,45 @@ class NeuralScorer:
         return self.network.item_vectors()[0].device
 
     def arrays(self) -> Arrays:
-        """The parameters by name, copied to the processor."""
+        """Return the parameters by name, copied to the CPU."""
         return {name: _numpy(tensor) for name, tensor in self.network.state_dict().items()}
 
     def item_vectors(self) -> tuple[Scores, Scores]:
-        """Vectors (I, D) and biases (I,)."""
+        """Return the vectors (I, D) and the biases (I,) of the items, as floats."""
         vectors_ID, bias_I = self.network.item_vectors()
         return _numpy(vectors_ID), _numpy(bias_I)
 
     def user_vectors(self) -> Scores | None:
-        """(U, E), row 0 for anonymous users; None without user vectors."""
+        """Return the user vectors (U, E) as floats, row 0 for the anonymous user; None if the model has none."""
         vectors = self.network.user_vectors()
         return None if vectors is None else _numpy(vectors)
 
     def states(self, users_B: Int32 | Scores, histories_BH: Int32) -> Scores:
-        """(B, D)."""
+        """Compute the state of every query. See `StateScorer.states`.
+
+        users_B       (B,) int32, the user of each query; or (B, E) floats, a user vector for each query
+        histories_BH  (B, H) int32, left-padded with 0
+
+        Returns floats (B, D).
+        """
         return _numpy(self._states(users_B, histories_BH))
 
     @torch.no_grad()
     def scores(self, users_B: Int32, histories_BH: Int32) -> Scores:
-        """Scores, state . vector + bias: (B, I)."""
+        """Score every item for every query: state . vector + bias. See `Scorer.scores`.
+
+        users_B       (B,) int32, the user of each query
+        histories_BH  (B, H) int32, left-padded with 0
+
+        Returns floats (B, I).
+        """
         vectors_ID, bias_I = self.network.item_vectors()
         return _numpy(torch.addmm(bias_I, self._states(users_B, histories_BH), vectors_ID.T))
 
     @torch.no_grad()
     def _states(self, users_B: Int32 | Scores, histories_BH: Int32) -> Tensor:
         was_training = self.network.training
-        self.network.train(False)
+        self.network.train(False)  # without dropout
         try:
             tape_BX = torch.from_numpy(self._read(histories_BH)).to(self._device)
             users_B1 = torch.from_numpy(users_B).unsqueeze(1).to(self._device)
@@ -60,14 +80,14 @@ class NeuralScorer:
             self.network.train(was_training)
 
     def _read(self, histories_BH: Int32) -> Int32:
-        """What the network reads of the histories, (B, X)."""
+        """The part of the histories that the network reads, (B, X)."""
         if self.network.max_length is None:
             return last_columns(histories_BH, self.network.window)
         return last_items(histories_BH, self.network.max_length)
 
 
 _MOST_POSITIONS = 2**15
-"""Positions that are encoded at once when answering."""
+"""The largest number of positions that are encoded at once."""
 
 
 def _numpy(tensor: Tensor) -> Scores:

@@ -1,8 +1,11 @@
-"""Settings of a model: its name, how it is built, and how it answers again from saved parameters.
+"""The settings class of a model: how the model is built, and how it answers again from saved parameters.
 
-A settings class is all that the rest of the library knows of a model. There are two kinds: models that count
-(`CountingSettings`) and networks that the training loop trains (`NetworkSettings`). Both are frozen pydantic models,
-whose docstrings become the `--help` of the command line.
+The rest of the library knows a model only by its settings class. There are two kinds: `CountingSettings` for models
+that fit by counting, and `NetworkSettings` for networks that the training loop trains. Both are frozen pydantic models.
+The docstrings of their fields become the `--help` of the command line.
+
+To write a model, subclass one of the two, set `name`, add the fields, and implement the abstract methods. Then register
+the class with `caser.register_model`.
 """
 
 from __future__ import annotations
@@ -19,13 +22,14 @@ class ModelSettings(Settings):
     """Base of the settings of every model."""
 
     name: ClassVar[str]
-    """What the model is called: on the command line, in reports and in the manifest of a run."""
+    """The name of the model on the command line, in reports and in the manifest of a run."""
     space: ClassVar[Space] = {}
-    """What tuning tries: values of settings of the model, and of its training. Each list holds the default."""
+    """The values that tuning tries, by the name of a setting of the model or of its training. They include the default.
+    """
 
     @property
     def parts(self) -> Mapping[str, ModelSettings]:
-        """The models that this one is made of, by name; none for a model that stands alone."""
+        """The settings of the models that this model combines, by the name of the part; empty for a single model."""
         return {}
 
     @property
@@ -34,17 +38,21 @@ class ModelSettings(Settings):
         return False
 
     def without_user_vectors(self) -> Self | None:
-        """The same model without user vectors, for users whom training never saw; None if there is no such model."""
+        """Return the settings of the same model without user vectors, for users whom training never sees.
+
+        Returns these settings if the model has no user vectors, and None if it cannot do without them.
+        """
         return None if self.has_user_vectors else self
 
     @abstractmethod
     def scorer(self, arrays: Arrays, num_users: int, num_items: int) -> Scorer:
         """Make the scorer that answers from saved parameters, without torch.
 
-        arrays     the fitted parameters by name, as `Scorer.arrays` gave them
-        num_users, num_items  sizes of the vocabulary, without the anonymous user and without padding
+        arrays     the fitted parameters by name, as `Scorer.arrays` returned them
+        num_users  number of users, without the anonymous one
+        num_items  number of items, without padding
 
-        Raises ArtefactError if the parameters are not those of such a model.
+        Raises ArtefactError if the parameters do not belong to such a model, or not to these numbers.
         """
 
 
@@ -53,14 +61,20 @@ class CountingSettings(ModelSettings):
 
     @abstractmethod
     def build(self, num_users: int, num_items: int) -> CountingModel:
-        """Make a model that has counted nothing yet. Raises ConfigError if it cannot fit in memory."""
+        """Make the model before it is fitted.
+
+        num_users  number of users, without the anonymous one
+        num_items  number of items, without padding
+
+        Raises ConfigError if the model cannot fit in memory.
+        """
 
 
 class NetworkSettings(ModelSettings):
-    """Base of the settings of networks: they are trained on batches of the tape, and validated after each epoch."""
+    """Base of the settings of networks: they train on batches of the tape, and are validated after each epoch."""
 
     training: ClassVar[Training] = Training()
-    """How the network is trained by default: as its authors published it, where that is known to be good."""
+    """How the network trains by default: as its authors published it, where those settings are known to be good."""
 
     @property
     def num_targets(self) -> int:
@@ -69,12 +83,28 @@ class NetworkSettings(ModelSettings):
 
     @abstractmethod
     def build(self, num_users: int, num_items: int, seed: int) -> SequenceEncoder:
-        """Make the network with fresh parameters, drawn from the stream of `seed`. Needs torch."""
+        """Make the network with fresh parameters. Needs torch.
+
+        num_users  number of users, without the anonymous one
+        num_items  number of items, without padding
+        seed       the seed from which the parameters are drawn
+        """
 
     @abstractmethod
     def shapes(self, num_users: int, num_items: int) -> dict[str, tuple[int, ...]]:
-        """The shape of every parameter by name: what `build` makes and what a saved run must hold."""
+        """Return the shape of every parameter by name: what `build` makes and what a saved run must hold.
+
+        num_users  number of users, without the anonymous one
+        num_items  number of items, without padding
+        """
 
     @abstractmethod
     def scorer(self, arrays: Arrays, num_users: int, num_items: int) -> StateScorer:
-        """As for every model; the scorer of a network answers by states and item vectors."""
+        """Make the scorer that answers from saved parameters, without torch.
+
+        arrays     the fitted parameters by name, as `Scorer.arrays` returned them
+        num_users  number of users, without the anonymous one
+        num_items  number of items, without padding
+
+        Raises ArtefactError if the parameters do not belong to such a network.
+        """

@@ -1,1 +1,1 @@
-"""The best items for a state: exactly, or by an index of cells."""
+"""Top-k search over a catalogue: exact, or with an approximate index."""

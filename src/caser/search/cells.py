@@ -1,12 +1,13 @@
-"""An approximate index of a large catalogue: an answer looks at the items of a few cells, not at all of them.
+"""An approximate index of a large catalogue: a query only scores the items of a few cells.
 
-Items with like vectors share a cell (inverted lists; Jegou, Douze & Schmid, TPAMI 2011). A state is compared with the
-mean of every cell, and only the items of the best few cells are scored; these scores are exact, so what an answer holds
-is in the right order and only may lack an item. The bias counts as one more coordinate of a vector, and that of a state
-is 1. Building needs the extra `ann` (faiss, which finds the cells); answering does not, and all that is saved is the
-cell of each item.
+Items with similar vectors are in the same cell (inverted lists; Jegou, Douze & Schmid, TPAMI 2011). A query compares
+its state with the mean vector of every cell, and scores the items of the best few cells. These scores are exact, so the
+items of an answer are in the right order, but an item may be missing. The bias of an item is one more coordinate of its
+vector, and the same coordinate of a state is 1. Building an index needs the extra `ann` (faiss, which finds the cells).
+Answering does not need it. Only the cell of each item is saved.
 
-Shape suffixes: I catalogue + padding, M items in cells, C cells, Q queries, K leaders, D state width + 1 for the bias.
+Shape suffixes: I catalogue + padding, M items in cells, C cells, Q queries, D state width + 1 for the bias, R exact
+results of all queries.
 """
 
 from __future__ import annotations
@@ -19,24 +20,31 @@ import numpy as np
 from caser.arrays.offsets import offsets_of
 from caser.arrays.types import Int32, Int64, Scores
 from caser.errors import ArtefactError, ConfigError, MissingDependencyError
-from caser.search.exact import Candidates, NotFiniteError, TopK, find_top_k
+from caser.search.exact import Candidates, NotFiniteError, TopK, find_top_k, keep_best
 
 CUT_OFF = 10
-"""TopK of a query that recall is about."""
+"""Recall is the share of this many best items that an answer holds."""
 
 _POINTS_PER_CELL = 32
+"""Items per cell that k-means looks at."""
+
 _ONE_SIDED_95 = 1.645
+"""The normal quantile of a one-sided 95 % interval."""
+
 _ROUNDS = 5
+"""Rounds of k-means."""
 
 
 @dataclass(frozen=True, eq=False)
 class Index:
-    """Cells of items.
+    """The cells of the items. Raises ArtefactError when the parts do not fit together.
 
-    cells_I  the cell of each item, from 1; 0 for padding and for items that are never recommended
-    probes   how many cells an answer looks at
-    recall   share of the exact top 10 that answers held when the index was built, for other users than those that
-             decided on `probes`
+    cells_I     (I,) int32, the cell of each item, from 1; 0 for padding and for items that are never recommended
+    vectors_ID  (I, D - 1) floats, the item vectors
+    bias_I      (I,) floats, the item biases
+    probes      how many cells a query probes
+    recall      the share of the exact top 10 that answers held when the index was built; it was measured with other
+                users than those that `probes` was chosen with
     """
 
     cells_I: Int32
@@ -48,18 +56,18 @@ class Index:
     def __post_init__(self) -> None:
         sizes_C = np.bincount(self.cells_I.clip(min=0))[1:]
         if len(self.cells_I) != len(self.vectors_ID) or self.cells_I.min() < 0 or not sizes_C.all():
-            raise ArtefactError("an index must have a cell, from 1 and none empty, for each item; it has not.")
+            raise ArtefactError("an index must give each item a cell, numbered from 1, none empty; it does not.")
         if not 1 <= self.probes <= len(sizes_C):
-            raise ArtefactError(f"an index must look at 1 to {len(sizes_C)} cells; got {self.probes}.")
+            raise ArtefactError(f"an index must probe 1 to {len(sizes_C)} cells; got {self.probes}.")
 
     @property
     def num_cells(self) -> int:
-        """How many cells there are."""
+        """The number of cells."""
         return len(self._starts) - 1
 
     @cached_property
     def _members(self) -> Int64:
-        """Item indices, cell after cell, (M,)."""
+        """The item indices, cell after cell, (M,)."""
         return np.argsort(self.cells_I, kind="stable")[np.count_nonzero(self.cells_I == 0) :]
 
     @cached_property
@@ -69,55 +77,66 @@ class Index:
 
     @cached_property
     def _rows(self) -> Scores:
-        """The members' vectors, (M, D)."""
+        """The vectors of the members with their biases, (M, D)."""
         return with_bias(self.vectors_ID[self._members], self.bias_I[self._members])
 
     @cached_property
     def _means(self) -> Scores:
-        """The mean of each cell's rows, (C, D)."""
+        """The mean vector of each cell, (C, D)."""
         sums_CD = np.add.reduceat(self._rows, self._starts[:-1], axis=0)
         means_CD: Scores = sums_CD / np.diff(self._starts)[:, None].astype(sums_CD.dtype)
         return means_CD
 
     def cells_by_score(self, states_QD: Scores) -> Scores:
-        """How well each cell fits each state, (Q, C); states with the 1 for the bias."""
-        fits_QC: Scores = states_QD @ self._means.T
-        return fits_QC
+        """Score every cell for every query: the score of the cell's mean vector.
+
+        states_QD  (Q, D) floats, the states with a 1 for the bias
+
+        Returns floats (Q, C).
+        """
+        scores_QC: Scores = states_QD @ self._means.T
+        return scores_QC
 
     def find_top_k(self, states: Scores, k: int, candidates: Candidates) -> TopK:
-        """The `k` best candidates that are found for each state; `candidates.chosen` must be None.
+        """Find the k best candidates of each query among the items of the cells that it probes.
 
-        Fewer than `k` only say that the cells did not hold more. Raises NotFiniteError as `catalogue.best` does.
+        states      (Q, D - 1) floats, the state of each query
+        k           the length of the lists; a list is shorter where the cells do not hold k candidates
+        candidates  which items may be recommended; `chosen` must be None
+
+        Raises NotFiniteError when the score of an item in a probed cell is NaN or +inf.
         """
-        found = []
         states_QD = _with_one(states)
         starts = self._starts.tolist()
-        excluded = candidates.barred[self.cells_I[candidates.barred] > 0]
+        barred = candidates.barred[self.cells_I[candidates.barred] > 0]
         seen = candidates.seen_rows.searchsorted(np.arange(len(states) + 1)).tolist()
-        for row, (state_D, fits_C) in enumerate(zip(states_QD, self.cells_by_score(states_QD), strict=True)):
-            cells = fits_C.argpartition(-self.probes)[-self.probes :].tolist()
+        found = []
+        for row, (state_D, scores_C) in enumerate(zip(states_QD, self.cells_by_score(states_QD), strict=True)):
+            # Score the items of the best cells.
+            cells = scores_C.argpartition(-self.probes)[-self.probes :].tolist()
             scores = np.concatenate([self._rows[starts[cell] : starts[cell + 1]] @ state_D for cell in cells])
             items = np.concatenate([self._members[starts[cell] : starts[cell + 1]] for cell in cells])
             if not scores.max() < np.inf:
                 raise NotFiniteError(row)
-            barred = np.concatenate([excluded, candidates.seen_items[seen[row] : seen[row + 1]]])
-            found.append(_head(items, scores, k, barred))
+            # Keep those that may be among the k best candidates.
+            removed = np.concatenate([barred, candidates.seen_items[seen[row] : seen[row + 1]]])
+            found.append(_preselect(items, scores, k, removed))
         rows = np.arange(len(states_QD)).repeat([len(items) for items, _ in found])
         if not found:
             return TopK(rows, rows, np.empty(0, dtype=np.float32))
-        items_M, scores_M = (np.concatenate(column) for column in zip(*found, strict=True))
-        return TopK(rows, items_M, scores_M)
+        # Sort the candidates of all queries at once.
+        items_of_rows, scores_of_rows = (np.concatenate(column) for column in zip(*found, strict=True))
+        return TopK(*keep_best(rows, items_of_rows, scores_of_rows, k))
 
 
-def _head(items: Int64, scores: Scores, k: int, barred: Int64) -> tuple[Int64, Scores]:
-    """The `k` best items that are not barred, best first; equal scores by lowest index."""
-    most = k + len(barred)  # so many that enough are left
+def _preselect(items: Int64, scores: Scores, k: int, removed: Int64) -> tuple[Int64, Scores]:
+    """The items, in any order, that may be among the k best without the removed ones, and their scores."""
+    most = k + len(removed)  # even if all removed items are among these, k are left
     if most < len(scores):
         above = np.flatnonzero(scores >= np.partition(scores, -most)[-most])
         items, scores = items[above], scores[above]
-    order = np.lexsort((items, -scores))
-    order = order[~np.isin(items[order], barred)][:k]
-    return items[order], scores[order]
+    is_kept = ~np.isin(items, removed)
+    return items[is_kept], scores[is_kept]
 
 
 def build(
@@ -128,48 +147,65 @@ def build(
     recall: float,
     num_cells: int | None = None,
 ) -> Index:
-    """Put the trained items into cells, and look at so many that answers have `recall` of the exact top 10.
+    """Build an index that reaches a target recall: the share of the exact top 10 that answers hold.
 
-    `states` are of the log's own users: half decide how many cells, so that their recall is above `recall` by more than
-    chance (one-sided, 95 %); the other half say what recall that gives.
-    `num_cells` is about 4 times the root of the catalogue by default. Raises MissingDependencyError without faiss.
+    vectors_ID  (I, D - 1) floats, the item vectors
+    bias_I      (I,) floats, the item biases
+    is_trained  (I,) bool, which items may be recommended
+    states      (Q, D - 1) floats, states of users of the log: with every second one the number of probed cells is
+                chosen, so that the lower end of a one-sided 95 % interval of the recall reaches the target; with the
+                others the recall is measured
+    recall      the target, above 0 and at most 1
+    num_cells   the number of cells, by default about 4 times the square root of the number of items
+
+    Raises ConfigError for a recall outside its range, and MissingDependencyError without faiss.
     """
     if not 0 < recall <= 1:
         raise ConfigError(f"recall must be above 0 and at most 1; got {recall}.")
+    # Put the items into cells.
     members = np.flatnonzero(is_trained)
     num_cells = min(num_cells or round(4 * len(members) ** 0.5), len(members))
     cells_I = np.zeros(len(vectors_ID), dtype=np.int32)
     cells_M = _cells(with_bias(vectors_ID[members], bias_I[members]), num_cells)
     cells_I[members] = np.unique(cells_M, return_inverse=True)[1] + 1
 
+    # Find the exact top 10 of every query, and how many cells it must probe to find each of them.
     def scores_of(items: slice | Int64) -> Scores:
         scores_QN: Scores = states @ vectors_ID[items].T + bias_I[items]
         return scores_QN
 
-    leaders = find_top_k(scores_of, len(states), len(vectors_ID), CUT_OFF, Candidates(np.flatnonzero(~is_trained)))
-    every = Index(cells_I, vectors_ID, bias_I, int(cells_I.max()), 1.0)
-    fits_QC = every.cells_by_score(_with_one(states))
-    places_QC = (-fits_QC).argsort(axis=1).argsort(axis=1) + 1
-    place_M = places_QC[leaders.rows, cells_I[leaders.items] - 1]  # a leader is found if so many cells are looked at
-    decides_M = leaders.rows % 2 == 0
-    probes = _enough(place_M[decides_M], leaders.rows[decides_M], recall)
-    judged_M = place_M if decides_M.all() else place_M[~decides_M]
-    return replace(every, probes=probes, recall=float((judged_M <= probes).mean()))
+    exact = find_top_k(scores_of, len(states), len(vectors_ID), CUT_OFF, Candidates(np.flatnonzero(~is_trained)))
+    index = Index(cells_I, vectors_ID, bias_I, int(cells_I.max()), 1.0)
+    cell_ranks_QC = (-index.cells_by_score(_with_one(states))).argsort(axis=1).argsort(axis=1) + 1
+    needed_R = cell_ranks_QC[exact.rows, cells_I[exact.items] - 1]
+    # Choose the number of probed cells with every second query, and measure the recall with the others.
+    chooses_R = exact.rows % 2 == 0
+    probes = _fewest_probes(needed_R[chooses_R], exact.rows[chooses_R], recall)
+    measured_R = needed_R if chooses_R.all() else needed_R[~chooses_R]
+    return replace(index, probes=probes, recall=float((measured_R <= probes).mean()))
 
 
-def _enough(place_M: Int64, query_M: Int64, recall: float) -> int:
-    """The fewest cells that find leaders at these places for a mean share over queries that is above `recall`."""
-    num_M = np.bincount(query_M)
-    asked = num_M > 0
-    for probes in np.unique(place_M).tolist():
-        share_Q = np.bincount(query_M, place_M <= probes)[asked] / num_M[asked]
+def _fewest_probes(needed_R: Int64, query_R: Int64, recall: float) -> int:
+    """The smallest number of probed cells that reaches the target recall.
+
+    `needed_R` is how many cells must be probed to find each exact result, and `query_R` is its query.
+    """
+    num_results_Q = np.bincount(query_R)
+    has_results_Q = num_results_Q > 0
+    for probes in np.unique(needed_R).tolist():
+        share_Q = np.bincount(query_R, needed_R <= probes)[has_results_Q] / num_results_Q[has_results_Q]
         if share_Q.mean() - _ONE_SIDED_95 * share_Q.std() / len(share_Q) ** 0.5 >= recall:
             return int(probes)
-    return int(place_M.max())
+    return int(needed_R.max())
 
 
 def with_bias(vectors_ID: Scores, bias_I: Scores) -> Scores:
-    """Vectors with their bias as the last coordinate.
+    """Append the bias to each vector, as the last coordinate.
+
+    vectors_ID  (I, D - 1) floats
+    bias_I      (I,) floats
+
+    Returns floats (I, D).
 
     >>> with_bias(np.array([[1.0, 2.0]]), np.array([3.0])).tolist()
     [[1.0, 2.0, 3.0]]
@@ -182,7 +218,7 @@ def _with_one(states: Scores) -> Scores:
 
 
 def _cells(rows_MD: Scores, num_cells: int) -> Int64:
-    """The cell of each row, from 0: spherical k-means, since what counts is the direction in which a state must lie."""
+    """The cell of each row, from 0, by spherical k-means: scores depend on the direction between state and vector."""
     try:
         import faiss
     except ImportError:

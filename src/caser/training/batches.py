@@ -1,17 +1,20 @@
 """Training batches: chunks of the padded tape, made by vector operations on the training device.
 
-The padded tape is never stored. For window 2 and users (3 1 4) and (1 5) it would be
+The padded tape has `window` zeros before each user. It is never stored. For window 2 and users (3 1 4) and (1 5):
 
-    0 0 3 1 4 0 0 1 5        a state reads two neighbouring positions and must say what comes next, so
-      * * *     * *          the states (*) that train are those followed by an item of the same user
+    0 0 3 1 4 0 0 1 5        A state reads two neighbouring positions and predicts the next item. So the states that
+      * * *     * *          train (*) are those with a next item of the same user.
 
-There are two ways to cut it into chunks of neighbouring states; with either, every valid position trains exactly once
-an epoch, and a batch holds many users.
+The padded tape is cut into chunks of neighbouring states in one of two ways. In both, every valid position trains
+exactly once per epoch, and a batch holds many users.
 
-    windowed  chunks of W positions at a random phase; one may span users: the zeros between them keep windows apart
-    causal    a state reads all of its chunk up to itself, so a chunk is a piece of one user, padded with zeros on the
-              left; a user has as few pieces of at most `max_length` states as will do, cut at random places, and a
-              batch holds pieces of similar users, so that little of it is padding
+    windowed  Chunks have W positions and start at a random phase. A chunk may hold several users; the zeros between
+              them keep their windows apart.
+    causal    A state reads its whole chunk up to itself, so a chunk holds one user, padded with zeros on the left. A
+              long user is split at random places into the smallest number of chunks with at most `max_length` states. A
+              batch holds chunks of similar length, so that little of it is padding.
+
+Shape suffixes: C chunks, W states per chunk, X tape positions per chunk, T targets, S all chunks of an epoch.
 """
 
 from __future__ import annotations
@@ -36,8 +39,10 @@ from caser.errors import DataError
 class Batch:
     """C chunks of W states.
 
-    users_CW  int32, user of each state       tape_CX  int32, X = W + window - 1 items, 0 where there is none
-    targets_CWT  int64, the next T items, 0 where masked       valid_CW  bool, states that train
+    users_CW     (C, W) int32, the user of each state
+    tape_CX      (C, X) int32, the items at X = W + window - 1 neighbouring positions, 0 where there is none
+    targets_CWT  (C, W, T) int64, the next T items of each state, 0 where there is none
+    valid_CW     (C, W) bool, which states train
     """
 
     users_CW: Tensor
@@ -47,14 +52,7 @@ class Batch:
 
 
 class Batches:
-    """All batches of a tape, one epoch at a time.
-
-    window      tape positions a state reads           num_targets  T, next items to predict
-    batch_size  states per batch (valid or not)        positions    "every", or "full": `window` items and all T targets
-    max_length  most states of a chunk of a causal model; None for a windowed one
-
-    A causal chunk longer than `batch_size` is a batch of its own. Raises DataError when no position of the tape trains.
-    """
+    """All batches of a tape, one epoch at a time."""
 
     def __init__(
         self,
@@ -67,7 +65,20 @@ class Batches:
         positions: Literal["every", "full"] = "every",
         device: str | torch.device = "cpu",
     ) -> None:
+        """Prepare the batches of a tape.
+
+        tape         the part to train on
+        window       how many tape positions a state reads
+        num_targets  T, how many next items a state predicts
+        batch_size   states per batch, valid or not; a causal chunk that is longer is a batch of its own
+        max_length   the largest number of states in a chunk of a causal model; None for a windowed model
+        positions    "every", or "full": only states with `window` items before them and all T targets
+        device       where the batches are made
+
+        Raises DataError when no position of the tape trains.
+        """
         self.window, self.num_targets, self.positions = window, num_targets, positions
+        # Lay out the padded tape: one block for each user with interactions, `window` zeros first.
         users = np.flatnonzero(tape.lengths)
         lengths = tape.lengths[users]
         blocks = offsets_of(lengths + window)
@@ -75,14 +86,16 @@ class Batches:
         needed = 1 if positions == "every" else window + num_targets
         if lengths.max(initial=0) < needed:
             raise DataError(
-                f"positions={positions!r} needs a user with at least {needed} interactions to train on; the most that "
-                f"one has is {lengths.max(initial=0)}. Use a longer log, a smaller L or T, or positions='every'."
+                f"positions={positions!r} needs a user with at least {needed} interactions to train on; the longest "
+                f"history has {lengths.max(initial=0)}. Use a longer log, a smaller L or T, or positions='every'."
             )
-        self._cut: _Phased | _Pieces
+        # Choose how the padded tape is cut into chunks.
+        self._cuts: _WindowedChunks | _CausalChunks
         if max_length is None:
-            self._cut = _Phased(self.padded_length, min(max(32, 2 * window), batch_size), batch_size)
+            self._cuts = _WindowedChunks(self.padded_length, min(max(32, 2 * window), batch_size), batch_size)
         else:
-            self._cut = _Pieces(blocks[:-1], lengths, max_length, batch_size)
+            self._cuts = _CausalChunks(blocks[:-1], lengths, max_length, batch_size)
+        # Move to the device what `_batch` looks up.
 
         def put(array: NDArray[np.integer]) -> Tensor:
             return torch.from_numpy(np.require(array, requirements=["C", "W"])).to(device)
@@ -94,33 +107,42 @@ class Batches:
 
     @property
     def num_batches(self) -> int:
-        """Batches per epoch, whatever the order."""
-        return self._cut.num_batches
+        """Batches per epoch. It is the same in every epoch."""
+        return self._cuts.num_batches
 
     def epoch(self, order: torch.Generator) -> Iterator[Batch]:
-        """Yield the batches of one epoch; `order`, a generator on the processor, decides the cuts and the order."""
-        for chunks in self._cut.epoch(order):
+        """Yield the batches of one epoch.
+
+        order  the source of randomness for the cuts and the order of the chunks, on the CPU
+        """
+        for chunks in self._cuts.epoch(order):
             yield self._batch(chunks)
 
     def _batch(self, chunks: _Chunks) -> Batch:
+        """Look up users, items and targets of some chunks."""
         device = self._items.device
         before, width = self.window - 1, chunks.width
+        # The positions of each chunk on the padded tape: those its states read, and those of their targets.
         span = torch.arange(-before, width + self.num_targets, device=device)
         first_C1 = chunks.first_C[:, None].to(device)
         position = chunks.start_C[:, None].to(device) + span
         on_tape = (position >= first_C1) & (position < self.padded_length)
         position = torch.maximum(position, first_C1)
+        # The item at each position, 0 where there is none.
         block = torch.searchsorted(self._block_starts, position, right=True) - 1
         place = position - self._block_starts[block] - self.window  # 0 is the user's first item, below 0 is padding
         is_item = on_tape & (place >= 0)
         items = torch.where(is_item, self._items[torch.where(is_item, self._item_starts[block] + place, 0)], 0)
 
+        # The targets of a state: the next items, as far as they belong to the same user.
         here = slice(before, before + width)
-        later = [slice(before + t, before + t + width) for t in range(1, self.num_targets + 1)]
-        own = [on_tape[:, here] & (block[:, after] == block[:, here]) for after in later]
-        targets_CWT = torch.stack(
-            [torch.where(is_own, items[:, after], 0) for is_own, after in zip(own, later, strict=True)], dim=-1
-        )
+        targets = []
+        for t in range(1, self.num_targets + 1):
+            there = slice(before + t, before + t + width)
+            is_same_user = on_tape[:, here] & (block[:, there] == block[:, here])
+            targets.append(torch.where(is_same_user, items[:, there], 0))
+        targets_CWT = torch.stack(targets, dim=-1)
+        # The states that train.
         valid_CW = targets_CWT[..., 0] > 0
         if self.positions == "full":
             valid_CW &= (place[:, here] >= self.window - 1) & (targets_CWT[..., -1] > 0)
@@ -129,15 +151,20 @@ class Batches:
 
 @dataclass(frozen=True)
 class _Chunks:
-    """Chunks of one width: where each starts on the padded tape, and the first position that it may read."""
+    """Chunks of one width: where each starts on the padded tape, and the first position that it may read.
+
+    start_C  (C,) int64; may lie before first_C, and the positions between are padding
+    first_C  (C,) int64
+    width    states per chunk
+    """
 
     start_C: Tensor
     first_C: Tensor
     width: int
 
 
-class _Phased:
-    """The whole padded tape in chunks of one width, at a random phase."""
+class _WindowedChunks:
+    """Cuts the whole padded tape into chunks of one width, which start at a random phase."""
 
     def __init__(self, padded_length: int, width: int, batch_size: int) -> None:
         self.width, self.chunks_per_batch = width, max(1, batch_size // width)
@@ -151,19 +178,23 @@ class _Phased:
             yield _Chunks(start_C, torch.zeros_like(start_C), self.width)
 
 
-class _Pieces:
-    """Every user in pieces: one of n states in ceil(n / max_length), those in the middle of max_length states."""
+class _CausalChunks:
+    """Splits a user's n states into ceil(n / max_length) chunks.
+
+    All chunks of a user but the first and the last have max_length states.
+    """
 
     def __init__(self, block_starts: Int64, lengths: Int64, max_length: int, batch_size: int) -> None:
-        self.most = min(max_length, int(lengths.max()))
+        self.max_states = min(max_length, int(lengths.max()))
         self.block_starts, self.lengths = torch.from_numpy(block_starts), torch.from_numpy(lengths)
-        num_pieces = -(-self.lengths // self.most)
-        self.spare = num_pieces * self.most - self.lengths
-        self.user_P = torch.repeat_interleave(num_pieces)
-        self.number_P = torch.arange(len(self.user_P)) - (num_pieces.cumsum(0) - num_pieces)[self.user_P]
-        self.width_P = self.lengths[self.user_P].clamp(max=self.most)
-        # The sorted widths are the same in every epoch, and so are the places where they are cut into batches.
-        widths = self.width_P.sort().values
+        # Number the chunks of each user: chunk s belongs to user_S[s], and is that user's number_S[s]-th.
+        num_chunks = -(-self.lengths // self.max_states)
+        self.spare = num_chunks * self.max_states - self.lengths
+        self.user_S = torch.repeat_interleave(num_chunks)
+        self.number_S = torch.arange(len(self.user_S)) - (num_chunks.cumsum(0) - num_chunks)[self.user_S]
+        self.width_S = self.lengths[self.user_S].clamp(max=self.max_states)
+        # Group the chunks, sorted by width, into batches. The groups are the same in every epoch, as the widths are.
+        widths = self.width_S.sort().values
         self.bounds = [0]
         while (begin := self.bounds[-1]) < len(widths):
             sizes = widths[begin : begin + batch_size] * torch.arange(1, min(batch_size, len(widths) - begin) + 1)
@@ -171,15 +202,16 @@ class _Pieces:
         self.num_batches = len(self.bounds) - 1
 
     def epoch(self, order: torch.Generator) -> Iterator[_Chunks]:
-        # Between 0 and `spare` states are missing from the first piece, the others of them from the last.
+        # Choose the cuts: the first chunk of a user lacks between 0 and `spare` states, and the last one the others.
         missing = (torch.rand(len(self.spare), generator=order) * (self.spare + 1)).long()
-        begin_P = self.number_P * self.most - missing[self.user_P]
-        end_P = torch.minimum(begin_P + self.most, self.lengths[self.user_P])
-        first_P = self.block_starts[self.user_P] + begin_P.clamp(min=0)
-        stop_P = self.block_starts[self.user_P] + end_P
-        shuffled = torch.randperm(len(self.user_P), generator=order)
-        by_width = shuffled[self.width_P[shuffled].argsort(stable=True)]
+        begin_S = self.number_S * self.max_states - missing[self.user_S]
+        end_S = torch.minimum(begin_S + self.max_states, self.lengths[self.user_S])
+        first_S = self.block_starts[self.user_S] + begin_S.clamp(min=0)
+        stop_S = self.block_starts[self.user_S] + end_S
+        # Sort the chunks by width, in random order among equals, and yield the batches in random order.
+        shuffled = torch.randperm(len(self.user_S), generator=order)
+        by_width = shuffled[self.width_S[shuffled].argsort(stable=True)]
         for batch in torch.randperm(self.num_batches, generator=order).tolist():
-            pieces = by_width[self.bounds[batch] : self.bounds[batch + 1]]
-            width = int(self.width_P[pieces].max())
-            yield _Chunks(stop_P[pieces] - width, first_P[pieces], width)
+            chunks = by_width[self.bounds[batch] : self.bounds[batch + 1]]
+            width = int(self.width_S[chunks].max())
+            yield _Chunks(stop_S[chunks] - width, first_S[chunks], width)

@@ -1,8 +1,8 @@
-"""Checkpoints: one safetensors file that a run continues from bit for bit, whenever it was killed.
+"""Checkpoints: a run that was killed continues bit for bit from one safetensors file.
 
-A checkpoint holds the parameters, Adam's moments and step, the epoch, and a JSON record of the caller's. Random streams
-need no saving (`randomness.py`). A checksum over everything is kept in the header, because safetensors does not notice
-a flipped bit.
+A checkpoint holds the parameters, Adam's moments and step, the epoch, and a JSON record of the caller. Random streams
+need not be saved (`system/randomness.py`). The header has a checksum over everything, because safetensors does not
+notice a flipped bit.
 """
 
 from __future__ import annotations
@@ -25,7 +25,12 @@ _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
 def save_checkpoint(path: Path, state: TrainingState, record: dict[str, Any]) -> None:
-    """Write `state` and the caller's `record` (JSON values) to `path`, replacing what was there in one step."""
+    """Write a checkpoint. A file that exists is replaced in one step.
+
+    path    the file to write
+    state   the state of training
+    record  JSON values of the caller by name
+    """
     tensors = {f"network/{name}": value.detach().cpu().contiguous() for name, value in state.network.named_parameters()}
     moments = state.optimiser.state_dict()["state"]
     for index, (name, _) in enumerate(state.network.named_parameters()):
@@ -36,7 +41,13 @@ def save_checkpoint(path: Path, state: TrainingState, record: dict[str, Any]) ->
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], int, dict[str, Any]]:
-    """Read tensors, epoch and record, or raise ArtefactError if the file is damaged."""
+    """Read a checkpoint.
+
+    path  the file to read
+
+    Returns the tensors by name, the epoch, and the caller's record. Raises ArtefactError if the file is damaged, or is
+    not a checkpoint.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -50,7 +61,14 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], int, dict[str, Any]]
 
 
 def restore(state: TrainingState, tensors: dict[str, Tensor], epoch: int) -> None:
-    """Put what `load_checkpoint` read into a fresh `state`, or raise ArtefactError if it is of another network."""
+    """Continue from a checkpoint: put its contents into a fresh state.
+
+    state    a state from `start`, changed in place
+    tensors  the tensors that `load_checkpoint` returned
+    epoch    the epoch that it returned
+
+    Raises ArtefactError if the checkpoint belongs to another network.
+    """
     shapes = {f"network/{name}": parameter.shape for name, parameter in state.network.named_parameters()}
     if shapes != {name: tensor.shape for name, tensor in tensors.items() if name.startswith("network/")}:
         raise ArtefactError(

@@ -1,4 +1,4 @@
-"""What numba compiles for training. The plain forms are in own_scores.py. Without numba nothing may call it.
+"""The loops that numba compiles for training. Their forms in torch are in own_scores.py. They need numba.
 
 Shape suffixes: M states, K items that a state scores, I catalogue + padding, D state width.
 """
@@ -11,7 +11,11 @@ from caser.system.compiled import compiled
 
 @compiled
 def put_scores(states_MD: Scores, vectors_ID: Scores, bias_I: Scores, items_MK: Int64, scores_MK: Scores) -> None:
-    """Write the score of each state's own items."""
+    """Compute the score of each state with its own items.
+
+    states_MD  (M, D) floats    vectors_ID  (I, D) floats    bias_I  (I,) floats
+    items_MK   (M, K) int64     scores_MK   (M, K) floats, written
+    """
     M, K = items_MK.shape
     D = states_MD.shape[1]
     for m in range(M):
@@ -33,7 +37,12 @@ def add_gradients(
     of_vectors_ID: Scores,
     of_bias_I: Scores,
 ) -> None:
-    """Add the gradients of states, vectors and bias, given that of the scores."""
+    """Add the gradients of states, vectors and biases.
+
+    states_MD     (M, D) floats               vectors_ID     (I, D) floats            items_MK   (M, K) int64
+    of_scores_MK  (M, K) floats, the gradients of the scores
+    of_states_MD  (M, D) floats, added to     of_vectors_ID  (I, D) floats, added to  of_bias_I  (I,) floats, added to
+    """
     M, K = items_MK.shape
     D = states_MD.shape[1]
     for m in range(M):

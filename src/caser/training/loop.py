@@ -1,7 +1,7 @@
 """The training loop: `train()` is a generator that yields one finished epoch at a time.
 
-The caller's `for` loop validates, saves, logs and stops; nothing here knows about metrics, files or the command line.
-Every random stream is a function of (seed, name, epoch), so a state that is put back continues bit for bit.
+The caller's `for` loop validates, saves, logs and stops. Nothing here knows about metrics, files or the command line.
+Every random stream depends only on (seed, name, epoch), so training continues bit for bit from a restored state.
 """
 
 from __future__ import annotations
@@ -26,7 +26,13 @@ from caser.training.rows import LargeTables
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch did. `loss` is the mean over targets; `num_states` the positions that trained; time in seconds."""
+    """The result of one epoch.
+
+    number      the epoch, from 1
+    loss        the mean loss over all targets of the epoch
+    num_states  how many positions trained
+    seconds     how long the epoch took
+    """
 
     number: int
     loss: float
@@ -36,7 +42,12 @@ class Epoch:
 
 @dataclass
 class TrainingState:
-    """All that training changes: the network's parameters, the optimiser's, and how many epochs are done."""
+    """Everything that training changes.
+
+    network    the network with its parameters
+    optimiser  Adam with its moments
+    epoch      how many epochs are done
+    """
 
     network: SequenceEncoder
     optimiser: torch.optim.Adam
@@ -44,7 +55,13 @@ class TrainingState:
 
 
 def start(network: SequenceEncoder, training: Training) -> TrainingState:
-    """Put the network on its device and give it an optimiser: the state before the first epoch."""
+    """Make the state before the first epoch: the network on its device, and a new optimiser.
+
+    network   a fresh network; it is moved in place
+    training  how to train
+
+    Raises ConfigError for a device that this machine does not have.
+    """
     network.to(choose_device(training.device))
     parameters = list(network.parameters())
     optimiser = torch.optim.Adam(parameters, lr=training.learning_rate, weight_decay=training.weight_decay, fused=True)
@@ -60,13 +77,17 @@ def train(
     until: int | None = None,
     on_batch: Callable[[int, int], None] | None = None,
 ) -> Iterator[Epoch]:
-    """Train from `state` on, changing it in place; yield after every epoch.
+    """Train a network, starting from `state`. The state is changed in place.
 
+    state        where to start, from `start` or restored from a checkpoint
+    tape         the part to train on
+    training     how to train
     num_targets  T, how many next items each state must predict
-    until        the epoch after which to end, `training.epochs` by default; the step-size schedule does not change
-    on_batch     called with (batches done, batches in the epoch), for a progress bar
+    until        the last epoch to train, `training.epochs` by default; the step-size schedule does not depend on it
+    on_batch     a function that is called with (batches done, batches in the epoch), for a progress bar
 
-    Raises NumericalError naming epoch and batch when a loss or a gradient is not finite.
+    Yields after every epoch. Raises NumericalError, with the epoch and the batch, when a loss or a gradient is not
+    finite; DataError when no position of the tape trains; and ConfigError for a device that this machine does not have.
     """
     keep_freed_memory()
     network, device = state.network, choose_device(training.device)
@@ -87,7 +108,9 @@ def train(
 
 
 def default_batch_size(num_positions: int) -> int:
-    """The largest power of two from 64 to 2048 that leaves an epoch at least 40 steps.
+    """Return the largest power of two from 64 to 2048 with which an epoch has at least 40 steps.
+
+    num_positions  number of interactions in the part to train on
 
     >>> default_batch_size(1_000_000), default_batch_size(10_000)
     (2048, 128)
@@ -97,7 +120,11 @@ def default_batch_size(num_positions: int) -> int:
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device for a setting: `auto` is a GPU when there is one.
+    """Return the torch device for the setting `device`.
+
+    name  "auto" for a GPU when there is one, or the name of a device
+
+    Raises ConfigError for a device that this machine does not have.
 
     >>> choose_device("cpu")
     device(type='cpu')
@@ -124,22 +151,25 @@ def _epoch(
     device: torch.device,
     on_batch: Callable[[int, int], None] | None,
 ) -> Epoch:
+    """Train one epoch."""
+    # Set the random streams of this epoch.
     number = state.epoch + 1
     network, optimiser = state.network, state.optimiser
     began = time.perf_counter()
     network.train()
     network.dropout_generator = torch_generator(training.seed, "dropout", number, device=device)
     objective.generator = torch_generator(training.seed, "negatives", number, device=device)
-    totals: list[Tensor] = []  # sum of the loss over targets, and their number, per batch
+    # One step for each batch that has a state to train.
+    totals: list[Tensor] = []  # for each batch: the sum of the loss over its targets, and their number
     num_states = 0
     for index, batch in enumerate(batches.epoch(torch_generator(training.seed, "order", number))):
         if training.schedule == "linear":
             done = (state.epoch + index / batches.num_batches) / training.epochs
             for group in optimiser.param_groups:
                 group["lr"] = training.learning_rate * (1 - done)
-        if question := objective.ask(batch):
-            totals.append(_step(state, tables, objective, question, number, index))
-            num_states += len(question.targets_MT)
+        if inputs := objective.prepare(batch):
+            totals.append(_step(state, tables, objective, inputs, number, index))
+            num_states += len(inputs.targets_MT)
         if on_batch:
             on_batch(index + 1, batches.num_batches)
     state.epoch = number
@@ -148,15 +178,15 @@ def _epoch(
 
 
 def _step(
-    state: TrainingState, tables: LargeTables, objective: Objective, question: StepInputs, number: int, index: int
+    state: TrainingState, tables: LargeTables, objective: Objective, inputs: StepInputs, epoch: int, index: int
 ) -> Tensor:
-    """Take one step; return the sum of the loss over targets, and their number."""
-    num_targets = (question.targets_MT > 0).sum()
-    with tables.rows_of(question) as small:
-        loss = objective.cost(small)
+    """Take one step; return the sum of the loss over targets, and their number, (2,)."""
+    num_targets = (inputs.targets_MT > 0).sum()
+    with tables.rows_of(inputs) as renumbered:
+        loss = objective.loss(renumbered)
         state.optimiser.zero_grad()
         torch.autograd.backward(loss)
-        _check_finite(state.network, loss, number, index)
+        _check_finite(state.network, loss, epoch, index)
         state.optimiser.step()
     return torch.stack([loss.detach() * num_targets, num_targets])
 

@@ -1,10 +1,13 @@
-"""Losses: what training makes small. One function each; LOSSES in `caser/config.py` names them.
+"""The losses that training minimises. Each is one function; LOSSES in `caser/config.py` lists them.
 
-Two forms. A *sampled* loss takes the scores of targets and of drawn negatives, `(positive_M, negative_MN) -> scalar`; a
-masked negative is -inf and contributes exactly zero; one that depends on how much of the catalogue is drawn takes that
-share as well, `(positive_M, negative_MN, share) -> scalar`. A *full* loss takes states and the whole output table,
-`(states_MD, vectors_ID, bias_I, targets_MT) -> scalar`, with target 0 where there is none (the first never is).
-Sums are divided by the number of targets, in the one form as in the other.
+A *sampled* loss takes the scores of targets and of drawn negatives: `(positive_M, negative_MN) -> scalar`. A masked
+negative is -inf and contributes exactly zero. A loss that depends on the share of the catalogue that is drawn takes the
+share as well: `(positive_M, negative_MN, share) -> scalar`. A *full* loss takes states and all item vectors:
+`(states_MD, vectors_ID, bias_I, targets_MT) -> scalar`. A target is 0 where there is none; the first target of a state
+always exists. Both forms divide sums by the number of targets. Settings of a loss are keyword arguments.
+
+Shape suffixes: M targets (in a full loss: states), N negatives of a target, T targets of a state, I catalogue and
+padding, D state width.
 """
 
 from __future__ import annotations
@@ -17,7 +20,10 @@ from torch.nn import functional
 def bpr(positive_M: Tensor, negative_MN: Tensor) -> Tensor:
     """Bayesian personalised ranking: the mean over targets of sum over negatives of -log sigmoid(positive - negative).
 
-    Useful when only the order matters and one negative a target is enough. Source: Rendle et al., UAI 2009.
+    positive_M   (M,) floats, the scores of the targets
+    negative_MN  (M, N) floats, the scores of the negatives of each, -inf where masked
+
+    Useful when only the order matters and one negative per target is enough. Source: Rendle et al., UAI 2009.
 
     >>> bpr(torch.tensor([1.0]), torch.tensor([[1.0]])).item()  # log 2: a coin's toss
     0.693147...
@@ -26,17 +32,22 @@ def bpr(positive_M: Tensor, negative_MN: Tensor) -> Tensor:
 
 
 def bpr_max(positive_M: Tensor, negative_MN: Tensor, *, regularisation: float) -> Tensor:
-    """Mean over targets of -log(sum of w sigmoid(positive - negative)) + regularisation * sum of w negative^2.
+    """BPR-max: mean over targets of -log(sum of w sigmoid(positive - negative)) + regularisation * sum of w negative^2.
 
-    The weights w are the softmax of a target's negatives, so that the many that lie far below, and teach nothing, do
-    not drown the few that do. The second term keeps scores near 0; a negative far below the others may be raised.
-    Useful for session models, with hundreds of negatives. Source: Hidasi & Karatzoglou, CIKM 2018.
+    positive_M      (M,) floats, the scores of the targets
+    negative_MN     (M, N) floats, the scores of the negatives of each, -inf where masked
+    regularisation  the factor of the second term, from 0 on
+
+    The weights w are the softmax of a target's negatives. So the few negatives with high scores, which training can
+    learn from, are not outweighed by the many with low ones. The second term keeps scores near 0; it may raise the
+    score of a negative far below the others. Useful for session models, with hundreds of negatives. Source: Hidasi &
+    Karatzoglou, CIKM 2018.
 
     >>> bpr_max(torch.tensor([0.0]), torch.tensor([[0.0, -torch.inf]]), regularisation=1.0).item()  # log 2
     0.693147...
     """
     is_masked_MN = negative_MN == -torch.inf
-    negative_MN = negative_MN.masked_fill(is_masked_MN, _FAR_BELOW)  # finite where all of a row are masked
+    negative_MN = negative_MN.masked_fill(is_masked_MN, _FAR_BELOW)  # finite even where a whole row is masked
     log_weight_MN = torch.log_softmax(negative_MN, dim=1)
     log_win_M = torch.logsumexp(log_weight_MN + functional.logsigmoid(positive_M[:, None] - negative_MN), dim=1)
     square_M = (log_weight_MN.exp() * negative_MN.masked_fill(is_masked_MN, 0) ** 2).sum(1)
@@ -44,9 +55,13 @@ def bpr_max(positive_M: Tensor, negative_MN: Tensor, *, regularisation: float) -
 
 
 def hinge(positive_M: Tensor, negative_MN: Tensor) -> Tensor:
-    """Mean over targets of sum over negatives of max(0, 1 - positive + negative): no gradient beyond a margin of 1.
+    """Hinge loss: the mean over targets of the sum over negatives of max(0, 1 - positive + negative).
 
-    Useful when easy negatives should stop counting. Source: Weston et al., ECML 2010 (the pairwise margin).
+    positive_M   (M,) floats, the scores of the targets
+    negative_MN  (M, N) floats, the scores of the negatives of each, -inf where masked
+
+    A negative that lies below its target by more than the margin of 1 has no gradient. Useful when easy negatives
+    should not count. Source: Weston et al., ECML 2010 (the pairwise margin).
 
     >>> hinge(torch.tensor([2.0]), torch.tensor([[1.5, 0.0]])).item()
     0.5
@@ -57,7 +72,10 @@ def hinge(positive_M: Tensor, negative_MN: Tensor) -> Tensor:
 def bce(positive_M: Tensor, negative_MN: Tensor) -> Tensor:
     """Binary cross-entropy: (sum of -log sigmoid(positive) + sum of -log(1 - sigmoid(negative))) / targets.
 
-    The paper's loss. Source: Tang & Wang, WSDM 2018, equation 11.
+    positive_M   (M,) floats, the scores of the targets
+    negative_MN  (M, N) floats, the scores of the negatives of each, -inf where masked
+
+    This is the loss of the Caser paper. Source: Tang & Wang, WSDM 2018, equation 11.
 
     >>> bce(torch.tensor([0.0]), torch.tensor([[0.0, -torch.inf]])).item()  # log 2, twice; the masked one adds nothing
     1.386294...
@@ -66,11 +84,15 @@ def bce(positive_M: Tensor, negative_MN: Tensor) -> Tensor:
 
 
 def gbce(positive_M: Tensor, negative_MN: Tensor, share: float, *, calibration: float) -> Tensor:
-    """Binary cross-entropy with the positive's probability to the power beta = 1 - calibration * (1 - share).
+    """Binary cross-entropy with the target's probability to the power beta = 1 - calibration * (1 - share).
 
-    `share` is the sampling rate: negatives drawn / negatives in the catalogue. With few drawn, `bce` believes that
-    targets are likelier than they are; beta takes that back, wholly at a calibration of 1, not at all at 0. Useful when
-    the catalogue is too large for `softmax`, with hundreds of negatives. Source: Petrov & Macdonald, RecSys 2023.
+    positive_M   (M,) floats, the scores of the targets
+    negative_MN  (M, N) floats, the scores of the negatives of each, -inf where masked
+    share        the sampling rate: the negatives drawn for a target / all items but the target
+    calibration  how much of the bias is removed, from 0 (none) to 1 (all)
+
+    With few negatives, `bce` overestimates the probability of targets; beta removes this bias. Useful when the
+    catalogue is too large for `softmax`, with hundreds of negatives. Source: Petrov & Macdonald, RecSys 2023.
 
     >>> gbce(torch.tensor([0.0]), torch.tensor([[0.0]]), share=0.0, calibration=0.5).item()  # 1.5 log 2
     1.039720...
@@ -82,9 +104,12 @@ def gbce(positive_M: Tensor, negative_MN: Tensor, share: float, *, calibration: 
 def sampled_softmax(positive_M: Tensor, negative_MN: Tensor) -> Tensor:
     """Cross-entropy over a target and its negatives: mean of -log(e^positive / (e^positive + sum e^negative)).
 
-    With log(N q(i)) subtracted from each negative beforehand (the logQ correction), the sum estimates the full
-    softmax's, without bias for T = 1; for larger T a window's other targets are left out of it. Useful when the
-    catalogue is too large for `softmax`. Source: Bengio & Senécal, 2008.
+    positive_M   (M,) floats, the scores of the targets
+    negative_MN  (M, N) floats, the scores of the negatives of each, -inf where masked
+
+    Training subtracts log(N q(i)) from the score of each negative (the logQ correction). The sum then estimates the sum
+    of the full softmax, without bias for T = 1; for larger T, the other targets of a state are missing from it. Useful
+    when the catalogue is too large for `softmax`. Source: Bengio & Senécal, 2008.
 
     >>> sampled_softmax(torch.tensor([0.0]), torch.tensor([[0.0]])).item()
     0.693147...
@@ -95,9 +120,14 @@ def sampled_softmax(positive_M: Tensor, negative_MN: Tensor) -> Tensor:
 def softmax(states_MD: Tensor, vectors_ID: Tensor, bias_I: Tensor, targets_MT: Tensor) -> Tensor:
     """Cross-entropy over the whole catalogue: the mean over targets of -log(e^score / sum of e^score over all items).
 
-    The T targets of a state share one partition sum, so CE(k) = CE(1) + score(1) - score(k), and only CE(1) is computed
-    over the catalogue, in pieces that never hold all scores. Row 0 (padding) takes no part. Useful when the catalogue
-    is up to about 10^5 items: it is the strongest of these losses on the logs we know.
+    states_MD   (M, D) floats
+    vectors_ID  (I, D) floats, the item vectors; row 0 (padding) is ignored
+    bias_I      (I,) floats, the item biases
+    targets_MT  (M, T) int64, the targets of each state, 0 where there is none
+
+    The T targets of a state share one sum over the catalogue, so CE(k) = CE(1) + score(1) - score(k), and only CE(1) is
+    computed over the catalogue, in blocks that never hold all scores. Useful for catalogues of up to about 10^5 items:
+    it is the best of these losses on the logs that we tried.
 
     >>> states, vectors = torch.zeros(1, 2), torch.zeros(5, 2)  # four items and padding, all scores equal: log 4
     >>> softmax(states, vectors, torch.zeros(5), torch.tensor([[3, 0]])).item()
@@ -110,13 +140,15 @@ def softmax(states_MD: Tensor, vectors_ID: Tensor, bias_I: Tensor, targets_MT: T
         batch_chunk_size=max(64, _MOST_SCORES // len(vectors_JD)), chunking_method=None
     )
     total = states_MD.new_zeros(())
-    for num in range(1, targets_MT.shape[1] + 1):  # nearly all states have T targets, the last ones of a user fewer
+    # Cross-entropy of the first targets, for the states with 1, 2, ..., T targets: it counts once for each target.
+    for num in range(1, targets_MT.shape[1] + 1):
         rows = (num_M == num).nonzero().squeeze(1)
         if len(rows):
             first = targets_MT[rows, 0] - 1
             total = total + num * functional.linear_cross_entropy(
                 states_MD[rows], vectors_JD, first, linear_bias=bias_J, reduction="sum", options=options
             )
+    # The other targets differ from the first one by the difference of the scores.
     if targets_MT.shape[1] > 1:
         targets_MTD = functional.embedding(targets_MT, vectors_ID)
         scores_MT = torch.einsum("md,mtd->mt", states_MD, targets_MTD) + bias_I[targets_MT]
@@ -125,7 +157,7 @@ def softmax(states_MD: Tensor, vectors_ID: Tensor, bias_I: Tensor, targets_MT: T
 
 
 _FAR_BELOW = -1e4
-"""A score that a softmax gives no weight."""
+"""A finite score so low that a softmax gives it no weight."""
 
 _MOST_SCORES = 2**22
-"""Scores held at once by `softmax`: 16 MiB. Fewer are no faster on one thread, and on two they are a tenth slower."""
+"""Scores that `softmax` holds at once: 16 MiB. Fewer are not faster on one thread, and a tenth slower on two."""

@@ -1,7 +1,9 @@
-"""Negatives: items drawn to stand for what did not come next. Never padding; by option never an item the user has.
+"""Sampled negatives: random items that stand for those that did not come next. Padding is never drawn.
 
-A draw that must not count (a target of its own window, or a seen item that could not be redrawn) is returned as masked,
-and its score becomes -inf.
+By option, items that the user has are drawn again. A draw that must not count is returned as masked, and its score
+becomes -inf: a target of the same state, or an item of the user that is still there after some redraws.
+
+Shape suffixes: M states, T targets, N negatives per state.
 """
 
 from __future__ import annotations
@@ -16,17 +18,25 @@ from caser.arrays.types import Int64
 from caser.data.tape import Tape
 
 _REDRAWS = 8
+"""How often an item that the user has is drawn again at most."""
 
 
 class NegativeSampler:
-    """Draw item i with probability proportional to count(i) ** exponent, among the items of the tape.
+    """Draws item i with probability proportional to count(i) ** exponent, with the counts of a tape.
 
-    exponent 0 draws uniformly over the whole catalogue 1..num_items.
+    An exponent of 0 draws uniformly from the whole catalogue, 1 to num_items.
     """
 
     def __init__(
         self, tape: Tape, *, exponent: float = 0.0, unseen_only: bool = False, device: str | torch.device = "cpu"
     ) -> None:
+        """Prepare the distribution.
+
+        tape         the part to train on
+        exponent     the power of an item's count, from 0 on
+        unseen_only  draw no items that the user has in the tape
+        device       where the draws are made
+        """
         self.num_items = tape.num_items
         weights = torch.ones(self.num_items + 1, dtype=torch.float64)
         if exponent:
@@ -35,14 +45,25 @@ class NegativeSampler:
         cumulative = weights.cumsum(0)
         self._log_probability = (weights / cumulative[-1]).log().float().to(device)
         self._cumulative = (cumulative / cumulative[-1]).to(device) if exponent else None
-        self._seen = _Seen(tape, device) if unseen_only else None
+        self._is_seen = _SeenItems(tape, device) if unseen_only else None
 
     def log_probability(self, items: Tensor) -> Tensor:
-        """Return log q(item), the logarithm of the probability that one draw gives it."""
+        """Return log q(item), the logarithm of the probability that one draw gives the item.
+
+        items  int64 of any shape
+
+        Returns float32 of the same shape.
+        """
         return self._log_probability[items]
 
     def draw(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-        """Draw items, int64, without regard to any user."""
+        """Draw items, without looking at any user.
+
+        shape      the shape of the result
+        generator  the source of randomness, on the device of the sampler
+
+        Returns int64 of the given shape.
+        """
         device = self._log_probability.device
         if self._cumulative is None:
             return torch.randint(1, self.num_items + 1, shape, generator=generator, device=device)
@@ -52,29 +73,41 @@ class NegativeSampler:
     def draw_for(
         self, users_M: Tensor, targets_MT: Tensor, num: int, generator: torch.Generator, *, shared: bool
     ) -> tuple[Tensor, Tensor]:
-        """Draw negatives for M states: items (M, num), or (num,) if shared; masked (M, num), which must not count."""
+        """Draw negatives for M states.
+
+        users_M     (M,) integers, the user of each state
+        targets_MT  (M, T) int64, the targets of each state, 0 where there is none
+        num         N, how many negatives a state gets
+        generator   the source of randomness, on the device of the sampler
+        shared      draw one set of N negatives for all states
+
+        Returns the items, int64 (M, N), or (N,) if they are shared; and bool (M, N), which of them must not count.
+        """
         items = self.draw((num,) if shared else (len(users_M), num), generator)
-        if self._seen is not None and not shared:
+        # Draw again where the user has the item. A shared set is for many users, so it is only masked.
+        if self._is_seen is not None and not shared:
             for _ in range(_REDRAWS):
-                again = self._seen(users_M, items)
-                if not bool(again.any()):
+                is_seen_MN = self._is_seen(users_M, items)
+                if not bool(is_seen_MN.any()):
                     break
-                items = torch.where(again, self.draw(tuple(items.shape), generator), items)
-        rows_MN = items.expand(len(users_M), num)
-        masked = torch.zeros_like(rows_MN, dtype=torch.bool)
+                items = torch.where(is_seen_MN, self.draw(tuple(items.shape), generator), items)
+        # Mask targets of the state, and what is still an item of the user.
+        items_MN = items.expand(len(users_M), num)
+        masked_MN = torch.zeros_like(items_MN, dtype=torch.bool)
         for target_M in targets_MT.unbind(1):
-            masked |= rows_MN == target_M[:, None]
-        if self._seen is not None:
-            masked |= self._seen(users_M, rows_MN)
-        return items, masked
+            masked_MN |= items_MN == target_M[:, None]
+        if self._is_seen is not None:
+            masked_MN |= self._is_seen(users_M, items_MN)
+        return items, masked_MN
 
 
-class _Seen:
-    """Whether a user has an item: every user's items in order of their indices, so that halving finds one."""
+class _SeenItems:
+    """Tells whether a user has an item, by binary search in the user's items, which are sorted by index."""
 
     def __init__(self, tape: Tape, device: str | torch.device) -> None:
         whole = tape.whole(int(tape.owners.max(initial=0)))
         items = np.empty_like(whole.items)
+        # Sort the items of each user, many users at a time: by user first, then by item.
         for begin, end in _blocks(whole.offsets):
             inside = slice(whole.offsets[begin], whole.offsets[end])
             users = np.repeat(np.arange(end - begin), np.diff(whole.offsets[begin : end + 1]))
@@ -84,19 +117,21 @@ class _Seen:
         self._halvings = int(whole.lengths.max(initial=0)).bit_length()
 
     def __call__(self, users_M: Tensor, items_MN: Tensor) -> Tensor:
-        """(M, N), bool."""
+        """Whether user m has item (m, n), (M, N) bool."""
         first_M1, end_M1 = self._offsets[users_M][:, None], self._offsets[users_M + 1][:, None]
-        place = (first_M1 - 1).expand_as(items_MN)  # the last item of the user that is below the one looked for
+        # Find the place of the user's last item below the wanted one. Before the first item, that is first - 1.
+        place = (first_M1 - 1).expand_as(items_MN)
         for halving in range(self._halvings - 1, -1, -1):
             further = place + (1 << halving)
             is_below = (further < end_M1) & (self._items[further.clamp(max=len(self._items) - 1)] < items_MN)
             place = torch.where(is_below, further, place)
+        # The user has the wanted item if it is at the next place.
         place = place + 1
         return (place < end_M1) & (self._items[place.clamp_(max=len(self._items) - 1)] == items_MN)
 
 
 def _blocks(offsets: Int64) -> Iterator[tuple[int, int]]:
-    """Cut the users into runs of about _BLOCK interactions: first and end of each."""
+    """Split the users into runs with about _BLOCK interactions; yield the first user and the end of each run."""
     begin, last = 0, len(offsets) - 1
     while begin < last:
         end = int(np.searchsorted(offsets, offsets[begin] + _BLOCK, side="right")) - 1
@@ -106,3 +141,4 @@ def _blocks(offsets: Int64) -> Iterator[tuple[int, int]]:
 
 
 _BLOCK = 2**20
+"""Interactions that are sorted at once."""

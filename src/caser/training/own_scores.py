@@ -1,8 +1,8 @@
-"""Scores of each state's own items: as torch says it, and as a kernel that reads every vector once.
+"""Scores of each state with its own items, in torch's operations, and by a kernel that reads every vector once.
 
-In torch, the vectors of all items are gathered, (M, K, D), multiplied, and on the way back scattered: four passes over
-the largest array of a step. The kernel multiplies where the vectors lie, and adds their gradients where they belong. It
-runs on the processor if numba is installed; the two agree but for rounding.
+Torch gathers the vectors of all items, (M, K, D), multiplies them, and scatters their gradients: four passes over the
+largest array of a step. The kernel reads the vectors where they are, and adds their gradients in place. It runs on the
+CPU if numba is installed. The two agree up to rounding.
 
 Shape suffixes: M states, K items that a state scores, I catalogue + padding, D state width.
 """
@@ -20,7 +20,14 @@ from caser.training import kernels
 
 
 def own_scores(states_MD: Tensor, vectors_ID: Tensor, bias_I: Tensor, items_MK: Tensor) -> Tensor:
-    """Score item k of state m, state_m . vector + bias, for all m and k: (M, K).
+    """Compute the score state_m . vector + bias for each item k of each state m.
+
+    states_MD   (M, D) floats
+    vectors_ID  (I, D) floats, the item vectors
+    bias_I      (I,) floats, the item biases
+    items_MK    (M, K) int64, the items of each state
+
+    Returns floats (M, K).
 
     >>> vectors, bias = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]]), torch.tensor([0.0, 0.5, 0.0])
     >>> own_scores(torch.tensor([[3.0, 4.0]]), vectors, bias, torch.tensor([[2, 1]]))
@@ -33,7 +40,12 @@ def own_scores(states_MD: Tensor, vectors_ID: Tensor, bias_I: Tensor, items_MK: 
 
 
 def plain_own_scores(states_MD: Tensor, vectors_ID: Tensor, bias_I: Tensor, items_MK: Tensor) -> Tensor:
-    """The same in torch: the referee of the kernel, and what runs where it cannot."""
+    """Compute the same scores in torch's operations: for GPUs, and without numba.
+
+    states_MD, vectors_ID, bias_I, items_MK  as in `own_scores`
+
+    Returns floats (M, K).
+    """
     vectors_MKD = functional.embedding(items_MK, vectors_ID)
     return torch.einsum("md,mkd->mk", states_MD, vectors_MKD) + bias_I[items_MK]
 

@@ -1,14 +1,14 @@
-"""Large tables by rows: a step touches the rows that its batch names, and its cost follows the batch.
+"""Training large tables by rows: a step only touches the rows that its batch uses, so its cost depends on the batch.
 
-Before a step, these rows of every large table, and of Adam's moments of it, take the table's place, and the batch is
-renumbered to match; the network and the optimiser see a small table and need to know nothing. Afterwards they are put
-back where they came from.
+Before a step, each large table and its moments in Adam are replaced by the rows that the batch uses, and the batch is
+renumbered to match. The network and the optimiser then work on a small table. After the step, the rows are written
+back.
 
-    table   a b c d e f      batch names 2, 5, 2 (and padding, 0)      rows  a c f      batch, renumbered  1, 2, 1
+    table   a b c d e f      the batch uses 2, 5, 2 (and padding, 0)      rows  a c f      renumbered batch  1, 2, 1
 
-A table is large from MANY_ROWS rows on; smaller ones are stepped whole. Differs from Adam on the whole table: a row
-that no batch names keeps still, without momentum or weight decay, until one does. A full loss names every item, so that
-only its user tables are ever trained by rows.
+A table with at least MANY_ROWS rows is large. Smaller tables are updated as a whole. Differs from Adam on the whole
+table: a row that the batch does not use stays as it is, without momentum and weight decay. A full loss uses every item,
+so only user tables are trained by rows then.
 """
 
 from __future__ import annotations
@@ -24,13 +24,19 @@ from caser.models.base import SequenceEncoder
 from caser.training.objective import StepInputs
 
 MANY_ROWS = 100_000
-"""Rows from which on a table is trained by rows: with fewer, stepping all of them is about as quick."""
+"""The smallest table that is trained by rows. Updating a smaller one as a whole is about as fast."""
 
 
 class LargeTables:
-    """The large tables of a network, and Adam's moments of them, which exist from the start."""
+    """The large tables of a network, with Adam's moments of them."""
 
     def __init__(self, network: SequenceEncoder, optimiser: torch.optim.Adam, *, names_every_item: bool) -> None:
+        """Find the large tables, and create Adam's moments of them where they do not exist yet.
+
+        network    the network that trains
+        optimiser  its optimiser
+        names_every_item  whether every batch uses all items, as with a full loss
+        """
         parameters = dict(network.named_parameters())
 
         def large(names: Sequence[str]) -> list[nn.Parameter]:
@@ -45,26 +51,33 @@ class LargeTables:
                 optimiser.state[parameter] = {"step": torch.zeros((), device=parameter.device), **moments}
 
     @contextmanager
-    def rows_of(self, question: StepInputs) -> Iterator[StepInputs]:
-        """Within, the network and the optimiser hold only the rows of a question, which is renumbered."""
-        asked = question.users_CW, question.tape_CX, question.targets_MT, question.negatives
-        users, (users_CW,) = _renumbered(asked[:1]) if self.of_users else (None, asked[:1])
-        items, (tape_CX, targets_MT, negatives) = _renumbered(asked[1:]) if self.of_items else (None, asked[1:])
+    def rows_of(self, inputs: StepInputs) -> Iterator[StepInputs]:
+        """Within this context, the network and the optimiser hold only the rows that a step uses.
+
+        inputs  the inputs of the step
+
+        Yields the inputs, renumbered to match.
+        """
+        of_users, of_items = (inputs.users_CW,), (inputs.tape_CX, inputs.targets_MT, inputs.negatives)
+        users, (users_CW,) = _renumbered(of_users) if self.of_users else (None, of_users)
+        items, (tape_CX, targets_MT, negatives) = _renumbered(of_items) if self.of_items else (None, of_items)
         with self._only(users, self.of_users), self._only(items, self.of_items):
-            yield replace(question, users_CW=users_CW, tape_CX=tape_CX, targets_MT=targets_MT, negatives=negatives)
+            yield replace(inputs, users_CW=users_CW, tape_CX=tape_CX, targets_MT=targets_MT, negatives=negatives)
 
     @contextmanager
     def _only(self, rows: Tensor | None, parameters: list[nn.Parameter]) -> Iterator[None]:
-        """Within, the parameters and their moments are these rows."""
+        """Within this context, the parameters and their moments consist of these rows; None leaves them whole."""
         if rows is None:
             yield
             return
+        # Replace each table by the rows.
         whole = [self._arrays(parameter) for parameter in parameters]
         for parameter, arrays in zip(parameters, whole, strict=True):
             self._hold(parameter, [array.index_select(0, rows) for array in arrays])
         try:
             yield
         finally:
+            # Write the rows back, and restore each table.
             for parameter, arrays in zip(parameters, whole, strict=True):
                 for array, part in zip(arrays, self._arrays(parameter), strict=True):
                     _put_back(array, rows, part)
@@ -72,7 +85,7 @@ class LargeTables:
                 self._hold(parameter, arrays)
 
     def _arrays(self, parameter: nn.Parameter) -> list[Tensor]:
-        """What is held of a parameter: its values and its moments."""
+        """The values of a parameter and its moments."""
         return [parameter.data, *(self.optimiser.state[parameter][name] for name in _MOMENTS)]
 
     def _hold(self, parameter: nn.Parameter, arrays: Sequence[Tensor]) -> None:
@@ -85,13 +98,13 @@ _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 def _put_back(array: Tensor, rows: Tensor, part: Tensor) -> None:
     if array.device.type == "cpu":
-        array.numpy()[rows.numpy()] = part.numpy()  # in half the time of index_copy_
+        array.numpy()[rows.numpy()] = part.numpy()  # twice as fast as index_copy_
     else:
         array.index_copy_(0, rows, part)
 
 
 def _renumbered(indices: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-    """The rows that are named, in order, 0 the first of them; and every index as its place among them."""
+    """The distinct indices in order, with 0 as the first, (R,); and each index as its place among them."""
     padding = torch.zeros(1, dtype=torch.int64, device=indices[0].device)
     rows, places = torch.unique(torch.cat([padding, *(index.flatten() for index in indices)]), return_inverse=True)
     parts = places[1:].split([index.numel() for index in indices])

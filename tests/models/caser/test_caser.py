@@ -1,4 +1,4 @@
-"""Caser against its author's program, against the plain window-by-window form, and against its own NumPy twin."""
+"""Caser gives the results of its author's program, of the plain window-by-window form, and of its own NumPy form."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from torch.nn import functional
 from caser.config import Training
 from caser.data.tape import Tape
 from caser.errors import ArtefactError, ConfigError
+from caser.models.activations import ACTIVATIONS, Activation
 from caser.models.base import Arrays, StateScorer
-from caser.models.caser.caser import Activation, Caser, CaserScorer
-from caser.models.caser.features import ACTIVATIONS
+from caser.models.caser.caser import Caser, CaserScorer
+from caser.models.caser.features import activate
 from caser.models.caser.network import CaserNetwork
 from caser.models.neural import NeuralScorer
 from caser.system.randomness import torch_generator
 from caser.training.loop import start, train
 
-AUTHOR = sorted((Path(__file__).parents[1] / "parity" / "data").glob("author_caser_*.safetensors"))
+AUTHOR = sorted((Path(__file__).parents[2] / "parity" / "data").glob("author_caser_*.safetensors"))
 NAMES: dict[str, Activation] = {"iden": "identity", "relu": "relu", "tanh": "tanh", "sigm": "sigmoid"}
 VARIANTS = [
     variant for variant in product((0, 2), (0, 3), (False, True)) if any(variant)
@@ -43,7 +44,7 @@ def configurations(draw: st.DrawFn) -> Caser:
 
 
 def network_of(config: Caser, seed: int = 0) -> CaserNetwork:
-    """A network in double precision in which no parameter is zero but the padding row."""
+    """A network in double precision in which only the padding row is zero."""
     network = CaserNetwork(config, num_users=4, num_items=9, seed=seed).double().eval()
     with torch.no_grad():
         for index, (name, parameter) in enumerate(network.named_parameters()):
@@ -74,25 +75,25 @@ def one_window(config: Caser, parameters: dict[str, Tensor], user: Tensor, items
         for row, h in enumerate(heights):
             kernels = parameters[f"F{h}"].permute(2, 0, 1)[:, None]  # (n_h, 1, h, d)
             convolved = functional.conv2d(E, kernels, parameters["bF"][row])  # (1, n_h, L - h + 1, 1)
-            features.append(ACTIVATIONS[config.phi_c](convolved).amax(dim=(0, 2, 3)))
-        parts.append(ACTIVATIONS[config.phi_a](torch.cat(features) @ parameters["W"] + parameters["b"]))
+            features.append(activate(config.phi_c, convolved).amax(dim=(0, 2, 3)))
+        parts.append(activate(config.phi_a, torch.cat(features) @ parameters["W"] + parameters["b"]))
     if config.user_vector:
         parts.append(parameters["P"][user])
     return torch.cat(parts)
 
 
 def read_author(path: Path) -> tuple[Caser, dict[str, np.ndarray], dict[str, Any]]:
-    """Settings, parameters under our names, and what went in and came out."""
+    """The settings, the parameters under our names, and the recorded inputs and outputs."""
     with safe_open(path, framework="np") as file:
-        told = file.metadata()
+        recorded = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     config = Caser(
-        L=int(told["L"]),
-        d=int(told["d"]),
-        n_v=int(told["nv"]),
-        n_h=int(told["nh"]),
-        phi_c=NAMES[told["ac_conv"]],
-        phi_a=NAMES[told["ac_fc"]],
+        L=int(recorded["L"]),
+        d=int(recorded["d"]),
+        n_v=int(recorded["nv"]),
+        n_h=int(recorded["nh"]),
+        phi_c=NAMES[recorded["ac_conv"]],
+        phi_a=NAMES[recorded["ac_fc"]],
     )
     theirs = {name.removeprefix("param."): tensor for name, tensor in tensors.items() if name.startswith("param.")}
     heights = range(config.L)
@@ -112,7 +113,7 @@ def read_author(path: Path) -> tuple[Caser, dict[str, np.ndarray], dict[str, Any
 
 
 @pytest.mark.parametrize("heights", [(0, 1), (2, 1), (1, 1), (4,)])
-def test_heights_that_no_window_has_are_refused(heights: tuple[int, ...]) -> None:
+def test_filter_heights_outside_the_window_are_refused(heights: tuple[int, ...]) -> None:
     with pytest.raises(ConfigError, match="Caser heights must rise from 1 to at most L = 3; got"):
         Caser(L=3, heights=heights)
 
@@ -155,7 +156,7 @@ def test_the_tape_form_equals_the_window_form_in_values_and_gradients(config: Ca
 
 
 @given(configurations(), st.integers(0, 99))
-def test_the_network_and_its_numpy_twin_score_alike(config: Caser, seed: int) -> None:
+def test_the_network_and_its_numpy_form_give_the_same_scores(config: Caser, seed: int) -> None:
     network = network_of(config, seed).float()
     scorer = config.scorer(NeuralScorer(network).arrays(), num_users=4, num_items=9)
     random = np.random.default_rng(seed)
@@ -190,13 +191,13 @@ def test_every_variant_trains_and_its_padding_stays_zero(n_v: int, n_h: int, use
         assert not state.network.state_dict()["Q"][0].any()
 
 
-def test_a_long_window_over_nothing_but_padding_is_finite() -> None:
+def test_scores_are_finite_for_a_long_window_of_padding_only() -> None:
     config = Caser(L=50, n_h=2, d=3)
     scorer = NeuralScorer(network_of(config).float())
     assert np.isfinite(scorer.scores(np.array([0], dtype=np.int32), np.zeros((1, 1), dtype=np.int32))).all()
 
 
-def test_dropout_is_a_function_of_its_generator_and_absent_when_answering() -> None:
+def test_dropout_depends_only_on_its_generator_and_is_off_when_answering() -> None:
     config = Caser(L=3, d=4, dropout=0.5)
     network = network_of(config).train()
     users_CW, tape_CX = a_tape(5, config, seed=0)

@@ -1,4 +1,4 @@
-"""Caser by kernels and by frequencies against the twin of plain torch operations: equal values, gradients, losses."""
+"""Caser by compiled loops and in the frequency domain equals its form in torch: values, gradients and losses."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from caser.config import Training
+from caser.models.activations import ACTIVATIONS, Activation
 from caser.models.base import Rows
 from caser.models.caser import features as caser_features
 from caser.models.caser import kernel as caser_kernel
-from caser.models.caser import loops as caser_loops
-from caser.models.caser.caser import Activation, Caser
+from caser.models.caser.caser import Caser
 from caser.models.caser.network import CaserNetwork
 from caser.system import compiled
 from caser.system.randomness import torch_generator
@@ -28,11 +28,11 @@ from tests.architecture.source import ROOT
 from tests.training.runs import MODEL, TAPE, fresh
 
 FORMS = {"kernel": (True, 10**6), "twin": (False, 10**6), "kernel, long": (True, 0), "twin, long": (False, 0)}
-"""Whether there is a numba, and the mean height from which on filters are long."""
+"""Whether numba is there, and the mean height above which filters are long."""
 
 
 def in_form(form: str, work: Callable[[], Any]) -> Any:
-    """Do the work with the kernels or without, and in the frequency domain or not."""
+    """Call `work` with or without the compiled loops, and with or without the frequency domain."""
     has_numba, long = FORMS[form]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(caser_features, "LONG", long)
@@ -43,9 +43,9 @@ def in_form(form: str, work: Callable[[], Any]) -> Any:
 
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[Caser, Tensor, Tensor, Rows]:
-    """Settings of awkward sizes, users, a tape on which items come again and again, and wanted windows in any order."""
+    """Settings of unusual sizes, users, a tape with repeated items, and wanted windows in any order."""
     n_v, n_h = draw(st.sampled_from([(0, 3), (2, 0), (1, 1), (3, 5), (2, 17)]))
-    phi: Activation = draw(st.sampled_from(caser_loops.PHI))
+    phi: Activation = draw(st.sampled_from(list(ACTIVATIONS)))
     L, d = draw(st.integers(1, 9)), draw(st.sampled_from([1, 3, 8, 19]))
     heights = tuple(sorted(draw(st.sets(st.integers(1, L), max_size=4)))) if n_h else ()
     dropout, user_vector = draw(st.sampled_from([0.0, 0.5])), draw(st.booleans())
@@ -95,7 +95,7 @@ def test_all_forms_train_to_the_same_losses(loss: Any) -> None:
         np.testing.assert_allclose(in_form(form, losses), expected, rtol=1e-5)
 
 
-def test_a_maximum_is_of_the_places_in_its_window_and_teaches_only_the_one_that_won() -> None:
+def test_a_maximum_covers_the_places_of_its_window_and_only_the_largest_gets_the_gradient() -> None:
     answers = torch.tensor([[[1.0, 5.0], [4.0, 3.0], [2.0, 9.0]]], requires_grad=True)  # 3 positions, heights 1 and 2
     none, rows = torch.empty(0), (torch.tensor([0, 0]), torch.tensor([1, 0]))
     bias, noise = torch.tensor([0.5, -4.0]), (torch.empty(2, 0, dtype=torch.uint8), 0)
@@ -108,7 +108,7 @@ def test_a_maximum_is_of_the_places_in_its_window_and_teaches_only_the_one_that_
 
 
 @pytest.mark.parametrize("X", [1, 2, 7, 12])
-def test_the_frequency_domain_gives_what_summing_rows_gives_wherever_a_filter_fits(X: int) -> None:
+def test_the_frequency_domain_equals_the_sum_of_rows_where_a_filter_fits(X: int) -> None:
     heights = tuple(h for h in (1, 2, 5) if h <= X)
     generator = torch_generator(0, "test")
     E_CXd = torch.randn(2, X, 3, generator=generator, dtype=torch.float64)
@@ -120,7 +120,7 @@ def test_the_frequency_domain_gives_what_summing_rows_gives_wherever_a_filter_fi
         torch.testing.assert_close(found[fits], expected[fits], rtol=0, atol=1e-12)
 
 
-def test_machine_code_that_cannot_be_kept_is_compiled_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_machine_code_that_cannot_be_cached_is_compiled_again(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuses_to_cache(*, cache: bool = False, **_: Any) -> Callable[[Any], Any]:
         if cache:
             raise RuntimeError("no locator available")
@@ -147,7 +147,7 @@ print("numba" in sys.modules, "torch" in sys.modules)
 
 
 @pytest.mark.parametrize(("program", "begins"), [(WITHOUT_NUMBA, ""), (ANSWERING, "False False")])
-def test_without_numba_all_trains_and_answering_never_loads_it(program: str, begins: str) -> None:
+def test_training_works_without_numba_and_answering_never_loads_it(program: str, begins: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120
     )

@@ -1,4 +1,4 @@
-"""The counting models against counts by hand and a slow twin of their formulas."""
+"""The counting models give the counts made by hand, and the results of a slow form of their formulas."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def slow_count_knn(config: CountKNN, tape: Tape, history: list[int]) -> Scores:
     return scores
 
 
-def test_popularity_scores_everybody_alike_by_the_number_of_interactions() -> None:
+def test_popularity_gives_every_user_the_number_of_interactions() -> None:
     scores = fitted(Popularity).scores(*QUERIES)
     assert scores.tolist() == [[0, 3, 1, 2, 3, 1, 0]] * 3
 
 
-def test_recent_popularity_with_an_endless_half_life_is_popularity() -> None:
+def test_recent_popularity_with_a_very_long_half_life_equals_popularity() -> None:
     endless = RecentPopularity(half_life=1e12).build(4, 6)
     endless.fit(TAPE)
     np.testing.assert_allclose(endless.scores(*QUERIES), fitted(Popularity).scores(*QUERIES), rtol=1e-9)
@@ -138,12 +138,12 @@ def test_sparse_counts_that_point_outside_the_catalogue_are_refused(part: str) -
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_an_empty_part_trains_a_model_that_scores_all_items_alike(model: Any) -> None:
+def test_a_model_fitted_on_no_interactions_scores_all_items_equally(model: Any) -> None:
     scores = fitted(model, Tape.from_sequences([[], []], num_items=6)).scores(*QUERIES)
     assert (scores == 0).all()
 
 
-def test_markov_predicts_a_chain_and_nothing_predicts_noise() -> None:
+def test_markov_predicts_a_chain_and_not_noise() -> None:
     chain = Tape.from_log(chain_world(num_users=50, num_items=20, length=30, predictability=1.0, seed=1).log)
     noise = Tape.from_log(noise_world(num_users=50, num_items=20, length=30, seed=1).log)
 

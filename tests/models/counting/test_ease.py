@@ -1,4 +1,4 @@
-"""EASE against a matrix by hand, and against one ridge regression per item."""
+"""EASE gives a matrix computed by hand, and the results of one ridge regression per item."""
 
 from __future__ import annotations
 
@@ -48,20 +48,20 @@ def test_a_history_is_a_set_without_order_or_repeats() -> None:
     np.testing.assert_array_equal(once, again)
 
 
-def test_an_item_that_nobody_took_predicts_nothing_and_is_not_predicted() -> None:
+def test_an_item_without_interactions_predicts_nothing_and_is_not_predicted() -> None:
     scorer = fitted(Tape.from_sequences([[1, 2], [1, 2]], num_items=3), penalty=1)
     assert scorer.scores(NOBODY, np.array([[3]], dtype=np.int32)).tolist() == [[0, 0, 0, 0]]
     assert scorer.scores(NOBODY, np.array([[1, 2]], dtype=np.int32))[0, 3] == 0
 
 
-def test_a_catalogue_whose_square_cannot_fit_is_refused_with_both_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_catalogue_too_large_for_the_memory_is_refused_with_both_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "memory", lambda: 1e9)
     EASE().build(num_users=5, num_items=9_000)
     with pytest.raises(ConfigError, match=r"training ease must fit in memory; it needs at least 1\.2 GB"):
         EASE().build(num_users=5, num_items=10_000)
 
 
-def test_a_penalty_of_nothing_is_refused() -> None:
+def test_a_penalty_of_zero_is_refused() -> None:
     with pytest.raises(ConfigError, match="penalty must be greater than 0"):
         EASE(penalty=0)
 

@@ -1,4 +1,4 @@
-"""Session kNN against votes by hand, and against its formula one sequence at a time."""
+"""Session kNN gives votes counted by hand, and the results of its formula, one sequence at a time."""
 
 from __future__ import annotations
 
@@ -60,28 +60,28 @@ def test_votes_by_hand() -> None:
 @pytest.mark.parametrize(
     ("decay", "one_step_back"), [("linear", 2 / 3), ("harmonic", 1 / 2), ("quadratic", 1 / 4)], ids=str
 )
-def test_what_an_item_one_step_back_of_three_weighs(decay: Any, one_step_back: float) -> None:
+def test_the_weight_of_an_item_one_step_before_the_last_of_three(decay: Any, one_step_back: float) -> None:
     found = scores(SessionKNN(decay=decay), [7, 5, 7])[0]
     assert found[3] == pytest.approx(one_step_back**2)  # sequence 3, the only one with item 5: similarity and vote
 
 
-def test_only_the_most_similar_vote_and_of_equals_the_later_ones() -> None:
+def test_only_the_most_similar_sequences_vote_and_later_ones_win_ties() -> None:
     tape = [[1, 2], [1, 3], [1, 4]]
     assert scores(SessionKNN(k=2), [1], tape=tape).tolist() == [[0, 2, 0, 1, 1, 0, 0, 0]]
     assert scores(SessionKNN(k=1), [2, 1], tape=tape).tolist() == [[0, 1.5, 1.5, 0, 0, 0, 0, 0]]
 
 
-def test_only_the_latest_sequences_with_a_shared_item_are_looked_at() -> None:
+def test_only_the_latest_sequences_that_share_an_item_can_be_neighbours() -> None:
     tape = [[2, 1, 5], [1, 3], [7], [7]]
     assert scores(SessionKNN(sample_size=1), [2, 1], tape=tape).tolist() == [[0, 1, 0, 1, 0, 0, 0, 0]]
 
 
-def test_an_item_weighs_what_its_last_place_says() -> None:
+def test_the_weight_of_an_item_depends_on_its_last_place() -> None:
     tape = [[2, 1]]
     assert scores(SessionKNN(), [2, 3, 2], tape=tape)[0, 1] == 1
 
 
-def test_a_history_that_no_sequence_shares_scores_nothing() -> None:
+def test_a_history_without_a_shared_item_scores_zero() -> None:
     assert not scores(SessionKNN(), [7], []).any()
 
 

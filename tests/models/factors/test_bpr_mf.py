@@ -1,4 +1,4 @@
-"""BPR-MF against a score by hand, and against what it must and must not be able to know."""
+"""BPR-MF gives a score computed by hand, learns the taste of users, and ignores the order of items."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def test_a_score_is_the_users_vector_times_the_items_plus_the_items_bias() -> No
     assert scores_BI.tolist() == [[0, 0.5, 0], [0, 5.5, 4], [0, -2.5, 0]]
 
 
-def test_what_came_last_changes_nothing() -> None:
+def test_the_last_items_change_no_score() -> None:
     scorer = NeuralScorer(BPRMF().build(num_users=2, num_items=4, seed=0))
     first, second = (scorer.scores(USERS, np.full((3, 2), item, dtype=np.int32)) for item in (1, 4))
     np.testing.assert_array_equal(first, second)
 
 
-def test_two_groups_of_users_learn_which_half_of_the_catalogue_is_theirs() -> None:
-    """Every user has four of the five items of a half; the one that is missing must rank above the other half."""
+def test_it_learns_which_half_of_the_catalogue_belongs_to_which_group_of_users() -> None:
+    """Every user has four of the five items of a half; the fifth must rank above the other half."""
     halves = [[1, 2, 3, 4, 5], [6, 7, 8, 9, 10]]
     owned = [[item for item in half if item != missing] for half in halves for missing in half] * 4
     config = BPRMF(d=4)
@@ -52,12 +52,12 @@ def test_two_groups_of_users_learn_which_half_of_the_catalogue_is_theirs() -> No
         assert scores_I[mine].min() > scores_I[other].max()
 
 
-def test_it_draws_as_its_paper_does_unless_told_otherwise() -> None:
+def test_by_default_it_draws_negatives_as_its_paper_does() -> None:
     training = BPRMF.training
     assert (training.loss, training.num_negatives, training.unseen_negatives) == ("bpr", 1, True)
 
 
-def test_strangers_only_are_refused_because_it_knows_nothing_but_users() -> None:
+def test_a_split_with_unknown_users_only_is_refused() -> None:
     split = sessions(chain_world(num_users=20, num_items=6, length=6).log)
     with pytest.raises(ConfigError, match="a user vector cannot be learned"):
         fit(BPRMF(), split, Training(epochs=1, device="cpu"))

@@ -1,4 +1,4 @@
-"""FPMC against a score by hand, its network against its NumPy twin, and FMC where nobody has a vector."""
+"""FPMC gives a score computed by hand, its network equals its NumPy form, and it works without user vectors (FMC)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ configurations = st.builds(FPMC, L=st.integers(1, 4), d=st.integers(1, 5), user_
 
 
 def network_of(config: FPMC, seed: int = 0) -> FactorNetwork:
-    """A network in which no parameter is zero but the padding row of Q."""
+    """A network in which only the padding row of Q is zero."""
     network = config.build(num_users=4, num_items=9, seed=seed)
     with torch.no_grad():
         for index, (name, parameter) in enumerate(network.named_parameters()):
@@ -49,7 +49,7 @@ def test_a_score_by_hand() -> None:
 
 
 @given(configurations, st.integers(0, 99))
-def test_the_network_and_its_numpy_twin_score_alike(config: FPMC, seed: int) -> None:
+def test_the_network_and_its_numpy_form_give_the_same_scores(config: FPMC, seed: int) -> None:
     scorer = NeuralScorer(network_of(config, seed))
     twin = config.scorer(scorer.arrays(), num_users=4, num_items=9)
     random = np.random.default_rng(seed)
@@ -62,7 +62,7 @@ def test_the_network_and_its_numpy_twin_score_alike(config: FPMC, seed: int) -> 
 
 @given(configurations, st.integers(1, 6), st.integers(0, 99))
 @settings(max_examples=30)
-def test_every_window_of_a_tape_is_encoded_as_if_alone(config: FPMC, width: int, seed: int) -> None:
+def test_a_window_has_the_same_state_alone_and_in_a_tape(config: FPMC, width: int, seed: int) -> None:
     network = network_of(config, seed)
     random = np.random.default_rng(seed)
     users_CW = torch.from_numpy(random.integers(0, 5, (2, width)))
@@ -86,7 +86,7 @@ def test_every_variant_trains_and_its_padding_stays_zero(config: FPMC) -> None:
     assert not state.network.state_dict()["Q"][0].any()
 
 
-def test_strangers_are_answered_without_user_vectors_and_refused_with_them() -> None:
+def test_unknown_users_need_a_model_without_user_vectors() -> None:
     split = sessions(chain_world(num_users=20, num_items=6, length=6).log)
     training = Training(epochs=1, device="cpu")
     assert fit(FPMC(user_vector=False), split, training, epochs=training.epochs).artefact.scorer.history_length == 1

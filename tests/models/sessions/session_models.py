@@ -1,4 +1,4 @@
-"""Small session models with no parameter at zero, and one history told item by item: what their tests share."""
+"""Helpers for the tests of session models: small networks without zero parameters, and random histories."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NUM_USERS, NUM_ITEMS = 4, 9
 
 
 def network_of(config: Any, seed: int = 0) -> Network:
-    """A network in double precision in which no parameter is zero but the padding row."""
+    """A network in double precision in which only the padding row is zero."""
     network: Network = config.build(NUM_USERS, NUM_ITEMS, seed).double().eval()
     with torch.no_grad():
         for index, (name, parameter) in enumerate(network.named_parameters()):

@@ -1,4 +1,4 @@
-"""GRU4Rec against torch's own cell, one item after another."""
+"""GRU4Rec gives the states of torch's own GRU cell, computed item by item."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_zero_leaves_the_state_as_it_is() -> None:
     assert not torch.equal(states[4], states[5])
 
 
-def test_items_are_scored_with_the_vectors_that_they_are_read_with() -> None:
+def test_items_are_read_and_scored_with_the_same_vectors() -> None:
     network = network_of(GRU4Rec(d=5))
     before = states_of(network, torch.tensor([[4]]))
     with torch.no_grad():

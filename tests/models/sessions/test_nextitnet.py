@@ -1,4 +1,4 @@
-"""NextItNet against the library convolution over a history without padding."""
+"""NextItNet gives the states of torch's convolution over a history without padding."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LENGTH = 12
 
 
 def equations(config: NextItNet, p: dict[str, Tensor], items: Tensor) -> Tensor:
-    """The states after each of `items`, (X, d), with one `conv1d` per layer."""
+    """The state after each item, (X, d), with one `conv1d` per layer."""
     x, layer = p["Q"][items], 0
     for dilation in config.dilations:
         y = x
@@ -37,7 +37,7 @@ def test_its_states_are_those_of_dilated_convolutions(dilations: tuple[int, ...]
     torch.testing.assert_close(found, equations(config, parameters_of(network), items), rtol=0, atol=1e-9)
 
 
-def test_it_reads_as_far_back_as_its_gaps_add_up_to_and_no_further() -> None:
+def test_it_reads_as_far_back_as_the_sum_of_its_gaps() -> None:
     network = network_of(NextItNet(d=4, dilations=(1, 2), kernel=2, max_length=LENGTH))
     items = a_history(LENGTH)
     last = states_of(network, items[None])[0, -1]

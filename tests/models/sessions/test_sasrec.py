@@ -1,4 +1,4 @@
-"""SASRec against its equations, item by item and head by head."""
+"""SASRec gives the results of its equations, computed item by item and head by head."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LENGTH = 7
 
 
 def equations(config: SASRec, p: dict[str, Tensor], items: Tensor) -> Tensor:
-    """The states after each of `items`, (X, d), by the paper's equations."""
+    """The state after each item, (X, d), by the paper's equations."""
     d, width = config.d, config.d // config.num_heads
     rows = [d**0.5 * p["Q"][item] + p["P"][place] for place, item in enumerate(items)]
     for block in range(config.num_blocks):
@@ -44,7 +44,7 @@ def test_its_states_are_those_of_the_equations(num_blocks: int, num_heads: int) 
     torch.testing.assert_close(found, equations(config, parameters_of(network), items), rtol=0, atol=1e-9)
 
 
-def test_a_zero_among_the_items_is_as_if_it_were_not_there() -> None:
+def test_padding_among_the_items_changes_nothing() -> None:
     network = network_of(SASRec(d=6, max_length=LENGTH))
     with_gap, without = torch.tensor([[4, 0, 2, 7]]), torch.tensor([[4, 2, 7]])
     torch.testing.assert_close(states_of(network, with_gap)[:, -1], states_of(network, without)[:, -1])

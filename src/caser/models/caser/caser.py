@@ -1,29 +1,30 @@
 """Caser (Tang & Wang, WSDM 2018): its settings, and its equations in NumPy.
 
-The network that trains is in `caser_network.py` and needs torch. `CaserScorer` here reads the same parameters and
-answers without torch, one query or many; in the tests it is the slow, obvious referee of the network. Nothing here
-trains.
+`CaserScorer` answers one query or many from trained parameters, without torch. The network that trains is in
+`network.py` and needs torch. The tests compare the two.
 
-Parameters, with the paper's letters; I counts the padding row 0, U the anonymous row 0:
+The parameters have the paper's letters. I counts the padding row 0, U counts the anonymous row 0:
 
     Q (I, d) items            F1..FL (h, d, n_h), bF (L, n_h) horizontal filters      W, b the fully connected layer
     P (U, d) users            G (n_v, L), bG (n_v) vertical filters                   V (I, D), c (I) the paper's W', b'
 
-Where `heights` names some of 1..L, only those F exist, and bF has a row for each.
+Where `heights` names only some of 1..L, only those F exist, and bF has one row for each.
+
+Shape suffixes: B queries, L window, P places of a filter in the window (L - h + 1), d width of vectors, n_h filters of
+one height h.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from caser.arrays.ragged import last_columns
 from caser.arrays.types import Int32, Scores
 from caser.config import Space
+from caser.models.activations import ACTIVATIONS, Activation
 from caser.models.base import Arrays, check_shapes
 from caser.models.settings import NetworkSettings
 from caser.models.states import ArrayScorer
@@ -31,13 +32,11 @@ from caser.models.states import ArrayScorer
 if TYPE_CHECKING:
     from caser.models.caser.network import CaserNetwork
 
-Activation = Literal["identity", "relu", "tanh", "sigmoid"]
-
 
 class Caser(NetworkSettings):
     """Caser: convolutions over the last L items, and a vector for each user's lasting taste.
 
-    Useful when recent items, and combinations of them, say what comes next. The letters are the paper's. The paper's
+    Useful when recent items, and combinations of them, predict the next item. The letters are the paper's. The paper's
     variants are settings: p is `n_h=0, n_v=0`; h is `n_v=0, user_vector=False`; pvh is the default.
 
     >>> Caser(L=3, n_v=0).replace(user_vector=False).n_h
@@ -57,17 +56,17 @@ class Caser(NetworkSettings):
     }
 
     L: int = Field(5, ge=1, le=1000)
-    """Length of the window: how many last items are read."""
+    """Length of the window: how many last items the model reads."""
     T: int = Field(3, ge=1, le=100)
     """How many next items each window must predict in training."""
     d: int = Field(50, ge=1)
     """Width of item and user vectors."""
     n_v: int = Field(4, ge=0)
-    """Number of vertical filters (point-level patterns); 0 leaves the branch out."""
+    """Number of vertical filters (point-level patterns); 0 removes the branch."""
     n_h: int = Field(16, ge=0)
-    """Number of horizontal filters of each height (union-level patterns); 0 leaves the branch out."""
+    """Number of horizontal filters of each height (union-level patterns); 0 removes the branch."""
     heights: tuple[int, ...] = ()
-    """Heights of the horizontal filters, how many neighbouring items each sees; all from 1 to L by default."""
+    """Heights of the horizontal filters: how many neighbouring items each reads; by default all from 1 to L."""
     phi_c: Activation = "relu"
     """Activation of the horizontal convolutions."""
     phi_a: Activation = "relu"
@@ -75,7 +74,7 @@ class Caser(NetworkSettings):
     dropout: float = Field(0.5, ge=0, le=255 / 256)
     """Share of convolution outputs dropped in training, in steps of 1/256."""
     user_vector: bool = True
-    """Give each user a vector of their own (lasting taste)."""
+    """Learn a vector for each user (lasting taste)."""
 
     @model_validator(mode="after")
     def _has_a_part(self) -> Caser:
@@ -87,12 +86,12 @@ class Caser(NetworkSettings):
 
     @property
     def filter_heights(self) -> tuple[int, ...]:
-        """The heights of the horizontal filters there are."""
+        """The heights of the horizontal filters; empty without the horizontal branch."""
         return (self.heights or tuple(range(1, self.L + 1))) if self.n_h else ()
 
     @property
     def has_branches(self) -> bool:
-        """Whether there is a convolution at all, and so a short-term state z."""
+        """Whether the model has a convolution, and therefore a short-term state z."""
         return bool(self.n_v or self.n_h)
 
     @property
@@ -107,7 +106,7 @@ class Caser(NetworkSettings):
 
     @property
     def num_targets(self) -> int:
-        """T."""
+        """T, how many next items each window must predict in training."""
         return self.T
 
     @property
@@ -116,22 +115,22 @@ class Caser(NetworkSettings):
         return self.user_vector
 
     def without_user_vectors(self) -> Self:
-        """The same with `user_vector=False`."""
+        """Return the same settings with `user_vector=False`."""
         return self.replace(user_vector=False)
 
     def build(self, num_users: int, num_items: int, seed: int) -> CaserNetwork:
-        """Make the network that trains, with fresh parameters. Needs torch."""
+        """Make the network that trains, with fresh parameters. Needs torch. See `NetworkSettings.build`."""
         from caser.models.caser.network import CaserNetwork
 
         return CaserNetwork(self, num_users, num_items, seed)
 
     def scorer(self, arrays: Arrays, num_users: int, num_items: int) -> CaserScorer:
-        """Answer from parameters, without torch. Raises ArtefactError if they are not those of such a network."""
+        """Make the scorer that answers from saved parameters. See `NetworkSettings.scorer`, also for what it raises."""
         check_shapes(arrays, self.shapes(num_users, num_items))
         return CaserScorer(self, arrays)
 
     def shapes(self, num_users: int, num_items: int) -> dict[str, tuple[int, ...]]:
-        """The shape of every parameter: what a network makes and an artefact must hold."""
+        """Return the shape of every parameter by name. See `NetworkSettings.shapes`."""
         shapes: dict[str, tuple[int, ...]] = {"V": (num_items + 1, self.state_width), "c": (num_items + 1,)}
         if self.has_branches:
             shapes |= {"Q": (num_items + 1, self.d), "W": (self.num_features, self.d), "b": (self.d,)}
@@ -146,14 +145,25 @@ class Caser(NetworkSettings):
 
 
 class CaserScorer(ArrayScorer):
-    """Caser's equations, window by window, in NumPy; its scores, W'[z; p_u] + b', are equation 10."""
+    """Caser's equations in NumPy, one window per query. The scores, W'[z; p_u] + b', are equation 10."""
 
     def __init__(self, config: Caser, arrays: Arrays) -> None:
+        """Keep the settings and the parameters.
+
+        config  the settings of the model
+        arrays  the parameters by name, float32, with the shapes of `config.shapes`
+        """
         super().__init__(arrays, history_length=config.L if config.has_branches else 1)
         self.config = config
 
     def states(self, users_B: Int32 | Scores, histories_BH: Int32) -> Scores:
-        """[z; p_u] (B, D) from the last L items of each history; `users_B` indices, or vectors (B, d)."""
+        """Compute the states [z; p_u] from the last L items of each history.
+
+        users_B       (B,) int32, the user of each query; or (B, d) floats, a user vector for each query
+        histories_BH  (B, H) int32, the items of each history, left-padded with 0
+
+        Returns floats (B, D).
+        """
         parts: list[Scores] = []
         if self.config.has_branches:
             parts.append(self._short_term(last_columns(histories_BH, self.config.L)))
@@ -162,27 +172,31 @@ class CaserScorer(ArrayScorer):
         return np.concatenate(parts, axis=1)
 
     def _short_term(self, windows_BL: Int32) -> Scores:
+        """z, (B, d): equations 1 to 9."""
         config, p = self.config, self._arrays
-        phi_c, phi_a = ACTIVATIONS[config.phi_c], ACTIVATIONS[config.phi_a]
-        E = p["Q"][windows_BL]  # (B, L, d), equation 1
-        rows = E.reshape(len(E), -1)  # the L rows beside one another, so that a filter is one product at each place
+        E_BLd = p["Q"][windows_BL]  # equation 1
         features = []
-        if config.n_v:  # equations 6 and 7: a weighted sum of the L rows
-            features.append((p["G"] @ E + p["bG"][:, None]).reshape(len(E), -1))
-        if config.n_h:  # equations 3 to 5; phi_c never falls, so the max goes first
-            maxima = []
-            for h in config.filter_heights:
-                filters = p[f"F{h}"].reshape(h * config.d, config.n_h)
-                places = [rows[:, i * config.d : (i + h) * config.d] @ filters for i in range(config.L - h + 1)]
-                maxima.append(np.maximum.reduce(places))
-            features.append(phi_c(np.concatenate(maxima, axis=1) + p["bF"].ravel()))
-        return phi_a(np.concatenate(features, axis=1) @ p["W"] + p["b"])  # equation 9
+        # The vertical branch, equations 6 and 7: weighted sums of the L rows.
+        if config.n_v:
+            features.append((p["G"] @ E_BLd + p["bG"][:, None]).reshape(len(E_BLd), -1))
+        # The horizontal branch, equations 3 to 5. phi_c never decreases, so the maximum comes before it.
+        if config.n_h:
+            maxima = [filter_answers(config, p, E_BLd, h).max(axis=0) for h in config.filter_heights]
+            features.append(ACTIVATIONS[config.phi_c].numpy(np.concatenate(maxima, axis=1) + p["bF"].ravel()))
+        # The fully connected layer, equation 9.
+        return ACTIVATIONS[config.phi_a].numpy(np.concatenate(features, axis=1) @ p["W"] + p["b"])
 
 
-Floats = NDArray[np.floating]
-ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {
-    "identity": lambda x: x,
-    "relu": lambda x: np.maximum(x, 0),
-    "tanh": np.tanh,
-    "sigmoid": lambda x: 0.5 * (np.tanh(0.5 * x) + 1),
-}
+def filter_answers(config: Caser, p: Arrays, E_BLd: Scores, h: int) -> Scores:
+    """Compute what the horizontal filters of one height answer at each place: equation 3, without bias and phi_c.
+
+    config  the settings of the model
+    p       the parameters by name
+    E_BLd   (B, L, d) floats, the vectors of the items in each window
+    h       the height of the filters
+
+    Returns floats (P, B, n_h). Place i reads the rows i to i + h - 1 of a window.
+    """
+    rows = E_BLd.reshape(len(E_BLd), -1)  # with the L rows side by side, a filter at one place is one product
+    filters = p[f"F{h}"].reshape(h * config.d, config.n_h)
+    return np.stack([rows[:, i * config.d : (i + h) * config.d] @ filters for i in range(config.L - h + 1)])

@@ -1,9 +1,9 @@
-"""Caser's features by compiled loops, for the processor: one pass each, and no temporaries in between.
+"""Caser's features by compiled loops, for the CPU: one pass over the data, without temporary arrays.
 
-Vectors come by number: row_CX says which row of E_Rd stands at each tape position, so an item that a batch holds many
-times is multiplied once. Features are made for the wanted windows alone, and a maximum hands its gradient to the one
-place that won it. `caser_features.py` has the same in torch's operations, for machines without numba and for GPUs; it
-is the judge. The loops are in `caser_loops.py`, and so is the legend of shape suffixes.
+row_CX holds, for each tape position, the row of E_Rd with the position's vector; so an item that occurs many times in a
+batch is multiplied once. Only the features of the wanted windows are computed. The gradient of a maximum goes to the
+place where the maximum was found. `features.py` computes the same in torch's operations, for machines without numba and
+for GPUs; the tests hold the two to equal results. The loops, and the legend of shape suffixes, are in `loops.py`.
 """
 
 from __future__ import annotations
@@ -15,20 +15,35 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from caser.models.activations import ACTIVATIONS, Activation
 from caser.models.caser import loops as caser_loops
-from caser.models.caser.loops import PHI, Array
+from caser.models.caser.loops import Array
+
+_NUMBERS: dict[Activation, int] = {name: number for number, name in enumerate(ACTIVATIONS)}
+"""The number by which the loops know an activation function."""
 
 
 def sum_windows(E_Rd: Tensor, G_VL: Tensor, row_CX: Tensor) -> Tensor:
-    """Sums of the L rows of every window with the weights of each vertical filter, short of the bias: (C, V, W, d)."""
+    """Compute the weighted sums of the L rows of every window: equation 6, before the bias.
+
+    E_Rd    (R, d) floats, distinct vectors
+    G_VL    (V, L) floats, the weights of the vertical filters
+    row_CX  (C, X) int64, which row of E_Rd is at each tape position
+
+    Returns floats (C, V, W, d).
+    """
     return _apply(_WindowSums, E_Rd, G_VL, row_CX)
 
 
 def sum_rows(products_RK: Tensor, row_CX: Tensor, heights: Sequence[int]) -> Tensor:
-    """What every filter answers at every tape position, answers_CXA, from what its rows say of each vector.
+    """Compute the answers of all filters at all tape positions: equation 3.
 
-    `heights` rise. products_RK holds, for r = 0, 1, ..., row r of all filters higher than r. An answer that would end
-    beyond the tape is the sum of what there is, and no window reads it.
+    products_RK  (R, K) floats, the product of each vector with each filter row, in the order of `features.stacked`
+    row_CX       (C, X) int64, which row of products_RK is at each tape position
+    heights      the heights of the filters, rising
+
+    Returns floats (C, X, A). An answer that would end beyond the chunk is the sum of the rows inside it; no window
+    reads it.
     """
     return _apply(_RowSums, products_RK, row_CX, np.array(heights, np.int64))
 
@@ -42,12 +57,22 @@ def make_features(
     noise: tuple[Tensor, int],
     heights: Sequence[int],
     L: int,
-    phi: str,
+    phi: Activation,
 ) -> Tensor:
-    """[o~; o] of the windows `rows` after dropout, (M, F).
+    """Compute the features [o~; o] of the wanted windows, after dropout.
 
-    `noise` are bytes (M, F) and a threshold: a feature is dropped where its byte is below the threshold, and multiplied
-    by 256 / (256 - threshold) elsewhere. A branch that is left out has no filters: V or A is 0.
+    sums_CVWd    (C, V, W, d) floats, from `sum_windows`
+    bG_V         (V,) floats, the biases of the vertical filters
+    answers_CXA  (C, X, A) floats, from `sum_rows`
+    bF_A         (A,) floats, the biases of the horizontal filters
+    rows         the wanted windows: their chunks and their places, each (M,) int64
+    noise        uint8 (M, F) and a threshold: a feature whose byte is below the threshold is dropped, and every other
+                 one is multiplied by 256 / (256 - threshold)
+    heights      the heights of the horizontal filters, rising
+    L            the width of a window
+    phi          the activation function of the horizontal filters
+
+    Returns floats (M, F). Without a branch, V or A is 0.
     """
     return _apply(
         _Features,
@@ -59,19 +84,19 @@ def make_features(
         noise,
         np.array(heights, np.int64),
         L,
-        PHI.index(phi),
+        _NUMBERS[phi],
     )
 
 
 def _apply(function: Any, *arguments: Any) -> Tensor:
-    made: Tensor = function.apply(*arguments)
-    return made
+    result: Tensor = function.apply(*arguments)
+    return result
 
 
 class _WindowSums(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, E_Rd: Tensor, G_VL: Tensor, row_CX: Tensor) -> Tensor:
-        """Equation 6."""
+        """The weighted sums of the rows of each window: equation 6."""
         (C, X), (V, L) = row_CX.shape, G_VL.shape
         sums_CVWd = E_Rd.new_zeros(C, V, X - L + 1, E_Rd.shape[1])
         ctx.save_for_backward(E_Rd, G_VL, row_CX)
@@ -80,7 +105,7 @@ class _WindowSums(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        """Of vectors and filters."""
+        """The gradients of the vectors and of the filters."""
         E_Rd, G_VL, row_CX = ctx.saved_tensors
         dE_Rd, dG_VL = torch.zeros_like(E_Rd), torch.zeros_like(G_VL)
         caser_loops.sum_windows_backward(*_arrays(gradients[0], E_Rd, G_VL, row_CX, dE_Rd, dG_VL))
@@ -90,7 +115,7 @@ class _WindowSums(torch.autograd.Function):
 class _RowSums(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, products_RK: Tensor, row_CX: Tensor, heights: Array) -> Tensor:
-        """Equation 3."""
+        """The answers of the filters at each position: equation 3."""
         n = products_RK.shape[1] // int(heights.sum())
         answers_CXA = products_RK.new_empty(*row_CX.shape, len(heights) * n)
         ctx.save_for_backward(row_CX)
@@ -100,7 +125,7 @@ class _RowSums(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        """Of the products."""
+        """The gradient of the products."""
         d_products_RK = gradients[0].new_zeros(ctx.shape)
         caser_loops.sum_rows_backward(*_arrays(gradients[0], *ctx.saved_tensors), ctx.heights, *_arrays(d_products_RK))
         return d_products_RK, None, None
@@ -120,7 +145,7 @@ class _Features(torch.autograd.Function):
         L: int,
         phi: int,
     ) -> Tensor:
-        """Equations 4 to 7: the maximum first and phi_c after it, which changes no winner."""
+        """Equations 4 to 7. phi_c never decreases, so the maximum comes before it."""
         (_, V, _, d), A = sums_CVWd.shape, len(bF_A)
         o_MF, winner_MA = bF_A.new_empty(len(rows[0]), V * d + A), bF_A.new_empty(len(rows[0]), A, dtype=torch.int16)
         ctx.settings = np.uint8(noise[1]), phi
@@ -132,10 +157,10 @@ class _Features(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        """Of sums, answers and biases."""
-        made = [gradients[0].new_zeros(shape) for shape in ctx.shapes]
-        caser_loops.features_backward(*_arrays(gradients[0], *ctx.saved_tensors), *ctx.settings, *_arrays(*made))
-        return *made, None, None, None, None, None
+        """The gradients of sums, answers and biases."""
+        inputs = [gradients[0].new_zeros(shape) for shape in ctx.shapes]
+        caser_loops.features_backward(*_arrays(gradients[0], *ctx.saved_tensors), *ctx.settings, *_arrays(*inputs))
+        return *inputs, None, None, None, None, None
 
 
 def _arrays(*tensors: Tensor) -> tuple[Array, ...]:

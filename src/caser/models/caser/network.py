@@ -1,12 +1,12 @@
 """Caser as a network over the tape: the form that trains.
 
-What a horizontal filter says at a tape position does not depend on the window it is read in, so every filter is
-computed once per position and a window is a maximum over positions: same outputs as the paper's form, window by window,
-with sum(h) instead of sum(h (L - h + 1)) products. `caser_features.py` does that in torch's operations,
-`caser_kernel.py` in loops for the processor.
+The answer of a horizontal filter at a tape position does not depend on the window that reads it. Every filter is
+therefore computed once per position, and a window takes a maximum over positions. The outputs equal those of the
+paper's form, which works window by window, with sum(h) instead of sum(h (L - h + 1)) products. `features.py` computes
+them in torch's operations, `kernel.py` in compiled loops for the CPU.
 
 Shape suffixes: C chunks, W windows per chunk, X = W + L - 1 tape positions, M wanted windows, F features, I catalogue +
-padding, D state width; those of vectors, sums and answers are in the two files.
+padding, D state width, d width of vectors, V vertical filters, A horizontal filters of all heights, R distinct items.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from caser.models.base import Rows
 from caser.models.caser import features as caser_features
 from caser.models.caser import kernel as caser_kernel
 from caser.models.caser.caser import Caser
-from caser.models.caser.features import ACTIVATIONS
+from caser.models.caser.features import activate
 from caser.models.dropout import dropout, dropout_threshold, random_bytes
 from caser.system.compiled import usable
 from caser.system.randomness import torch_generator
 
 
 class CaserNetwork(nn.Module):
-    """Union-level patterns, point-level patterns and lasting taste, over every window of a tape at once."""
+    """Union-level patterns, point-level patterns and lasting taste, over all windows of a tape at once."""
 
     item_tables, user_tables = ("Q", "V", "c"), ("P",)
 
-    # Parameters by the paper's letters (legend in caser.py); those of a branch that is left out do not exist.
+    # The parameters have the paper's letters (legend in caser.py). Those of a missing branch do not exist.
     Q: nn.Parameter
     P: nn.Parameter
     G: nn.Parameter
@@ -44,18 +44,24 @@ class CaserNetwork(nn.Module):
     c: nn.Parameter
 
     def __init__(self, config: Caser, num_users: int, num_items: int, seed: int) -> None:
+        """Make fresh parameters. See `NetworkSettings.build` for the arguments."""
         super().__init__()
         self.config = config
         self.window = config.L if config.has_branches else 1
         self.max_length: int | None = None
         self.dropout_generator: torch.Generator | None = None
-        """Where dropout draws from in training; the training loop hands a new one to each epoch."""
+        """The source of randomness of dropout. The training loop sets a new one in each epoch."""
         generator = torch_generator(seed, "initialisation")
         for name, shape in config.shapes(num_users, num_items).items():
             self.register_parameter(name, nn.Parameter(_initial(name, shape, config, generator)))
 
     def encode(self, users_CW: Tensor, tape_CX: Tensor, rows: Rows | None = None) -> Tensor:
-        """[z; p_u] of every window, (C, W, D), or of the windows `rows` alone, (M, D)."""
+        """Compute the states [z; p_u] of all windows, (C, W, D), or of the windows `rows`, (M, D).
+
+        users_CW  (C, W) integers, the user of each window; or (C, W, d) floats, a user vector for each
+        tape_CX   (C, X) integers, the items at neighbouring tape positions
+        rows      which windows are wanted; all by default
+        """
         if rows is None:
             every_CW = torch.ones(users_CW.shape[:2], dtype=torch.bool, device=users_CW.device)
             every = every_CW.nonzero(as_tuple=True)
@@ -69,24 +75,24 @@ class CaserNetwork(nn.Module):
         return torch.cat(parts, dim=-1)
 
     def item_vectors(self) -> tuple[Tensor, Tensor]:
-        """W' (I, D) and b' (I,)."""
+        """Return W' (I, D) and b' (I,), floats."""
         return self.V, self.c
 
     @property
     def user_columns(self) -> slice | None:
-        """The columns of a state that are p_u."""
+        """The columns of a state that hold p_u; None without user vectors."""
         width = self.config.state_width
         return slice(width - self.config.d, width) if self.config.user_vector else None
 
     def user_vectors(self) -> Tensor | None:
-        """P (U, d), row 0 for anonymous users."""
+        """Return P (U, d) as floats, row 0 for the anonymous user; None without user vectors."""
         return self.P if self.config.user_vector else None
 
     def _short_term(self, tape_CX: Tensor, rows: Rows) -> Tensor:
         """Equation 9, z = phi_a(W [o~; o] + b): (M, d)."""
         share = self.config.dropout if self.training else 0.0
-        make = self._features_by_kernel if usable(self.Q) else self._features
-        return ACTIVATIONS[self.config.phi_a](torch.addmm(self.b, make(tape_CX, rows, share), self.W))
+        make_features = self._features_by_kernel if usable(self.Q) else self._features
+        return activate(self.config.phi_a, torch.addmm(self.b, make_features(tape_CX, rows, share), self.W))
 
     def _features(self, tape_CX: Tensor, rows: Rows, share: float) -> Tensor:
         """[o~; o] after dropout, (M, F), in torch's operations."""
@@ -97,11 +103,13 @@ class CaserNetwork(nn.Module):
             features.append((sums_CVWd[rows[0], :, rows[1]] + self.bG[:, None]).flatten(1))
         if config.n_h:
             largest_CWA = caser_features.largest(answers_CXA, config.filter_heights, config.L)
-            features.append(ACTIVATIONS[config.phi_c](largest_CWA[rows] + self.bF.reshape(-1)))
+            features.append(activate(config.phi_c, largest_CWA[rows] + self.bF.reshape(-1)))
         return dropout(torch.cat(features, dim=-1), share, self.dropout_generator)
 
     def _linear_part(self, E_CXd: Tensor) -> tuple[Tensor, Tensor]:
-        """What vertical filters say of every window, and the others of every position; all before the maximum."""
+        """The sums of the vertical filters for every window, (C, V, W, d), and the answers of the horizontal filters at
+        every position, (C, X, A): all that is linear in the vectors.
+        """
         config, (C, X, d) = self.config, E_CXd.shape
         sums_CVWd, answers_CXA = E_CXd.new_empty(C, 0, X - config.L + 1, d), E_CXd.new_empty(C, X, 0)
         if config.n_v:
@@ -113,8 +121,12 @@ class CaserNetwork(nn.Module):
         return sums_CVWd, answers_CXA
 
     def _features_by_kernel(self, tape_CX: Tensor, rows: Rows, share: float) -> Tensor:
-        """The same by kernels, but for long filters, where the work is in the products."""
+        """[o~; o] after dropout, (M, F), by compiled loops.
+
+        Long filters are an exception: nearly all of their work is in the products, which torch does.
+        """
         config, heights = self.config, self.config.filter_heights
+        # The linear part, from the distinct items of the batch where the filters are short.
         if config.n_h and caser_features.are_long(heights):
             sums_CVWd, answers_CXA = self._linear_part(functional.embedding(tape_CX, self.Q, padding_idx=0))
         else:
@@ -125,8 +137,9 @@ class CaserNetwork(nn.Module):
                 sums_CVWd = caser_kernel.sum_windows(E_Rd, self.G, row_CX)
             if config.n_h:
                 answers_CXA = caser_kernel.sum_rows(E_Rd @ self._filter_rows, row_CX, heights)
-        nothing = answers_CXA.new_empty(0)
-        bG_V, bF_A = self.bG if config.n_v else nothing, self.bF.reshape(-1) if config.n_h else nothing
+        # Maximum, bias, activation and dropout, in one pass. A missing branch has empty arrays.
+        empty = answers_CXA.new_empty(0)
+        bG_V, bF_A = self.bG if config.n_v else empty, self.bF.reshape(-1) if config.n_h else empty
         threshold = dropout_threshold(share)
         size = (len(rows[0]), config.num_features if threshold else 0)
         noise = random_bytes(size, self.dropout_generator, self.Q.device), threshold
@@ -144,8 +157,10 @@ class CaserNetwork(nn.Module):
 
 
 def _initial(name: str, shape: tuple[int, ...], config: Caser, generator: torch.Generator) -> Tensor:
-    """Vectors are normal with standard deviation 1/width, filters and layers uniform within 1/sqrt(inputs): as in the
-    author's program. The padding row is zero and gets no gradient.
+    """Draw the initial values of a parameter, as the author's program does.
+
+    Vectors are normal with standard deviation 1/width. Filters and layers are uniform within 1/sqrt(inputs). The
+    padding row is zero and gets no gradient.
     """
     if name == "c":
         return torch.zeros(shape)

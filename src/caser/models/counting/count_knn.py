@@ -1,7 +1,7 @@
 """Count kNN: items that often come within a few steps after the items of a history.
 
-For: the baseline that is hard to beat; it fits in seconds. Assumes that order matters roughly, through decaying
-weights. Will not learn a vector, or tell users with the same recent history apart.
+This baseline is hard to beat and fits in seconds. It uses the order of items only through decaying weights. It does
+not learn vectors, and it does not distinguish users with the same recent history.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from caser.models.settings import CountingSettings
 
 
 class CountKNN(CountingSettings):
-    """Neighbours by decayed co-occurrence, divided by popularity.
+    """Item neighbours by decayed co-occurrence, divided by popularity.
 
         C_ij  = sum of gap_decay^gap over all i followed by j, 1 <= gap <= reach, in one sequence
         W_ij  = C_ij / ((n_i + shrinkage)^history_exponent (n_j + shrinkage)^candidate_exponent)
         score_j = sum over the last `history_length` items i of the history of age_decay^age_i W_ij
 
-    with n the interactions of an item in the part that trains, and age 0 for the last item. Useful when you want most
-    of what a sequence model gives, without training. Source: ours, in the family of item kNN (Sarwar et al. 2001) and
-    session kNN with decay (Ludewig & Jannach 2018).
+    where n is the number of interactions of an item in the training part, and age is 0 for the last item. Useful when
+    you want most of the quality of a sequence model without training one. Source: ours, in the family of item kNN
+    (Sarwar et al. 2001) and session kNN with decay (Ludewig & Jannach 2018).
     """
 
     name = "count-knn"
@@ -42,31 +42,31 @@ class CountKNN(CountingSettings):
         "candidate_exponent": (0.0, 0.15, 0.3, 0.5),
     }
     reach: int = Field(10, ge=1)
-    """Steps after an item within which another counts as following it."""
+    """Largest number of steps between two items that are counted as a pair."""
     gap_decay: float = Field(0.8, gt=0, le=1)
-    """What a pair loses in weight with each step between its items."""
+    """Factor on the weight of a pair for each step between its items."""
     history_length: int = Field(20, ge=1)
-    """Last items of a history that are read."""
+    """How many of the last items of a history the model reads."""
     age_decay: float = Field(0.85, gt=0, le=1)
-    """What an item of the history loses in weight with each later one."""
+    """Factor on the weight of an item of the history for each later item."""
     shrinkage: float = Field(10.0, gt=0)
     """Added to every popularity, so that rare items do not win by chance."""
     history_exponent: float = Field(0.7, ge=0)
-    """How strongly the popularity of the history's item divides."""
+    """Exponent of the popularity of the history's item, by which its counts are divided."""
     candidate_exponent: float = Field(0.3, ge=0)
-    """How strongly the popularity of the candidate divides."""
+    """Exponent of the popularity of the candidate, by which its counts are divided."""
 
     def build(self, num_users: int, num_items: int) -> CountKNNScorer:
-        """Return a scorer that has counted nothing yet."""
+        """Make the model before it is fitted. See `CountingSettings.build`."""
         return CountKNNScorer(self, num_items)
 
     def scorer(self, arrays: Arrays, num_users: int, num_items: int) -> CountKNNScorer:
-        """Answer from what was counted. Raises ArtefactError if it does not fit the catalogue."""
+        """Make the scorer from saved parameters. See `ModelSettings.scorer`, also for what it raises."""
         return CountKNNScorer.from_arrays(self, arrays, num_items)
 
 
 class CountKNNScorer:
-    """Divided counts W, (I, I) sparse.
+    """The divided counts W, a sparse matrix (I, I).
 
     >>> import numpy as np
     >>> config = CountKNN(gap_decay=0.5, age_decay=0.5, shrinkage=1, history_exponent=0, candidate_exponent=0)
@@ -77,12 +77,20 @@ class CountKNNScorer:
     """
 
     def __init__(self, config: CountKNN, num_items: int) -> None:
+        """Keep the settings; `fit` counts.
+
+        config     the settings of the model
+        num_items  number of items, without padding
+        """
         self.config = config
         self.history_length: int | None = config.history_length
         self.weights = sparse.csr_array((num_items + 1, num_items + 1))
 
     def fit(self, tape: Tape) -> None:
-        """Count pairs within reach and divide them by popularity."""
+        """Count the pairs within reach, and divide the counts by popularity.
+
+        tape  the part to train on
+        """
         counts = transition_counts(tape, self.config.reach, self.config.gap_decay)
         popularity = tape.item_counts + self.config.shrinkage
         of_history = sparse.diags_array(popularity**-self.config.history_exponent)
@@ -90,17 +98,30 @@ class CountKNNScorer:
         self.weights = (of_history @ counts @ of_candidate).tocsr()
 
     def scores(self, users_B: Int32, histories_BH: Int32) -> Scores:
-        """Decayed sum of the neighbours of the last items: (B, I)."""
+        """Sum the neighbours of the last items, with decay. See `Scorer.scores`.
+
+        users_B       (B,) int32; ignored
+        histories_BH  (B, H) int32, left-padded with 0
+
+        Returns floats (B, I).
+        """
         recent = histories_BH[:, -self.config.history_length :]
         return dense(weighted_histories(recent, self.weights.shape[0] - 1, self.config.age_decay) @ self.weights)
 
     def arrays(self) -> Arrays:
-        """The divided counts: `data`, `indices`, `indptr`."""
+        """Return the divided counts as `data` (n,) float64, `indices` (n,) and `indptr` (I + 1,) int64."""
         return to_arrays(self.weights)
 
     @classmethod
     def from_arrays(cls, config: CountKNN, arrays: Arrays, num_items: int) -> Self:
-        """Restore a scorer from what `arrays` gave; ArtefactError if it does not fit `num_items`."""
+        """Make the scorer from saved parameters.
+
+        config     the settings of the model
+        arrays     the parameters by name, as `arrays` returned them
+        num_items  number of items, without padding
+
+        Raises ArtefactError if the parameters do not belong to a catalogue of this size.
+        """
         scorer = cls(config, num_items)
         scorer.weights = from_arrays(arrays, (num_items + 1, num_items + 1))
         return scorer

@@ -1,6 +1,6 @@
-"""Popularity: everybody is offered what everybody took.
+"""Popularity: every user gets the same items, those with the most interactions.
 
-For: the baseline every report must show. Assumes nothing of a user or a history. Will not personalise.
+Every report must show this baseline. It does not personalise.
 """
 
 from __future__ import annotations
@@ -22,31 +22,36 @@ Weights = NDArray[np.float64]
 
 
 class Popularity(CountingSettings):
-    """Score of item j = number of its interactions in the part that trains.
+    """Score of item j = number of its interactions in the training part.
 
-    Useful when you need to know what a model has learnt beyond what is merely taken often. Source: folklore.
+    Useful to see what a model learns beyond popularity. Source: folklore.
     """
 
     name = "popularity"
 
     def weights(self, tape: Tape) -> Weights:
-        """What each interaction counts, (N,)."""
+        """Return the weight of each interaction.
+
+        tape  the part to train on, of N interactions
+
+        Returns float64 (N,).
+        """
         return np.ones(len(tape))
 
     def build(self, num_users: int, num_items: int) -> PopularityScorer:
-        """Return a scorer that has counted nothing yet."""
+        """Make the model before it is fitted. See `CountingSettings.build`."""
         return PopularityScorer(self, num_items)
 
     def scorer(self, arrays: Arrays, num_users: int, num_items: int) -> PopularityScorer:
-        """Answer from what was counted. Raises ArtefactError if it does not fit the catalogue."""
+        """Make the scorer from saved parameters. See `ModelSettings.scorer`, also for what it raises."""
         return PopularityScorer.from_arrays(self, arrays, num_items)
 
 
 class RecentPopularity(CountingSettings):
-    """Score of item j = sum over its interactions of 2^(-steps / half_life), steps counted back from the user's last.
+    """Score of item j = sum of 2^(-steps / half_life) over its interactions; steps from there to the user's last one.
 
-    A tape knows the order within a user and no clock, so recent means late in a user's own sequence, not late in the
-    calendar. Useful when tastes drift, or when what users settle on differs from what they try first. Source: ours.
+    A tape has the order of each user's items but no times, so "recent" means late in the user's own sequence. Useful
+    when tastes change, or when users end with other items than those they try first. Source: ours.
 
     >>> scorer = RecentPopularity(half_life=1).build(num_users=1, num_items=3)
     >>> scorer.fit(Tape.from_sequences([[1, 2, 2, 3]], num_items=3))
@@ -57,19 +62,24 @@ class RecentPopularity(CountingSettings):
     name = "recent-popularity"
     space: ClassVar[Space] = {"half_life": (1.0, 3.0, 10.0, 30.0, 100.0)}
     half_life: float = Field(10.0, gt=0)
-    """Later interactions of the same user after which one counts half."""
+    """Number of later interactions of the same user after which an interaction counts half."""
 
     def weights(self, tape: Tape) -> Weights:
-        """What each interaction counts, (N,)."""
+        """Return the weight of each interaction.
+
+        tape  the part to train on, of N interactions
+
+        Returns float64 (N,).
+        """
         steps = tape.offsets[tape.users + 1] - 1 - np.arange(len(tape))
         return np.exp2(-steps / self.half_life)
 
     def build(self, num_users: int, num_items: int) -> PopularityScorer:
-        """Return a scorer that has counted nothing yet."""
+        """Make the model before it is fitted. See `CountingSettings.build`."""
         return PopularityScorer(self, num_items)
 
     def scorer(self, arrays: Arrays, num_users: int, num_items: int) -> PopularityScorer:
-        """Answer from what was counted. Raises ArtefactError if it does not fit the catalogue."""
+        """Make the scorer from saved parameters. See `ModelSettings.scorer`, also for what it raises."""
         return PopularityScorer.from_arrays(self, arrays, num_items)
 
 
@@ -85,25 +95,46 @@ class PopularityScorer:
     history_length: int | None = 1
 
     def __init__(self, config: Popularity | RecentPopularity, num_items: int) -> None:
+        """Keep the settings; `fit` counts.
+
+        config     the settings of the model
+        num_items  number of items, without padding
+        """
         self.config = config
         self.counts: Weights = np.zeros(num_items + 1)
 
     def fit(self, tape: Tape) -> None:
-        """Count the interactions of each item, weighted as the settings say."""
+        """Count the interactions of each item, with the weights that the settings define.
+
+        tape  the part to train on
+        """
         self.counts = np.zeros(tape.num_items + 1)
         np.add.at(self.counts, tape.items, self.config.weights(tape))
 
     def scores(self, users_B: Int32, histories_BH: Int32) -> Weights:
-        """The counts, once per query: (B, I), a read-only view."""
+        """Return the counts for every query. See `Scorer.scores`.
+
+        users_B       (B,) int32; only their number matters
+        histories_BH  (B, H) int32; ignored
+
+        Returns float64 (B, I), a read-only view.
+        """
         return np.broadcast_to(self.counts, (len(users_B), len(self.counts)))
 
     def arrays(self) -> Arrays:
-        """`counts` (I,) float64."""
+        """Return the counts as `counts` (I,) float64."""
         return {"counts": self.counts}
 
     @classmethod
     def from_arrays(cls, config: Popularity | RecentPopularity, arrays: Arrays, num_items: int) -> Self:
-        """Restore a scorer from what `arrays` gave; ArtefactError if it does not fit `num_items`."""
+        """Make the scorer from saved parameters.
+
+        config     the settings of the model
+        arrays     the parameters by name, as `arrays` returned them
+        num_items  number of items, without padding
+
+        Raises ArtefactError if the parameters do not belong to a catalogue of this size.
+        """
         if set(arrays) != {"counts"} or arrays["counts"].shape != (num_items + 1,):
             shapes = {name: array.shape for name, array in arrays.items()}
             raise ArtefactError(

@@ -1,7 +1,8 @@
-"""Session kNN: what else was in the sequences that resemble this one.
+"""Session kNN: it recommends the items of the training sequences that are most similar to the history.
 
-For: the baseline of session-based recommendation. Assumes that users are numbered in order of first appearance, so that
-a higher index is a later sequence. Will not read the order within the sequences that vote, only that of the history.
+This is the usual baseline of session-based recommendation. Users must be numbered in the order of their first
+appearance, so that a higher index means a later sequence. The model reads the order of the history, but not the order
+within the sequences that vote.
 
 Shape suffixes: B queries, H history length, I catalogue + padding, N sequences + row 0, V votes (query, neighbour).
 """
@@ -32,13 +33,13 @@ class SessionKNN(CountingSettings):
     """Vector multiplication session kNN (V-SKNN).
 
         w_i     = decay of the steps from item i of the history to its last item
-        sim(n)  = sum of w_i over the items i of the history that sequence n has
+        sim(n)  = sum of w_i over the items i of the history that sequence n contains
         N       = the `k` most similar of the `sample_size` latest sequences that share an item with the history
-        score_j = sum over the n in N that have j of sim(n) w_l, l the last item of the history that n has
+        score_j = sum of sim(n) w_l over the n in N that contain j; l is the last item of the history that n contains
 
-    Useful when users are strangers and what they do now says what they want: clicks, baskets, playlists. Source:
+    Useful when users are unknown and their current behaviour shows what they want: clicks, baskets, playlists. Source:
     Ludewig & Jannach, UMUAI 2018. Differs from the paper: votes decay with w_l, and the decay is harmonic by default
-    instead of linear; each gave a better NDCG and MRR on validation of yoochoose-clicks.
+    instead of linear. Each change gave a better NDCG and MRR on validation of yoochoose-clicks.
     """
 
     name = "session-knn"
@@ -49,28 +50,28 @@ class SessionKNN(CountingSettings):
         "history_length": (5, 10, 20, 50),
     }
     k: int = Field(100, ge=1)
-    """Neighbours: sequences that vote."""
+    """Number of neighbours: sequences that vote."""
     sample_size: int = Field(1000, ge=1)
-    """Latest sequences with a shared item among which the neighbours are found."""
+    """The neighbours are chosen among this many latest sequences that share an item with the history."""
     decay: Literal["linear", "harmonic", "quadratic"] = "harmonic"
     """Weight of the item a steps before the last of m: linear 1 - a/m, harmonic 1/(a+1), quadratic 1/(a+1)^2."""
     history_length: int = Field(20, ge=1)
-    """Last items of a history that are read."""
+    """How many of the last items of a history the model reads."""
 
     def build(self, num_users: int, num_items: int) -> SessionKNNScorer:
-        """Return a scorer that has counted nothing yet."""
+        """Make the model before it is fitted. See `CountingSettings.build`."""
         return SessionKNNScorer(self, sparse.csr_array((num_items + 1, num_users + 1)))
 
     def scorer(self, arrays: Arrays, num_users: int, num_items: int) -> SessionKNNScorer:
-        """Answer from what was counted. Raises ArtefactError if it does not fit the catalogue."""
+        """Make the scorer from saved parameters. See `ModelSettings.scorer`, also for what it raises."""
         return SessionKNNScorer(self, from_arrays(arrays, (num_items + 1, num_users + 1)))
 
 
 class SessionKNNScorer:
-    """Who has what as a sparse matrix, (I, N): 1 where an item is in a sequence.
+    """The training sequences as a sparse matrix (I, N): 1 where an item is in a sequence.
 
-    The history is 1, then 2. Sequence 1 has both, similarity 1/2 + 1; sequence 2 has only item 1, similarity 1/2, and
-    as that is one step from the end, its vote counts half.
+    In the example, the history is item 1, then item 2. Sequence 1 has both items, so its similarity is 1/2 + 1.
+    Sequence 2 has only item 1, so its similarity is 1/2; that item is one step from the end, so the vote counts half.
 
     >>> scorer = SessionKNN().build(num_users=3, num_items=4)
     >>> scorer.fit(Tape.from_sequences([[2, 1, 3], [4, 1], [4]], num_items=4))
@@ -79,23 +80,37 @@ class SessionKNNScorer:
     """
 
     def __init__(self, config: SessionKNN, sequences_IN: sparse.csr_array) -> None:
+        """Keep the settings and the sequences.
+
+        config        the settings of the model
+        sequences_IN  (I, N) float32, 1 where an item is in a sequence; empty before `fit`
+        """
         self.config = config
         self.history_length: int | None = config.history_length
         self._remember(sequences_IN)
 
     def fit(self, tape: Tape) -> None:
-        """Lay the sequences out as sets of items."""
+        """Store the sequences as sets of items.
+
+        tape  the part to train on
+        """
         self._remember(membership(tape.items, tape.users, (tape.num_items + 1, tape.num_users + 1)))
 
     def scores(self, users_B: Int32, histories_BH: Int32) -> Scores:
-        """Votes of the neighbours: (B, I)."""
+        """Sum the votes of the neighbours. See `Scorer.scores`.
+
+        users_B       (B,) int32; ignored
+        histories_BH  (B, H) int32, left-padded with 0
+
+        Returns floats (B, I).
+        """
         recent_BH = histories_BH[:, -self.config.history_length :]
         size = max(1, int(_CELLS_PER_BLOCK / (self.config.k * self._mean_length)))
         blocks = [self._block(recent_BH[start : start + size]) for start in range(0, len(recent_BH), size)]
         return np.concatenate(blocks) if blocks else np.zeros((0, self._sequences_NI.shape[1]))
 
     def arrays(self) -> Arrays:
-        """The sequences that have each item: `data`, `indices`, `indptr`."""
+        """Return the sequences as `data` (n,) float32, `indices` (n,) and `indptr` (I + 1,) int64."""
         return to_arrays(self._sequences_IN)
 
     def _remember(self, sequences_IN: sparse.csr_array) -> None:
@@ -104,19 +119,22 @@ class SessionKNNScorer:
         self._mean_length = 1 + sequences_IN.nnz / sequences_IN.shape[1]
 
     def _block(self, recent_BH: Int32) -> Scores:
+        """The scores of some queries, (B, I)."""
+        # Find the neighbours.
         weights_BI = self._weights(recent_BH)
         similarities_BN = weights_BI @ self._sequences_IN
         queries_V, neighbours_V, similarities_V = self._nearest(similarities_BN)
-        # Weights fall with the steps from the end, so the largest of the shared items is the last one's.
+        # w_l of each vote: weights fall with the steps from the end, so the last shared item has the largest weight.
         shared_VI = weights_BI[queries_V].multiply(self._sequences_NI[neighbours_V])
         last_V = shared_VI.max(axis=1).toarray().ravel()
+        # Add up the votes.
         votes_BN = sparse.coo_array((similarities_V * last_V, (queries_V, neighbours_V)), shape=similarities_BN.shape)
         return dense(votes_BN.tocsr() @ self._sequences_NI)
 
     def _weights(self, recent_BH: Int32) -> sparse.csr_array:
-        """The decay of each item, (B, I), from the last place where a history has it."""
+        """The weight w_i of each item, (B, I), from its last place in the history."""
         shape = (len(recent_BH), self._sequences_NI.shape[1])
-        queries, columns = np.nonzero(recent_BH[:, ::-1])  # latest first, and unique keeps the first
+        queries, columns = np.nonzero(recent_BH[:, ::-1])  # the latest item first; `unique` keeps the first of equals
         items = recent_BH[:, ::-1][queries, columns]
         _, kept = np.unique(queries * shape[1] + items, return_index=True)
         lengths_B = np.count_nonzero(recent_BH, axis=1)
@@ -124,17 +142,22 @@ class SessionKNNScorer:
         return sparse.coo_array((weights, (queries[kept], items[kept])), shape=shape).tocsr()
 
     def _nearest(self, similarities_BN: sparse.csr_array) -> tuple[Int64, Int32, Floats]:
-        """The neighbours of each query: queries, sequences, similarities; of equals, the later sequences."""
+        """The neighbours of each query, as queries (V,), sequences (V,) and similarities (V,).
+
+        Among sequences of equal similarity, the later ones are taken.
+        """
         found = similarities_BN.sorted_indices()
         counts_B = np.diff(found.indptr)
         queries = np.repeat(np.arange(len(counts_B)), counts_B)
-        later = found.indptr[1:][queries] - np.arange(len(queries)) - 1  # later sequences that share an item
+        # Keep the latest sequences: `later` counts the later sequences that share an item with the same query.
+        later = found.indptr[1:][queries] - np.arange(len(queries)) - 1
         sampled = np.flatnonzero(later < self.config.sample_size)
+        # Sort by query, similarity and age, and keep the first k of each query.
         best = sampled[np.lexsort((later[sampled], -found.data[sampled], queries[sampled]))]
         queries = queries[best]
-        chosen = np.arange(len(best)) - np.searchsorted(queries, queries) < self.config.k
-        best = best[chosen]
-        return queries[chosen], found.indices[best], found.data[best]
+        is_kept = np.arange(len(best)) - np.searchsorted(queries, queries) < self.config.k
+        best = best[is_kept]
+        return queries[is_kept], found.indices[best], found.data[best]
 
 
 DECAYS: dict[str, Callable[[Int64, Int64], Floats]] = {

@@ -1,4 +1,4 @@
-"""Sparse matrices as models use them: who has what, scores as plain arrays, and the arrays that an artefact keeps."""
+"""Sparse matrices of models: membership matrices, conversion to dense scores, and the arrays that an artefact keeps."""
 
 from __future__ import annotations
 
@@ -18,26 +18,39 @@ _PARTS = ("data", "indices", "indptr")
 def membership(
     rows: NDArray[np.integer], columns: NDArray[np.integer], shape: tuple[int, int]
 ) -> sparse.csr_array[np.float32]:
-    """Say who has what: 1 at every (row, column) that is given, however often.
+    """Make a sparse matrix with 1 at every given place, also where a place is given more than once.
+
+    rows, columns  (n,) integers, the places
+    shape          the shape of the matrix
+
+    Returns float32.
 
     >>> membership(np.array([0, 0, 1]), np.array([1, 1, 2]), (2, 3)).toarray()
     array([[0., 1., 0.],
            [0., 0., 1.]], dtype=float32)
     """
     ones = np.ones(len(rows), dtype=np.float32)
-    found = sparse.coo_array((ones, (rows, columns)), shape=shape).tocsr()
-    found.data[:] = 1
-    return found
+    matrix = sparse.coo_array((ones, (rows, columns)), shape=shape).tocsr()
+    matrix.data[:] = 1
+    return matrix
 
 
 def dense(matrix: sparse.csr_array) -> Scores:
-    """Return a sparse block of scores as a plain array."""
+    """Convert sparse scores (B, I) to a NumPy array of the same shape and dtype.
+
+    matrix  the scores
+    """
     values: Scores = matrix.toarray()
     return values
 
 
 def to_arrays(matrix: sparse.csr_array) -> dict[str, NDArray[Any]]:
-    """The three arrays of a compressed sparse matrix, `indices` and `indptr` as int64."""
+    """Return the three arrays of a compressed sparse matrix (R, I).
+
+    matrix  the matrix, with n entries
+
+    Returns `data` (n,) in the dtype of the matrix, `indices` (n,) int64 and `indptr` (R + 1,) int64.
+    """
     return {
         "data": matrix.data,
         "indices": matrix.indices.astype(np.int64),
@@ -46,7 +59,13 @@ def to_arrays(matrix: sparse.csr_array) -> dict[str, NDArray[Any]]:
 
 
 def from_arrays(arrays: Arrays, shape: tuple[int, int]) -> sparse.csr_array:
-    """Rebuild what `to_arrays` gave; ArtefactError if the arrays do not make a matrix of this shape."""
+    """Make the matrix from the arrays that `to_arrays` returned.
+
+    arrays  `data`, `indices` and `indptr`
+    shape   the shape that the matrix must have
+
+    Raises ArtefactError if the arrays do not make a matrix of this shape.
+    """
     if set(arrays) != set(_PARTS):
         raise ArtefactError(
             f"counts need the arrays {', '.join(_PARTS)}; got {', '.join(sorted(arrays))}. Train again."

@@ -1,6 +1,6 @@
-"""Counts of which item follows which: what Markov and count kNN are made of.
+"""Counts of which item follows which, for Markov and count kNN.
 
-Assumes a tape. Counts are sparse, (I, I) with row 0 and column 0 (padding) empty. Will not score.
+Counts are sparse matrices (I, I). I counts padding, whose row 0 and column 0 are empty.
 """
 
 from __future__ import annotations
@@ -13,7 +13,13 @@ from caser.data.tape import Tape
 
 
 def transition_counts(tape: Tape, reach: int = 1, decay: float = 1.0) -> sparse.csr_array:
-    """Count pairs: C[i, j] = sum of decay^gap over all i followed by j, 1 <= gap <= reach steps later, in one sequence.
+    """Count pairs: C[i, j] = sum of decay^gap over all i that j follows 1 <= gap <= reach steps later in one sequence.
+
+    tape   the sequences
+    reach  the largest number of steps between the items of a pair
+    decay  the factor on the weight of a pair for each step, from 0 to 1
+
+    Returns float64 (I, I).
 
     >>> tape = Tape.from_sequences([[1, 2, 3], [1, 2]], num_items=3)
     >>> transition_counts(tape, reach=2, decay=0.5).toarray()
@@ -33,7 +39,13 @@ def transition_counts(tape: Tape, reach: int = 1, decay: float = 1.0) -> sparse.
 
 
 def weighted_histories(histories_BH: Int32, num_items: int, decay: float) -> sparse.csr_array:
-    """Spread histories over the items: (B, I), an item `age` steps before the last one weighs decay^age; padding 0.
+    """Weight the items of histories: an item `age` steps before the last one gets decay^age, padding gets 0.
+
+    histories_BH  (B, H) int32, left-padded with 0
+    num_items     number of items, without padding
+    decay         the factor on the weight of an item for each later one, from 0 to 1
+
+    Returns float64 (B, I). An item that occurs more than once gets the sum.
 
     >>> weighted_histories(np.array([[0, 1, 2, 1]]), num_items=2, decay=0.5).toarray()
     array([[0.  , 1.25, 0.5 ]])

@@ -1,4 +1,4 @@
-"""BPR-MF: matrix factorisation that learns to rank what a user took before what they did not."""
+"""BPR-MF: matrix factorisation that learns to rank the items a user has above those the user does not have."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class BPRMF(NetworkSettings):
-    """Score of item j for user u = p_u . V_j + c_j: lasting taste alone, whatever came last.
+    """Score of item j for user u = p_u . V_j + c_j: lasting taste only, without the order of the history.
 
-    Useful when you need to know what order adds to taste; needs users who come back. An unknown user gets the mean
-    vector. Source: Rendle et al., UAI 2009, section 4.3.1. Differs from the paper: an item bias; Adam; an epoch takes
+    Useful to see how much the order of items adds to taste. It needs users who come back. An unknown user gets the mean
+    vector. Source: Rendle et al., UAI 2009, section 4.3.1. Differs from the paper: an item bias; Adam; an epoch uses
     each interaction once.
 
     >>> BPRMF.training.loss
@@ -38,20 +38,20 @@ class BPRMF(NetworkSettings):
 
     @property
     def has_user_vectors(self) -> bool:
-        """Always: without them there is no model."""
+        """Always true: without user vectors there is no model."""
         return True
 
     def build(self, num_users: int, num_items: int, seed: int) -> FactorNetwork:
-        """Make the network that trains, with fresh parameters. Needs torch."""
+        """Make the network that trains, with fresh parameters. Needs torch. See `NetworkSettings.build`."""
         from caser.models.factors.network import FactorNetwork
 
         return FactorNetwork(self.shapes(num_users, num_items), window=1, seed=seed)
 
     def scorer(self, arrays: Arrays, num_users: int, num_items: int) -> FactorScorer:
-        """Answer from parameters, without torch. Raises ArtefactError if they are not those of such a model."""
+        """Make the scorer that answers from saved parameters. See `NetworkSettings.scorer`, also for what it raises."""
         check_shapes(arrays, self.shapes(num_users, num_items))
         return FactorScorer(arrays, window=1)
 
     def shapes(self, num_users: int, num_items: int) -> dict[str, tuple[int, ...]]:
-        """The shape of every parameter."""
+        """Return the shape of every parameter by name. See `NetworkSettings.shapes`."""
         return factor_shapes(num_users, num_items, self.d, last_items=False, user_vector=True)

@@ -1,4 +1,4 @@
-"""FPMC: a Markov chain and a matrix factorisation, side by side: what came last, and what the user likes."""
+"""FPMC: a factorised Markov chain plus a matrix factorisation: the last items, and the taste of the user."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class FPMC(NetworkSettings):
         score of j = V_UI[u] . V_IU[j] + 1/|l| sum over the last L items l of V_IL[j] . V_LI[l] + c_j
 
     In our letters V_UI is P, V_LI is Q, and V = [V_IL, V_IU]. Without user vectors it is the paper's FMC, a factorised
-    Markov chain for strangers. Useful when the last item and the user's taste each say a part, and longer patterns
-    nothing. Source: Rendle et al., WWW 2010, with the last L items as its last basket. Differs from the paper: an item
-    bias; Adam; softmax as the default loss, which was far better than the paper's S-BPR (`loss="bpr"`,
-    `num_negatives=1`) on validation of MovieLens-100K and MovieLens-1M.
+    Markov chain for unknown users. Useful when the last item and the user's taste matter, and longer patterns do not.
+    Source: Rendle et al., WWW 2010, with the last L items as its last basket. Differs from the paper: an item bias;
+    Adam; softmax as the default loss, which was far better than the paper's S-BPR (`loss="bpr"`, `num_negatives=1`) on
+    validation of MovieLens-100K and MovieLens-1M.
 
     >>> FPMC(L=2, user_vector=False).shapes(num_users=2, num_items=3)
     {'V': (4, 64), 'c': (4,), 'Q': (4, 64)}
@@ -38,17 +38,17 @@ class FPMC(NetworkSettings):
         "weight_decay": (1e-6, 1e-5, 1e-4),
     }
     L: int = Field(1, ge=1, le=1000)
-    """How many last items are read, as a set: the paper's last basket."""
+    """How many last items the model reads, as a set: the paper's last basket."""
     T: int = Field(1, ge=1, le=100)
     """How many next items each position must predict in training."""
     d: int = Field(64, ge=1)
     """Width of item and user vectors."""
     user_vector: bool = True
-    """Give each user a vector of their own (lasting taste)."""
+    """Learn a vector for each user (lasting taste)."""
 
     @property
     def num_targets(self) -> int:
-        """T."""
+        """T, how many next items each position must predict in training."""
         return self.T
 
     @property
@@ -57,20 +57,20 @@ class FPMC(NetworkSettings):
         return self.user_vector
 
     def without_user_vectors(self) -> Self:
-        """The same with `user_vector=False`."""
+        """Return the same settings with `user_vector=False`."""
         return self.replace(user_vector=False)
 
     def build(self, num_users: int, num_items: int, seed: int) -> FactorNetwork:
-        """Make the network that trains, with fresh parameters. Needs torch."""
+        """Make the network that trains, with fresh parameters. Needs torch. See `NetworkSettings.build`."""
         from caser.models.factors.network import FactorNetwork
 
         return FactorNetwork(self.shapes(num_users, num_items), window=self.L, seed=seed)
 
     def scorer(self, arrays: Arrays, num_users: int, num_items: int) -> FactorScorer:
-        """Answer from parameters, without torch. Raises ArtefactError if they are not those of such a model."""
+        """Make the scorer that answers from saved parameters. See `NetworkSettings.scorer`, also for what it raises."""
         check_shapes(arrays, self.shapes(num_users, num_items))
         return FactorScorer(arrays, window=self.L)
 
     def shapes(self, num_users: int, num_items: int) -> dict[str, tuple[int, ...]]:
-        """The shape of every parameter."""
+        """Return the shape of every parameter by name. See `NetworkSettings.shapes`."""
         return factor_shapes(num_users, num_items, self.d, last_items=True, user_vector=self.user_vector)

@@ -1,9 +1,12 @@
-"""Factor models in NumPy: a state is the mean vector of the last items, the user's vector, or both side by side.
+"""BPR-MF and FPMC in NumPy: a state is the mean vector of the last items, the user's vector, or both side by side.
 
-What BPR-MF and FPMC share. The network that trains the same parameters is in `factor_network.py` and needs torch.
-Assumes the parameters that the settings made: a part that a model leaves out has none.
+The network that trains the same parameters is in `network.py` and needs torch. A part that a model does not have has no
+parameters:
 
-    Q (I, d) items as what came last     P (U, d) users     V (I, D), c (I,) items as what comes next
+    Q (I, d)  vectors of the last items     P (U, d)  user vectors     V (I, D), c (I,)  item vectors and biases
+
+Shape suffixes: B queries, H history length, L last items that are read, I catalogue + padding, D state width, d width
+of vectors, U users + the anonymous one.
 """
 
 from __future__ import annotations
@@ -19,7 +22,13 @@ from caser.models.states import ArrayScorer
 def factor_shapes(
     num_users: int, num_items: int, d: int, *, last_items: bool, user_vector: bool
 ) -> dict[str, tuple[int, ...]]:
-    """The shape of every parameter, with the parts that a model has.
+    """Return the shape of every parameter by name.
+
+    num_users    number of users, without the anonymous one
+    num_items    number of items, without padding
+    d            width of vectors
+    last_items   whether the model reads the last items
+    user_vector  whether the model has user vectors
 
     >>> factor_shapes(2, 3, 5, last_items=False, user_vector=True)
     {'V': (4, 5), 'c': (4,), 'P': (3, 5)}
@@ -33,7 +42,7 @@ def factor_shapes(
 
 
 class FactorScorer(ArrayScorer):
-    """States [mean of Q over the last `window` items; p_u]. A padded place does not count in the mean.
+    """A StateScorer with states [mean of Q over the last `window` items; p_u]. Padding does not count in the mean.
 
     >>> arrays = {"V": np.array([[0.0], [1.0], [2.0]]), "c": np.zeros(3), "Q": np.array([[0.0], [3.0], [5.0]])}
     >>> FactorScorer(arrays, window=3).states(np.array([0, 0]), np.array([[0, 1, 2], [0, 0, 0]])).tolist()
@@ -41,11 +50,22 @@ class FactorScorer(ArrayScorer):
     """
 
     def __init__(self, arrays: Arrays, window: int) -> None:
+        """Keep the parameters.
+
+        arrays  the parameters by name, float32, with the shapes of `factor_shapes`
+        window  how many last items are read
+        """
         super().__init__(arrays, history_length=window)
         self.window = window
 
     def states(self, users_B: Int32 | Scores, histories_BH: Int32) -> Scores:
-        """(B, D); `users_B` are indices, or vectors (B, d)."""
+        """Compute the state of every query. See `StateScorer.states`.
+
+        users_B       (B,) int32, the user of each query; or (B, d) floats, a user vector for each query
+        histories_BH  (B, H) int32, left-padded with 0
+
+        Returns floats (B, D).
+        """
         parts: list[Scores] = []
         if "Q" in self._arrays:
             last_BL = last_columns(histories_BH, self.window)

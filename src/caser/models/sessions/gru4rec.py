@@ -4,8 +4,11 @@ The network that trains is in `gru4rec_network.py` and needs torch.
 
 Parameters; I counts the padding row 0:
 
-    V (I, d), c (I)  items, read and scored (the second paper's constrained embedding), and their biases
-    W (d, 3d), b (3d)  what an item says to the gates r and z and to the candidate        U (d, 3d)  what the state says
+    V (I, d), c (I)    item vectors, read and scored with (the second paper's constrained embedding), and item biases
+    W (d, 3d), b (3d)  the input weights of the gates r and z and of the candidate, side by side, and their biases
+    U (d, 3d)          the recurrent weights of the same
+
+Shape suffixes: B queries, X items that are read, d width of vectors.
 """
 
 from __future__ import annotations
@@ -14,30 +17,29 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from pydantic import Field
 
 from caser.arrays.types import Int32, Scores
-from caser.config import Space, Training
+from caser.config import Space
+from caser.models.activations import sigmoid
 from caser.models.base import Arrays, check_shapes
-from caser.models.sessions.scorer import SessionScorer, sigmoid
-from caser.models.settings import NetworkSettings
+from caser.models.sessions.scorer import SessionScorer
+from caser.models.sessions.settings import SessionSettings
 
 if TYPE_CHECKING:
     from caser.models.sessions.gru4rec_network import GRU4RecNetwork
 
 
-class GRU4Rec(NetworkSettings):
-    """GRU4Rec: a recurrent state that each item of the history changes.
+class GRU4Rec(SessionSettings):
+    """GRU4Rec: a recurrent network whose state changes with each item of the history.
 
-    Useful when sessions are anonymous and the order of items matters. Trained here with a softmax over the catalogue;
-    the paper's BPR-max is `--loss bpr-max`.
+    Useful when sessions are anonymous and the order of items matters. It trains with a softmax over the catalogue by
+    default; the paper's loss, BPR-max, is `--loss bpr-max`.
 
     >>> GRU4Rec(d=100).max_length
     200
     """
 
     name = "gru4rec"
-    training: ClassVar[Training] = Training(learning_rate=1e-3, weight_decay=0.0, epochs=60)
     space: ClassVar[Space] = {
         "d": (32, 64, 100, 128),
         "max_length": (20, 50, 200),
@@ -46,41 +48,32 @@ class GRU4Rec(NetworkSettings):
         "learning_rate": (5e-4, 1e-3, 2e-3, 3e-3, 5e-3),
     }
 
-    d: int = Field(64, ge=1)
-    """Width of item vectors and of the state."""
-    max_length: int = Field(200, ge=1, le=10_000)
-    """How many last items are read."""
-    dropout: float = Field(0.2, ge=0, le=255 / 256)
-    """Share of item vectors and of states dropped in training, in steps of 1/256."""
-    T: int = Field(1, ge=1, le=100)
-    """How many next items each state must predict in training."""
-
-    @property
-    def num_targets(self) -> int:
-        """T."""
-        return self.T
-
     def build(self, num_users: int, num_items: int, seed: int) -> GRU4RecNetwork:
-        """Make the network that trains, with fresh parameters. Needs torch."""
+        """Make the network that trains, with fresh parameters. Needs torch. See `NetworkSettings.build`."""
         from caser.models.sessions.gru4rec_network import GRU4RecNetwork
 
         return GRU4RecNetwork(self, num_users, num_items, seed)
 
     def scorer(self, arrays: Arrays, num_users: int, num_items: int) -> SessionScorer:
-        """Answer from parameters, without torch. Raises ArtefactError if they are not those of such a network."""
+        """Make the scorer that answers from saved parameters. See `NetworkSettings.scorer`, also for what it raises."""
         check_shapes(arrays, self.shapes(num_users, num_items))
         return SessionScorer(arrays, self.max_length, partial(last_states, arrays))
 
     def shapes(self, num_users: int, num_items: int) -> dict[str, tuple[int, ...]]:
-        """The shape of every parameter: what a network makes and an artefact must hold."""
+        """Return the shape of every parameter by name. See `NetworkSettings.shapes`."""
         d = self.d
         return {"V": (num_items + 1, d), "c": (num_items + 1,), "W": (d, 3 * d), "b": (3 * d,), "U": (d, 3 * d)}
 
 
 def last_states(p: Arrays, tape_BX: Int32) -> Scores:
-    """The state after the last item, (B, d); padding leaves a state as it is, and the first one is zero.
+    """Compute the state after the last item.
 
-    r = sigmoid(W_r x + U_r h), z = sigmoid(W_z x + U_z h), h' = z h + (1 - z) tanh(W_h x + r U_h h)
+        r = sigmoid(W_r x + U_r h)      z = sigmoid(W_z x + U_z h)      h' = z h + (1 - z) tanh(W_h x + r U_h h)
+
+    p        the parameters by name
+    tape_BX  (B, X) int32, the items that are read, left-padded with 0
+
+    Returns float32 (B, d). The first state is zero, and padding does not change a state.
     """
     state_Bd = np.zeros((len(tape_BX), len(p["U"])), dtype=np.float32)
     for items_B in tape_BX.T:

@@ -1,7 +1,8 @@
-"""GRU4Rec as a network over the tape: the form that trains. Parameters by the letters of gru4rec.py.
+"""GRU4Rec as a network over the tape: the form that trains. The parameters have the letters of gru4rec.py.
 
-Differs from the papers: one session is a row of a batch, read whole, instead of sessions that run on through batches;
-the gate r falls on what the state says rather than on the state, which is one product a step instead of two.
+Differs from the papers: one session is one row of a batch and is read as a whole, while the papers continue sessions
+from batch to batch. The gate r is applied to the product of U and the state, while the papers apply it to the state;
+that is one product per step instead of two.
 
 Shape suffixes: C chunks, X positions per chunk, I catalogue + padding, d width of vectors.
 """
@@ -14,13 +15,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from caser.models.base import Rows, chosen
+from caser.models.base import Rows, select_states
 from caser.models.sessions.gru4rec import GRU4Rec
 from caser.models.sessions.network import SessionNetwork, fill_table
 
 
 class GRU4RecNetwork(SessionNetwork):
-    """One gated recurrent layer, every state of a chunk from left to right."""
+    """One gated recurrent layer that computes the states of a chunk from left to right."""
 
     item_tables = ("V", "c")
 
@@ -31,11 +32,19 @@ class GRU4RecNetwork(SessionNetwork):
     U: nn.Parameter
 
     def __init__(self, config: GRU4Rec, num_users: int, num_items: int, seed: int) -> None:
+        """Make fresh parameters. See `NetworkSettings.build` for the arguments."""
         super().__init__(config.shapes(num_users, num_items), config.max_length, config.dropout, seed, _initial)
         self.config = config
 
     def encode(self, users_CW: Tensor, tape_CX: Tensor, rows: Rows | None = None) -> Tensor:
-        """States (C, X, d); users are ignored."""
+        """Compute the states of a batch. See `SequenceEncoder.encode`.
+
+        users_CW  (C, X) integers; ignored
+        tape_CX   (C, X) integers, the items at neighbouring tape positions, 0 where there is none
+        rows      which states are wanted; all by default
+
+        Returns floats (C, X, d), or (M, d) for `rows`.
+        """
         items_CXd = self.dropped(functional.embedding(tape_CX, self.V, padding_idx=0))
         from_items = (items_CXd @ self.W + self.b).unbind(1)
         are_items = (tape_CX > 0)[..., None].unbind(1)
@@ -44,14 +53,14 @@ class GRU4RecNetwork(SessionNetwork):
         for from_item, is_item in zip(from_items, are_items, strict=True):
             state_Cd = torch.where(is_item, self._step(from_item, state_Cd), state_Cd)
             states.append(state_Cd)
-        return chosen(self.dropped(torch.stack(states, dim=1)), rows)
+        return select_states(self.dropped(torch.stack(states, dim=1)), rows)
 
     def item_vectors(self) -> tuple[Tensor, Tensor]:
-        """V (I, d) and c (I,)."""
+        """Return V (I, d) and c (I,), floats."""
         return self.V, self.c
 
     def _step(self, from_item_C3d: Tensor, state_Cd: Tensor) -> Tensor:
-        """The state after one more item, (C, d)."""
+        """The states after one more item, (C, d)."""
         both = [2 * self.config.d, self.config.d]
         item_rz, item_h = from_item_C3d.split_with_sizes(both, dim=1)
         state_rz, state_h = (state_Cd @ self.U).split_with_sizes(both, dim=1)
@@ -60,7 +69,10 @@ class GRU4RecNetwork(SessionNetwork):
 
 
 def _initial(name: str, values: Tensor, generator: torch.Generator) -> None:
-    """Item vectors are normal with standard deviation 1/sqrt(d), layers uniform within 1/sqrt(inputs), biases zero."""
+    """Draw item vectors from a normal with standard deviation 1/sqrt(d), and layers uniformly within 1/sqrt(inputs).
+
+    Biases are zero.
+    """
     if name == "V":
         fill_table(values, 1 / math.sqrt(values.shape[1]), generator)
     elif name in ("W", "U"):

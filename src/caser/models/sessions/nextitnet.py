@@ -2,11 +2,14 @@
 
 The network that trains is in `nextitnet_network.py` and needs torch.
 
-Parameters; I counts the padding row 0, l goes over layers, two to a block:
+Parameters; I counts the padding row 0, l the layers, two in each block:
 
-    Q (I, d)  items, read                V (I, d), c (I)  items, scored, and their biases
-    K (l, k d, d), bK (l, d)  convolutions of k items each, the oldest first
-    N (l, 2, d)  gain and shift of the normalisation after each
+    Q (I, d)                  vectors of the items that are read
+    V (I, d), c (I)           vectors of the items that are scored, and their biases
+    K (l, k d, d), bK (l, d)  convolutions over k items, the oldest first, and their biases
+    N (l, 2, d)               gain and shift of the normalisation after each convolution
+
+Shape suffixes: B queries, X items that are read, d width of vectors.
 """
 
 from __future__ import annotations
@@ -18,26 +21,25 @@ import numpy as np
 from pydantic import Field
 
 from caser.arrays.types import Int32, Scores
-from caser.config import Space, Training
+from caser.config import Space
 from caser.models.base import Arrays, check_shapes
 from caser.models.sessions.scorer import SessionScorer, layer_norm
-from caser.models.settings import NetworkSettings
+from caser.models.sessions.settings import SessionSettings
 
 if TYPE_CHECKING:
     from caser.models.sessions.nextitnet_network import NextItNetNetwork
 
 
-class NextItNet(NetworkSettings):
-    """NextItNet: causal convolutions whose gaps double from layer to layer, so that a few layers see far back.
+class NextItNet(SessionSettings):
+    """NextItNet: causal convolutions with growing gaps between the items they read, so that few layers read far back.
 
-    Useful when order matters over tens of items and a recurrent network is too slow.
+    Useful when the order of tens of items matters and a recurrent network is too slow.
 
-    >>> NextItNet(dilations=(1, 2)).layer_dilations  # a block is a layer and one with twice its gap
+    >>> NextItNet(dilations=(1, 2)).layer_dilations  # each block has one layer with the gap and one with twice the gap
     (1, 2, 2, 4)
     """
 
     name = "nextitnet"
-    training: ClassVar[Training] = Training(learning_rate=1e-3, weight_decay=0.0, epochs=60)
     space: ClassVar[Space] = {
         "d": (32, 64, 96, 128),
         "dilations": ((1, 4), (1, 4, 1, 4), (1, 2, 4, 8)),
@@ -48,42 +50,31 @@ class NextItNet(NetworkSettings):
         "learning_rate": (5e-4, 1e-3, 2e-3, 3e-3),
     }
 
-    d: int = Field(64, ge=1)
-    """Width of item vectors and states."""
+    max_length: int = Field(100, ge=1, le=10_000)
+    """How many of the last items of a history the model reads."""
     dilations: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = Field((1, 4, 1, 4), min_length=1, max_length=100)
     """Gap between the items that the first layer of each residual block reads; the second layer doubles it."""
     kernel: int = Field(3, ge=1, le=100)
-    """Items that a convolution reads."""
-    max_length: int = Field(100, ge=1, le=10_000)
-    """How many last items are read."""
-    dropout: float = Field(0.2, ge=0, le=255 / 256)
-    """Share of item vectors and of states dropped in training, in steps of 1/256."""
-    T: int = Field(1, ge=1, le=100)
-    """How many next items each state must predict in training."""
+    """How many items a convolution reads."""
 
     @property
     def layer_dilations(self) -> tuple[int, ...]:
-        """The gap of every layer, two to a block."""
+        """The gap of every layer; each block has two layers."""
         return tuple(gap for dilation in self.dilations for gap in (dilation, 2 * dilation))
 
-    @property
-    def num_targets(self) -> int:
-        """T."""
-        return self.T
-
     def build(self, num_users: int, num_items: int, seed: int) -> NextItNetNetwork:
-        """Make the network that trains, with fresh parameters. Needs torch."""
+        """Make the network that trains, with fresh parameters. Needs torch. See `NetworkSettings.build`."""
         from caser.models.sessions.nextitnet_network import NextItNetNetwork
 
         return NextItNetNetwork(self, num_users, num_items, seed)
 
     def scorer(self, arrays: Arrays, num_users: int, num_items: int) -> SessionScorer:
-        """Answer from parameters, without torch. Raises ArtefactError if they are not those of such a network."""
+        """Make the scorer that answers from saved parameters. See `NetworkSettings.scorer`, also for what it raises."""
         check_shapes(arrays, self.shapes(num_users, num_items))
         return SessionScorer(arrays, self.max_length, partial(last_states, self, arrays))
 
     def shapes(self, num_users: int, num_items: int) -> dict[str, tuple[int, ...]]:
-        """The shape of every parameter: what a network makes and an artefact must hold."""
+        """Return the shape of every parameter by name. See `NetworkSettings.shapes`."""
         d, layers = self.d, len(self.layer_dilations)
         return {
             "Q": (num_items + 1, d),
@@ -96,12 +87,19 @@ class NextItNet(NetworkSettings):
 
 
 def last_states(config: NextItNet, p: Arrays, tape_BX: Int32) -> Scores:
-    """The state after the last item, (B, d); padding is zero in every layer."""
+    """Compute the state after the last item.
+
+    config   the settings of the model
+    p        the parameters by name
+    tape_BX  (B, X) int32, the items that are read, left-padded with 0
+
+    Returns float32 (B, d). Padding is zero in every layer.
+    """
     is_item_BX1 = (tape_BX > 0)[..., None]
     x = y = p["Q"][tape_BX]
     for layer, gap in enumerate(config.layer_dilations):
-        far_back = [np.pad(y, ((0, 0), (far, 0), (0, 0)))[:, : y.shape[1]] for far in reads_back(config.kernel, gap)]
-        y = np.concatenate(far_back, axis=-1) @ p["K"][layer] + p["bK"][layer]
+        earlier = [np.pad(y, ((0, 0), (back, 0), (0, 0)))[:, : y.shape[1]] for back in reads_back(config.kernel, gap)]
+        y = np.concatenate(earlier, axis=-1) @ p["K"][layer] + p["bK"][layer]
         y = np.maximum(layer_norm(y, *p["N"][layer]), 0) * is_item_BX1
         if layer % 2:  # the end of a block
             x = y = x + y
@@ -110,7 +108,10 @@ def last_states(config: NextItNet, p: Arrays, tape_BX: Int32) -> Scores:
 
 
 def reads_back(kernel: int, gap: int) -> range:
-    """How far back each place of a convolution reads, the oldest first.
+    """Return how many positions back each item of a convolution lies, the oldest first.
+
+    kernel  how many items the convolution reads
+    gap     the gap between them
 
     >>> list(reads_back(3, 4))
     [8, 4, 0]
