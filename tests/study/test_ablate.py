@@ -66,7 +66,7 @@ def test_a_removal_changes_exactly_one_setting_of_the_full_model(study: Study) -
 
 def test_what_is_not_there_cannot_be_removed() -> None:
     bare = FULL.replace(L=1, T=1, dropout=0.0, phi_c="identity", phi_a="identity")
-    assert dict(ablating._removals(Recipe(bare))) == {}
+    assert dict(ablating._removals(Recipe.of(bare))) == {}
 
 
 def test_every_row_is_compared_with_the_full_model(study: Study) -> None:
@@ -79,7 +79,7 @@ def test_every_row_is_compared_with_the_full_model(study: Study) -> None:
 
 def test_verdicts_name_what_most_rests_on_each_part_then_the_branches_alone_then_the_rest(study: Study) -> None:
     starts = [sentence.partition(":")[0] for sentence in study.verdicts]
-    assert starts[0] == "No part is needed by itself"  # after one epoch on a small log
+    assert starts[0] == "No single part is shown to matter"  # after one epoch on a small log
     parts = ["Without the horizontal filters", "Without the vertical filters", "Without the user vector", "Alone"]
     assert starts[1:5] == parts
     for sentence, pair in zip(
@@ -93,7 +93,9 @@ def test_the_first_verdict_names_the_part_that_is_lost_most_without(study: Study
     lost = {"pv": Difference(-0.1, -0.2, -0.05, 0.1), "ph": Difference(-0.3, -0.4, -0.2, 0.1)}
     others = {label: Difference(0, -0.1, 0.1, 0.1) for label in study.differences if label not in lost}
     first = next(iter(ablating._verdicts(replace(study, differences={**others, **lost}), "pvh")))
-    assert first == "Most rests on the vertical filters: ndcg@10 falls by 0.3000 without (95 % 0.2000 to 0.4000)."
+    assert first == (
+        "The part that matters most: the vertical filters. Without it ndcg@10 falls by 0.3000 (95 % 0.2000 to 0.4000)."
+    )
 
 
 def test_without_choosing_all_train_as_long(study: Study) -> None:

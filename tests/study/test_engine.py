@@ -15,7 +15,7 @@ import pytest
 from caser.errors import CaserError, ConfigError
 from caser.study.engine import Outcome, Step, carry_out
 from caser.study.recipes import Recipe
-from caser.study.study import conduct
+from caser.study.study import run_study
 from caser.study.workers import default_number, workers
 from tests.study.small import MARKOV, POPULARITY, TINY, forbid_training, small_plan, small_split
 
@@ -73,7 +73,7 @@ def test_what_fails_is_left_out_and_named_and_the_others_stand(bad: Recipe, tmp_
     assert list(outcome.runs) == list(outcome.chosen) == ["markov"]
     (note,) = outcome.notes
     assert note.startswith("bad is left out: ")
-    assert [step.label for step in told if step.what == "left out"] == ["bad"]
+    assert [step.label for step in told if step.action == "left out"] == ["bad"]
 
 
 def test_what_fails_with_fixed_epochs_is_named_once_for_all_seeds(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_what_fails_with_fixed_epochs_is_named_once_for_all_seeds(tmp_path: Path
 )
 def test_a_study_without_its_rows_says_so(recipes: dict[str, Recipe], message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=message):
-        conduct("compare", "?", recipes, {"": SPLIT}, small_plan(tmp_path), reference=lambda _: "caser")
+        run_study("compare", "?", recipes, {"": SPLIT}, small_plan(tmp_path), reference=lambda _: "caser")
 
 
 def test_steps_count_up_to_their_total(tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+"""Replay: the hit rate of what was served, and whether a service answers as its run does."""
+
 from __future__ import annotations
 
 import json

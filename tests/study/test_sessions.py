@@ -13,7 +13,7 @@ from caser.data.user_sessions import user_sessions
 from caser.errors import ConfigError, DataError
 from caser.study.recipes import Recipe
 from caser.study.sessions import READS, compare_sessions
-from caser.study.study import Study, conduct
+from caser.study.study import Study, run_study
 from tests.data.logs import with_pauses
 from tests.study.small import POPULARITY, small_plan
 
@@ -77,12 +77,12 @@ def test_views_that_ask_for_something_else_are_refused(tmp_path: Path) -> None:
     splits = {"a": user_sessions(LOG), "b": user_sessions(other)}
     recipes = {"one": replace(POPULARITY, view="a"), "two": replace(POPULARITY, view="b")}
     with pytest.raises(ConfigError, match="must ask the same; a and b differ in their targets"):
-        conduct("sessions", "?", recipes, splits, small_plan(tmp_path), reference=lambda _: "one")
+        run_study("sessions", "?", recipes, splits, small_plan(tmp_path), reference=lambda _: "one")
 
 
 def test_the_verdict_says_what_earlier_sessions_and_the_user_vector_are_worth(study: Study) -> None:
     first, *others = study.verdicts
-    assert first.startswith(f"{study.reference} is best, and it only counts: {study.metric} 0.")
+    assert first.startswith(f"{study.reference} is best, a counting model: {study.metric} 0.")
     assert study.reference.startswith("markov")
     kinds = [sentence.partition(":")[0] for sentence in others]
     assert kinds == ["Earlier sessions"] * 4 + ["The user vector"] * 2
@@ -97,7 +97,7 @@ def test_the_pause_is_kept_and_the_protocol_named(study: Study) -> None:
 
 
 def test_a_study_without_a_model_that_counts_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="needs a model that only counts"):
+    with pytest.raises(ConfigError, match="needs a counting model"):
         compare_sessions(LOG, models=["caser"], plan=small_plan(tmp_path))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from caser.config import Settings, Space, Training
 from caser.models.base import Arrays, CountingModel, Scorer, SequenceEncoder, StateScorer
@@ -27,6 +27,10 @@ class ModelSettings(Settings):
     def parts(self) -> Mapping[str, ModelSettings]:
         """The models that this one is made of, by name; none for a model that stands alone."""
         return {}
+
+    def used(self) -> dict[str, Any]:
+        """Return the settings that have an effect on this model, as JSON values; all of them unless a model says less."""
+        return self.model_dump(mode="json")
 
     @property
     def has_user_vectors(self) -> bool:

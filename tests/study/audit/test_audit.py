@@ -81,7 +81,7 @@ def test_warnings_advise_first() -> None:
 
 
 def test_a_model_that_only_counts_and_a_block_of_one_are_refused() -> None:
-    with pytest.raises(ConfigError, match="must be neural"):
+    with pytest.raises(ConfigError, match="must be a network"):
         audit(LOG, model="markov")
     with pytest.raises(ConfigError, match="block must be at least 2"):
         audit(LOG, neural=False, block=1)

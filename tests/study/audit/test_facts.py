@@ -115,7 +115,7 @@ def test_seen_items_must_stay_where_users_repeat() -> None:
 def test_targets_that_a_protocol_removes_are_a_warning() -> None:
     finding = repeats(protocols.apply("caser-paper", CHAIN), describe(CHAIN))
     assert finding.severity == "warning"
-    assert "nobody can find them" in finding.advice[0]
+    assert "no model can find them" in finding.advice[0]
 
 
 def test_rows_to_drop_are_named_with_their_flags() -> None:

@@ -15,7 +15,7 @@ Where `heights` names some of 1..L, only those F exist, and bF has a row for eac
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,6 +109,15 @@ class Caser(NetworkSettings):
     def num_targets(self) -> int:
         """T."""
         return self.T
+
+    def used(self) -> dict[str, Any]:
+        """Return the settings that have an effect: a branch that is left out uses none of its own."""
+        unused: set[str] = set()
+        if not self.n_h:
+            unused |= {"heights", "phi_c"}
+        if not self.has_branches:
+            unused |= {"phi_a", "dropout"}
+        return {name: value for name, value in self.model_dump(mode="json").items() if name not in unused}
 
     @property
     def has_user_vectors(self) -> bool:
