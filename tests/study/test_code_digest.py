@@ -18,6 +18,7 @@ from caser.errors import CaserError
 from caser.models import model_settings
 from caser.study import code_digest as digests
 from caser.study.code_digest import UNDECIDING, UnreadableCodeError, code_digest, entries_of, modules_reached
+from caser.study.recipes import Recipe
 
 RUNS, ORDER = "caser.study.runs", "caser.study.audit.order"
 MARKOV = "caser.models.counting.markov"
@@ -174,9 +175,8 @@ SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("sasrec", "nexti
 def test_every_file_that_a_training_loads_counts(name: str) -> None:
     run = [sys.executable, "-c", TRAIN.format(name=name)]
     loaded = set(subprocess.run(run, capture_output=True, text=True, check=True).stdout.split())
-    model = model_settings(name)
-    training = getattr(model, "training", None)
-    counted = set(modules_reached(RUNS, *entries_of(model, training)))
+    recipe = Recipe.of(name)
+    counted = set(modules_reached(RUNS, *entries_of(recipe.model, recipe.training)))
     ignored = tuple(f"{room}." for room in (*UNDECIDING, *ONLY_OF_UNDECIDING, "caser.data.synthetic"))
     assert not {module for module in loaded - counted if not f"{module}.".startswith(ignored)}
 
@@ -210,14 +210,14 @@ class Mine(Popularity):
 
 
 @pytest.fixture
-def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder that Python imports from; its modules are forgotten after the test."""
     folder = tmp_path / "outside"
     folder.mkdir()
     monkeypatch.syspath_prepend(str(folder))
     known = set(sys.modules)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    yield folder  # type: ignore[misc]
+    yield folder
     for name in set(sys.modules) - known:
         del sys.modules[name]
 

@@ -8,14 +8,14 @@ import pytest
 
 from caser.config import Training
 from caser.errors import ConfigError
-from caser.models import MODELS, model_settings
+from caser.models import MODELS, model_settings, network_settings
 from caser.models.caser.caser import Caser
 from caser.study.recipes import Recipe
-from tests.study.small import MARKOV, TINY
+from tests.study.small import MARKOV, TINY, training_of
 
 
 def test_a_network_trains_as_it_says_itself_and_a_counting_model_does_not_train() -> None:
-    assert Recipe.of("gru4rec").training == model_settings("gru4rec").training  # type: ignore[attr-defined]
+    assert Recipe.of("gru4rec").training == network_settings("gru4rec").training
     assert Recipe.of("markov").training is None
 
 
@@ -32,7 +32,7 @@ def test_a_network_without_training_is_refused() -> None:
 
 def test_a_setting_goes_to_the_model_that_has_it_and_to_its_training_otherwise() -> None:
     changed = TINY.replace(L=4, learning_rate=0.1)
-    assert changed.training == TINY.training.replace(learning_rate=0.1) if TINY.training else False
+    assert training_of(changed) == training_of(TINY).replace(learning_rate=0.1)
     assert changed.model == TINY.model.replace(L=4)
 
 

@@ -29,7 +29,7 @@ class ModelSettings(Settings):
         return {}
 
     def used(self) -> dict[str, Any]:
-        """Return the settings that have an effect on this model, as JSON values; all of them unless a model says less."""
+        """Return the settings that have an effect on this model, as JSON values: all of them by default."""
         return self.model_dump(mode="json")
 
     @property

@@ -119,7 +119,7 @@ def best_of(labels: Iterable[str], report: Report) -> str:
 
 
 def verdicts(study: Study) -> tuple[str, ...]:
-    """Return sentences that compare the best network, and Caser, with the best counting model."""
+    """Return sentences that compare the best network of `study`, and Caser, with the best counting model."""
     counting = study.reference
     neural = [label for label in study.ranking if study.recipe(label).is_neural]
     if not neural:
@@ -132,7 +132,7 @@ def verdicts(study: Study) -> tuple[str, ...]:
 
 
 def advice(study: Study) -> tuple[str, ...]:
-    """Return a sentence on which model to ship: the best on validation, if the test part agrees."""
+    """Return a sentence on which model of `study` to ship: the best on validation, if the test part agrees."""
     chosen = max(study.outcome.chosen, key=lambda label: study.outcome.chosen[label].choice.value)
     if not study.recipe(chosen).is_neural:
         return (f"Ship {chosen}: it is best on validation, and it needs no training.",)
@@ -147,7 +147,7 @@ def advice(study: Study) -> tuple[str, ...]:
 
 
 def sentence(study: Study, first: str, second: str) -> str:
-    """Return a sentence, without a full stop, that compares two rows of a study by their labels.
+    """Return a sentence, without a full stop, that compares the rows `first` and `second` of `study`.
 
     Raises KeyError for a label that is not in the study.
     """

@@ -42,7 +42,7 @@ class Hits:
         return self.hits / self.events if self.events else None
 
     def count(self, *, is_hit: bool) -> None:
-        """Count one event."""
+        """Count one event, and a hit if `is_hit`."""
         self.events += 1
         self.hits += is_hit
 

@@ -104,11 +104,11 @@ class Store:
             return Run(table=table, seed=seed, folder=path, **facts["run"])
 
     def has(self, recipe: Recipe, epochs: int | None, seed: int, part: Part) -> bool:
-        """Whether the store holds a complete run; the arguments are those of `run`."""
+        """Whether the store holds a complete run; `recipe`, `epochs`, `seed` and `part` are those of `run`."""
         return self.path_of(recipe, epochs, seed, part).with_suffix(".json").exists()
 
     def path_of(self, recipe: Recipe, epochs: int | None, seed: int, part: Part) -> Path:
-        """Return the run folder of a fitted recipe, there or not; the arguments are those of `run`."""
+        """Return the run folder of a recipe, whether it exists or not; `epochs`, `seed` and `part` are those of `run`."""
         return self.folder / "fitted" / self._key(recipe.with_seed(seed), epochs=epochs, part=part)
 
     def count_opening(self, fingerprint: str) -> None:

@@ -1,4 +1,4 @@
-"""Does order matter: worlds in which the answer is known."""
+"""Does order matter: simulated logs for which the answer is known."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.data.logs import log_of_sequences
 
 
 class QuickCaser(Caser):
-    """Caser as it learns small worlds in a moment."""
+    """Caser with a training that learns small logs in a moment."""
 
     training: ClassVar[Training] = Training(
         epochs=10, patience=0, batch_size=256, learning_rate=0.01, schedule="linear", weight_decay=0.0, device="cpu"
@@ -72,7 +72,7 @@ def test_what_a_model_has_over_popularity_is_order_recency_and_the_set_of_items(
     assert sum(float(part or 0) for part in parts) == pytest.approx(chain.gain(chain.best_model).value)
 
 
-def test_in_noise_nothing_matters() -> None:
+def test_in_noise_no_history_helps() -> None:
     found = effects_in(noise_world(num_users=300, length=12).log)
     assert verdict(found).startswith("Nothing in the history helps")
     assert order_finding(found).advice[0].startswith("Do not train a sequence model")
@@ -90,7 +90,7 @@ def test_where_only_the_set_of_items_counts_neither_matters() -> None:
 
 
 @pytest.mark.slow
-def test_in_a_union_the_last_two_matter_and_not_their_order() -> None:
+def test_in_a_union_the_last_two_items_matter_but_not_their_order() -> None:
     # A window of two: a longer one would see items that, out of order, contradict what it has learned.
     found = effects_in(union_world(num_users=600).log, block=2, network=NETWORK.replace(L=2))
     assert found.best_model == "caser"
@@ -123,7 +123,7 @@ class KilledError(Exception):
     """What stops an audit in these tests."""
 
 
-def test_a_network_that_was_killed_goes_on_at_its_last_epoch_and_ends_alike(tmp_path: Path) -> None:
+def test_a_network_that_was_killed_continues_at_its_last_epoch_and_gives_the_same_values(tmp_path: Path) -> None:
     split = leave_one_out(chain_world(num_users=20, num_items=8, length=9).log)
     network = BriefCaser(L=2, T=1, d=8, n_v=1, n_h=2, dropout=0.5)
     said: list[str] = []

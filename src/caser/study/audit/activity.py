@@ -26,7 +26,7 @@ MINOR_SHARE = 0.01
 
 
 def bots(log: InteractionLog) -> Finding:
-    """Return a finding on users with implausibly many events, in all or in one hour."""
+    """Return a finding on the users of `log` with implausibly many events, in all or in one hour."""
     events = np.bincount(log.users)[1:]
     numbers = {"events": events}
     if log.has_times:
@@ -70,7 +70,7 @@ def far_out(values: Int64) -> tuple[Mask, float]:
 
 
 def busiest_hours(log: InteractionLog) -> Int64:
-    """Return the most events of each user within an hour, (num_users,) int64. Assumes a log with times."""
+    """Return the most events of each user within an hour, (num_users,) int64; `log` must have times."""
     # Give each user a range of time of their own, so that one search counts the events within an hour for all users.
     seconds = (log.times - log.times.min()) // 1_000_000
     span = int(seconds.max()) + HOUR_SECONDS + 1
@@ -82,7 +82,11 @@ def busiest_hours(log: InteractionLog) -> Int64:
 
 
 def cold(log: InteractionLog, split: Split) -> Finding:
-    """Return a finding on users and items with few events, and on validation targets that never occur in training."""
+    """Return a finding on users and items with few events, and on validation targets that never occur in training.
+
+    log    counted for the users and items
+    split  of that log, for the targets
+    """
     users, items = np.bincount(log.users)[1:], np.bincount(log.items)[1:]
     targets = split.validation.targets
     unseen = float(np.mean(split.fit.item_counts[targets] == 0)) if len(targets) else None
@@ -111,7 +115,7 @@ def cold(log: InteractionLog, split: Split) -> Finding:
 
 
 def concentration(log: InteractionLog, facts: Facts) -> Finding:
-    """Return a finding on how popularity concentrates; `facts` are those of `describe`."""
+    """Return a finding on how popularity concentrates in `log`; `facts` are those of `describe`."""
     counts = np.sort(np.bincount(log.items)[1:])[::-1]
     tenths = [float(part.sum() / counts.sum()) for part in np.array_split(counts, 10)]
     gini, top = facts["popularity_gini"], facts["share_of_top_1_percent_of_items"]

@@ -132,9 +132,7 @@ def audit(
     effects = order_effects(split, network, block, seed, parts, say)
     without = None
     if (facts["share_of_rows_tied"] or 0) > FEW_TIES:
-        say("once more, with events at equal times in random order")
-        in_random_order = protocols.apply(protocol, reordered(log, seed, 0))
-        without = order_effects(in_random_order, None, block, seed, parts, say)
+        without = _effects_without_ties(log, protocol, block, seed, parts, say)
     # Put the findings together.
     rules = protocols.resolve(protocol, split, "validation")
     return Audit(
@@ -147,6 +145,15 @@ def audit(
         date=datetime.now(UTC).date().isoformat(),
         command=command,
     )
+
+
+def _effects_without_ties(
+    log: InteractionLog, protocol: str, block: int, seed: int, parts: FinishedParts, say: Say
+) -> Effects:
+    """The effects on counting models when events at equal times are in random order."""
+    say("once more, with events at equal times in random order")
+    split = protocols.apply(protocol, reordered(log, seed, 0))
+    return order_effects(split, None, block, seed, parts, say)
 
 
 def _findings(

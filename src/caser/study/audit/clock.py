@@ -23,6 +23,7 @@ QUESTION = "Can the clock be trusted?"
 def clock(log: InteractionLog, facts: Facts, now: datetime | None = None) -> Finding:
     """Return a finding on the times of a log.
 
+    log    may have no times: then the finding says so
     facts  those of `describe`
     now    later times lie in the future; the current time by default
     """
@@ -64,7 +65,7 @@ def clock(log: InteractionLog, facts: Facts, now: datetime | None = None) -> Fin
 
 
 def finest_step(log: InteractionLog) -> str:
-    """Return the coarsest step that 99 % of times are whole multiples of; "microsecond" if there is none."""
+    """Return the coarsest step that 99 % of the times of `log` are multiples of; "microsecond" if there is none."""
     for name, size in STEPS.items():
         if float(np.mean(log.times % size == 0)) >= NEARLY_ALL:
             return name

@@ -77,7 +77,7 @@ class Finding:
 
 
 def count(number: int, singular: str, plural: str | None = None) -> str:
-    """Return a number with its noun, in the singular for 1; the plural has an -s unless it is given.
+    """Return a number with its noun: `singular` for 1, else `plural`, which is the singular with an -s by default.
 
     >>> count(1, "user"), count(2400, "user"), count(2, "query", "queries")
     ('1 user', '2,400 users', '2 queries')
@@ -86,7 +86,7 @@ def count(number: int, singular: str, plural: str | None = None) -> str:
 
 
 def share(value: float) -> str:
-    """Return a share from 0 to 1 as a percentage; only an exact 0 is "0 %", and only an exact 1 is "100 %".
+    """Return `value`, a share from 0 to 1, as a percentage; only an exact 0 is "0 %", and only an exact 1 is "100 %".
 
     >>> share(0.1234), share(0.00002), share(0.99999), share(0.0), share(1.0)
     ('12.3 %', 'under 0.1 %', 'over 99.9 %', '0 %', '100 %')

@@ -25,6 +25,7 @@ FEW_JUDGED = 500
 def leakage(log: InteractionLog, protocol: str) -> Finding:
     """Return a finding on the share of training interactions that are later than the targets they help to predict.
 
+    log       without times, the finding says that nothing can be said
     protocol  the chosen protocol; it is compared with some others
     """
     question = "Does the split show the future?"
@@ -57,7 +58,7 @@ def leakage(log: InteractionLog, protocol: str) -> Finding:
 
 
 def are_sessions(log: InteractionLog) -> bool:
-    """Whether users look like sessions: they have few events, and 95 % of them end within a day of their beginning."""
+    """Whether the users of `log` look like sessions: they have few events, and 95 % of them last less than a day."""
     return (
         log.has_times
         and float(np.median(np.bincount(log.users)[1:])) <= SHORT
@@ -67,7 +68,7 @@ def are_sessions(log: InteractionLog) -> bool:
 
 
 def spans(log: InteractionLog) -> Int64:
-    """Return the time from the first event of each user to the last, in microseconds, (num_users,) int64."""
+    """Return the time from each user's first event in `log` to the last, in microseconds, (num_users,) int64."""
     first = np.flatnonzero(np.diff(log.users, prepend=0))
     last = np.append(first[1:], len(log)) - 1
     lasted: Int64 = log.times[last] - log.times[first]

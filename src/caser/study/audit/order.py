@@ -257,7 +257,7 @@ def _listener(say: Say, name: str, trained: Block) -> Callable[[Progress], None]
 
 
 def in_words(block: Block) -> str:
-    """Return a label that says how histories are shuffled.
+    """Return a label that says how histories are shuffled, in blocks of `block`.
 
     >>> in_words(1), in_words(5), in_words("whole")
     ('true order', 'blocks of 5 shuffled', 'all shuffled')

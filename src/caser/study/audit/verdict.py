@@ -64,7 +64,10 @@ def verdict(effects: Effects, without: Effects | None = None) -> str:
 
 
 def order_finding(effects: Effects, without: Effects | None = None) -> Finding:
-    """Return the finding on the worth of order, recency and the set of items; the arguments are those of `verdict`."""
+    """Return the finding on the worth of order, recency and the set of items.
+
+    effects, without  as for `verdict`
+    """
     best = effects.best_model
     order, recency = losses(effects)
     gain, items = effects.gain(best), effects.estimate(best, "whole").value - effects.estimate("popularity", 1).value
@@ -95,7 +98,7 @@ def order_finding(effects: Effects, without: Effects | None = None) -> Finding:
 
 
 def blocks_finding(effects: Effects) -> Finding:
-    """Return the finding on how much of the order a model needs: the metric of every model over block sizes."""
+    """Return the finding on how much of the order a model needs: `effects` of every model over block sizes."""
     best = effects.best_model_of_all_sizes
     steps: list[Block] = list(effects.values[best])
     labels = [str(step) for step in steps]
@@ -126,7 +129,7 @@ def blocks_finding(effects: Effects) -> Finding:
 
 
 def losses(effects: Effects) -> tuple[Difference, Difference]:
-    """Return what the best model loses with the order of a block, and what it loses further with recency."""
+    """Return from `effects` what the best model loses with the order of a block, and further with recency."""
     best = effects.best_model
     return effects.loss(best, 1, effects.block), effects.loss(best, effects.block, "whole")
 
