@@ -108,7 +108,7 @@ class Store:
         return self.path_of(recipe, epochs, seed, part).with_suffix(".json").exists()
 
     def path_of(self, recipe: Recipe, epochs: int | None, seed: int, part: Part) -> Path:
-        """Return the run folder of a recipe, whether it exists or not; `epochs`, `seed` and `part` are those of `run`."""
+        """Return the run folder of a recipe, there or not; `epochs`, `seed` and `part` are those of `run`."""
         return self.folder / "fitted" / self._key(recipe.with_seed(seed), epochs=epochs, part=part)
 
     def count_opening(self, fingerprint: str) -> None:

@@ -127,12 +127,11 @@ def audit(
         raise ConfigError("an audit needs a validation part with at least one query; got none. Use a longer log.")
     # Train and judge models on true and on shuffled histories.
     say: Say = tell or (lambda _: None)
-    facts = describe(log)
     parts = FinishedParts(Path(folder) / PARTS if folder else None)
     effects = order_effects(split, network, block, seed, parts, say)
-    without = None
-    if (facts["share_of_rows_tied"] or 0) > FEW_TIES:
-        without = _effects_without_ties(log, protocol, block, seed, parts, say)
+    facts = describe(log)
+    is_tied = (facts["share_of_rows_tied"] or 0) > FEW_TIES
+    without = _effects_without_ties(log, protocol, block, seed, parts, say) if is_tied else None
     # Put the findings together.
     rules = protocols.resolve(protocol, split, "validation")
     return Audit(
