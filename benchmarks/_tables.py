@@ -16,17 +16,17 @@ from caser.data import datasets
 from caser.evaluation import protocols
 from caser.models import COUNTING_BASELINES
 from caser.study.compare import best_of, sentence
-from caser.study.engine import Plan, Step
+from caser.study.engine import AS_MANY_AS_CORES, Plan, Step
 from caser.study.recipes import Recipe
-from caser.study.study import Study, conduct
+from caser.study.study import Study, run_study
 
 STORE = Path("runs/benchmarks")
 RESULTS = Path(__file__).parent / "results"
 
 
 def tell(step: Step) -> None:
-    """Print a finished step on stderr."""
-    print(f"{step.done}/{step.total} {step.what} {step.label}: {step.sentence}", file=sys.stderr, flush=True)
+    """Say on stderr what has been done."""
+    print(f"{step.done}/{step.total} {step.action} {step.label}: {step.sentence}", file=sys.stderr, flush=True)
 
 
 def table(
@@ -48,12 +48,12 @@ def table(
     """
     split = protocols.apply(protocol, datasets.load(dataset))
     counting = {model: Recipe.of(model) for model in COUNTING_BASELINES}
-    study = conduct(
+    study = run_study(
         "compare",
         name,
         {**counting, **recipes},
         {"": split},
-        Plan(store=STORE, seeds=seeds, workers=None),
+        Plan(store=STORE, seeds=seeds, workers=AS_MANY_AS_CORES),
         reference=lambda report: best_of(counting, report),
         baselines=list(counting),
         tell=tell,

@@ -18,7 +18,7 @@ EPOCHS = {"paper": 20, "softmax": 8}
 if __name__ == "__main__":
     split = protocols.apply("caser-paper", datasets.load("ml-1m"))
     for loss, epochs in EPOCHS.items():
-        training = RECIPES[loss].training.replace(epochs=epochs)
+        training = RECIPES[loss].replace(epochs=epochs).training
         plan = Plan(store=STORE, seeds=(0,))
         study = ablate(split, Caser(), training, plan, removals=False, choose=False, tell=tell)
         publish(f"ablation_1m_{loss}", study, study.verdicts, benchmark="ablation_1m")

@@ -24,7 +24,8 @@ import torch
 from benchmarks.speed import _rounds
 from caser.arrays.types import Int32, Scores
 from caser.data import datasets
-from caser.data.split import Queries, Split
+from caser.data.queries import Queries
+from caser.data.split import Split
 from caser.evaluation import judge, protocols
 from caser.evaluation.metrics import parse_metric
 from caser.evaluation.ranking import MOST_QUERIES, ranks

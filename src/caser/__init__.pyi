@@ -72,6 +72,7 @@ from caser.study.sessions import compare_sessions as compare_sessions
 from caser.study.sweep import sweep as sweep
 
 __version__: str
+_HOME: dict[str, str]
 
 __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "Answer",

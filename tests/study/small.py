@@ -1,4 +1,4 @@
-"""Studies for tests: a small log, recipes that train in a moment, and what makes training an error."""
+"""Helpers for tests of studies: a small log, recipes that train in a moment, and a switch that forbids training."""
 
 from __future__ import annotations
 
@@ -27,12 +27,18 @@ def small_split(protocol: str = "leave-one-out", **world: Any) -> Split:
 
 
 def small_plan(store: Path, **changes: Any) -> Plan:
-    """One process and one seed."""
+    """A plan with one process and one seed."""
     return Plan(**{"store": store, "workers": 1, "seeds": (0,), **changes})
 
 
+def training_of(recipe: Recipe) -> Training:
+    """The training of a recipe for a network."""
+    assert recipe.training is not None
+    return recipe.training
+
+
 def forbid_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From here on nothing is fitted, chosen or ranked."""
+    """From now on, fitting, choosing and ranking raise AssertionError."""
 
     def refuse(*_: Any, **__: Any) -> NoReturn:
         raise AssertionError("something was trained or ranked again")

@@ -1,4 +1,4 @@
-"""Ablate: which rows there are, what each changes, and what is compared with what."""
+"""Ablate: the rows of a study, what each of them changes, and the verdicts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from caser.study import ablate as ablating
 from caser.study.ablate import PAPER_GROUP, PAPER_MAP, REMOVED_GROUP, ablate
 from caser.study.recipes import Recipe
 from caser.study.study import Study
-from tests.study.small import forbid_training, small_plan, small_split
+from tests.study.small import forbid_training, small_plan, small_split, training_of
 
 FULL = Caser(L=3, T=2, d=4, n_v=1, n_h=2, dropout=0.25)
 ONCE = Training(epochs=1, device="cpu")
@@ -64,9 +64,9 @@ def test_a_removal_changes_exactly_one_setting_of_the_full_model(study: Study) -
     }
 
 
-def test_what_is_not_there_cannot_be_removed() -> None:
+def test_a_part_that_is_missing_cannot_be_removed() -> None:
     bare = FULL.replace(L=1, T=1, dropout=0.0, phi_c="identity", phi_a="identity")
-    assert dict(ablating._removals(Recipe(bare))) == {}
+    assert dict(ablating._removals(Recipe.of(bare))) == {}
 
 
 def test_every_row_is_compared_with_the_full_model(study: Study) -> None:
@@ -77,9 +77,9 @@ def test_every_row_is_compared_with_the_full_model(study: Study) -> None:
     assert all(row["seconds"]["training"] >= 0 and row["parameters"] > 0 for row in found["rows"])
 
 
-def test_verdicts_name_what_most_rests_on_each_part_then_the_branches_alone_then_the_rest(study: Study) -> None:
+def test_verdicts_name_the_most_important_part_then_each_part_then_the_branches_alone(study: Study) -> None:
     starts = [sentence.partition(":")[0] for sentence in study.verdicts]
-    assert starts[0] == "No part is needed by itself"  # after one epoch on a small log
+    assert starts[0] == "No single part is shown to matter"  # after one epoch on a small log
     parts = ["Without the horizontal filters", "Without the vertical filters", "Without the user vector", "Alone"]
     assert starts[1:5] == parts
     for sentence, pair in zip(
@@ -89,18 +89,20 @@ def test_verdicts_name_what_most_rests_on_each_part_then_the_branches_alone_then
         assert f" {pair[1]} " in sentence
 
 
-def test_the_first_verdict_names_the_part_that_is_lost_most_without(study: Study) -> None:
+def test_the_first_verdict_names_the_part_whose_removal_costs_most(study: Study) -> None:
     lost = {"pv": Difference(-0.1, -0.2, -0.05, 0.1), "ph": Difference(-0.3, -0.4, -0.2, 0.1)}
     others = {label: Difference(0, -0.1, 0.1, 0.1) for label in study.differences if label not in lost}
     first = next(iter(ablating._verdicts(replace(study, differences={**others, **lost}), "pvh")))
-    assert first == "Most rests on the vertical filters: ndcg@10 falls by 0.3000 without (95 % 0.2000 to 0.4000)."
+    assert first == (
+        "The part that matters most: the vertical filters. Without it ndcg@10 falls by 0.3000 (95 % 0.2000 to 0.4000)."
+    )
 
 
-def test_without_choosing_all_train_as_long(study: Study) -> None:
+def test_without_choosing_all_rows_train_the_same_number_of_epochs(study: Study) -> None:
     assert {run.epochs for runs in study.outcome.runs.values() for run in runs} == {1}
 
 
-def test_only_the_variants_if_nothing_is_to_be_removed(tmp_path: Path) -> None:
+def test_without_removals_there_are_only_the_variants(tmp_path: Path) -> None:
     study = ablate(small_split(), FULL, ONCE, small_plan(tmp_path), removals=False, choose=False)
     assert tuple(study.report.values) == ablating.VARIANTS
 
@@ -108,13 +110,13 @@ def test_only_the_variants_if_nothing_is_to_be_removed(tmp_path: Path) -> None:
 def test_users_are_hidden_only_where_there_are_user_vectors(tmp_path: Path) -> None:
     hidden = ONCE.replace(user_dropout=0.5)
     study = ablate(small_split(), FULL, hidden, small_plan(tmp_path), removals=False, choose=False)
-    assert {name: study.recipe(name).training.user_dropout for name in study.report.values} == {
+    assert {name: training_of(study.recipe(name)).user_dropout for name in study.report.values} == {
         **dict.fromkeys(("p", "ph", "pv", "pvh"), 0.5),
         **dict.fromkeys(("h", "v", "vh"), 0.0),
     }
 
 
-def test_where_nobody_is_known_the_user_vector_is_no_part(tmp_path: Path) -> None:
+def test_a_protocol_that_judges_unknown_users_leaves_out_the_user_vector(tmp_path: Path) -> None:
     study = ablate(small_split("sessions"), FULL, ONCE, small_plan(tmp_path), choose=False)
     assert study.reference == "vh"
     assert [label for label in study.report.values if study.recipe(label).group == PAPER_GROUP] == ["h", "v", "vh"]
@@ -128,7 +130,7 @@ def test_a_model_that_lacks_a_part_is_refused(lacking: dict[str, Any], tmp_path:
         ablate(small_split(), FULL.replace(**lacking), ONCE, small_plan(tmp_path))
 
 
-def test_a_full_model_that_fails_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_model_that_cannot_be_trained_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def variants(*_: Any) -> Any:
         bad = Recipe(FULL, ONCE.replace(learning_rate=1e30))
         return {"h": Recipe(FULL.replace(user_vector=False), ONCE), "pvh": bad}
@@ -155,7 +157,7 @@ def test_a_second_ablation_trains_nothing(tmp_path: Path, monkeypatch: pytest.Mo
         ("leave-one-out", 6040, 3416, False),
     ],
 )
-def test_the_papers_figures_stand_only_beside_the_papers_question(
+def test_the_papers_figures_are_shown_only_for_the_papers_log_and_protocol(
     study: Study, protocol: str, users: int, items: int, is_shown: bool
 ) -> None:
     log = SimpleNamespace(num_users=users, num_items=items)

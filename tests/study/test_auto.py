@@ -1,4 +1,4 @@
-"""Auto: who wins, when a blend ships, and that the test part stays closed."""
+"""Auto: which model wins, when a blend is chosen, and that the test part stays closed."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_the_test_part_stays_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not (tmp_path / "openings.json").exists()
 
 
-def test_a_blend_that_validation_does_not_prefer_is_not_shipped(tmp_path: Path) -> None:
+def test_a_blend_that_is_no_better_on_validation_is_not_chosen(tmp_path: Path) -> None:
     noise = protocols.apply("leave-one-out", noise_world(num_users=80, num_items=6, length=9, seed=0).log)
     winner = auto(noise, small_plan(tmp_path), ["markov"])
     assert winner.recommender.artefact.config.name == next(iter(winner.tried))
@@ -62,7 +62,7 @@ def test_a_blend_that_validation_does_not_prefer_is_not_shipped(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(("low", "high", "ships"), [(0.01, 0.03, True), (-0.01, 0.05, False), (-0.03, -0.01, False)])
-def test_a_blend_ships_only_where_it_is_shown_to_be_better(
+def test_a_blend_is_chosen_only_if_it_is_shown_to_be_better(
     low: float, high: float, ships: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     difference = Difference((low + high) / 2, low, high, 0.1)
@@ -73,7 +73,7 @@ def test_a_blend_ships_only_where_it_is_shown_to_be_better(
 
 
 @pytest.mark.parametrize("second", ["count-knn", "caser"])
-def test_a_blend_answers_alike_when_it_is_saved_and_loaded(
+def test_a_saved_blend_gives_the_same_answers_when_it_is_loaded(
     second: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blend_of(monkeypatch, 0.65)
@@ -102,7 +102,7 @@ def test_a_blend_answers_alike_when_it_is_saved_and_loaded(
     np.testing.assert_allclose(scores[0][:, 1:], scores[1][:, 1:], rtol=1e-5, atol=1e-6)
 
 
-def test_trying_again_tries_nothing_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_call_trains_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = auto(SPLIT, small_plan(tmp_path), ["markov"])
     blend_of(monkeypatch, None)
     forbid_training(monkeypatch)
@@ -119,7 +119,7 @@ def test_a_network_is_cut_when_its_share_is_spent(tmp_path: Path, monkeypatch: p
     assert '"epochs": 1,' in choices
 
 
-def test_what_a_protocol_leaves_out_is_said(tmp_path: Path) -> None:
+def test_a_model_that_the_protocol_does_not_allow_is_named(tmp_path: Path) -> None:
     winner = auto(small_split("sessions"), small_plan(tmp_path), ["bpr-mf"])
     assert [sentence for sentence in winner.why if sentence.startswith("bpr-mf is left out")]
 

@@ -1,4 +1,4 @@
-"""Compare: what the verdict says in worlds whose right answer is known."""
+"""Compare: the verdict on simulated logs for which the right answer is known."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from caser.models.caser.caser import Caser
 from caser.study.chance import beat_chance, chance
 from caser.study.compare import advice, compare, recipes_for
 from caser.study.study import Study
-from tests.study.small import small_plan, small_split
+from tests.study.small import small_plan, small_split, training_of
 
 QUICK = {"epochs": 1, "device": "cpu"}
 
@@ -51,7 +51,7 @@ def test_in_a_chain_an_untrained_network_loses_to_markov_and_the_verdict_says_so
     assert study.advice == ("Ship markov: it is best on validation, and it needs no training.",)
 
 
-def test_rows_are_json_and_tell_how_they_came_to_be() -> None:
+def test_rows_are_json_and_hold_their_training_and_their_difference() -> None:
     found = chain_study().to_dict()
     rows = {row["label"]: row for row in found["rows"]}
     assert rows["caser"]["kind"] == "neural"
@@ -65,7 +65,7 @@ def test_rows_are_json_and_tell_how_they_came_to_be() -> None:
         assert row["metrics"]["ndcg@10"]["low"] <= row["metrics"]["ndcg@10"]["value"]
 
 
-def test_what_validation_prefers_is_shipped_only_if_the_test_part_agrees() -> None:
+def test_the_best_on_validation_is_shipped_only_if_the_test_part_agrees() -> None:
     study = chain_study()
     chosen = study.outcome.chosen
     caser = replace(chosen["caser"], choice=replace(chosen["caser"].choice, value=2.0))
@@ -80,9 +80,9 @@ def better() -> Difference:
     return replace(chain_study().differences["caser"], value=0.1, low=0.05, high=0.15, p_adjusted=None)
 
 
-def test_without_a_model_that_trains_the_best_that_counts_is_named(tmp_path: Path) -> None:
+def test_without_a_network_the_best_counting_model_is_named(tmp_path: Path) -> None:
     study = compare(small_split(), ["markov"], small_plan(tmp_path))
-    assert study.verdicts == ("markov is the best model that counts; none that trains was compared.",)
+    assert study.verdicts == ("markov is the best counting model; no network was compared with it.",)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -90,7 +90,7 @@ def test_in_noise_no_model_beats_chance(seed: int, tmp_path: Path) -> None:
     split = protocols.apply("leave-one-out", noise_world(num_users=300, num_items=12, length=9, seed=seed).log)
     study = compare(split, ["ease"], small_plan(tmp_path))
     (verdict,) = study.verdicts
-    assert verdict.startswith("No model beats chance: guessing gets ndcg@10 0.3")
+    assert verdict.startswith("No model beats chance: a random order gets ndcg@10 0.3")
     assert study.advice[0].startswith("Ship popularity")
 
 
@@ -111,9 +111,9 @@ def test_recipes_are_tuned_only_where_there_is_a_budget() -> None:
         assert bool(recipes["caser"].space) is tuned
 
 
-def test_training_holds_for_networks_and_keeps_what_a_model_says_itself() -> None:
+def test_training_settings_apply_to_networks_and_keep_the_defaults_of_the_model() -> None:
     recipes, _ = recipes_for(small_split(), ["bpr-mf", "ease"], tuned=False, training={"epochs": 3})
-    assert (recipes["bpr-mf"].training.epochs, recipes["bpr-mf"].training.loss) == (3, "bpr")
+    assert (training_of(recipes["bpr-mf"]).epochs, training_of(recipes["bpr-mf"]).loss) == (3, "bpr")
 
 
 def test_all_models_but_the_blend_are_compared_by_default() -> None:
@@ -128,7 +128,7 @@ def test_an_unknown_model_is_refused_before_anything_trains(tmp_path: Path) -> N
     assert not list(tmp_path.iterdir())
 
 
-def test_a_user_vector_is_left_out_where_it_is_a_setting() -> None:
+def test_the_user_vector_is_left_out_if_it_is_a_setting() -> None:
     assert Caser().without_user_vectors() == Caser(user_vector=False)
     markov = model_settings("markov")
     assert markov.without_user_vectors() is markov
@@ -138,23 +138,23 @@ def test_a_user_vector_is_left_out_where_it_is_a_setting() -> None:
 # Chance
 
 
-def test_chance_is_what_a_random_order_gets() -> None:
+def test_chance_is_the_value_of_a_random_order() -> None:
     table = RankTable.from_lists([[1.0]] * 2000, num_candidates=20)
     assert chance(table, "hit@5") == pytest.approx(0.25, abs=0.01)
     expected = np.mean([1 / np.log2(1 + rank) if rank <= 10 else 0 for rank in range(1, 21)])
     assert chance(table, "ndcg@10") == pytest.approx(expected, abs=0.01)
 
 
-def test_targets_that_nobody_can_find_are_not_found_by_chance() -> None:
+def test_targets_that_no_model_can_find_are_not_found_by_chance() -> None:
     table = RankTable.from_lists([[float("inf")]] * 50, num_candidates=5)
     assert chance(table, "hit@5") == 0
 
 
-def test_who_beats_chance_is_corrected_for_how_many_try() -> None:
+def test_beating_chance_is_corrected_for_the_number_of_models() -> None:
     lucky = Estimate(0.2, 0.099, 0.301)  # alone, just above the bound of one test
     assert beat_chance({"a": lucky}, by_chance=0.098) == ["a"]
     assert beat_chance({"a": lucky, **{f"b{n}": Estimate(0.09, 0.0, 0.2) for n in range(5)}}, by_chance=0.098) == []
 
 
-def test_one_user_beats_nothing() -> None:
+def test_with_one_user_no_model_is_shown_to_beat_chance() -> None:
     assert beat_chance({"a": Estimate(1.0, float("nan"), float("nan"))}, by_chance=0.5) == []

@@ -1,5 +1,8 @@
+"""Replay: the hit rate of what was served, and whether a service answers as its run does."""
+
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -45,7 +48,7 @@ def test_an_event_is_judged_by_the_last_answer_before_it(tmp_path: Path) -> None
     assert found.by["model m2"].rate == 0.0
 
 
-def test_half_a_last_line_is_no_error_and_another_file_is(tmp_path: Path) -> None:
+def test_a_half_written_last_line_is_no_error_and_another_file_is(tmp_path: Path) -> None:
     path = written(tmp_path / "log", [shown("a", "1")])
     path.write_text(path.read_text() + '{"kind": "ev')
     assert hit_rate(path, k=1).answers == 1
@@ -57,16 +60,30 @@ def test_half_a_last_line_is_no_error_and_another_file_is(tmp_path: Path) -> Non
         hit_rate(tmp_path / "none", k=1)
 
 
-async def test_what_the_service_writes_is_what_replay_reads(run: Path, tmp_path: Path) -> None:
-    log = tmp_path / "log" / "answers.jsonl"
-    for hit in (True, False):  # the service is started twice: users keep their pseudonyms
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A saved run of Caser, with users ann, bob, eve and zoe, and items 10 to 60."""
+    save(caser_run(), tmp_path / "run")
+    return tmp_path / "run"
+
+
+async def answer_and_take(run: Path, log: Path) -> None:
+    """Serve an answer, and events of two users; start the service again, and serve the events only."""
+    best: Any = None
+    for is_first in (True, False):
         async with serving(run, answer_log=log) as served:
-            if hit:
+            if is_first:
                 best = (await served.items(user_id="bob", k=1))[0]
             await served.post("/v1/events", {"user_id": "bob", "item_id": best})
             await served.post("/v1/events", {"user_id": "eve", "item_id": best})
-    found = document("replay", run, "--log", log)["served"]
-    assert (found["answers"], found["events"], found["hits"], found["events_without_answer"]) == (1, 2, 2, 2)
+
+
+def test_replay_reads_the_log_that_the_service_writes(run: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log" / "answers.jsonl"
+    asyncio.run(answer_and_take(run, log))
+    served = document("replay", run, "--log", log)["served"]
+    # Users keep their pseudonyms when the service starts again: bob has two hits, eve had no answer.
+    assert (served["answers"], served["events"], served["hits"], served["events_without_answer"]) == (1, 2, 2, 2)
     assert "hit rate" in caser("replay", run, "--log", log).out
 
 

@@ -1,4 +1,4 @@
-"""The store: what is finished is never done twice, and what is damaged is named."""
+"""The store: finished runs are used again, and damaged files are named."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_choice_is_used_again(store: Store, monkeypatch: pytest.MonkeyPatch) -
     assert len(first.history) == 2
 
 
-def test_what_differs_is_another_run(store: Store) -> None:
+def test_another_recipe_seed_part_or_log_is_another_run(store: Store) -> None:
     other = Store(store.folder, small_split(seed=1))
     paths = {
         store.path_of(TINY, 1, 0, "test"),
@@ -74,7 +74,7 @@ def test_validation_trains_on_less_than_the_test(store: Store) -> None:
     assert [one.manifest["train_on"] for one in loaded] == ["fit", "final"]
 
 
-def test_a_run_is_whole_only_with_its_facts(store: Store) -> None:
+def test_a_run_without_its_facts_is_incomplete(store: Store) -> None:
     run = store.run(MARKOV, None, 0, "test")
     assert store.has(MARKOV, None, 0, "test")
     run.folder.with_suffix(".json").unlink()
@@ -110,7 +110,7 @@ def test_openings_are_counted_for_each_test_part(store: Store) -> None:
     assert json.loads((store.folder / "openings.json").read_text()) == {"a": 2, "b": 1}
 
 
-def test_no_half_made_file_is_left(store: Store) -> None:
+def test_no_partial_file_and_no_checkpoint_is_left(store: Store) -> None:
     store.choice(TINY)
     store.run(TINY, 1, 0, "test")
     assert not [path for path in store.folder.rglob("*") if "partial" in path.name or "checkpoint" in path.name]

@@ -1,4 +1,4 @@
-"""Sweep: what is read, what stays fixed, and which value is named."""
+"""Sweep: how values are read, what stays fixed, and which value is named."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_values_are_read(text: str, values: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "L", "L=", "=1,2", "L=,", "L=4..1", "1..4"])
-def test_what_is_no_list_of_values_is_refused(text: str) -> None:
+def test_a_text_that_is_no_list_of_values_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="SETTING=VALUES"):
         parse_values(text)
 
@@ -90,7 +90,7 @@ def test_it_never_opens_the_test_part(tmp_path: Path, monkeypatch: pytest.Monkey
     assert not (tmp_path / "openings.json").exists()
 
 
-def test_quality_stands_beside_time_and_the_values_in_their_order(study: Study) -> None:
+def test_rows_have_quality_and_time_in_the_order_of_the_values(study: Study) -> None:
     found = study.to_dict()
     assert [row["setting"] for row in found["rows"]] == [1, 3, 7]
     assert all(len(row["by_seed"]["ndcg@10"]) == 2 and row["seconds"]["training"] > 0 for row in found["rows"])
@@ -130,7 +130,7 @@ def test_no_more_is_claimed_than_was_compared(study: Study) -> None:
     assert judged(study, 1, {3}).advice == ("Use L = 1.",)
 
 
-def test_words_have_no_smallest(tmp_path: Path) -> None:
+def test_values_that_are_words_have_no_smallest(tmp_path: Path) -> None:
     split = small_split()
     study = sweep(split, Recipe.of("session-knn"), "decay", ["linear", "harmonic"], small_plan(tmp_path))
     named = study.to_dict()["sweep"]
@@ -154,9 +154,15 @@ def test_words_have_no_smallest(tmp_path: Path) -> None:
         (ONCE, "L", ["many", 1], "Caser L"),
         (ONCE.replace(positions="full"), "L", [1, 2], "must train the same positions"),
         (ONCE.replace(positions="full"), "T", [1, 2], "must train the same positions"),
+        (ONCE, "num_negatives", [1, 5], "num_negatives must be left out"),
+        (ONCE, "device", ["cpu", "auto"], "setting that has an effect; got device"),
+        (ONCE.replace(n_h=0), "phi_c", ["relu", "tanh"], "setting that has an effect; got phi_c"),
+        (ONCE.replace(user_vector=False), "user_dropout", [0.0, 0.5], "setting that has an effect; got user_dropout"),
+        (replace(ONCE, epochs=1), "patience", [1, 2], "setting that has an effect; got patience"),
+        (replace(ONCE, epochs=1), "epochs", [1, 2], "setting that has an effect; got epochs"),
     ],
 )
-def test_what_would_mean_nothing_is_refused_before_anything_trains(
+def test_a_meaningless_sweep_is_refused_before_anything_trains(
     recipe: Recipe, over: str, values: list[Any], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError, match=message):

@@ -1,4 +1,4 @@
-"""Tuning, with a store that answers at once."""
+"""Tuning, tested with a store that answers at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from caser.study import tuning
 from caser.study.recipes import Recipe
 from caser.study.runs import Store
 from caser.study.tuning import MOST_TRIALS, Tuned
-from tests.study.small import TINY
+from tests.study.small import TINY, training_of
 
 pytest.importorskip("optuna")
 
@@ -30,14 +30,14 @@ def wider_is_better(recipe: Recipe) -> float:
 
 @dataclass
 class FakeStore:
-    """Answers what a formula says, and writes down what it was asked."""
+    """Gives the value of a formula instead of training, and records its calls."""
 
     value: Callable[[Recipe], float] = wider_is_better
     seconds: float = 10.0
-    asked: list[tuple[Recipe, float]] = field(default_factory=list)
+    calls: list[tuple[Recipe, float]] = field(default_factory=list)
 
     def choice(self, recipe: Recipe, most_seconds: float = math.inf) -> Choice:
-        self.asked.append((recipe, most_seconds))
+        self.calls.append((recipe, most_seconds))
         return Choice(self.value(recipe), min(self.seconds, most_seconds), epochs=2)
 
 
@@ -48,7 +48,7 @@ def tune(store: FakeStore, recipe: Recipe = TUNED, seconds: float = 100.0, **opt
 def test_the_first_trial_is_the_recipe_as_it_is() -> None:
     store = FakeStore()
     tune(store)
-    assert store.asked[0] == (TUNED, math.inf)
+    assert store.calls[0] == (TUNED, math.inf)
 
 
 def test_the_best_trial_wins_with_its_own_settings() -> None:
@@ -60,31 +60,31 @@ def test_the_best_trial_wins_with_its_own_settings() -> None:
 def test_the_budget_is_spent_and_no_more_begins() -> None:
     store = FakeStore()
     found = tune(store, seconds=95.0)
-    assert found.num_trials == len(store.asked) == 10
+    assert found.num_trials == len(store.calls) == 10
     assert found.seconds == 95.0
-    assert [limit for _, limit in store.asked[1:]] == [85.0 - 10 * place for place in range(9)]
+    assert [limit for _, limit in store.calls[1:]] == [85.0 - 10 * place for place in range(9)]
 
 
 def test_without_a_budget_or_a_space_there_is_one_trial() -> None:
     for store, recipe, seconds in ((FakeStore(), TUNED, 0.0), (FakeStore(), TINY, 100.0)):
-        assert tune(store, recipe, seconds).num_trials == len(store.asked) == 1
+        assert tune(store, recipe, seconds).num_trials == len(store.calls) == 1
 
 
-def test_a_first_trial_that_takes_everything_leaves_nothing_to_tune() -> None:
+def test_a_first_trial_that_uses_all_the_time_ends_tuning() -> None:
     assert tune(FakeStore(seconds=500.0)).num_trials == 1
 
 
 def test_a_hard_limit_cuts_the_first_trial_too() -> None:
     store = FakeStore(seconds=500.0)
     found = tune(store, seconds=30.0, is_hard=True)
-    assert store.asked == [(TUNED, 30.0)]
+    assert store.calls == [(TUNED, 30.0)]
     assert found.seconds == 30.0
 
 
-def test_tuning_again_asks_for_the_same_in_the_same_order() -> None:
+def test_tuning_again_tries_the_same_settings_in_the_same_order() -> None:
     stores = FakeStore(), FakeStore()
     results = [tune(store) for store in stores]
-    assert stores[0].asked == stores[1].asked
+    assert stores[0].calls == stores[1].calls
     assert results[0] == results[1]
 
 
@@ -92,22 +92,22 @@ def test_another_seed_tries_other_settings() -> None:
     first, second = FakeStore(), FakeStore()
     tune(first)
     tune(second, TUNED.replace(seed=1))
-    assert [one.replace(seed=0).model for one, _ in first.asked] != [
-        one.replace(seed=0).model for one, _ in second.asked
+    assert [one.replace(seed=0).model for one, _ in first.calls] != [
+        one.replace(seed=0).model for one, _ in second.calls
     ]
 
 
-def test_only_what_the_space_names_is_changed_and_only_to_its_values() -> None:
+def test_only_settings_of_the_space_are_changed_and_only_to_values_of_the_space() -> None:
     store = FakeStore()
     tune(store)
-    for recipe, _ in store.asked:
-        settings = {**recipe.model.model_dump(), **recipe.training.model_dump()}
+    for recipe, _ in store.calls:
+        settings = {**recipe.model.model_dump(), **training_of(recipe).model_dump()}
         chosen = {name: settings[name] for name in SPACE}
         assert all(value in SPACE[name] for name, value in chosen.items())
         assert recipe == TUNED.replace(**chosen)
 
 
-def test_settings_that_diverge_are_passed_over() -> None:
+def test_settings_that_diverge_are_skipped() -> None:
     def diverges(recipe: Recipe) -> float:
         if recipe.model.model_dump()["d"] > 6:
             raise NumericalError("the loss must be finite")
@@ -126,31 +126,31 @@ def test_a_recipe_that_diverges_as_it_is_is_an_error() -> None:
         tune(FakeStore(diverges))
 
 
-def test_settings_that_do_not_go_together_are_passed_over() -> None:
+def test_settings_that_cannot_be_combined_are_skipped() -> None:
     high = replace(TINY.replace(heights=(3,)), space={"L": (2, 3, 4)})  # a height of 3 needs at least 3 items
     with pytest.raises(ConfigError):
         high.replace(L=2)
     assert tune(FakeStore(), high).num_trials == 10
 
 
-def test_a_setting_that_is_not_worth_trying_may_be_where_tuning_begins() -> None:
+def test_tuning_may_start_from_a_value_outside_the_space() -> None:
     store = FakeStore()
     tune(store, TUNED.replace(learning_rate=0.5))
-    assert store.asked[0][0].training.learning_rate == 0.5
+    assert training_of(store.calls[0][0]).learning_rate == 0.5
 
 
-def test_however_cheap_trials_are_there_is_an_end() -> None:
+def test_tuning_ends_however_cheap_the_trials_are() -> None:
     assert tune(FakeStore(seconds=0.0)).num_trials == MOST_TRIALS
 
 
 def test_fixed_epochs_are_not_chosen() -> None:
     store = FakeStore()
     found = tune(store, replace(TUNED, epochs=4))
-    assert not store.asked
+    assert not store.calls
     assert found.choice.epochs == 4
 
 
-def test_a_value_worth_trying_may_be_a_list() -> None:
+def test_a_value_of_the_space_may_be_a_list() -> None:
     model = model_settings("nextitnet")
     deepest = len(model.space["dilations"][1])
     store = FakeStore(lambda recipe: float(len(recipe.model.model_dump()["dilations"])))

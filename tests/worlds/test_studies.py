@@ -54,7 +54,7 @@ def test_in_the_union_world_the_horizontal_branch_carries_the_result(seed: int) 
     assert alone.is_shown
     assert alone.value > 0.1
     assert value(study, "ph") > value(study, "pvh") - 0.05
-    assert study.verdicts[0].startswith("Most rests on the horizontal filters: ndcg@10 falls by ")
+    assert study.verdicts[0].startswith("The part that matters most: the horizontal filters. Without it ")
     assert study.verdicts[1].startswith("Without the horizontal filters: pv loses to pvh by ")
     assert study.verdicts[4].startswith("Alone: h beats v by ")
 
@@ -65,7 +65,7 @@ def test_in_the_skip_world_the_vertical_branch_carries_the_result(seed: int) -> 
     study = ablation("skip", seed)
     assert is_shown_to_lose(study, "ph")
     assert not is_shown_to_lose(study, "pv")  # n_h = 0 suffices
-    assert study.verdicts[0].startswith("Most rests on the vertical filters: ndcg@10 falls by ")
+    assert study.verdicts[0].startswith("The part that matters most: the vertical filters. Without it ")
     assert study.verdicts[2].startswith("Without the vertical filters: ph loses to pvh by ")
     assert study.verdicts[4].startswith("Alone: h loses to v by ")
 

@@ -14,7 +14,7 @@ from caser.cli.study import seconds_of
 from caser.evaluation import protocols
 from caser.models import MODELS
 from caser.study.auto import auto
-from caser.study.engine import Plan
+from caser.study.engine import AS_MANY_AS_CORES, DEFAULT_STORE, Plan
 
 NAME = "auto"
 
@@ -27,8 +27,8 @@ def train_auto(
     model: str = "auto",
     protocol: str = "leave-one-out",
     budget: str = "10m",
-    jobs: int | None = None,
-    store: Path = Path("runs/store"),
+    jobs: int | None = AS_MANY_AS_CORES,
+    store: Path = DEFAULT_STORE,
     json: Switch = False,
     reading: Annotated[Reading, flat("Reading the log")] = Reading(),  # noqa: B008 (frozen)
     filters: Annotated[Filters, flat("Filtering the log")] = Filters(),  # noqa: B008

@@ -64,7 +64,7 @@ def replay(
     agreement = (
         None
         if against is None
-        else looking_back.compare(recommender, against, users=users, k=k, seed=seed, token=token)
+        else looking_back.compare_with_service(recommender, against, users=users, k=k, seed=seed, token=token)
     )
     if json:
         show.document(

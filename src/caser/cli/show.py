@@ -16,8 +16,7 @@ from rich.text import Text
 
 from caser.fitting.fit import Progress as FitProgress
 from caser.fitting.fit import Tell
-from caser.study.engine import Step
-from caser.study.engine import Tell as StudyTell
+from caser.study.engine import Step, StepListener
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -112,7 +111,7 @@ def study(found: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def studying() -> Iterator[StudyTell]:
+def studying() -> Iterator[StepListener]:
     """Show a study as it goes: a bar with time left on a terminal, and a line for each step; both on stderr."""
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(compact=True))
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
@@ -123,7 +122,7 @@ def studying() -> Iterator[StudyTell]:
             bar.update(task, completed=step.done, total=step.total, description=f"{step.done} of {step.total} steps")
             seconds = time.perf_counter() - began
             done = f"{step.done:3}/{step.total}"
-            err.print(Text(f"{seconds:6.0f} s {done}  {step.what} {step.label}: {step.sentence}"), soft_wrap=True)
+            err.print(Text(f"{seconds:6.0f} s {done}  {step.action} {step.label}: {step.sentence}"), soft_wrap=True)
 
         yield tell
 

@@ -26,10 +26,10 @@ from caser.errors import ConfigError, MissingDependencyError
 from caser.evaluation import protocols
 from caser.models import MODELS, model_class
 from caser.models.caser.caser import Caser
-from caser.models.settings import ModelSettings
+from caser.models.settings import ModelSettings, NetworkSettings
 from caser.study.ablate import ablate as run_ablate
 from caser.study.compare import compare as run_compare
-from caser.study.engine import Plan
+from caser.study.engine import AS_MANY_AS_CORES, DEFAULT_STORE, Plan
 from caser.study.recipes import Recipe
 from caser.study.report.study import checked
 from caser.study.report.write import write_report
@@ -53,9 +53,9 @@ class Options(Settings):
     """How many seeds each neural model is trained with."""
     quick: bool = False
     """One seed and at most 12 epochs a model: an answer in minutes, not a claim."""
-    jobs: int | None = Field(default=None, ge=1)
+    jobs: int | None = Field(default=AS_MANY_AS_CORES, ge=1)
     """Trainings side by side; as many as there are cores by default."""
-    store: Path = Path("runs/store")
+    store: Path = DEFAULT_STORE
     """Where finished runs are kept, to be used again."""
     out: Path | None = None
     """The folder for the report; named after the study and the log by default."""
@@ -203,7 +203,8 @@ def sweep_command(model_settings: type[ModelSettings]) -> Callable[..., None]:
 
         """
         name, values = parse_values(over)
-        plan, recipe = options.plan(), Recipe(settings, options.shortened(typed(settings, training)))
+        how = options.shortened(typed(settings, training)) if isinstance(settings, NetworkSettings) else None
+        plan, recipe = options.plan(), Recipe(settings, how)
         split = _split(log, options, reading, filters)
         with show.studying() as tell:
             study = run_sweep(split, recipe, name, values, plan, tell=tell)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from caser.config import Settings, Space, Training
 from caser.models.base import Arrays, CountingModel, Scorer, SequenceEncoder, StateScorer
@@ -31,6 +31,10 @@ class ModelSettings(Settings):
     def parts(self) -> Mapping[str, ModelSettings]:
         """The settings of the models that this model combines, by the name of the part; empty for a single model."""
         return {}
+
+    def used(self) -> dict[str, Any]:
+        """Return the settings that have an effect on this model, as JSON values: all of them by default."""
+        return self.model_dump(mode="json")
 
     @property
     def has_user_vectors(self) -> bool:

@@ -1,8 +1,8 @@
-"""Ablate: which parts of Caser carry the result, and what each costs.
+"""Ablate: trains Caser without some of its parts, to say how much each part contributes and costs.
 
-Two groups of rows. The paper's variants (section 4.4): p is the user vector, h and v the horizontal and the vertical
-filters, and a name has the parts that are kept. And the full model with one part removed or changed at a time. Every
-row is chosen, refitted and judged alike, and compared with the full model, pvh.
+A study has two groups of rows. The first are the paper's variants (section 4.4): a name lists the parts that are kept,
+p the user vector, h the horizontal filters, v the vertical filters. The second are the full model with one part removed
+or changed. All rows are chosen, refitted and judged in the same way, and compared with the full model, pvh.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from caser.errors import ConfigError
 from caser.evaluation.protocols import protocol_named
 from caser.models.caser.caser import Caser
 from caser.study.compare import sentence
-from caser.study.engine import Plan, Tell
+from caser.study.engine import Plan, StepListener
 from caser.study.recipes import Recipe
-from caser.study.study import Study, conduct
+from caser.study.study import Study, run_study
 
 FULL = "pvh"
 VARIANTS = ("p", "h", "v", "vh", "ph", "pv", FULL)
 PAPER_MAP = dict(zip(VARIANTS, (0.0935, 0.1304, 0.1403, 0.1448, 0.1372, 0.1494, 0.1507), strict=True))
-"""What the paper reports on MovieLens-1M, under `caser-paper`."""
+"""The MAP that the paper reports on MovieLens-1M, where the protocol is `caser-paper`."""
 
 PAPER_GROUP, REMOVED_GROUP = "the paper's variants", "one part changed"
 
@@ -36,15 +36,21 @@ def ablate(
     *,
     removals: bool = True,
     choose: bool = True,
-    tell: Tell | None = None,
+    tell: StepListener | None = None,
 ) -> Study:
-    """Train Caser without some of its parts, and say what each is worth.
+    """Train Caser without some of its parts, and say how much each part contributes.
 
-    model     the full model, with both kinds of filters; a user vector is added where the protocol allows it
-    removals  also remove one part at a time from the full model
-    choose    find each row's number of epochs on validation; otherwise all train `training.epochs`
+    split     what the rows are trained and judged on
+    model     the full model, with both kinds of filters and a user vector; `Caser()` by default. A protocol that judges
+              unknown users allows no user vector: then the full model is vh, and the variants with p are left out
+    training  how every row is trained; as the model says by default
+    plan      seeds, workers and the folder of finished runs; `Plan()` by default
+    removals  whether to remove or change one part of the full model at a time, beside the paper's variants
+    choose    whether to choose each row's number of epochs on validation; otherwise all train `training.epochs`
+    tell      called with a `Step` after each step
 
-    Opens the test part, unless the plan's part is `validation`. Raises ConfigError for a model that lacks a part.
+    The study opens the test part, unless the plan's part is `validation`. Raises ConfigError for a model that lacks a
+    part, or if the full model cannot be trained.
     """
     full = model or Caser()
     anonymous = protocol_named(split.name).anonymous
@@ -53,14 +59,14 @@ def ablate(
             f"an ablation must start from the full model, which has both kinds of filters and a user vector; got "
             f"n_v={full.n_v}, n_h={full.n_h}, user_vector={full.user_vector}. Leave those settings out."
         )
-    how = training or Training()
+    how = training or full.training
     recipes = dict(_variants(full, how, anonymous))
     reference = "vh" if anonymous else FULL
     if removals:
         recipes |= dict(_removals(recipes[reference]))
     if not choose:
         recipes = {label: replace(recipe, epochs=how.epochs) for label, recipe in recipes.items()}
-    study = conduct(
+    study = run_study(
         "ablate",
         "Which parts of Caser carry the result?",
         recipes,
@@ -82,12 +88,12 @@ def _variants(full: Caser, training: Training, anonymous: bool) -> Iterator[tupl
             "n_v": full.n_v if "v" in name else 0,
             "user_vector": "p" in name,
         }
-        how = training if parts["user_vector"] else training.replace(user_dropout=0.0)  # there is nobody to hide
+        how = training if parts["user_vector"] else training.replace(user_dropout=0.0)  # it hides user vectors
         yield name, Recipe(full.replace(**parts), how, group=PAPER_GROUP, setting=name)
 
 
 def _removals(full: Recipe) -> Iterator[tuple[str, Recipe]]:
-    """The full model with one thing taken away that the variants keep."""
+    """The full model with one part removed or changed, for each part that the variants keep as it is."""
     model = full.model
     heights = model.filter_heights if isinstance(model, Caser) else ()
     changes: dict[str, dict[str, object]] = {}
@@ -109,7 +115,7 @@ def _removals(full: Recipe) -> Iterator[tuple[str, Recipe]]:
 
 
 def _verdicts(study: Study, reference: str) -> Iterator[str]:
-    """The part that most rests on, what each part is worth, then what else makes a difference."""
+    """The part that matters most, what each part contributes, then the other changes that make a difference."""
     parts = {"h": "the horizontal filters", "v": "the vertical filters", "p": "the user vector"}
     without = {reference.replace(letter, ""): part for letter, part in parts.items() if letter in reference}
     without = {label: part for label, part in without.items() if label in study.report.values}
@@ -117,11 +123,14 @@ def _verdicts(study: Study, reference: str) -> Iterator[str]:
     if worst is not None and study.differences[worst].is_shown and study.differences[worst].value < 0:
         lost = study.differences[worst]
         yield (
-            f"Most rests on {without[worst]}: {study.metric} falls by {-lost.value:.4f} without "
+            f"The part that matters most: {without[worst]}. Without it {study.metric} falls by {-lost.value:.4f} "
             f"(95 % {-lost.high:.4f} to {-lost.low:.4f})."
         )
     else:
-        yield f"No part is needed by itself: leaving one out costs less than these {study.report.owner_word}s can show."
+        yield (
+            f"No single part is shown to matter: the loss without it is smaller than these {study.report.owner_word}s "
+            "can show."
+        )
     for label, part in without.items():
         yield f"Without {part}: {sentence(study, label, reference)}."
     if {"h", "v"} <= set(study.report.values):
@@ -136,7 +145,7 @@ def _verdicts(study: Study, reference: str) -> Iterator[str]:
 
 
 def _published(study: Study) -> dict[str, object]:
-    """The paper's figures, where the study asks the paper's question."""
+    """The paper's figures, if the study has the paper's log and protocol."""
     log = study.split.log
     if study.report.protocol.name != "caser-paper" or (log.num_users, log.num_items) != (6040, 3416):
         return {}
@@ -145,4 +154,4 @@ def _published(study: Study) -> dict[str, object]:
 
 
 def _note(anonymous: bool) -> tuple[str, ...]:
-    return ("the protocol knows no users, so the variants with a user vector are left out",) if anonymous else ()
+    return ("the protocol judges unknown users, so the variants with a user vector are left out",) if anonymous else ()

@@ -1,8 +1,8 @@
-"""Auto: try what there is within a budget, on validation, and ship what wins: one model, or a blend of two.
+"""Auto: tries models on validation within a time budget, and fits the best one, or a blend of the two best.
 
-Counting models come first, because they cost seconds. The networks share the budget equally; each is tried as it is,
-then with other settings as long as its share lasts. The two best are fitted on `fit` once more to see whether a blend
-of them is better still; a blend ships only where validation shows that. Nothing here opens the test part.
+The models that can be tuned share the budget equally. Each is tried with its default settings first, then with other
+settings until its share is used up. The two best are fitted on `fit` once more, to see whether a blend of them is
+better. The blend is chosen only if validation shows that it is better. The test part is never opened.
 """
 
 from __future__ import annotations
@@ -19,17 +19,22 @@ from caser.fitting.fit import fit
 from caser.models.base import Scorer
 from caser.models.blend import Blend, BlendScorer
 from caser.study.compare import recipes_for
-from caser.study.engine import Plan, Tell, carry_out
+from caser.study.engine import Plan, StepListener, carry_out
 from caser.study.runs import Store
 from caser.study.tuning import Tuned
 
 WEIGHTS = (0.2, 0.35, 0.5, 0.65, 0.8)
-"""What the better model may weigh in a blend."""
+"""The weights of the better model that are tried in a blend."""
 
 
 @dataclass(frozen=True, eq=False)
 class Winner:
-    """What ships, sentences that say why, and the validation value of everything that was tried, best first."""
+    """The result of `auto`.
+
+    recommender  the fitted winner
+    why          sentences that say why it won
+    tried        the value of the validation metric of every model that was tried, by name, best first
+    """
 
     recommender: Recommender
     why: tuple[str, ...]
@@ -42,11 +47,18 @@ def auto(
     models: Iterable[str] = (),
     *,
     training: Mapping[str, Any] | None = None,
-    tell: Tell | None = None,
+    tell: StepListener | None = None,
 ) -> Winner:
-    """Try models within `plan.budget` seconds, and fit the winner on `final`.
+    """Try models on validation within `plan.budget` seconds, and fit the winner on `final`.
 
-    models  by name; all but the blend, which is tried in any case, by default
+    split     what the models are trained and judged on
+    plan      the budget, workers, and the folder of finished runs; its part and its seeds are not used
+    models    names of models; all models if none is named. The counting baselines, and a blend of the two best, are
+              tried in any case
+    training  settings of `Training` for every network, such as {"epochs": 5}; each model's own otherwise
+    tell      called with a `Step` after each step
+
+    The test part is never opened. Raises ConfigError for an unknown model or a wrong setting of training.
 
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
@@ -59,10 +71,10 @@ def auto(
     ['count-knn', 'markov', 'popularity']
     """
     recipes, notes = recipes_for(split, models, tuned=True, training=training or {})
-    trying = replace(plan, part="validation", seeds=(), is_hard=True)
-    outcome = carry_out(recipes, {"": split}, trying, tell or (lambda _: None))
-    chosen = sorted(outcome.chosen.values(), key=lambda tuned: -tuned.choice.value)
-    best, *others = chosen
+    on_validation = replace(plan, part="validation", seeds=(), is_hard=True)
+    outcome = carry_out(recipes, {"": split}, on_validation, tell or (lambda _: None))
+    ranking = sorted(outcome.chosen.values(), key=lambda tuned: -tuned.choice.value)
+    best, *others = ranking
     why = [f"{_name(best)} is best on validation: {_metric(split)} {best.choice.value:.4f}"]
     fitted = None
     if others:
@@ -73,32 +85,34 @@ def auto(
             fitted = _blended(split, best, others[0], weight)
     fitted = fitted or _fitted(split, best)
     fitted.artefact.manifest["why"] = why
-    return Winner(fitted, (*why, *notes, *outcome.notes), {_name(one): one.choice.value for one in chosen})
+    return Winner(fitted, (*why, *notes, *outcome.notes), {_name(one): one.choice.value for one in ranking})
 
 
 def _blend_of(split: Split, plan: Plan, best: Tuned, second: Tuned) -> tuple[float | None, str]:
-    """The weight of the best model in a blend of two that validation shows to be better, or None; and a sentence."""
+    """The weight of the best model in a blend that validation shows to be better, else None; and a sentence."""
     store, metric = Store(plan.store, split), _metric(split)
     pair = (best, second)
-    runs = [store.run(one.recipe, one.choice.epochs, one.recipe.training.seed, "validation") for one in pair]
+    # Fit both models on `fit`, and rank validation with a blend for each weight.
+    runs = [store.run(one.recipe, one.choice.epochs, one.recipe.seed, "validation") for one in pair]
     scorers: list[Scorer] = [artefact.load(run.folder).scorer for run in runs]
     blends = {str(weight): BlendScorer(_config(best, second, weight), *scorers) for weight in WEIGHTS}
     tables = {weight: [judge.rank(blend, split, "validation")] for weight, blend in blends.items()}
     report = judge.report({**tables, "alone": [runs[0].table]}, split, "validation", baselines=["alone"])
-    found = max(tables, key=lambda weight: report.estimate(weight, metric).value)
-    difference = report.differences("alone", metric)[found]
-    blend = f"a blend of {_name(best)} at {float(found):g} with {_name(second)}"
+    # Compare the best blend with the best model.
+    winner = max(tables, key=lambda weight: report.estimate(weight, metric).value)
+    difference = report.differences("alone", metric)[winner]
+    blend = f"a blend of {_name(best)} at {float(winner):g} with {_name(second)}"
     sentence = difference.sentence(blend, f"{_name(best)} alone", metric, report.num_owners, report.owner_word)
-    return (float(found) if difference.is_shown and difference.value > 0 else None), sentence
+    return (float(winner) if difference.is_shown and difference.value > 0 else None), sentence
 
 
 def _fitted(split: Split, tuned: Tuned) -> Recommender:
-    """A tuned recipe, fitted on `final`."""
+    """The recommender of a tuned recipe, fitted on `final`."""
     return fit(tuned.recipe.model, split, tuned.recipe.training, epochs=tuned.choice.epochs)
 
 
 def _blended(split: Split, best: Tuned, second: Tuned, weight: float) -> Recommender:
-    """Both, fitted on `final`, as one model; facts of training are those of the one that trains."""
+    """The blend of two tuned recipes, fitted on `final`; its manifest has the training of its network."""
     parts = [_fitted(split, one).artefact for one in (best, second)]
     trained = next((part for part in parts if part.manifest["training"]), parts[0])
     config = _config(best, second, weight)

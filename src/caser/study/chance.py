@@ -1,4 +1,4 @@
-"""What guessing would get: every metric of a random order of the candidates, and whether a model does better."""
+"""Chance: the value of a metric when the candidates are in random order, and which models are better than that."""
 
 from __future__ import annotations
 
@@ -14,30 +14,41 @@ from caser.evaluation.statistics import Estimate, holm
 from caser.system.randomness import numpy_generator
 
 _DRAWS = 20
+"""Random orders that are averaged."""
 
 
 def chance(table: RankTable, metric: str) -> float:
-    """The mean of a metric where the targets of every query rank anywhere among its candidates, by simulation.
+    """Return the mean of a metric when every target has a random rank, by simulation.
 
-    Every target is given a rank of its own, uniformly, without regard to the others of its query; the mean over draws
-    and queries is as good as exact where there are hundreds of queries.
+    table   the queries, with their numbers of candidates and of targets; its own ranks are not used, but a target that
+            no model can find (rank inf) stays so
+    metric  such as "ndcg@10"
+
+    The rank of each target is uniform over the candidates and independent of the other targets of its query. The mean
+    over draws and queries is close to exact when there are hundreds of queries. Raises ConfigError for an unknown
+    metric.
 
     >>> chance(RankTable.from_lists([[1.0]] * 500, num_candidates=10), "hit@5").__round__(1)
     0.5
     """
     measured = parse_metric(metric)
     random = numpy_generator(0, "chance")
-    most = np.repeat(table.num_candidates, table.num_targets)
-    found = np.isfinite(table.ranks)
+    num_candidates = np.repeat(table.num_candidates, table.num_targets)
+    can_be_found = np.isfinite(table.ranks)
     means = []
     for _ in range(_DRAWS):
-        guessed = np.where(found, random.integers(1, most + 1), np.inf)
-        means.append(float(replace(table, ranks=guessed).values(measured).mean()))
+        random_ranks = np.where(can_be_found, random.integers(1, num_candidates + 1), np.inf)
+        means.append(float(replace(table, ranks=random_ranks).values(measured).mean()))
     return float(np.mean(means))
 
 
 def beat_chance(estimates: Mapping[str, Estimate], by_chance: float) -> list[str]:
-    """The models whose mean lies above chance, by a one-sided test at 2.5 %, corrected for how many there are (Holm).
+    """Return the names of the models whose mean is shown to lie above chance.
+
+    estimates  the mean of each model with its 95 % interval
+    by_chance  the value that `chance` returned
+
+    Each model has a one-sided test at 2.5 %, corrected for the number of models (Holm).
 
     >>> beat_chance({"a": Estimate(0.5, 0.4, 0.6), "b": Estimate(0.11, 0.05, 0.17)}, by_chance=0.1)
     ['a']

@@ -1,7 +1,7 @@
-"""Compare: every model under one protocol, and whether the sequence models are worth it.
+"""Compare: every model under one protocol, to say whether sequence models are worth training on a log.
 
-Counting models are always among them. The verdict is taken against the best of them, the differences are corrected for
-how many there are, and where nothing beats chance the study says that first.
+Counting models are always compared too, and the verdict is on the difference to the best of them. Differences are
+corrected for the number of models. If no model beats chance, the study says so first.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from caser.evaluation.protocols import protocol_named
 from caser.evaluation.report import Report
 from caser.models import COUNTING_BASELINES, MODELS, model_settings
 from caser.study.chance import beat_chance, chance
-from caser.study.engine import Plan, Tell
+from caser.study.engine import Plan, StepListener
 from caser.study.recipes import Recipe
-from caser.study.study import Study, conduct
+from caser.study.study import Study, run_study
 
 
 def compare(
@@ -27,14 +27,19 @@ def compare(
     plan: Plan | None = None,
     *,
     training: Mapping[str, Any] | None = None,
-    tell: Tell | None = None,
+    tell: StepListener | None = None,
 ) -> Study:
-    """Compare models on a split: all that MODELS has by default, and the counting baselines in any case.
+    """Compare models on one split. The counting baselines are always among them.
 
-    plan      seeds, the budget for tuning, and where finished runs are kept
-    training  settings of `Training` that hold for every neural model, such as {"epochs": 5}
+    split     what the models are trained and judged on, such as `caser.split("leave-one-out", log)`
+    models    names of models; all models but the blend if none is named
+    plan      seeds, the budget for tuning, workers, and the folder of finished runs; `Plan()` by default
+    training  settings of `Training` for every network, such as {"epochs": 5}; each model's own otherwise
+    tell      called with a `Step` after each step
 
-    Opens the test part, unless the plan's part is `validation`. Raises ConfigError for an unknown model.
+    The study opens the test part, unless the plan's part is `validation`. Models that the protocol does not allow, and
+    models whose training fails, are left out and named in the notes. Raises ConfigError for an unknown model, a wrong
+    setting of training, or if no counting model could be fitted.
 
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
@@ -49,7 +54,7 @@ def compare(
     plan = plan or Plan()
     recipes, notes = recipes_for(split, models, tuned=plan.budget > 0, training=training or {})
     counting = [label for label, recipe in recipes.items() if not recipe.is_neural]
-    study = conduct(
+    study = run_study(
         "compare",
         "Which model is worth it on this log?",
         recipes,
@@ -62,7 +67,8 @@ def compare(
     by_chance = chance(next(iter(study.outcome.runs.values()))[0].table, study.metric)
     estimates = {label: study.report.estimate(label, study.metric) for label in study.report.values}
     if not beat_chance(estimates, by_chance):
-        verdict = f"No model beats chance: guessing gets {study.metric} {by_chance:.4f}, and none is shown to get more."
+        guessing = f"a random order gets {study.metric} {by_chance:.4f}"
+        verdict = f"No model beats chance: {guessing}, and no model is shown to do better."
         instead = "Ship popularity, or look at the log first: caser audit LOG."
         return replace(study, verdicts=(verdict,), advice=(instead,), notes=tuple(notes))
     return replace(study, verdicts=verdicts(study), advice=advice(study), notes=tuple(notes))
@@ -71,7 +77,15 @@ def compare(
 def recipes_for(
     split: Split, models: Iterable[str], *, tuned: bool, training: Mapping[str, Any]
 ) -> tuple[dict[str, Recipe], list[str]]:
-    """A recipe for each model that the split's protocol allows, and sentences on those that it does not."""
+    """Return a recipe for each model that the split's protocol allows, and sentences on the models that it does not.
+
+    split     its protocol decides whether a model may have user vectors
+    models    as for `compare`
+    tuned     whether the recipes get the space of their model, so that they are tuned
+    training  as for `compare`
+
+    Raises ConfigError for an unknown model or a wrong setting of training.
+    """
     named = tuple(models)
     names = dict.fromkeys([*COUNTING_BASELINES, *(named or (name for name in MODELS if name != "blend"))])
     anonymous = protocol_named(split.name).anonymous
@@ -80,7 +94,9 @@ def recipes_for(
         model = model_settings(name)
         settings = model.without_user_vectors() if anonymous else model
         if settings is None:
-            notes.append(f"{name} is left out: {split.name} judges only users that no user vector was learned for")
+            notes.append(
+                f"{name} is left out: {split.name} judges only users that training never saw, without a vector"
+            )
             continue
         recipe = Recipe.of(settings, space=settings.space if tuned else {})
         recipes[name] = recipe.replace(**training) if recipe.is_neural else recipe
@@ -88,20 +104,26 @@ def recipes_for(
 
 
 def best_of(labels: Iterable[str], report: Report) -> str:
-    """The best of some rows, of those that are there, by the metric that chooses. Raises ConfigError if none is."""
+    """Return the best of some rows.
+
+    labels  the rows; one that the report does not have, because it failed, is passed over
+    report  judges them, by the metric that chooses on validation
+
+    Raises ConfigError if the report has none of them.
+    """
     metric, named = report.protocol.validation_metric, list(labels)
-    there = [label for label in named if label in report.values]
-    if not there:
+    judged = [label for label in named if label in report.values]
+    if not judged:
         raise ConfigError(f"a study needs one of {', '.join(named)} to compare with; all of them failed.")
-    return max(there, key=lambda one: report.estimate(one, metric).value)
+    return max(judged, key=lambda label: report.estimate(label, metric).value)
 
 
 def verdicts(study: Study) -> tuple[str, ...]:
-    """The best neural model and Caser against the best that only counts."""
+    """Return sentences that compare the best network of `study`, and Caser, with the best counting model."""
     counting = study.reference
     neural = [label for label in study.ranking if study.recipe(label).is_neural]
     if not neural:
-        return (f"{counting} is the best model that counts; none that trains was compared.",)
+        return (f"{counting} is the best counting model; no network was compared with it.",)
     best = neural[0]
     pairs = [(best, counting)]
     if "caser" in neural[1:]:
@@ -110,7 +132,7 @@ def verdicts(study: Study) -> tuple[str, ...]:
 
 
 def advice(study: Study) -> tuple[str, ...]:
-    """What to ship: chosen by validation, and what the test part says of the choice."""
+    """Return a sentence on which model of `study` to ship: the best on validation, if the test part agrees."""
     chosen = max(study.outcome.chosen, key=lambda label: study.outcome.chosen[label].choice.value)
     if not study.recipe(chosen).is_neural:
         return (f"Ship {chosen}: it is best on validation, and it needs no training.",)
@@ -119,21 +141,25 @@ def advice(study: Study) -> tuple[str, ...]:
     if difference.is_shown and difference.value > 0:
         return (f"Ship {chosen}: it is best on validation, the test part agrees, and it trains in {seconds:,.0f} s.",)
     return (
-        f"{chosen} is best on validation, but the test part shows no gain over {study.reference}, which only counts: "
+        f"{chosen} is best on validation, but the test part shows no gain over {study.reference}, a counting model: "
         f"ship {study.reference} unless you can judge on more {study.report.owner_word}s.",
     )
 
 
 def sentence(study: Study, first: str, second: str) -> str:
-    """One row against another, in plain words, without a full stop."""
+    """Return a sentence, without a full stop, that compares the rows `first` and `second` of `study`.
+
+    Raises KeyError for a label that is not in the study.
+    """
     report, metric = study.report, study.metric
-    found = study.differences[first] if second == study.reference else report.difference(first, second, metric)
-    low, high = sorted((abs(found.low), abs(found.high)))
-    if found.is_shown and low <= abs(found.value) <= high:
-        verb = "beats" if found.value > 0 else "loses to"
-        return f"{first} {verb} {second} by {abs(found.value):.4f} {metric} (95 % {low:.4f} to {high:.4f})"
+    is_reference = second == study.reference
+    difference = study.differences[first] if is_reference else report.difference(first, second, metric)
+    low, high = sorted((abs(difference.low), abs(difference.high)))
+    if difference.is_shown and low <= abs(difference.value) <= high:
+        verb = "beats" if difference.value > 0 else "loses to"
+        return f"{first} {verb} {second} by {abs(difference.value):.4f} {metric} (95 % {low:.4f} to {high:.4f})"
     return (
         f"{first} and {second} do not differ by more than {report.num_owners:,} {report.owner_word}s can show: "
-        f"{found.value:+.4f} {metric} (95 % {found.low:+.4f} to {found.high:+.4f}; smallest they could show "
-        f"{found.smallest_detectable:.4f})"
+        f"{difference.value:+.4f} {metric} (95 % {difference.low:+.4f} to {difference.high:+.4f}; smallest they could "
+        f"show {difference.smallest_detectable:.4f})"
     )

@@ -1,176 +1,124 @@
-"""A recipe: what one row of a study trains, and under which name it is kept.
+"""A recipe: the model that one row of a study stands for, and how it is trained.
 
-Assumes settings of a model in MODELS. Will not train; `runs.py` does.
+Will not train: `runs.py` does. The name under which its result is kept is in `keys.py`.
 """
 
 from __future__ import annotations
 
-import ast
-import hashlib
-import json
 from dataclasses import dataclass, field, replace
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-import caser
 from caser.config import Space, Training
-from caser.data.queries import Queries
-from caser.data.split import Split
-from caser.data.tape import Tape
+from caser.errors import ConfigError
 from caser.models import model_settings
 from caser.models.settings import ModelSettings, NetworkSettings
 
-# What decides a number; not what reads logs (a split has a digest of its own), reports or saves. Models say themselves
-# which others they are made of: by what they import.
-_SHARED = (
-    "config.py",
-    "fitting.py",
-    "losses.py",
-    "network_run.py",
-    "randomness.py",
-    "data/batches.py",
-    "data/negatives.py",
-    "data/tape.py",
-    "training/*.py",
-    "evaluation/metrics.py",
-    "evaluation/protocols.py",
-    "evaluation/rank*.py",
-    "models/neural.py",
-)
-
 Setting = str | int | float | bool | None
+"""The value of a setting, as a report shows it."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A model and how to train it.
+    """A model, and how to train it; `Recipe.of` makes one with the model's own training.
 
-    training  ignored by counting models                     epochs   how many; chosen on validation if None
-    space     what tuning may change, and to what; empty where nothing is to be tuned
-    view      which split of the study it is trained and judged on, where there are several
-    group, setting  how a report arranges it: a heading, and the value or change that it stands for
+    model     settings of any model, such as `caser.Caser(L=5)`
+    training  how to train a network; None for a counting model
+    epochs    how many epochs to train; None to choose the number on validation, and for a counting model
+    space     the values that tuning tries, by the name of a setting of the model or of its training; empty: no tuning
+    view      the name of the split to train and judge on, in a study that has several splits
+    group     the heading under which a report shows the row
+    setting   the value, or the change, that the row stands for in a sweep or an ablation
+
+    Raises ConfigError for a network without `training`, and for a counting model with `training` or `epochs`.
+
+    >>> from caser.models.caser.caser import Caser
+    >>> Recipe(Caser(L=3), Training(epochs=5)).is_neural
+    True
     """
 
     model: ModelSettings
-    training: Training = field(default_factory=Training)
+    training: Training | None = None
     epochs: int | None = None
     space: Space = field(default_factory=dict)
     view: str = ""
     group: str | None = None
     setting: Setting = None
 
+    def __post_init__(self) -> None:
+        if self.is_neural and self.training is None:
+            raise ConfigError(
+                f"a recipe for {self.model.name} must say how it is trained; got no training. Write "
+                f"Recipe.of({type(self.model).__name__}(...)) to train it as the model says."
+            )
+        if not self.is_neural and (self.training is not None or self.epochs is not None):
+            given = "training" if self.training is not None else "epochs"
+            raise ConfigError(
+                f"a recipe for {self.model.name}, a model that counts, must have no {given}: it is fitted in one pass. "
+                "Leave it out."
+            )
+
     @classmethod
     def of(cls, model: ModelSettings | str, **changes: Any) -> Recipe:
-        """A model as it is trained unless it is said otherwise.
+        """Return the recipe of a model with the training that the model itself declares.
 
-        >>> Recipe.of("markov").model.name
-        'markov'
+        model    settings of a model, or its name, for the default settings
+        changes  other fields of the recipe, such as `epochs=5`
+
+        Raises ConfigError for an unknown name, and as the constructor does.
+
+        >>> Recipe.of("markov").training is None, Recipe.of("bpr-mf").training.loss
+        (True, 'bpr')
         """
         settings = model_settings(model) if isinstance(model, str) else model
-        return cls(
-            **{
-                "model": settings,
-                "training": settings.training if isinstance(settings, NetworkSettings) else Training(),
-                **changes,
-            }
-        )
+        training = settings.training if isinstance(settings, NetworkSettings) else None
+        return cls(**{"model": settings, "training": training, **changes})
 
     @property
     def is_neural(self) -> bool:
-        """Whether it is trained, and so has epochs and seeds."""
+        """Whether the model is a network, which has epochs and seeds."""
         return isinstance(self.model, NetworkSettings)
 
+    @property
+    def seed(self) -> int:
+        """The seed of training; 0 for a counting model, which draws no random numbers."""
+        return self.training.seed if self.training else 0
+
     def replace(self, **settings: Any) -> Recipe:
-        """The recipe with some settings changed, of the model or of its training; both check them.
+        """Return the recipe with some settings of the model, or of its training, changed and checked again.
+
+        settings  new values by name; a name that both have is a setting of the model
+
+        Raises ConfigError for a name that neither has, and for a wrong value.
 
         >>> Recipe.of("caser").replace(L=3, learning_rate=0.01).training.learning_rate
         0.01
         """
+        if self.training is None:
+            return replace(self, model=self.model.replace(**settings))
         of_model = {name: value for name, value in settings.items() if name in type(self.model).model_fields}
         of_training = {name: value for name, value in settings.items() if name not in of_model}
         return replace(self, model=self.model.replace(**of_model), training=self.training.replace(**of_training))
 
+    def with_seed(self, seed: int) -> Recipe:
+        """Return the recipe that trains with another seed; a counting model stays as it is."""
+        return replace(self, training=self.training.replace(seed=seed)) if self.training else self
+
     def facts(self) -> dict[str, Any]:
-        """What decides the result, in JSON values."""
+        """Return what decides the result, as JSON values: the model, its settings, and the training that is used."""
         return {
             "model": self.model.name,
             "settings": self.model.model_dump(mode="json"),
-            "training": _without_device(self.training.used()) if self.is_neural else None,
+            "training": _without_device(self.training.used()) if self.training else None,
         }
+
+    def effects(self) -> dict[str, Any]:
+        """Return the facts without the settings that have no effect on this model, as JSON values.
+
+        Two recipes with equal effects give equal results.
+        """
+        return {**self.facts(), "settings": self.model.used(), "epochs": self.epochs}
 
 
 def _without_device(values: dict[str, Any]) -> dict[str, Any]:
-    """Where a model was trained does not decide what it became."""
+    """The device does not count: a model that was trained elsewhere is the same model."""
     return {name: value for name, value in values.items() if name != "device"}
-
-
-def key_of(recipe: Recipe, split_digest: str, **more: Any) -> str:
-    """Under which name a result is kept: a hash of the recipe, the data, the code, and what was done (`more`)."""
-    models = [recipe.model, *recipe.model.parts.values()]
-    code = [code_digest(type(model).__module__) for model in models]
-    parts = [recipe.facts(), split_digest, code, more]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:20]
-
-
-def digest_of(split: Split) -> str:
-    """A hash of everything that a split trains on and asks."""
-    hasher = hashlib.sha256(f"{split.name} {split.log.digest}".encode())
-    for part in (split.fit, split.final, split.validation, split.test):
-        for array in _arrays(part):
-            hasher.update(f"{array.dtype} {array.shape}".encode())
-            hasher.update(array.tobytes())
-    return hasher.hexdigest()
-
-
-@cache
-def code_digest(model_module: str) -> str:
-    """A hash of the code that a result depends on: what trains and judges, and the model's own files.
-
-    Comments, docstrings and layout do not count, and neither do other models.
-    """
-    package = Path(caser.__file__).parent
-    files = {path for pattern in _SHARED for path in package.glob(pattern)}
-    hasher = hashlib.sha256()
-    for path in sorted(files | _files_of_model(package, model_module)):
-        hasher.update(f"{path.relative_to(package).as_posix()} {ast.dump(_without_docstrings(_tree(path)))}".encode())
-    return hasher.hexdigest()
-
-
-def _files_of_model(package: Path, module: str) -> set[Path]:
-    """The file of a module in `caser.models`, and those that it imports from there, wherever it does."""
-    found: set[Path] = set()
-    waiting = [module]
-    while waiting:
-        path = package.joinpath(*waiting.pop().split(".")[1:]).with_suffix(".py")
-        if path not in found and path.is_file():  # else a name of the table, such as model_class
-            found.add(path)
-            imports = [node for node in ast.walk(_tree(path)) if isinstance(node, ast.ImportFrom)]
-            names = [
-                f"{node.module}.{one.name}" for node in imports if node.module == "caser.models" for one in node.names
-            ]
-            names += [node.module or "" for node in imports]
-            waiting += [name for name in names if name.startswith("caser.models.")]
-    return found
-
-
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-            node.body = [part for part in node.body if not _is_text(part)] or [ast.Pass()]
-    return tree
-
-
-def _is_text(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-
-
-def _arrays(part: Tape | Queries) -> list[Any]:
-    if isinstance(part, Tape):
-        return [part.items, part.offsets, part.owners]
-    where = [part.starts, part.ends, part.starts_of_seen]
-    return [part.users, part.items, *where, part.targets, part.target_offsets, part.owners]

@@ -1,7 +1,7 @@
-"""Looking back: how often people took what was really served, and whether a service answers as its run folder does.
+"""Replay: how often users took an item that the service had shown them, and whether a service answers as its run does.
 
-An event is judged by the last answer that its user had before it: a hit if its item was in that answer. Events without
-an answer before them say nothing and are counted apart.
+An event is a hit if its item was in the last answer that its user got before it. Events of users who got no answer
+before are counted separately.
 """
 
 from __future__ import annotations
@@ -21,34 +21,40 @@ from caser.answering.recommender import Recommender
 from caser.errors import ConfigError, DataError
 
 _PER_REQUEST = 100
+"""Questions in one request."""
 _SAME_SCORE = 1e-4
+"""Scores that differ by no more than this are equal."""
+_MOST_ITEMS = 1000
+"""Last items of a history that a question holds."""
 _TIMEOUT_SECONDS = 60
 
 
 @dataclass
 class Hits:
-    """How often the item of an event was among what was served before."""
+    """Counts of events, and of the hits among them."""
 
     events: int = 0
     hits: int = 0
 
     @property
     def rate(self) -> float | None:
-        """The share of hits; None without events."""
+        """The share of events that are hits; None without events."""
         return self.hits / self.events if self.events else None
 
     def count(self, *, is_hit: bool) -> None:
-        """Count an event."""
+        """Count one event, and a hit if `is_hit`."""
         self.events += 1
         self.hits += is_hit
 
 
 @dataclass
 class Served:
-    """What a log of answers says.
+    """The hit rate in a log of answers.
 
-    judged    all events that follow an answer        by  the same by model version and by source
-    unjudged  events of users who had no answer before
+    answers   how many answers were served
+    unjudged  how many events belong to users who had no answer before
+    judged    all events that follow an answer to their user
+    by        the judged events by the version of the model, and by the source of the answer
     """
 
     answers: int = 0
@@ -57,7 +63,7 @@ class Served:
     by: defaultdict[str, Hits] = field(default_factory=lambda: defaultdict(Hits))
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values."""
+        """Return the counts and rates as JSON values."""
         groups = {
             name: {"events": hits.events, "hits": hits.hits, "rate": hits.rate}
             for name, hits in sorted(self.by.items())
@@ -73,28 +79,31 @@ class Served:
 
 
 def hit_rate(log: Path, k: int) -> Served:
-    """Judge what was served, by the first `k` items of each answer.
+    """Count how often users took an item that they had been shown.
 
-    Raises DataError for a file that is no log of answers.
+    log  a file that the service wrote under `--answer-log`
+    k    only the first k items of each answer count
+
+    Raises DataError for a file that cannot be read, or that is no log of answers.
     """
-    found = Served()
-    last: dict[str, tuple[list[str], str, str]] = {}
+    served = Served()
+    last_answers: dict[str, tuple[list[str], str, str]] = {}
     for line in _lines(log):
         try:
             if line["kind"] == "answer":
-                found.answers += 1
+                served.answers += 1
                 if line["user"] is not None:
-                    last[line["user"]] = line["items"][:k], line["model"], line["source"]
-            elif line["user"] in last:
-                items, model, source = last[line["user"]]
+                    last_answers[line["user"]] = line["items"][:k], line["model"], line["source"]
+            elif line["user"] in last_answers:
+                items, model, source = last_answers[line["user"]]
                 is_hit = line["item"] in items
-                for hits in (found.judged, found.by[f"model {model[:12]}"], found.by[source]):
+                for hits in (served.judged, served.by[f"model {model[:12]}"], served.by[source]):
                     hits.count(is_hit=is_hit)
             else:
-                found.unjudged += 1
+                served.unjudged += 1
         except (KeyError, TypeError):
             raise DataError(f"{log} must hold answers and events, as --answer-log writes them; got {line}.") from None
-    return found
+    return served
 
 
 def _lines(log: Path) -> Iterator[dict[str, Any]]:
@@ -112,11 +121,11 @@ def _lines(log: Path) -> Iterator[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How a service answers, beside its run folder.
+    """How the answers of a service agree with those of its run folder.
 
-    same       users with the same items in the same order
-    ties       users whose items differ in order only among scores that are equal to the fourth digit
-    different  the others, by raw id: (offline, online)
+    same       how many users get the same items in the same order
+    ties       how many users get items that differ only where scores are equal to the fourth digit
+    different  all other users, by raw id: the items of the run folder, and those of the service
     """
 
     same: int
@@ -124,21 +133,30 @@ class Agreement:
     different: dict[Any, tuple[list[Any], list[Any]]]
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values."""
+        """Return the counts, and the answers that differ, as JSON values."""
         pairs = {str(user): {"offline": pair[0], "online": pair[1]} for user, pair in self.different.items()}
         return {"same": self.same, "ties": self.ties, "different": pairs}
 
 
-def compare(recommender: Recommender, url: str, *, users: int, k: int, seed: int, token: str | None) -> Agreement:
-    """Ask a service and its run folder the same: for some users, with the run's history of each.
+def compare_with_service(
+    recommender: Recommender, url: str, *, users: int, k: int, seed: int, token: str | None
+) -> Agreement:
+    """Ask a service and its run folder for the same recommendations, and compare the answers.
 
-    Raises ConfigError for a URL that is none, DataError if the service does not answer.
+    recommender  loaded from the run folder
+    url          the address of the service, such as http://127.0.0.1:8000
+    users        how many users to ask for, drawn at random among those with a history; each question has that history
+    k            how many items each answer has
+    seed         of the draw of users
+    token        for a service that asks for one; None otherwise
+
+    Raises ConfigError for a text that is no URL, DataError if the service does not answer.
     """
     artefact = recommender.artefact
-    known = np.flatnonzero(artefact.histories.lengths)
-    chosen = np.random.default_rng(seed).permutation(known)[:users]
+    with_history = np.flatnonzero(artefact.histories.lengths)
+    chosen = np.random.default_rng(seed).permutation(with_history)[:users]
     raw = artefact.users.raw(chosen)
-    histories = [artefact.items.raw(artefact.histories.sequence(int(index))[-1000:]) for index in chosen]
+    histories = [artefact.items.raw(artefact.histories.sequence(int(index))[-_MOST_ITEMS:]) for index in chosen]
     same, ties, different = 0, 0, {}
     for start in range(0, len(raw), _PER_REQUEST):
         some, theirs = raw[start : start + _PER_REQUEST], histories[start : start + _PER_REQUEST]
@@ -179,7 +197,7 @@ def _post(url: str, path: str, body: Any, token: str | None) -> dict[str, Any]:
 
 
 def joined(items: Sequence[Any]) -> str:
-    """Items for a table.
+    """Return items as one text for a table, separated by spaces.
 
     >>> joined([1, "b"])
     '1 b'

@@ -1,12 +1,13 @@
-"""Runs that are kept: what a study has trained and judged, so that it is never done twice.
+"""The store of finished runs: what a study has trained and judged, so that nothing is done twice.
 
     STORE/choices/KEY.json               what validation said of a recipe
-    STORE/fitted/KEY/                    a fitted recipe: an artefact
-    STORE/fitted/KEY.ranks.safetensors   where its targets rank
-    STORE/fitted/KEY.json                its cost; written last, so what has it is whole
+    STORE/fitted/KEY/                    a fitted recipe: a run folder
+    STORE/fitted/KEY.ranks.safetensors   the ranks of its targets
+    STORE/fitted/KEY.json                its cost; written last, so a run that has this file is complete
     STORE/openings.json                  how many studies have opened each test part
 
-A key holds the recipe, the data and the code. A training that was killed has a checkpoint and goes on from there.
+A key is a hash of the recipe, the data and the code (`keys.py`). A training that was killed leaves a checkpoint, and
+the same study continues from it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ from caser.evaluation import judge
 from caser.evaluation.protocols import Part
 from caser.evaluation.rank_table import RankTable
 from caser.fitting.fit import Choice, choose, fit
-from caser.study.recipes import Recipe, digest_of, key_of
+from caser.study.keys import digest_of, key_of
+from caser.study.recipes import Recipe
 from caser.system.memory import peak_memory
 from caser.system.storage import read_file, write_file
 
@@ -38,8 +40,13 @@ from caser.system.storage import read_file, write_file
 class Run:
     """One recipe, fitted with one seed and ranked.
 
-    seconds  of training and of ranking          peak_memory_mb  taken at most while training, where the system tells
-    folder   its artefact
+    table           where every target ranks
+    epochs          how many epochs it trained; None for a counting model
+    seed            the seed it was fitted with
+    num_parameters  how many numbers the fitted model holds
+    seconds         what `training` and `ranking` took, in seconds
+    peak_memory_mb  the most memory taken while training, in megabytes; None where the system does not tell
+    folder          the run folder of the fitted model
     """
 
     table: RankTable
@@ -55,30 +62,41 @@ class Store:
     """A folder of finished runs on one split."""
 
     def __init__(self, folder: Path, split: Split) -> None:
+        """`folder` is made when something is written; `split` is what every recipe is trained and judged on."""
         self.folder, self.split = folder, split
         self.digest = digest_of(split)
 
     def choice(self, recipe: Recipe, most_seconds: float = math.inf) -> Choice:
-        """What validation says of a recipe; a choice that the clock cut short is one of its own."""
+        """Return what validation says of a recipe: read if it is in the store, otherwise found by training.
+
+        most_seconds  after so many seconds of training no further epoch begins; a choice with a limit is kept apart
+
+        Raises ArtefactError for a damaged file, and as `caser.fitting.fit.choose` does.
+        """
         limit = None if math.isinf(most_seconds) else round(most_seconds)
-        path = self.folder / "choices" / f"{key_of(recipe, self.digest, limit=limit)}.json"
+        path = self.folder / "choices" / f"{self._key(recipe, limit=limit)}.json"
         if (kept := _read_json(path)) is not None:
             with _naming(path):
                 return Choice(**{**kept["choice"], "history": tuple(kept["choice"]["history"])})
-        checkpoint = path.with_suffix(".checkpoint")
-        found = choose(
-            recipe.model, self.split, recipe.training, most_seconds=most_seconds, checkpoint=_made(checkpoint)
-        )
-        _write_json(path, {**recipe.facts(), "choice": asdict(found)})
-        checkpoint.unlink(missing_ok=True)
-        return found
+        checkpoint = _checkpoint(path, recipe)
+        choice = choose(recipe.model, self.split, recipe.training, most_seconds=most_seconds, checkpoint=checkpoint)
+        _write_json(path, {**recipe.facts(), "choice": asdict(choice)})
+        _remove(checkpoint)
+        return choice
 
     def run(self, recipe: Recipe, epochs: int | None, seed: int, part: Part) -> Run:
-        """The recipe fitted on what trains for `part`, for `epochs` and with `seed`, and ranked on `part`."""
+        """Return a recipe fitted and ranked: read if it is in the store, otherwise made.
+
+        epochs  how many to train; None for a counting model
+        seed    the seed of training; a counting model has none
+        part    the part to rank: a model ranked on `validation` trains on `fit`, one ranked on `test` on `final`
+
+        Raises ArtefactError for a damaged file, and as `caser.fit` and `caser.evaluation.judge.rank` do.
+        """
         path = self.path_of(recipe, epochs, seed, part)
         facts = _read_json(path.with_suffix(".json"))
         if facts is None:
-            facts = self._make(path, replace(recipe, training=recipe.training.replace(seed=seed)), epochs, part)
+            facts = self._make(path, recipe.with_seed(seed), epochs, part)
         content = read_file(_ranks(path))
         with _naming(_ranks(path)):
             table = RankTable.from_arrays(safetensors.numpy.load(content))
@@ -86,27 +104,34 @@ class Store:
             return Run(table=table, seed=seed, folder=path, **facts["run"])
 
     def has(self, recipe: Recipe, epochs: int | None, seed: int, part: Part) -> bool:
-        """Whether a run is there, whole."""
+        """Whether the store holds a complete run; `recipe`, `epochs`, `seed` and `part` are those of `run`."""
         return self.path_of(recipe, epochs, seed, part).with_suffix(".json").exists()
 
     def path_of(self, recipe: Recipe, epochs: int | None, seed: int, part: Part) -> Path:
-        """Where a fitted recipe is kept."""
-        return self.folder / "fitted" / key_of(recipe.replace(seed=seed), self.digest, epochs=epochs, part=part)
+        """Return the run folder of a recipe, there or not; `epochs`, `seed` and `part` are those of `run`."""
+        return self.folder / "fitted" / self._key(recipe.with_seed(seed), epochs=epochs, part=part)
 
     def count_opening(self, fingerprint: str) -> None:
-        """Write down that a study opens a test part: before it does."""
+        """Write down that a study opens a test part; to be called before it does.
+
+        fingerprint  names the test part and the rules it is judged by
+        """
         openings = self._openings()
         _write_json(self.folder / "openings.json", {**openings, fingerprint: openings.get(fingerprint, 0) + 1})
 
     def num_openings(self, fingerprint: str) -> int:
-        """How many studies have opened a test part."""
+        """Return how many studies have opened the test part with this fingerprint."""
         return int(self._openings().get(fingerprint, 0))
 
     def _openings(self) -> dict[str, int]:
         return _read_json(self.folder / "openings.json") or {}
 
+    def _key(self, recipe: Recipe, **task: Any) -> str:
+        return key_of(recipe, self.digest, __name__, **task)
+
     def _make(self, path: Path, recipe: Recipe, epochs: int | None, part: Part) -> dict[str, Any]:
-        checkpoint = path.with_suffix(".checkpoint")
+        # Train.
+        checkpoint = _checkpoint(path, recipe)
         with peak_memory() as peak:
             began = time.perf_counter()
             fitted = fit(
@@ -115,12 +140,14 @@ class Store:
                 recipe.training,
                 epochs=epochs,
                 train_on="fit" if part == "validation" else "final",
-                checkpoint=_made(checkpoint),
+                checkpoint=checkpoint,
             )
             training_seconds = time.perf_counter() - began
+        # Judge.
         began = time.perf_counter()
         table = judge.rank(fitted.artefact.scorer, self.split, part)
         ranking_seconds = time.perf_counter() - began
+        # Save. The JSON file comes last, because it says that the others are complete.
         fitted.artefact.manifest["test_openings"] += part == "test"
         fitted.save(path)
         write_file(_ranks(path), safetensors.numpy.save(table.to_arrays()))
@@ -132,7 +159,7 @@ class Store:
         }
         facts = {**recipe.facts(), "part": part, "run": run}
         _write_json(path.with_suffix(".json"), facts)
-        checkpoint.unlink(missing_ok=True)
+        _remove(checkpoint)
         return facts
 
 
@@ -140,13 +167,21 @@ def _ranks(path: Path) -> Path:
     return path.with_suffix(".ranks.safetensors")
 
 
-def _made(path: Path) -> Path:
+def _checkpoint(path: Path, recipe: Recipe) -> Path | None:
+    """The checkpoint of a training, in a folder that exists; a counting model has none."""
+    if not recipe.is_neural:
+        return None
     path.parent.mkdir(parents=True, exist_ok=True)
-    return path
+    return path.with_suffix(".checkpoint")
+
+
+def _remove(checkpoint: Path | None) -> None:
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
 
 
 def _read_json(path: Path) -> Any:
-    """What a file holds; None if there is none. Raises ArtefactError for one that is no JSON."""
+    """The value in a file; None if there is no file. Raises ArtefactError for a file that is not JSON."""
     if not path.exists():
         return None
     content = read_file(path)
@@ -156,13 +191,13 @@ def _read_json(path: Path) -> Any:
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Whatever is wrong with what a file holds becomes one ArtefactError that names it."""
+    """Turn any error about the content of a file into one ArtefactError that names the file."""
     try:
         yield
     except (ValueError, KeyError, TypeError, SafetensorError, ArtefactError) as error:
         raise ArtefactError(
-            f"{path} must hold what a study wrote; got: {type(error).__name__}: {error}. Remove it, and what has its "
-            "name beside it; the same study again then makes it anew."
+            f"{path} must hold what a study wrote; got: {type(error).__name__}: {error}. Remove it, and the files and "
+            "the folder beside it that have the same name; then run the same study again."
         ) from None
 
 

@@ -1,9 +1,9 @@
-"""Session-based against user-aware, on one log: what do earlier sessions add, and what does a user vector?
+"""Compares models that read one session with models that know the user: what do earlier sessions and a user vector add?
 
-Every model answers the same questions, "what comes next in this session", and differs in what it may read: this session
-only, or all that the user did before; and in whether it has a vector for the user. A pause cuts the sessions
-(`data/user_sessions.py`). Where a user of the log is a session already, nobody returns: compare under the protocol
-`sessions` instead.
+Every model predicts the same targets, the next items of a session. The models differ in the history that they read,
+this session only or everything that the user did before, and in whether they have a vector for the user. A long pause
+begins a new session (`data/user_sessions.py`). If each user of the log is a session already, use `compare` under the
+protocol `sessions` instead.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from caser.data.user_sessions import DEFAULT_GAP, Reads, user_sessions
 from caser.errors import ConfigError
 from caser.models import model_settings
 from caser.study.compare import best_of, sentence
-from caser.study.engine import Plan, Tell
+from caser.study.engine import Plan, StepListener
 from caser.study.recipes import Recipe
-from caser.study.study import Study, conduct
+from caser.study.study import Study, run_study
 
 READS: dict[Reads, str] = {"session": "this session", "all": "all sessions"}
+"""What a model reads, as a label says it."""
 
 DEFAULT_MODELS = ("popularity", "markov", "count-knn", "session-knn", "gru4rec", "caser")
+"""The models that are compared unless others are named."""
 
 
 def compare_sessions(
@@ -34,13 +36,19 @@ def compare_sessions(
     plan: Plan | None = None,
     *,
     training: Mapping[str, Any] | None = None,
-    tell: Tell | None = None,
+    tell: StepListener | None = None,
 ) -> Study:
-    """Train each model on sessions and on users, with and without a user vector, and judge all on the same targets.
+    """Train models on sessions and on whole users, with and without a user vector, and judge all on the same targets.
 
-    gap  seconds; a longer pause begins a new session
+    log       a log with times, whose users return
+    gap       seconds; a longer pause begins a new session
+    models    names of models, a counting model among them; `DEFAULT_MODELS` if none is named
+    plan      seeds, the budget for tuning, workers, and the folder of finished runs; `Plan()` by default
+    training  settings of `Training` for every network, such as {"epochs": 5}; each model's own otherwise
+    tell      called with a `Step` after each step
 
-    Raises DataError for a log without times or without returning users.
+    The study opens the test part, unless the plan's part is `validation`. Raises DataError for a log without times or
+    without returning users. Raises ConfigError for an unknown model, or if no counting model is among the models.
     """
     splits: dict[str, Split] = {reads: user_sessions(log, gap, reads) for reads in READS}
     # Both readings answer the questions of one protocol; what a view may read belongs to its recipe.
@@ -51,8 +59,8 @@ def compare_sessions(
         recipes |= dict(_recipes(name, training or {}, tuned=plan.budget > 0))
     counting = [label for label, recipe in recipes.items() if not recipe.is_neural]
     if not counting:
-        raise ConfigError("a session study needs a model that only counts beside the others; name markov too.")
-    study = conduct(
+        raise ConfigError("a session study needs a counting model to compare with; got none. Name markov too.")
+    study = run_study(
         "sessions",
         "Is the session enough, or does it help to know the user?",
         recipes,
@@ -66,7 +74,7 @@ def compare_sessions(
 
 
 def _recipes(name: str, training: Mapping[str, Any], *, tuned: bool) -> Iterator[tuple[str, Recipe]]:
-    """A model in every reading it has: this session or all, without and with a user vector."""
+    """Every version of a model: it reads this session or all sessions, and has no user vector or one."""
     model = model_settings(name)
     plain = model.without_user_vectors()
     kinds = {"": plain} if plain is model else {"": plain, " + user vector": model}
@@ -78,17 +86,17 @@ def _recipes(name: str, training: Mapping[str, Any], *, tuned: bool) -> Iterator
             recipe = recipe.replace(**training)
         for reads, words in READS.items():
             if settings.name in ("popularity", "recent-popularity") and reads == "session":
-                continue  # reads no history
+                continue  # these models read no history, so both would be the same
             setting = "with a user vector" if suffix else "without a user vector"
             yield f"{name}{suffix} · {words}", replace(recipe, view=reads, group=words, setting=setting)
 
 
 def _verdicts(study: Study) -> Iterator[str]:
-    """The best reading, then what earlier sessions and the user vector are worth to each model."""
+    """The best row, then what earlier sessions and the user vector add to each model."""
     best = study.ranking[0]
     if best == study.reference:
         value = study.report.estimate(best, study.metric).value
-        yield f"{best} is best, and it only counts: {study.metric} {value:.4f}."
+        yield f"{best} is best, a counting model: {study.metric} {value:.4f}."
     else:
         yield f"{sentence(study, best, study.reference)}."
     labels = set(study.report.values)

@@ -1,7 +1,7 @@
-"""A study: recipes side by side under one protocol, with intervals, cost, and what it amounts to in words.
+"""A study: several recipes under one protocol, with intervals, differences, cost, and verdicts in words.
 
-`conduct` carries the recipes out and puts the numbers together; compare, ablate, sweep and sessions say which recipes,
-against which of them differences are taken, and what the numbers mean. `to_dict` is what a report is drawn from.
+`run_study` trains and judges the recipes, and puts the numbers together. The modules compare, ablate, sweep and
+sessions choose the recipes and the reference row, and write the verdicts. A report is drawn from `Study.to_dict`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 import caser
+from caser.data.log import InteractionLog
 from caser.data.split import Split
 from caser.errors import ConfigError
 from caser.evaluation import judge, protocols
@@ -25,7 +26,7 @@ from caser.evaluation.protocols import Part
 from caser.evaluation.rank_table import RankTable
 from caser.evaluation.report import Report
 from caser.evaluation.statistics import Difference
-from caser.study.engine import Outcome, Plan, Tell, carry_out
+from caser.study.engine import Outcome, Plan, StepListener, carry_out
 from caser.study.recipes import Recipe
 
 Kind = Literal["compare", "ablate", "sweep", "sessions"]
@@ -33,12 +34,20 @@ Kind = Literal["compare", "ablate", "sweep", "sessions"]
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """What came of the recipes.
+    """The results of a study. A row is a recipe under its label.
 
-    report     their metrics, intervals and slices          outcome    how each was chosen, its runs and their cost
-    reference  the row that differences are taken against   differences  of every other row to it, on `metric`
-    verdicts   what it amounts to, most important first     advice     what to do about it
-    extra      what only this kind of study has, in JSON values
+    kind, title  which kind of study it is, and the question that it answers
+    split        what the first view trains and judges on
+    plan         how it was carried out
+    report       the metrics of every row, with intervals and slices
+    outcome      how each row was chosen, its runs, and their cost
+    reference    the label of the row that the others are compared with
+    differences  the difference of every other row to the reference, on `metric`
+    verdicts     the results in sentences, the most important first
+    advice       sentences on what to do
+    notes        sentences on what was left out, and why
+    extra        what only this kind of study has, in JSON values
+    command      the command line that asked for the study; None if Python did
     """
 
     kind: Kind
@@ -57,20 +66,20 @@ class Study:
 
     @property
     def metric(self) -> str:
-        """The metric that chooses and that is compared."""
+        """The metric that chooses on validation, and that rows are compared by."""
         return self.report.protocol.validation_metric
 
     @property
     def ranking(self) -> list[str]:
-        """The rows, best first."""
+        """The labels of all rows, best first."""
         return sorted(self.report.values, key=lambda label: -self.report.estimate(label, self.metric).value)
 
     def recipe(self, label: str) -> Recipe:
-        """A row's recipe, as it was tuned."""
+        """Return the recipe of a row after tuning. Raises KeyError for a label that is not in the study."""
         return self.outcome.chosen[label].recipe
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values: every number of the report, and what it comes from."""
+        """Return every number of the study, and what it rests on, as JSON values."""
         judged = self.report.to_dict()
         return {
             "kind": self.kind,
@@ -79,7 +88,7 @@ class Study:
             "date": datetime.date.today().isoformat(),
             "version": caser.__version__,
             "machine": {"cores": os.cpu_count(), "platform": platform.machine(), "gpu": _gpu()},
-            "log": facts_of_log(self.split),
+            "log": facts_of_log(self.split.log),
             "protocol": judged["protocol"],
             "part": judged["part"],
             "fingerprint": judged["fingerprint"],
@@ -129,7 +138,7 @@ class Study:
         }
 
 
-def conduct(
+def run_study(
     kind: Kind,
     title: str,
     recipes: Mapping[str, Recipe],
@@ -138,21 +147,32 @@ def conduct(
     *,
     reference: Callable[[Report], str],
     baselines: Sequence[str] = (),
-    tell: Tell | None = None,
+    tell: StepListener | None = None,
 ) -> Study:
-    """Carry recipes out and judge them; `reference` picks the row that differences are taken against.
+    """Train and judge recipes, and compare each with a reference row.
 
-    `splits` has one split for each view; the first says what is asked, and the others ask for the same targets.
+    kind, title  which kind of study it is, and the question that it answers
+    recipes      by label
+    splits       the split of each view; all must ask for the same targets
+    plan         seeds, budget, workers and store
+    reference    returns the label of the reference row, given the report
+    baselines    labels of the rows that the report's own verdicts compare the others with
+    tell         called after each step
+
+    Raises ConfigError if every recipe failed, if the reference row failed, or if the views ask for different targets.
     """
+    # Train, choose and rank.
     check_views(splits, plan.part)
     outcome = carry_out(recipes, splits, plan, tell or (lambda _: None))
     if not outcome.runs:
-        raise ConfigError(f"a study needs a model that can be trained; got none: {'; '.join(outcome.notes)}")
+        raise ConfigError(f"a study needs a model that can be trained; all of them failed: {'; '.join(outcome.notes)}")
+    # Measure.
     split = next(iter(splits.values()))
     tables = {label: [run.table for run in runs] for label, runs in outcome.runs.items()}
     if len(splits) > 1:
-        tables = _of_one_question(tables, split, plan.part)
+        tables = _with_facts_of(split, plan.part, tables)
     report = judge.report(tables, split, plan.part, baselines=[name for name in baselines if name in tables])
+    # Compare every row with the reference.
     chosen = reference(report)
     if chosen not in tables:
         raise ConfigError(f"this study needs {chosen} to compare with; it failed: {'; '.join(outcome.notes)}")
@@ -169,9 +189,8 @@ def conduct(
     )
 
 
-def facts_of_log(split: Split) -> dict[str, Any]:
-    """What a study says of its log: name, sizes, digest."""
-    log = split.log
+def facts_of_log(log: InteractionLog) -> dict[str, Any]:
+    """Return the facts of a log that a report shows: its name, sizes and digest."""
     name = log.provenance.get("dataset") or log.provenance.get("source") or log.provenance.get("world") or "log"
     return {
         "name": re.split(r"[/\\]", str(name))[-1],
@@ -183,28 +202,39 @@ def facts_of_log(split: Split) -> dict[str, Any]:
 
 
 def check_views(splits: Mapping[str, Split], part: Part) -> None:
-    """Raise ConfigError unless all views ask for the same targets, of the same users, among the same candidates."""
+    """Raise ConfigError unless all views ask for the same targets, of the same users, among the same candidates.
+
+    splits  the split of each view
+    part    the part of every split that judges
+    """
     (first, split), *others = splits.items()
     for view, other in others:
-        for what, one, two in zip(_ASKED, _asked(split, part), _asked(other, part), strict=True):
-            if not np.array_equal(one, two):
+        asked, asked_by_other = _what_is_asked(split, part), _what_is_asked(other, part)
+        for name in asked:
+            if not np.array_equal(asked[name], asked_by_other[name]):
                 raise ConfigError(
-                    f"the views of a study must ask the same; {first} and {view} differ in their {what}. Make both of "
-                    "one log, by one protocol."
+                    f"the views of a study must ask the same; {first} and {view} differ in their {name}. Make both "
+                    "from one log, by one protocol."
                 )
 
 
-_ASKED = ("targets", "queries", "users or sessions", "candidates", "seen items")
-
-
-def _asked(split: Split, part: Part) -> list[Any]:
+def _what_is_asked(split: Split, part: Part) -> dict[str, Any]:
     queries, rules = protocols.parts(split, part)[1], protocols.resolve(split.name, split, part)
     seen = np.stack(queries.seen(slice(None))) if rules.remove_seen else np.zeros(0)
-    return [queries.targets, queries.target_offsets, queries.owners, rules.candidates, seen]
+    return {
+        "targets": queries.targets,
+        "queries": queries.target_offsets,
+        "users or sessions": queries.owners,
+        "candidates": rules.candidates,
+        "seen items": seen,
+    }
 
 
-def _of_one_question(tables: Mapping[str, Sequence[RankTable]], split: Split, part: Part) -> dict[str, list[RankTable]]:
-    """Tables of several views as answers to one question: what a view may read belongs to its recipe."""
+def _with_facts_of(split: Split, part: Part, tables: Mapping[str, Sequence[RankTable]]) -> dict[str, list[RankTable]]:
+    """Give the tables of all views the facts of one split, because one report refuses tables with different facts.
+
+    The views ask for the same targets. They differ in the history that a model may read, which belongs to the recipe.
+    """
     facts = describe(split, protocols.resolve(split.name, split, part), part)
     return {label: [replace(table, facts=facts) for table in seeds] for label, seeds in tables.items()}
 

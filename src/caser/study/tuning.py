@@ -1,8 +1,8 @@
-"""Tuning on validation: the same time, or the same number of trials, for every recipe.
+"""Tuning on validation: tries settings from the recipe's space for a given time.
 
-The first trial is the recipe as it is, and runs to its end; further ones are proposed by optuna's TPE sampler and begin
-as long as time is left. Trials are kept, and their recorded time counts, so tuning that is started again repeats itself
-without training. Assumes a recipe with a space. The test part plays no role.
+The first trial is the recipe as it is. Optuna's TPE sampler proposes the settings of further trials, and a trial begins
+as long as time is left. The store keeps every trial with the time it took, and that recorded time counts. So tuning
+that is started again tries the same settings without training. The test part is not used.
 """
 
 from __future__ import annotations
@@ -18,12 +18,18 @@ from caser.study.runs import Store
 from caser.system.randomness import stream_seed
 
 MOST_TRIALS = 200
-"""However cheap they are."""
+"""Trials of one recipe after which tuning ends, also if time is left."""
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """The best recipe that was found, what validation says of it, and what it took."""
+    """The result of tuning.
+
+    recipe      the best recipe that was found
+    choice      what validation said of it
+    num_trials  how many settings were tried; 0 if the recipe fixes its epochs, so that nothing was chosen
+    seconds     the time of all trials
+    """
 
     recipe: Recipe
     choice: Choice
@@ -32,11 +38,15 @@ class Tuned:
 
 
 def tune(store: Store, recipe: Recipe, seconds: float, is_hard: bool = False) -> Tuned:
-    """Try settings from the recipe's space for about `seconds` of training and judging.
+    """Try settings from a recipe's space, and return the best.
 
-    Unless the limit `is_hard`, the first trial runs to its end however long it takes.
-    A recipe with a fixed number of epochs has nothing to choose. Raises NumericalError if the recipe as it is diverges;
-    other settings that do, or that do not go together, are passed over.
+    store    keeps the trials
+    recipe   the recipe to start from; with a fixed number of epochs, or without a space, no other settings are tried
+    seconds  time for training and judging, all trials together
+    is_hard  whether the time also cuts the first trial short; otherwise that trial runs to its end
+
+    Raises NumericalError if the recipe as it is diverges. Other settings that diverge, or that cannot be combined, are
+    skipped. Raises MissingDependencyError if there is something to tune and optuna is not installed.
     """
     if recipe.epochs is not None:
         return Tuned(recipe, Choice(math.nan, 0.0, recipe.epochs), 0, 0.0)
@@ -52,6 +62,7 @@ def tune(store: Store, recipe: Recipe, seconds: float, is_hard: bool = False) ->
             tried = recipe.replace(**{name: choices[name][place] for name, place in trial.params.items()})
             choice = store.choice(tried, seconds - spent)
         except (NumericalError, ConfigError):
+            # A trial that fails costs as much as the first, so that tuning ends.
             study.tell(trial, float("-inf"))
             spent, trials = spent + first.seconds, trials + 1
             continue
@@ -63,9 +74,10 @@ def tune(store: Store, recipe: Recipe, seconds: float, is_hard: bool = False) ->
 
 
 def _study(recipe: Recipe, first: Choice) -> tuple[Any, dict[str, list[Any]]]:
-    """An optuna study that knows the first trial, and the values that its numbers stand for.
+    """An optuna study that knows the first trial, and the values of each setting.
 
-    Numbers, because a value may be a list, such as dilations, and optuna keeps simple values only.
+    Optuna is given the position of a value instead of the value itself, because it keeps simple values only, and a
+    value may be a list, such as dilations.
     """
     try:
         import optuna
@@ -74,15 +86,16 @@ def _study(recipe: Recipe, first: Choice) -> tuple[Any, dict[str, list[Any]]]:
             "tuning needs optuna, which is not installed. Run: pip install 'caser[tune]', or leave the budget at 0."
         ) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    settings = {**recipe.training.model_dump(), **recipe.model.model_dump()}
-    choices = {  # the recipe's own value may be none of those worth trying
+    of_training = recipe.training.model_dump() if recipe.training else {}
+    settings = {**of_training, **recipe.model.model_dump()}
+    choices = {  # the recipe's own value may be missing from the space
         name: list(dict.fromkeys((*values, settings[name]))) for name, values in recipe.space.items()
     }
     params = {name: values.index(settings[name]) for name, values in choices.items()}
     distributions: dict[str, Any] = {
         name: optuna.distributions.CategoricalDistribution(range(len(values))) for name, values in choices.items()
     }
-    sampler = optuna.samplers.TPESampler(seed=stream_seed(recipe.training.seed, "tuning") % 2**32)
+    sampler = optuna.samplers.TPESampler(seed=stream_seed(recipe.seed, "tuning") % 2**32)
     study = optuna.create_study(direction="maximize", sampler=sampler)
     study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=first.value))
     return study, choices

@@ -1,6 +1,6 @@
-"""Work done side by side: one process and one thread each, or here when one is enough.
+"""Worker processes that train at the same time, each with one thread; with one worker, this process does the work.
 
-A worker gets the store once, when it starts, and ends when the process that started it is gone, however that ended.
+A worker gets the stores once, when it starts. It ends when the process that started it has ended, also by a kill.
 """
 
 from __future__ import annotations
@@ -29,26 +29,31 @@ _stores: Stores = {}
 
 @contextmanager
 def workers(stores: Stores, number: int) -> Iterator[Submit]:
-    """Yield what takes work: `number` processes, or this one for 1, where work is done when it is submitted.
+    """Yield a function that submits tasks to worker processes.
 
-    Functions must be importable by name. What is left undone when the block ends by an error is dropped.
+    stores  the store of each view, the first argument of every task
+    number  how many processes; with 1 there are none, and a task is done when it is submitted
+
+    A task must be a function that can be imported by name. When the block ends by an error, the tasks that have not
+    begun are dropped. Raises CaserError if a worker was killed.
     """
     if number == 1:
-        yield lambda function, *arguments: _done(function, stores, *arguments)
+        yield lambda function, *arguments: _do_now(function, stores, *arguments)
         return
-    # Read when a process loads NumPy, polars and torch: workers are as many as there are cores, so each keeps to one.
+    # NumPy, polars and torch read these when a process loads them. There may be a worker on each core, so each worker
+    # computes with one thread.
     threads = {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     before = {name: os.environ.get(name) for name in threads}
     os.environ.update(threads)
     pool: Executor = ProcessPoolExecutor(
-        number, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(stores,)
+        number, multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(stores,)
     )
     try:
-        yield lambda function, *arguments: pool.submit(_work, function, *arguments)
+        yield lambda function, *arguments: pool.submit(_do_in_worker, function, *arguments)
     except BrokenProcessPool:
         raise CaserError(
-            "a study needs workers that live until their work is done; one was ended, perhaps for want of memory. Run "
-            "it again with fewer at once (--jobs 1, workers=1); what was finished is kept."
+            "a study needs workers that live until their work is done; one was killed, perhaps because the memory was "
+            "full. Run the study again with fewer workers (--jobs 1, workers=1); finished runs are kept."
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
@@ -57,7 +62,7 @@ def workers(stores: Stores, number: int) -> Iterator[Submit]:
 
 
 def default_number() -> int:
-    """As many as there are cores to use, or 1 where a GPU does the work."""
+    """Return the number of cores that this process may use, or 1 where a GPU does the work."""
     if find_spec("torch") is not None:
         import torch
 
@@ -66,7 +71,7 @@ def default_number() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _done(function: Callable[..., Any], stores: Stores, *arguments: Any) -> Future[Any]:
+def _do_now(function: Callable[..., Any], stores: Stores, *arguments: Any) -> Future[Any]:
     future: Future[Any] = Future()
     try:
         future.set_result(function(stores, *arguments))
@@ -75,7 +80,7 @@ def _done(function: Callable[..., Any], stores: Stores, *arguments: Any) -> Futu
     return future
 
 
-def _begin(stores: Stores) -> None:
+def _start_worker(stores: Stores) -> None:
     global _stores
     _stores = stores
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -88,5 +93,5 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _work(function: Callable[..., Any], *arguments: Any) -> Any:
+def _do_in_worker(function: Callable[..., Any], *arguments: Any) -> Any:
     return function(_stores, *arguments)

@@ -1,4 +1,4 @@
-"""The audit put together: its shape, its advice, and what it refuses."""
+"""The whole audit: its JSON values, its advice, and what it refuses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOG = chain_world(num_users=60, num_items=8, length=12).log
 FINDINGS = ["order", "blocks", "ties", "rules", "leakage", "repeats", "clock", "bots", "cold", "popularity"]
 
 
-def test_what_is_found_is_json_of_the_agreed_shape() -> None:
+def test_an_audit_is_json_of_the_agreed_shape() -> None:
     found = audit(LOG, neural=False, command="caser audit log.csv").to_dict()
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert set(found) == {
@@ -36,7 +36,7 @@ def test_what_is_found_is_json_of_the_agreed_shape() -> None:
             assert len(row) == len(finding["table"]["columns"])
 
 
-def test_the_same_seed_finds_the_same() -> None:
+def test_the_same_seed_gives_the_same_audit() -> None:
     one, two = (audit(LOG, neural=False, seed=3).to_dict() for _ in range(2))
     assert {**one, "date": ""} == {**two, "date": ""}
 
@@ -64,7 +64,7 @@ def test_the_test_part_is_never_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all((queries.targets == split.validation.targets).all() for queries in asked)
 
 
-def test_order_that_is_only_the_order_of_rows_is_said_to_be_that() -> None:
+def test_order_that_comes_only_from_the_order_of_rows_is_named() -> None:
     log = chain_world(num_users=150, num_items=8, length=12).log
     first = np.searchsorted(log.users, log.users)
     one_moment = replace(log, times=log.times[first])
@@ -73,15 +73,15 @@ def test_order_that_is_only_the_order_of_rows_is_said_to_be_that() -> None:
     assert any("sequence models learn the file" in sentence for sentence in found.advice)
 
 
-def test_warnings_advise_first() -> None:
+def test_the_advice_of_warnings_comes_first() -> None:
     found = audit(noise_world(num_users=60, num_items=8, length=12).log, neural=False)
     warned = [sentence for finding in found.findings if finding.severity == "warning" for sentence in finding.advice]
     assert found.advice[: len(warned)] == warned
     assert any("Do not train a sequence model" in sentence for sentence in found.advice)
 
 
-def test_a_model_that_only_counts_and_a_block_of_one_are_refused() -> None:
-    with pytest.raises(ConfigError, match="must be neural"):
+def test_a_counting_model_and_a_block_of_one_are_refused() -> None:
+    with pytest.raises(ConfigError, match="must be a network"):
         audit(LOG, model="markov")
     with pytest.raises(ConfigError, match="block must be at least 2"):
         audit(LOG, neural=False, block=1)

@@ -1,4 +1,4 @@
-"""Clock, activity, repeats and leakage: each finding on a log where the answer is plain."""
+"""Clock, activity, repeats and leakage: each finding on a log for which the answer is known."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_times_before_1990_and_in_the_future_are_counted(wrong: int) -> None:
     assert "look at the time column" in finding.advice[0]
 
 
-def test_users_who_stand_still_are_counted() -> None:
+def test_users_whose_events_have_one_time_are_counted() -> None:
     log = log_of([(1, 1, START), (1, 2, START), (2, 1, START), (2, 2, START + SECOND), (3, 1, START)])
     assert clock(log, describe(log), NOW).facts["share of users with all events at one moment"] == 0.5
 
@@ -73,7 +73,7 @@ def test_without_times_the_clock_is_a_warning() -> None:
     assert leakage(log, "leave-one-out").severity == "warning"
 
 
-def test_a_machine_among_people_is_named() -> None:
+def test_a_user_who_is_far_busier_than_others_is_named() -> None:
     people = [(f"user {user}", item, START + item * DAY) for user in range(30) for item in range(5)]
     machine = [("robot", item % 5, START + item * SECOND) for item in range(600)]
     finding = bots(log_of(people + machine))
@@ -82,7 +82,7 @@ def test_a_machine_among_people_is_named() -> None:
     assert "robot" in finding.advice[0]
 
 
-def test_people_are_no_machines() -> None:
+def test_ordinary_users_are_not_flagged() -> None:
     assert bots(CHAIN).severity == "good"
 
 
@@ -115,7 +115,7 @@ def test_seen_items_must_stay_where_users_repeat() -> None:
 def test_targets_that_a_protocol_removes_are_a_warning() -> None:
     finding = repeats(protocols.apply("caser-paper", CHAIN), describe(CHAIN))
     assert finding.severity == "warning"
-    assert "nobody can find them" in finding.advice[0]
+    assert "no model can find them" in finding.advice[0]
 
 
 def test_rows_to_drop_are_named_with_their_flags() -> None:

@@ -1,4 +1,4 @@
-"""Does order matter: worlds in which the answer is known."""
+"""Does order matter: simulated logs for which the answer is known."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from caser.data.log import InteractionLog
 from caser.data.split import leave_one_out
 from caser.data.synthetic import chain_world, noise_world, skip_world, union_world
 from caser.models.caser.caser import Caser
-from caser.study.audit.kept import Kept
+from caser.study.audit.finished_parts import FinishedParts
 from caser.study.audit.order import Effects, order_effects
 from caser.study.audit.verdict import blocks_finding, losses, order_finding, verdict
 from tests.data.logs import log_of_sequences
 
 
 class QuickCaser(Caser):
-    """Caser as it learns small worlds in a moment."""
+    """Caser with a training that learns small logs in a moment."""
 
     training: ClassVar[Training] = Training(
         epochs=10, patience=0, batch_size=256, learning_rate=0.01, schedule="linear", weight_decay=0.0, device="cpu"
@@ -45,7 +45,7 @@ def drift_world(num_users: int = 200, phases: int = 4, length: int = 16) -> Inte
 
 
 def effects_in(log: InteractionLog, block: int = 5, network: Any = None, kept: Path | None = None) -> Effects:
-    return order_effects(leave_one_out(log), network, block, 0, Kept(kept), lambda _: None)
+    return order_effects(leave_one_out(log), network, block, 0, FinishedParts(kept), lambda _: None)
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +55,10 @@ def chain() -> Effects:
 
 def test_in_a_chain_order_matters(chain: Effects) -> None:
     assert verdict(chain).startswith("Order matters")
-    assert chain.lead == "markov"
+    assert chain.best_model == "markov"
     assert order_finding(chain).severity == "good"
-    assert blocks_finding(chain).sentence.startswith("Exchanging 2 neighbours already costs markov")
+    assert blocks_finding(chain).sentence.startswith("markov loses 0.")
+    assert "only 2 neighbours" in blocks_finding(chain).sentence
 
 
 def test_popularity_sees_no_order(chain: Effects) -> None:
@@ -68,10 +69,10 @@ def test_popularity_sees_no_order(chain: Effects) -> None:
 def test_what_a_model_has_over_popularity_is_order_recency_and_the_set_of_items(chain: Effects) -> None:
     facts = order_finding(chain).facts
     parts = [facts[name] for name in ("order", "recency", "set of items")]
-    assert sum(float(part or 0) for part in parts) == pytest.approx(chain.gain(chain.lead).value)
+    assert sum(float(part or 0) for part in parts) == pytest.approx(chain.gain(chain.best_model).value)
 
 
-def test_in_noise_nothing_matters() -> None:
+def test_in_noise_no_history_helps() -> None:
     found = effects_in(noise_world(num_users=300, length=12).log)
     assert verdict(found).startswith("Nothing in the history helps")
     assert order_finding(found).advice[0].startswith("Do not train a sequence model")
@@ -79,27 +80,27 @@ def test_in_noise_nothing_matters() -> None:
 
 def test_where_tastes_drift_recency_matters_and_order_does_not() -> None:
     found = effects_in(drift_world())
-    assert verdict(found).startswith("Recent items matter, their order does not")
-    assert "without the order of" in blocks_finding(found).sentence
+    assert verdict(found).startswith("Recent items matter, but no worth of their order is shown")
+    assert "does not need the order within" in blocks_finding(found).sentence
 
 
 def test_where_only_the_set_of_items_counts_neither_matters() -> None:
     found = effects_in(drift_world(phases=1, length=30))
-    assert verdict(found).startswith("Order does not matter as far as can be shown")
+    assert verdict(found).startswith("Order is not shown to matter")
 
 
 @pytest.mark.slow
-def test_in_a_union_the_last_two_matter_and_not_their_order() -> None:
+def test_in_a_union_the_last_two_items_matter_but_not_their_order() -> None:
     # A window of two: a longer one would see items that, out of order, contradict what it has learned.
     found = effects_in(union_world(num_users=600).log, block=2, network=NETWORK.replace(L=2))
-    assert found.lead == "caser"
-    assert verdict(found).startswith("Recent items matter, their order does not")
+    assert found.best_model == "caser"
+    assert verdict(found).startswith("Recent items matter, but no worth of their order is shown")
 
 
 @pytest.mark.slow
 def test_in_a_skip_order_matters_and_a_network_shows_it() -> None:
     found = effects_in(skip_world(num_users=300).log, network=NETWORK)
-    assert found.lead == "caser"
+    assert found.best_model == "caser"
     order, _ = losses(found)
     assert order.low > 0.2
     assert verdict(found).startswith("Order matters")
@@ -122,7 +123,7 @@ class KilledError(Exception):
     """What stops an audit in these tests."""
 
 
-def test_a_network_that_was_killed_goes_on_at_its_last_epoch_and_ends_alike(tmp_path: Path) -> None:
+def test_a_network_that_was_killed_continues_at_its_last_epoch_and_gives_the_same_values(tmp_path: Path) -> None:
     split = leave_one_out(chain_world(num_users=20, num_items=8, length=9).log)
     network = BriefCaser(L=2, T=1, d=8, n_v=1, n_h=2, dropout=0.5)
     said: list[str] = []
@@ -132,10 +133,10 @@ def test_a_network_that_was_killed_goes_on_at_its_last_epoch_and_ends_alike(tmp_
             raise KilledError
 
     with pytest.raises(KilledError):
-        order_effects(split, network, 5, 0, Kept(tmp_path), dies)
+        order_effects(split, network, 5, 0, FinishedParts(tmp_path), dies)
     assert list(tmp_path.glob("*.checkpoint"))
-    found = order_effects(split, network, 5, 0, Kept(tmp_path), said.append)
-    unbroken = order_effects(split, network, 5, 0, Kept(None), lambda _: None)
+    found = order_effects(split, network, 5, 0, FinishedParts(tmp_path), said.append)
+    unbroken = order_effects(split, network, 5, 0, FinishedParts(None), lambda _: None)
     assert not [sentence for sentence in said if "choosing" in sentence]
     assert any("caser, all shuffled: refitting" in sentence for sentence in said)
     assert not list(tmp_path.glob("*.checkpoint"))

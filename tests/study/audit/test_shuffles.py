@@ -1,4 +1,4 @@
-"""Shuffled histories: what changes places, and what must not."""
+"""Shuffled histories: which items may change places, and which may not."""
 
 from __future__ import annotations
 
@@ -53,6 +53,6 @@ def test_blocks_of_one_are_the_true_order() -> None:
     assert histories(shuffle_of(split, 1)) == histories(split)
 
 
-def test_a_history_in_sessions_is_shuffled_apart_from_the_one_that_it_begins() -> None:
+def test_a_history_in_sessions_is_shuffled_independently_of_the_longer_one_that_contains_it() -> None:
     found = histories(shuffle_of(sessions(LOG), "whole"))
     assert any(longer[: len(shorter)] != shorter for shorter, longer in pairwise(found))

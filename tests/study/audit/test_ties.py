@@ -1,4 +1,4 @@
-"""Ties: what they decide, and the band of a metric over their orders."""
+"""Ties: what they decide, and how a metric varies over their orders."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_log_without_ties_is_good() -> None:
     assert (finding.severity, finding.advice) == ("good", ())
 
 
-def test_an_order_of_rows_that_knows_what_the_clock_does_not_is_a_warning() -> None:
+def test_an_order_of_rows_with_more_information_than_the_times_is_a_warning() -> None:
     log = rounded(CHAIN, 4)
     finding = ties(log, "leave-one-out", describe(log), 0, lambda _: None)
     highest, in_file = finding.facts["highest ndcg@10"], finding.facts["ndcg@10 in file order"]
@@ -59,12 +59,12 @@ def test_an_order_of_rows_that_knows_what_the_clock_does_not_is_a_warning() -> N
     assert any("The order of rows flatters" in sentence for sentence in finding.advice)
 
 
-def test_an_order_of_rows_that_knows_nothing_lies_within_the_band() -> None:
+def test_a_random_order_of_rows_is_no_warning() -> None:
     log = reordered(rounded(CHAIN, 13), seed=5, number=99)
     finding = ties(log, "leave-one-out", describe(log), 0, lambda _: None)
     assert not any("flatters" in sentence for sentence in finding.advice)
 
 
-def test_without_times_there_is_nothing_to_say() -> None:
+def test_a_log_without_times_is_a_note() -> None:
     log = InteractionLog.from_columns(CHAIN.user_vocabulary.ids, CHAIN.user_vocabulary.ids, None)
     assert ties(log, "leave-one-out", describe(log), 0, print).severity == "note"

@@ -16,7 +16,7 @@ one height h.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -108,6 +108,15 @@ class Caser(NetworkSettings):
     def num_targets(self) -> int:
         """T, how many next items each window must predict in training."""
         return self.T
+
+    def used(self) -> dict[str, Any]:
+        """Return the settings that have an effect: a branch that is left out uses none of its own."""
+        unused: set[str] = set()
+        if not self.n_h:
+            unused |= {"heights", "phi_c"}
+        if not self.has_branches:
+            unused |= {"phi_a", "dropout"}
+        return {name: value for name, value in self.model_dump(mode="json").items() if name not in unused}
 
     @property
     def has_user_vectors(self) -> bool:

@@ -1,8 +1,8 @@
-"""Who acts, and on what: users too busy to be people, users and items too rare to learn, how popularity concentrates.
+"""Activity: users who are too busy to be people, users and items with too few events, and how popularity concentrates.
 
-A user is far out when a number lies above the upper quartile of all users by more than three times the distance of the
-quartiles, on a logarithmic scale (Tukey's outer fence; log because activity is skewed), and by a factor of five at
-least. Two numbers are watched: events, and events in the busiest hour.
+A user is an outlier if a number lies above the upper quartile of all users by more than three times the interquartile
+range, on a logarithmic scale, and by a factor of at least five. (This is Tukey's outer fence; the scale is logarithmic
+because activity is skewed.) Two numbers are examined: events, and events in the busiest hour.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from caser.study.audit.findings import Fact, Finding, Severity, count, share
 
 HOUR_SECONDS = 3_600
 MOST_NAMED = 5
+"""Users that a sentence names."""
 LEAST_FACTOR = 5.0
+"""The fence lies at least this many times above the upper quartile."""
 MINOR_SHARE = 0.01
-"""Users far out who made no more than this share of events are not worth advice."""
+"""Outliers who made no more than this share of all events get no advice."""
 
 
 def bots(log: InteractionLog) -> Finding:
-    """Find users with implausibly many events, or with too many of them in one hour."""
+    """Return a finding on the users of `log` with implausibly many events, in all or in one hour."""
     events = np.bincount(log.users)[1:]
     numbers = {"events": events}
     if log.has_times:
@@ -55,7 +57,9 @@ def bots(log: InteractionLog) -> Finding:
 
 
 def far_out(values: Int64) -> tuple[Mask, float]:
-    """Which values lie beyond the outer fence, and the fence.
+    """Return which values lie above the outer fence, (N,) bool, and the fence.
+
+    values  (N,) positive integers
 
     >>> far_out(np.array([5, 6, 7, 8, 9, 4000]))[0].tolist()
     [False, False, False, False, False, True]
@@ -66,18 +70,23 @@ def far_out(values: Int64) -> tuple[Mask, float]:
 
 
 def busiest_hours(log: InteractionLog) -> Int64:
-    """The most events of each user within an hour, (num_users,)."""
+    """Return the most events of each user within an hour, (num_users,) int64; `log` must have times."""
+    # Give each user a range of time of their own, so that one search counts the events within an hour for all users.
     seconds = (log.times - log.times.min()) // 1_000_000
     span = int(seconds.max()) + HOUR_SECONDS + 1
     moments = (log.users.astype(np.int64) - 1) * span + seconds
     within = np.searchsorted(moments, moments + HOUR_SECONDS, "left") - np.arange(len(moments))
-    most = np.zeros(log.num_users, dtype=np.int64)
-    np.maximum.at(most, log.users - 1, within)
-    return most
+    busiest = np.zeros(log.num_users, dtype=np.int64)
+    np.maximum.at(busiest, log.users - 1, within)
+    return busiest
 
 
 def cold(log: InteractionLog, split: Split) -> Finding:
-    """Count users and items with little to learn from, and validation targets that no model was trained on."""
+    """Return a finding on users and items with few events, and on validation targets that never occur in training.
+
+    log    counted for the users and items
+    split  of that log, for the targets
+    """
     users, items = np.bincount(log.users)[1:], np.bincount(log.items)[1:]
     targets = split.validation.targets
     unseen = float(np.mean(split.fit.item_counts[targets] == 0)) if len(targets) else None
@@ -88,13 +97,14 @@ def cold(log: InteractionLog, split: Split) -> Finding:
         "share of validation targets never seen in training": unseen,
     }
     sentence = (
-        f"Fewer than 5 events have {share(_below(users, 5))} of users and {share(_below(items, 5))} of items; "
+        f"{share(_below(users, 5))} of users and {share(_below(items, 5))} of items have fewer than 5 events; "
         f"{share(unseen or 0.0)} of the items to be predicted never occur in training."
     )
     advice = []
     if _below(items, 5) > 0.3:
         advice.append(
-            "Many items have fewer than 5 events: --min-item-count 5 leaves them out, and changes what a number means."
+            "Many items have fewer than 5 events: --min-item-count 5 leaves them out, but numbers on the smaller log "
+            "are not comparable with numbers on the whole log."
         )
     if _below(users, 3) > 0.1:
         advice.append("Many users have fewer than 3 events and cannot be judged: --k-core 3 leaves them out.")
@@ -105,14 +115,14 @@ def cold(log: InteractionLog, split: Split) -> Finding:
 
 
 def concentration(log: InteractionLog, facts: Facts) -> Finding:
-    """Say how popularity concentrates, with the share of events that each tenth of the items has."""
+    """Return a finding on how popularity concentrates in `log`; `facts` are those of `describe`."""
     counts = np.sort(np.bincount(log.items)[1:])[::-1]
     tenths = [float(part.sum() / counts.sum()) for part in np.array_split(counts, 10)]
     gini, top = facts["popularity_gini"], facts["share_of_top_1_percent_of_items"]
     sentence = f"The top 1 % of items take {share(top)} of events; Gini coefficient {gini:.2f}."
     return Finding(
         name="popularity",
-        question="Does everybody take the same?",
+        question="Do all users take the same items?",
         sentence=sentence,
         severity="note" if gini > 0.8 or top > 0.25 else "good",
         facts={

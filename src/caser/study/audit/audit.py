@@ -1,47 +1,55 @@
-"""The audit of a log: does order matter in it, and what else must be known before a number on it is believed?
+"""The audit of a log: does order matter in it, and what else must be known before a number on it can be trusted?
 
-Puts the findings together and keeps the finished parts. Everything that is judged is trained on `fit` and judged on
-`validation`: the test part stays closed.
+Collects the findings of the other modules of this folder, and keeps finished parts. Models are trained on `fit` and
+judged on `validation`: the test part stays closed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import caser
-from caser.data.describe import describe
+from caser.data.describe import Facts, describe
 from caser.data.log import InteractionLog
 from caser.data.split import Split
 from caser.errors import ConfigError
 from caser.evaluation import protocols
-from caser.evaluation.fingerprint import fingerprint
 from caser.models import model_settings
 from caser.models.settings import NetworkSettings
 from caser.study.audit.activity import bots, cold, concentration
 from caser.study.audit.clock import clock
 from caser.study.audit.findings import Fact, Finding
-from caser.study.audit.kept import Kept
+from caser.study.audit.finished_parts import FinishedParts
 from caser.study.audit.leakage import leakage
-from caser.study.audit.order import MOST_QUERIES, SHUFFLES, order_effects
+from caser.study.audit.order import MOST_QUERIES, SHUFFLES, Effects, Say, order_effects
 from caser.study.audit.repeats import repeats
 from caser.study.audit.rules import rules_finding
 from caser.study.audit.ties import reordered, ties
 from caser.study.audit.verdict import blocks_finding, order_finding, verdict
+from caser.study.study import facts_of_log
 
-Say = Callable[[str], object]
 FEW_TIES = 0.05
-"""Up to this share of tied rows, what order is worth is not asked again without them."""
+"""With a larger share of tied rows, the worth of order is measured once more with the ties in random order."""
 PARTS = "parts"
-"""The folder of finished parts, in the audit's own."""
+"""The folder of finished parts, in the folder of the audit."""
 
 
 @dataclass(frozen=True)
 class Audit:
-    """What is true of a log, under one protocol: a verdict, findings, and advice."""
+    """The results of an audit of a log under one protocol.
+
+    log          the facts of the log: its name, sizes and digest
+    protocol     the name of the protocol
+    fingerprint  names the validation part and the rules it is judged by
+    verdict      one sentence on whether order matters
+    findings     all questions and answers
+    notes        sentences on how models were trained and judged
+    date         of the audit, as YYYY-MM-DD
+    command      the command line that asked for the audit; None if Python did
+    """
 
     log: dict[str, Fact]
     protocol: str
@@ -54,12 +62,12 @@ class Audit:
 
     @property
     def advice(self) -> list[str]:
-        """What to do, from all findings, warnings first."""
+        """The advice of all findings; that of warnings comes first."""
         ordered = sorted(self.findings, key=lambda finding: finding.severity != "warning")
         return [sentence for finding in ordered for sentence in finding.advice]
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values: what a report is drawn from."""
+        """Return the audit as JSON values: a report is drawn from them."""
         return {
             "kind": "audit",
             "title": f"Audit of {self.log['name']}",
@@ -78,7 +86,7 @@ class Audit:
 
 def audit(
     log: InteractionLog,
-    protocol: str = "leave-one-out",
+    protocol: str = protocols.DEFAULT_PROTOCOL,
     *,
     model: str = "caser",
     neural: bool = True,
@@ -88,36 +96,77 @@ def audit(
     tell: Say | None = None,
     command: str | None = None,
 ) -> Audit:
-    """Audit a log.
+    """Audit a log: does order matter in it, and what else must be known before a number on it can be trusted?
 
-    protocol  how the log is split and judged
-    model     the neural model to train beside the counting models; with `neural=False` none is
-    block     how many neighbouring items are shuffled to ask what their order is worth
-    folder    where finished parts are kept, so that a killed audit continues, and a repeated one is quick
+    log       what to audit
+    protocol  the name of the protocol that splits and judges
+    model     the name of the network to train beside the counting models
+    neural    whether to train a network; without one the audit takes seconds
+    block     how many neighbouring items are shuffled to measure what their order is worth
+    seed      of training, shuffles and other random draws
+    folder    where finished parts are kept, so that an audit that was killed continues; None keeps nothing
     tell      called with a sentence before and during long work
+    command   the command line to show in the report
 
-    Raises ConfigError for a model that is not neural or a block below 2, DataError for a log the protocol cannot split.
+    Models are trained on `fit` and judged on `validation`; the test part stays closed.
+
+    Raises ConfigError for an unknown protocol, for a model that is not a network, or for a block below 2. Raises
+    DataError for a log that the protocol cannot split, NumericalError if the training of the network diverges.
 
     >>> from caser.data.synthetic import chain_world
-    >>> found = audit(chain_world(num_users=100, num_items=8, length=12).log, neural=False)
-    >>> found.verdict.split(":")[0], len(found.findings)
+    >>> audited = audit(chain_world(num_users=100, num_items=8, length=12).log, neural=False)
+    >>> audited.verdict.split(":")[0], len(audited.findings)
     ('Order matters, and so does recency', 10)
     """
-    say = tell or (lambda _: None)
+    # Check what was asked.
     network = _network(model, protocol) if neural else None
     if block < 2:
         raise ConfigError(f"block must be at least 2 items, or nothing is shuffled; got {block}.")
     split = protocols.apply(protocol, log)
     if len(split.validation) == 0:
         raise ConfigError("an audit needs a validation part with at least one query; got none. Use a longer log.")
+    # Train and judge models on true and on shuffled histories.
+    say: Say = tell or (lambda _: None)
+    parts = FinishedParts(Path(folder) / PARTS if folder else None)
+    effects = order_effects(split, network, block, seed, parts, say)
     facts = describe(log)
-    kept = Kept(Path(folder) / PARTS if folder else None)
-    effects = order_effects(split, network, block, seed, kept, say)
-    without = None
-    if (facts["share_of_rows_tied"] or 0) > FEW_TIES:
-        say("the same with events at equal times in random order")
-        without = order_effects(protocols.apply(protocol, reordered(log, seed, 0)), None, block, seed, kept, say)
-    findings = (
+    is_tied = (facts["share_of_rows_tied"] or 0) > FEW_TIES
+    without = _effects_without_ties(log, protocol, block, seed, parts, say) if is_tied else None
+    # Put the findings together.
+    rules = protocols.resolve(protocol, split, "validation")
+    return Audit(
+        log=facts_of_log(log),
+        protocol=protocol,
+        fingerprint=fingerprint(split, rules, "validation"),
+        verdict=verdict(effects, without),
+        findings=_findings(log, split, facts, effects, without, seed, say),
+        notes=(*_notes(split, seed), *rules.notes),
+        date=datetime.now(UTC).date().isoformat(),
+        command=command,
+    )
+
+
+def _effects_without_ties(
+    log: InteractionLog, protocol: str, block: int, seed: int, parts: FinishedParts, say: Say
+) -> Effects:
+    """The effects on counting models when events at equal times are in random order."""
+    say("once more, with events at equal times in random order")
+    split = protocols.apply(protocol, reordered(log, seed, 0))
+    return order_effects(split, None, block, seed, parts, say)
+
+
+def _findings(
+    log: InteractionLog,
+    split: Split,
+    facts: Facts,
+    effects: Effects,
+    without: Effects | None,
+    seed: int,
+    say: Say,
+) -> tuple[Finding, ...]:
+    """All findings, in the order of the report. A protocol may filter the log; `log` is the whole one."""
+    protocol = split.name
+    return (
         order_finding(effects, without),
         blocks_finding(effects),
         ties(log, protocol, facts, seed, say),
@@ -129,31 +178,15 @@ def audit(
         cold(log, split),
         concentration(log, facts),
     )
-    rules = protocols.resolve(protocol, split, "validation")
-    return Audit(
-        log={
-            "name": _name(log),
-            "interactions": len(log),
-            "users": log.num_users,
-            "items": log.num_items,
-            "digest": log.digest,
-        },
-        protocol=protocol,
-        fingerprint=fingerprint(split, rules, "validation"),
-        verdict=verdict(effects, without),
-        findings=findings,
-        notes=(*_notes(split, seed), *rules.notes),
-        date=datetime.now(UTC).date().isoformat(),
-        command=command,
-    )
 
 
 def _network(name: str, protocol: str) -> NetworkSettings:
-    """The settings of a neural model, without user vectors where those who are judged have none."""
+    """The settings of a network, without user vectors if the protocol judges users that training never saw."""
     settings = model_settings(name)
     if not isinstance(settings, NetworkSettings):
         raise ConfigError(
-            f"the model of an audit must be neural, the counting models are there anyway; got {name}. Use --no-neural."
+            f"the model of an audit must be a network, because the counting models are always there; got {name}. Name "
+            "another, or train no network: neural=False (--no-neural)."
         )
     if protocols.protocol_named(protocol).anonymous:
         without = settings.without_user_vectors()
@@ -167,12 +200,7 @@ def _network(name: str, protocol: str) -> NetworkSettings:
 
 def _notes(split: Split, seed: int) -> list[str]:
     return [
-        f"Models are trained on the fit part and judged on {min(len(split.validation), MOST_QUERIES):,} of "
+        f"Models are trained on the fit part, and judged on {min(len(split.validation), MOST_QUERIES):,} of "
         f"{len(split.validation):,} validation queries: the test part stays closed.",
         f"Values are means over {SHUFFLES} shuffles, seed {seed}; a network is trained once for each way to shuffle.",
     ]
-
-
-def _name(log: InteractionLog) -> str:
-    named = log.provenance.get("dataset") or Path(str(log.provenance.get("source", "log"))).name
-    return str(named)

@@ -1,4 +1,4 @@
-"""What the clock of a log is worth: its unit, its finest step, its range, and users who stand still in it."""
+"""The clock of a log: its unit, its finest step, its range, and users whose events all have the same time."""
 
 from __future__ import annotations
 
@@ -13,30 +13,39 @@ from caser.study.audit.findings import Finding, count, share
 STEPS = {"day": 86_400_000_000, "hour": 3_600_000_000, "minute": 60_000_000, "second": 1_000_000, "millisecond": 1_000}
 """Steps of a clock in microseconds, coarse ones first."""
 NEARLY_ALL = 0.99
+"""A step is that of the clock if this share of times are whole multiples of it."""
 FIRST_PLAUSIBLE = int(datetime(1990, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
+"""Earlier times, in microseconds, are taken for errors."""
 
 QUESTION = "Can the clock be trusted?"
 
 
 def clock(log: InteractionLog, facts: Facts, now: datetime | None = None) -> Finding:
-    """Judge the times of a log. `facts` are those of `describe`; `now` decides what lies in the future."""
+    """Return a finding on the times of a log.
+
+    log    may have no times: then the finding says so
+    facts  those of `describe`
+    now    later times lie in the future; the current time by default
+    """
     if not log.has_times:
-        sentence = "There are no times: the order of rows is taken for the order of events."
-        advice = "Name the time column with --time if there is one: without times no protocol can keep the future out."
+        sentence = "The log has no times: the order of rows is used as the order of events."
+        advice = (
+            "Name the time column with --time if there is one: without times, no protocol can separate past and future."
+        )
         return Finding("clock", QUESTION, sentence, "warning", {}, advice=(advice,))
     last_plausible = int((now or datetime.now(UTC)).timestamp()) * 1_000_000
     early, late = int((log.times < FIRST_PLAUSIBLE).sum()), int((log.times > last_plausible).sum())
     step, frozen = finest_step(log), _frozen_users(log)
     sentence = (
         f"Times run from {_day(facts['first_time'])} to {_day(facts['last_time'])} in steps of a {step}; "
-        f"{share(frozen)} of users with several events have them all at one moment."
+        f"{share(frozen)} of users with several events have all of them at the same time."
     )
     warnings = []
     if early or late:
         sentence += f" {count(early + late, 'event')} before 1990 or in the future."
         warnings.append("Some times lie before 1990 or in the future: look at the time column and its unit.")
     if step == "day":
-        warnings.append("The clock only tells days apart: order within a day is the order of rows, whatever that was.")
+        warnings.append("The clock only tells days apart: within a day, the order of events is the order of rows.")
     return Finding(
         name="clock",
         question=QUESTION,
@@ -56,7 +65,7 @@ def clock(log: InteractionLog, facts: Facts, now: datetime | None = None) -> Fin
 
 
 def finest_step(log: InteractionLog) -> str:
-    """The coarsest step of which 99 % of times are whole multiples; "microsecond" if none is."""
+    """Return the coarsest step that 99 % of the times of `log` are multiples of; "microsecond" if there is none."""
     for name, size in STEPS.items():
         if float(np.mean(log.times % size == 0)) >= NEARLY_ALL:
             return name
@@ -64,7 +73,7 @@ def finest_step(log: InteractionLog) -> str:
 
 
 def _frozen_users(log: InteractionLog) -> float:
-    """Share of users with at least two events whose first and last are at the same time."""
+    """The share of users with at least two events whose first and last event have the same time."""
     first = np.flatnonzero(np.diff(log.users, prepend=0))
     last = np.append(first[1:], len(log)) - 1
     several = last > first

@@ -1,6 +1,6 @@
-"""What a study says: findings with a question, an answer in one sentence, and the numbers it rests on.
+"""Findings: a question about a log, its answer in one sentence, and the numbers that the answer rests on.
 
-JSON values only, so that a report can be drawn from a file. Will not draw.
+A finding becomes JSON values, so that a report can be drawn from a file. Nothing here draws.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Fact = float | int | str | None
 
 @dataclass(frozen=True)
 class Series:
-    """One line, or one bar per place on the x axis; `low` and `high` bound an interval."""
+    """One line of a chart, or one bar at each x; `low` and `high` are the ends of intervals."""
 
     name: str
     y: Sequence[float]
@@ -26,7 +26,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Chart:
-    """What a picture needs to know."""
+    """The data of a figure."""
 
     kind: Literal["bars", "lines"]
     x: Sequence[str | float]
@@ -45,7 +45,15 @@ class Table:
 
 @dataclass(frozen=True)
 class Finding:
-    """One question put to a log, and its answer. `advice` goes to the end of the study, with everybody's."""
+    """One question about a log, and its answer.
+
+    name, question  a short name for JSON, and the question for people
+    sentence        the answer
+    severity        good, or worth a note, or worth a warning
+    facts           the numbers that the answer rests on, by their description
+    table, chart    more numbers, if there are any
+    advice          what to do; a report collects the advice of all findings
+    """
 
     name: str
     question: str
@@ -57,7 +65,7 @@ class Finding:
     advice: tuple[str, ...] = field(default=())
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values, without the advice; a number that is not finite becomes null.
+        """Return JSON values, without the advice; a number that is not finite becomes null.
 
         >>> Finding("size", "How large?", "One row.", "note", {"rows": 1, "share": float("nan")}).to_dict()["facts"]
         {'rows': 1, 'share': None}
@@ -69,7 +77,7 @@ class Finding:
 
 
 def count(number: int, singular: str, plural: str | None = None) -> str:
-    """A number with its noun.
+    """Return a number with its noun: `singular` for 1, else `plural`, which is the singular with an -s by default.
 
     >>> count(1, "user"), count(2400, "user"), count(2, "query", "queries")
     ('1 user', '2,400 users', '2 queries')
@@ -78,7 +86,7 @@ def count(number: int, singular: str, plural: str | None = None) -> str:
 
 
 def share(value: float) -> str:
-    """A share in words: never 0 % of what there is, nor 100 % of what is not all.
+    """Return `value`, a share from 0 to 1, as a percentage; only an exact 0 is "0 %", and only an exact 1 is "100 %".
 
     >>> share(0.1234), share(0.00002), share(0.99999), share(0.0), share(1.0)
     ('12.3 %', 'under 0.1 %', 'over 99.9 %', '0 %', '100 %')

@@ -1,13 +1,13 @@
-"""Histories without their order: a split whose sequences are shuffled, as a whole or in blocks, and whose targets stay.
+"""Shuffles the sequences of a split, whole or in blocks, while its targets stay the same.
 
-A sequence is cut into blocks, and the items of a block change places at random. A block is
+A sequence is cut into blocks, and the items within each block are put in random order. A block is
 
-    1, 2, 3, ...  that many neighbouring items, counted back from the end: the last b items of a history are still its
-                  last b items, but nothing says in which order; blocks of 1 are the true order
-    whole         the whole sequence: the set of items stays, and nothing else
+    1, 2, 3, ...  this many consecutive items, counted from the end: the last b items of a history stay its last b
+                  items, but their order is lost. Blocks of 1 keep the true order
+    whole         the whole sequence: only the set of items stays
 
-What a model loses from one to the next is what it had from the order, and from the recency, of items. The sequences
-that train are shuffled like the histories, so that a model may learn whatever there is to learn without the order.
+The loss of a model from one kind of block to the next is what the order, or the recency, of items was worth to it. The
+training sequences are shuffled like the histories, so a model can learn everything that does not depend on the order.
 """
 
 from __future__ import annotations
@@ -23,13 +23,17 @@ from caser.data.split import Split
 from caser.data.tape import Tape
 
 Block = int | Literal["whole"]
+"""The size of the blocks that are shuffled."""
 
 
 def shuffled(split: Split, block: Block, random: np.random.Generator) -> Split:
-    """The split with the sequences of `fit` and the histories of `validation` shuffled within blocks.
+    """Return the split with the sequences of `fit` and the histories of `validation` shuffled within blocks.
 
-    Users, targets and the items of each history stay, so values per query can be paired with the true split's. `final`
-    and `test` are left as they are. The log says that it has no times, because items no longer stand at theirs.
+    block   the size of a block; sizes above 1 and "whole" lose the order
+    random  the generator that the order is drawn from
+
+    Users, targets and the items of each history stay, so the values of a query can be paired with those on the true
+    split. `final` and `test` are not changed. The new log has no times, because items are no longer at their times.
 
     >>> from caser.data.split import leave_one_out
     >>> from caser.data.synthetic import chain_world
@@ -40,7 +44,7 @@ def shuffled(split: Split, block: Block, random: np.random.Generator) -> Split:
     fit, queries = split.fit, split.validation
     items = fit.items[_order(fit.offsets[:-1], fit.offsets[1:], block, random)]
     bounds = offsets_of(queries.ends - queries.starts)
-    # Each history gets entries of its own: in `sessions` one history is the beginning of the next.
+    # Each history gets items of its own: under `sessions`, a history is the beginning of the next one.
     histories = queries.items[_order(queries.starts, queries.ends, block, random)]
     return replace(
         split,
@@ -51,12 +55,13 @@ def shuffled(split: Split, block: Block, random: np.random.Generator) -> Split:
 
 
 def _order(starts: Int64, ends: Int64, block: Block, random: np.random.Generator) -> Int64:
-    """Where each entry of the slices [start, end), one slice after another, comes from once blocks are shuffled."""
+    """The positions that the items of the slices [start, end), one slice after another, come from after shuffling."""
     lengths = ends - starts
     slices = np.repeat(np.arange(len(starts)), lengths)
     place = places_of(lengths)
     source = starts[slices] + place
     blocks = slices if block == "whole" else (lengths[slices] - 1 - place) // block
+    # A random number within (0, 1) is added to the number of the block: sorting shuffles within blocks only.
     is_first = (np.diff(slices, prepend=-1) != 0) | (np.diff(blocks, prepend=-1) != 0)
     order: Int64 = source[np.argsort(np.cumsum(is_first) + random.random(len(slices)))]
     return order

@@ -1,9 +1,9 @@
-"""What hangs on ties: events of one user at one moment, whose order is that of rows in a file and nothing else.
+"""Ties: events of one user at the same time. Only the order of rows in the file says which of them came first.
 
-The split, and so the test item, may depend on them. The band is the metric of a cheap model over random orders among
-ties: each order is split and judged anew, on validation, so the fingerprints differ, and only the ends of the band are
-reported. A value in file order far from the others says that the file's order knows something, or hides something,
-that the clock does not tell.
+The split, and so the test item, may depend on that order. So a quick model is judged on validation for several random
+orders of the ties. Each order makes another split, with another fingerprint, so only the range of the values is
+reported. If the value in file order is far outside this range, the order of rows holds information that the times do
+not have.
 """
 
 from __future__ import annotations
@@ -23,57 +23,72 @@ from caser.study.audit.findings import Chart, Fact, Finding, Series, Severity, s
 from caser.system.randomness import numpy_generator
 
 ORDERS = 20
-CHEAP = "count-knn"
+"""Random orders of the ties that are judged."""
+QUICK = "count-knn"
+"""The model that is judged."""
 QUESTION = "Do ties decide?"
 MANY_USERS = 0.1
+"""A larger share of users whose test item depends on a tie is a warning."""
 FAR = 3.0
-"""Standard deviations, over random orders, from which on the file's order is no random one."""
+"""File order is not a random order if its value is more than this many standard deviations away."""
 
 
 def ties(log: InteractionLog, protocol: str, facts: Facts, seed: int, say: Callable[[str], object]) -> Finding:
-    """Count ties, what they decide, and the band of a metric over their orders. `facts` are those of `describe`."""
+    """Return a finding on ties: how many there are, what they decide, and how a metric varies over their orders.
+
+    log       the log in file order
+    protocol  how each order is split and judged
+    facts     those of `describe`
+    seed      of the random orders
+    say       called with a sentence before long work
+
+    Raises DataError for a log that the protocol cannot split.
+    """
     tied = facts["share_of_rows_tied"]
     if tied is None:
-        return Finding("ties", QUESTION, "Without times every order is the order of rows.", "note", {})
+        return Finding("ties", QUESTION, "The log has no times: the order of events is the order of rows.", "note", {})
     split = protocols.apply(protocol, log)
     validation, test = decided_by_ties(split)
-    found: dict[str, Fact] = {
+    numbers: dict[str, Fact] = {
         "share of rows that tie": tied,
         "share of users whose validation item a tie decides": validation,
         "share of users whose test item a tie decides": test,
     }
     if tied == 0:
-        return Finding("ties", QUESTION, "No two events of one user are at one moment.", "good", found)
-    say(f"{CHEAP}, {ORDERS} random orders among ties")
+        return Finding("ties", QUESTION, "No two events of one user have the same time.", "good", numbers)
+    say(f"{QUICK}, {ORDERS} random orders among ties")
+    # Judge a quick model in file order, and in random orders of the ties.
     metric = protocols.protocol_named(protocol).validation_metric
     in_file = _value(split, metric)
     values = np.sort([_value(protocols.apply(protocol, reordered(log, seed, n)), metric) for n in range(ORDERS)])
     low, high = float(values[0]), float(values[-1])
-    found |= {f"{metric} in file order": in_file, f"lowest {metric}": low, f"highest {metric}": high}
-    knows = (in_file - float(values.mean())) / max(float(values.std(ddof=1)), 1e-12)
-    found["standard deviations of file order above random orders"] = knows
+    numbers |= {f"{metric} in file order": in_file, f"lowest {metric}": low, f"highest {metric}": high}
+    deviations = (in_file - float(values.mean())) / max(float(values.std(ddof=1)), 1e-12)
+    numbers["standard deviations of file order above random orders"] = deviations
     sentence = (
-        f"Of all rows {share(tied)} tie with another of the same user, and a tie decides what is predicted for "
-        f"{share(validation)} of users on validation and {share(test)} on test; over {ORDERS} random orders among ties "
-        f"{CHEAP} gets {low:.4f} to {high:.4f} {metric}, in file order {in_file:.4f}."
+        f"{share(tied)} of rows tie with another of the same user. A tie decides which item is predicted for "
+        f"{share(validation)} of users on validation and for {share(test)} on test. Over {ORDERS} random orders of the "
+        f"ties {QUICK} gets {low:.4f} to {high:.4f} {metric}; in file order {in_file:.4f}."
     )
-    severity: Severity = "warning" if abs(knows) > FAR or test > MANY_USERS else "note"
-    advice = _advice(protocol, metric, low, high, in_file if knows > FAR else None, test)
+    severity: Severity = "warning" if abs(deviations) > FAR or test > MANY_USERS else "note"
+    advice = _advice(protocol, metric, low, high, in_file if deviations > FAR else None, test)
     chart = Chart(
         "bars",
         ["file order", "random order"],
-        [Series(CHEAP, [in_file, float(np.median(values))], low=[in_file, low], high=[in_file, high])],
+        [Series(QUICK, [in_file, float(np.median(values))], low=[in_file, low], high=[in_file, high])],
         "order among ties",
         f"{metric}, validation",
     )
-    return Finding("ties", QUESTION, sentence, severity, found, chart=chart, advice=advice)
+    return Finding("ties", QUESTION, sentence, severity, numbers, chart=chart, advice=advice)
 
 
 def decided_by_ties(split: Split) -> tuple[float, float]:
-    """Share of judged users for whom a tie decides what validates, and what tests.
+    """Return the share of judged users for whom a tie decides the validation item, and the test item.
 
-    A tie decides where the last event of one part and the first of the next are at one moment: another order of rows
-    would have exchanged them. In the log below it is so for what tests, and therefore for what validates.
+    split  of a log with times
+
+    A tie decides if the last event of one part and the first event of the next part have the same time: another order
+    of rows would exchange them. In the log below a tie decides the test item, and so the validation item too.
 
     >>> import polars as pl
     >>> from caser.data.split import leave_one_out
@@ -93,13 +108,16 @@ def decided_by_ties(split: Split) -> tuple[float, float]:
 
 
 def reordered(log: InteractionLog, seed: int, number: int) -> InteractionLog:
-    """The log with events of one user at one moment in random order."""
+    """Return the log with the events of one user at the same time in random order.
+
+    seed, number  choose the order: `number` counts the orders of one seed
+    """
     random = numpy_generator(seed, "ties", number)
     return replace(log, items=log.items[np.lexsort((random.random(len(log)), log.times, log.users))])
 
 
 def _value(split: Split, metric: str) -> float:
-    scorer = counting_settings(CHEAP).build(split.log.num_users, split.log.num_items)
+    scorer = counting_settings(QUICK).build(split.log.num_users, split.log.num_items)
     scorer.fit(split.fit)
     return judge.value(scorer, split.validation, protocols.resolve(split.name, split, "validation"), metric)
 
@@ -108,12 +126,12 @@ def _advice(protocol: str, metric: str, low: float, high: float, in_file: float 
     advice = []
     if test > MANY_USERS:
         advice.append(
-            f"Ties make single numbers under {protocol} a lottery: differences between papers or files below "
-            f"{high - low:.4f} {metric} may be the order of rows. Compare models on one file only."
+            f"Under {protocol} the order of rows decides much: a difference below {high - low:.4f} {metric} between "
+            "two papers or two files may come from it. Compare models on one and the same file."
         )
     if in_file is not None:
         advice.append(
-            f"The order of rows flatters: {metric} of {CHEAP} is {in_file:.4f} in file order and at most {high:.4f} in "
-            "random ones. A live system has no such order; sort rows the way they will arrive, or at random."
+            f"The order of rows flatters: {metric} of {QUICK} is {in_file:.4f} in file order, and at most {high:.4f} "
+            "in random orders. A live system does not know this order: sort rows as they will arrive, or at random."
         )
     return tuple(advice)
