@@ -15,6 +15,7 @@ from caser.answering.recommender import Recommender
 from caser.artefact import folder as artefact
 from caser.data.split import Split
 from caser.evaluation import judge, protocols
+from caser.fitting.checks import for_given_epochs
 from caser.fitting.fit import fit
 from caser.models.base import Scorer
 from caser.models.blend import Blend, BlendScorer
@@ -94,7 +95,8 @@ def _blend_of(split: Split, plan: Plan, best: Tuned, second: Tuned) -> tuple[flo
 
 def _fitted(split: Split, tuned: Tuned) -> Recommender:
     """A tuned recipe, fitted on `final`."""
-    return fit(tuned.recipe.model, split, tuned.recipe.training, epochs=tuned.choice.epochs)
+    training = for_given_epochs(tuned.recipe.training) if tuned.recipe.is_neural else None
+    return fit(tuned.recipe.model, split, training, epochs=tuned.choice.epochs)
 
 
 def _blended(split: Split, best: Tuned, second: Tuned, weight: float) -> Recommender:

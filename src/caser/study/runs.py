@@ -14,20 +14,19 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import safetensors.numpy
-from safetensors import SafetensorError
 
+from caser.artefact.file_errors import naming_file
 from caser.data.split import Split
-from caser.errors import ArtefactError
 from caser.evaluation import judge
 from caser.evaluation.protocols import Part
 from caser.evaluation.rank_table import RankTable
+from caser.fitting.checks import for_given_epochs
 from caser.fitting.fit import Choice, choose, fit
 from caser.study.recipes import Recipe, digest_of, key_of
 from caser.system.memory import peak_memory
@@ -67,7 +66,11 @@ class Store:
                 return Choice(**{**kept["choice"], "history": tuple(kept["choice"]["history"])})
         checkpoint = path.with_suffix(".checkpoint")
         found = choose(
-            recipe.model, self.split, recipe.training, most_seconds=most_seconds, checkpoint=_made(checkpoint)
+            recipe.model,
+            self.split,
+            recipe.training if recipe.is_neural else None,
+            most_seconds=most_seconds,
+            checkpoint=_made(checkpoint) if recipe.is_neural else None,
         )
         _write_json(path, {**recipe.facts(), "choice": asdict(found)})
         checkpoint.unlink(missing_ok=True)
@@ -107,15 +110,16 @@ class Store:
 
     def _make(self, path: Path, recipe: Recipe, epochs: int | None, part: Part) -> dict[str, Any]:
         checkpoint = path.with_suffix(".checkpoint")
+        training = recipe.training if epochs is None else for_given_epochs(recipe.training)
         with peak_memory() as peak:
             began = time.perf_counter()
             fitted = fit(
                 recipe.model,
                 self.split,
-                recipe.training,
-                epochs=epochs,
+                training if recipe.is_neural else None,
+                epochs=epochs if recipe.is_neural else None,
                 train_on="fit" if part == "validation" else "final",
-                checkpoint=_made(checkpoint),
+                checkpoint=_made(checkpoint) if recipe.is_neural else None,
             )
             training_seconds = time.perf_counter() - began
         began = time.perf_counter()
@@ -154,16 +158,10 @@ def _read_json(path: Path) -> Any:
         return json.loads(content)
 
 
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Whatever is wrong with what a file holds becomes one ArtefactError that names it."""
-    try:
-        yield
-    except (ValueError, KeyError, TypeError, SafetensorError, ArtefactError) as error:
-        raise ArtefactError(
-            f"{path} must hold what a study wrote; got: {type(error).__name__}: {error}. Remove it, and what has its "
-            "name beside it; the same study again then makes it anew."
-        ) from None
+def _naming(path: Path) -> AbstractContextManager[None]:
+    """Within, whatever is wrong with a file becomes one ArtefactError that names it."""
+    advice = "Remove it, and what has its name beside it; the same study again then makes it anew."
+    return naming_file(path, "what a study wrote", advice, reword_all=True)
 
 
 def _write_json(path: Path, values: Any) -> None:

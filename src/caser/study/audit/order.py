@@ -197,7 +197,8 @@ def _means(
 
     def train(on: Split) -> Scorer:
         tell = _telling(say, model.name, trained)
-        return fit(model, on, training, train_on="fit", checkpoint=checkpoint, tell=tell).artefact.scorer
+        saved = checkpoint if training else None
+        return fit(model, on, training, train_on="fit", checkpoint=saved, tell=tell).artefact.scorer
 
     def compute() -> Values:
         say(f"{model.name}, {in_words(trained)}")
