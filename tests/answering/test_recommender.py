@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caser.answering import recommender as recommenders
+from caser.answering import best_items
 from caser.answering.recommender import Recommender, load
 from caser.arrays.types import RawId
 from caser.artefact.folder import Artefact
@@ -278,7 +278,7 @@ def test_all_users_go_to_a_file_block_by_block(
 ) -> None:
     read: Callable[[Path], pl.DataFrame] = pl.read_csv if ending == "csv" else pl.read_parquet
     assert popular.recommend_all(tmp_path / f"whole.{ending}", k=3) == ()
-    monkeypatch.setattr(recommenders, "_BYTES_PER_SCORE", 2**30)
+    monkeypatch.setattr(best_items, "_BYTES_PER_SCORE", 2**30)
     assert popular.recommend_all(tmp_path / "new" / f"blocks.{ending}", k=3) == ()
     found = read(tmp_path / "new" / f"blocks.{ending}")
     assert found.equals(read(tmp_path / f"whole.{ending}"))

@@ -4,7 +4,7 @@ Candidates are the items that the model was trained on, so padding is never amon
 index comes first. An unknown id in a question about recommendations is not an error: each answer says how it was made
 and which ids it ignored. Nothing here trains, and a model that was loaded needs no torch.
 
-Shape suffixes: B questions of one block, I catalogue + padding, D state width, N some items.
+Shape suffixes: B questions of one block, I catalogue + padding, D state width.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 
 from caser.answering.answers import Answer, AnswerSource, Recommendations, table_schema
+from caser.answering.best_items import MEMORY_MB, best_items, most_similar, questions_at_once
 from caser.answering.fold_in import UserPrior
 from caser.answering.questions import (
     Histories,
@@ -28,30 +29,20 @@ from caser.answering.questions import (
     listed,
     make_question,
     pair,
-    scores_of,
     states_of,
 )
 from caser.arrays.types import Int64, RawId, Scores
 from caser.artefact.folder import Artefact
 from caser.artefact.folder import load as load_artefact
 from caser.artefact.folder import save as save_artefact
-from caser.errors import ConfigError, NumericalError, UnknownIdError
+from caser.errors import ConfigError, UnknownIdError
 from caser.search.cells import Index
 from caser.search.cells import build as build_index
-from caser.search.exact import Candidates, NotFiniteError, ScoresOf, TopK, find_top_k
+from caser.search.exact import Candidates, TopK
 from caser.system.frames import write_frames
-
-MEMORY_MB = 16
-"""Memory for scores, in megabytes."""
-
-_BYTES_PER_SCORE = 24
-"""Bytes for a score, for a copy of it, and for selecting the best."""
 
 _INDEX_QUERIES = 1000
 """Most users of the log whose questions tune an approximate index and measure its recall."""
-
-_MOST_QUESTIONS = 512
-"""Most questions that are answered at once."""
 
 Block = TypeVar("Block", list[tuple[RawId | None, Iterable[RawId] | None]], pl.Series)
 
@@ -177,9 +168,7 @@ class Recommender:
         answers = []
         for raw in listed(items):
             index = self.trained_item(raw)
-            similarities, source = self._similarities(index)
-            others = Candidates(np.union1d(self._untrained, index))
-            top = find_top_k(similarities, 1, len(self._is_trained), k, others, _most_scores(MEMORY_MB))
+            top, source = most_similar(self.artefact, index, Candidates(np.union1d(self._untrained, index)), k)
             answers.append(self._answer(self.artefact.items.raw([index])[0], top.items, top.scores, source))
         kind = self.artefact.items.ids.dtype
         return Recommendations(answers, "similar_to", kind, kind)
@@ -277,56 +266,12 @@ class Recommender:
         """The best `k` candidates for each question of a block."""
         if (self.artefact.manifest["seen"] == "remove") if exclude_seen is None else exclude_seen:
             candidates = candidates.without([question.history for question in questions])
-        try:
-            return self._search(questions, candidates, k, _most_scores(memory_mb))
-        except NotFiniteError as error:
-            user = questions[error.row].raw
-            raise NumericalError(
-                f"scores must be numbers; got NaN or infinity for user {user!r}. Train the model again."
-            ) from None
-
-    def _search(self, questions: Sequence[Question], candidates: Candidates, k: int, most_scores: int) -> TopK:
-        """Search with the index if there is one, and exactly where there is none or where it finds fewer than `k`."""
-        index, scorer, num_items = self.artefact.index, self.artefact.state_scorer, len(self._is_trained)
-        if index is None or scorer is None or candidates.chosen is not None:
-            scores = scores_of(self.artefact, questions)
-            return find_top_k(scores, len(questions), num_items, k, candidates, most_scores)
-        # Approximate search. A question about popularity has no state, so its answer is never taken from the index.
-        top = index.find_top_k(states_of(scorer, questions), k, candidates)
-        is_complete_B = np.bincount(top.rows, minlength=len(questions)) == k
-        is_complete_B &= [question.source != "popularity" for question in questions]
-        # Exact search for the remaining questions.
-        remaining = np.flatnonzero(~is_complete_B)
-        if not len(remaining):
-            return top
-        scores = scores_of(self.artefact, [questions[row] for row in remaining.tolist()])
-        exact = find_top_k(scores, len(remaining), num_items, k, candidates.of(remaining), most_scores)
-        return top.where(is_complete_B).concat(replace(exact, rows=remaining[exact.rows]))
+        return best_items(self.artefact, questions, candidates, k, memory_mb)
 
     def _blocks(self, values: Block, memory_mb: int) -> Iterator[Block]:
         """Slices of the questions that are so small that their scores fit into the memory."""
-        most = _most_scores(memory_mb)
-        # With item vectors, scores are computed for some items at a time; otherwise for the whole catalogue at once.
-        size = most // len(self._is_trained) if self.artefact.state_scorer is None else min(_MOST_QUESTIONS, most)
-        size = max(1, size)
+        size = questions_at_once(self.artefact, memory_mb)
         return (values[start : start + size] for start in range(0, len(values), size))
-
-    def _similarities(self, index: int) -> tuple[ScoresOf, AnswerSource]:
-        """A function that gives the similarity of any items to the item of `index`, and how it finds it."""
-        scorer = self.artefact.state_scorer
-        if scorer is None:
-            alone = np.array([[index]], dtype=np.int32)
-            scores_1I = self.artefact.scorer.scores(np.zeros(1, dtype=np.int32), alone)
-            return (lambda items: np.array(scores_1I[:, items])), "successors"
-        vectors_ID, _ = scorer.item_vectors()
-        state_1D = vectors_ID[[index]] / np.linalg.norm(vectors_ID[index]).clip(min=1e-12)
-
-        def cosines(items: slice | Int64) -> Scores:
-            lengths_N = np.linalg.norm(vectors_ID[items], axis=1).clip(min=1e-12)
-            cosines_1N: Scores = (state_1D @ vectors_ID[items].T) / lengths_N
-            return cosines_1N
-
-        return cosines, "similar vectors"
 
     def _answer(
         self, raw: RawId | None, items: Int64, scores: Scores, source: AnswerSource, ignored: tuple[RawId, ...] = ()
@@ -344,10 +289,3 @@ def load(path: str | Path) -> Recommender:
     a model that this program has not registered.
     """
     return Recommender(load_artefact(path))
-
-
-def _most_scores(memory_mb: int) -> int:
-    """How many scores fit into the memory at once."""
-    if memory_mb < 1:
-        raise ConfigError(f"memory for answering must be at least 1 megabyte; got {memory_mb}.")
-    return memory_mb * 2**20 // _BYTES_PER_SCORE
