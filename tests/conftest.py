@@ -12,6 +12,9 @@ from hypothesis import settings
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# Importing these registers models; only the tests that need them do, and clean up (contracts/test_outside_model.py).
+collect_ignore = ["outside"]
+
 # A shared machine may stall; how long an example takes is not what these tests judge.
 settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")

@@ -10,11 +10,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from caser.answering.recommender import Recommender
 from caser.artefact.folder import Artefact
+from caser.config import Training
 from caser.data.log import Vocabulary
+from caser.data.split import Split
 from caser.data.tape import Tape
+from caser.fitting.fit import TrainOn, fit
 from caser.models.caser.caser import Caser
 from caser.models.counting.popularity import Popularity
+from caser.models.settings import ModelSettings, NetworkSettings
 from caser.system.randomness import numpy_generator
 
 FACTS: dict[str, Any] = {
@@ -61,6 +66,15 @@ def popularity_run() -> Artefact:
     scorer = config.build(len(USERS), len(ITEMS))
     scorer.fit(Tape.from_sequences(SEQUENCES, len(ITEMS)))
     return _run(config, scorer)
+
+
+def fitted(
+    model: ModelSettings, split: Split, training: Training, epochs: int | None = None, train_on: TrainOn = "final"
+) -> Recommender:
+    """Fit any model; only a network takes `training` and `epochs`."""
+    if isinstance(model, NetworkSettings):
+        return fit(model, split, training, epochs=epochs, train_on=train_on)
+    return fit(model, split, train_on=train_on)
 
 
 def _run(config: Any, scorer: Any) -> Artefact:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caser.answering import recommender as recommenders
+from caser.answering import best_items
 from caser.answering.recommender import Recommender, load
 from caser.arrays.types import RawId
 from caser.artefact.folder import Artefact
@@ -24,12 +24,11 @@ from caser.data.split import leave_one_out
 from caser.data.synthetic import chain_world
 from caser.data.tape import Tape
 from caser.errors import ArtefactError, ConfigError, NumericalError, UnknownIdError
-from caser.fitting.fit import fit
 from caser.models.caser.caser import Caser, CaserScorer
 from caser.models.counting.count_knn import CountKNN
 from caser.models.counting.markov import Markov
 from caser.search.exact import top_k
-from tests.runs import ITEMS, SEQUENCES, USERS, caser_run, popularity_run, settings_of
+from tests.runs import ITEMS, SEQUENCES, USERS, caser_run, fitted, popularity_run, settings_of
 
 TRAINED = [10, 20, 30, 50]
 """Items with an interaction; popularity offers 20, 10, 30, 50."""
@@ -279,7 +278,7 @@ def test_all_users_go_to_a_file_block_by_block(
 ) -> None:
     read: Callable[[Path], pl.DataFrame] = pl.read_csv if ending == "csv" else pl.read_parquet
     assert popular.recommend_all(tmp_path / f"whole.{ending}", k=3) == ()
-    monkeypatch.setattr(recommenders, "_BYTES_PER_SCORE", 2**30)
+    monkeypatch.setattr(best_items, "_BYTES_PER_SCORE", 2**30)
     assert popular.recommend_all(tmp_path / "new" / f"blocks.{ending}", k=3) == ()
     found = read(tmp_path / "new" / f"blocks.{ending}")
     assert found.equals(read(tmp_path / f"whole.{ending}"))
@@ -312,7 +311,7 @@ def test_a_file_that_cannot_be_written_is_refused_and_the_old_one_stays(popular:
 )
 def test_a_trained_model_and_the_one_read_back_give_the_same_top_ten(model: Any, tmp_path: Path) -> None:
     log = chain_world(num_users=30, num_items=15, length=9, seed=0).log
-    trained = fit(model, leave_one_out(log), Training(batch_size=64, device="cpu"), epochs=2)
+    trained = fitted(model, leave_one_out(log), Training(batch_size=64, device="cpu"), epochs=2)
     trained.save(tmp_path / "run")
     loaded = load(tmp_path / "run")
     users = log.user_vocabulary.ids.to_list()

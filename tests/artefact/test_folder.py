@@ -384,7 +384,7 @@ def test_a_manifest_that_was_edited_is_refused(run: Path) -> None:
     (run / MANIFEST).write_bytes(content.replace(b'"test_openings": 0', b'"test_openings": 1'))
     refuses(run, MANIFEST, "does not match its checksum")
     (run / MANIFEST).write_text(json.dumps({"format": 1}))
-    refuses(run, MANIFEST, "does not start as one")
+    refuses(run, MANIFEST, "does not start like one")
 
 
 def other_weights(**changes: np.ndarray | None) -> bytes:

@@ -18,10 +18,10 @@ from caser.config import Training
 from caser.data.split import Split, leave_one_out
 from caser.data.synthetic import chain_world
 from caser.errors import ArtefactError, ConfigError
-from caser.fitting.fit import fit
 from caser.models import COUNTING_BASELINES, MODELS, model_class, model_settings
 from caser.models.base import Arrays, Scorer, StateScorer
 from caser.models.settings import CountingSettings, NetworkSettings
+from tests import runs
 
 QUICK: dict[str, dict[str, Any]] = {
     "blend": {"first": "markov", "weight": 0.9},
@@ -58,7 +58,7 @@ def split() -> Split:
 @cache
 def fitted(name: str) -> Fitted:
     config = settings_of(name)
-    trained = fit(config, split(), TRAINING, epochs=TRAINING.epochs).artefact.scorer
+    trained = runs.fitted(config, split(), TRAINING, TRAINING.epochs).artefact.scorer
     return Fitted(config, trained, restored(config, trained.arrays()))
 
 
@@ -156,7 +156,7 @@ def test_scoring_twice_gives_the_same_scores(name: str) -> None:
 
 @every_model
 def test_fitting_twice_gives_the_same_parameters(name: str) -> None:
-    again = fit(fitted(name).config, split(), TRAINING, epochs=TRAINING.epochs).artefact.scorer.arrays()
+    again = runs.fitted(fitted(name).config, split(), TRAINING, TRAINING.epochs).artefact.scorer.arrays()
     for parameter, values in fitted(name).trained.arrays().items():
         np.testing.assert_array_equal(again[parameter], values)
 

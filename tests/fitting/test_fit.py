@@ -17,6 +17,7 @@ from caser.config import Training
 from caser.data.split import Split, global_time, leave_one_out, sessions
 from caser.data.synthetic import chain_world
 from caser.errors import ArtefactError, ConfigError, DataError
+from caser.fitting.checks import for_given_epochs
 from caser.fitting.fit import Progress, fit
 from caser.models.caser.caser import Caser
 from caser.models.counting.markov import Markov
@@ -24,9 +25,11 @@ from caser.models.neural import NeuralScorer
 from caser.training.loop import start, train
 from tests.architecture.source import ROOT
 from tests.data.logs import Row, log_of
+from tests.runs import fitted
 
 MODEL = Caser(L=2, T=1, d=4, n_v=1, n_h=2, dropout=0)
 TRAINING = Training(epochs=6, patience=2, batch_size=64, learning_rate=0.02, device="cpu")
+FIXED = for_given_epochs(TRAINING)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +83,7 @@ def test_choosing_stops_when_validation_has_not_risen_for_as_many_epochs_as_pati
 
 def test_without_choosing_all_epochs_train(split: Split) -> None:
     told: list[Progress] = []
-    rec = fit(MODEL, split, TRAINING, epochs=TRAINING.epochs, tell=told.append)
+    rec = fit(MODEL, split, FIXED, epochs=TRAINING.epochs, tell=told.append)
     assert rec.artefact.manifest["epochs"] == 6
     assert rec.artefact.manifest["history"] == []
     assert {progress.stage for progress in told} == {"refitting"}
@@ -91,7 +94,7 @@ def test_without_choosing_all_epochs_train(split: Split) -> None:
 def test_the_model_answers_from_the_part_it_was_trained_on(split: Split, train_on: Any) -> None:
     part = {"fit": split.fit, "final": split.final, "all": split.everything}[train_on]
     for model in (MODEL, Markov()):
-        artefact = fit(model, split, TRAINING.replace(epochs=1), train_on=train_on).artefact
+        artefact = fitted(model, split, TRAINING.replace(epochs=1), train_on=train_on).artefact
         assert artefact.manifest["train_on"] == train_on
         assert np.array_equal(artefact.histories.items, part.items)
 
@@ -132,7 +135,7 @@ def test_a_fit_that_was_broken_off_continues_where_it_was(split: Split, tmp_path
     [
         (MODEL.replace(d=5), TRAINING, {}),
         (MODEL, TRAINING.replace(seed=1), {}),
-        (MODEL, TRAINING, {"epochs": TRAINING.epochs}),
+        (MODEL, FIXED, {"epochs": TRAINING.epochs}),
         (MODEL, TRAINING, {"train_on": "all"}),
     ],
     ids=["another model", "another seed", "another way to choose", "another part"],
@@ -181,7 +184,7 @@ def test_choosing_without_anybody_to_validate_on_is_refused_in_one_sentence() ->
     split = global_time(log_of([*rows, ("new", 16, 16), ("new", 17, 17), ("ann", 18, 18), ("ann", 19, 19)]))
     with pytest.raises(DataError, match="at least one query; got none"):
         fit(MODEL, split, TRAINING)
-    assert fit(MODEL, split, TRAINING, epochs=TRAINING.epochs).artefact.manifest["epochs"] == 6
+    assert fit(MODEL, split, FIXED, epochs=TRAINING.epochs).artefact.manifest["epochs"] == 6
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL and fork")

@@ -22,9 +22,9 @@ from caser.config import Training
 from caser.data.split import leave_one_out
 from caser.data.synthetic import chain_world
 from caser.data.tape import Tape
-from caser.fitting.fit import fit
 from caser.models import MODELS, model_settings, network_settings
 from caser.training.loop import start, train
+from tests.runs import fitted
 
 FOLDER = Path(__file__).parent / "data" / "recorded"
 TRACES = FOLDER / "traces.json"
@@ -115,7 +115,7 @@ def record_runs(folder: Path) -> None:
     said = {}
     for name in MODELS:
         training = Training(epochs=2, batch_size=64, device="cpu", seed=5)
-        recommender = fit(model_settings(name, SMALL.get(name)), split, training, epochs=2)
+        recommender = fitted(model_settings(name, SMALL.get(name)), split, training, epochs=2)
         recommender.save(folder / name)
         said[name] = answers(recommender)
     (folder / ANSWERS).write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")

@@ -110,7 +110,7 @@ async def test_the_parts_add_up_and_the_effects_are_those_of_the_library(run: Pa
 
 
 async def test_the_filters_that_fired_are_those_of_the_library(run: Path) -> None:
-    expected = filters_fired(load(run).artefact, [10, 50]).to_dict()
+    expected = filters_fired(load(run), [10, 50]).to_dict()
     async with serving(run) as served:
         answer = await served.post("/v1/recommend", {"history": [10, "never seen", 50], "explain": True})
         assert answer["patterns"] == expected

@@ -13,7 +13,6 @@ from caser.config import Training
 from caser.data.split import Split, leave_one_out
 from caser.data.synthetic import World, chain_world, noise_world, skip_world, union_world
 from caser.evaluation import judge, protocols
-from caser.fitting.fit import fit
 from caser.models import COUNTING_BASELINES, model_settings
 from caser.models.base import Scorer
 from caser.models.caser.caser import Caser
@@ -22,6 +21,7 @@ from caser.models.factors.fpmc import FPMC
 from caser.models.sessions.gru4rec import GRU4Rec
 from caser.models.sessions.nextitnet import NextItNet
 from caser.models.sessions.sasrec import SASRec
+from tests.runs import fitted
 
 WORLDS: dict[str, Callable[[], World]] = {
     "chain": lambda: chain_world(num_users=300),
@@ -53,7 +53,7 @@ def world_and_split(name: str) -> tuple[World, Split]:
 @cache
 def scorer_in(world_name: str, model: str) -> Scorer:
     _, split = world_and_split(world_name)
-    return fit(MODELS[model], split, TRAINING, epochs=TRAINING.epochs).artefact.scorer
+    return fitted(MODELS[model], split, TRAINING, TRAINING.epochs).artefact.scorer
 
 
 def hit_rate(world_name: str, model: str, k: int = 1) -> float:

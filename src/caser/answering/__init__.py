@@ -1,1 +1,1 @@
-"""From a fitted model to answers in raw ids, and the reasons for them."""
+"""From a fitted model to answers in raw ids, and explanations of them."""

@@ -22,8 +22,17 @@ AnswerSource = Literal[
     "similar vectors",
     "successors",
 ]
-"""How an answer was made. `history`: the model has no user vectors; `popularity`: nothing was known of the user.
-Similar items have the most similar output vectors, or in a counting model follow the item most often."""
+"""How an answer was made.
+
+    known user              from the user's own vector, or from the history of a user that training knew
+    fold-in                 from a vector that was fitted to the history of an unknown user
+    mean user               from the mean of all user vectors
+    learned anonymous user  from the anonymous vector that training with user dropout learned
+    history                 from the history alone, by a model without user vectors
+    popularity              by popularity, because neither the user nor a history is known
+    similar vectors         by the similarity of output vectors
+    successors              by the scores after a history of one item, in a model without item vectors
+"""
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,10 @@ class Answer:
     """The items for one query, best first.
 
     query    the user's raw id, None for a history without a user, or the item that the others are similar to
-    scores   higher is better, no unit           titles  None if the log had none
+    items    raw ids
+    scores   one score per item; higher is better, without a unit
+    titles   one title per item, None for an item without one; None if the log has no titles
+    source   how the answer was made
     ignored  ids of the question (history, exclude, only) that the model does not know
     """
 
@@ -44,11 +56,11 @@ class Answer:
 
     @property
     def notes(self) -> list[str]:
-        """Sentences a reader of the answer should see."""
+        """Sentences that a reader of the answer should see."""
         return [f"ignored unknown items: {', '.join(map(str, self.ignored))}"] if self.ignored else []
 
     def rows(self) -> list[dict[str, Any]]:
-        """`rank` from 1, `item_id`, `score`, and `title` where there are titles."""
+        """Return one dictionary per item: `rank` from 1, `item_id`, `score`, and `title` if the log has titles."""
         rows: list[dict[str, Any]] = [
             {"rank": rank, "item_id": item, "score": score}
             for rank, (item, score) in enumerate(zip(self.items, self.scores, strict=True), start=1)
@@ -58,9 +70,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Recommendations(Sequence[Answer]):
-    """One Answer per query, in the order of the question.
+    """One Answer per query, in the order of the queries.
 
-    asked  what `Answer.query` holds           item_type, query_type  types of the raw ids in a frame
+    answers     the answers
+    asked       the name of what `Answer.query` holds
+    item_type   the type of the items' raw ids in a frame
+    query_type  the type of the queries' raw ids in a frame
 
     >>> answer = Answer("ann", [7, 3], [0.9, 0.4], None, "known user")
     >>> Recommendations([answer], "user_id", pl.Int64(), pl.String()).to_dicts()[0]["items"][0]
@@ -83,15 +98,17 @@ class Recommendations(Sequence[Answer]):
         return len(self.answers)
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        """JSON values: `user_id` or `similar_to`, `source`, `items` (rank, item_id, score, title) and `notes`."""
+        """Return JSON values: `user_id` or `similar_to`, `source`, `items` (rank, item_id, score, title), `notes`."""
         return [
             {self.asked: answer.query, "source": answer.source, "items": answer.rows(), "notes": answer.notes}
             for answer in self.answers
         ]
 
     def to_frame(self) -> pl.DataFrame:
-        """One row per recommended item: user_id or similar_to, item_id, score, rank, source, and title where there are
-        titles. Where no user was named, the first column is `query`, the number of the question from 0.
+        """Return one row per recommended item.
+
+        The columns are `user_id` or `similar_to`, `item_id`, `score`, `rank`, `source`, and `title` if the log has
+        titles. Where no user was named, the first column is `query`, the number of the query from 0.
         """
         by_number = self.asked == "user_id" and all(answer.query is None for answer in self.answers)
         first = "query" if by_number else self.asked
@@ -100,18 +117,28 @@ class Recommendations(Sequence[Answer]):
             for number, answer in enumerate(self.answers)
             for row in answer.rows()
         ]
-        titled = any(answer.titles is not None for answer in self.answers)
-        schema = table_schema(first, pl.Int64() if by_number else self.query_type, self.item_type, titled=titled)
-        return pl.DataFrame([_series(name, [row.get(name) for row in rows], kind) for name, kind in schema.items()])
+        has_titles = any(answer.titles is not None for answer in self.answers)
+        schema = table_schema(first, pl.Int64() if by_number else self.query_type, self.item_type, titled=has_titles)
+        return pl.DataFrame([_column(name, [row.get(name) for row in rows], dtype) for name, dtype in schema.items()])
 
     def write(self, path: str | Path) -> None:
-        """Write `to_frame` to a .parquet or .csv file."""
+        """Write the rows of `to_frame` to a file.
+
+        path  the file; it must end in .parquet or .csv
+
+        Raises ConfigError for another ending, ArtefactError if the file cannot be written.
+        """
         frame = self.to_frame()
         write_frames(path, [frame], frame.schema)
 
 
 def table_schema(asked: str, query_type: pl.DataType, item_type: pl.DataType, *, titled: bool) -> pl.Schema:
-    """Columns of every table of answers, in order.
+    """Return the columns of every table of answers, in order.
+
+    asked       the name of the first column, which holds the queries
+    query_type  the type of the queries
+    item_type   the type of the items' raw ids
+    titled      whether there is a column of titles
 
     >>> table_schema("user_id", pl.String(), pl.Int64(), titled=False).names()
     ['user_id', 'item_id', 'score', 'rank', 'source']
@@ -120,9 +147,9 @@ def table_schema(asked: str, query_type: pl.DataType, item_type: pl.DataType, *,
     return pl.Schema({**schema, "title": pl.String()} if titled else schema)
 
 
-def _series(name: str, values: list[Any], kind: pl.DataType) -> pl.Series:
-    """A column; ids in the type they had in the log, or as text if an unknown one does not fit."""
+def _column(name: str, values: list[Any], dtype: pl.DataType) -> pl.Series:
+    """A column. Ids have the type that they have in the log, or are text if an unknown id does not fit that type."""
     try:
-        return pl.Series(name, values, dtype=kind, strict=True)
+        return pl.Series(name, values, dtype=dtype, strict=True)
     except (TypeError, pl.exceptions.PolarsError):
         return pl.Series(name, [None if value is None else str(value) for value in values], dtype=pl.String)

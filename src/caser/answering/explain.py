@@ -1,12 +1,12 @@
-"""Where a score comes from: the parts of its sum, and what each item of the history does to it.
+"""Explain a score: the parts that add up to it, and the effect of each item of the history.
 
-The parts are exact: score = short-term state . vector + user vector . vector + bias. The effect of an item of the
-history is what the score would lose without it, the other items and the user vector staying as they are; effects need
-not add up, because filters look at items together. Every model has effects; parts has one whose score is such a sum.
-Source: ours.
+The parts are exact: score = short-term state . vector + user vector . vector + bias. Only a model whose score is such a
+sum has parts; any other model has a single part, the score. The effect of an item of the history is the score minus the
+score without that item, while the other items and the user vector stay the same. Every model has effects. They need not
+add up, because a filter reads several items together. Source: ours.
 
-Shape suffixes: K items that are explained, H items of the history, V versions of it (whole, and without each), D state
-width, I catalogue + padding.
+Shape suffixes: K items that are explained, H items of the history, V = H + 1 versions of the history (whole, and
+without each item), D state width, I catalogue + padding.
 """
 
 from __future__ import annotations
@@ -16,21 +16,22 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from caser.answering import questions
 from caser.answering.answers import AnswerSource
-from caser.answering.questions import Question, UnknownUsers
+from caser.answering.questions import Question, UnknownUsers, scores_of, states_of
 from caser.answering.recommender import Recommender
-from caser.arrays.types import Int32, RawId
+from caser.arrays.types import Floats, Int32, RawId
 from caser.artefact.folder import Artefact
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Effect:
-    """One item of the history, and the score with it minus the score without it."""
+    """The effect of one item of the history.
+
+    item_id  the item's raw id
+    title    its title; None if it has none
+    effect   the score with the item minus the score without it
+    """
 
     item_id: RawId
     title: str | None
@@ -39,10 +40,15 @@ class Effect:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why an item has its score for a user.
+    """Why an item has its score for a user or a history.
 
-    parts    `short-term`, `lasting taste` and `bias`, which add up to `score`; only `score` for other models
-    history  the items that the model read, oldest first       source  how the user was answered
+    item_id  the item's raw id
+    title    its title; None if it has none
+    user_id  the user's raw id; None for a history without a user
+    source   how the question was answered
+    score    the item's score
+    parts    `short-term`, `lasting taste` and `bias`, which add up to `score`; only `score` for a model without states
+    history  the effects of the items that the model read, oldest first
     """
 
     item_id: RawId
@@ -54,7 +60,7 @@ class Explanation:
     history: list[Effect]
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values."""
+        """Return the explanation as JSON values."""
         return asdict(self)
 
 
@@ -65,9 +71,16 @@ def explain(
     history: Iterable[RawId] | None = None,
     unknown_users: UnknownUsers = "auto",
 ) -> Explanation:
-    """Explain the score of `item` for a user, a history, or a user with another history.
+    """Explain the score of an item for a user, for a history, or for a user with another history.
 
-    Raises UnknownIdError for an item that the model was not trained on.
+    recommender    the model that gives the score
+    item           the item's raw id
+    user           the user's raw id, or None
+    history        raw ids of items, oldest first; None takes the user's stored history
+    unknown_users  what replaces the vector of a user that training did not know
+
+    Raises UnknownIdError for an item that the model was not trained on, and ConfigError for `unknown_users` that is
+    misspelt or that the run did not learn.
 
     >>> from caser.data.split import leave_one_out
     >>> from caser.data.synthetic import chain_world
@@ -75,26 +88,26 @@ def explain(
     >>> from caser.models.counting.markov import Markov
     >>> recommender = fit(Markov(), leave_one_out(chain_world(num_users=20, num_items=6, length=9, seed=0).log))
     >>> best = recommender.recommend(histories=[2, 1], k=1)[0].items[0]
-    >>> found = explain(recommender, item=best, history=[2, 1])
-    >>> [effect.item_id for effect in found.history], found.history[0].effect > 0  # Markov reads one item
+    >>> explanation = explain(recommender, item=best, history=[2, 1])
+    >>> [effect.item_id for effect in explanation.history], explanation.history[0].effect > 0  # Markov reads one item
     ([1], True)
     """
     artefact = recommender.artefact
     index = recommender.trained_item(item)
     question = recommender.question(user, history, unknown_users)
-    found = reasons(artefact, question, np.array([index], dtype=np.int32))
+    why = reasons(artefact, question, np.array([index], dtype=np.int32))
     titles = {} if artefact.titles is None else dict(enumerate(artefact.titles.to_list(), start=1))
     return Explanation(
         item_id=artefact.items.raw([index])[0],
         title=titles.get(index),
         user_id=question.raw,
         source=question.source,
-        score=float(found.scores_K[0]),
-        parts={name: float(part_K[0]) for name, part_K in found.parts.items()},
+        score=float(why.scores_K[0]),
+        parts={name: float(part_K[0]) for name, part_K in why.parts.items()},
         history=[
-            Effect(raw, titles.get(other), float(effect_K[0]))
-            for raw, other, effect_K in zip(
-                artefact.items.raw(found.read_H), found.read_H.tolist(), found.effects_HK, strict=True
+            Effect(raw, titles.get(read), float(effect_K[0]))
+            for raw, read, effect_K in zip(
+                artefact.items.raw(why.read_H), why.read_H.tolist(), why.effects_HK, strict=True
             )
         ],
     )
@@ -102,10 +115,12 @@ def explain(
 
 @dataclass(frozen=True, eq=False)
 class Reasons:
-    """Why some items have their scores in answer to one question.
+    """Why K items have their scores in the answer to one question.
 
-    scores_K, parts  of each item, the parts adding up to the score
-    read_H  the items of the history that were read, oldest first      effects_HK  what each does to each score
+    scores_K    (K,) float64, the score of each item
+    parts       (K,) float64 by the name of the part; the parts of an item add up to its score
+    read_H      (H,) int32, the items of the history that the model read, oldest first
+    effects_HK  (H, K) float64, the effect of each item of the history on each score
     """
 
     scores_K: Floats
@@ -115,7 +130,15 @@ class Reasons:
 
 
 def reasons(artefact: Artefact, question: Question, items_K: Int32) -> Reasons:
-    """Explain the scores of items at once: the history, and it without each of its items, are one batch."""
+    """Explain the scores of several items at once.
+
+    artefact  the model that gives the scores
+    question  the user and the history
+    items_K   (K,) int32, the indices of the items
+
+    The whole history, and the history without each of its items, are scored as one batch.
+    """
+    # Popularity reads no history, so nothing in it has an effect.
     if question.source == "popularity":
         counts_K = artefact.histories.item_counts[items_K].astype(float)
         return Reasons(counts_K, {"score": counts_K}, question.history[:0], np.empty((0, len(items_K))))
@@ -123,11 +146,13 @@ def reasons(artefact: Artefact, question: Question, items_K: Int32) -> Reasons:
     read_H = question.history if length is None else question.history[-length:]
     versions = [replace(question, history=history) for history in (read_H, *_without_each(read_H))]
     scorer = artefact.state_scorer
+    # A model without states: effects only.
     if scorer is None:
-        scores_VK = questions.scores_of(artefact, versions)(items_K.astype(np.int64)).astype(float)
+        scores_VK = scores_of(artefact, versions)(items_K.astype(np.int64)).astype(float)
         return Reasons(scores_VK[0], {"score": scores_VK[0]}, read_H, scores_VK[0] - scores_VK[1:])
+    # A model with states: the product of state and vector is summed over the columns of each part.
     vectors_ID, bias_I = scorer.item_vectors()
-    states_VD = questions.states(scorer, versions).astype(float)
+    states_VD = states_of(scorer, versions).astype(float)
     scores_VK = states_VD @ vectors_ID[items_K].T + bias_I[items_K]
     terms_KD = states_VD[0] * vectors_ID[items_K]
     is_taste_D = np.zeros(states_VD.shape[1], dtype=bool)
@@ -142,7 +167,7 @@ def reasons(artefact: Artefact, question: Question, items_K: Int32) -> Reasons:
 
 
 def _without_each(read_H: Int32) -> Int32:
-    """The history without each of its items: padding stands in the place of it.
+    """The history without each of its items, (H, H): padding replaces the item, so the others keep their places.
 
     >>> _without_each(np.array([7, 9], dtype=np.int32)).tolist()
     [[0, 9], [7, 0]]

@@ -1,8 +1,8 @@
-"""Which patterns of a history excite Caser: what each of its filters answered, and on which items.
+"""The patterns that Caser finds in a history: the answer of each filter, and the items that caused it.
 
-A horizontal filter of height h slides over the window and keeps its largest answer, so it rests on the h neighbouring
-items on which that was won: a union-level pattern. A vertical filter is a weighted sum of the rows of the window, so it
-is told by its weights: point-level patterns. A place before the first item of a history is padding, which has no id.
+A horizontal filter of height h slides over the window and keeps its largest answer. The h neighbouring items that gave
+this answer are a union-level pattern. A vertical filter is a weighted sum of the rows of the window, so its weights
+describe it: a point-level pattern. A place before the first item of a history is padding, which has no id.
 The equations are those of `models/caser/caser.py`. Source: ours, after the paper's own look at its filters.
 
 Shape suffixes: L window, d width of vectors, h height of a filter, n_h filters of a height, n_v vertical filters.
@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from caser.answering.questions import listed
+from caser.answering.recommender import Recommender
 from caser.arrays.ragged import last_columns
 from caser.arrays.types import Int32, Int64, RawId, Scores
-from caser.artefact.folder import Artefact
 from caser.errors import ConfigError
 from caser.models.activations import ACTIVATIONS
 from caser.models.base import Arrays
@@ -28,9 +28,13 @@ from caser.models.caser.caser import Caser, filter_answers
 
 @dataclass(frozen=True)
 class UnionPattern:
-    """A horizontal filter of one height: its answer, and the neighbouring items on which it was won.
+    """A horizontal filter: its largest answer, and the neighbouring items that gave it.
 
-    filter  from 0 within its height          items, titles  oldest first; None for padding
+    height  the number of items that the filter reads
+    filter  its number within its height, from 0
+    answer  the activation of its largest answer
+    items   the raw ids of the items, oldest first; None for padding
+    titles  their titles; None for padding and for an item without a title
     """
 
     height: int
@@ -42,7 +46,11 @@ class UnionPattern:
 
 @dataclass(frozen=True)
 class PointPattern:
-    """A vertical filter: what each item of the window counts for in its sum, oldest first."""
+    """A vertical filter: a weighted sum of the items in the window.
+
+    filter   its number, from 0
+    weights  the weight of each place of the window, oldest first
+    """
 
     filter: int
     weights: list[float]
@@ -50,10 +58,12 @@ class PointPattern:
 
 @dataclass(frozen=True)
 class Patterns:
-    """What the filters made of a history.
+    """What the filters of Caser answered to a history.
 
-    window  the last L items, oldest first; None for padding      titles  of these, None where there is none
-    union   the strongest first within a height                   point   one for each vertical filter
+    window  the raw ids of the last L items, oldest first; None for padding
+    titles  their titles; None for padding and for an item without a title
+    union   the horizontal filters, by height, the strongest first within a height
+    point   all vertical filters
     """
 
     window: list[RawId | None]
@@ -62,17 +72,19 @@ class Patterns:
     point: list[PointPattern]
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values."""
+        """Return the patterns as JSON values."""
         return asdict(self)
 
 
-def filters_fired(artefact: Artefact, history: Iterable[RawId], most: int = 3) -> Patterns:
-    """The strongest `most` horizontal filters of each height for a history of raw ids, and all vertical ones.
+def filters_fired(recommender: Recommender, history: Iterable[RawId], most: int = 3) -> Patterns:
+    """Return the strongest horizontal filters of each height for a history, and all vertical filters.
 
-    Items that the model does not know are left out, as in an answer. Among equal answers the earlier place is taken,
-    and the lower filter. A filter whose answer is 0 under relu did not fire, and is left out.
+    recommender  a trained Caser
+    history      raw ids of items, oldest first; items that the model does not know are left out, as in an answer
+    most         the largest number of horizontal filters per height
 
-    Raises ConfigError for a model that is not Caser.
+    Among equal answers the earlier place comes first, and the filter with the lower number. A filter whose answer is 0
+    under relu did not fire, and is left out. Raises ConfigError for a model that is not Caser.
 
     >>> from caser.data.split import leave_one_out
     >>> from caser.data.synthetic import chain_world
@@ -81,10 +93,11 @@ def filters_fired(artefact: Artefact, history: Iterable[RawId], most: int = 3) -
     >>> split = leave_one_out(chain_world(num_users=20, num_items=6, length=9, seed=0).log)
     >>> training = Training(epochs=1, device="cpu", seed=0)
     >>> recommender = fit(Caser(L=3, d=8, n_h=2, heights=(2,), phi_c="tanh"), split, training, epochs=1)
-    >>> found = filters_fired(recommender.artefact, [4, 1], most=1)
+    >>> found = filters_fired(recommender, [4, 1], most=1)
     >>> found.window, [(one.height, len(one.items)) for one in found.union], len(found.point)
     ([None, 4, 1], [(2, 2)], 4)
     """
+    artefact = recommender.artefact
     config = artefact.config
     if not isinstance(config, Caser):
         raise ConfigError(f"only Caser has filters that can be shown; this run is a {config.name}.")

@@ -1,6 +1,6 @@
-"""Questions to a model: raw ids made into indices, and what stands for a user whom training did not know.
+"""Questions to a model: raw ids become indices, and a user that training did not know gets a vector.
 
-A question is a user, a history, or both. Ids that nobody knows are set aside, never refused. Will not rank.
+A question is a user, a history, or both. Unknown ids are ignored and reported, never refused. Nothing here ranks.
 
 Shape suffixes: B questions, I catalogue + padding, N some items, D state width, E width of user vectors.
 """
@@ -29,20 +29,22 @@ Histories = Iterable[RawId] | Iterable[Iterable[RawId]]
 """One history, oldest item first, or many."""
 
 UnknownUsers = Literal["auto", "mean", "fold-in", "learned"]
-"""What stands for the vector of a user whom training did not know: the mean of all users, one fitted to the history, or
-the anonymous one that training with user dropout learned. `auto` is fold-in."""
+"""What replaces the vector of a user that training did not know: the mean of all users' vectors, a vector fitted to the
+history (fold-in), or the anonymous vector that training with user dropout learned. `auto` is fold-in."""
 
-
-_PLAIN = {str, int, float, bool}
+_PLAIN_TYPES = {str, int, float, bool}
 
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """What is asked, in indices.
+    """One question, in indices.
 
-    raw      the user's raw id, or None            user     their index, 0 if training did not know them
-    history  item indices, oldest first            ignored  raw ids of the history that nobody knows
-    source   how the question is answered          vector   (E,) what stands for the user's own vector, or None
+    raw      the user's raw id, or None
+    user     the user's index; 0 if training did not know the user
+    history  item indices, oldest first, (H,) int32
+    ignored  raw ids of the history that the model does not know
+    source   how the question is answered
+    vector   the vector that replaces the user's own, (E,) floats; None if the user's own is used, or if there is none
     """
 
     raw: RawId | None
@@ -53,17 +55,22 @@ class Question:
     vector: Scores | None
 
 
-def ask(
+def make_question(
     artefact: Artefact,
     user: RawId | None,
     history: Iterable[RawId] | None,
     prior: UserPrior | None,
     unknown_users: UnknownUsers = "auto",
 ) -> Question:
-    """Make a question of a user, a history or both; without a history, the user's stored one.
+    """Translate a user, a history or both into a question.
 
-    `prior` is what `fold_in.UserPrior` says of the users, None for a model without user vectors. Raises ConfigError for
-    `unknown_users` that is misspelt, or that the run did not learn, also where the user is known.
+    artefact       the model that will answer
+    user           a raw id, or None
+    history        raw ids of items, oldest first; None takes the user's stored history
+    prior          the distribution of the user vectors; None for a model without user vectors
+    unknown_users  what replaces the vector of a user that training did not know
+
+    Raises ConfigError for `unknown_users` that is misspelt or that the run did not learn, also where the user is known.
     """
     if unknown_users not in get_args(UnknownUsers):
         hint = did_you_mean(str(unknown_users), get_args(UnknownUsers))
@@ -72,27 +79,37 @@ def ask(
         raise ConfigError("unknown_users='learned' needs a run trained with user_dropout above 0; this one was not.")
     [index] = [0] if user is None else artefact.users.lookup([user])
     raw = artefact.users.raw([index])[0] if index else user
-    given = [] if history is None else listed(history)
-    read = artefact.items.lookup(given)
-    ignored = () if all(read) else tuple(one for one, found in zip(given, read, strict=True) if not found)
+    # The history in indices; index 0 marks an unknown item.
+    raw_items = [] if history is None else listed(history)
+    found = artefact.items.lookup(raw_items)
+    ignored = () if all(found) else tuple(item for item, at in zip(raw_items, found, strict=True) if not at)
     if history is None:
         indices = artefact.histories.sequence(index)
     else:
-        indices = np.array([found for found in read if found], dtype=np.int32)
+        indices = np.array([at for at in found if at], dtype=np.int32)
     if artefact.histories.lengths[index]:
         return Question(raw, index, indices, ignored, "known user", None)
-    # From here on also users of the log in whom the training part has no interaction: nothing trained their vector.
-    return Question(raw, 0, indices, ignored, *_stand_in(artefact, indices, prior, unknown_users))
+    # A user of the log without an interaction in the training part is unknown too: nothing trained their vector.
+    return Question(raw, 0, indices, ignored, *_for_unknown_user(artefact, indices, prior, unknown_users))
 
 
 def scores_of(artefact: Artefact, questions: Sequence[Question]) -> ScoresOf:
-    """What gives the scores of any items for every question: (B, N), each block the caller's to change."""
+    """Return a function that gives the scores of any items for every question.
+
+    artefact   the model that answers
+    questions  B questions
+
+    The function takes N item indices, or a slice of them, and returns new floats (B, N), which the caller may change.
+    """
     popular = [row for row, question in enumerate(questions) if question.source == "popularity"]
-    by_state = artefact.state_scorer
-    blocks = _whole(artefact.scorer, questions) if by_state is None else _products(by_state, questions)
+    state_scorer = artefact.state_scorer
+    if state_scorer is None:
+        model_scores = _scores_at_once(artefact.scorer, questions)
+    else:
+        model_scores = _scores_from_states(state_scorer, questions)
 
     def scores(items: slice | Int64) -> Scores:
-        scores_BN = blocks(items)
+        scores_BN = model_scores(items)
         if popular:
             scores_BN[popular] = artefact.histories.item_counts[items]
         return scores_BN
@@ -100,9 +117,13 @@ def scores_of(artefact: Artefact, questions: Sequence[Question]) -> ScoresOf:
     return scores
 
 
-def states(scorer: StateScorer, questions: Sequence[Question]) -> Scores:
-    """The state of every question, (B, D)."""
-    users_B, histories_BH = _read(scorer, questions)
+def states_of(scorer: StateScorer, questions: Sequence[Question]) -> Scores:
+    """Return the state of every question, floats (B, D).
+
+    scorer     a model whose scores are `state . vector + bias`
+    questions  B questions
+    """
+    users_B, histories_BH = _inputs(scorer, questions)
     vectors = [(row, question.vector) for row, question in enumerate(questions) if question.vector is not None]
     known_UE = scorer.user_vectors() if vectors else None
     if known_UE is None:
@@ -114,43 +135,53 @@ def states(scorer: StateScorer, questions: Sequence[Question]) -> Scores:
 
 
 def pair(users: Ids | None, histories: Histories | None) -> list[tuple[RawId | None, Iterable[RawId] | None]]:
-    """One (user, history) per question, None for what was not given. Raises ConfigError if they do not pair up.
+    """Return one (user, history) per question, with None in place of the one that was not given.
+
+    users      raw ids, one or many, or None
+    histories  one history or many, or None
+
+    Raises ConfigError if there is neither, or if there are not as many users as histories.
 
     >>> pair(["ann", "bob"], None), pair(None, ["tea", "milk"])
     ([('ann', None), ('bob', None)], [(None, ['tea', 'milk'])])
     """
     if users is None and histories is None:
         raise ConfigError("a question needs users, histories or both; got neither.")
-    who = None if users is None else listed(users)
-    what = None if histories is None else _histories(histories)
-    if who is None:
-        return [(None, history) for history in what or []]
-    if what is None:
-        return [(user, None) for user in who]
-    if len(who) != len(what):
-        raise ConfigError(f"users and histories must pair up; got {len(who)} users and {len(what)} histories.")
-    return list(zip(who, what, strict=True))
+    if users is None:
+        return [(None, history) for history in _histories(histories)]
+    user_list = listed(users)
+    if histories is None:
+        return [(user, None) for user in user_list]
+    history_list = _histories(histories)
+    if len(user_list) != len(history_list):
+        raise ConfigError(
+            f"users and histories must pair up; got {len(user_list)} users and {len(history_list)} histories."
+        )
+    return list(zip(user_list, history_list, strict=True))
 
 
 def listed(ids: Any) -> list[RawId]:
-    """One raw id or many, as a list of plain Python values. Raises ConfigError for what cannot be an id.
+    """Return one raw id or many as a list of plain Python values. Raises ConfigError for a value that cannot be an id.
+
+    ids  text, a number, or an iterable of these, such as a NumPy array
 
     >>> listed("tea"), listed(np.array([3, 4]))
     (['tea'], [3, 4])
     """
     values = list(ids) if isinstance(ids, Iterable) and not isinstance(ids, str) else [ids]
-    return [value if type(value) in _PLAIN else _plain(value) for value in values]
+    return [value if type(value) in _PLAIN_TYPES else _to_plain(value) for value in values]
 
 
-def _plain(value: Any) -> RawId:
+def _to_plain(value: Any) -> RawId:
     value = value.item() if isinstance(value, np.generic) else value
     if not isinstance(value, RawId):
         raise ConfigError(f"an id must be text or a number; got {value!r}, a {type(value).__name__}.")
     return value
 
 
-def _products(scorer: StateScorer, questions: Sequence[Question]) -> ScoresOf:
-    states_BD = states(scorer, questions)
+def _scores_from_states(scorer: StateScorer, questions: Sequence[Question]) -> ScoresOf:
+    """Scores of the wanted items only, as products of states and item vectors."""
+    states_BD = states_of(scorer, questions)
     vectors_ID, bias_I = scorer.item_vectors()
 
     def scores(items: slice | Int64) -> Scores:
@@ -161,13 +192,14 @@ def _products(scorer: StateScorer, questions: Sequence[Question]) -> ScoresOf:
     return scores
 
 
-def _whole(scorer: Scorer, questions: Sequence[Question]) -> ScoresOf:
-    scores_BI = scorer.scores(*_read(scorer, questions))
+def _scores_at_once(scorer: Scorer, questions: Sequence[Question]) -> ScoresOf:
+    """Scores of the whole catalogue, computed once, from which the wanted items are taken."""
+    scores_BI = scorer.scores(*_inputs(scorer, questions))
     return lambda items: np.array(scores_BI[:, items])
 
 
-def _read(scorer: Scorer, questions: Sequence[Question]) -> tuple[Int32, Int32]:
-    """Users (B,) and histories (B, H), as scorers take them."""
+def _inputs(scorer: Scorer, questions: Sequence[Question]) -> tuple[Int32, Int32]:
+    """Users (B,) and histories (B, H), left-padded with 0, as a scorer takes them."""
     width = scorer.history_length or max((len(question.history) for question in questions), default=1)
     users_B = np.array([question.user for question in questions], dtype=np.int32)
     return users_B, pad_left([question.history[-width:] for question in questions], width)
@@ -176,9 +208,9 @@ def _read(scorer: Scorer, questions: Sequence[Question]) -> tuple[Int32, Int32]:
 def _histories(histories: Any) -> list[list[RawId]]:
     if isinstance(histories, RawId | np.generic):
         raise ConfigError(f"a history must be a list of ids; got {histories!r}. Put it in a list.")
-    each = list(histories)
-    is_one = bool(each) and all(isinstance(one, RawId | np.generic) for one in each)
-    return [listed(each)] if is_one else [_history(one) for one in each]
+    entries = list(histories)
+    is_one_history = bool(entries) and all(isinstance(entry, RawId | np.generic) for entry in entries)
+    return [listed(entries)] if is_one_history else [_history(entry) for entry in entries]
 
 
 def _history(history: Any) -> list[RawId]:
@@ -187,10 +219,10 @@ def _history(history: Any) -> list[RawId]:
     return listed(history)
 
 
-def _stand_in(
+def _for_unknown_user(
     artefact: Artefact, history: Int32, prior: UserPrior | None, unknown_users: UnknownUsers
 ) -> tuple[AnswerSource, Scores | None]:
-    """How a user whom training did not know is answered, and the vector that stands for theirs."""
+    """How a user that training did not know is answered, and the vector that replaces the missing one."""
     if len(history) == 0:
         return "popularity", None
     if prior is None or artefact.state_scorer is None:

@@ -1,1 +1,1 @@
-"""The saved run: a folder that can be trusted, moved and read without torch."""
+"""The saved run: a folder that can be checked, moved and read without torch."""

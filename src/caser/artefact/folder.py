@@ -1,22 +1,20 @@
-"""The artefact: a trained model as a folder that can be trusted, moved and read without torch.
+"""The artefact: a trained model as a folder that can be checked, moved and read without torch.
 
-    manifest.json         what the model is, how it came to be, and the SHA-256 of every other file
+    manifest.json         what the model is, how it was made, and the SHA-256 of every other file
     weights.safetensors   the fitted parameters
-    vocabulary.parquet    index, user_id, item_id, item_title: the raw ids of an index, null beyond the last one
-    histories.parquet     user, item, order: the interactions it was trained on; seen and recent items follow from it
+    vocabulary.parquet    index, user_id, item_id, item_title: the raw ids of each index, null after the last one
+    histories.parquet     user, item, order: the interactions it was trained on, from which seen and recent items follow
     index.safetensors     the cell of each item, where there is an approximate index
 
-`load` reads each file once and parses the very bytes that it checked. Nothing is pickled. A checksum does not say who
-wrote a folder: whoever can write one can write its checksums too, so every value is checked against the others as well.
+`load` reads each file once and parses the same bytes that it has checked. Nothing is pickled. A checksum does not prove
+who wrote a folder: anyone who can write one can also write its checksums. Therefore every value is also checked against
+the others.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,17 +23,21 @@ from typing import Any
 import numpy as np
 import polars as pl
 import safetensors.numpy
-from numpy.typing import NDArray
-from safetensors import SafetensorError
 
 import caser
-from caser.arrays.offsets import offsets_of, places_of
 from caser.artefact import manifest as manifests
+from caser.artefact.file_errors import naming_file
 from caser.artefact.manifest import Manifest
+from caser.artefact.tables import (
+    histories_from_parquet,
+    histories_to_parquet,
+    vocabulary_from_parquet,
+    vocabulary_to_parquet,
+)
 from caser.data.log import Vocabulary
 from caser.data.tape import Tape
-from caser.errors import ArtefactError, CaserError
-from caser.models import model_settings
+from caser.errors import ArtefactError, did_you_mean
+from caser.models import MODELS, model_settings
 from caser.models.base import Arrays, Scorer, StateScorer
 from caser.models.settings import ModelSettings
 from caser.search.cells import Index
@@ -52,13 +54,15 @@ _MOST_MANIFEST_BYTES = 64 * 2**20
 
 @dataclass(frozen=True, eq=False)
 class Artefact:
-    """A trained model with all it needs to answer in raw ids.
+    """A trained model with everything it needs to answer in raw ids.
 
-    config     settings of the model              scorer     what answers, with an index for each user and item
-    users, items  raw ids of the indices          titles     item titles, aligned with `items.ids`, or None
-    histories  the part of the log it was trained on
-    manifest   how it came to be: the facts of `manifest.Manifest`, JSON values only
-    index      an approximate index of the items, or None
+    config        settings of the model
+    scorer        the fitted model, which takes and gives user and item indices
+    users, items  the raw ids of the indices
+    titles        item titles, aligned with `items.ids`; None where the log has none
+    histories     the part of the log that the model was trained on
+    manifest      how the model was made: the facts of `manifest.Manifest`, as JSON values
+    index         an approximate index of the items, or None
     """
 
     config: ModelSettings
@@ -72,24 +76,28 @@ class Artefact:
 
     @cached_property
     def state_scorer(self) -> StateScorer | None:
-        """The scorer, if its scores are `state . vector + bias`."""
+        """The scorer if its scores are `state . vector + bias`; None for any other model."""
         return self.scorer if isinstance(self.scorer, StateScorer) else None
 
 
 def save(artefact: Artefact, path: str | Path) -> None:
-    """Write `artefact` as the folder `path`, in place of an artefact that was there.
+    """Write an artefact as a folder, in place of an artefact that was there.
+
+    artefact  the model to write
+    path      the folder; a link to a folder is followed
 
     If the process is killed at any moment, `load` finds the old artefact or the new one. Raises ArtefactError if `path`
-    holds anything else, if it cannot be written, or if the disk is full; what was there stays.
+    holds anything else, if it cannot be written, if the disk is full, or if a parameter is not finite; what was there
+    stays.
     """
-    folder = _followed(path)
+    folder = _resolved(path)
     _refuse_foreign(folder)
-    with _naming(folder / WEIGHTS):
+    with naming_file(folder / WEIGHTS):
         weights = _weights(artefact.scorer.arrays())
     files = {
         WEIGHTS: weights,
-        VOCABULARY: _parquet(_vocabulary_frame(artefact)),
-        HISTORIES: _parquet(_histories_frame(artefact.histories)),
+        VOCABULARY: vocabulary_to_parquet(artefact.users, artefact.items, artefact.titles),
+        HISTORIES: histories_to_parquet(artefact.histories),
     }
     index = artefact.index
     if index is not None:
@@ -107,33 +115,40 @@ def save(artefact: Artefact, path: str | Path) -> None:
 
 
 def load(path: str | Path) -> Artefact:
-    """Read the artefact in the folder `path`; its scorer needs no torch.
+    """Read the artefact in a folder; its scorer needs no torch.
+
+    path  the folder that `save` wrote
 
     Raises ArtefactError naming the file that is missing, damaged, foreign, a link, newer than this library, or at odds
-    with another one.
+    with another one, and for a run of a model that this program has not registered.
     """
+    # Read every file once, and check its bytes against the manifest.
     folder = _settled(path)
     manifest = _read_manifest(folder)
     contents = {name: _read_checked(folder / name, digest) for name, digest in manifest.files.items()}
-    with _naming(folder / MANIFEST):
+    # Parse the bytes, and check each file against those before it.
+    with naming_file(folder / MANIFEST):
         config = _config(manifest)
-    with _naming(folder / VOCABULARY):
-        users, items, titles = _vocabularies(pl.read_parquet(contents[VOCABULARY]))
-    with _naming(folder / HISTORIES):
-        histories = _histories(pl.read_parquet(contents[HISTORIES]), len(users), len(items))
-    with _naming(folder / WEIGHTS):
+    with naming_file(folder / VOCABULARY):
+        users, items, titles = vocabulary_from_parquet(contents[VOCABULARY])
+    with naming_file(folder / HISTORIES):
+        histories = histories_from_parquet(contents[HISTORIES], len(users), len(items))
+    with naming_file(folder / WEIGHTS):
         arrays = _checked(safetensors.numpy.load(contents[WEIGHTS]))
         scorer = config.scorer(arrays, len(users), len(items))
-    with _naming(folder / INDEX):
+    with naming_file(folder / INDEX):
         index = _index(manifest, contents, scorer, histories)
     facts = manifest.model_dump(include=set(Manifest.facts()))
     return Artefact(config, scorer, users, items, titles, histories, facts, index)
 
 
 def update_manifest(path: str | Path, **changes: Any) -> None:
-    """Change facts of a saved artefact, such as `metrics`, in one step; the model itself stays.
+    """Change facts of a saved artefact in one step; the model itself stays.
 
-    Raises ArtefactError if a fact is unknown or the manifest is not intact.
+    path     the folder of a saved run
+    changes  new values of facts of `manifest.Manifest`, such as `metrics`
+
+    Raises ArtefactError if a fact is unknown or its value is impossible, or if the manifest is damaged.
     """
     folder = _settled(path)
     changed = manifests.changed(folder / MANIFEST, _read_manifest(folder), changes)
@@ -141,7 +156,11 @@ def update_manifest(path: str | Path, **changes: Any) -> None:
 
 
 def test_openings(path: str | Path, fingerprint: str) -> int:
-    """How often the test part of this fingerprint was opened for the run at `path`; 0 if there is no intact run."""
+    """Return how often the test part of a split was opened for the run in a folder; 0 if there is no intact run.
+
+    path         the folder of a run, which need not exist
+    fingerprint  the fingerprint of the split; a run of another split counts as 0
+    """
     try:
         manifest = _read_manifest(_settled(path))
     except ArtefactError:
@@ -150,8 +169,11 @@ def test_openings(path: str | Path, fingerprint: str) -> int:
 
 
 def check_writable(path: str | Path) -> None:
-    """Raise ArtefactError now, before hours of training, if `save` would refuse `path`."""
-    folder = _followed(path)
+    """Raise ArtefactError now, before hours of training, if `save` would refuse the folder later.
+
+    path  the folder that a run will be saved to
+    """
+    folder = _resolved(path)
     _refuse_foreign(folder)
     probe = partial_path(folder)
     try:
@@ -165,7 +187,7 @@ def check_writable(path: str | Path) -> None:
 # Folders
 
 
-def _followed(path: str | Path) -> Path:
+def _resolved(path: str | Path) -> Path:
     """The path without links: a link to a run is followed; links inside a run are not."""
     try:
         return Path(os.path.realpath(path))
@@ -174,22 +196,26 @@ def _followed(path: str | Path) -> Path:
 
 
 def _settled(path: str | Path) -> Path:
-    with _naming(Path(path)):
-        folder = settled(_followed(path))
+    """The folder of a run, after a `save` that was killed has been completed or undone."""
+    with naming_file(Path(path)):
+        folder = settled(_resolved(path))
         if not folder.is_dir():
             raise ArtefactError("there must be the folder of a saved run; there is none. Check the path.")
         return folder
 
 
 def _foreign(folder: Path) -> list[str]:
-    """Names that have no place in an artefact; what a killed `update_manifest` leaves has one, and is never read."""
+    """Names of files that do not belong to an artefact.
+
+    The temporary file that a killed `update_manifest` leaves does belong to it; it is never read.
+    """
     names = {entry.name for entry in folder.iterdir()} - _LISTED - {INDEX, MANIFEST}
     return sorted(name for name in names if not (name.startswith(f".{MANIFEST}.") and name.endswith(".partial")))
 
 
 def _refuse_foreign(folder: Path) -> None:
     """Raise ArtefactError if there is something at `folder` that a save must not replace."""
-    with _naming(folder):
+    with naming_file(folder):
         if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
             return
         is_run = folder.is_dir() and (folder / MANIFEST).is_file() and not _foreign(folder)
@@ -199,9 +225,12 @@ def _refuse_foreign(folder: Path) -> None:
             )
 
 
+# Files
+
+
 def _read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
-    with _naming(folder):
+    with naming_file(folder):
         foreign = _foreign(folder)
     if foreign:
         raise ArtefactError(f"{folder / foreign[0]} does not belong to a saved run. Remove it, or check the path.")
@@ -222,40 +251,29 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong with a file into an ArtefactError that names it."""
-    try:
-        yield
-    except CaserError as error:
-        raise ArtefactError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
-    except (OSError, SafetensorError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        raise ArtefactError(f"{path} must be readable; got: {str(error).partition(chr(10))[0]}. Train again.") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise ArtefactError(f"{path} must hold what a saved run holds; got: {error}. Train again.") from None
-
-
-# Files
-
-
-def _config(manifest: Manifest) -> Any:
+def _config(manifest: Manifest) -> ModelSettings:
+    """The settings of the model, all of which the manifest must name."""
+    if manifest.model not in MODELS:
+        raise ArtefactError(
+            "the model of a run must be registered in the program that loads it; got "
+            f"{manifest.model!r}, which is not. Import the file that registers it (caser.register_model) before you "
+            "load the run; " + did_you_mean(manifest.model, MODELS)
+        )
     config = model_settings(manifest.model, manifest.settings)
     if missing := sorted(set(config.model_dump()) - set(manifest.settings)):
-        raise ArtefactError(f"settings of {manifest.model} must have {missing[0]!r}; they have not. Train again.")
+        raise ArtefactError(f"the settings of {manifest.model} must have {missing[0]!r}; it is missing. Train again.")
     return config
 
 
 def _index(manifest: Manifest, contents: dict[str, bytes], scorer: Scorer, histories: Tape) -> Index | None:
+    """The approximate index of a run, or None. Raises ValueError if its parts do not go together."""
     if manifest.index is None:
         return None
     arrays, facts = safetensors.numpy.load(contents[INDEX]), manifest.index
     if set(arrays) != {"cells"} or arrays["cells"].dtype != np.int32 or arrays["cells"].ndim != 1:
         raise ValueError("arrays other than one row of int32 cells")
-    if (
-        set(facts) != {"probes", "recall@10"}
-        or type(facts["probes"]) is not int
-        or type(facts["recall@10"]) is not float
-    ):
+    has_types = type(facts.get("probes")) is int and type(facts.get("recall@10")) is float
+    if set(facts) != {"probes", "recall@10"} or not has_types:
         raise ValueError(f"facts {facts} of the index in {MANIFEST}")
     if not isinstance(scorer, StateScorer):
         raise ValueError("an index for a model without item vectors")
@@ -265,7 +283,7 @@ def _index(manifest: Manifest, contents: dict[str, bytes], scorer: Scorer, histo
 
 
 def _weights(arrays: Arrays) -> bytes:
-    # safetensors writes an array's memory as it lies, whatever its strides say.
+    # safetensors writes the memory of an array as it is, whatever its strides are.
     return bytes(
         safetensors.numpy.save({name: np.ascontiguousarray(array) for name, array in _checked(arrays).items()})
     )
@@ -278,62 +296,3 @@ def _checked(arrays: Arrays) -> Arrays:
         if not np.isfinite(array).all():
             raise ArtefactError(f"{name} must be finite; it has NaN or infinite values. Train again.")
     return arrays
-
-
-def _vocabulary_frame(artefact: Artefact) -> pl.DataFrame:
-    titles = pl.Series([], dtype=pl.String) if artefact.titles is None else artefact.titles
-    columns = {"user_id": artefact.users.ids, "item_id": artefact.items.ids, "item_title": titles}
-    height = max(map(len, columns.values()))
-    index = pl.int_range(1, height + 1, dtype=pl.Int32, eager=True).alias("index")
-    return pl.DataFrame(
-        [index, *(column.extend_constant(None, height - len(column)).alias(name) for name, column in columns.items())]
-    )
-
-
-def _vocabularies(frame: pl.DataFrame) -> tuple[Vocabulary, Vocabulary, pl.Series | None]:
-    if frame.columns != ["index", "user_id", "item_id", "item_title"]:
-        raise ValueError(f"columns {', '.join(frame.columns)}")
-    index, users, items, titles = frame.get_columns()
-    if not index.equals(pl.int_range(1, len(frame) + 1, dtype=pl.Int32, eager=True)) or titles.dtype != pl.String:
-        raise ValueError("an index that does not count from 1, or titles that are not text")
-    users, items = _ids(users), _ids(items)
-    has_titles = titles.null_count() < len(titles)
-    return Vocabulary(users), Vocabulary(items), titles.head(len(items)) if has_titles else None
-
-
-def _ids(column: pl.Series) -> pl.Series:
-    ids = column.head(len(column) - column.null_count())
-    if ids.null_count() or ids.n_unique() != len(ids):
-        raise ValueError(f"{column.name} with gaps or equal ids")
-    return ids
-
-
-def _histories_frame(tape: Tape) -> pl.DataFrame:
-    return pl.DataFrame({"user": tape.users, "item": tape.items, "order": _order(tape)})
-
-
-def _order(tape: Tape) -> NDArray[np.int32]:
-    """The place of each interaction in its user's history, from 0."""
-    order: NDArray[np.int32] = places_of(tape.lengths).astype(np.int32)
-    return order
-
-
-def _histories(frame: pl.DataFrame, num_users: int, num_items: int) -> Tape:
-    schema = {"user": pl.Int32, "item": pl.Int32, "order": pl.Int32}
-    if dict(frame.schema) != schema or frame.null_count().sum_horizontal().item():
-        raise ValueError(f"columns {dict(frame.schema)}, or rows with nothing in them")
-    users, items, order = (frame[name].to_numpy() for name in frame.columns)
-    for values, most in ((users, num_users), (items, num_items)):
-        if len(values) and not 1 <= values.min() <= values.max() <= most:
-            raise ValueError("users or items that are not in the vocabulary")
-    offsets = offsets_of(np.bincount(users, minlength=num_users + 1))
-    tape = Tape(items, offsets, num_items)
-    if not (np.array_equal(tape.users, users) and np.array_equal(_order(tape), order)):
-        raise ValueError("interactions that are not ordered by user and by their place in the user's history")
-    return tape
-
-
-def _parquet(frame: pl.DataFrame) -> bytes:
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer)
-    return buffer.getvalue()

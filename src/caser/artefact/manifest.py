@@ -1,7 +1,7 @@
-"""The manifest of an artefact: what the model is and how it came to be, as JSON text that carries its own checksum.
+"""The manifest of an artefact: what the model is and how it was made, as JSON text that contains its own checksum.
 
-The text starts with the SHA-256 of all that follows it, in every format to come, so a flipped bit anywhere in it is
-noticed. Keys are closed: one too many or one too few is refused. Nothing here touches a disk.
+The text starts with the SHA-256 of everything after it, and will do so in every later format. A flipped bit anywhere is
+therefore noticed. The set of keys is closed: an unknown key or a missing one is refused. Nothing here touches a disk.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ OPENING = b'{\n  "manifest_sha256": "'
 """How every manifest starts; the digest follows."""
 
 _END = len(OPENING) + 64
+"""Where the digest ends, and the text that it covers starts."""
 
 
 class Manifest(Settings):
-    """The keys of manifest.json but the first, `manifest_sha256`. From `protocol` on they are facts for a reader.
+    """The keys of manifest.json except the first, `manifest_sha256`. From `protocol` on they are facts for a reader.
 
     >>> Manifest.facts()[:3]
     ('protocol', 'fingerprint', 'seen')
@@ -45,46 +46,50 @@ class Manifest(Settings):
     files: dict[str, str]
     """SHA-256 of every other file of the folder."""
     index: dict[str, Any] | None = None
-    """How many cells the approximate index looks at, and the recall that gives; absent where there is no index."""
+    """`probes`, the cells that the approximate index looks at, and `recall@10`; absent where there is no index."""
 
     protocol: str
-    """How the log was split, and how the model is to be judged."""
+    """The protocol by which the log was split and the model is judged."""
     fingerprint: str
-    """What two numbers must share to be compared."""
+    """The digest of split and ranking rules: two metric values are comparable only if it is equal."""
     seen: Literal["remove", "keep"]
-    """Whether items of the history leave the candidates."""
+    """Whether items of the history are removed from the candidates."""
     train_on: Literal["fit", "final", "all"]
-    """The part of the log that trained."""
+    """The part of the log that the model was trained on."""
     training: dict[str, Any] | None
-    """How a neural model was trained."""
+    """The settings that had an effect on the training of a network; null for a counting model."""
     epochs: int | None
-    """Epochs trained."""
+    """The number of epochs trained; null for a counting model."""
     history: list[dict[str, Any]]
-    """What validation said after each epoch of choosing."""
+    """Loss, validation value and seconds of each epoch of choosing."""
     anonymous_user: Literal["mean", "learned"] | None
-    """What user vector 0 is, in a model that has user vectors."""
+    """What user vector 0, for unknown users, is; null for a model without user vectors."""
     log: dict[str, Any]
-    """Where the log came from, what was done to it, and its digest."""
+    """Where the log came from, how it was filtered, and its digest."""
     environment: dict[str, Any]
-    """Versions and threads."""
+    """Versions of Python and packages, and the number of threads."""
     metrics: dict[str, Any] | None = None
-    """What the last evaluation said."""
+    """The metrics of the last evaluation, with their intervals."""
     test_openings: int = Field(0, ge=0)
-    """How often the test part was opened for this model."""
+    """How many times the test part was opened for this model."""
     command: str | None = None
-    """The command that trained."""
+    """The command line that trained it."""
     why: list[str] = Field(default_factory=list)
-    """Why this model, where several were tried."""
+    """Sentences on why this model was chosen, where several were tried."""
 
     @classmethod
     def facts(cls) -> tuple[str, ...]:
-        """The keys that say how the model came to be."""
+        """Return the names of the keys that say how the model was made, in order."""
         keys = tuple(cls.model_fields)
         return keys[keys.index("protocol") :]
 
 
 def make(path: Path, **values: Any) -> Manifest:
-    """Make the manifest that belongs at `path`. Raises ArtefactError for an unknown, missing or impossible value."""
+    """Make a manifest. Raises ArtefactError for an unknown or missing key, or for a value that is not possible.
+
+    path    the file it belongs to, for messages
+    values  the keys of `Manifest`
+    """
     try:
         return Manifest(**values)
     except ConfigError as error:
@@ -92,7 +97,12 @@ def make(path: Path, **values: Any) -> Manifest:
 
 
 def changed(path: Path, manifest: Manifest, changes: dict[str, Any]) -> Manifest:
-    """Make the manifest with some facts changed. Raises ArtefactError for what is not a fact."""
+    """Return the manifest with some facts changed. Raises ArtefactError for a name that is not a fact.
+
+    path      the file it belongs to, for messages
+    manifest  the manifest to change
+    changes   the new values by name of the fact
+    """
     for name in changes:
         if name not in Manifest.facts():
             raise ArtefactError(f"{path} has no fact {name!r} to change: {did_you_mean(name, Manifest.facts())}")
@@ -100,7 +110,11 @@ def changed(path: Path, manifest: Manifest, changes: dict[str, Any]) -> Manifest
 
 
 def render(path: Path, manifest: Manifest) -> bytes:
-    """The bytes of the file. Raises ArtefactError if a fact is no JSON value."""
+    """Return the bytes of the file. Raises ArtefactError if a fact is not a JSON value.
+
+    path      the file it belongs to, for messages
+    manifest  the manifest to write
+    """
     try:
         values = manifest.model_dump(exclude={"index"} if manifest.index is None else None)
         text = json.dumps({"manifest_sha256": "0" * 64, **values}, indent=2, allow_nan=False)
@@ -111,9 +125,15 @@ def render(path: Path, manifest: Manifest) -> bytes:
 
 
 def parse(path: Path, content: bytes) -> Manifest:
-    """Read the bytes of the file. Raises ArtefactError if it is damaged, foreign, newer, or has other keys."""
+    """Read a manifest from the bytes of its file.
+
+    path     the file, for messages
+    content  its bytes
+
+    Raises ArtefactError if it is damaged, foreign, newer than this library, or has other keys.
+    """
     if not content.startswith(OPENING):
-        raise ArtefactError(f"{path} must be the manifest of a saved run; it does not start as one.")
+        raise ArtefactError(f"{path} must be the manifest of a saved run; it does not start like one.")
     if content[len(OPENING) : _END] != _digest(content[_END:]):
         raise ArtefactError(f"{path} does not match its checksum: it is damaged or was changed. Train again.")
     try:
@@ -128,7 +148,7 @@ def parse(path: Path, content: bytes) -> Manifest:
             f"{values.get('library_version', 'of an unknown version')}. Upgrade caser."
         )
     if missing := [name for name in Manifest.model_fields if name not in {*values, "index"}]:
-        raise ArtefactError(f"{path} must have the key {missing[0]!r}; it has not. Train again.")
+        raise ArtefactError(f"{path} must have the key {missing[0]!r}; it is missing. Train again.")
     return make(path, **values)
 
 

@@ -80,10 +80,10 @@ def train_command(settings: type[ModelSettings]) -> Callable[..., None]:
             recommender = fit(
                 settings,
                 split,
-                typed(settings, training),
+                _given(settings, training),
                 epochs=None if choose else training.epochs,
                 train_on="all" if all else "final",
-                checkpoint=checkpoint_of(out),
+                checkpoint=checkpoint_of(out) if isinstance(settings, NetworkSettings) else None,
                 tell=tell,
             )
         save_run(recommender, out)
@@ -166,6 +166,13 @@ def evaluate(
     else:
         show.report(result, subject=recommender.artefact.config.name)
     artefact.update_manifest(run, metrics=facts["metrics"])
+
+
+def _given(settings: ModelSettings, training: Training) -> Training | None:
+    """How to train; for a model that only counts, the flags that were typed, which `fit` refuses, or None."""
+    if isinstance(settings, NetworkSettings):
+        return typed(settings, training)
+    return training if training.model_fields_set else None
 
 
 def _validation(protocol: str, history: list[Mapping[str, Any]]) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""A run as one ONNX file: what makes it, what reads it with care, and what answers from it."""
+"""A run as one ONNX file: how it is written, checked, and answered from."""

@@ -1,7 +1,8 @@
-"""The encoding of ONNX files, as far as it takes to look at each field of one and to leave some out. Needs no onnx.
+"""The encoding of ONNX files (protobuf): enough to look at every field of a file, and to drop some. Needs no onnx.
 
-A message is a row of fields; a field is a tag (its number and how its content is laid out) and the content: a whole
-number of variable length, four bytes, or a length and as many bytes. Text and messages are both of the last kind.
+A message is a sequence of fields. A field is a tag, which holds its number and the layout of its content, and then the
+content: a whole number of variable length, four bytes, or a length and that many bytes. Text and inner messages both
+have the last layout.
 """
 
 from __future__ import annotations
@@ -11,11 +12,16 @@ from typing import NamedTuple
 
 
 class EncodingError(ValueError):
-    """Bytes that are no message."""
+    """The bytes are not a message."""
 
 
 class Field(NamedTuple):
-    """A field by the places of its bytes: its tag at `at`, its content from `start` to `end`."""
+    """Where a field lies in the file.
+
+    number      the number of the field
+    at          where its tag starts
+    start, end  where its content starts and ends
+    """
 
     number: int
     at: int
@@ -24,7 +30,10 @@ class Field(NamedTuple):
 
 
 def fields(content: memoryview, at: int, end: int) -> Iterator[Field]:
-    """The fields of the message that lies from `at` to `end`. Raises EncodingError where it is none.
+    """Yield the fields of a message. Raises EncodingError if the bytes are not a message.
+
+    content  the bytes of the file
+    at, end  where the message starts and ends
 
     >>> list(fields(memoryview(bytes([0x08, 0x05, 0x12, 0x02, 0x61, 0x62])), 0, 6))
     [Field(number=1, at=0, start=1, end=2), Field(number=2, at=2, start=4, end=6)]
@@ -40,7 +49,7 @@ def fields(content: memoryview, at: int, end: int) -> Iterator[Field]:
         elif layout == 5:
             after = start + 4
         else:
-            raise EncodingError("bytes that are no ONNX")
+            raise EncodingError("bytes that are not ONNX")
         if after > end:
             raise EncodingError("a part that ends outside the file")
         yield Field(tag >> 3, at, start, after)
@@ -48,7 +57,10 @@ def fields(content: memoryview, at: int, end: int) -> Iterator[Field]:
 
 
 def message(number: int, content: bytes) -> bytes:
-    """A field that holds text or a message.
+    """Return the bytes of a field that holds text or a message.
+
+    number   the number of the field
+    content  the bytes of the text or of the message
 
     >>> message(2, b"ab").hex(" ")
     '12 02 61 62'
@@ -57,16 +69,17 @@ def message(number: int, content: bytes) -> bytes:
 
 
 def _whole_number(content: memoryview, at: int, end: int) -> tuple[int, int]:
-    """A number, seven bits a byte, the lowest first, and where it ends."""
+    """The number that starts at `at`, seven bits per byte with the lowest first, and where it ends."""
     value = 0
     for place in range(at, min(end, at + 10)):
         value |= (content[place] & 127) << 7 * (place - at)
         if content[place] < 128:
             return value, place + 1
-    raise EncodingError("bytes that are no ONNX")
+    raise EncodingError("bytes that are not ONNX")
 
 
 def _encoded(value: int) -> bytes:
+    """A number as bytes of seven bits, the lowest first."""
     low = bytearray()
     while value > 127:
         low.append(value & 127 | 128)

@@ -1,11 +1,11 @@
-"""Read an exported file with care, before a runtime sees it: one that `write.py` could not have written is refused.
+"""Check an exported file before a runtime reads it: a file that `write.py` could not have written is refused.
 
-An ONNX file is no mere table: it can name other files to be read, bring operators and loops of its own, and hold bytes
-that do not count. So everything is refused that our files never hold: each field of each part, each operator. The file
-ends with a `sha256` entry of its own metadata, over all bytes before: one file that any runtime reads, and no flipped
-bit goes unnoticed. As with a run, that protects against damage; whoever can write the file can write the checksum.
+An ONNX file is more than a table: it can name other files to read, bring its own operators and loops, and hold bytes
+without a meaning. Therefore every field and every operator that our files never hold is refused. The last entry of the
+file's metadata is the SHA-256 of all bytes before it. So the export is one file, which any runtime reads, and a flipped
+bit is noticed. As with a run, the checksum protects against damage, not against a writer who also writes the checksum.
 
-Needs neither onnx nor onnxruntime. A runtime is to be given the bytes that were checked, never the path.
+Needs neither onnx nor onnxruntime. A caller must give a runtime the bytes that were checked, never the path.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ FORMAT = 1
 """Version of inputs, outputs and facts; a higher one is refused."""
 
 MOST_BYTES = 2**31 - 1
-"""What the format can hold in one file."""
+"""Most bytes that the format can hold in one file."""
 
 MOST_PARTS = 100_000
-"""Fields that are looked at; a network of a hundred blocks has some ten thousand."""
+"""Most fields in a file; a network of a hundred blocks has about ten thousand."""
 
 _NAMES_OF_OPERATORS = """
     Add And Cast Concat CumSum Div Equal Gather Gemm Greater GRU Identity LayerNormalization
@@ -40,7 +40,7 @@ _NAMES_OF_OPERATORS = """
     Squeeze Sub Tanh TopK Transpose Unsqueeze Where
 """
 OPERATORS = frozenset(_NAMES_OF_OPERATORS.split())
-"""The operators of our networks. None branches, loops or draws."""
+"""The operators of our networks. None of them branches, loops or draws random numbers."""
 
 VALUE = ""
 """Marks a field that holds a number, text or the bytes of a tensor."""
@@ -59,11 +59,11 @@ PARTS: Mapping[str, Mapping[int, str]] = {
     "shape": {1: "dimension"},
     "dimension": {1: VALUE, 2: VALUE},
 }
-"""The parts of a file, and of each the numbers of the fields that it may have; numbers as in onnx.proto."""
+"""For each part of a file, the numbers of the fields that it may have, and the kind of each; as in onnx.proto."""
 
 NAMES = {
     ("model", 20): "training steps",
-    ("model", 25): "functions of its own",
+    ("model", 25): "its own functions",
     ("graph", 15): "a sparse tensor",
     ("attribute", 5): "a tensor in an attribute",
     ("attribute", 6): "a graph in a graph",
@@ -74,25 +74,28 @@ NAMES = {
     ("tensor", 13): "external data",
     ("tensor", 14): "external data",
 }
-"""What to call the fields that a hostile file is likely to have."""
+"""Names for the forbidden fields that a hostile file is likely to have."""
 
-_MUST: Mapping[tuple[str, int], tuple[str, Callable[[bytes], bool]]] = {
-    ("opset", 1): ("operators of a domain of its own", lambda domain: domain == b""),
-    ("node", 7): ("an operator of a domain of its own", lambda domain: domain == b""),
+_REQUIRED: Mapping[tuple[str, int], tuple[str, Callable[[bytes], bool]]] = {
+    ("opset", 1): ("operators of another domain", lambda domain: domain == b""),
+    ("node", 7): ("an operator of another domain", lambda domain: domain == b""),
     ("node", 4): ("another operator", lambda operator: operator.decode("latin-1") in OPERATORS),
 }
+"""For some values: what a wrong value is, in words, and whether a value is right."""
 
 _GRAPH, _NODE, _INPUT, _OUTPUT = 7, 1, 11, 12
 
-_TAIL = b"\x72\x4a\x0a\x06sha256\x12\x40"
-"""A metadata entry up to its value: field 14 of a model, with the key and the 64 digits of the digest."""
+_CHECKSUM_ENTRY = b"\x72\x4a\x0a\x06sha256\x12\x40"
+"""The metadata entry of the checksum up to its value: field 14 of a model, the key, and the length of 64 digits."""
 
 
 @dataclass(frozen=True, eq=False)
 class Exported:
-    """A file that was checked: what a runtime is to be given, and what the file says of itself.
+    """A file that was checked.
 
-    facts  format, library_version, model, settings, num_users, num_items, weights_sha256, protocol, fingerprint, seen
+    content  the bytes that a runtime may read
+    facts    what the file says about itself: format, library_version, model, settings, num_users, num_items,
+             weights_sha256, protocol, fingerprint and seen, as JSON values
     """
 
     content: bytes
@@ -100,38 +103,48 @@ class Exported:
 
 
 def with_checksum(content: bytes) -> bytes:
-    """The bytes of a model with their SHA-256 as one more entry of its metadata.
+    """Return the bytes of a model with their SHA-256 as one more entry of its metadata.
+
+    content  the bytes of a serialised ONNX model
 
     >>> with_checksum(b"")[-64:-56]
     b'e3b0c442'
     """
-    return content + _TAIL + hashlib.sha256(content).hexdigest().encode()
+    return content + _CHECKSUM_ENTRY + hashlib.sha256(content).hexdigest().encode()
 
 
 def read_onnx(path: str | Path) -> Exported:
-    """Read and check the file `path`.
+    """Read and check an exported file.
 
-    Raises ArtefactError if it is a link, too large, damaged, newer than this library, or holds anything that an
-    exported file never does.
+    path  the file
+
+    Raises ArtefactError if it is a link, too large, damaged, newer than this library, or if it holds anything that an
+    exported file never holds.
     """
     return checked(path, read_file(Path(path), MOST_BYTES))
 
 
 def checked(path: str | Path, content: bytes) -> Exported:
-    """Check the bytes of the file `path`, as `read_onnx` does."""
-    size = len(content) - len(_TAIL) - 64
-    if size < 0 or content[size : size + len(_TAIL)] != _TAIL:
-        raise ArtefactError(f"{path} must be a file of `caser export`; it does not end as one. Export it again.")
+    """Check the bytes of an exported file. Raises ArtefactError as `read_onnx` does.
+
+    path     the file, for messages
+    content  its bytes
+    """
+    size = len(content) - len(_CHECKSUM_ENTRY) - 64
+    if size < 0 or content[size : size + len(_CHECKSUM_ENTRY)] != _CHECKSUM_ENTRY:
+        raise ArtefactError(f"{path} must be a file of `caser export`; it does not end like one. Export it again.")
     if content[-64:] != hashlib.sha256(memoryview(content)[:size]).hexdigest().encode():
         raise ArtefactError(f"{path} does not match its checksum: it is damaged or was changed. Export it again.")
     try:
-        return Exported(content, _facts(_walked(content)))
-    except (_RefusedError, EncodingError) as refused:
-        raise ArtefactError(f"{path} must hold what an exported file holds; got {refused}. Export it again.") from None
+        return Exported(content, _facts(_metadata(content)))
+    except (_RefusedError, EncodingError) as error:
+        raise ArtefactError(f"{path} must hold what an exported file holds; got {error}. Export it again.") from None
 
 
 def weights_digest(arrays: Arrays) -> str:
-    """The SHA-256 of the weights.safetensors of a run with these parameters.
+    """Return the SHA-256 of the file weights.safetensors of a run with these parameters.
+
+    arrays  the fitted parameters by name
 
     >>> weights_digest({})[:8]
     '9bbcbf73'
@@ -141,23 +154,26 @@ def weights_digest(arrays: Arrays) -> str:
 
 
 def states_alone(content: bytes) -> bytes:
-    """A checked file without all that comes after the states, for a caller that has the item vectors.
+    """Return a checked file without the nodes after the states, for a caller that has the item vectors.
 
-    A runtime computes whatever a graph holds, whether it is asked for or not.
+    content  the bytes of a checked file
+
+    A runtime computes everything that a graph holds, even outputs that nobody asked for.
     """
     view = memoryview(content)
 
-    def names(part: Field, number: int) -> list[bytes]:
-        return [bytes(view[one.start : one.end]) for one in fields(view, part.start, part.end) if one.number == number]
+    def texts(part: Field, number: int) -> list[bytes]:
+        inner = fields(view, part.start, part.end)
+        return [bytes(view[field.start : field.end]) for field in inner if field.number == number]
 
-    kept, is_after = [], False
-    [graph] = [one for one in fields(view, 0, len(view)) if one.number == _GRAPH]
+    kept, has_states = [], False
+    [graph] = [field for field in fields(view, 0, len(view)) if field.number == _GRAPH]
     for part in fields(view, graph.start, graph.end):
-        if part.number == _NODE and not is_after:
+        if part.number == _NODE and not has_states:
             kept.append(part)
-            is_after = names(part, 2) == [b"states"]
+            has_states = texts(part, 2) == [b"states"]
         elif part.number in (_INPUT, _OUTPUT):
-            kept += [part] if b"".join(names(part, 1)) in (b"users", b"histories", b"states") else []
+            kept += [part] if b"".join(texts(part, 1)) in (b"users", b"histories", b"states") else []
         elif part.number != _NODE:
             kept.append(part)
     inside = b"".join(view[part.at : part.end] for part in kept)
@@ -168,47 +184,49 @@ class _RefusedError(ValueError):
     """What the file must not hold, in words."""
 
 
-def _walked(content: bytes) -> dict[str, bytes]:
-    """The metadata, once every field of every part has been looked at; what tensors hold is stepped over."""
+def _metadata(content: bytes) -> dict[str, bytes]:
+    """The metadata of the file, after every field of every part has been checked; the content of tensors is skipped."""
     view = memoryview(content)
     waiting = [("model", 0, len(view))]
-    entries, looked_at, graphs = [], 0, 0
+    entries, num_fields, num_graphs = [], 0, 0
     while waiting:
         part, at, end = waiting.pop()
         entry: dict[int, bytes] = {}
         for field in fields(view, at, end):
-            looked_at += 1
-            if looked_at > MOST_PARTS:
+            num_fields += 1
+            if num_fields > MOST_PARTS:
                 raise _RefusedError(f"more than {MOST_PARTS:,} parts")
             kind = PARTS[part].get(field.number)
+            # A field that our files never have, an inner part to check later, or a value.
             if kind is None:
                 raise _RefusedError(NAMES.get((part, field.number), f"a {part} with a field {field.number}"))
             if kind != VALUE:
                 waiting.append((kind, field.start, field.end))
-                graphs += kind == "graph"
+                num_graphs += kind == "graph"
             elif part == "metadata":
                 entry[field.number] = bytes(view[field.start : field.end])
-            elif (part, field.number) in _MUST:
+            elif (part, field.number) in _REQUIRED:
                 value = bytes(view[field.start : field.end])
-                name, is_right = _MUST[part, field.number]
+                wrong, is_right = _REQUIRED[part, field.number]
                 if not is_right(value):
-                    raise _RefusedError(f"{name}, {value[:40].decode('latin-1')!r}")
+                    raise _RefusedError(f"{wrong}, {value[:40].decode('latin-1')!r}")
         if part == "metadata":
             entries.append((entry.get(1, b"").decode("latin-1"), entry.get(2, b"")))
-    if graphs != 1:
-        raise _RefusedError(f"{graphs} graphs")
-    if len(found := dict(entries)) != len(entries):
+    if num_graphs != 1:
+        raise _RefusedError(f"{num_graphs} graphs")
+    if len(metadata := dict(entries)) != len(entries):
         raise _RefusedError("two entries of one name")
-    return found
+    return metadata
 
 
 def _facts(metadata: dict[str, bytes]) -> dict[str, Any]:
+    """What the file says about itself, from the only two entries that its metadata may have."""
     if set(metadata) != {"caser", "sha256"}:
         raise _RefusedError(f"metadata of {', '.join(sorted(metadata)) or 'nothing'}")
     try:
         facts = json.loads(metadata["caser"])
     except (ValueError, RecursionError) as error:
-        raise _RefusedError(f"facts that are no JSON: {error}") from None
+        raise _RefusedError(f"facts that are not JSON: {error}") from None
     version = facts.get("format") if isinstance(facts, dict) else None
     if not isinstance(version, int) or version > FORMAT:
         raise _RefusedError(f"format {version!r}, and this caser knows up to {FORMAT}: upgrade it")

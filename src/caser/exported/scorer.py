@@ -1,6 +1,7 @@
-"""Answer from an exported file through ONNX Runtime: a run as it is, but for the network. Needs onnxruntime, no torch.
+"""Answer from an exported file through ONNX Runtime. Needs onnxruntime, and no torch.
 
-Raw ids, stored histories and item vectors come from the run; the file must have been exported from it.
+ONNX Runtime computes only the states. Raw ids, stored histories and item vectors come from the run, and the file must
+have been exported from this run.
 
 Shape suffixes: B queries, H history length, X items that are read, I catalogue + padding, D state width, E width of
 user vectors.
@@ -24,35 +25,47 @@ from caser.exported.read import read_onnx, states_alone, weights_digest
 from caser.models.base import Arrays, StateScorer
 
 _MOST_CELLS = 2**21
-"""Cells of an (X, X) table per query that are held at once."""
+"""Most cells of (X, X) tables, one per query, that are held at once."""
 
 
 def through_onnx(recommender: Recommender, path: str | Path, threads: int = 1) -> Recommender:
-    """The recommender, answering through the file `path` that was exported from its run.
+    """Return a recommender that answers through a file that was exported from its run.
 
-    threads  how many one answer may use; answers to several callers run beside one another anyway
+    recommender  a recommender of a loaded run of a network
+    path         the exported file
+    threads      the number of threads for one answer; several answers run at the same time in any case
 
-    Raises ArtefactError for a file that `read_onnx` refuses, and for that of another run.
+    Raises ArtefactError for a file that `read_onnx` refuses and for a file of another run, and MissingDependencyError
+    without onnxruntime.
     """
     artefact = recommender.artefact
     exported = read_onnx(path)
     scorer = artefact.scorer
     if not isinstance(scorer, StateScorer) or exported.facts.get("weights_sha256") != weights_digest(scorer.arrays()):
-        raise ArtefactError(f"{path} must have been exported from this run; its weights are others. Export it again.")
+        raise ArtefactError(f"{path} must have been exported from this run; its weights differ. Export it again.")
     return Recommender(replace(artefact, scorer=OnnxScorer(scorer, exported.content, path, threads)))
 
 
 def session(content: bytes, path: str | Path, threads: int = 1) -> Any:
-    """A runtime for the checked bytes of the file `path`. Raises ArtefactError if they are no graph that runs."""
+    """Return an ONNX Runtime session for an exported file.
+
+    content  the checked bytes of the file
+    path     the file, for messages
+    threads  the number of threads for one answer
+
+    Raises ArtefactError if the bytes are not a graph that runs, and MissingDependencyError without onnxruntime.
+    """
     runtime = _onnxruntime()
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.log_severity_level = 4  # what is wrong is raised, and need not be printed too
+    options.log_severity_level = 4  # an error is raised, so it need not be printed too
     try:
         return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # the runtime's own classes are not public
-        said = str(error).partition("\n")[0][:200]
-        raise ArtefactError(f"{path} must be a graph that runs; onnxruntime says: {said}. Export it again.") from None
+    except Exception as error:  # the classes of the runtime's errors are not public
+        message = str(error).partition("\n")[0][:200]
+        raise ArtefactError(
+            f"{path} must be a graph that runs; onnxruntime says: {message}. Export it again."
+        ) from None
 
 
 def _onnxruntime() -> Any:
@@ -65,40 +78,55 @@ def _onnxruntime() -> Any:
 
 
 class OnnxScorer:
-    """A StateScorer whose states ONNX Runtime computes; all else is that of `twin`, the same network in NumPy.
+    """A StateScorer whose states ONNX Runtime computes; everything else comes from the same network in NumPy."""
 
-    `content` are the checked bytes of the file `path`.
-    """
+    def __init__(self, numpy_scorer: StateScorer, content: bytes, path: str | Path, threads: int = 1) -> None:
+        """Start a session.
 
-    def __init__(self, twin: StateScorer, content: bytes, path: str | Path, threads: int = 1) -> None:
-        self.history_length = twin.history_length
-        self.user_columns = twin.user_columns
-        self._twin, self._length = twin, twin.history_length or 1
+        numpy_scorer  the scorer of the run that the file was exported from
+        content       the checked bytes of the file
+        path          the file, for messages
+        threads       the number of threads for one answer
+
+        Raises ArtefactError if the bytes are not a graph that runs, and MissingDependencyError without onnxruntime.
+        """
+        self.history_length = numpy_scorer.history_length
+        self.user_columns = numpy_scorer.user_columns
+        self._numpy_scorer, self._length = numpy_scorer, numpy_scorer.history_length or 1
         self._session = session(states_alone(content), path, threads)
 
     def arrays(self) -> Arrays:
-        """The parameters by name."""
-        return self._twin.arrays()
+        """Return the parameters by name."""
+        return self._numpy_scorer.arrays()
 
     def item_vectors(self) -> tuple[Scores, Scores]:
-        """Vectors (I, D) and biases (I,)."""
-        return self._twin.item_vectors()
+        """Return the item vectors (I, D) and the biases (I,), float32, row 0 for padding."""
+        return self._numpy_scorer.item_vectors()
 
     def user_vectors(self) -> Scores | None:
-        """(U, E), row 0 for anonymous users; None without user vectors."""
-        return self._twin.user_vectors()
+        """Return the user vectors (U, E), float32, row 0 for anonymous users; None without user vectors."""
+        return self._numpy_scorer.user_vectors()
 
     def states(self, users_B: Int32 | Scores, histories_BH: Int32) -> Scores:
-        """(B, D); `users_B` are indices, or float user vectors (B, E), which then stand in the user's columns."""
+        """Return the states, (B, D) float32.
+
+        users_B       (B,) int32, user indices; or (B, E) floats, user vectors
+        histories_BH  (B, H) int32, item indices, oldest first, left-padded with 0
+        """
         if users_B.ndim == 1:
             return self._states(users_B, histories_BH)
+        # The graph takes indices only, so a given vector replaces the user's columns of the state.
         states_BD = self._states(np.zeros(len(users_B)), histories_BH)
         if self.user_columns is not None:
             states_BD[:, self.user_columns] = users_B
         return states_BD
 
     def scores(self, users_B: Int32, histories_BH: Int32) -> Scores:
-        """Scores, state . vector + bias, for every item: (B, I)."""
+        """Return the score of every item, state . vector + bias, (B, I) float32.
+
+        users_B       (B,) int32, user indices
+        histories_BH  (B, H) int32, item indices, oldest first, left-padded with 0
+        """
         vectors_ID, bias_I = self.item_vectors()
         return self.states(users_B, histories_BH) @ vectors_ID.T + bias_I
 

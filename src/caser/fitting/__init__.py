@@ -1,1 +1,1 @@
-"""From a split to a recommender: choose, refit, judge."""
+"""From a split to a fitted recommender: choose the epochs, refit, evaluate."""

@@ -1,4 +1,4 @@
-"""From a Recommender and a split to a Report: the model beside the counting models, on the part it never saw."""
+"""From a Recommender and a split to a Report: the model beside the counting baselines, on the part it never saw."""
 
 from __future__ import annotations
 
@@ -18,8 +18,13 @@ JUDGED_ON: dict[str, Part] = {"final": "test", "fit": "validation"}
 def evaluate(recommender: Recommender, split: Split, *, baselines: bool = True) -> Report:
     """Judge a recommender under the split's protocol, beside popularity, Markov and count kNN.
 
-    What was found, and that the test part was opened once more, goes into the recommender's manifest; `save` keeps it.
-    Raises ArtefactError for what `judging_part` refuses.
+    recommender  a fitted model; the result, and that the test part was opened once more, go into its manifest, which
+                 `save` keeps
+    split        the split that it was trained with
+    baselines    whether to fit and judge the counting baselines too
+
+    Returns the report, with the model under its name. Raises ArtefactError for a model that was trained on everything,
+    or with another split.
 
     >>> from caser.data.split import leave_one_out
     >>> from caser.data.synthetic import chain_world
@@ -39,21 +44,30 @@ def evaluate(recommender: Recommender, split: Split, *, baselines: bool = True) 
 
 
 def compared(recommender: Recommender, split: Split, part: Part, *, baselines: bool = True) -> dict[str, Scorer]:
-    """The models that stand in a recommender's report: itself, after the counting models."""
+    """Return the scorers of a recommender's report by name: the counting baselines, then the model itself.
+
+    recommender  a fitted model
+    split        the split that it was trained with
+    part         the part that judges; the baselines are fitted on what trains for it
+    baselines    whether to fit the counting baselines
+    """
     counting = judge.counting_baselines(split, part) if baselines else {}
     return {**counting, recommender.artefact.config.name: recommender.artefact.scorer}
 
 
 def judging_part(recommender: Recommender, split: Split) -> Part:
-    """The part of a split that may judge a recommender, because it was not trained on it.
+    """Return the part of a split that may judge a recommender, because the model was not trained on it.
 
-    Raises ArtefactError if there is none, or if the split is not the one the recommender was trained with.
+    recommender  a fitted model
+    split        the split that it was trained with
+
+    Raises ArtefactError if the model was trained on everything, or with another split.
     """
     facts, name = recommender.artefact.manifest, recommender.artefact.config.name
     trained_on = facts["train_on"]
     if trained_on not in JUDGED_ON:
         raise ArtefactError(
-            f"a model must not have seen what judges it; this {name} was trained on everything, the test part "
+            f"a model must not have seen the part that judges it; this {name} was trained on everything, the test part "
             "included. Train it again without --all."
         )
     if (split.name, split.log.digest) != (facts["protocol"], facts["log"]["digest"]):
@@ -62,10 +76,10 @@ def judging_part(recommender: Recommender, split: Split) -> Part:
             f"{facts['log']['digest'][:12]}; got {split.name} and {split.log.digest[:12]}. Give the right file "
             "with --log."
         )
-    found = fingerprint(split, protocols.resolve(split.name, split))
-    if found != facts["fingerprint"]:
+    own = fingerprint(split, protocols.resolve(split.name, split))
+    if own != facts["fingerprint"]:
         raise ArtefactError(
             f"this {name} must be judged by the split it was trained with, fingerprint {facts['fingerprint']}; got "
-            f"{found}. A split with fractions of its own can only be judged where it was made, in Python."
+            f"{own}. A split with its own fractions can only be judged in Python, where it was made."
         )
     return JUDGED_ON[trained_on]

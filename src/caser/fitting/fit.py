@@ -1,9 +1,9 @@
-"""From a split to a Recommender: the one place where training is wired to validation, checkpoints and the artefact.
+"""From a split to a Recommender: the one place that connects training, validation, checkpoints and the artefact.
 
-A neural model is trained twice. First it is *chosen*: trained on `fit`, judged on `validation` after every epoch, until
-the metric has not risen for `patience` epochs. Then it is *refitted*: from fresh parameters, on `final` (or on
-everything), for the number of epochs that was best. Both passes write checkpoints, so a run that was killed continues
-where it was. `fit` does both; `choose` only the first, for who compares settings. Counting models only count. Nothing
+A network is trained twice. `choose` trains it on `fit`, judges it on `validation` after every epoch, and stops when the
+metric has not risen for `patience` epochs. The *refit* then trains fresh parameters on `final` (or on everything) for
+the best number of epochs. Both stages write checkpoints, so a run that was killed continues where it was. `fit` does
+both; `choose` does only the first, for a caller that compares settings. A counting model is fitted in one pass. Nothing
 here opens the test part.
 """
 
@@ -24,6 +24,7 @@ from caser.data.tape import Tape
 from caser.errors import ConfigError
 from caser.evaluation import judge, protocols
 from caser.evaluation.fingerprint import fingerprint
+from caser.fitting.checks import fittable, refuse_unused
 from caser.fitting.network_run import Choice, NetworkRun, Progress, Tell, threads, validation_queries
 from caser.models.base import Scorer
 from caser.models.settings import CountingSettings, ModelSettings, NetworkSettings
@@ -31,6 +32,7 @@ from caser.models.settings import CountingSettings, ModelSettings, NetworkSettin
 __all__ = ["Choice", "Progress", "Tell", "TrainOn", "choose", "fit"]
 
 TrainOn = Literal["fit", "final", "all"]
+"""The parts of a split that a model can be trained on; `final` is fit + validation, `all` is the whole log."""
 
 
 def choose(
@@ -42,9 +44,18 @@ def choose(
     checkpoint: str | Path | None = None,
     tell: Tell | None = None,
 ) -> Choice:
-    """Train on `fit` and judge on `validation`: the first half of `fit`, without a model in the end.
+    """Train a model on `fit` and judge it on `validation`: the first stage of `fit`, which keeps no model.
 
-    Arguments as for `fit`; after `most_seconds` of training no further epoch begins.
+    model         settings of any model, such as `caser.Caser(L=5)` or `caser.CountKNN()`
+    split         the split, whose `fit` part trains and whose `validation` part judges
+    training      how to train a network; by default as the model says
+    most_seconds  no further epoch begins after this time; a counting model always finishes
+    checkpoint    a file that the training of a network continues from, and that it writes after every epoch
+    tell          called with Progress while a network trains
+
+    Returns the best value on validation, and the number of epochs that reached it. Raises ConfigError for an argument
+    that has no effect on this model, DataError for a split without validation queries, NumericalError when training
+    diverges, and ArtefactError when `checkpoint` belongs to another run.
 
     >>> from caser.data.synthetic import chain_world
     >>> from caser.data.split import leave_one_out
@@ -53,17 +64,17 @@ def choose(
     >>> choose(Markov(), leave_one_out(world.log)).value
     1.0
     """
-    if isinstance(model, CountingSettings):
-        began = time.perf_counter()
-        scorer = model.build(split.log.num_users, split.log.num_items)
-        scorer.fit(split.fit)
-        rules = protocols.resolve(split.name, split, "validation")
-        metric = protocols.protocol_named(split.name).validation_metric
-        value = judge.value(scorer, validation_queries(split), rules, metric)
-        return Choice(value, time.perf_counter() - began)
-    network = _network(model)
-    run = NetworkRun(network, split, split.fit, training or network.training, checkpoint=checkpoint, tell=tell)
-    return run.choose(most_seconds)
+    model = fittable(model)
+    refuse_unused(model, training, checkpoint=checkpoint)
+    if isinstance(model, NetworkSettings):
+        run = NetworkRun(model, split, split.fit, training or model.training, checkpoint=checkpoint, tell=tell)
+        return run.choose(most_seconds)
+    began = time.perf_counter()
+    scorer = _counted(model, split, split.fit)
+    rules = protocols.resolve(split.name, split, "validation")
+    metric = protocols.protocol_named(split.name).validation_metric
+    value = judge.value(scorer, validation_queries(split), rules, metric)
+    return Choice(value, time.perf_counter() - began)
 
 
 def fit(
@@ -76,18 +87,22 @@ def fit(
     checkpoint: str | Path | None = None,
     tell: Tell | None = None,
 ) -> Recommender:
-    """Fit a model on a split and return what answers.
+    """Fit a model on a split and return a recommender.
 
     model       settings of any model, such as `caser.Caser(L=5)` or `caser.CountKNN()`
-    training    how to train, by default as the model says; ignored by counting models
-    epochs      how many to train; by default as many as are best on `validation`, which is found out first
+    split       the split; its `fit` and `validation` parts choose the number of epochs
+    training    how to train a network; by default as the model says
+    epochs      the number of epochs to train a network; by default the number that is best on `validation`
     train_on    the part that the returned model is trained on: `final` (fit + validation), `fit`, or `all`, the whole
                 log, for a model that will not be judged
-    checkpoint  a file to continue from, if it is there, and to write after every epoch; remove it when the result is
-                saved
-    tell        called with Progress
+    checkpoint  a file that the training of a network continues from if it exists, and that it writes after every epoch;
+                remove it when the result is saved
+    tell        called with Progress while a network trains
 
-    Raises NumericalError when training diverges, ArtefactError when `checkpoint` belongs to another run.
+    Raises ConfigError for an argument or a setting that has no effect on this fit, such as `epochs` for a model that
+    only counts, or `patience` beside `epochs`; DataError when `epochs` must be chosen and there are no validation
+    queries; NumericalError when training diverges; ArtefactError when `checkpoint` belongs to another run;
+    MissingDependencyError for a network without torch.
 
     >>> from caser.data.synthetic import chain_world
     >>> from caser.data.split import leave_one_out
@@ -98,27 +113,30 @@ def fit(
     """
     if train_on not in get_args(TrainOn):
         raise ConfigError(f"train_on must be a part that trains; got {train_on!r}: known: fit, final, all.")
+    model = fittable(model)
+    refuse_unused(model, training, epochs=epochs, checkpoint=checkpoint)
     part = {"fit": split.fit, "final": split.final, "all": split.everything}[train_on]
     facts: dict[str, Any] = {"training": None, "epochs": None, "history": [], "anonymous_user": None}
     scorer: Scorer
-    if isinstance(model, CountingSettings):
-        counting = model.build(split.log.num_users, split.log.num_items)
-        counting.fit(part)
-        scorer = counting
+    if isinstance(model, NetworkSettings):
+        run = NetworkRun(
+            model, split, part, training or model.training, epochs=epochs, checkpoint=checkpoint, tell=tell
+        )
+        scorer, facts = run.fit()
     else:
-        network = _network(model)
-        how = training or network.training
-        scorer, facts = NetworkRun(network, split, part, how, epochs=epochs, checkpoint=checkpoint, tell=tell).fit()
+        scorer = _counted(model, split, part)
     return Recommender(_artefact(model, scorer, split, part, {"train_on": train_on, **facts}))
 
 
-def _network(model: ModelSettings) -> NetworkSettings:
-    if not isinstance(model, NetworkSettings):
-        raise ConfigError(f"a model must be settings, such as caser.Caser(); got {model!r}.")
-    return model
+def _counted(model: CountingSettings, split: Split, part: Tape) -> Scorer:
+    """A counting model, fitted on a part."""
+    scorer = model.build(split.log.num_users, split.log.num_items)
+    scorer.fit(part)
+    return scorer
 
 
 def _artefact(model: ModelSettings, scorer: Scorer, split: Split, part: Tape, facts: dict[str, Any]) -> Artefact:
+    """Everything that the fitted model needs to answer in raw ids, and the facts of how it was made."""
     log = split.log
     rules = protocols.resolve(split.name, split, "test")
     manifest = {

@@ -1,7 +1,7 @@
-"""One training of a network: its checks, its checkpoint, and what validation has said so far. `fitting.py` makes runs.
+"""The training of one network: its checks, its two stages, its checkpoint and its validation history.
 
-A run that was killed continues where it was: the checkpoint holds the stage, the state and the validation history, and
-the key of the run it belongs to.
+A run that was killed continues where it was: the checkpoint holds the stage, the state of the training, the validation
+history, and the key of the run that it belongs to. `fit.py` makes the runs.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from caser.data.split import Split
 from caser.data.tape import Tape
 from caser.errors import ArtefactError, ConfigError, DataError, MissingDependencyError
 from caser.evaluation import judge, protocols
+from caser.fitting.checks import used_settings
 from caser.models.base import Scorer, SequenceEncoder
 from caser.models.settings import NetworkSettings
 from caser.system.memory import TRAINING_COPIES, refuse_what_cannot_fit
@@ -38,13 +39,19 @@ if TYPE_CHECKING:
     from caser.training.loop import Epoch, TrainingState
 
 Stage = Literal["choosing", "refitting"]
+"""Choosing trains on `fit` and judges on `validation`; refitting trains the model that is returned."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a fit is: told after every batch, and after every epoch with what it has `done`.
+    """How far a fit is: reported after every batch and after every epoch.
 
-    metric, validation  the metric that chooses, and its value after an epoch of choosing
+    stage           the stage that runs
+    metric          the metric that chooses the number of epochs
+    epoch, epochs   the number of the epoch, from 1, and the most epochs of this stage
+    batch, batches  batches done in this epoch, and batches of an epoch; 0 in the report after an epoch
+    done            what the epoch did; None in the reports after a batch
+    validation      the metric's value after an epoch of choosing; None otherwise
     """
 
     stage: Stage
@@ -58,16 +65,17 @@ class Progress:
 
 
 Tell = Callable[[Progress], None]
+"""A function that is called with the progress of a fit."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What validation says of a model's settings.
+    """What validation says about a model with its settings.
 
-    value    of the protocol's validation metric, at the best epoch
-    seconds  of training and of judging
-    epochs   how many were best; None for a model that only counts
-    history  what every epoch did: number, loss, num_states, seconds, validation, validation_seconds
+    value    the protocol's validation metric, at the best epoch
+    seconds  the time of training and of judging
+    epochs   the number of the best epoch; None for a model that only counts
+    history  one entry per epoch: number, loss, num_states, seconds, validation, validation_seconds
     """
 
     value: float
@@ -77,7 +85,7 @@ class Choice:
 
 
 class NetworkRun:
-    """One network to be chosen by `validation`, or fitted on `part` in the end: for `epochs`, or as long as is best."""
+    """The training of one network on one split, which continues from its checkpoint if there is one."""
 
     def __init__(
         self,
@@ -90,65 +98,98 @@ class NetworkRun:
         checkpoint: str | Path | None = None,
         tell: Tell | None = None,
     ) -> None:
-        _check(model, split, training)
+        """Check the settings and read the checkpoint.
+
+        model       settings of the network                part      the part that the returned model is trained on
+        split       where choosing trains and validates    training  how to train
+        epochs      the number of epochs of the refit; None chooses it on validation
+        checkpoint  a file to continue from, and to write after every epoch; None writes none
+        tell        called with Progress
+
+        Raises ConfigError for a network that this protocol or this machine's memory does not allow,
+        MissingDependencyError without torch, ArtefactError for a checkpoint that is damaged or belongs to another run.
+        """
+        _refuse_untrainable(model, split)
         self.model, self.split, self.part, self.training, self.epochs = model, split, part, training, epochs
         self.tell: Tell = tell or (lambda _: None)
         self.metric = protocols.protocol_named(split.name).validation_metric
         self.key = _key(model, split, part, training, epochs)
         self.path = Path(checkpoint) if checkpoint else None
-        self.saved_stage, self.saved, self.history = self._load()
+        self.saved_stage, self.saved, self.history = self._load_checkpoint()
 
     def fit(self) -> tuple[Scorer, dict[str, Any]]:
-        """Choose the number of epochs unless it is given, refit on the part; return a scorer, and facts about it."""
+        """Choose the number of epochs unless it is given, then refit on the part.
+
+        Returns the scorer, and the facts `training`, `epochs`, `history` and `anonymous_user` of the manifest. Raises
+        NumericalError when training diverges, DataError when there is nothing to choose on.
+        """
         from caser.models.neural import NeuralScorer
 
-        chosen = self.epochs or self.choose().epochs or self.training.epochs
-        network = self._refit(chosen)
+        if self.epochs is None:
+            self.choose()
+        epochs = self.epochs or self._best_epoch["number"]
+        network = self._refit(epochs)
         facts = {
-            "training": self.training.used(),
-            "epochs": chosen,
+            "training": used_settings(self.model, self.training, self.epochs),
+            "epochs": epochs,
             "history": self.history,
-            "anonymous_user": _settle_anonymous_user(network, self.part, self.training),
+            "anonymous_user": _set_anonymous_user(network, self.part, self.training),
         }
         return NeuralScorer(network), facts
 
     def choose(self, most_seconds: float = math.inf) -> Choice:
-        """Train on `fit` until validation no longer rises, or the time is up."""
+        """Train on `fit` until validation no longer improves, or until the time is up.
+
+        most_seconds  no further epoch begins after this time of training and judging
+
+        Raises NumericalError when training diverges, DataError when there are no validation queries.
+        """
+        # A checkpoint of the refit holds the whole history: choosing is finished.
         if self.saved_stage != "refitting":
-            self._choose(most_seconds)
-        best = max(self.history, key=lambda entry: entry["validation"])
+            self._train_and_validate(most_seconds)
+        best = self._best_epoch
         return Choice(best["validation"], self._seconds, int(best["number"]), tuple(self.history))
 
     @property
+    def _best_epoch(self) -> dict[str, Any]:
+        """The history's entry with the best validation value; the first of equals."""
+        return max(self.history, key=lambda entry: float(entry["validation"]))
+
+    @property
     def _seconds(self) -> float:
+        """The time of all epochs of choosing so far, including those before an interruption."""
         return float(sum(entry["seconds"] + entry["validation_seconds"] for entry in self.history))
 
     def _refit(self, epochs: int) -> SequenceEncoder:
-        """Train from fresh parameters on the part for a number of epochs."""
-        state = self._state("refitting")
-        for epoch in self._epochs("refitting", state, self.part, epochs):
-            self._save(state, "refitting")
+        """Train fresh parameters on the part for this number of epochs."""
+        state = self._start("refitting")
+        for epoch in self._train("refitting", state, self.part, epochs):
+            self._save_checkpoint(state, "refitting")
             self.tell(Progress("refitting", self.metric, epoch.number, epochs, done=epoch))
         return state.network
 
-    def _choose(self, most_seconds: float) -> None:
+    def _train_and_validate(self, most_seconds: float) -> None:
+        """Train on `fit`, and add an entry to the history after each epoch."""
         from caser.models.neural import NeuralScorer
 
+        # Everything that validation needs is settled once, before the first epoch.
         queries = validation_queries(self.split)
-        most = self.training.epochs
-        state = self._state("choosing")
-        scorer = NeuralScorer(state.network)
         rules = protocols.resolve(self.split.name, self.split, "validation")
-        epochs = self._epochs("choosing", state, self.split.fit, most)
-        while not self._is_enough(most_seconds) and (epoch := next(epochs, None)):
+        most = self.training.epochs
+        state = self._start("choosing")
+        scorer = NeuralScorer(state.network)
+        epochs = self._train("choosing", state, self.split.fit, most)
+        # The generator trains an epoch only when it is asked for the next one, so the check comes first.
+        while not self._should_stop(most_seconds) and (epoch := next(epochs, None)):
             began = time.perf_counter()
             value = judge.value(scorer, queries, rules, self.metric)
             seconds = time.perf_counter() - began
             self.history.append({**asdict(epoch), "validation": value, "validation_seconds": seconds})
-            self._save(state, "choosing")
+            self._save_checkpoint(state, "choosing")
             self.tell(Progress("choosing", self.metric, epoch.number, most, done=epoch, validation=value))
 
-    def _epochs(self, stage: Stage, state: TrainingState, tape: Tape, until: int) -> Iterator[Epoch]:
+    def _train(self, stage: Stage, state: TrainingState, tape: Tape, until: int) -> Iterator[Epoch]:
+        """The training loop from a state to the epoch `until`, which reports every batch."""
         from caser.training.loop import train
 
         def on_batch(batch: int, batches: int) -> None:
@@ -156,15 +197,16 @@ class NetworkRun:
 
         return train(state, tape, self.training, num_targets=self.model.num_targets, until=until, on_batch=on_batch)
 
-    def _is_enough(self, most_seconds: float) -> bool:
+    def _should_stop(self, most_seconds: float) -> bool:
+        """Whether the time is up, or the last `patience` epochs brought no better value."""
         if self.history and self._seconds >= most_seconds:
             return True
         values = [entry["validation"] for entry in self.history]
         patience = self.training.patience
         return bool(patience and len(values) > patience and max(values[-patience:]) <= max(values[:-patience]))
 
-    def _state(self, stage: Stage) -> TrainingState:
-        """A fresh state, or the saved one if it was saved in this stage."""
+    def _start(self, stage: Stage) -> TrainingState:
+        """A fresh state, or the one from the checkpoint if it was saved in this stage."""
         from caser.training.checkpoint import restore
         from caser.training.loop import start
 
@@ -174,7 +216,8 @@ class NetworkRun:
             restore(state, *self.saved)
         return state
 
-    def _load(self) -> tuple[str | None, tuple[dict[str, Tensor], int] | None, list[dict[str, Any]]]:
+    def _load_checkpoint(self) -> tuple[str | None, tuple[dict[str, Tensor], int] | None, list[dict[str, Any]]]:
+        """The checkpoint's stage, its tensors with their epoch, and its history; nothing if there is no checkpoint."""
         from caser.training.checkpoint import load_checkpoint
 
         if self.path is None or not self.path.exists():
@@ -188,12 +231,13 @@ class NetworkRun:
         if record["threads"] != threads():
             warnings.warn(
                 f"{self.path} was written with {record['threads']} threads and continues with {threads()}: the result "
-                "may differ from the unbroken run's in the last digits. Set OMP_NUM_THREADS to keep it equal.",
+                "may differ in the last digits from a run without an interruption. Set OMP_NUM_THREADS to the same "
+                "number to keep it equal.",
                 stacklevel=2,
             )
         return record["stage"], (tensors, epoch), record["history"]
 
-    def _save(self, state: TrainingState, stage: Stage) -> None:
+    def _save_checkpoint(self, state: TrainingState, stage: Stage) -> None:
         from caser.training.checkpoint import save_checkpoint
 
         if self.path:
@@ -202,44 +246,44 @@ class NetworkRun:
 
 
 def threads() -> int:
-    """Threads that torch computes with; the processors where torch was not needed."""
+    """Return the number of threads that torch computes with, or the number of processors if torch is not loaded."""
     torch = sys.modules.get("torch")
     return torch.get_num_threads() if torch else os.cpu_count() or 1
 
 
 def validation_queries(split: Split) -> Queries:
-    """The queries that choose, or a sentence if there are none."""
+    """Return the validation queries of a split. Raises DataError if there are none.
+
+    split  the split that chooses the number of epochs
+    """
     if len(split.validation) == 0:
         raise DataError(
             "choosing on validation needs a validation part with at least one query; got none. Use a longer log, or "
-            "fix the number of epochs (epochs=)."
+            "give the number of epochs (epochs=)."
         )
     return split.validation
 
 
-def _check(model: NetworkSettings, split: Split, training: Training) -> None:
-    """Say why a network cannot be trained, if it cannot."""
+def _refuse_untrainable(model: NetworkSettings, split: Split) -> None:
+    """Raise an error if this network cannot be trained on this split or on this machine."""
     if find_spec("torch") is None:
         raise MissingDependencyError(
             f"training {model.name} needs torch, which is not installed. Run: pip install 'caser[train]'"
         )
-    has_user_vectors = model.has_user_vectors
-    if training.user_dropout and not has_user_vectors:
+    if protocols.protocol_named(split.name).anonymous and model.has_user_vectors:
         raise ConfigError(
-            f"user_dropout must be 0 for a {model.name} without user vectors, which it would hide; got "
-            f"{training.user_dropout}. Leave it out, or set user_vector=True."
-        )
-    if protocols.protocol_named(split.name).anonymous and has_user_vectors:
-        raise ConfigError(
-            f"the protocol {split.name} judges only those whom training never saw, so a user vector cannot be learned; "
+            f"the protocol {split.name} judges only users that training never saw, so user vectors cannot be learned; "
             "got user_vector=True. Set user_vector=False (--no-user-vector), or take a model without user vectors."
         )
     shapes = model.shapes(split.log.num_users, split.log.num_items)
     refuse_what_cannot_fit(model.name, shapes.values(), TRAINING_COPIES)
 
 
-def _settle_anonymous_user(network: SequenceEncoder, part: Tape, training: Training) -> str | None:
-    """Make row 0 of the user table, for unknown users: learned through user dropout, else the mean of trained rows."""
+def _set_anonymous_user(network: SequenceEncoder, part: Tape, training: Training) -> str | None:
+    """Give row 0 of the user table its vector for unknown users, and say which it is.
+
+    `learned` if user dropout has trained it; else the row becomes the `mean` of the trained rows. None without a table.
+    """
     vectors = network.user_vectors()
     if vectors is None:
         return None
@@ -251,7 +295,7 @@ def _settle_anonymous_user(network: SequenceEncoder, part: Tape, training: Train
 
 
 def _key(model: NetworkSettings, split: Split, part: Tape, training: Training, epochs: int | None) -> str:
-    """What a checkpoint belongs to: settings, data and version."""
+    """A hash of what a checkpoint belongs to: settings, data and version."""
     parts = [
         caser.__version__,
         model.name,

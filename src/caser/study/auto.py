@@ -15,6 +15,7 @@ from caser.answering.recommender import Recommender
 from caser.artefact import folder as artefact
 from caser.data.split import Split
 from caser.evaluation import judge, protocols
+from caser.fitting.checks import for_given_epochs
 from caser.fitting.fit import fit
 from caser.models.base import Scorer
 from caser.models.blend import Blend, BlendScorer
@@ -107,8 +108,9 @@ def _blend_of(split: Split, plan: Plan, best: Tuned, second: Tuned) -> tuple[flo
 
 
 def _fitted(split: Split, tuned: Tuned) -> Recommender:
-    """The recommender of a tuned recipe, fitted on `final`."""
-    return fit(tuned.recipe.model, split, tuned.recipe.training, epochs=tuned.choice.epochs)
+    """A tuned recipe, fitted on `final`."""
+    training = None if tuned.recipe.training is None else for_given_epochs(tuned.recipe.training)
+    return fit(tuned.recipe.model, split, training, epochs=tuned.choice.epochs)
 
 
 def _blended(split: Split, best: Tuned, second: Tuned, weight: float) -> Recommender:

@@ -15,20 +15,19 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import safetensors.numpy
-from safetensors import SafetensorError
 
+from caser.artefact.file_errors import naming_file
 from caser.data.split import Split
-from caser.errors import ArtefactError
 from caser.evaluation import judge
 from caser.evaluation.protocols import Part
 from caser.evaluation.rank_table import RankTable
+from caser.fitting.checks import for_given_epochs
 from caser.fitting.fit import Choice, choose, fit
 from caser.study.keys import digest_of, key_of
 from caser.study.recipes import Recipe
@@ -132,12 +131,15 @@ class Store:
     def _make(self, path: Path, recipe: Recipe, epochs: int | None, part: Part) -> dict[str, Any]:
         # Train.
         checkpoint = _checkpoint(path, recipe)
+        training = recipe.training
+        if training is not None and epochs is not None:
+            training = for_given_epochs(training)
         with peak_memory() as peak:
             began = time.perf_counter()
             fitted = fit(
                 recipe.model,
                 self.split,
-                recipe.training,
+                training,
                 epochs=epochs,
                 train_on="fit" if part == "validation" else "final",
                 checkpoint=checkpoint,
@@ -189,16 +191,10 @@ def _read_json(path: Path) -> Any:
         return json.loads(content)
 
 
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def _naming(path: Path) -> AbstractContextManager[None]:
     """Turn any error about the content of a file into one ArtefactError that names the file."""
-    try:
-        yield
-    except (ValueError, KeyError, TypeError, SafetensorError, ArtefactError) as error:
-        raise ArtefactError(
-            f"{path} must hold what a study wrote; got: {type(error).__name__}: {error}. Remove it, and the files and "
-            "the folder beside it that have the same name; then run the same study again."
-        ) from None
+    advice = "Remove it, and the files and the folder beside it that have the same name; then run the same study again."
+    return naming_file(path, "what a study wrote", advice, reword_all=True)
 
 
 def _write_json(path: Path, values: Any) -> None:

@@ -46,4 +46,4 @@ def patterns_of(recommender: Recommender, question: Question) -> dict[str, Any]:
     if not isinstance(artefact.config, Caser) or not artefact.config.has_branches or question.source == "popularity":
         return {}
     history = artefact.items.raw(question.history[-artefact.config.L :])
-    return {"patterns": filters_fired(artefact, history).to_dict()}
+    return {"patterns": filters_fired(recommender, history).to_dict()}

@@ -17,6 +17,7 @@ from caser.data.log import InteractionLog
 from caser.data.split import Split
 from caser.errors import ConfigError
 from caser.evaluation import protocols
+from caser.evaluation.fingerprint import fingerprint
 from caser.models import model_settings
 from caser.models.settings import NetworkSettings
 from caser.study.audit.activity import bots, cold, concentration

@@ -1,0 +1,123 @@
+"""The best items for a block of questions, within a given amount of memory: with an approximate index or exactly.
+
+Shape suffixes: B questions, I catalogue + padding, D state width, N some items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from caser.answering.answers import AnswerSource
+from caser.answering.questions import Question, scores_of, states_of
+from caser.arrays.types import Int64, Scores
+from caser.artefact.folder import Artefact
+from caser.errors import ConfigError, NumericalError
+from caser.search.exact import Candidates, NotFiniteError, ScoresOf, TopK, find_top_k
+
+MEMORY_MB = 16
+"""Memory for scores, in megabytes."""
+
+_BYTES_PER_SCORE = 24
+"""Bytes for a score, for a copy of it, and for selecting the best."""
+
+_MOST_QUESTIONS = 512
+"""Most questions that are answered at once."""
+
+
+def questions_at_once(artefact: Artefact, memory_mb: int) -> int:
+    """Return how many questions can be answered at once, at least 1. Raises ConfigError for less than a megabyte.
+
+    artefact   the model that answers
+    memory_mb  megabytes of memory for scores
+    """
+    most = _most_scores(memory_mb)
+    # With item vectors, scores are computed for some items at a time; otherwise for the whole catalogue at once.
+    size = most // _num_items(artefact) if artefact.state_scorer is None else min(_MOST_QUESTIONS, most)
+    return max(1, size)
+
+
+def best_items(
+    artefact: Artefact, questions: Sequence[Question], candidates: Candidates, k: int, memory_mb: int = MEMORY_MB
+) -> TopK:
+    """Find the best `k` candidates for each question.
+
+    artefact    the model that answers
+    questions   B questions, no more than `questions_at_once`
+    candidates  the items that may be recommended
+    k           the number of items for a question
+    memory_mb   megabytes of memory for scores
+
+    Raises NumericalError for a score that is not a number, and ConfigError for `k` below 1.
+    """
+    try:
+        return _search(artefact, questions, candidates, k, _most_scores(memory_mb))
+    except NotFiniteError as error:
+        user = questions[error.row].raw
+        raise NumericalError(
+            f"scores must be numbers; got NaN or infinity for user {user!r}. Train the model again."
+        ) from None
+
+
+def most_similar(artefact: Artefact, index: int, candidates: Candidates, k: int) -> tuple[TopK, AnswerSource]:
+    """Find the `k` candidates that are most similar to one item, and say how.
+
+    artefact    the model that answers
+    index       the index of the item
+    candidates  the items that may be in the answer
+    k           the number of items
+    """
+    similarities, source = _similarities(artefact, index)
+    return find_top_k(similarities, 1, _num_items(artefact), k, candidates, _most_scores(MEMORY_MB)), source
+
+
+def _search(
+    artefact: Artefact, questions: Sequence[Question], candidates: Candidates, k: int, most_scores: int
+) -> TopK:
+    """Search with the index if there is one, and exactly where there is none or where it finds fewer than `k`."""
+    index, scorer, num_items = artefact.index, artefact.state_scorer, _num_items(artefact)
+    if index is None or scorer is None or candidates.chosen is not None:
+        return find_top_k(scores_of(artefact, questions), len(questions), num_items, k, candidates, most_scores)
+    # Approximate search. A question about popularity has no state, so its answer is never taken from the index.
+    top = index.find_top_k(states_of(scorer, questions), k, candidates)
+    is_complete_B = np.bincount(top.rows, minlength=len(questions)) == k
+    is_complete_B &= [question.source != "popularity" for question in questions]
+    # Exact search for the remaining questions.
+    remaining = np.flatnonzero(~is_complete_B)
+    if not len(remaining):
+        return top
+    scores = scores_of(artefact, [questions[row] for row in remaining.tolist()])
+    exact = find_top_k(scores, len(remaining), num_items, k, candidates.of(remaining), most_scores)
+    return top.where(is_complete_B).concat(replace(exact, rows=remaining[exact.rows]))
+
+
+def _similarities(artefact: Artefact, index: int) -> tuple[ScoresOf, AnswerSource]:
+    """A function that gives the similarity of any items to the item of `index`, and the kind of similarity."""
+    scorer = artefact.state_scorer
+    if scorer is None:
+        alone = np.array([[index]], dtype=np.int32)
+        scores_1I = artefact.scorer.scores(np.zeros(1, dtype=np.int32), alone)
+        return (lambda items: np.array(scores_1I[:, items])), "successors"
+    vectors_ID, _ = scorer.item_vectors()
+    state_1D = vectors_ID[[index]] / np.linalg.norm(vectors_ID[index]).clip(min=1e-12)
+
+    def cosines(items: slice | Int64) -> Scores:
+        lengths_N = np.linalg.norm(vectors_ID[items], axis=1).clip(min=1e-12)
+        cosines_1N: Scores = (state_1D @ vectors_ID[items].T) / lengths_N
+        return cosines_1N
+
+    return cosines, "similar vectors"
+
+
+def _num_items(artefact: Artefact) -> int:
+    """I, the number of items with padding."""
+    return len(artefact.histories.item_counts)
+
+
+def _most_scores(memory_mb: int) -> int:
+    """How many scores fit into the memory at once."""
+    if memory_mb < 1:
+        raise ConfigError(f"memory for answering must be at least 1 megabyte; got {memory_mb}.")
+    return memory_mb * 2**20 // _BYTES_PER_SCORE

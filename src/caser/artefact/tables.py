@@ -1,0 +1,99 @@
+"""The two tables of an artefact, the vocabulary and the histories, as Parquet files and back.
+
+Every value that is read is checked, because anyone who can write a file can also write its checksum. Errors are
+ValueErrors without the name of the file; `file_errors.py` adds it.
+"""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import polars as pl
+
+from caser.arrays.offsets import offsets_of, places_of
+from caser.arrays.types import Int32
+from caser.data.log import Vocabulary
+from caser.data.tape import Tape
+
+_VOCABULARY_COLUMNS = ["index", "user_id", "item_id", "item_title"]
+_HISTORY_COLUMNS = {"user": pl.Int32, "item": pl.Int32, "order": pl.Int32}
+
+
+def vocabulary_to_parquet(users: Vocabulary, items: Vocabulary, titles: pl.Series | None) -> bytes:
+    """Return the raw ids as a Parquet file: row n holds the user and the item with index n, from 1.
+
+    users, items  raw ids in the order of their indices
+    titles        item titles, aligned with `items.ids`; None where the log has none
+
+    A column that is shorter than the longest one ends with nulls.
+    """
+    titles = pl.Series([], dtype=pl.String) if titles is None else titles
+    columns = {"user_id": users.ids, "item_id": items.ids, "item_title": titles}
+    height = max(map(len, columns.values()))
+    index = pl.int_range(1, height + 1, dtype=pl.Int32, eager=True).alias("index")
+    padded = [column.extend_constant(None, height - len(column)).alias(name) for name, column in columns.items()]
+    return _parquet(pl.DataFrame([index, *padded]))
+
+
+def vocabulary_from_parquet(content: bytes) -> tuple[Vocabulary, Vocabulary, pl.Series | None]:
+    """Read users, items and titles back. Raises ValueError for a table that `vocabulary_to_parquet` cannot have made.
+
+    content  the bytes of the file
+    """
+    frame = pl.read_parquet(content)
+    if frame.columns != _VOCABULARY_COLUMNS:
+        raise ValueError(f"columns {', '.join(frame.columns)}")
+    index, users, items, titles = frame.get_columns()
+    if not index.equals(pl.int_range(1, len(frame) + 1, dtype=pl.Int32, eager=True)) or titles.dtype != pl.String:
+        raise ValueError("an index that does not count from 1, or titles that are not text")
+    users, items = _ids(users), _ids(items)
+    has_titles = titles.null_count() < len(titles)
+    return Vocabulary(users), Vocabulary(items), titles.head(len(items)) if has_titles else None
+
+
+def histories_to_parquet(tape: Tape) -> bytes:
+    """Return the interactions as a Parquet file of user index, item index, and place in the user's history from 0.
+
+    tape  the part of the log that the model was trained on
+    """
+    return _parquet(pl.DataFrame({"user": tape.users, "item": tape.items, "order": _order(tape)}))
+
+
+def histories_from_parquet(content: bytes, num_users: int, num_items: int) -> Tape:
+    """Read the interactions back. Raises ValueError for a table that `histories_to_parquet` cannot have made.
+
+    content               the bytes of the file
+    num_users, num_items  sizes of the vocabulary that the indices must lie in
+    """
+    frame = pl.read_parquet(content)
+    if dict(frame.schema) != _HISTORY_COLUMNS or frame.null_count().sum_horizontal().item():
+        raise ValueError(f"columns {dict(frame.schema)}, or rows with nulls")
+    users, items, order = (frame[name].to_numpy() for name in frame.columns)
+    for values, most in ((users, num_users), (items, num_items)):
+        if len(values) and not 1 <= values.min() <= values.max() <= most:
+            raise ValueError("users or items that are not in the vocabulary")
+    tape = Tape(items, offsets_of(np.bincount(users, minlength=num_users + 1)), num_items)
+    if not (np.array_equal(tape.users, users) and np.array_equal(_order(tape), order)):
+        raise ValueError("interactions that are not ordered by user and by their place in the user's history")
+    return tape
+
+
+def _ids(column: pl.Series) -> pl.Series:
+    """The raw ids of a column, without the nulls at its end."""
+    ids = column.head(len(column) - column.null_count())
+    if ids.null_count() or ids.n_unique() != len(ids):
+        raise ValueError(f"{column.name} with gaps or equal ids")
+    return ids
+
+
+def _order(tape: Tape) -> Int32:
+    """The place of each interaction in its user's history, from 0."""
+    order: Int32 = places_of(tape.lengths).astype(np.int32)
+    return order
+
+
+def _parquet(frame: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    return buffer.getvalue()
