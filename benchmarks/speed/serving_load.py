@@ -24,7 +24,7 @@ from benchmarks.speed._load import GENERATOR, Asked, Replies, ask, once
 from benchmarks.speed._served import aside, odd_clients, ours, served
 from benchmarks.speed.serving import CLIENTS, bodies, commits, make_run
 from caser.artefact.folder import Artefact, save
-from caser.service.answers.queue import MOST_TOGETHER
+from caser.service.answers.queue import MAX_BATCH_SIZE
 
 Found = tuple[list[dict[str, Any]], list[_rounds.Bar]]
 LINE = 32
@@ -126,7 +126,7 @@ def catalogues(world: World) -> Found:
 
 def shedding(world: World) -> Found:
     """Eight times as many clients as there is room for; one more asks whether the service lives."""
-    asked, room = world.asked("known user", 200), LINE + MOST_TOGETHER
+    asked, room = world.asked("known user", 200), LINE + MAX_BATCH_SIZE
     with served(*ours(world.run, "--max-waiting", str(LINE))) as service:
         ask(service.port, asked, CLIENTS, 2)
         alone, crowded, lives = [], [], []
@@ -144,7 +144,7 @@ def shedding(world: World) -> Found:
     slowest, refusals = (statistics.median(one.milliseconds(99, status) for one in crowded) for status in (200, 503))
     return [
         alone[-1].row("known user, 8 clients"),
-        crowded[-1].row(f"{8 * room} clients that heed Retry-After", note=f"room for {LINE} + {MOST_TOGETHER}"),
+        crowded[-1].row(f"{8 * room} clients that heed Retry-After", note=f"room for {LINE} + {MAX_BATCH_SIZE}"),
         heedless.row(f"{8 * room} clients that heed nothing"),
     ], [
         _rounds.Bar("answers kept with 8 x the clients", kept, "of capacity", 0.9, 0.95),

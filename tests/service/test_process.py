@@ -17,7 +17,7 @@ from caser.answering.recommender import load
 from tests.service.serving import process
 
 
-def test_after_sigterm_whoever_heeds_readiness_gets_every_answer_and_it_ends_with_zero(run: Path) -> None:
+def test_after_sigterm_clients_that_follow_readiness_lose_no_answer(run: Path) -> None:
     with process(run, "--drain-seconds", "1") as served:
         broken: list[httpx.HTTPError] = []
         statuses: list[int] = []
@@ -51,7 +51,7 @@ def test_after_sigterm_whoever_heeds_readiness_gets_every_answer_and_it_ends_wit
 
 
 @pytest.mark.parametrize("rounds", [3, pytest.param(20, marks=pytest.mark.slow)])
-def test_killed_while_events_come_it_loses_none_that_was_acknowledged(run: Path, rounds: int) -> None:
+def test_a_kill_during_writes_loses_no_acknowledged_event(run: Path, rounds: int) -> None:
     store, last = run.parent / "events.db", -1
     acknowledged: set[str] = set()
     chance = random.Random(0)
@@ -107,7 +107,7 @@ def _item(count: int) -> int:
     return 10 + count % 3 * 10
 
 
-def test_clients_that_send_slowly_or_half_keep_nobody_waiting(run: Path) -> None:
+def test_slow_and_incomplete_requests_delay_no_other_client(run: Path) -> None:
     with process(run) as served:
         port = int(served.url.rpartition(":")[2])
         head = b"POST /v1/recommend HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"

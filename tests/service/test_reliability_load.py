@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at proces
 HEAD = b"POST /v1/recommend HTTP/1.1\r\nhost: localhost\r\n" + JSON
 
 
-async def test_more_than_can_be_answered_is_refused_politely_and_the_service_lives(run: Path) -> None:
+async def test_overload_is_refused_with_retry_after_and_the_service_stays_healthy(run: Path) -> None:
     with process(run, "--max-waiting", "4") as served:
         end = time.monotonic() + 1.5
         health = asyncio.ensure_future(
@@ -36,7 +36,7 @@ async def test_more_than_can_be_answered_is_refused_politely_and_the_service_liv
         assert (await ask(served.url, "/v1/recommend", {})).status == 200
 
 
-async def test_slow_and_odd_clients_take_no_memory_and_keep_nobody_waiting(run: Path) -> None:
+async def test_slow_and_broken_clients_take_no_memory_and_delay_no_other_client(run: Path) -> None:
     with process(run) as served:
         await crowd(served.url, 4, _bob, lambda replies: len(replies) > 200)
         before = resident_mib(served.process.pid)
@@ -87,14 +87,14 @@ async def _odd_clients(served: Process) -> tuple[asyncio.Task[None], asyncio.Tas
     return asyncio.ensure_future(drip()), asyncio.ensure_future(flood())
 
 
-async def test_a_body_that_says_it_is_too_long_is_refused_before_a_byte_of_it_came(run: Path) -> None:
+async def test_a_declared_length_that_is_too_large_is_refused_before_the_body_arrives(run: Path) -> None:
     with process(run) as served:
         async with Client(served.url) as client:
             reply = await client.send(HEAD + b"content-length: 1000000000\r\n\r\n")
         assert (reply.status, reply.headers["connection"]) == (413, "close")
 
 
-async def test_a_history_of_a_million_items_is_refused_at_once_and_nobody_notices(run: Path) -> None:
+async def test_a_history_of_a_million_items_is_refused_at_once_and_delays_no_other_client(run: Path) -> None:
     history = b'{"history": [' + b"12345," * 1_000_000 + b"1]}"
     request = HEAD + b"content-length: %d\r\n\r\n" % len(history) + history
     for flags, status in (((), 413), (("--max-body", str(10**8)), 422)):
@@ -106,7 +106,7 @@ async def test_a_history_of_a_million_items_is_refused_at_once_and_nobody_notice
 
 
 @pytest.mark.slow
-async def test_after_a_while_with_events_and_reloads_nothing_has_grown(run: Path) -> None:
+async def test_memory_threads_and_files_do_not_grow_with_events_and_reloads(run: Path) -> None:
     with process(run, "--store", run.parent / "events.db", "--answer-log", run.parent / "answers.jsonl") as served:
         pid, seen = served.process.pid, []
         for turn in range(6):

@@ -28,7 +28,7 @@ class Swaps:
     version: str = ""
 
 
-async def test_under_load_each_answer_is_exactly_one_models_and_after_a_reload_the_new_ones(run: Path) -> None:
+async def test_under_load_each_answer_comes_from_one_model_and_after_a_reload_from_the_new_one(run: Path) -> None:
     runs = [caser_run(seed=seed) for seed in (0, 5)]
     with process(run) as served:
         expected: dict[tuple[str, int], Any] = {}
@@ -94,7 +94,7 @@ def _file(run: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", [_flip, _cut, _file, shutil.rmtree], ids=["a bit", "half a manifest", "file", "gone"])
-async def test_a_run_that_is_broken_while_it_is_served_is_refused_and_the_old_one_serves(
+async def test_a_run_that_is_damaged_while_it_is_served_is_refused_and_the_old_one_stays(
     run: Path, harm: Callable[[Path], None]
 ) -> None:
     with process(run) as served:

@@ -16,7 +16,7 @@ ABSENT = ("torch", "numba", "onnx", "faiss", "optuna", "plotly", "matplotlib")
 
 
 @pytest.mark.slow
-def test_an_environment_with_the_extra_serve_alone_answers(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_runs_with_the_extra_serve_alone(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = run.parent / "environment"
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     python = folder / "bin" / "python"
