@@ -1,4 +1,4 @@
-"""What is logged, and that nobody waits for it."""
+"""Logs: what they hold, and that no request waits for them."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ async def test_an_endless_body_is_refused_as_soon_as_it_is_too_long(run: Path, m
 
         await served.app(scope, receive, send)
     assert messages[0][0]["status"] == 413
-    assert messages[0][1] == 17  # one more than the 16 that a mebibyte has
+    assert messages[0][1] == 17  # a mebibyte has 16 chunks; one more was read
 
 
 async def test_a_body_that_does_not_arrive_in_time_is_refused(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

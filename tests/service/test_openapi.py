@@ -1,4 +1,4 @@
-"""The description is true: what it promises of any request, schemathesis tries to break."""
+"""The OpenAPI document is true; schemathesis tries to find a request that breaks it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def test_every_route_is_described_with_its_statuses_and_examples(run: Path
 
 
 async def test_responses_match_their_schemas(run: Path) -> None:
-    """Operations with a body send what they have unchecked; here the models that describe it check it."""
+    """Routes with a JSON body do not check their responses, so this test checks them against their schemas."""
     async with serving(run) as served:
         question = {"user_id": "ann", "history": [10, "new"], "explain": True, "exclude_seen": False, "k": 2}
         answer = await served.post("/v1/recommend", {**question, "exclude": [30]})

@@ -1,4 +1,4 @@
-"""The page in a real browser, on a real service: what it shows is what the service answers."""
+"""Tests of the page in a real browser, on a real service: it shows what the service answers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def tab(chromium: Browser, address: str) -> Iterator[Tab]:
-    """The page after its first answer; in the end nothing may have gone wrong in it."""
+    """The page after its first answer. The test fails if the page has reported an error."""
     context = chromium.new_context(reduced_motion="reduce")
     tab = Tab(context.new_page(), address)
     tab.open()
@@ -47,7 +47,7 @@ def tab(chromium: Browser, address: str) -> Iterator[Tab]:
 def test_an_empty_page_shows_popular_titles_to_start_with(tab: Tab) -> None:
     popular = ask(tab.address, "/v1/items?k=3")["items"]
     assert tab.page.locator("#popular button").all_text_contents() == [item["title"] for item in popular]
-    assert "Nothing is known of them yet" in tab.page.inner_text("#source")
+    assert "Nothing is known about them yet" in tab.page.inner_text("#source")
     assert len(tab.shown()) == 10
     tab.after(tab.page.locator("#popular button").last.click)
     assert tab.taken() == [OVERRIDE]
@@ -80,7 +80,7 @@ def test_each_recommendation_shows_the_parts_of_its_score_and_its_strongest_clic
         assert shown == pytest.approx(list(parts.values()), abs=0.005)
         strongest = max(item["why"]["history"], key=lambda one: one["effect"])
         if strongest["effect"] > 0:
-            assert row.locator(".because").inner_text().startswith(f"Rests most on {strongest['title']}")
+            assert row.locator(".because").inner_text().startswith(f"Mostly because of {strongest['title']}")
 
 
 def test_bars_share_one_scale_and_start_at_a_common_zero(tab: Tab) -> None:
@@ -160,7 +160,7 @@ def test_rules_change_the_request_and_the_answer_obeys_them(tab: Tab) -> None:
     page.fill("#value", "odd")
     tab.after(page.get_by_role("button", name="Leave out").click)
     assert all(item["item_id"] % 2 == 0 for item in tab.answered[-1]["items"])
-    assert "Rules have passed over" in page.inner_text("#notes")
+    assert "Rules removed" in page.inner_text("#notes")
     page.select_option("#at-most-column", "shelf")
     tab.after(lambda: page.fill("#at-most", "1"))
     assert tab.asked[-1]["rules"]["at_most"] == {"shelf": 1}
@@ -259,7 +259,7 @@ def test_the_curl_command_sends_the_same_request_as_the_page(tab: Tab) -> None:
     tab.take("Title 7")
     tab.page.fill("#value", 'it\'s "odd"')
     tab.after(tab.page.get_by_role("button", name="Leave out").click)
-    tab.page.get_by_text("Ask the same from a program").click()
+    tab.page.get_by_text("Send this question from a program").click()
     command = tab.page.inner_text("#curl")
     done = subprocess.run(
         ["bash", "-c", f"curl() {{ printf '%s\\n' \"${{@: -1}}\"; }}; {command}"], capture_output=True, check=True
@@ -272,7 +272,7 @@ def test_an_error_is_shown_as_one_sentence_until_the_next_answer(tab: Tab) -> No
     page.route("**/v1/recommend", lambda route: route.fulfill(status=503, json={"error": "too busy."}), times=1)
     page.locator("#popular button").nth(0).click()
     page.wait_for_selector("#problem:not([hidden])")
-    assert page.inner_text("#problem") == "The service is too busy just now; ask again in a moment."
+    assert page.inner_text("#problem") == "The service is too busy. Try again in a moment."
     tab.take("Title 12")
     assert not page.is_visible("#problem")
     assert [text for text in tab.trouble if "503" not in text] == []
@@ -339,4 +339,4 @@ def _tab_to(tab: Tab, selector: str) -> None:
         tab.page.keyboard.press("Tab")
         if tab.page.evaluate("selector => document.activeElement.matches(selector)", selector):
             return
-    raise AssertionError(f"the Tab key does not come to {selector}")
+    raise AssertionError(f"the Tab key does not reach {selector}")

@@ -1,4 +1,4 @@
-"""The page's files without a browser: no code where titles could come in, one palette, and nothing from elsewhere."""
+"""Tests of the page's files without a browser: no markup from titles, one palette, no file from another server."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import caser
+from caser.service.answers.rules import MAX_REMOVED_LISTED
+from caser.service.request_schemas import MAX_ID_LENGTH, MAX_LIST_LENGTH, MAX_VALUE_LENGTH
 from caser.study.report.palette import DARK, LIGHT
 
 PAGE = Path(caser.__file__).parent / "service" / "page"
@@ -70,7 +72,15 @@ def test_every_element_that_a_script_looks_up_exists() -> None:
     page = (PAGE / "index.html").read_text(encoding="utf-8")
     texts = "".join(script.read_text(encoding="utf-8") for script in SCRIPTS)
     there = set(re.findall(r'\bid="([\w-]+)"', page)) | set(re.findall(r'\bid: "([\w-]+)"', texts))
-    assert set(re.findall(r'(?:byId|show)\("([\w-]+)"', texts)) <= there
+    assert set(re.findall(r'(?:byId|setVisible)\("([\w-]+)"', texts)) <= there
+
+
+def test_limits_of_the_page_are_those_of_the_service() -> None:
+    text = {path.name: path.read_text(encoding="utf-8") for path in (*SCRIPTS, PAGE / "index.html")}
+    assert f"const MAX_HISTORY = {MAX_LIST_LENGTH};" in text["request.js"]
+    assert f"const MAX_REMOVED_LISTED = {MAX_REMOVED_LISTED};" in text["answers.js"]
+    assert f"maxlength: {MAX_VALUE_LENGTH}" in text["rules.js"]
+    assert set(re.findall(r'maxlength="(\d+)"', text["index.html"])) == {str(MAX_ID_LENGTH), str(MAX_VALUE_LENGTH)}
 
 
 class _Found(HTMLParser):

@@ -1,4 +1,4 @@
-"""The service as a process: how it starts, dies and stops. Each test starts one or more."""
+"""The service as a process: start, kill and stop. Each test starts one or more processes."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def test_after_sigterm_clients_that_follow_readiness_lose_no_answer(run: Path) -
         while len(statuses) < 20:
             time.sleep(0.01)
         served.process.send_signal(signal.SIGTERM)
-        while httpx.get(f"{served.url}/readyz").status_code == 200:  # as a balancer looks
+        while httpx.get(f"{served.url}/readyz").status_code == 200:  # as a load balancer does
             time.sleep(0.01)
         so_far = len(statuses)
-        while len(statuses) < so_far + 20:  # until the balancer acts
+        while len(statuses) < so_far + 20:  # until the load balancer reacts
             time.sleep(0.01)
         stop.set()
         assert served.process.wait(20) == 0
@@ -59,13 +59,13 @@ def test_a_kill_during_writes_loses_no_acknowledged_event(run: Path, rounds: int
     for number in range(rounds):
         with process(run, "--store", store, "--window", "100000") as served:
             assert httpx.get(f"{served.url}/readyz").status_code == 200
-            assert served.ready_seconds < 30  # 3 is the aim; a shared machine may stall
+            assert served.ready_seconds < 30  # 3 is normal; a busy machine may stall
             if last >= 0:
                 answer = httpx.post(f"{served.url}/v1/recommend", json={"user_id": "live"}).json()
                 history = httpx.get(f"{served.url}/v1/users/live/history").json()["interactions"]
                 taken = [one["item_id"] for one in history]
                 assert len(taken) >= sum(one.startswith("live") for one in acknowledged)
-                # After the last acknowledged event there may be one that was kept, and whose answer never came.
+                # One event more may be stored: the service was killed before its response was sent.
                 assert _item(last) in taken[-2:]
                 assert taken[-1] in (_item(last), _item(last + 1))
                 expected = recommender.recommend(histories=[taken])[0]

@@ -144,7 +144,7 @@ def test_reading_a_ranking_in_steps_gives_the_same_as_reading_it_whole(
     while not result.is_done:
         fetch += step
         result = compiled.apply(ranked[:fetch], k, is_whole=fetch >= len(ranked))
-    # The slow, obvious way.
+    # A slow and simple implementation.
     boosted = {item: score + sum(b for where, b in boosts if where & genres[item - 1]) for item, score in ranked}
     expected: list[int] = []
     counts: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""A clean environment with the extra `serve` and nothing else serves a run: no torch, no numba, no onnx."""
+"""A clean environment with only the extra `serve` serves a run, without torch, numba or onnx."""
 
 from __future__ import annotations
 
