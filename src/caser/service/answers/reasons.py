@@ -20,9 +20,10 @@ from caser.service.answers.catalogue import Catalogue
 def explain_items(
     recommender: Recommender, question: Question, items: Sequence[RawId], catalogue: Catalogue
 ) -> list[dict[str, Any]]:
-    """Explain the scores of `items`, as JSON values.
+    """Explain the scores of recommended items, as JSON values.
 
-    question   the question that the items answer       catalogue  gives the titles of the history's items
+    recommender  gives the scores                             question   the question that the items answer
+    items        raw ids of recommended items                 catalogue  gives the titles of the history's items
 
     Returns one dictionary for each item: `parts` (name to value) and `history` (item_id, title and effect).
     """
@@ -45,7 +46,7 @@ def explain_items(
 def patterns_of(recommender: Recommender, question: Question) -> dict[str, Any]:
     """Return `{"patterns": ...}`: which filters of Caser responded to which items of the history of `question`.
 
-    Returns {} for another model, for Caser without filters, and for a question that popularity answers.
+    Returns {} if the model of `recommender` is not Caser or has no filters, and if popularity answers the question.
     """
     artefact = recommender.artefact
     if not isinstance(artefact.config, Caser) or not artefact.config.has_branches or question.source == "popularity":

@@ -7,6 +7,7 @@ they load scripts from other servers; `/openapi.json` describes every route.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from inspect import getdoc
 from typing import Any, TypeAlias
 
 from fastapi import Depends, FastAPI, Response
@@ -99,6 +100,7 @@ def _add_routes(app: FastAPI, service: Service) -> None:
             operation,
             methods=[method],
             response_model=schema,
+            description=(getdoc(operation) or "").partition("\n\n")[0],
             response_model_exclude_unset=True,
             responses=described_errors(*{*errors_of_kind, *errors}),
             dependencies=[] if path in _HEALTH_PATHS else [_TOKEN],

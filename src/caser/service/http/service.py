@@ -1,7 +1,8 @@
 """What each route does: one method of `Service` per route. The types of its parameters describe the request.
 
 A method returns JSON values. It notes the user of the request in the request's state, for the request log. Its name
-and its docstring appear in the API documentation.
+and the first paragraph of its docstring appear in the API documentation. Which error gives which status is in
+`error_responses.py`.
 """
 
 from __future__ import annotations
@@ -70,7 +71,12 @@ class Service:
             self._answer_log.close()
 
     async def recommend(self, question: RecommendRequest, request: Request) -> dict[str, Any]:
-        """Recommend items for a user or a history."""
+        """Recommend items for a user or a history.
+
+        question  the body of the request       request  receives the user, for the log
+
+        Raises BusyError when the queue is full, NumericalError when a score is no number.
+        """
         # `request.state.user = ...` does the same, but makes an object first, which takes 2 % of the time of an answer.
         request.scope["state"]["user"] = None if question.user_id is None else str(question.user_id)
         answer = await self.queue.ask(question)
@@ -78,13 +84,23 @@ class Service:
         return answer
 
     async def recommend_bulk(self, bulk: BulkRecommendRequest, request: Request) -> dict[str, Any]:
-        """Answer many questions. Each answer is the same as if its question had been asked alone."""
+        """Answer many questions. Each answer is the same as if its question had been asked alone.
+
+        bulk  the body of the request       request  its id goes to the answer log
+
+        Raises as `recommend` does.
+        """
         answers = await self.queue.ask_all(bulk.questions)
         self._record(answers, request)
         return self._versioned(answers=answers)
 
     async def store_events(self, body: NewEvent | NewEvents, request: Request) -> dict[str, Any]:
-        """Store one event or several. After the response, every answer takes them into account."""
+        """Store one event or several. After the response, every answer takes them into account.
+
+        body  one event, or several       request  not used, but `JsonRoute` passes it
+
+        Raises BusyError when too many writes wait, StoreError when the events cannot be written.
+        """
         model, now = self.model, time.time()
         new_events = body.events if isinstance(body, NewEvents) else [body]
         events = [
@@ -106,7 +122,10 @@ class Service:
         )
 
     async def history(self, user_id: UserIdInPath, request: Request) -> dict[str, Any]:
-        """Return the history of a user: the run's history of the user, followed by the events since."""
+        """Return the history of a user: the run's history of the user, followed by the events since.
+
+        user_id  the raw id       request  receives the user, for the log
+        """
         request.state.user = user_id
         model = self.model
         recent = self.events.recent(model.user_key(user_id))
@@ -123,12 +142,22 @@ class Service:
         )
 
     async def erase(self, user_id: UserIdInPath, request: Request) -> dict[str, Any]:
-        """Erase a user: remove the user's events, and stop using the run's history of the user."""
+        """Erase a user: remove the user's events, and stop using the run's history of the user.
+
+        user_id  the raw id       request  receives the user, for the log
+
+        Raises BusyError when too many writes wait, StoreError when the store cannot be written.
+        """
         request.state.user = user_id
         return self._versioned(events_removed=await self.events.erase(self.model.user_key(user_id)))
 
     async def similar(self, item_id: ItemIdInPath, k: NumSimilar = 10) -> dict[str, Any]:
-        """Return the items most similar to one item."""
+        """Return the items most similar to one item.
+
+        item_id  the raw id       k  how many items
+
+        Raises UnknownIdError for an item that the model was not trained on.
+        """
         model = self.model
         similar = (await self.queue.run_in_thread(lambda: model.recommender.similar([item_id], k=k)))[0]
         items = [
@@ -138,7 +167,10 @@ class Service:
         return self._versioned(model, similar_to=similar.query, source=similar.source, items=items)
 
     async def search(self, query: SearchText = "", k: NumFound = 20) -> dict[str, Any]:
-        """Find items whose titles contain every word of `query`. Without words, return the most popular items."""
+        """Find items whose titles contain every word of `query`. Without words, return the most popular items.
+
+        query  words of a title       k  how many items
+        """
         model = self.model
         found = await self.queue.run_in_thread(lambda: model.catalogue.search(query, k))
         return self._versioned(model, items=[{"item_id": item, "title": model.catalogue.title(item)} for item in found])
@@ -165,7 +197,7 @@ class Service:
     async def reload(self) -> dict[str, Any]:
         """Load the run folder again and serve it. If the run is damaged, the service keeps the model that it has.
 
-        After the response, every answer comes from the new model.
+        After the response, every answer comes from the new model. Raises HTTPException 409 for a damaged run.
         """
         async with self._reload_lock:
             try:
@@ -185,7 +217,10 @@ class Service:
         return {"status": "ok"}
 
     async def ready(self) -> dict[str, Any]:
-        """Report whether the service accepts requests. It reports 503 while it is stopping."""
+        """Report whether the service accepts requests. It reports 503 while it is stopping.
+
+        Raises HTTPException 503 while the service is stopping.
+        """
         if self.is_draining:
             raise HTTPException(503, "the service is stopping; ask another one.", RETRY_SOON)
         return {"status": "ready"}
