@@ -92,6 +92,7 @@ def phone(opened: Browser, address: str) -> None:
     tab.after(tab.page.locator("#popular button").first.tap)
     tab.after(tab.page.locator("#answers .take").nth(2).tap)
     tab.page.evaluate("document.activeElement.blur()")
+    tab.page.evaluate("scrollTo(0, 0)")
     _take(tab, "page-phone.png")
     context.close()
 
