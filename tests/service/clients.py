@@ -1,4 +1,4 @@
-"""Many clients at once, each on a connection of its own, over plain sockets: what the tests of load ask with."""
+"""Clients for the load tests: many at once, each on its own connection, over plain sockets."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ JSON = b"content-type: application/json\r\n"
 
 
 class BrokenAnswerError(Exception):
-    """A connection ended in the middle of an answer."""
+    """A connection ended in the middle of a response."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer as it came."""
+    """A response as it arrived."""
 
     status: int
     headers: Mapping[str, str]
@@ -28,14 +28,14 @@ class Reply:
     seconds: float
 
     def json(self) -> Any:
-        """The body as a value."""
+        """Parse the body as JSON."""
         return json.loads(self.body)
 
 
 class Client:
-    """One connection, opened when it is needed and again after an answer that closes it.
+    """One connection. It is opened when needed, and opened again after a response that closes it.
 
-    Raises ConnectionError when no byte of an answer comes, and BrokenAnswerError when only a part of one does.
+    Raises ConnectionError when no byte of a response arrives, BrokenAnswerError when only a part of it arrives.
     """
 
     def __init__(self, url: str) -> None:
@@ -49,14 +49,14 @@ class Client:
         await self.close()
 
     async def ask(self, path: str, value: Any = None) -> Reply:
-        """Post a value, or get what there is, and read the whole answer."""
+        """Post a value, or send GET without one, and read the whole response."""
         content = b"" if value is None else json.dumps(value).encode()
         method = "GET" if value is None else "POST"
         head = f"{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(content)}\r\n".encode()
         return await self.send(head + JSON + b"\r\n" + content)
 
     async def send(self, content: bytes) -> Reply:
-        """Send bytes as they are, and read the whole answer."""
+        """Send bytes as they are, and read the whole response."""
         start = time.perf_counter()
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self.port)
@@ -81,7 +81,7 @@ class Client:
         return Reply(int(status.split()[1]), headers, body, time.perf_counter() - start)
 
     async def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         if self._streams is not None:
             writer, self._streams = self._streams[1], None
             writer.close()
@@ -92,7 +92,7 @@ class Client:
 async def crowd(
     url: str, number: int, ask: Callable[[int], tuple[str, Any]], enough: Callable[[Sequence[Reply]], bool]
 ) -> list[Reply]:
-    """So many clients ask what `ask(client)` says, one question after another, until `enough` replies are there."""
+    """Run `number` clients at once. Each sends the requests of `ask(client)`, until `enough(replies)`."""
     replies: list[Reply] = []
 
     async def one(which: int) -> None:
@@ -105,22 +105,22 @@ async def crowd(
 
 
 def resident_mib(pid: int) -> float:
-    """Mebibytes of memory that a process holds."""
+    """The memory of a process, in mebibytes."""
     return _figure(pid, "VmRSS") / 1024
 
 
 def threads(pid: int) -> int:
-    """How many threads a process has."""
+    """The number of threads of a process."""
     return _figure(pid, "Threads")
 
 
 def open_files(pid: int) -> int:
-    """How many files and sockets a process has open."""
+    """The number of open files and sockets of a process."""
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 async def ask(url: str, path: str, value: Any = None) -> Reply:
-    """Ask once, on a connection for it alone."""
+    """Send one request on a new connection."""
     async with Client(url) as client:
         return await client.ask(path, value)
 

@@ -1,4 +1,4 @@
-"""A tiny run folder, and async tests without a plug-in."""
+"""A small run folder, and support for async tests without a plug-in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A service to open the page on, and a browser to open it with."""
+"""Helpers of the page tests: a service as a process, a browser, and the open page."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def titled(item: int) -> str | None:
 
 
 def save_run(folder: Path) -> tuple[Path, Path]:
-    """A small run with titles that mean harm, and a table of its items: the paths of both."""
+    """Save a small run whose titles try to inject markup, and a table of its items. Returns the two paths."""
     config = Caser(L=3, d=6, n_v=1, n_h=2)
     users = [*USERS, *(f"user {number}" for number in range(len(SEQUENCES) - len(USERS)))]
     random = numpy_generator(0, "initialisation")
@@ -79,10 +79,10 @@ def save_run(folder: Path) -> tuple[Path, Path]:
 
 @contextmanager
 def serving(run: Path, *flags: str) -> Iterator[str]:
-    """Serve a run in a process of its own; the address."""
+    """Serve a run in a process of its own, and yield its address."""
     command = [sys.executable, "-m", "caser", "serve", str(run), "--port", "0", *flags]
     with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "log"  # not a pipe: one that nobody reads fills, and the service waits for it
+        log = Path(folder) / "log"  # not a pipe: a full pipe would stop the service
         with log.open("wb") as written, subprocess.Popen(command, stderr=written, stdout=subprocess.DEVNULL) as process:
             try:
                 yield _address(process, log)
@@ -92,7 +92,7 @@ def serving(run: Path, *flags: str) -> Iterator[str]:
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:
-    """Where a service says that it serves."""
+    """Wait for the address of a service in its log."""
     until = time.monotonic() + _PATIENCE_MS / 1000
     while time.monotonic() < until and process.poll() is None:
         found = re.search(r"serving on (http://[\d.]+:\d+)", log.read_text(encoding="utf-8"))
@@ -104,7 +104,7 @@ def _address(process: subprocess.Popen[bytes], log: Path) -> str:
 
 @contextmanager
 def browser() -> Iterator[Browser]:
-    """Chromium without a window."""
+    """Start Chromium without a window."""
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=CHROMIUM, args=_FLAGS)
         yield opened
@@ -112,7 +112,7 @@ def browser() -> Iterator[Browser]:
 
 
 def ask(address: str, path: str, body: dict[str, Any] | None = None) -> Any:
-    """What the service answers, asked past the page."""
+    """Ask the service directly, without the page."""
     data = None if body is None else json.dumps(body).encode()
     with urlopen(Request(address + path, data, {"Content-Type": "application/json"}), timeout=30) as answer:
         return json.load(answer)
@@ -120,7 +120,7 @@ def ask(address: str, path: str, body: dict[str, Any] | None = None) -> Any:
 
 @dataclass
 class Tab:
-    """The page, with all it has asked and whatever went wrong in it."""
+    """The open page, with its questions, the answers, and the errors that it reported."""
 
     page: Page
     address: str
@@ -140,7 +140,7 @@ class Tab:
         self.settle(1)
 
     def settle(self, answers: int) -> None:
-        """Wait until the page has shown so many answers, and asks no more."""
+        """Wait until the page has received so many answers and awaits no other."""
         self.page.wait_for_function("() => document.querySelector('#answers').ariaBusy !== 'true'")
         for _ in range(_PATIENCE_MS // 20):
             if len(self.answered) >= answers:
@@ -152,13 +152,13 @@ class Tab:
         self.page.wait_for_function("() => document.querySelector('#answers').ariaBusy !== 'true'")
 
     def after(self, action: Any) -> None:
-        """Do something that asks again, and wait for the answer."""
+        """Carry out an action that asks a new question, and wait for the answer."""
         before = len(self.answered)
         action()
         self.settle(before + 1)
 
     def take(self, words: str) -> None:
-        """Search and take the first title."""
+        """Search, and click the first title."""
         self.page.fill("#search", words)
         self.page.wait_for_selector("#found [aria-selected=true]")
         self.after(lambda: self.page.keyboard.press("Enter"))

@@ -1,10 +1,10 @@
-"""Take the pictures of the page for docs/images again, from a run on MovieLens-100K.
+"""Takes the screenshots of the page in docs/images, from a run on MovieLens-100K.
 
     caser train ml-100k --epochs 12 --out RUN
     caser evaluate RUN
     python -m tests.service.screenshots RUN
 
-Look at them before you keep them.
+Look at the pictures before you commit them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ GENRES = (
 
 
 def main(run: Path) -> None:
-    """Serve the run and take each picture."""
+    """Serve the run and take each screenshot."""
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder) / "items.parquet"
         movies(cache_folder() / "ml-100k" / "u.item").write_parquet(table)
@@ -38,7 +38,7 @@ def main(run: Path) -> None:
 
 
 def movies(path: Path) -> pl.DataFrame:
-    """Genres and years of MovieLens-100K."""
+    """Read the genres and years of the movies of MovieLens-100K."""
     rows = [line.split("|") for line in path.read_text(encoding="latin-1").splitlines()]
     genres = GENRES.split(" ")
     return pl.DataFrame(
@@ -51,7 +51,7 @@ def movies(path: Path) -> pl.DataFrame:
 
 
 def wide(opened: Browser, address: str) -> None:
-    """A user; the second recommendation is being looked at."""
+    """A known user; the pointer is on the third recommendation."""
     context = opened.new_context(viewport={"width": 1400, "height": 1036})
     tab = Tab(context.new_page(), address)
     tab.open()
@@ -65,7 +65,7 @@ def wide(opened: Browser, address: str) -> None:
 
 
 def dark(opened: Browser, address: str) -> None:
-    """Somebody new, with rules and similar titles."""
+    """A new user, with rules and similar titles; dark colours."""
     context = opened.new_context(viewport={"width": 1400, "height": 1264}, color_scheme="dark")
     tab = Tab(context.new_page(), address)
     tab.open()
@@ -92,6 +92,7 @@ def phone(opened: Browser, address: str) -> None:
     tab.after(tab.page.locator("#popular button").first.tap)
     tab.after(tab.page.locator("#answers .take").nth(2).tap)
     tab.page.evaluate("document.activeElement.blur()")
+    tab.page.evaluate("scrollTo(0, 0)")
     _take(tab, "page-phone.png")
     context.close()
 
@@ -99,7 +100,7 @@ def phone(opened: Browser, address: str) -> None:
 def _take(tab: Tab, name: str, look: int | None = None) -> None:
     if look is not None:
         tab.page.locator("#answers > li").nth(look).locator(".because").hover()
-    tab.page.wait_for_timeout(700)  # until nothing moves any more
+    tab.page.wait_for_timeout(700)  # until the animations end
     tab.page.screenshot(path=OUT / name)
     if tab.trouble:
         raise SystemExit(f"{name}: {tab.trouble}")

@@ -1,4 +1,4 @@
-"""The service in this process, asked through its ASGI door; and as a process of its own, on a free port."""
+"""The service in this process, called through ASGI; or as a process of its own, on a free port."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from caser.service.http.server import make_app
+from caser.service.http.server import app_for_run
 from caser.service.settings import ServiceSettings
 
 
 @dataclass
 class Served:
-    """A service, and a client that asks it."""
+    """A service in this process, and a client for it."""
 
     app: FastAPI
     client: httpx.AsyncClient
 
     async def post(self, path: str, body: Any = None, status: int = 200, **headers: str) -> Any:
-        """The JSON answer to a body, after its status is checked."""
+        """Post a body, check the status, and return the JSON response."""
         response = await self.client.post(path, json=body, headers=headers)
         assert response.status_code == status, response.text
         return response.json()
 
     async def get(self, path: str, status: int = 200) -> Any:
-        """The JSON answer, after its status is checked."""
+        """Get a path, check the status, and return the JSON response."""
         response = await self.client.get(path)
         assert response.status_code == status, response.text
         return response.json()
 
     async def items(self, **question: Any) -> list[Any]:
-        """The ids that are recommended."""
+        """Ask a question, and return the ids of the recommended items."""
         return [item["item_id"] for item in (await self.post("/v1/recommend", question))["items"]]
 
 
 @asynccontextmanager
 async def serving(run: Path, host: str = "127.0.0.1", **settings: Any) -> AsyncIterator[Served]:
     """Serve a run in this process."""
-    app = make_app(run, ServiceSettings(**settings), host)
+    app = app_for_run(run, ServiceSettings(**settings), host)
     transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 1234))
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
@@ -65,7 +65,7 @@ class Process:
     url: str
     log: Path
     ready_seconds: float
-    """From the start to the line that says where it listens."""
+    """Seconds from the start until the log line with its address."""
 
     def kill(self, number: int) -> int:
         """Send a signal, and wait for the exit code."""
@@ -75,7 +75,7 @@ class Process:
 
 @contextmanager
 def process(run: Path, *flags: str | Path) -> Iterator[Process]:
-    """Start `caser serve`, and wait until it says where it listens."""
+    """Start `caser serve`, and wait for the log line with its address."""
     log = run.parent / f"serve-{time.monotonic_ns()}.log"
     command = [sys.executable, "-m", "caser", "serve", str(run), "--port", "0", *map(str, flags)]
     begun = time.monotonic()

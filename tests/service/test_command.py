@@ -29,7 +29,7 @@ from tests.service.serving import process
         (("--answer-log", "{run}/manifest.json/log"), StoreError, "must be writable"),
     ],
 )
-def test_what_cannot_be_served_is_refused_in_one_line(
+def test_invalid_flags_are_refused_with_one_line(
     run: Path, flags: tuple[str, ...], code: type[ConfigError | StoreError], sentence: str
 ) -> None:
     before = (run / "manifest.json").read_bytes()
@@ -39,20 +39,20 @@ def test_what_cannot_be_served_is_refused_in_one_line(
     assert (run / "manifest.json").read_bytes() == before
 
 
-def test_a_run_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+def test_a_missing_run_is_refused_with_one_line(tmp_path: Path) -> None:
     code, line = refusal("serve", tmp_path / "none")
     assert code == ArtefactError.exit_code
     assert "must be the folder of a saved run" in line
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_may_not_be_written_is_one_line(run: Path, tmp_path: Path) -> None:
+def test_a_read_only_folder_for_the_store_is_refused_with_one_line(run: Path, tmp_path: Path) -> None:
     folder = tmp_path / "closed"
     folder.mkdir(mode=0o500)
     assert refusal("serve", run, "--store", folder / "events.db")[0] == StoreError.exit_code
 
 
-def test_a_store_that_was_damaged_is_not_served(run: Path, tmp_path: Path) -> None:
+def test_a_damaged_store_is_refused(run: Path, tmp_path: Path) -> None:
     from caser.service.events.sqlite import SqliteEvents
 
     path = tmp_path / "events.db"
@@ -65,7 +65,7 @@ def test_a_store_that_was_damaged_is_not_served(run: Path, tmp_path: Path) -> No
     assert "must be a store of events" in refusal("serve", run, "--store", path)[1]
 
 
-def test_a_token_is_printed_once_and_lets_its_holder_in(run: Path, tmp_path: Path) -> None:
+def test_the_token_that_is_printed_gives_access(run: Path, tmp_path: Path) -> None:
     made = caser("token", "--token-file", tmp_path / "tokens", "--name", "web")
     token = made.out.strip()
     assert len(token) >= 32

@@ -18,7 +18,7 @@ async def test_an_event_changes_the_next_answer_of_a_known_user(run: Path) -> No
         assert await served.items(user_id="bob") == expected.items
 
 
-async def test_a_new_user_folds_in_as_they_act(run: Path) -> None:
+async def test_a_new_user_is_answered_by_fold_in_after_the_first_event(run: Path) -> None:
     recommender = load(run)
     async with serving(run) as served:
         assert (await served.post("/v1/recommend", {"user_id": "new"}))["source"] == "popularity"
@@ -30,7 +30,7 @@ async def test_a_new_user_folds_in_as_they_act(run: Path) -> None:
             assert [item["item_id"] for item in answer["items"]] == expected.items
 
 
-async def test_events_sent_twice_count_once_and_unknown_items_are_kept(run: Path) -> None:
+async def test_events_sent_twice_count_once_and_events_on_unknown_items_are_stored(run: Path) -> None:
     async with serving(run) as served:
         events = [
             {"user_id": 7, "item_id": 10, "event_id": "a", "time": 5},
@@ -48,7 +48,7 @@ async def test_events_sent_twice_count_once_and_unknown_items_are_kept(run: Path
         assert answer["ignored"] == ["later"]
 
 
-async def test_a_history_is_the_runs_and_then_the_events(run: Path) -> None:
+async def test_a_history_is_the_history_of_the_run_followed_by_the_events(run: Path) -> None:
     async with serving(run, window=3) as served:
         await served.post("/v1/events", {"user_id": "bob", "item_id": 50})
         await served.post("/v1/events", {"user_id": "bob", "item_id": 10})
@@ -56,7 +56,7 @@ async def test_a_history_is_the_runs_and_then_the_events(run: Path) -> None:
         assert [one["item_id"] for one in history["interactions"]] == [30, 50, 10]
 
 
-async def test_an_erased_user_is_unknown_even_to_a_model_that_was_trained_on_them(run: Path) -> None:
+async def test_an_erased_user_is_answered_as_unknown_by_a_model_trained_on_them(run: Path) -> None:
     async with serving(run) as served:
         await served.post("/v1/events", {"user_id": "ann", "item_id": 50})
         response = await served.client.delete("/v1/users/ann")
@@ -70,7 +70,7 @@ async def test_an_erased_user_is_unknown_even_to_a_model_that_was_trained_on_the
         assert [item["item_id"] for item in answer["items"]] == expected.items
 
 
-async def test_ids_with_slashes_and_signs_are_ids(run: Path) -> None:
+async def test_ids_may_contain_slashes_and_percent_signs(run: Path) -> None:
     async with serving(run) as served:
         name = "a/b c?d%e\u202e\u00e9"
         await served.post("/v1/events", {"user_id": name, "item_id": 10})
@@ -79,7 +79,7 @@ async def test_ids_with_slashes_and_signs_are_ids(run: Path) -> None:
         assert len(response.json()["interactions"]) == 1
 
 
-async def test_a_reload_serves_what_the_folder_holds_now(run: Path) -> None:
+async def test_a_reload_serves_the_new_run_in_the_folder(run: Path) -> None:
     async with serving(run) as served:
         before = await served.post("/v1/recommend", {"user_id": "bob"})
         save(caser_run(seed=5), run)
@@ -90,7 +90,7 @@ async def test_a_reload_serves_what_the_folder_holds_now(run: Path) -> None:
         assert [item["item_id"] for item in after["items"]] == load(run).recommend(users="bob")[0].items
 
 
-async def test_a_broken_folder_is_refused_and_the_old_model_goes_on(run: Path) -> None:
+async def test_a_reload_of_a_damaged_run_is_refused_and_the_old_model_stays(run: Path) -> None:
     async with serving(run) as served:
         before = await served.post("/v1/recommend", {"user_id": "bob"})
         weights = run / "weights.safetensors"
@@ -100,7 +100,7 @@ async def test_a_broken_folder_is_refused_and_the_old_model_goes_on(run: Path) -
         assert await served.post("/v1/recommend", {"user_id": "bob"}) == before
 
 
-async def test_while_models_are_swapped_every_answer_is_one_models_own(run: Path) -> None:
+async def test_during_reloads_every_answer_comes_from_exactly_one_model(run: Path) -> None:
     runs = [caser_run(seed=seed) for seed in (0, 5)]
     async with serving(run) as served:
         expected = {}

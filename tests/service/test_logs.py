@@ -1,4 +1,4 @@
-"""What is logged, and that nobody waits for it."""
+"""Logs: what they hold, and that no request waits for them."""
 
 from __future__ import annotations
 
@@ -13,20 +13,18 @@ from pathlib import Path
 import httpx
 import pytest
 
-from caser.service.logs import MOST_CHUNKS, Lines, Sink
+from caser.service.logs import MAX_WAITING_CHUNKS, BackgroundWriter, JsonLog
 from tests.service.serving import serving
 
 
-def test_a_reader_that_stalls_costs_lines_and_these_are_counted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lines_dropped_for_a_stalled_reader_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
     monkeypatch.setattr(sys, "stderr", os.fdopen(writing, "w"))
-    sink = Sink()
+    writer = BackgroundWriter()
     line = b"x" * 999
     for _ in range(200):
-        sink.put([line])  # returns, though nobody reads: the test would hang
+        writer.put([line])  # returns, though nobody reads: the test would hang
     received = bytearray()
 
     def read() -> None:
@@ -35,10 +33,10 @@ def test_a_reader_that_stalls_costs_lines_and_these_are_counted(
 
     reader = threading.Thread(target=read)
     reader.start()
-    while sink._queue.qsize():
+    while writer._queue.qsize():
         pass
-    sink.put([b"the last"])
-    sink.close()
+    writer.put([b"the last"])
+    writer.close()
     sys.stderr.close()
     reader.join()
     os.close(reading)
@@ -46,11 +44,11 @@ def test_a_reader_that_stalls_costs_lines_and_these_are_counted(
     dropped = [json.loads(one)["dropped_lines"] for one in lines if one.startswith("{")]
     whole = sum(one == line.decode() for one in lines)
     assert lines[-1] == "the last"
-    assert MOST_CHUNKS <= whole <= MOST_CHUNKS + 5  # the queue, one being written, and four in the pipe
+    assert MAX_WAITING_CHUNKS <= whole <= MAX_WAITING_CHUNKS + 5  # the queue, one being written, and four in the pipe
     assert whole + sum(dropped) == 200
 
 
-def test_a_service_whose_log_nobody_reads_goes_on_answering(run: Path) -> None:
+def test_a_service_answers_while_nobody_reads_its_log(run: Path) -> None:
     command = [sys.executable, "-m", "caser", "serve", str(run), "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
@@ -63,7 +61,7 @@ def test_a_service_whose_log_nobody_reads_goes_on_answering(run: Path) -> None:
         assert process.wait(30) == 0
 
 
-async def test_each_request_is_a_line_with_its_route_and_its_time(run: Path, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_each_request_is_logged_with_its_route_and_its_time(run: Path, capfd: pytest.CaptureFixture[str]) -> None:
     async with serving(run) as served:
         await served.post("/v1/recommend", {"user_id": "ann"})
         await served.client.request("BREW", "/coffee")
@@ -73,15 +71,15 @@ async def test_each_request_is_a_line_with_its_route_and_its_time(run: Path, cap
     assert all(line["ms"] > 0 for line in lines)
 
 
-async def test_a_log_that_cannot_be_written_is_told_of_and_stops_nothing(
+async def test_a_log_that_cannot_be_written_is_reported_and_raises_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    lines = Lines(tmp_path / "log")
+    log = JsonLog(tmp_path / "log")
 
     def full(file: int, content: bytes) -> int:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "write", full)
-    lines.write(kind="answer")
-    lines.close()
+    log.write(kind="answer")
+    log.close()
     assert "a log could not be written: No space left on device" in caplog.text

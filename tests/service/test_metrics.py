@@ -12,7 +12,7 @@ async def value(served: Served, name: str) -> float:
     return float(next(line.rpartition(" ")[2] for line in text.splitlines() if line.startswith(f"{name} ")))
 
 
-async def test_requests_answers_and_events_are_counted_by_route_and_not_by_path(run: Path) -> None:
+async def test_requests_are_counted_by_route_and_not_by_path(run: Path) -> None:
     async with serving(run) as served:
         await served.post("/v1/recommend", {"user_id": "ann"})
         await served.post("/v1/recommend", {"k": 0}, 422)
@@ -28,7 +28,7 @@ async def test_requests_answers_and_events_are_counted_by_route_and_not_by_path(
         assert "ann" not in (await served.client.get("/metrics")).text
 
 
-async def test_a_model_that_falls_behind_shows(run: Path) -> None:
+async def test_unknown_items_and_popularity_drift_are_measured(run: Path) -> None:
     async with serving(run) as served:
         assert await value(served, "caser_event_items_unknown_share") == 0
         assert await value(served, "caser_popularity_drift") == 0

@@ -1,4 +1,4 @@
-"""The description is true: what it promises of any request, schemathesis tries to break."""
+"""The OpenAPI document is true; schemathesis tries to find a request that breaks it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from caser.service import schemas
+from caser.service import response_schemas
 from caser.service.http.tokens import add_token
 from tests.service.serving import process, serving
 
@@ -20,28 +20,29 @@ async def test_every_route_is_described_with_its_statuses_and_examples(run: Path
         document = await served.get("/openapi.json")
     recommend = document["paths"]["/v1/recommend"]["post"]
     assert {"200", "401", "413", "422", "429", "503"} <= set(recommend["responses"])
-    assert document["components"]["schemas"]["Recommend"]["examples"]
+    assert document["components"]["schemas"]["RecommendRequest"]["examples"]
     assert document["paths"]["/healthz"]["get"].get("security", []) == []
     assert recommend["security"] == [{"token": []}]
 
-    assert recommend["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/Recommend")
+    assert recommend["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/RecommendRequest")
     assert "/docs" not in document["paths"]
 
 
-async def test_answers_are_as_described(run: Path) -> None:
-    """Operations with a body send what they have unchecked; here the models that describe it check it."""
+async def test_responses_match_their_schemas(run: Path) -> None:
+    """Routes with a JSON body do not check their responses, so this test checks them against their schemas."""
     async with serving(run) as served:
         question = {"user_id": "ann", "history": [10, "new"], "explain": True, "exclude_seen": False, "k": 2}
         answer = await served.post("/v1/recommend", {**question, "exclude": [30]})
-        schemas.Answer.model_validate(answer)
+        response_schemas.RecommendResponse.model_validate(answer)
         assert answer["removed"]
-        schemas.BulkAnswer.model_validate(await served.post("/v1/recommend/bulk", {"questions": [question, {}]}))
+        bulk = await served.post("/v1/recommend/bulk", {"questions": [question, {}]})
+        response_schemas.BulkRecommendResponse.model_validate(bulk)
         event = {"user_id": "ann", "item_id": "later"}
-        schemas.Acknowledged.model_validate(await served.post("/v1/events", event))
+        response_schemas.EventsResponse.model_validate(await served.post("/v1/events", event))
 
 
 @pytest.mark.slow  # benchmarks/serving_fuzz.py asks with 500 examples, route by route
-def test_no_request_breaks_what_the_description_promises(run: Path) -> None:
+def test_no_generated_request_breaks_the_openapi_document(run: Path) -> None:
     pytest.importorskip("schemathesis")
     token = add_token(run.parent / "tokens", "tester")
     with process(run, "--token-file", run.parent / "tokens") as served:

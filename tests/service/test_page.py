@@ -1,4 +1,4 @@
-"""The page in a real browser, on a real service: what it shows is what the service answers."""
+"""Tests of the page in a real browser, on a real service: it shows what the service answers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def tab(chromium: Browser, address: str) -> Iterator[Tab]:
-    """The page after its first answer; in the end nothing may have gone wrong in it."""
+    """The page after its first answer. The test fails if the page has reported an error."""
     context = chromium.new_context(reduced_motion="reduce")
     tab = Tab(context.new_page(), address)
     tab.open()
@@ -44,10 +44,10 @@ def tab(chromium: Browser, address: str) -> Iterator[Tab]:
     context.close()
 
 
-def test_an_empty_page_shows_what_most_took_and_titles_to_start_with(tab: Tab) -> None:
+def test_an_empty_page_shows_popular_titles_to_start_with(tab: Tab) -> None:
     popular = ask(tab.address, "/v1/items?k=3")["items"]
     assert tab.page.locator("#popular button").all_text_contents() == [item["title"] for item in popular]
-    assert "Nothing is known of them yet" in tab.page.inner_text("#source")
+    assert "Nothing is known about them yet" in tab.page.inner_text("#source")
     assert len(tab.shown()) == 10
     tab.after(tab.page.locator("#popular button").last.click)
     assert tab.taken() == [OVERRIDE]
@@ -68,7 +68,7 @@ def test_each_click_shows_the_answer_to_all_clicks_so_far(tab: Tab) -> None:
     assert tab.taken()[0] == (expected["items"][0]["title"] or str(expected["items"][0]["item_id"]))
 
 
-def test_beside_each_title_stand_the_parts_of_its_score_and_the_click_it_rests_on(tab: Tab) -> None:
+def test_each_recommendation_shows_the_parts_of_its_score_and_its_strongest_click(tab: Tab) -> None:
     tab.take("Title 7")
     tab.take("Title 12")
     for place, item in enumerate(tab.answered[-1]["items"]):
@@ -80,7 +80,7 @@ def test_beside_each_title_stand_the_parts_of_its_score_and_the_click_it_rests_o
         assert shown == pytest.approx(list(parts.values()), abs=0.005)
         strongest = max(item["why"]["history"], key=lambda one: one["effect"])
         if strongest["effect"] > 0:
-            assert row.locator(".because").inner_text().startswith(f"Rests most on {strongest['title']}")
+            assert row.locator(".because").inner_text().startswith(f"Mostly because of {strongest['title']}")
 
 
 def test_bars_share_one_scale_and_start_at_a_common_zero(tab: Tab) -> None:
@@ -96,7 +96,7 @@ def test_bars_share_one_scale_and_start_at_a_common_zero(tab: Tab) -> None:
         assert (x if value >= 0 else x + 100 * abs(value) / span) == pytest.approx(zero, abs=0.01)
 
 
-def test_looking_at_a_recommendation_marks_the_clicks_it_rests_on(tab: Tab) -> None:
+def test_pointing_at_a_recommendation_shows_the_effect_of_each_click(tab: Tab) -> None:
     tab.take("Title 7")
     tab.take("Title 12")
     item = tab.answered[-1]["items"][1]
@@ -109,7 +109,7 @@ def test_looking_at_a_recommendation_marks_the_clicks_it_rests_on(tab: Tab) -> N
         assert [float(text.replace("\u2212", "-")) for text in shown] == pytest.approx(effects, abs=0.005)
 
 
-def test_rows_the_model_does_not_read_look_otherwise(tab: Tab) -> None:
+def test_history_rows_that_the_model_does_not_read_look_different(tab: Tab) -> None:
     for number in (7, 12, 13, 14):
         tab.take(f"Title {number}")
     classes = tab.page.locator("#history .taken").evaluate_all(
@@ -118,7 +118,7 @@ def test_rows_the_model_does_not_read_look_otherwise(tab: Tab) -> None:
     assert classes == [False, False, False, True]  # the model has L = 3
 
 
-def test_a_user_is_asked_for_with_the_history_the_service_has(tab: Tab) -> None:
+def test_a_known_user_is_asked_for_with_the_stored_history(tab: Tab) -> None:
     tab.page.get_by_role("radio", name="A user").check(force=True)
     tab.page.fill("#user-id", "a/b <i>?")
     tab.after(lambda: tab.page.keyboard.press("Enter"))
@@ -133,7 +133,7 @@ def test_a_user_is_asked_for_with_the_history_the_service_has(tab: Tab) -> None:
     assert tab.shown() != as_user
 
 
-def test_remembered_clicks_are_events_that_the_next_answer_knows(tab: Tab) -> None:
+def test_remembered_clicks_are_stored_as_events(tab: Tab) -> None:
     tab.page.get_by_role("radio", name="A user").check(force=True)
     tab.page.fill("#user-id", "somebody")
     tab.after(lambda: tab.page.keyboard.press("Enter"))
@@ -150,7 +150,7 @@ def test_remembered_clicks_are_events_that_the_next_answer_knows(tab: Tab) -> No
     assert len(ask(tab.address, "/v1/users/somebody/history")["interactions"]) == 1
 
 
-def test_rules_change_the_question_and_hold_for_what_is_shown(tab: Tab) -> None:
+def test_rules_change_the_request_and_the_answer_obeys_them(tab: Tab) -> None:
     page = tab.page
     tab.take("Title 7")
     tab.after(lambda: page.fill("#k", "6"))
@@ -160,7 +160,7 @@ def test_rules_change_the_question_and_hold_for_what_is_shown(tab: Tab) -> None:
     page.fill("#value", "odd")
     tab.after(page.get_by_role("button", name="Leave out").click)
     assert all(item["item_id"] % 2 == 0 for item in tab.answered[-1]["items"])
-    assert "Rules have passed over" in page.inner_text("#notes")
+    assert "Rules removed" in page.inner_text("#notes")
     page.select_option("#at-most-column", "shelf")
     tab.after(lambda: page.fill("#at-most", "1"))
     assert tab.asked[-1]["rules"]["at_most"] == {"shelf": 1}
@@ -214,7 +214,7 @@ def test_everything_can_be_done_from_the_keyboard(tab: Tab) -> None:
     assert page.evaluate("document.activeElement.matches('.take')")  # the row is gone, the focus is not
 
 
-def test_titles_that_hold_markup_stay_text(tab: Tab) -> None:
+def test_markup_in_titles_stays_text(tab: Tab) -> None:
     page = tab.page
     for words in ("script", "onerror", "quoted"):
         tab.take(words)
@@ -228,7 +228,7 @@ def test_titles_that_hold_markup_stay_text(tab: Tab) -> None:
     assert isolated == [["BDI", "auto"]] * 3
 
 
-def test_only_the_newest_answer_is_shown_when_answers_overtake_each_other(tab: Tab) -> None:
+def test_a_late_answer_to_an_older_question_is_not_shown(tab: Tab) -> None:
     page = tab.page
     held: list[Route] = []
     page.route("**/v1/recommend", lambda route: held.append(route), times=1)
@@ -243,7 +243,7 @@ def test_only_the_newest_answer_is_shown_when_answers_overtake_each_other(tab: T
     assert tab.asked[-1]["history"] == [1, 12]
 
 
-def test_similar_titles_come_on_demand_and_can_be_taken(tab: Tab) -> None:
+def test_similar_titles_open_on_demand_and_can_be_clicked(tab: Tab) -> None:
     tab.take("Title 7")
     item = tab.answered[-1]["items"][0]["item_id"]
     tab.page.locator("#answers .like").first.click()
@@ -255,11 +255,11 @@ def test_similar_titles_come_on_demand_and_can_be_taken(tab: Tab) -> None:
     assert tab.taken()[0] == titles[0]
 
 
-def test_the_command_shown_asks_what_the_page_has_asked(tab: Tab) -> None:
+def test_the_curl_command_sends_the_same_request_as_the_page(tab: Tab) -> None:
     tab.take("Title 7")
     tab.page.fill("#value", 'it\'s "odd"')
     tab.after(tab.page.get_by_role("button", name="Leave out").click)
-    tab.page.get_by_text("Ask the same from a program").click()
+    tab.page.get_by_text("Send this question from a program").click()
     command = tab.page.inner_text("#curl")
     done = subprocess.run(
         ["bash", "-c", f"curl() {{ printf '%s\\n' \"${{@: -1}}\"; }}; {command}"], capture_output=True, check=True
@@ -267,19 +267,19 @@ def test_the_command_shown_asks_what_the_page_has_asked(tab: Tab) -> None:
     assert json.loads(done.stdout) == tab.asked[-1]
 
 
-def test_an_error_is_one_sentence_and_goes_with_the_next_answer(tab: Tab) -> None:
+def test_an_error_is_shown_as_one_sentence_until_the_next_answer(tab: Tab) -> None:
     page = tab.page
     page.route("**/v1/recommend", lambda route: route.fulfill(status=503, json={"error": "too busy."}), times=1)
     page.locator("#popular button").nth(0).click()
     page.wait_for_selector("#problem:not([hidden])")
-    assert page.inner_text("#problem") == "The service is too busy just now; ask again in a moment."
+    assert page.inner_text("#problem") == "The service is too busy. Try again in a moment."
     tab.take("Title 12")
     assert not page.is_visible("#problem")
     assert [text for text in tab.trouble if "503" not in text] == []
     tab.trouble.clear()
 
 
-def test_a_closed_service_asks_for_a_token_and_keeps_it_in_the_tab_only(chromium: Browser, tmp_path: Path) -> None:
+def test_a_service_with_tokens_asks_for_one_and_the_tab_keeps_it(chromium: Browser, tmp_path: Path) -> None:
     run, _ = save_run(tmp_path)
     file = tmp_path / "tokens"
     made = subprocess.run(
@@ -306,7 +306,7 @@ def test_a_closed_service_asks_for_a_token_and_keeps_it_in_the_tab_only(chromium
 
 
 @pytest.mark.parametrize("width", [360, 800, 1400])
-def test_nothing_is_cut_off_sideways(chromium: Browser, address: str, width: int) -> None:
+def test_the_page_never_scrolls_sideways(chromium: Browser, address: str, width: int) -> None:
     context = chromium.new_context(viewport={"width": width, "height": 800}, reduced_motion="reduce")
     tab = Tab(context.new_page(), address)
     tab.open()
@@ -315,7 +315,7 @@ def test_nothing_is_cut_off_sideways(chromium: Browser, address: str, width: int
     context.close()
 
 
-def test_every_control_has_a_name_and_every_id_is_there_once(tab: Tab) -> None:
+def test_every_control_has_a_name_and_every_id_is_unique(tab: Tab) -> None:
     tab.take("Title 7")
     tree: list[Any] = tab.page.locator("body").aria_snapshot().splitlines()
     nameless = [line for line in tree if line.strip().rstrip(":") in {f"- {role}" for role in _CONTROLS}]
@@ -339,4 +339,4 @@ def _tab_to(tab: Tab, selector: str) -> None:
         tab.page.keyboard.press("Tab")
         if tab.page.evaluate("selector => document.activeElement.matches(selector)", selector):
             return
-    raise AssertionError(f"the Tab key does not come to {selector}")
+    raise AssertionError(f"the Tab key does not reach {selector}")

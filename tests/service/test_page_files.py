@@ -1,4 +1,4 @@
-"""The page's files without a browser: no code where titles could come in, one palette, and nothing from elsewhere."""
+"""Tests of the page's files without a browser: no markup from titles, one palette, no file from another server."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import caser
+from caser.service.answers.rules import MAX_REMOVED_LISTED
+from caser.service.request_schemas import MAX_ID_LENGTH, MAX_LIST_LENGTH, MAX_VALUE_LENGTH
 from caser.study.report.palette import DARK, LIGHT
 
 PAGE = Path(caser.__file__).parent / "service" / "page"
@@ -26,7 +28,7 @@ def test_colours_are_those_of_the_reports() -> None:
     assert dark.items() <= DARK.items()
 
 
-def test_every_colour_that_is_used_is_there() -> None:
+def test_every_colour_that_is_used_is_defined() -> None:
     style = (PAGE / "style.css").read_text(encoding="utf-8")
     assert set(re.findall(r"var\(--([\w-]+)[,)]", style)) - {"strength"} <= LIGHT.keys()
 
@@ -41,20 +43,20 @@ def test_every_colour_that_is_used_is_there() -> None:
     ],
 )
 @pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
-def test_colours_can_be_told_apart(colours: dict[str, str], foreground: str, background: str, least: float) -> None:
+def test_colours_have_enough_contrast(colours: dict[str, str], foreground: str, background: str, least: float) -> None:
     lights = sorted(_luminance(colours[role]) for role in (foreground, background))
     assert (lights[1] + 0.05) / (lights[0] + 0.05) >= least
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
-def test_scripts_make_no_markup_from_text(script: Path) -> None:
+def test_scripts_never_turn_text_into_markup(script: Path) -> None:
     text = script.read_text(encoding="utf-8")
     forbidden = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|\beval\b|new Function|localStorage"
     assert not re.findall(forbidden, text)
     assert len(text.splitlines()) < LONGEST
 
 
-def test_the_page_names_its_own_files_only_and_holds_no_code() -> None:
+def test_the_page_loads_only_its_own_files_and_has_no_inline_code() -> None:
     found = _Found()
     found.feed((PAGE / "index.html").read_text(encoding="utf-8"))
     assert [name for _, name in found.attributes if name == "style" or name.startswith("on")] == []
@@ -66,11 +68,19 @@ def test_the_page_names_its_own_files_only_and_holds_no_code() -> None:
             assert (PAGE / name).is_file()
 
 
-def test_every_element_that_a_script_asks_for_is_on_the_page() -> None:
+def test_every_element_that_a_script_looks_up_exists() -> None:
     page = (PAGE / "index.html").read_text(encoding="utf-8")
     texts = "".join(script.read_text(encoding="utf-8") for script in SCRIPTS)
     there = set(re.findall(r'\bid="([\w-]+)"', page)) | set(re.findall(r'\bid: "([\w-]+)"', texts))
-    assert set(re.findall(r'(?:byId|show)\("([\w-]+)"', texts)) <= there
+    assert set(re.findall(r'(?:byId|setVisible)\("([\w-]+)"', texts)) <= there
+
+
+def test_limits_of_the_page_are_those_of_the_service() -> None:
+    text = {path.name: path.read_text(encoding="utf-8") for path in (*SCRIPTS, PAGE / "index.html")}
+    assert f"const MAX_HISTORY = {MAX_LIST_LENGTH};" in text["request.js"]
+    assert f"const MAX_REMOVED_LISTED = {MAX_REMOVED_LISTED};" in text["answers.js"]
+    assert f"maxlength: {MAX_VALUE_LENGTH}" in text["rules.js"]
+    assert set(re.findall(r'maxlength="(\d+)"', text["index.html"])) == {str(MAX_ID_LENGTH), str(MAX_VALUE_LENGTH)}
 
 
 class _Found(HTMLParser):

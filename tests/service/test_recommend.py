@@ -11,13 +11,13 @@ from caser.answering.patterns import filters_fired
 from caser.answering.recommender import load
 from caser.artefact.folder import save
 from caser.errors import ArtefactError
-from caser.service.http.server import make_app
+from caser.service.http.server import app_for_run
 from caser.service.settings import ServiceSettings
 from tests.runs import popularity_run
 from tests.service.serving import serving
 
 
-async def test_a_known_user_gets_what_the_recommender_says(run: Path) -> None:
+async def test_a_known_user_gets_the_recommendations_of_the_library(run: Path) -> None:
     expected = load(run).recommend(users="ann", k=2)[0]
     async with serving(run) as served:
         answer = await served.post("/v1/recommend", {"user_id": "ann", "k": 2})
@@ -42,7 +42,9 @@ async def test_a_known_user_gets_what_the_recommender_says(run: Path) -> None:
         ({"user_id": "zoe"}, "popularity"),
     ],
 )
-async def test_every_question_is_answered_and_says_how(run: Path, question: dict[str, Any], source: str) -> None:
+async def test_every_question_is_answered_and_the_answer_names_its_source(
+    run: Path, question: dict[str, Any], source: str
+) -> None:
     recommender = load(run)
     user, history = question.get("user_id"), question.get("history")
     expected = recommender.recommend(
@@ -56,12 +58,12 @@ async def test_every_question_is_answered_and_says_how(run: Path, question: dict
     assert [item["item_id"] for item in answer["items"]] == expected.items
 
 
-async def test_text_may_stand_for_a_number(run: Path) -> None:
+async def test_a_number_and_its_text_are_the_same_id(run: Path) -> None:
     async with serving(run) as served:
         assert await served.items(history=["10", "20"]) == await served.items(history=[10, 20])
 
 
-async def test_unknown_ids_are_named_and_ignored(run: Path) -> None:
+async def test_unknown_ids_are_ignored_and_listed(run: Path) -> None:
     async with serving(run) as served:
         answer = await served.post(
             "/v1/recommend", {"history": [10, "new"], "exclude": ["gone", 20], "only": [30, 50, 7], "k": 5}
@@ -71,13 +73,13 @@ async def test_unknown_ids_are_named_and_ignored(run: Path) -> None:
     assert {item["item_id"] for item in answer["items"]} == {30, 50}
 
 
-async def test_seen_items_leave_by_default_as_in_the_protocol_and_stay_on_request(run: Path) -> None:
+async def test_seen_items_are_excluded_as_in_the_protocol_unless_asked_for(run: Path) -> None:
     async with serving(run) as served:
         assert await served.items(user_id="ann", k=9) == [50]
         assert sorted(await served.items(user_id="ann", k=9, exclude_seen=False)) == [10, 20, 30, 50]
 
 
-async def test_a_bulk_is_answered_as_if_each_question_had_come_alone(run: Path) -> None:
+async def test_a_bulk_request_gives_the_same_answers_as_single_requests(run: Path) -> None:
     questions = [
         {"user_id": "ann", "k": 1},
         {"history": [10], "k": 3},
@@ -95,7 +97,7 @@ async def test_a_bulk_is_answered_as_if_each_question_had_come_alone(run: Path) 
         assert answer["source"] == one["source"]
 
 
-async def test_the_parts_add_up_and_the_effects_are_those_of_the_library(run: Path) -> None:
+async def test_explanations_equal_those_of_the_library_and_parts_add_up(run: Path) -> None:
     recommender = load(run)
     async with serving(run) as served:
         answer = await served.post("/v1/recommend", {"user_id": "nobody", "history": [10, 50], "k": 3, "explain": True})
@@ -109,7 +111,7 @@ async def test_the_parts_add_up_and_the_effects_are_those_of_the_library(run: Pa
             assert found["effect"] == pytest.approx(effect.effect, abs=1e-5)
 
 
-async def test_the_filters_that_fired_are_those_of_the_library(run: Path) -> None:
+async def test_filter_patterns_equal_those_of_the_library(run: Path) -> None:
     expected = filters_fired(load(run), [10, 50]).to_dict()
     async with serving(run) as served:
         answer = await served.post("/v1/recommend", {"history": [10, "never seen", 50], "explain": True})
@@ -118,9 +120,7 @@ async def test_the_filters_that_fired_are_those_of_the_library(run: Path) -> Non
         assert "patterns" not in await served.post("/v1/recommend", {"explain": True})
 
 
-async def test_an_exported_file_answers_as_its_run_does_and_that_of_another_run_is_refused(
-    run: Path, tmp_path: Path
-) -> None:
+async def test_an_exported_file_answers_as_its_run_and_one_of_another_run_is_refused(run: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnx")
     from caser.exported.write import write_onnx
 
@@ -133,17 +133,17 @@ async def test_an_exported_file_answers_as_its_run_does_and_that_of_another_run_
         assert [item["score"] for item in answer["items"]] == pytest.approx(scores, rel=1e-5)
     save(popularity_run(), tmp_path / "other")
     with pytest.raises(ArtefactError, match="exported from this run"):
-        make_app(tmp_path / "other", ServiceSettings(onnx=tmp_path / "run.onnx"))
+        app_for_run(tmp_path / "other", ServiceSettings(onnx=tmp_path / "run.onnx"))
 
 
-async def test_a_model_without_parts_explains_by_its_score(tmp_path: Path) -> None:
+async def test_a_model_without_parts_has_its_score_as_only_part(tmp_path: Path) -> None:
     save(popularity_run(), tmp_path / "run")
     async with serving(tmp_path / "run") as served:
         answer = await served.post("/v1/recommend", {"user_id": "bob", "k": 1, "explain": True})
     assert answer["items"][0]["why"]["parts"] == {"score": 2.0}
 
 
-async def test_similar_items_are_those_of_the_recommender(run: Path) -> None:
+async def test_similar_items_equal_those_of_the_library(run: Path) -> None:
     expected = load(run).similar(10, k=2)[0]
     async with serving(run) as served:
         answer = await served.get("/v1/items/10/similar?k=2")
@@ -156,7 +156,7 @@ async def test_similar_items_are_those_of_the_recommender(run: Path) -> None:
         assert refused["error"] == "query must have at most 200 characters."
 
 
-async def test_titles_are_found_by_their_words_the_popular_first(run: Path) -> None:
+async def test_search_finds_titles_by_word_with_the_most_popular_first(run: Path) -> None:
     async with serving(run) as served:
         assert await served.get("/v1/items?query=TWEN") | {"model_version": ""} == {
             "api_version": "1",
@@ -167,7 +167,7 @@ async def test_titles_are_found_by_their_words_the_popular_first(run: Path) -> N
         assert everything[:2] == [20, 10]
 
 
-async def test_the_model_says_what_it_is(run: Path) -> None:
+async def test_the_model_route_describes_the_model(run: Path) -> None:
     async with serving(run) as served:
         facts = await served.get("/v1/model")
     assert (facts["model"], facts["users"], facts["items"], facts["settings"]["L"]) == ("caser", 4, 6, 2)
@@ -180,11 +180,11 @@ def test_answering_needs_no_torch(run: Path) -> None:
 
     code = (
         "import sys; sys.modules['torch'] = None\n"
-        "from pathlib import Path; from caser.service.http.server import make_app; "
+        "from pathlib import Path; from caser.service.http.server import app_for_run; "
         "from caser.service.settings import ServiceSettings; "
-        "from caser.service.schemas import Recommend\n"
-        f"service = make_app(Path({str(run)!r}), ServiceSettings()).state.service\n"
-        "print(len(service._answer([Recommend(user_id='ann', explain=True)])[0]['items'])); service.close()"
+        "from caser.service.request_schemas import RecommendRequest\n"
+        f"service = app_for_run(Path({str(run)!r}), ServiceSettings()).state.service\n"
+        "print(len(service._answer([RecommendRequest(user_id='ann', explain=True)])[0]['items'])); service.close()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1"

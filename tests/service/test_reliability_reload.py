@@ -1,4 +1,4 @@
-"""Models swapped under load: every answer is one model's own and says whose, and a broken run changes nothing."""
+"""Reloads under load: every answer comes from one model and names it, and a damaged run changes nothing."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ QUESTIONS = [{"user_id": "bob"}, {"user_id": "ann", "explain": True}, {"history"
 
 @dataclass
 class Swaps:
-    """How many reloads were asked for, and were answered, and which model came last."""
+    """How many reloads have begun and ended, and the version of the last model."""
 
     begun: int = 0
     done: int = 0
     version: str = ""
 
 
-async def test_under_load_each_answer_is_exactly_one_models_and_after_a_reload_the_new_ones(run: Path) -> None:
+async def test_under_load_each_answer_comes_from_one_model_and_after_a_reload_from_the_new_one(run: Path) -> None:
     runs = [caser_run(seed=seed) for seed in (0, 5)]
     with process(run) as served:
         expected: dict[tuple[str, int], Any] = {}
@@ -49,7 +49,7 @@ async def test_under_load_each_answer_is_exactly_one_models_and_after_a_reload_t
                     assert reply.status == 200
                     found = reply.json()
                     assert _like(found, expected[found["model_version"], number])
-                    if before[0] == before[1] == swaps.begun and swaps.version:  # no reload was under way
+                    if before[0] == before[1] == swaps.begun and swaps.version:  # no reload was in progress
                         assert found["model_version"] == before[2]
                         counts[which] += 1
 
@@ -66,7 +66,7 @@ async def test_under_load_each_answer_is_exactly_one_models_and_after_a_reload_t
 
 
 def _like(found: Any, expected: Any) -> bool:
-    """Whether two answers are one; a score may differ in its last bits, as it depends on who is answered beside it."""
+    """Whether two answers are equal. The last bits of a score depend on the other questions of its batch."""
     if isinstance(found, dict) and isinstance(expected, dict):
         return found.keys() == expected.keys() and all(_like(found[name], expected[name]) for name in found)
     if isinstance(found, list) and isinstance(expected, list):
@@ -93,8 +93,10 @@ def _file(run: Path) -> None:
     run.write_text("not a folder")
 
 
-@pytest.mark.parametrize("harm", [_flip, _cut, _file, shutil.rmtree], ids=["a bit", "half a manifest", "file", "gone"])
-async def test_a_run_that_is_broken_while_it_is_served_is_refused_and_the_old_one_serves(
+@pytest.mark.parametrize(
+    "harm", [_flip, _cut, _file, shutil.rmtree], ids=["flipped bit", "cut manifest", "file", "deleted"]
+)
+async def test_a_run_that_is_damaged_while_it_is_served_is_refused_and_the_old_one_stays(
     run: Path, harm: Callable[[Path], None]
 ) -> None:
     with process(run) as served:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from caser.answering.recommender import load
 from caser.errors import DataError
 from caser.service.answers.catalogue import Catalogue, read_table
-from caser.service.answers.rules import Ruling
-from caser.service.schemas import Boost, Rules
+from caser.service.answers.rules import CompiledRules
+from caser.service.request_schemas import AnswerRules, Boost
 from tests.runs import popularity_run
 from tests.service.serving import serving
 
@@ -47,28 +47,28 @@ def ids(answer: dict[str, Any]) -> list[int]:
     return [item["item_id"] for item in answer["items"]]
 
 
-async def test_a_filter_keeps_only_items_with_a_value_and_names_the_others(counted: Path, items: Path) -> None:
+async def test_a_filter_keeps_only_matching_items_and_lists_the_others(counted: Path, items: Path) -> None:
     answer = await ruled(counted, items, k=2, filters={"genre": ["loud"]})
     assert ids(answer) == [20, 30]
     assert answer["removed"] == [{"item_id": 10, "title": "X", "rule": "filters genre"}]
 
 
-async def test_numbers_and_text_are_one_value(counted: Path, items: Path) -> None:
+async def test_a_number_and_its_text_are_the_same_value(counted: Path, items: Path) -> None:
     assert ids(await ruled(counted, items, filters={"year": ["2000"]})) == [20, 30]
     assert ids(await ruled(counted, items, filters={"year": [2000.0], "genre": ["calm"]})) == [20]
 
 
-async def test_k_is_filled_whatever_is_excluded(counted: Path, items: Path) -> None:
+async def test_excluded_items_are_replaced_by_the_next_in_rank(counted: Path, items: Path) -> None:
     answer = await ruled(counted, items, k=2, exclude=[20, 10])
     assert ids(answer) == [30, 50]
     assert [one["rule"] for one in answer["removed"]] == ["exclude", "exclude"]
 
 
-async def test_items_without_the_attribute_pass_what_forbids_a_value(counted: Path, items: Path) -> None:
+async def test_without_keeps_items_that_have_no_value(counted: Path, items: Path) -> None:
     assert ids(await ruled(counted, items, rules={"without": {"genre": ["calm"]}})) == [30, 50]
 
 
-async def test_at_most_so_many_share_a_value(counted: Path, items: Path) -> None:
+async def test_at_most_limits_how_many_items_share_a_value(counted: Path, items: Path) -> None:
     answer = await ruled(counted, items, k=3, rules={"at_most": {"genre": 1}})
     assert ids(answer) == [20, 50]
     assert answer["removed"] == [
@@ -78,7 +78,7 @@ async def test_at_most_so_many_share_a_value(counted: Path, items: Path) -> None
     assert answer["notes"] == ["there are only 2 such items"]
 
 
-async def test_a_boost_is_added_to_the_score_and_named(counted: Path, items: Path) -> None:
+async def test_a_boost_is_added_to_the_score_and_shown(counted: Path, items: Path) -> None:
     rules = {"boosts": [{"where": {"year": [2000], "genre": ["loud"]}, "amount": 3}]}
     plain, answer = await ruled(counted, items, k=4), await ruled(counted, items, k=2, rules=rules)
     scores = {item["item_id"]: item["score"] for item in plain["items"]}
@@ -88,13 +88,13 @@ async def test_a_boost_is_added_to_the_score_and_named(counted: Path, items: Pat
     ]
 
 
-async def test_a_column_that_is_not_there_is_said(counted: Path, items: Path) -> None:
+async def test_an_unknown_column_is_noted(counted: Path, items: Path) -> None:
     answer = await ruled(counted, items, filters={"colour": ["red"]})
     assert answer["items"] == []
     assert answer["notes"][0] == "no item has the attribute colour"
 
 
-async def test_titles_of_the_table_come_before_those_of_the_run(counted: Path, items: Path) -> None:
+async def test_titles_of_the_table_replace_those_of_the_run(counted: Path, items: Path) -> None:
     answer = await ruled(counted, items, k=4)
     assert {item["item_id"]: item["title"] for item in answer["items"]} == {
         10: "X", 20: "Twenty", 30: "Thirty", 50: "Fifty",
@@ -102,7 +102,7 @@ async def test_titles_of_the_table_come_before_those_of_the_run(counted: Path, i
 
 
 @pytest.mark.parametrize("content", ["a,b\n1,2\n", "", None])
-def test_a_table_that_is_none_is_refused(tmp_path: Path, counted: Path, content: str | None) -> None:
+def test_a_file_that_is_no_table_of_items_is_refused(tmp_path: Path, counted: Path, content: str | None) -> None:
     path = tmp_path / ("items.csv" if content is not None else "items.txt")
     path.write_text(content or "")
     with pytest.raises(DataError, match="table of items"):
@@ -122,7 +122,7 @@ values = st.frozensets(st.sampled_from("abc"), max_size=2)
     boosts=st.lists(st.tuples(some_values, st.integers(-4, 4)), max_size=2),
     step=st.integers(1, 7),
 )
-def test_reading_a_ranking_bit_by_bit_gives_what_reading_it_all_gives(
+def test_reading_a_ranking_in_steps_gives_the_same_as_reading_it_whole(
     genres: list[frozenset[str]],
     scores: list[int],
     k: int,
@@ -133,18 +133,18 @@ def test_reading_a_ranking_bit_by_bit_gives_what_reading_it_all_gives(
 ) -> None:
     ids = list(range(1, len(genres) + 1))
     catalogue = Catalogue(ids, [1] * len(ids), {}, {"genre": dict(zip(ids, genres, strict=True))})
-    rules = Rules(
+    rules = AnswerRules(
         without={"genre": sorted(without)} if without else {},
         at_most={"genre": at_most} if at_most else {},
         boosts=[Boost(where={"genre": sorted(where)}, amount=float(amount)) for where, amount in boosts],
     )
-    ruling = Ruling.of(catalogue, frozenset(), {}, rules)
+    compiled = CompiledRules.of(catalogue, frozenset(), {}, rules)
     ranked = sorted(zip(ids, map(float, scores), strict=False), key=lambda pair: -pair[1])
-    fetch, walk = step, ruling.walk(ranked[:step], k, is_whole=False)
-    while not walk.is_done:
+    fetch, result = step, compiled.apply(ranked[:step], k, is_whole=False)
+    while not result.is_done:
         fetch += step
-        walk = ruling.walk(ranked[:fetch], k, is_whole=fetch >= len(ranked))
-    # The slow, obvious way.
+        result = compiled.apply(ranked[:fetch], k, is_whole=fetch >= len(ranked))
+    # A slow and simple implementation.
     boosted = {item: score + sum(b for where, b in boosts if where & genres[item - 1]) for item, score in ranked}
     expected: list[int] = []
     counts: Counter[str] = Counter()
@@ -154,16 +154,16 @@ def test_reading_a_ranking_bit_by_bit_gives_what_reading_it_all_gives(
             continue
         expected.append(item)
         counts.update(found)
-    assert [boosted[int(one.item)] for one in walk.kept] == [boosted[item] for item in expected]
+    assert [boosted[int(one.item)] for one in result.kept] == [boosted[item] for item in expected]
 
 
-async def test_the_values_of_a_column_are_named_the_most_common_first(counted: Path, items: Path) -> None:
+async def test_values_of_a_column_are_listed_by_how_common_they_are(counted: Path, items: Path) -> None:
     async with serving(counted, items=items) as served:
         values = (await served.get("/v1/model"))["values"]
     assert values == {"genre": ["calm", "loud"], "year": ["2000", "1990"]}  # two each; two and one
 
 
-async def test_of_many_values_the_fifty_most_common_are_named_and_none_that_no_rule_could_hold(
+async def test_the_fifty_most_common_values_are_listed_without_those_too_long_for_a_rule(
     counted: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "many.parquet"

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from caser.errors import BusyError, StoreError
-from caser.service.events import group_commit as event_writer
+from caser.service.events import group_commit
 from caser.service.events.group_commit import GroupCommit
 from caser.service.events.sqlite import SqliteEvents
 from caser.service.events.store import Event
@@ -37,15 +37,15 @@ async def test_an_event_counts_once_however_often_it_is_sent(store: SqliteEvents
     assert store.recent("ann").items == ("i1", "i2")
 
 
-async def test_a_history_is_the_last_events_by_time_and_by_arrival_among_equal_times(store: SqliteEvents) -> None:
+async def test_a_history_is_ordered_by_time_and_then_by_arrival(store: SqliteEvents) -> None:
     store.recent("ann")
     await store.append([event(1, time=5), event(2, time=9), event(3, time=5), event(4, time=1), event(5, time=7)])
     assert store.recent("ann").items == ("i3", "i5", "i2")
-    store._users.clear()
+    store._histories.clear()
     assert store.recent("ann").items == ("i3", "i5", "i2")
 
 
-async def test_another_process_sees_what_is_committed_and_what_is_erased(tmp_path: Path) -> None:
+async def test_another_process_sees_commits_and_erasures(tmp_path: Path) -> None:
     ours, theirs = SqliteEvents(tmp_path / "e.db"), SqliteEvents(tmp_path / "e.db")
     assert theirs.recent("ann").items == ()
     await ours.append([event(1), event(2, "bob")])
@@ -59,17 +59,17 @@ async def test_another_process_sees_what_is_committed_and_what_is_erased(tmp_pat
     theirs.close()
 
 
-async def test_after_very_many_events_histories_are_right_too(
+async def test_histories_are_right_after_more_events_than_are_added_one_by_one(
     store: SqliteEvents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("caser.service.events.sqlite._MOST_NEWS", 5)
+    monkeypatch.setattr("caser.service.events.sqlite._MAX_NEW_EVENTS", 5)
     for start, end in ((1, 4), (4, 20), (20, 22)):
         store.recent("ann")
         await store.append([event(number) for number in range(start, end)])
         assert store.recent("ann").items == tuple(f"i{number}" for number in range(end - 3, end))
 
 
-async def test_an_erased_user_leaves_no_byte_behind_and_may_come_back(tmp_path: Path) -> None:
+async def test_an_erased_user_leaves_no_byte_behind_and_may_return(tmp_path: Path) -> None:
     path = tmp_path / "events.db"
     store = SqliteEvents(path)
     await store.append([event(1, "margaret-of-the-hill")])
@@ -82,7 +82,7 @@ async def test_an_erased_user_leaves_no_byte_behind_and_may_come_back(tmp_path: 
     store.close()
 
 
-async def test_an_old_event_no_longer_counts_and_leaves_the_file_with_a_later_commit(tmp_path: Path) -> None:
+async def test_an_expired_event_no_longer_counts_and_is_deleted_with_a_later_commit(tmp_path: Path) -> None:
     import time
 
     store = SqliteEvents(tmp_path / "events.db", expire_days=1)
@@ -96,14 +96,14 @@ async def test_an_old_event_no_longer_counts_and_leaves_the_file_with_a_later_co
     file.close()
 
 
-async def test_what_is_written_at_one_time_shares_commits(store: SqliteEvents) -> None:
+async def test_writes_that_arrive_together_share_commits(store: SqliteEvents) -> None:
     commits = []
     store._writer.set_trace_callback(lambda statement: commits.append(1) if statement == "COMMIT" else None)
     await asyncio.gather(*(store.append([event(number)]) for number in range(200)))
     assert len(commits) < 100
 
 
-async def test_events_are_there_after_the_store_is_opened_again(tmp_path: Path) -> None:
+async def test_events_are_still_there_after_reopening(tmp_path: Path) -> None:
     for number in (1, 2):
         store = SqliteEvents(tmp_path / "events.db")
         await store.append([event(number)])
@@ -113,7 +113,7 @@ async def test_events_are_there_after_the_store_is_opened_again(tmp_path: Path) 
     store.close()
 
 
-def test_without_a_path_nothing_is_left_and_nothing_is_promised() -> None:
+def test_a_store_without_a_path_is_temporary_and_not_durable() -> None:
     store = SqliteEvents(None)
     folder = store._path.parent
     assert folder.exists()
@@ -135,7 +135,7 @@ async def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"not a database" * 100, None], ids=["text", "other tables"])
-def test_a_file_of_something_else_is_refused(tmp_path: Path, content: bytes | None) -> None:
+def test_a_file_that_is_no_event_store_is_refused_unchanged(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "events.db"
     if content is None:
         with sqlite3.connect(path) as file:
@@ -149,12 +149,12 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path, content: bytes | No
     assert path.read_bytes() == before
 
 
-def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="unable to open"):
         SqliteEvents(tmp_path / "nowhere" / "events.db")
 
 
-async def test_a_full_disk_loses_nothing_that_was_acknowledged(store: SqliteEvents) -> None:
+async def test_a_full_disk_loses_no_acknowledged_event(store: SqliteEvents) -> None:
     await store.append([event(1)])
     pages = store._writer.execute("PRAGMA page_count").fetchone()[0]
     store._writer.execute(f"PRAGMA max_page_count={pages}")
@@ -165,17 +165,17 @@ async def test_a_full_disk_loses_nothing_that_was_acknowledged(store: SqliteEven
     assert await store.append([event(2)]) == [True]
 
 
-async def test_more_writes_than_may_wait_are_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_writer, "MOST_WAITING", 2)
+async def test_writes_beyond_the_queue_limit_are_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commit, "MAX_WAITING", 2)
     loop, started = asyncio.get_running_loop(), asyncio.Event()
     import threading
 
     go = threading.Event()
 
-    def write(jobs: object) -> list[str]:
+    def write(jobs: Sequence[int]) -> list[str]:
         loop.call_soon_threadsafe(started.set)
         go.wait()
-        return ["done"] * len(jobs)  # type: ignore[arg-type]
+        return ["done"] * len(jobs)
 
     commit = GroupCommit(write)
     first = asyncio.ensure_future(commit(1))
@@ -189,8 +189,10 @@ async def test_more_writes_than_may_wait_are_refused_at_once(monkeypatch: pytest
     commit.close()
 
 
-async def test_the_users_in_memory_are_bounded(store: SqliteEvents, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("caser.service.events.sqlite.MOST_USERS", 5)
+async def test_the_number_of_histories_in_memory_is_bounded(
+    store: SqliteEvents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("caser.service.events.sqlite.MAX_CACHED_USERS", 5)
     for number in range(20):
         store.recent(f"user {number}")
-    assert list(store._users) == [f"user {number}" for number in range(15, 20)]
+    assert list(store._histories) == [f"user {number}" for number in range(15, 20)]

@@ -1,4 +1,4 @@
-"""A clean environment with the extra `serve` and nothing else serves a run: no torch, no numba, no onnx."""
+"""A clean environment with only the extra `serve` serves a run, without torch, numba or onnx."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ABSENT = ("torch", "numba", "onnx", "faiss", "optuna", "plotly", "matplotlib")
 
 
 @pytest.mark.slow
-def test_an_environment_with_the_extra_serve_alone_answers(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_runs_with_the_extra_serve_alone(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = run.parent / "environment"
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     python = folder / "bin" / "python"

@@ -8,15 +8,15 @@ from typing import Annotated
 from caser.cli import show
 from caser.cli.flags import Whole, flat
 from caser.errors import ConfigError, MissingDependencyError
-from caser.service.settings import ServiceSettings
+from caser.service.settings import DEFAULT_HOST, DEFAULT_PORT, ServiceSettings
 
 
 def serve(
     run: Path,
     /,
     *,
-    host: str = "127.0.0.1",
-    port: Whole = 8000,
+    host: str = DEFAULT_HOST,
+    port: Whole = DEFAULT_PORT,
     workers: Whole = 1,
     settings: Annotated[ServiceSettings, flat("Service")] = ServiceSettings(),  # noqa: B008
 ) -> None:

@@ -1,1 +1,1 @@
-"""The service: a run folder that answers over HTTP, remembers what people just did, and says why."""
+"""The service: serves a saved run over HTTP, stores new events of users, and explains its recommendations."""

@@ -1,6 +1,6 @@
-"""Structured logs: one JSON object a line. Users appear as digests under a key, and headers never appear.
+"""Structured logs: one JSON object per line. User ids appear as keyed digests, and request headers never appear.
 
-What is written is a fixed set of fields, so that nothing a client sends (a token, a query) can end up in a log.
+A line has a fixed set of fields, so nothing secret that a client sends (a token, a query) can reach a log.
 """
 
 from __future__ import annotations
@@ -28,21 +28,25 @@ from caser.system.storage import refused
 
 logger = logging.getLogger("caser.service")
 
-MOST_CHUNKS = 64
-"""Pieces of a log that may wait to be written, each at most a quarter of a second's lines."""
+MAX_WAITING_CHUNKS = 64
+"""Chunks of lines that may wait to be written. `JsonLog` makes one chunk every `_FLUSH_SECONDS`."""
 
-_MOMENT = 0.25
-_PATIENCE_SECONDS = 2.0
+_FLUSH_SECONDS = 0.25
+_CLOSE_SECONDS = 2.0
 
 Pseudonym = Callable[[str], str]
-"""What stands for a user in logs."""
+"""A function that turns a user id into the text that logs show in its place."""
 
 
-def pseudonym(key: bytes | None) -> Pseudonym:
-    """A digest under a key that nobody can undo without it; None leaves ids as they are.
+def make_pseudonym(key: bytes | None) -> Pseudonym:
+    """Return a function that turns a user id into an HMAC digest under `key`; None leaves ids as they are.
 
-    >>> pseudonym(b"key")("ann") == pseudonym(b"key")("ann") != pseudonym(b"other")("ann"), pseudonym(None)("ann")
-    (True, 'ann')
+    Without the key, the digest cannot be turned back into the id.
+
+    >>> make_pseudonym(b"key")("ann") == make_pseudonym(b"key")("ann") != make_pseudonym(b"other")("ann")
+    True
+    >>> make_pseudonym(None)("ann")
+    'ann'
     """
     if key is None:
         return lambda user: user
@@ -50,21 +54,23 @@ def pseudonym(key: bytes | None) -> Pseudonym:
 
 
 class JsonFormatter(logging.Formatter):
-    """Log records of the service and of the server as JSON."""
+    """Formats records of Python's logging as JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line."""
+        """Return `record` as one line of JSON."""
         values: dict[str, Any] = {"time": record.created, "level": record.levelname, "message": record.getMessage()}
         if record.exc_info:
             values["traceback"] = self.formatException(record.exc_info)
         return orjson.dumps(values, default=str).decode()
 
 
-class Sink:
-    """Lines on their way to a file, written by a thread: a reader that stalls costs lines, and never an answer.
+class BackgroundWriter:
+    """Writes lines to a file in a thread, so that a slow reader or disk costs log lines and never delays an answer.
 
-    What does not fit the queue is dropped and counted; the count is written once there is room. What a crash takes is
-    what waits. A disk that is full is told of in the log. Without a path, lines go to stderr.
+    path  the file, which is appended to; None for stderr
+
+    Lines that do not fit the queue are dropped; their number is written as soon as there is room. Lines that wait are
+    lost in a crash. A full disk is reported in the service's log. Raises StoreError when the file cannot be opened.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -76,96 +82,108 @@ class Sink:
             self._file = os.dup(sys.stderr.fileno()) if path is None else os.open(path, flags, 0o666)
         except OSError as error:
             raise StoreError(str(refused(path or Path("stderr"), error, 0))) from None
-        self._queue: queue.Queue[bytes | None] = queue.Queue(MOST_CHUNKS)
-        self._dropped = 0
+        self._queue: queue.Queue[bytes | None] = queue.Queue(MAX_WAITING_CHUNKS)
+        self._num_dropped = 0
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
 
     def put(self, lines: Sequence[bytes]) -> None:
-        """Hand lines over, without waiting."""
+        """Hand over `lines` (without line ends) to be written. Does not wait."""
         try:
             self._queue.put_nowait(b"\n".join(lines) + b"\n")
         except queue.Full:
-            self._dropped += len(lines)
+            self._num_dropped += len(lines)
 
     def close(self) -> None:
-        """Write what waits, as far as it can be written soon."""
+        """Write the lines that wait, for a few seconds at most, and close the file."""
         with suppress(queue.Full):
-            self._queue.put(None, timeout=_PATIENCE_SECONDS)
-        self._thread.join(_PATIENCE_SECONDS)
+            self._queue.put(None, timeout=_CLOSE_SECONDS)
+        self._thread.join(_CLOSE_SECONDS)
 
     def _run(self) -> None:
         while (content := self._queue.get()) is not None:
-            if self._dropped:
-                count, self._dropped = self._dropped, 0
+            if self._num_dropped:
+                count, self._num_dropped = self._num_dropped, 0
                 content = orjson.dumps({"time": time.time(), "dropped_lines": count}) + b"\n" + content
             try:
                 while content:
                     content = content[os.write(self._file, content) :]
             except OSError as error:
-                if not self._is_stderr:  # which has nowhere else to go
+                if not self._is_stderr:  # an error of stderr cannot be reported anywhere
                     logger.warning("a log could not be written: %s", error.strerror)
         os.close(self._file)
 
 
 class StderrHandler(logging.Handler):
-    """Log records to stderr, through a Sink."""
+    """Writes records of Python's logging to stderr, through a `BackgroundWriter`."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._sink = Sink()
+        self._writer = BackgroundWriter()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Hand one line over."""
-        self._sink.put([self.format(record).encode()])
+        """Write `record` as one line, soon."""
+        self._writer.put([self.format(record).encode()])
 
     def close(self) -> None:
-        """Write what waits."""
-        self._sink.close()
+        """Write the lines that wait."""
+        self._writer.close()
         super().close()
 
 
 def log_to_stderr() -> None:
-    """Send what the service and the server log to stderr, as JSON."""
+    """Send the log records of the service and of uvicorn to stderr, as JSON lines."""
     handler = StderrHandler()
     handler.setFormatter(JsonFormatter())
     for name in ("caser.service", "uvicorn"):
-        chosen = logging.getLogger(name)
-        chosen.handlers, chosen.propagate = [handler], False
-        chosen.setLevel(logging.INFO if name == "caser.service" else logging.WARNING)
+        configured = logging.getLogger(name)
+        configured.handlers, configured.propagate = [handler], False
+        configured.setLevel(logging.INFO if name == "caser.service" else logging.WARNING)
 
 
-class Lines:
-    """JSON lines into a Sink, handed over a few times a second: waking its thread for each would cost as much again."""
+class JsonLog:
+    """Writes JSON lines to a file.
+
+    path  the file, which is appended to; None for stderr
+
+    Lines go to the writer's thread a few times per second: waking the thread for each line would double the cost of a
+    line. Raises StoreError when the file cannot be opened.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
         self._waiting: list[bytes] = []
-        self._sink = Sink(path)
+        self._writer = BackgroundWriter(path)
 
     def write(self, **values: Any) -> None:
-        """Write a line, in a moment."""
+        """Write one line with the JSON `values` and the time, soon. Call it in an event loop."""
         if not self._waiting:
-            asyncio.get_running_loop().call_later(_MOMENT, self._hand_over)
+            asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self._flush)
         self._waiting.append(orjson.dumps({"time": time.time(), **values}))
 
     def close(self) -> None:
-        """Write what waits, and let go of the file."""
-        self._hand_over()
-        self._sink.close()
+        """Write the lines that wait, and close the file."""
+        self._flush()
+        self._writer.close()
 
-    def _hand_over(self) -> None:
+    def _flush(self) -> None:
         lines, self._waiting = self._waiting, []
         if lines:
-            self._sink.put(lines)
+            self._writer.put(lines)
 
 
-def log_key(path: Path | None) -> bytes:
-    """The key of pseudonyms: kept beside a log of answers, so that one user is one across restarts; else a new one."""
-    if path is None:
+def read_pseudonym_key(answer_log: Path | None) -> bytes:
+    """Return the key of pseudonyms.
+
+    answer_log  the key is kept in a file beside this log, so that a user keeps one pseudonym after a restart; without
+                a log, each call makes a new key
+
+    Raises StoreError when the key file cannot be read or written.
+    """
+    if answer_log is None:
         return secrets.token_bytes(32)
-    file = path.with_name(f"{path.name}.key")
+    file = answer_log.with_name(f"{answer_log.name}.key")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        answer_log.parent.mkdir(parents=True, exist_ok=True)
         if not file.exists():
             file.touch(0o600)
             file.write_bytes(secrets.token_bytes(32))

@@ -1,4 +1,4 @@
-"""What a person who runs the service may set. Each default is written here, once; a docstring is its `--help`."""
+"""Settings of the service. Each default is written here, once; the docstring of a setting is its `--help` text."""
 
 from __future__ import annotations
 
@@ -8,39 +8,46 @@ from pydantic import Field
 
 from caser.config import Settings
 
+DEFAULT_HOST = "127.0.0.1"
+"""The address to listen on: this machine only."""
+DEFAULT_PORT = 8000
+"""The port to listen on."""
+DEFAULT_WINDOW = 1000
+"""How many last interactions of a user count."""
+
 
 class ServiceSettings(Settings):
-    """How to serve.
+    """How to serve a run.
 
     >>> ServiceSettings(max_waiting=10).max_waiting
     10
     """
 
     store: Path | None = None
-    """The file that keeps events; without one they go when the service stops."""
+    """The file that keeps events. Without one, events are lost when the service stops."""
     items: Path | None = None
-    """A .csv or .parquet table of items: item_id, perhaps title, and any columns that rules may name."""
+    """A .csv or .parquet table of items: item_id, optionally title, and any columns that rules may name."""
     onnx: Path | None = None
-    """Answer through this file, which `caser export` wrote from the run: far quicker for gru4rec, sasrec, nextitnet."""
+    """Answer from this file, made by `caser export` from the same run: much faster for gru4rec, sasrec, nextitnet."""
     token_file: Path | None = None
-    """Who may ask: a file that `caser token` writes. Without one the service answers this machine only."""
+    """A file of access tokens, made by `caser token`. Without one, the service answers this machine only."""
     allowed_host: tuple[str, ...] = ()
-    """A name that requests may be addressed to; repeat for several. By default this machine's, or any with tokens."""
+    """A host name that requests may use; repeat for several. Default: this machine's names, or any name with tokens."""
     answer_log: Path | None = None
-    """Write every answer and event to this file, with users' ids as digests: what `caser replay --log` reads."""
+    """Write every answer and event to this file, with user ids as digests; `caser replay --log` reads it."""
     log_user_ids: bool = False
-    """Write users' ids to logs as they are."""
-    window: int = Field(1000, ge=1, le=100_000)
+    """Write user ids to logs as they are."""
+    window: int = Field(DEFAULT_WINDOW, ge=1, le=100_000)
     """How many last interactions of a user count."""
     expire_days: float | None = Field(None, gt=0)
-    """Forget events older than this."""
+    """Forget events older than this many days."""
     rate: float | None = Field(None, gt=0)
-    """Requests a second that one token (without tokens, one address) may make on average."""
+    """Requests per second that one token (without tokens: one address) may make on average."""
     burst: int = Field(100, ge=1)
-    """Requests that may come at once above that rate."""
+    """Requests that may arrive at once above that rate."""
     max_waiting: int = Field(256, ge=1)
-    """Questions that may wait for their answer; more are refused with 503."""
+    """Questions that may wait for their answer; further ones are refused with status 503."""
     max_body: int = Field(2**20, ge=1024)
-    """Bytes a request may have."""
+    """Maximum size of a request body, in bytes."""
     drain_seconds: float = Field(1.0, ge=0)
-    """How long to go on answering after SIGTERM, while /readyz already says no."""
+    """After SIGTERM: seconds to keep answering while /readyz already reports 503."""

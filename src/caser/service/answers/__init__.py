@@ -1,1 +1,1 @@
-"""How the service makes an answer: the loaded model, rules, reasons, the queue."""
+"""How the service answers a question: the loaded model, the queue of questions, business rules, and explanations."""

@@ -1,123 +1,158 @@
-"""From questions to answers: what is known of the user, the ranking, the rules, the reasons.
+"""Turns questions into answers: finds each user's history, ranks, applies business rules, and explains scores.
 
-Questions that came together are asked of the recommender together, which is what makes a busy service fast. Works on
-one model, the one given; nothing here waits or knows of HTTP.
+Questions that arrive together are ranked together; this makes a busy service fast. All questions are answered by the
+one model that is given. Nothing here waits, and nothing knows about HTTP.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from caser.answering.answers import Answer
 from caser.answering.recommender import Recommender
 from caser.arrays.types import RawId
-from caser.service.answers.loaded_model import Live
-from caser.service.answers.reasons import explain_items, patterns_of, with_titles
-from caser.service.answers.rules import MOST_TRACED, Kept, Ruling, Walk
+from caser.service.answers.loaded_model import LoadedModel
+from caser.service.answers.reasons import explain_items, patterns_of
+from caser.service.answers.rules import MAX_REMOVED_LISTED, CompiledRules, FilteredRanking, ScoredItem
 from caser.service.events.store import EventStore
-from caser.service.schemas import Recommend
+from caser.service.request_schemas import RecommendRequest
 
 API_VERSION = "1"
 
-_LONGEST_WALK = 5_000
-"""A filter so narrow that a walk would be longer is asked of the model directly; the trace then omits it."""
+_MAX_READ_FOR_FILTERS = 5_000
+"""If filters would need more of the ranking than this, only matching items are ranked; `removed` omits the others."""
 _GROWTH = 8
+"""When too few items pass the rules, this many times as much of the ranking is read next."""
+_RULES_MARGIN = 4
+"""With rules, this many times k items are read at first."""
 
-Who: TypeAlias = tuple[RawId | None, tuple[RawId, ...] | None]
-"""A user the model may know, and a history in place of the one it has."""
+UserAndHistory: TypeAlias = tuple[RawId | None, tuple[RawId, ...] | None]
+"""A user that the model may know, and a history that replaces the stored one. Either may be None."""
 
 
-def who(live: Live, events: EventStore, window: int, question: Recommend) -> Who:
-    """Whom a question is about: the run's history of the user, followed by the events since, where there are any."""
-    user = question.user_id
+class _Group(NamedTuple):
+    """What questions must have in common to be ranked in one call."""
+
+    has_no_user: bool
+    has_no_history: bool
+    only: tuple[RawId, ...] | None
+    exclude_seen: bool | None
+
+
+def user_and_history(model: LoadedModel, events: EventStore, window: int, request: RecommendRequest) -> UserAndHistory:
+    """Find the user and the history to recommend for.
+
+    model    knows the users and histories of the run       events  the users' events since then
+    window   how many last interactions count               request  the question
+
+    The history is the run's history of the user followed by their events, or None if the run's history is up to date.
+    """
+    user = request.user_id
     if user is None:
-        return None, tuple(question.history or ())
-    recent = events.recent(live.user_key(user))
-    known = None if recent.is_erased else user
-    if question.history is not None:
-        return known, tuple(question.history)
+        return None, tuple(request.history or ())
+    recent = events.recent(model.user_key(user))
+    known_user = None if recent.is_erased else user
+    if request.history is not None:
+        return known_user, tuple(request.history)
     if recent.is_erased:
         return None, recent.items
     if not recent.items:
         return user, None
-    return user, (*live.stored(user), *recent.items)[-window:]
+    return user, (*model.stored_history(user), *recent.items)[-window:]
 
 
-def answer(live: Live, events: EventStore, window: int, questions: Sequence[Recommend]) -> list[dict[str, Any]]:
-    """Answer questions, in order, as JSON values."""
-    asked = [_Asked(live, question, who(live, events, window, question)) for question in questions]
-    waiting = asked
-    while waiting:
-        groups: defaultdict[Any, list[_Asked]] = defaultdict(list)
-        for one in waiting:
-            groups[one.group].append(one)
-        for group in groups.values():
-            _ask(live.recommender, group)
-        waiting = [one for one in waiting if not one.walked.is_done]
-    return [one.to_dict() for one in asked]
+def answer_questions(
+    model: LoadedModel, events: EventStore, window: int, requests: Sequence[RecommendRequest]
+) -> list[dict[str, Any]]:
+    """Answer questions.
+
+    model    answers them                              events    the users' events since the run was trained
+    window   how many last interactions count          requests  the questions
+
+    Returns one answer for each question, in order, as JSON values (see `RecommendResponse`).
+    """
+    questions = [
+        PendingQuestion(model, request, user_and_history(model, events, window, request)) for request in requests
+    ]
+    unfinished = questions
+    while unfinished:
+        groups: defaultdict[_Group, list[PendingQuestion]] = defaultdict(list)
+        for question in unfinished:
+            groups[question.group].append(question)
+        for group, members in groups.items():
+            _rank_together(model.recommender, group, members)
+        unfinished = [question for question in unfinished if not question.result.is_done]
+    return [question.to_dict() for question in questions]
 
 
 @dataclass(eq=False)
-class _Asked:
-    """A question on its way to an answer."""
+class PendingQuestion:
+    """A question that is being answered.
 
-    live: Live
-    question: Recommend
-    who: Who
+    model             answers it                              request  the question as it was asked
+    user_and_history  for whom, from `user_and_history()`
+
+    It asks for the first `fetch` items of the ranking, and for more if the rules leave fewer than k of them.
+    """
+
+    model: LoadedModel
+    request: RecommendRequest
+    user_and_history: UserAndHistory
 
     def __post_init__(self) -> None:
-        question, items = self.question, self.live.recommender.artefact.items
-        self.excluded: list[int] = items.indices(question.exclude).tolist() if question.exclude else []
-        self.ruling = Ruling(self.live.catalogue)
-        if question.exclude or question.filters or question.rules is not None:
+        request, catalogue = self.request, self.model.catalogue
+        items = self.model.recommender.artefact.items
+        self.excluded: list[int] = items.indices(request.exclude).tolist() if request.exclude else []
+        self.rules = CompiledRules(catalogue)
+        if request.exclude or request.filters or request.rules is not None:
             exclude = frozenset(items.raw([index for index in self.excluded if index]))
-            self.ruling = Ruling.of(self.live.catalogue, exclude, question.filters, question.rules)
-        self.only: tuple[RawId, ...] | None = None if question.only is None else tuple(question.only)
-        self.fetch = question.k
-        if not self.ruling.is_idle:
-            self._narrow()
-        self.walked = Walk([], [], is_done=False)
+            self.rules = CompiledRules.of(catalogue, exclude, request.filters, request.rules)
+        self.only: tuple[RawId, ...] | None = None if request.only is None else tuple(request.only)
+        self.fetch = request.k
+        if not self.rules.is_empty:
+            self._plan_reading()
+        self.result = FilteredRanking([], [], is_done=False)
         self.answer: Answer | None = None
 
-    def _narrow(self) -> None:
-        """Decide how much of the ranking to read first, or to ask for the matching items only."""
-        where, num_items = self.ruling.where, len(self.live.recommender.artefact.items)
-        self.fetch += len(self.ruling.exclude)
+    def _plan_reading(self) -> None:
+        """Decide how much of the ranking to read first, or to rank only the items that match the filters."""
+        where, num_items = self.rules.where, len(self.model.recommender.artefact.items)
+        self.fetch += len(self.rules.exclude)
         if where and self.only is None:
-            matching = self.live.catalogue.matching(where)
+            matching = self.model.catalogue.matching(where)
             depth = self.fetch * num_items // max(1, len(matching))
-            if depth > _LONGEST_WALK:
+            if depth > _MAX_READ_FOR_FILTERS:
                 self.only = tuple(matching)
             else:
                 self.fetch = max(self.fetch, depth)
-        if self.question.rules is not None:
-            self.fetch *= 4
+        if self.request.rules is not None:
+            self.fetch *= _RULES_MARGIN
 
     @property
-    def group(self) -> Any:
-        """Questions of one group can be asked together."""
-        user, history = self.who
-        return user is None, history is None, self.only, self.question.exclude_seen
+    def group(self) -> _Group:
+        """Questions with equal groups can be ranked together."""
+        user, history = self.user_and_history
+        return _Group(user is None, history is None, self.only, self.request.exclude_seen)
 
     def take(self, answer: Answer, fetched: int) -> None:
-        """Walk down what the recommender has ranked."""
+        """Apply the rules to `answer`, for which the first `fetched` items of the ranking were asked."""
         self.answer = answer
-        if self.ruling.is_idle:
-            self.walked = Walk(list(map(Kept, answer.items[: self.fetch], answer.scores)), [], is_done=True)
+        if self.rules.is_empty:
+            kept = list(map(ScoredItem, answer.items[: self.fetch], answer.scores))
+            self.result = FilteredRanking(kept, [], is_done=True)
             return
         ranked = list(zip(answer.items, answer.scores, strict=True))
-        self.walked = self.ruling.walk(ranked, self.question.k, is_whole=len(ranked) < fetched)
+        self.result = self.rules.apply(ranked, self.request.k, is_whole=len(ranked) < fetched)
         self.fetch = fetched * _GROWTH
 
     def to_dict(self) -> dict[str, Any]:
-        """The answer as JSON values."""
-        answer, kept, catalogue = self.answer, self.walked.kept, self.live.catalogue
-        titles = catalogue.titles
+        """The answer as JSON values (see `RecommendResponse`)."""
+        answer, titles = self.answer, self.model.catalogue.titles
         items: list[dict[str, Any]] = []
-        for rank, one in enumerate(kept, start=1):
+        for rank, one in enumerate(self.result.kept, start=1):
             item: dict[str, Any] = {
                 "rank": rank,
                 "item_id": one.item,
@@ -127,55 +162,54 @@ class _Asked:
             if one.boosted is not None:
                 item["boosted"] = one.boosted
             items.append(item)
-        reasons: dict[str, Any] = {}
-        if self.question.explain and kept:
-            asked = self.live.recommender.question(*self.who)
-            whys = explain_items(self.live.recommender, asked, [one.item for one in kept])
-            for item, why in zip(items, whys, strict=True):
-                item["why"] = with_titles(why, catalogue)
-            reasons = patterns_of(self.live.recommender, asked)
-        ignored = _different((*(answer.ignored if answer else ()), *self._unknown_excluded()))
+        patterns = self._explain(items) if self.request.explain and items else {}
+        ignored = list(dict.fromkeys((*(answer.ignored if answer else ()), *self._unknown_excluded())))
         return {
             "api_version": API_VERSION,
-            "model_version": self.live.version,
-            "user_id": self.question.user_id,
+            "model_version": self.model.version,
+            "user_id": self.request.user_id,
             "source": answer.source if answer else "popularity",
             "items": items,
             "ignored": ignored,
             "removed": [
                 {"item_id": item, "title": titles.get(item), "rule": rule}
-                for item, rule in self.walked.removed[:MOST_TRACED]
+                for item, rule in self.result.removed[:MAX_REMOVED_LISTED]
             ],
             "notes": self._notes(len(items), ignored),
-            **reasons,
+            **patterns,
         }
 
-    def _unknown_excluded(self) -> list[RawId]:
-        return [raw for raw, index in zip(self.question.exclude, self.excluded, strict=False) if not index]
+    def _explain(self, items: list[dict[str, Any]]) -> dict[str, Any]:
+        """Add `why` to each item, and return `patterns` for Caser."""
+        recommender = self.model.recommender
+        question = recommender.question(*self.user_and_history)
+        ids = [one.item for one in self.result.kept]
+        for item, why in zip(items, explain_items(recommender, question, ids, self.model.catalogue), strict=True):
+            item["why"] = why
+        return patterns_of(recommender, question)
 
-    def _notes(self, found: int, ignored: Sequence[RawId]) -> list[str]:
+    def _unknown_excluded(self) -> list[RawId]:
+        return [raw for raw, index in zip(self.request.exclude, self.excluded, strict=False) if not index]
+
+    def _notes(self, num_found: int, ignored: Sequence[RawId]) -> list[str]:
         notes = [f"ignored unknown items: {', '.join(map(str, ignored[:10]))}"] if ignored else []
-        if not self.ruling.is_idle and (columns := self.ruling.unknown_columns):
+        if not self.rules.is_empty and (columns := self.rules.unknown_columns):
             notes.append(f"no item has the attribute {', '.join(columns)}")
-        if found < self.question.k:
-            notes.append(f"there are only {found} such items")
+        if num_found < self.request.k:
+            notes.append(f"there are only {num_found} such items")
         return notes
 
 
-def _ask(recommender: Recommender, group: list[_Asked]) -> None:
-    """Ask for a group at once; a shorter answer is the start of a longer one."""
-    nobody, stored, only, exclude_seen = group[0].group
-    most = max(one.fetch for one in group)
+def _rank_together(recommender: Recommender, group: _Group, members: Sequence[PendingQuestion]) -> None:
+    """Rank for all questions of a group in one call. A question that needs fewer items takes the first ones."""
+    fetch = max(question.fetch for question in members)
+    users_and_histories = [question.user_and_history for question in members]
     answers = recommender.recommend(
-        users=None if nobody else [one.who[0] for one in group],  # type: ignore[misc]
-        histories=None if stored else [list(one.who[1] or ()) for one in group],
-        k=most,
-        only=only,
-        exclude_seen=exclude_seen,
+        users=None if group.has_no_user else [user for user, _ in users_and_histories if user is not None],
+        histories=None if group.has_no_history else [list(history or ()) for _, history in users_and_histories],
+        k=fetch,
+        only=group.only,
+        exclude_seen=group.exclude_seen,
     )
-    for one, found in zip(group, answers, strict=True):
-        one.take(found, most)
-
-
-def _different(values: Iterable[RawId]) -> list[RawId]:
-    return list(dict.fromkeys(values))
+    for question, answer in zip(members, answers, strict=True):
+        question.take(answer, fetch)

@@ -1,6 +1,7 @@
-"""What is known of items beyond their ids: titles, and the attributes that rules speak of.
+"""Titles and attributes of items, as answers and rules use them.
 
-An attribute is text, or several texts where a table has a list: a number 5, a text "5" and a whole float 5.0 are one.
+An attribute value is text, or a set of texts where the table of items has a list. The number 5, the text "5" and the
+float 5.0 are the same value.
 """
 
 from __future__ import annotations
@@ -17,18 +18,20 @@ import polars as pl
 from caser.arrays.types import RawId
 from caser.artefact.folder import Artefact
 from caser.errors import DataError
+from caser.service.request_schemas import MAX_VALUE_LENGTH
 
-MOST_VALUES = 50
-"""Values of a column that people are shown."""
-LONGEST_VALUE = 200
-"""Characters a value may have in a rule."""
+MAX_COMMON_VALUES = 50
+"""How many values of each column `common_values` lists."""
 
-_NOTHING: frozenset[str] = frozenset()
-_NOBODY: frozenset[RawId] = frozenset()
+_NO_VALUES: frozenset[str] = frozenset()
+_NO_ITEMS: frozenset[RawId] = frozenset()
 
 
 class Catalogue:
-    """Items by raw id; `attributes` maps a column to each item's values.
+    """The items of a run, by raw id.
+
+    ids         the raw ids of all items       counts  how many interactions each has, in the same order
+    titles      title by id                    attributes  by column: the values of each item
 
     >>> from tests.runs import popularity_run
     >>> catalogue = Catalogue.of(popularity_run(), pl.DataFrame({"item_id": [10, 20], "genre": [["a", "b"], ["b"]]}))
@@ -49,24 +52,28 @@ class Catalogue:
 
     @classmethod
     def of(cls, artefact: Artefact, table: pl.DataFrame | None) -> Catalogue:
-        """The items of a run, with the titles of a table where it has some, and its columns.
+        """Combine the items of a run with a table of items.
+
+        artefact  the run: its items, their titles and counts
+        table     column item_id; a column title, if any, takes precedence over the run's titles; all other columns are
+                  attributes. None for no table.
 
         Raises DataError for a table without the column item_id.
         """
         ids = artefact.items.ids.to_list()
-        titles = {} if artefact.titles is None else _present(ids, artefact.titles.to_list())
+        titles = {} if artefact.titles is None else _without_nulls(ids, artefact.titles.to_list())
         attributes: dict[str, dict[RawId, frozenset[str]]] = {}
         if table is not None:
             if "item_id" not in table.columns:
                 raise DataError(f"a table of items must have a column item_id; it has {', '.join(table.columns)}.")
-            rows = artefact.items.indices(table["item_id"].to_list())
-            known, ids_of_rows = table.filter(rows > 0), artefact.items.raw(rows[rows > 0])
+            indices = artefact.items.indices(table["item_id"].to_list())
+            known, known_ids = table.filter(indices > 0), artefact.items.raw(indices[indices > 0])
             for name in known.columns:
-                values = _present(ids_of_rows, known[name].to_list())
+                values = _without_nulls(known_ids, known[name].to_list())
                 if name == "title":
                     titles |= {raw: str(value) for raw, value in values.items()}
                 elif name != "item_id":
-                    attributes[name] = {raw: texts(value) for raw, value in values.items()}
+                    attributes[name] = {raw: attribute_texts(value) for raw, value in values.items()}
         return cls(ids, artefact.histories.item_counts[1:].tolist(), titles, attributes)
 
     @property
@@ -75,66 +82,75 @@ class Catalogue:
         return sorted(self._attributes)
 
     def title(self, item: RawId) -> str | None:
-        """The title of an item."""
+        """The title of `item`, or None."""
         return self.titles.get(item)
 
     def values(self, column: str, item: RawId) -> frozenset[str]:
-        """What an item has in a column; nothing for an item or a column that nobody knows."""
-        return self._attributes.get(column, {}).get(item, _NOTHING)
+        """The values of `item` in `column`; empty if the item or the column is unknown."""
+        return self._attributes.get(column, {}).get(item, _NO_VALUES)
 
     def matching(self, where: Mapping[str, frozenset[str]]) -> frozenset[RawId]:
-        """The items that have, in each column, one of these values."""
-        found = [
-            frozenset().union(*(self._holders[column].get(value, _NOBODY) for value in values))
-            if column in self._holders
-            else _NOBODY
+        """The items that have, in each column of `where`, at least one of the values given."""
+        matching_column = [
+            frozenset().union(*(self._items_by_value[column].get(value, _NO_ITEMS) for value in values))
+            if column in self._items_by_value
+            else _NO_ITEMS
             for column, values in where.items()
         ]
-        return frozenset.intersection(*found)
+        return frozenset.intersection(*matching_column)
 
     @cached_property
-    def _holders(self) -> dict[str, dict[str, frozenset[RawId]]]:
-        """Who has a value, by column and value."""
-        holders: dict[str, dict[str, list[RawId]]] = {}
-        for column, values in self._attributes.items():
-            of_value = holders.setdefault(column, {})
-            for item, found in values.items():
-                for value in found:
-                    of_value.setdefault(value, []).append(item)
+    def _items_by_value(self) -> dict[str, dict[str, frozenset[RawId]]]:
+        """The items that have a value, by column and value."""
+        by_column: dict[str, dict[str, list[RawId]]] = {}
+        for column, values_of_items in self._attributes.items():
+            by_value = by_column.setdefault(column, {})
+            for item, values in values_of_items.items():
+                for value in values:
+                    by_value.setdefault(value, []).append(item)
         return {
-            column: {value: frozenset(items) for value, items in of_value.items()}
-            for column, of_value in holders.items()
+            column: {value: frozenset(items) for value, items in by_value.items()}
+            for column, by_value in by_column.items()
         }
 
     @cached_property
     def common_values(self) -> dict[str, list[str]]:
-        """The most common values of each column, as far as they are short enough to be asked for."""
+        """The most common values of each column, without those that are too long for a rule."""
         return {
             column: sorted(
-                (value for value in holders if len(value) <= LONGEST_VALUE),
-                key=lambda value: (-len(holders[value]), value),
-            )[:MOST_VALUES]
-            for column, holders in self._holders.items()
+                (value for value in by_value if len(value) <= MAX_VALUE_LENGTH),
+                key=lambda value: (-len(by_value[value]), value),
+            )[:MAX_COMMON_VALUES]
+            for column, by_value in self._items_by_value.items()
         }
 
-    def search(self, words: str, most: int = 20) -> list[RawId]:
-        """Items whose title holds every word, the most popular first; without words, the most popular of all."""
-        wanted = _plain(words).split()
+    def search(self, text: str, limit: int = 20) -> list[RawId]:
+        """Find items by title.
+
+        text   the title must contain every word of it; case and accents do not matter; "" matches every item
+        limit  how many items to return at most
+
+        Returns raw ids, the most popular item first.
+        """
+        words = _folded(text).split()
         found: list[RawId] = []
-        for item, title in self._searched:
-            if all(word in title for word in wanted):
+        for item, title in self._folded_titles:
+            if all(word in title for word in words):
                 found.append(item)
-                if len(found) == most:
+                if len(found) == limit:
                     break
         return found
 
     @cached_property
-    def _searched(self) -> list[tuple[RawId, str]]:
-        return [(item, _plain(self.titles.get(item) or str(item))) for item in self._by_popularity]
+    def _folded_titles(self) -> list[tuple[RawId, str]]:
+        return [(item, _folded(self.titles.get(item) or str(item))) for item in self._by_popularity]
 
 
 def read_table(path: Path) -> pl.DataFrame:
-    """Read a table of items. Raises DataError for a file that is no .csv or .parquet file, or cannot be read."""
+    """Read a table of items from the file `path`.
+
+    Raises DataError when the file is neither .csv nor .parquet, or cannot be read.
+    """
     if path.suffix not in (".csv", ".parquet"):
         raise DataError(f"a table of items must be a .csv or .parquet file; got {path.name!r}.")
     try:
@@ -143,10 +159,10 @@ def read_table(path: Path) -> pl.DataFrame:
         raise DataError(f"{path} must be a table of items; got: {str(error).partition(chr(10))[0]}.") from None
 
 
-def texts(value: Any) -> frozenset[str]:
-    """An attribute's value or values as text.
+def attribute_texts(value: Any) -> frozenset[str]:
+    """Convert an attribute `value`, or a list of values, to texts.
 
-    >>> sorted(texts(["a", 5, 5.0, True]))
+    >>> sorted(attribute_texts(["a", 5, 5.0, True]))
     ['5', 'a', 'true']
     """
     if isinstance(value, list | tuple):
@@ -162,11 +178,11 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _present(ids: Iterable[RawId], values: Iterable[Any]) -> dict[RawId, Any]:
+def _without_nulls(ids: Iterable[RawId], values: Iterable[Any]) -> dict[RawId, Any]:
     return {raw: value for raw, value in zip(ids, values, strict=True) if value is not None}
 
 
-def _plain(text: str) -> str:
-    """Text for comparing: lower case, without accents."""
-    split = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(letter for letter in split if not unicodedata.combining(letter))
+def _folded(text: str) -> str:
+    """Text for comparison: lower case, without accents."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(letter for letter in decomposed if not unicodedata.combining(letter))

@@ -1,6 +1,7 @@
-"""The model that is being served: read from its run folder, tried out, and never changed; a reload makes another one.
+"""The model that the service serves: loaded from its run folder and tested before use. It never changes afterwards.
 
-Assumes that whoever replaces the folder does so as `caser.artefact.folder.save` does, in one step.
+A reload makes another `LoadedModel`. Assumes that the run folder is replaced in one step, as
+`caser.artefact.folder.save` does.
 """
 
 from __future__ import annotations
@@ -22,90 +23,100 @@ from caser.exported.scorer import through_onnx
 from caser.service.answers.catalogue import Catalogue, read_table
 from caser.system.storage import read_file, settled
 
-_TRIES = 3
-_USERS_KEPT = 10_000
+_MAX_TRIES = 3
+_MAX_CACHED_USERS = 10_000
 
 
-class Live:
-    """A model that answers.
+class LoadedModel:
+    """A recommender that is ready to answer, with the titles and attributes of its items.
 
-    version  the digest of its manifest      loaded, made  when it was read, and written, in seconds since 1970
+    recommender  answers questions                       catalogue   titles and attributes of the items
+    version      SHA-256 digest of the run's manifest    written_at  when the run was written, in seconds since 1970
+    loaded_at    when it was loaded, in seconds since 1970
     """
 
-    def __init__(self, recommender: Recommender, catalogue: Catalogue, version: str, made: float) -> None:
+    def __init__(self, recommender: Recommender, catalogue: Catalogue, version: str, written_at: float) -> None:
         self.recommender = recommender
         self.catalogue = catalogue
         self.version = version
-        self.made = made
-        self.loaded = time.time()
-        self.stored: Callable[[RawId], tuple[RawId, ...]] = lru_cache(_USERS_KEPT)(
-            partial(_stored, recommender.artefact)
+        self.written_at = written_at
+        self.loaded_at = time.time()
+        self.stored_history: Callable[[RawId], tuple[RawId, ...]] = lru_cache(_MAX_CACHED_USERS)(
+            partial(_stored_history, recommender.artefact)
         )
-        """A user's history in the run, oldest first."""
-        self.user_key: Callable[[RawId], str] = lru_cache(_USERS_KEPT)(partial(_key, recommender.artefact.users))
-        """The one text for a user: as the run has it, whatever form it came in."""
+        """The items of a user's history in the run, oldest first."""
+        self.user_key: Callable[[RawId], str] = lru_cache(_MAX_CACHED_USERS)(partial(_key, recommender.artefact.users))
+        """The text that identifies a user in the event store. The number 5 and the text "5" have the same key."""
 
     def item_key(self, item: RawId) -> str:
-        """The one text for an item."""
+        """The text that identifies `item` in the event store."""
         return _key(self.recommender.artefact.items, item)
 
     def raw_item(self, key: str) -> RawId:
-        """An item as the run has it; the text itself for one that it does not know."""
+        """The raw id of the item with this `key`; the key itself if the run does not know the item."""
         items = self.recommender.artefact.items
         index = int(items.indices([key])[0])
         return items.raw([index])[0] if index else key
 
     def knows_item(self, item: RawId) -> bool:
-        """Whether the model was trained on an item."""
+        """Whether the model was trained on `item`."""
         artefact = self.recommender.artefact
         return bool(artefact.histories.item_counts[artefact.items.indices([item])[0]])
 
 
-def read_live(run: Path, items: Path | None, onnx: Path | None = None) -> Live:
-    """Load a run and its table of items, and try it out; `onnx` is what was exported from it, to answer through.
+def load_model(run: Path, items: Path | None, onnx: Path | None = None) -> LoadedModel:
+    """Load a run, and check that it can answer.
 
-    Raises ArtefactError if the run is not intact or gives no answer, and for another run's file; DataError for a table
-    that is none.
+    run    the run folder           items  a table of items (.csv or .parquet), or None
+    onnx   a file that was exported from this run and answers in its place, or None
+
+    Raises ArtefactError if the run is damaged, cannot answer, or is not the run that `onnx` was exported from;
+    DataError if the table of items cannot be read.
     """
     table = None if items is None else read_table(items)
-    for _ in range(_TRIES):  # the folder may be exchanged between two reads
-        before = _manifest(run)
+    # The folder may be replaced while it is read: read again until the manifest is the same before and after.
+    for _ in range(_MAX_TRIES):
+        before = _read_manifest(run)
         recommender = load(run)
-        content, made = _manifest(run)
-        if content == before[0]:
+        manifest, written_at = _read_manifest(run)
+        if manifest == before[0]:
             break
     else:
-        raise ArtefactError(f"{run} must hold still while it is read; it changed {_TRIES} times. Try again.")
+        raise ArtefactError(
+            f"{run} must not change while it is read; it changed {_MAX_TRIES} times. Try again when it is complete."
+        )
     if onnx is not None:
         recommender = through_onnx(recommender, onnx)
-    live = Live(recommender, Catalogue.of(recommender.artefact, table), hashlib.sha256(content).hexdigest(), made)
-    _try_out(live)
-    return live
+    catalogue = Catalogue.of(recommender.artefact, table)
+    model = LoadedModel(recommender, catalogue, hashlib.sha256(manifest).hexdigest(), written_at)
+    _check_that_it_answers(model)
+    return model
 
 
-def _manifest(run: Path) -> tuple[bytes, float]:
+def _read_manifest(run: Path) -> tuple[bytes, float]:
+    """The bytes of the manifest, and when it was written."""
     try:
         path = settled(Path(run).resolve()) / MANIFEST
         if not path.parent.is_dir():
             raise ArtefactError(f"{run} must be the folder of a saved run; there is none. Check the path.")
         return read_file(path), path.stat().st_mtime
-    except OSError as error:  # a name too long, or a folder that is exchanged in this moment
+    except OSError as error:  # the name is too long, or the folder is being replaced at this moment
         raise ArtefactError(f"{run} must be the folder of a saved run; got: {error.strerror}. Try again.") from None
 
 
-def _try_out(live: Live) -> None:
-    """Ask for nobody, for a history, and for a user; an answer must have items."""
-    artefact = live.recommender.artefact
+def _check_that_it_answers(model: LoadedModel) -> None:
+    """Ask for the most popular item as a history, and for the user with the longest history; both must give items."""
+    artefact = model.recommender.artefact
     lengths = artefact.histories.lengths
     try:
         popular = artefact.items.raw([int(np.argmax(artefact.histories.item_counts[1:])) + 1])
-        asked = [live.recommender.recommend(histories=[popular], k=3, exclude_seen=False)]
+        results = [model.recommender.recommend(histories=[popular], k=3, exclude_seen=False)]
         if lengths.any():
             user = artefact.users.raw([int(lengths.argmax())])
-            asked.append(live.recommender.recommend(users=user, k=3, exclude_seen=False))
+            results.append(model.recommender.recommend(users=user, k=3, exclude_seen=False))
     except CaserError as error:
         raise ArtefactError(f"a run must answer; this one failed: {error}") from None
-    if not all(answers[0].items for answers in asked):
+    if not all(result[0].items for result in results):
         raise ArtefactError("a run must answer; this one recommended nothing. Train again.")
 
 
@@ -114,6 +125,6 @@ def _key(vocabulary: Vocabulary, raw: RawId) -> str:
     return str(vocabulary.raw([index])[0]) if index else str(raw)
 
 
-def _stored(artefact: Artefact, user: RawId) -> tuple[RawId, ...]:
+def _stored_history(artefact: Artefact, user: RawId) -> tuple[RawId, ...]:
     index = int(artefact.users.indices([user])[0])
     return tuple(artefact.items.raw(artefact.histories.sequence(index)))

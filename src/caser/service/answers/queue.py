@@ -1,9 +1,11 @@
-"""A bounded line of questions, answered in batches: whoever waits is answered together.
+"""A bounded queue of requests that are answered in batches.
 
-While one batch is being answered the next one gathers, so batches grow with the load and an idle service adds no
-delay. A line that is full refuses at once. Batches are answered in the event loop itself: in a thread beside it, with
-eight clients, a question cost 340 microseconds of processor instead of 275: the two wait for one interpreter. So that
-the loop is never away for long, a batch has only as many questions as can be answered in a moment.
+Requests gather while a batch is being answered, and form the next batch. So batches grow with the load, and an idle
+service adds no delay. A full queue refuses further requests at once.
+
+Batches are answered in the event loop itself. With eight clients, a question cost 275 microseconds of processor time
+this way and 340 in a second thread, because the two threads waited for one interpreter. A batch holds only as many
+requests as can be answered within `_BATCH_SECONDS`, so the event loop is never blocked for long.
 """
 
 from __future__ import annotations
@@ -17,90 +19,104 @@ from typing import Generic, TypeVar
 
 from caser.errors import BusyError
 
-Question = TypeVar("Question")
-Answer = TypeVar("Answer")
+Request = TypeVar("Request")
+Response = TypeVar("Response")
 Result = TypeVar("Result")
 
-MOST_TOGETHER = 32
-"""Questions in a batch."""
+MAX_BATCH_SIZE = 32
+"""Requests in one batch."""
 _BATCH_SECONDS = 0.02
-_TURNS = 16
-"""Turns of the event loop between two batches. With one, 512 clients wait a second to be refused; with 16, 18 ms."""
+_TURNS_BETWEEN_BATCHES = 16
+"""Turns of the event loop between two batches. With 1, 512 clients wait a second to be refused; with 16, 18 ms."""
 
 
-class Batches(Generic[Question, Answer]):
-    """Ask one question or several, and get their answers; `most_waiting` questions may wait."""
+class QuestionQueue(Generic[Request, Response]):
+    """Answers requests in batches, in the order in which they arrive.
 
-    def __init__(self, answer: Callable[[Sequence[Question]], Sequence[Answer]], most_waiting: int) -> None:
-        self._answer = answer
-        self._most_waiting = most_waiting
-        self._line: deque[tuple[Question, asyncio.Future[Answer]]] = deque()
-        self._task: asyncio.Task[None] | None = None
-        self._seconds = _BATCH_SECONDS / MOST_TOGETHER
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="aside")
+    answer_batch  returns one response for each request of a batch, in order; it may raise
+    max_waiting   how many requests may wait; further ones raise BusyError
+    """
+
+    def __init__(self, answer_batch: Callable[[Sequence[Request]], Sequence[Response]], max_waiting: int) -> None:
+        self._answer_batch = answer_batch
+        self._max_waiting = max_waiting
+        self._pending: deque[tuple[Request, asyncio.Future[Response]]] = deque()
+        self._worker: asyncio.Task[None] | None = None
+        self._seconds_per_request = _BATCH_SECONDS / MAX_BATCH_SIZE
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="background")
 
     @property
-    def waiting(self) -> int:
-        """How many questions wait."""
-        return len(self._line)
+    def num_waiting(self) -> int:
+        """How many requests wait."""
+        return len(self._pending)
 
-    async def ask(self, question: Question) -> Answer:
-        """The answer to one question. Raises BusyError when the line is full."""
-        return await self._join(question)
+    async def ask(self, request: Request) -> Response:
+        """Wait for the response to `request`.
 
-    async def ask_all(self, questions: Sequence[Question]) -> list[Answer]:
-        """Answers to many questions, a batch at a time, so that others get their turn between."""
-        answers: list[Answer] = []
-        for start in range(0, len(questions), MOST_TOGETHER):
-            some = questions[start : start + MOST_TOGETHER]
-            self._check_room(len(some))
-            answers += await asyncio.gather(*map(self._join, some))
-        return answers
+        Raises BusyError when the queue is full, and the error of `answer_batch` when that fails.
+        """
+        return await self._enqueue(request)
 
-    async def aside(self, work: Callable[[], Result]) -> Result:
-        """Do slower work in a thread, one after another."""
+    async def ask_all(self, requests: Sequence[Request]) -> list[Response]:
+        """Wait for the responses to many `requests`, in order.
+
+        One batch is queued at a time, so that other clients get their turn in between. Raises as `ask` does.
+        """
+        responses: list[Response] = []
+        for start in range(0, len(requests), MAX_BATCH_SIZE):
+            chunk = requests[start : start + MAX_BATCH_SIZE]
+            self._check_room(len(chunk))
+            responses += await asyncio.gather(*map(self._enqueue, chunk))
+        return responses
+
+    async def run_in_thread(self, work: Callable[[], Result]) -> Result:
+        """Run slower `work` in a background thread and return its result. The thread does one thing at a time."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def close(self) -> None:
-        """Stop; nothing may wait any more."""
+        """Stop the background thread. No request may be waiting."""
         self._thread.shutdown()
 
     def _check_room(self, count: int) -> None:
-        # An empty line takes a whole batch, however short it may be.
-        if self._line and len(self._line) + count > self._most_waiting:
-            raise BusyError(f"at most {self._most_waiting} questions may wait; try again in a moment.")
+        # An empty queue takes a whole batch, even if `max_waiting` is smaller than a batch.
+        if self._pending and len(self._pending) + count > self._max_waiting:
+            raise BusyError(f"at most {self._max_waiting} questions may wait; try again in a moment.")
 
-    def _join(self, question: Question) -> asyncio.Future[Answer]:
+    def _enqueue(self, request: Request) -> asyncio.Future[Response]:
         self._check_room(1)
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[Answer] = loop.create_future()
-        self._line.append((question, done))
-        if self._task is None or self._task.done():
-            self._task = loop.create_task(self._work())
-        return done
+        future: asyncio.Future[Response] = loop.create_future()
+        self._pending.append((request, future))
+        if self._worker is None or self._worker.done():
+            self._worker = loop.create_task(self._answer_pending())
+        return future
 
-    async def _work(self) -> None:
-        while self._line:
-            for _ in range(_TURNS):  # lets in who has come meanwhile: to the line, with an event, or to be refused
+    async def _answer_pending(self) -> None:
+        """Answer batches until the queue is empty."""
+        while self._pending:
+            # Let other tasks run: they queue requests, store events, or refuse requests.
+            for _ in range(_TURNS_BETWEEN_BATCHES):
                 await asyncio.sleep(0)
-            size = max(1, min(MOST_TOGETHER, len(self._line), int(_BATCH_SECONDS / self._seconds)))
-            batch = [self._line.popleft() for _ in range(size)]
+            # Take as many requests as fit the time of a batch, judged by the last batches.
+            size = max(1, min(MAX_BATCH_SIZE, len(self._pending), int(_BATCH_SECONDS / self._seconds_per_request)))
+            batch = [self._pending.popleft() for _ in range(size)]
             start = time.perf_counter()
-            answers = self._safely([question for question, _ in batch])
-            self._seconds = (self._seconds + (time.perf_counter() - start) / size) / 2
-            for (_, done), answer in zip(batch, answers, strict=True):
-                if done.done():  # whoever asked has gone
+            outcomes = self._outcomes([request for request, _ in batch])
+            self._seconds_per_request = (self._seconds_per_request + (time.perf_counter() - start) / size) / 2
+            # Hand the outcomes to the clients that still wait.
+            for (_, future), outcome in zip(batch, outcomes, strict=True):
+                if future.done():  # cancelled: the client has disconnected
                     continue
-                if isinstance(answer, Exception):
-                    done.set_exception(answer)
+                if isinstance(outcome, Exception):
+                    future.set_exception(outcome)
                 else:
-                    done.set_result(answer)
+                    future.set_result(outcome)
 
-    def _safely(self, asked: Sequence[Question]) -> Sequence[Answer | Exception]:
-        """Answers; where a batch fails, each question is asked alone, so that one cannot spoil the others."""
+    def _outcomes(self, requests: Sequence[Request]) -> Sequence[Response | Exception]:
+        """Responses or errors. If a batch fails, its requests are answered one by one: only the bad one fails."""
         try:
-            return self._answer(asked)
+            return self._answer_batch(requests)
         except Exception as error:
-            if len(asked) <= 1:
-                return [error] * len(asked)
-            return [answer for one in asked for answer in self._safely([one])]
+            if len(requests) <= 1:
+                return [error] * len(requests)
+            return [outcome for request in requests for outcome in self._outcomes([request])]

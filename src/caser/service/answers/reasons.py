@@ -1,6 +1,6 @@
-"""Why each item of an answer has its score, as JSON values, and which of Caser's filters fired.
+"""Explains the scores of an answer as JSON values: parts of each score, effects of the history, and Caser's filters.
 
-`caser.answering.explain` finds the reasons, for all items of the answer at once.
+`caser.answering.explain` computes the explanations, for all items of an answer at once.
 """
 
 from __future__ import annotations
@@ -17,31 +17,37 @@ from caser.models.caser.caser import Caser
 from caser.service.answers.catalogue import Catalogue
 
 
-def explain_items(recommender: Recommender, question: Question, items: Sequence[RawId]) -> list[dict[str, Any]]:
-    """`parts` and `history` of each item, as JSON values; titles are added by `with_titles`."""
+def explain_items(
+    recommender: Recommender, question: Question, items: Sequence[RawId], catalogue: Catalogue
+) -> list[dict[str, Any]]:
+    """Explain the scores of recommended items, as JSON values.
+
+    recommender  gives the scores                             question   the question that the items answer
+    items        raw ids of recommended items                 catalogue  gives the titles of the history's items
+
+    Returns one dictionary for each item: `parts` (name to value) and `history` (item_id, title and effect).
+    """
     artefact = recommender.artefact
     found = reasons(artefact, question, artefact.items.indices(items))
-    taken = artefact.items.raw(found.read_H)
+    history = artefact.items.raw(found.read_H)
+    titles = [catalogue.title(item) for item in history]
     return [
         {
-            "parts": {name: float(part_K[place]) for name, part_K in found.parts.items()},
+            "parts": {name: float(part_K[position]) for name, part_K in found.parts.items()},
             "history": [
-                {"item_id": item, "effect": float(effect_K[place])}
-                for item, effect_K in zip(taken, found.effects_HK, strict=True)
+                {"item_id": item, "title": title, "effect": float(effect_K[position])}
+                for item, title, effect_K in zip(history, titles, found.effects_HK, strict=True)
             ],
         }
-        for place in range(len(items))
+        for position in range(len(items))
     ]
 
 
-def with_titles(why: dict[str, Any], catalogue: Catalogue) -> dict[str, Any]:
-    """Add the titles of the history."""
-    effects = [{**effect, "title": catalogue.title(effect["item_id"])} for effect in why["history"]]
-    return {**why, "history": effects}
-
-
 def patterns_of(recommender: Recommender, question: Question) -> dict[str, Any]:
-    """`patterns`, which filters fired on which items of the history, for Caser; nothing for another model."""
+    """Return `{"patterns": ...}`: which filters of Caser responded to which items of the history of `question`.
+
+    Returns {} if the model of `recommender` is not Caser or has no filters, and if popularity answers the question.
+    """
     artefact = recommender.artefact
     if not isinstance(artefact.config, Caser) or not artefact.config.has_branches or question.source == "popularity":
         return {}

@@ -1,8 +1,8 @@
-"""Business rules: which of the ranked items make it into the answer, and why the others do not.
+"""Business rules: which of the ranked items go into the answer, and which rule removed the others.
 
-Rules are a walk down the ranking: each item is kept or removed by the first rule it breaks, until k are kept. So k is
-filled wherever the catalogue allows, the trace is the walk itself, and only as much of the ranking is read as is
-needed. Boosts add to scores; the walk then goes on until no item further down can come before those that it keeps.
+The rules are applied down the ranking. Each item is kept, or removed by the first rule that it breaks, until k items
+are kept. So an answer has k items wherever the catalogue allows it, and only the part of the ranking that is needed is
+read. Boosts change scores first; then reading goes on until no later item can rank above the items that are kept.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from caser.arrays.types import RawId
-from caser.service.answers.catalogue import Catalogue, texts
-from caser.service.schemas import Conditions, Rules
+from caser.service.answers.catalogue import Catalogue, attribute_texts
+from caser.service.request_schemas import AnswerRules, Conditions
 
-MOST_TRACED = 100
-"""Removed items that an answer names."""
+MAX_REMOVED_LISTED = 100
+"""How many removed items an answer lists."""
 
 
-class Kept(NamedTuple):
-    """An item of the answer; `boosted` is what boosts have added to its score."""
+class ScoredItem(NamedTuple):
+    """An item and its score; `boosted` is the amount that boosts added to the score."""
 
     item: RawId
     score: float
@@ -29,19 +29,27 @@ class Kept(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Walk:
-    """What a walk has found: the items kept, the ones removed with the rule each broke, and whether it is done."""
+class FilteredRanking:
+    """A ranking after the rules.
 
-    kept: list[Kept]
+    kept     the items of the answer, best first
+    removed  (item, rule) pairs: the items that were removed, each with the first rule that it broke
+    is_done  whether the answer is final; otherwise more of the ranking must be read
+    """
+
+    kept: list[ScoredItem]
     removed: list[tuple[RawId, str]]
     is_done: bool
 
 
 @dataclass(frozen=True, eq=False)
-class Ruling:
-    """The rules of one question, made ready.
+class CompiledRules:
+    """The rules of one question, in a form that is quick to apply.
 
-    exclude  raw ids      where, without  values by column     at_most  by column       boosts  (where, amount)
+    catalogue       the attributes of the items      exclude  raw ids that must not be in the answer
+    where, without  by column, the values that an item must have, or must not have
+    at_most         by column, how many items may share a value
+    boosts          (condition, amount) pairs
     """
 
     catalogue: Catalogue
@@ -52,57 +60,64 @@ class Ruling:
     boosts: Sequence[tuple[Mapping[str, frozenset[str]], float]] = ()
 
     @classmethod
-    def of(cls, catalogue: Catalogue, exclude: frozenset[RawId], filters: Conditions, rules: Rules | None) -> Ruling:
-        """Make the rules of a question ready."""
+    def of(
+        cls, catalogue: Catalogue, exclude: frozenset[RawId], filters: Conditions, rules: AnswerRules | None
+    ) -> CompiledRules:
+        """Compile the `exclude`, `filters` and `rules` of a request against the attributes in `catalogue`."""
         if rules is None:
-            return cls(catalogue, exclude, _ready(filters))
-        boosts = [(_ready(boost.where), boost.amount) for boost in rules.boosts]
-        return cls(catalogue, exclude, _ready(filters), _ready(rules.without), rules.at_most, boosts)
+            return cls(catalogue, exclude, _compiled(filters))
+        boosts = [(_compiled(boost.where), boost.amount) for boost in rules.boosts]
+        return cls(catalogue, exclude, _compiled(filters), _compiled(rules.without), rules.at_most, boosts)
 
     @property
-    def is_idle(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether there is no rule at all."""
         return not (self.exclude or self.where or self.without or self.at_most or self.boosts)
 
     @property
     def unknown_columns(self) -> list[str]:
-        """Columns that the rules name and the table of items does not have."""
+        """Columns that the rules name but the table of items does not have."""
         named = {*self.where, *self.without, *self.at_most, *(name for where, _ in self.boosts for name in where)}
         return sorted(named - set(self.catalogue.columns))
 
-    def walk(self, ranked: Sequence[tuple[RawId, float]], k: int, *, is_whole: bool) -> Walk:
-        """Walk down a ranking, best first. `is_whole` says that there is nothing below it.
+    def apply(self, ranked: Sequence[tuple[RawId, float]], k: int, *, is_whole: bool) -> FilteredRanking:
+        """Apply the rules to the start of a ranking.
 
-        Not done means that more of the ranking is needed.
+        ranked    (item, score) pairs, best first       k  how many items the answer has
+        is_whole  whether `ranked` is the whole ranking
         """
-        highest = sum(amount for _, amount in self.boosts if amount > 0)
-        candidates = [Kept(item, score) for item, score in ranked]
+        candidates = [ScoredItem(item, score) for item, score in ranked]
+        # No item after `ranked` can score above this bound, not even with every positive boost.
+        bound = float("-inf")
         if self.boosts:
-            candidates = sorted((self._boosted(one) for one in candidates), key=lambda one: -one.score)
-        bound = ranked[-1][1] + highest if ranked and self.boosts else float("-inf")
-        kept: list[Kept] = []
+            candidates = sorted((self._boosted(candidate) for candidate in candidates), key=lambda one: -one.score)
+            if ranked:
+                bound = ranked[-1][1] + sum(amount for _, amount in self.boosts if amount > 0)
+        kept: list[ScoredItem] = []
         removed: list[tuple[RawId, str]] = []
         counts: dict[str, Counter[str]] = {column: Counter() for column in self.at_most}
-        for one in candidates:
-            if not is_whole and one.score < bound:
-                return Walk(kept, removed, is_done=False)  # an item further down could come before this one
-            broken = self._broken(one.item, counts)
-            if broken:
-                removed.append((one.item, broken))
+        for candidate in candidates:
+            if not is_whole and candidate.score < bound:
+                return FilteredRanking(kept, removed, is_done=False)  # an item after `ranked` may rank above this one
+            rule = self._broken_rule(candidate.item, counts)
+            if rule:
+                removed.append((candidate.item, rule))
                 continue
-            kept.append(one)
+            kept.append(candidate)
             for column, counter in counts.items():
-                counter.update(self.catalogue.values(column, one.item))
+                counter.update(self.catalogue.values(column, candidate.item))
             if len(kept) == k:
-                return Walk(kept, removed, is_done=True)
-        return Walk(kept, removed, is_done=is_whole)
+                return FilteredRanking(kept, removed, is_done=True)
+        return FilteredRanking(kept, removed, is_done=is_whole)
 
-    def _boosted(self, one: Kept) -> Kept:
-        amounts = [amount for where, amount in self.boosts if self._matches(one.item, where)]
-        return Kept(one.item, one.score + sum(amounts), sum(amounts)) if amounts else one
+    def _boosted(self, candidate: ScoredItem) -> ScoredItem:
+        amounts = [amount for where, amount in self.boosts if self._matches(candidate.item, where)]
+        if not amounts:
+            return candidate
+        return ScoredItem(candidate.item, candidate.score + sum(amounts), sum(amounts))
 
-    def _broken(self, item: RawId, counts: Mapping[str, Counter[str]]) -> str | None:
-        """The first rule that an item breaks."""
+    def _broken_rule(self, item: RawId, counts: Mapping[str, Counter[str]]) -> str | None:
+        """The first rule that an item breaks; `counts` holds, by column, the values of the items kept so far."""
         if item in self.exclude:
             return "exclude"
         for column, wanted in self.where.items():
@@ -111,8 +126,8 @@ class Ruling:
         for column, unwanted in self.without.items():
             if unwanted & self.catalogue.values(column, item):
                 return f"without {column}"
-        for column, most in self.at_most.items():
-            if any(counts[column][value] >= most for value in self.catalogue.values(column, item)):
+        for column, limit in self.at_most.items():
+            if any(counts[column][value] >= limit for value in self.catalogue.values(column, item)):
                 return f"at_most {column}"
         return None
 
@@ -120,5 +135,5 @@ class Ruling:
         return all(wanted & self.catalogue.values(column, item) for column, wanted in where.items())
 
 
-def _ready(conditions: Conditions) -> dict[str, frozenset[str]]:
-    return {column: texts(values) for column, values in conditions.items()}
+def _compiled(conditions: Conditions) -> dict[str, frozenset[str]]:
+    return {column: attribute_texts(values) for column, values in conditions.items()}

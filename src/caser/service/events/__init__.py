@@ -1,1 +1,1 @@
-"""What people did, kept on disk before it is acknowledged."""
+"""Events of users: they are written to disk before they are acknowledged."""

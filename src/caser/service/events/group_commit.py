@@ -1,7 +1,7 @@
-"""One thread that writes to SQLite for everybody: whoever waits shares one commit (group commit).
+"""Group commit: one thread writes to the database for all clients, and clients that wait share a commit.
 
-A commit costs a disk flush whatever is in it, so all that came while the last one ran is committed together. Assumes
-that `write` leaves the database as it was when it raises.
+A commit flushes the disk, and that costs the same for one event as for many. So all jobs that arrive during a commit
+are committed together in the next one. Assumes that `write` leaves the database unchanged when it raises.
 """
 
 from __future__ import annotations
@@ -11,78 +11,81 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeVar
 
 from caser.errors import BusyError, StoreError
 
-Job: TypeAlias = Any
-"""What is to be written; the writer does not look at it."""
+Job = TypeVar("Job")
 
-_Waiting: TypeAlias = tuple[Job, "asyncio.Future[Any]", asyncio.AbstractEventLoop]
+MAX_WAITING = 10_000
+"""Jobs that may wait; further ones are refused at once."""
 
-MOST_WAITING = 10_000
-"""Jobs that may wait; more are refused at once."""
-
-_MOST_PER_COMMIT = 1_000
+_MAX_PER_COMMIT = 1_000
 
 
-class GroupCommit:
-    """Jobs in, results out once their commit is on disk.
+class GroupCommit(Generic[Job]):
+    """Runs jobs in a thread, several in one commit.
 
-    `write` takes jobs, commits them together and returns a result for each.
+    write  commits several jobs together, and returns a result for each in the same order
     """
 
     def __init__(self, write: Callable[[Sequence[Job]], Sequence[Any]]) -> None:
         self._write = write
-        self._queue: queue.Queue[_Waiting | None] = queue.Queue(MOST_WAITING)
+        self._queue: queue.Queue[tuple[Job, asyncio.Future[Any], asyncio.AbstractEventLoop] | None]
+        self._queue = queue.Queue(MAX_WAITING)
         self._thread = threading.Thread(target=self._run, name="event-writer", daemon=True)
         self._thread.start()
 
     async def __call__(self, job: Job) -> Any:
-        """Write a job and return its result after the commit."""
+        """Write `job` and return its result after the commit.
+
+        Raises BusyError when too many jobs wait, StoreError when the commit fails.
+        """
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[Any] = loop.create_future()
+        future: asyncio.Future[Any] = loop.create_future()
         try:
-            self._queue.put_nowait((job, done, loop))
+            self._queue.put_nowait((job, future, loop))
         except queue.Full:
-            raise BusyError(f"at most {MOST_WAITING:,} writes may wait; try again in a moment.") from None
-        return await done
+            raise BusyError(f"at most {MAX_WAITING:,} writes may wait; try again in a moment.") from None
+        return await future
 
     def close(self) -> None:
-        """Write what waits and stop."""
+        """Write the jobs that wait, and stop the thread."""
         self._queue.put(None)
         self._thread.join()
 
     def _run(self) -> None:
+        """Commit batches until `close` puts None into the queue."""
         while (first := self._queue.get()) is not None:
             batch, is_last = [first], False
             with contextlib.suppress(queue.Empty):
-                while len(batch) < _MOST_PER_COMMIT:
-                    waiting = self._queue.get_nowait()
-                    if waiting is None:
+                while len(batch) < _MAX_PER_COMMIT:
+                    entry = self._queue.get_nowait()
+                    if entry is None:
                         is_last = True
                         break
-                    batch.append(waiting)
-            self._settle(batch)
+                    batch.append(entry)
+            self._commit(batch)
             if is_last:
                 return
 
-    def _settle(self, batch: Sequence[_Waiting]) -> None:
+    def _commit(self, batch: Sequence[tuple[Job, asyncio.Future[Any], asyncio.AbstractEventLoop]]) -> None:
+        """Write the jobs of a batch, and hand each client its result or error."""
         outcomes: Sequence[Any]
         try:
             outcomes = self._write([job for job, _, _ in batch])
         except Exception as error:
             known = error if isinstance(error, StoreError) else StoreError(f"events could not be written: {error}.")
             outcomes = [known] * len(batch)
-        for (_, done, loop), outcome in zip(batch, outcomes, strict=True):
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(_resolve, done, outcome)
+        for (_, future, loop), outcome in zip(batch, outcomes, strict=True):
+            with contextlib.suppress(RuntimeError):  # the event loop is closed: no client waits any more
+                loop.call_soon_threadsafe(_resolve, future, outcome)
 
 
-def _resolve(done: asyncio.Future[Any], outcome: Any) -> None:
-    if done.done():  # the one who waited has gone; the event is kept all the same
+def _resolve(future: asyncio.Future[Any], outcome: Any) -> None:
+    if future.done():  # the client has disconnected; the event is stored all the same
         return
     if isinstance(outcome, Exception):
-        done.set_exception(outcome)
+        future.set_exception(outcome)
     else:
-        done.set_result(outcome)
+        future.set_result(outcome)

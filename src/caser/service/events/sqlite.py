@@ -1,11 +1,12 @@
-"""A store of events in one SQLite file: WAL and synchronous=FULL, so that what was acknowledged survives a power cut.
+"""An event store in one SQLite file. WAL and synchronous=FULL keep acknowledged events even through a power cut.
 
-    events  seq, event_id, user_id, item_id, time        seq is the order of commits, of all processes
-    erased  seq, user_key                                users who were erased, by digest
+    events  seq, event_id, user_id, item_id, time        seq is the order of commits, over all processes
+    erased  seq, user_key                                the users who were erased, as digests
 
-One connection writes (`event_writer.py`), one reads. The reader keeps the recent histories of the users asked about in
-memory, and before each look asks SQLite whether anybody has committed (`data_version`, a few microseconds); if so it
-reads what is new. So the events of this process and of other ones arrive in the same way, and an answer needs no disk.
+One connection writes (through `group_commit.py`), another one reads. The reader keeps recent histories in memory.
+Before each look-up it asks SQLite whether any process has committed (`data_version`, which takes microseconds), and if
+so it reads the new events. So events of this process and of others arrive in the same way, and most answers need no
+disk access.
 """
 
 from __future__ import annotations
@@ -17,181 +18,199 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
+from typing import TypeAlias
 
 from caser.errors import StoreError
 from caser.service.events.group_commit import GroupCommit
-from caser.service.events.store import Event, Recent, user_key
+from caser.service.events.store import Event, RecentHistory, user_digest
+from caser.service.settings import DEFAULT_WINDOW
 
-_FORMAT = 1
-_APPLICATION = 0x43415345
-"""Marks the file as ours."""
+_FORMAT_VERSION = 1
+_APPLICATION_ID = 0x43415345
+"""Marks the file as an event store of this library."""
 
 _SCHEMA = f"""
-PRAGMA application_id = {_APPLICATION};
-PRAGMA user_version = {_FORMAT};
+PRAGMA application_id = {_APPLICATION_ID};
+PRAGMA user_version = {_FORMAT_VERSION};
 CREATE TABLE IF NOT EXISTS events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL UNIQUE, user_id TEXT NOT NULL, item_id TEXT NOT NULL,
     time REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS events_of_user ON events (user_id, time, seq);
 CREATE TABLE IF NOT EXISTS erased (seq INTEGER PRIMARY KEY AUTOINCREMENT, user_key TEXT NOT NULL UNIQUE);
 """
-MOST_USERS = 50_000
-"""Users whose recent history is kept in memory; the ones not asked about for longest go first."""
+MAX_CACHED_USERS = 50_000
+"""Users whose recent history is kept in memory. The one that was not asked about for longest is dropped first."""
 
+_MAX_NEW_EVENTS = 2_000
+"""Up to this many new events are added to the histories in memory; after more, all of those histories are dropped."""
 
-_MOST_NEWS = 2_000
-"""Events that are read one by one to bring histories up to date; after more, the histories in memory are dropped."""
+_Job: TypeAlias = list[Event] | str
+"""Events to store, or the id of a user to erase."""
 
 
 class SqliteEvents:
-    """An EventStore. Without a path it keeps events in a file that goes when the process does.
+    """An `EventStore` in a SQLite file.
 
-    window  how many last events of a user are read        expire_days  how long an event counts, None for ever
+    path         the file; None for a temporary file that is deleted at the end
+    window       how many last events of a user are read
+    expire_days  how many days an event counts; None for ever
 
-    Raises StoreError when the file cannot be opened, is damaged, or is no store of events.
+    Raises StoreError when the file cannot be opened, is damaged, or is no event store.
     """
 
-    def __init__(self, path: Path | None, *, window: int = 1000, expire_days: float | None = None) -> None:
+    def __init__(self, path: Path | None, *, window: int = DEFAULT_WINDOW, expire_days: float | None = None) -> None:
         self.is_durable = path is not None
         self._window = window
         self._lifetime = None if expire_days is None else expire_days * 86_400
         self._folder = tempfile.TemporaryDirectory(prefix="caser-events-") if path is None else None
         self._path = path or Path(self._folder.name if self._folder else "", "events.db")
         self._lock = Lock()
-        self._users: OrderedDict[str, Recent] = OrderedDict()
-        self._writer = self._opened(is_durable=self.is_durable)
-        self._reader = self._opened(is_durable=False)
-        self._version = -1
+        self._histories: OrderedDict[str, RecentHistory] = OrderedDict()
+        self._writer = self._connect(is_durable=self.is_durable)
+        self._reader = self._connect(is_durable=False)
+        self._data_version = -1
         self._last_event = self._last_erasure = 0
-        self._catch_up()
-        self._commit = GroupCommit(self._write)
+        self._read_new_commits()
+        self._group_commit: GroupCommit[_Job] = GroupCommit(self._write)
 
     async def append(self, events: Sequence[Event]) -> list[bool]:
-        """Keep events; for each, whether it is new."""
-        is_new: list[bool] = await self._commit(list(events))
+        """Store all of `events`, or none. Returns for each whether it is new.
+
+        Raises BusyError when too many writes wait, StoreError when the events cannot be written.
+        """
+        is_new: list[bool] = await self._group_commit(list(events))
         return is_new
 
     async def erase(self, user_id: str) -> int:
-        """Remove a user's events, overwrite their bytes, and let no run's history of them count any more."""
-        removed: int = await self._commit(user_id)
-        return removed
+        """Remove all events of the user `user_id`, overwrite their bytes, and mark the user as erased.
 
-    def recent(self, user_id: str) -> Recent:
-        """What is known of a user, from memory if they were asked about before."""
+        Returns the number of events removed. Raises as `append` does.
+        """
+        num_removed: int = await self._group_commit(user_id)
+        return num_removed
+
+    def recent(self, user_id: str) -> RecentHistory:
+        """The last events of the user `user_id`, from memory if the user was asked about before."""
         with self._lock:
-            self._catch_up()
-            known = self._users.get(user_id)
-            if known is None:
-                known = self._users[user_id] = self._read(user_id)
-                if len(self._users) > MOST_USERS:
-                    self._users.popitem(last=False)
+            self._read_new_commits()
+            history = self._histories.get(user_id)
+            if history is None:
+                history = self._histories[user_id] = self._read_history(user_id)
+                if len(self._histories) > MAX_CACHED_USERS:
+                    self._histories.popitem(last=False)
             else:
-                self._users.move_to_end(user_id)
-        return known if self._lifetime is None else known.since(time.time() - self._lifetime)
+                self._histories.move_to_end(user_id)
+        return history if self._lifetime is None else history.since(time.time() - self._lifetime)
 
     def close(self) -> None:
-        """Write what waits and close the file."""
-        self._commit.close()
+        """Write the events that wait, and close the file."""
+        self._group_commit.close()
         self._writer.close()
         with self._lock:
             self._reader.close()
         if self._folder is not None:
             self._folder.cleanup()
 
-    def _opened(self, *, is_durable: bool) -> sqlite3.Connection:
+    def _connect(self, *, is_durable: bool) -> sqlite3.Connection:
         try:
             connection = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None, timeout=10)
-            return self._prepared(connection, is_durable=is_durable)
+            self._prepare(connection, is_durable=is_durable)
         except (sqlite3.Error, OSError, ValueError) as error:
             raise StoreError(f"{self._path} must be a store of events; got: {error}. Choose another --store.") from None
+        return connection
 
-    def _prepared(self, connection: sqlite3.Connection, *, is_durable: bool) -> sqlite3.Connection:
+    def _prepare(self, connection: sqlite3.Connection, *, is_durable: bool) -> None:
+        """Check that the file is an event store, create its tables if it is new, and set how it is written."""
         is_empty = not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         marks = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
-        if not is_empty and marks != [_APPLICATION, _FORMAT]:
+        if not is_empty and marks != [_APPLICATION_ID, _FORMAT_VERSION]:
             raise ValueError("a database of something else, or of a newer version")
-        # The reader never writes; without a path nothing must outlive the process.
+        # The reader never writes, and a temporary file need not survive a power cut: neither has to flush the disk.
         connection.execute(f"PRAGMA synchronous={'FULL' if is_durable else 'OFF'}")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA secure_delete=ON")
         if is_empty:
             connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
-        elif is_durable and (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-            raise ValueError(f"a damaged database ({found})")
-        return connection
+        elif is_durable and (damage := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise ValueError(f"a damaged database ({damage})")
 
-    def _write(self, jobs: Sequence[list[Event] | str]) -> list[list[bool] | int]:
-        """Commit jobs together: lists of events to keep, and users to erase."""
+    def _write(self, jobs: Sequence[_Job]) -> list[list[bool] | int]:
+        """Commit several jobs together. Returns for each the result of `append` or of `erase`."""
         try:
             self._writer.execute("BEGIN IMMEDIATE")
-            self._expire()
-            done = [self._erase(job) if isinstance(job, str) else [self._keep(one) for one in job] for job in jobs]
+            self._delete_expired()
+            results = [
+                self._delete_user(job) if isinstance(job, str) else [self._insert(event) for event in job]
+                for job in jobs
+            ]
             self._writer.execute("COMMIT")
-            if any(isinstance(job, str) for job in jobs):  # the log of writes holds the erased bytes too
+            if any(isinstance(job, str) for job in jobs):  # the write-ahead log still holds the erased bytes
                 self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            return done
+            return results
         except sqlite3.Error as error:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
             raise StoreError(f"{self._path} must be writable; got: {error}. Nothing acknowledged was lost.") from None
 
-    def _keep(self, event: Event) -> bool:
+    def _insert(self, event: Event) -> bool:
         row = (event.event_id, event.user_id, event.item_id, event.time)
         statement = "INSERT OR IGNORE INTO events (event_id, user_id, item_id, time) VALUES (?, ?, ?, ?)"
         return self._writer.execute(statement, row).rowcount == 1
 
-    def _erase(self, user_id: str) -> int:
-        removed = self._writer.execute("DELETE FROM events WHERE user_id = ?", (user_id,)).rowcount
-        self._writer.execute("INSERT OR REPLACE INTO erased (user_key) VALUES (?)", (user_key(user_id),))
-        return removed
+    def _delete_user(self, user_id: str) -> int:
+        num_removed = self._writer.execute("DELETE FROM events WHERE user_id = ?", (user_id,)).rowcount
+        self._writer.execute("INSERT OR REPLACE INTO erased (user_key) VALUES (?)", (user_digest(user_id),))
+        return num_removed
 
-    def _expire(self) -> None:
-        """Remove some of what no longer counts: a little with each commit, so that none takes long."""
+    def _delete_expired(self) -> None:
+        """Delete expired events among the oldest ones: a few with each commit, so that no commit takes long."""
         if self._lifetime is not None:
             oldest = "SELECT seq FROM events ORDER BY seq LIMIT 2000"
             statement = f"DELETE FROM events WHERE seq IN ({oldest}) AND time < ?"  # noqa: S608
             self._writer.execute(statement, (time.time() - self._lifetime,))
 
-    def _catch_up(self) -> None:
-        """Learn what was committed since the last look, by whomever."""
-        version = self._reader.execute("PRAGMA data_version").fetchone()[0]
-        if version == self._version:
+    def _read_new_commits(self) -> None:
+        """Update the histories in memory with everything that any process has committed since the last call."""
+        data_version = self._reader.execute("PRAGMA data_version").fetchone()[0]
+        if data_version == self._data_version:
             return
-        self._reader.execute("BEGIN")  # one state of the database for both tables
+        # One transaction, so that both tables are read in the same state.
+        self._reader.execute("BEGIN")
         try:
-            newest, erased = self._newest("events"), self._newest("erased")
-            if newest - self._last_event > _MOST_NEWS or erased > self._last_erasure:
-                self._users.clear()  # whoever is asked about is read anew
-                self._last_event, self._last_erasure = newest, erased
-            new = self._reader.execute(
+            last_event, last_erasure = self._last_seq("events"), self._last_seq("erased")
+            if last_event - self._last_event > _MAX_NEW_EVENTS or last_erasure > self._last_erasure:
+                self._histories.clear()
+                self._last_event, self._last_erasure = last_event, last_erasure
+            rows = self._reader.execute(
                 "SELECT seq, user_id, item_id, time FROM events WHERE seq > ? ORDER BY seq", (self._last_event,)
             ).fetchall()
         finally:
             self._reader.execute("COMMIT")
-        self._version = version
-        for seq, user_id, item_id, when in new:
+        self._data_version = data_version
+        # Add each event to its user's history, if that history is in memory.
+        for seq, user_id, item_id, event_time in rows:
             self._last_event = seq
-            known = self._users.get(user_id)
-            if known is not None:
-                self._users[user_id] = self._after(known, item_id, when)
+            history = self._histories.get(user_id)
+            if history is not None:
+                self._histories[user_id] = self._with_event(history, item_id, event_time)
 
-    def _after(self, known: Recent, item_id: str, when: float) -> Recent:
-        """A history with one more event, which may be late."""
-        place = len(known.times)
-        while place and known.times[place - 1] > when:
+    def _with_event(self, history: RecentHistory, item_id: str, event_time: float) -> RecentHistory:
+        """The history with one more event, which may be older than the last ones."""
+        place = len(history.times)
+        while place and history.times[place - 1] > event_time:
             place -= 1
-        items = (*known.items[:place], item_id, *known.items[place:])[-self._window :]
-        times = (*known.times[:place], when, *known.times[place:])[-self._window :]
-        return Recent(items, times, known.is_erased)
+        items = (*history.items[:place], item_id, *history.items[place:])[-self._window :]
+        times = (*history.times[:place], event_time, *history.times[place:])[-self._window :]
+        return RecentHistory(items, times, history.is_erased)
 
-    def _read(self, user_id: str) -> Recent:
+    def _read_history(self, user_id: str) -> RecentHistory:
         rows = self._reader.execute(
             "SELECT item_id, time FROM events WHERE user_id = ? AND seq <= ? ORDER BY time DESC, seq DESC LIMIT ?",
             (user_id, self._last_event, self._window),
         ).fetchall()[::-1]
-        found = self._reader.execute("SELECT 1 FROM erased WHERE user_key = ?", (user_key(user_id),)).fetchone()
-        return Recent(tuple(row[0] for row in rows), tuple(row[1] for row in rows), found is not None)
+        erased = self._reader.execute("SELECT 1 FROM erased WHERE user_key = ?", (user_digest(user_id),)).fetchone()
+        return RecentHistory(tuple(row[0] for row in rows), tuple(row[1] for row in rows), erased is not None)
 
-    def _newest(self, table: str) -> int:
-        newest: int = self._reader.execute(f"SELECT coalesce(max(seq), 0) FROM {table}").fetchone()[0]  # noqa: S608
-        return newest
+    def _last_seq(self, table: str) -> int:
+        seq: int = self._reader.execute(f"SELECT coalesce(max(seq), 0) FROM {table}").fetchone()[0]  # noqa: S608
+        return seq

@@ -1,7 +1,8 @@
-"""Events of people, as they happen: what a store of them promises.
+"""What an event store promises: the interface `EventStore` and its data types.
 
-An id is its text: user 5 and user "5" are one. A store keeps events in order of time, equal times in order of arrival.
-An acknowledged event is on disk, and the next answer knows it. Will not say what an item is.
+Ids are texts: user 5 and user "5" are the same user. A store keeps the events of a user in order of time, and events
+of equal time in order of arrival. An acknowledged event is stored, and the next answer takes it into account. The store
+knows nothing about items or models.
 """
 
 from __future__ import annotations
@@ -14,7 +15,11 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Somebody took something. `event_id` makes it count once; `time` is in seconds since 1970."""
+    """One interaction of a user with an item.
+
+    event_id  an event with the id of an earlier one is not stored again
+    user_id   the user, as text        item_id  the item, as text        time  in seconds since 1970
+    """
 
     event_id: str
     user_id: str
@@ -23,52 +28,59 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Recent:
-    """What a store knows of a user: their last items, oldest first, when each was taken, and whether they were erased.
+class RecentHistory:
+    """The last events of a user, oldest first.
 
-    An erased user's history in the run must not be used any more; what came after the erasure may.
+    items       item ids               times  the time of each, in seconds since 1970
+    is_erased   whether the user was erased: then the run's history of the user must not be used, only these events
     """
 
     items: tuple[str, ...] = ()
     times: tuple[float, ...] = ()
     is_erased: bool = False
 
-    def since(self, earliest: float) -> Recent:
-        """Without what is older.
+    def since(self, earliest: float) -> RecentHistory:
+        """The events at the time `earliest` or later.
 
-        >>> Recent(("tea", "milk"), (1.0, 5.0)).since(2.0).items
+        >>> RecentHistory(("tea", "milk"), (1.0, 5.0)).since(2.0).items
         ('milk',)
         """
         first = next((place for place, time in enumerate(self.times) if time >= earliest), len(self.times))
-        return Recent(self.items[first:], self.times[first:], self.is_erased)
+        return RecentHistory(self.items[first:], self.times[first:], self.is_erased)
 
 
 class EventStore(Protocol):
-    """Where events are kept; many threads and processes may use one store."""
+    """Stores events. Many threads and processes may use one store at the same time."""
 
     is_durable: bool
-    """Whether an acknowledged event outlives the process."""
+    """Whether acknowledged events are still there after the process has ended."""
 
     async def append(self, events: Sequence[Event]) -> list[bool]:
-        """Keep events, all or none; for each, whether it is new. Returns once they are on disk.
+        """Store all of `events`, or none. Returns once they are on disk: for each event, whether it is new.
 
-        Raises BusyError when too many wait, StoreError when they cannot be written.
+        Raises BusyError when too many writes wait, StoreError when the events cannot be written.
         """
 
     async def erase(self, user_id: str) -> int:
-        """Forget a user: the number of their events that were removed. Their history in any run counts no more."""
+        """Remove all events of the user `user_id`, and mark the user as erased. Returns the number of events removed.
 
-    def recent(self, user_id: str) -> Recent:
-        """What is known of a user, all that was acknowledged included; cheap for a user asked about before."""
+        Raises BusyError when too many writes wait, StoreError when the store cannot be written.
+        """
+
+    def recent(self, user_id: str) -> RecentHistory:
+        """The last events of the user `user_id`, with every event that was acknowledged before this call.
+
+        This is fast for a user who was asked about before.
+        """
 
     def close(self) -> None:
-        """Write what waits, and let go of the store."""
+        """Write the events that wait, and close the store."""
 
 
-def user_key(user_id: str) -> str:
-    """What stands for a user where their id must not be written, such as the list of erased users.
+def user_digest(user_id: str) -> str:
+    """Return a SHA-256 digest of `user_id`, for places that must not hold the id, such as the list of erased users.
 
-    >>> len(user_key("ann")), user_key("ann") == user_key("bob")
+    >>> len(user_digest("ann")), user_digest("ann") == user_digest("bob")
     (64, False)
     """
     return hashlib.sha256(user_id.encode("utf-8", "surrogatepass")).hexdigest()

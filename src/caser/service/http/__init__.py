@@ -1,1 +1,1 @@
-"""HTTP: who may come in, what is asked, what is answered."""
+"""HTTP: access control, routes, and responses."""

@@ -1,13 +1,13 @@
-"""The service as a FastAPI application: every operation there is, described by its types, behind the door.
+"""The FastAPI application: the table of routes, and the middleware around it.
 
-What is not in the table of operations, and is no file of the page, cannot be asked for. Documentation pages are off, as
-they would load scripts from elsewhere; `/openapi.json` describes everything.
+Only the routes in the table and the files of the page can be requested. FastAPI's documentation pages are off, because
+they load scripts from other servers; `/openapi.json` describes every route.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import cache
+from inspect import getdoc
 from typing import Any, TypeAlias
 
 from fastapi import Depends, FastAPI, Response
@@ -15,95 +15,129 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
 from caser import __version__
-from caser.service import schemas
+from caser.service import response_schemas as responses
 from caser.service.answers.answer import API_VERSION
-from caser.service.http.door import Door
-from caser.service.http.guard import Guard, RateLimit
+from caser.service.http.access import AccessControl, RateLimit
+from caser.service.http.error_responses import HANDLERS, described_errors
 from caser.service.http.json_route import JsonRoute
+from caser.service.http.middleware import RequestMiddleware
 from caser.service.http.page import page_routes
-from caser.service.http.problems import HANDLERS, responses
 from caser.service.http.service import Service
 
-_HEALTH = frozenset({"/healthz", "/readyz"})
-_ALWAYS = (400, 401, 403, 413, 421, 429, 500)
-_WITH_BODY = (408, 415, 422)
-_METRICS = "text/plain; version=0.0.4; charset=utf-8"
+_HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
+_ERRORS_OF_EVERY_ROUTE = (400, 401, 403, 413, 421, 429, 500)
+_ERRORS_WITH_BODY = (408, 415, 422)
+_ERRORS_WITH_ID_IN_PATH = (404, 422)
+_PROMETHEUS_MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 Operation: TypeAlias = Callable[..., Awaitable[dict[str, Any]]]
-Kind: TypeAlias = type[APIRoute]
+RouteClass: TypeAlias = type[APIRoute]
 
-_UNTOLD: Any = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
-"""Nothing is told to a collector, whatever the environment says: a trace would hold paths, and so users."""
+_NO_TELEMETRY: Any = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
+"""FastAPI must not send traces to a collector, whatever the environment says: paths may hold user ids."""
 
 _TOKEN = Depends(HTTPBearer(scheme_name="token", auto_error=False))
-"""Described here, asked for at the door."""
+"""Describes the token in the API documentation; the middleware checks it."""
 
 
-def make_application(service: Service, guard: Guard, limit: RateLimit | None) -> FastAPI:
-    """Serve a Service. Needs no token: whether it lives, whether it is ready, and the files of the page."""
+class _Application(FastAPI):
+    """FastAPI with exact whole numbers in its OpenAPI document."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document; it is made once."""
+        if self.openapi_schema is None:
+            self.openapi_schema = _with_whole_numbers(super().openapi())
+        return self.openapi_schema
+
+
+def make_app(service: Service, access: AccessControl, rate_limit: RateLimit | None) -> FastAPI:
+    """Make the application.
+
+    service     carries out the operations       access  decides who may come in
+    rate_limit  limits each client; None for no limit
+
+    The health checks and the files of the page need no token.
+    """
     pages = page_routes()
-    application = FastAPI(
+    app = _Application(
         title="caser",
         version=API_VERSION,
-        description=f"Next items, by caser {__version__}.",
+        description=f"Recommends the next items for a user or a history. Served by caser {__version__}.",
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        telemetry=_UNTOLD,
-        exception_handlers=HANDLERS,  # type: ignore[arg-type]
+        telemetry=_NO_TELEMETRY,
+        exception_handlers=HANDLERS,
         generate_unique_id_function=lambda route: route.name,
     )
-    application.state.service = service
-    _add_operations(application, service)
-    described = application.openapi
-    application.openapi = cache(lambda: _exact(described()))  # type: ignore[method-assign]
-    application.router.routes += pages
-    is_open = _HEALTH | {route.path for route in pages}
-    application.add_middleware(Door, service=service, guard=guard, limit=limit, is_open=is_open, unlimited=_HEALTH)
-    return application
+    app.state.service = service
+    _add_routes(app, service)
+    app.router.routes += pages
+    app.add_middleware(
+        RequestMiddleware,
+        service=service,
+        access=access,
+        rate_limit=rate_limit,
+        public_paths=_HEALTH_PATHS | {route.path for route in pages},
+        unlimited_paths=_HEALTH_PATHS,
+    )
+    return app
 
 
-def _add_operations(application: FastAPI, service: Service) -> None:
-    """Method, path, what answers, the model of the answer, and what else than 200 may be answered."""
+def _add_routes(app: FastAPI, service: Service) -> None:
+    """Add each route: its method, path, operation, response schema, and the errors that are special to it."""
 
-    def add(method: str, path: str, operation: Operation, answer: type, *statuses: int, kind: Kind = APIRoute) -> None:
-        also = (*(_WITH_BODY if kind is JsonRoute else ()), *((404, 422) if "{" in path else ()))
-        application.router.add_api_route(
+    def add(
+        method: str, path: str, operation: Operation, schema: type, *errors: int, route_class: RouteClass = APIRoute
+    ) -> None:
+        errors_of_kind = (
+            *_ERRORS_OF_EVERY_ROUTE,
+            *(_ERRORS_WITH_BODY if route_class is JsonRoute else ()),
+            *(_ERRORS_WITH_ID_IN_PATH if "{" in path else ()),
+        )
+        app.router.add_api_route(
             path,
             operation,
             methods=[method],
-            response_model=answer,
+            response_model=schema,
+            description=(getdoc(operation) or "").partition("\n\n")[0],
             response_model_exclude_unset=True,
-            responses=responses(*{*_ALWAYS, *also, *statuses}),
-            dependencies=[] if path in _HEALTH else [_TOKEN],
-            route_class_override=kind,
+            responses=described_errors(*{*errors_of_kind, *errors}),
+            dependencies=[] if path in _HEALTH_PATHS else [_TOKEN],
+            route_class_override=route_class,
         )
 
     async def metrics() -> Response:
-        return Response(service.metrics.text(), media_type=_METRICS)
+        return Response(service.metrics.text(), media_type=_PROMETHEUS_MEDIA_TYPE)
 
-    add("POST", "/v1/recommend", service.recommend, schemas.Answer, 503, kind=JsonRoute)
-    add("POST", "/v1/events", service.keep_event, schemas.Acknowledged, 503, 507, kind=JsonRoute)
-    add("POST", "/v1/recommend/bulk", service.recommend_bulk, schemas.BulkAnswer, 503, kind=JsonRoute)
-    add("GET", "/v1/users/{user_id}/history", service.history, schemas.History)
-    add("DELETE", "/v1/users/{user_id}", service.erase, schemas.Erased, 503, 507)
-    add("GET", "/v1/items/{item_id}/similar", service.similar, schemas.Similar)
-    add("GET", "/v1/items", service.search, schemas.Found, 422)
-    add("GET", "/v1/model", service.model, schemas.ModelFacts)
-    add("POST", "/v1/model/reload", service.reload, schemas.ModelFacts, 409)
-    add("GET", "/healthz", service.health, schemas.Health)
-    add("GET", "/readyz", service.ready, schemas.Health, 503)
-    application.add_api_route("/metrics", metrics, include_in_schema=False)
+    # With a JSON body.
+    add("POST", "/v1/recommend", service.recommend, responses.RecommendResponse, 503, route_class=JsonRoute)
+    add("POST", "/v1/events", service.store_events, responses.EventsResponse, 503, 507, route_class=JsonRoute)
+    add(
+        "POST", "/v1/recommend/bulk", service.recommend_bulk, responses.BulkRecommendResponse, 503,
+        route_class=JsonRoute,
+    )  # fmt: skip
+    # Users, items and the model.
+    add("GET", "/v1/users/{user_id}/history", service.history, responses.HistoryResponse)
+    add("DELETE", "/v1/users/{user_id}", service.erase, responses.EraseResponse, 503, 507)
+    add("GET", "/v1/items/{item_id}/similar", service.similar, responses.SimilarItemsResponse)
+    add("GET", "/v1/items", service.search, responses.ItemSearchResponse, 422)
+    add("GET", "/v1/model", service.model_facts, responses.ModelResponse)
+    add("POST", "/v1/model/reload", service.reload, responses.ModelResponse, 409)
+    # For load balancers and monitoring.
+    add("GET", "/healthz", service.health, responses.HealthResponse)
+    add("GET", "/readyz", service.ready, responses.HealthResponse, 503)
+    app.add_api_route("/metrics", metrics, include_in_schema=False)
 
 
-def _exact(described: Any) -> Any:
-    """A description whose whole numbers are written as such: FastAPI makes floats of bounds, and 2^63 gets lost.
+def _with_whole_numbers(document: Any) -> Any:
+    """Replace each float without a fraction by an integer. FastAPI turns bounds into floats, which would change 2^63.
 
-    >>> _exact({"maximum": 9.223372036854775807e18, "items": [{"minimum": 0.5}]})
+    >>> _with_whole_numbers({"maximum": 9.223372036854775807e18, "items": [{"minimum": 0.5}]})
     {'maximum': 9223372036854775808, 'items': [{'minimum': 0.5}]}
     """
-    if isinstance(described, dict):
-        return {name: _exact(value) for name, value in described.items()}
-    if isinstance(described, list):
-        return [_exact(value) for value in described]
-    return int(described) if isinstance(described, float) and described.is_integer() else described
+    if isinstance(document, dict):
+        return {name: _with_whole_numbers(value) for name, value in document.items()}
+    if isinstance(document, list):
+        return [_with_whole_numbers(value) for value in document]
+    return int(document) if isinstance(document, float) and document.is_integer() else document

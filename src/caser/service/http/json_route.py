@@ -1,8 +1,9 @@
-"""An operation that is asked and answers in JSON, without what FastAPI does for operations in general.
+"""A faster route for the busiest operations: JSON body in, JSON values out.
 
-FastAPI describes it as any other, from its types. Called, it checks the body with the strict model at once (no JSON
-values between), and sends what the operation returns as it is: the model of its answer is a description, which tests
-hold it to. The general way costs a request 150 microseconds of processor in place of 46, measured in turns.
+FastAPI describes the route as any other, from the types of its operation. When it is called, it validates the bytes of
+the body in one step (without intermediate JSON values), and sends what the operation returns without a check. The
+response schema is only a description; tests check the responses against it. FastAPI's own way costs 150 microseconds of
+processor time per request, this one 46, measured in turns.
 """
 
 from __future__ import annotations
@@ -19,37 +20,40 @@ from starlette.types import Receive, Scope, Send
 
 
 class JsonRoute(APIRoute):
-    """A route whose operation takes a body and the request, in this order."""
+    """A route whose operation takes two arguments: the parsed body and the request.
+
+    args, keywords  the arguments of FastAPI's APIRoute
+    """
 
     def __init__(self, *args: Any, **keywords: Any) -> None:
         super().__init__(*args, **keywords)
         [body] = self.dependant.body_params
-        kind: Any = body.field_info.annotation
-        self._adapter: TypeAdapter[Any] = TypeAdapter(kind)
-        self.app = self._answer
+        schema: Any = body.field_info.annotation
+        self._adapter: TypeAdapter[Any] = TypeAdapter(schema)
+        self.app = self._respond
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
-        media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media != "application/json":
+        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type != "application/json":
             raise HTTPException(415, "the body must be JSON, and the header Content-Type must say application/json.")
-        content = await _read(receive)
+        content = await _read_body(receive)
         try:
-            asked = self._adapter.validate_json(content)
+            body = self._adapter.validate_json(content)
         except ValidationError as error:
-            found = error.errors(include_url=False, include_input=False, include_context=False)
-            raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in found]) from None
-        answer = orjson.dumps(await self.endpoint(asked, request))
-        await Response(answer, media_type="application/json")(scope, receive, send)
+            details = error.errors(include_url=False, include_input=False, include_context=False)
+            raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in details]) from None
+        response = orjson.dumps(await self.endpoint(body, request))
+        await Response(response, media_type="application/json")(scope, receive, send)
 
 
-async def _read(receive: Receive) -> bytes:
-    """The whole body; `Request.body` would make two generators of it, for 10 microseconds."""
-    parts, is_whole = [], False
-    while not is_whole:
+async def _read_body(receive: Receive) -> bytes:
+    """Read the whole body. `Request.body` does the same through two generators, and takes 10 microseconds longer."""
+    parts, is_complete = [], False
+    while not is_complete:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         parts.append(message.get("body", b""))
-        is_whole = not message.get("more_body", False)
+        is_complete = not message.get("more_body", False)
     return parts[0] if len(parts) == 1 else b"".join(parts)

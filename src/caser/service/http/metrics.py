@@ -1,11 +1,12 @@
-"""What a monitor can see: rates and times by route, what waits, and how far the model has fallen behind the world.
+"""Metrics for Prometheus: traffic and latency by route, and how well the model still fits the events that arrive.
 
-caser_requests_total, caser_request_seconds      by route and status; by route
-caser_answers_total                              by how they were made
-caser_events_total                               by whether the model knows the item
-caser_event_items_unknown_share                  of the last events
-caser_popularity_drift                           total variation between popularity in the run and in the last events
-caser_model_age_seconds, caser_questions_waiting
+caser_requests_total, caser_request_seconds      requests by route and status; latency by route
+caser_answers_total                              answers, by how they were made
+caser_events_total                               events, by whether the model knows the item
+caser_event_items_unknown_share                  share of the last events whose item the model does not know
+caser_popularity_drift                           total variation distance between popularity in the run and lately
+caser_model_age_seconds                          time since the run was written
+caser_questions_waiting                          questions in the queue
 """
 
 from __future__ import annotations
@@ -18,75 +19,96 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from caser.arrays.types import RawId
-from caser.service.answers.loaded_model import Live
+from caser.service.answers.loaded_model import LoadedModel
 
-_LAST_EVENTS = 10_000
+_NUM_LAST_EVENTS = 10_000
 _BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 
 
 class Metrics:
-    """The figures of one service; `live` and `waiting` are asked when a monitor looks."""
+    """The metrics of one service.
 
-    def __init__(self, live: Callable[[], Live], waiting: Callable[[], int]) -> None:
-        self.registry = CollectorRegistry()
-        there = self.registry
-        self._requests = Counter("caser_requests", "Requests.", ["route", "status"], registry=there)
-        self._seconds = Histogram("caser_request_seconds", "Time.", ["route"], buckets=_BUCKETS, registry=there)
-        self._answers = Counter("caser_answers", "Answers, by how they were made.", ["source"], registry=there)
-        self._events = Counter("caser_events", "Events, by whether the model knows the item.", ["item"], registry=there)
-        self._last: deque[RawId] = deque(maxlen=_LAST_EVENTS)
-        self._live = live
+    model        returns the model that is served now
+    num_waiting  returns how many questions wait
+    Both are called whenever the metrics are read.
+    """
+
+    def __init__(self, model: Callable[[], LoadedModel], num_waiting: Callable[[], int]) -> None:
+        self.registry = registry = CollectorRegistry()
+        self._requests = Counter("caser_requests", "Requests.", ["route", "status"], registry=registry)
+        self._latency = Histogram(
+            "caser_request_seconds", "Seconds per request.", ["route"], buckets=_BUCKETS, registry=registry
+        )
+        self._answers = Counter("caser_answers", "Answers, by how they were made.", ["source"], registry=registry)
+        self._events = Counter(
+            "caser_events", "Events, by whether the model knows the item.", ["item"], registry=registry
+        )
+        self._last_items: deque[RawId] = deque(maxlen=_NUM_LAST_EVENTS)
+        self._model = model
+        # Looking up a metric by its labels is slow, so the metrics that each request needs are kept here.
         self._by_route: dict[tuple[str, int], Counter] = {}
-        self._timers: dict[str, Histogram] = {}
+        self._latency_by_route: dict[str, Histogram] = {}
         self._by_source: dict[str, Counter] = {}
         gauges: dict[str, tuple[str, Callable[[], float]]] = {
-            "caser_event_items_unknown_share": ("Share of the last events' items unknown to the model.", self.unknown),
-            "caser_popularity_drift": ("Total variation between popularity in the run and lately.", self.drift),
-            "caser_model_age_seconds": ("Since the run was written.", lambda: time.time() - live().made),
-            "caser_questions_waiting": ("Questions that wait.", waiting),
+            "caser_event_items_unknown_share": (
+                "Share of the last events whose item the model does not know.",
+                self.unknown_share,
+            ),
+            "caser_popularity_drift": (
+                "Total variation distance between popularity in the run and in the last events.",
+                self.popularity_drift,
+            ),
+            "caser_model_age_seconds": ("Seconds since the run was written.", lambda: time.time() - model().written_at),
+            "caser_questions_waiting": ("Questions in the queue.", num_waiting),
         }
         for name, (meaning, value) in gauges.items():
-            Gauge(name, meaning, registry=there).set_function(value)
+            Gauge(name, meaning, registry=registry).set_function(value)
 
-    def request(self, route: str, status: int, seconds: float) -> None:
-        """Count a request."""
+    def count_request(self, route: str, status: int, seconds: float) -> None:
+        """Count a request to `route` that was answered with `status` after so many `seconds`."""
         counter = self._by_route.get((route, status))
         if counter is None:
             counter = self._by_route[route, status] = self._requests.labels(route, str(status))
         counter.inc()
-        timer = self._timers.get(route)
-        if timer is None:
-            timer = self._timers[route] = self._seconds.labels(route)
-        timer.observe(seconds)
+        histogram = self._latency_by_route.get(route)
+        if histogram is None:
+            histogram = self._latency_by_route[route] = self._latency.labels(route)
+        histogram.observe(seconds)
 
-    def answer(self, source: str) -> None:
-        """Count an answer."""
+    def count_answer(self, source: str) -> None:
+        """Count an answer; `source` is how it was made."""
         counter = self._by_source.get(source)
         if counter is None:
             counter = self._by_source[source] = self._answers.labels(source)
         counter.inc()
 
-    def event(self, item: RawId, *, is_known: bool) -> None:
-        """Count an event that is new."""
+    def count_event(self, item: RawId, *, is_known: bool) -> None:
+        """Count a new event on `item`; `is_known` says whether the model knows the item."""
         self._events.labels("known" if is_known else "unknown").inc()
-        self._last.append(item)
+        self._last_items.append(item)
 
-    def unknown(self) -> float:
+    def unknown_share(self) -> float:
         """The share of the last events whose item the model does not know; 0 without events."""
-        live = self._live()
-        return sum(not live.knows_item(item) for item in self._last) / max(1, len(self._last))
+        model = self._model()
+        return sum(not model.knows_item(item) for item in self._last_items) / max(1, len(self._last_items))
 
-    def drift(self) -> float:
-        """Half the sum of |p - q| over items, p in the run and q in the last events that it knows; 0 without events."""
-        artefact = self._live().recommender.artefact
-        indices = artefact.items.indices(list(self._last))
-        lately = Counts(index for index in indices.tolist() if index)
-        total, trained = sum(lately.values()), artefact.histories.item_counts
+    def popularity_drift(self) -> float:
+        """Half the sum over items of |p - q|, from 0 to 1; 0 without events.
+
+        p is the share of an item among the interactions of the run, q its share among the last events on items that the
+        model knows.
+        """
+        artefact = self._model().recommender.artefact
+        indices = artefact.items.indices(list(self._last_items))
+        recent_counts = Counts(index for index in indices.tolist() if index)
+        total, trained_counts = sum(recent_counts.values()), artefact.histories.item_counts
         if not total:
             return 0.0
-        shared = sum(min(count / total, trained[index] / trained.sum()) for index, count in lately.items())
-        return float(1 - shared)
+        overlap = sum(
+            min(count / total, trained_counts[index] / trained_counts.sum()) for index, count in recent_counts.items()
+        )
+        return float(1 - overlap)
 
     def text(self) -> bytes:
-        """What a monitor reads."""
+        """Return the metrics in the text format of Prometheus."""
         return generate_latest(self.registry)

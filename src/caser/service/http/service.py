@@ -1,6 +1,8 @@
-"""What the service does, one method per operation; the types of its parameters say what may be asked.
+"""What each route does: one method of `Service` per route. The types of its parameters describe the request.
 
-A method returns JSON values. What the log must know of a request, its user, is noted in the request's state.
+A method returns JSON values. It notes the user of the request in the request's state, for the request log. Its name
+and the first paragraph of its docstring appear in the API documentation. Which error gives which status is in
+`error_responses.py`.
 """
 
 from __future__ import annotations
@@ -16,185 +18,247 @@ from typing import Any
 from fastapi import HTTPException, Request
 
 from caser.errors import CaserError
-from caser.service.answers.answer import API_VERSION, answer
-from caser.service.answers.loaded_model import Live, read_live
-from caser.service.answers.queue import Batches
+from caser.service.answers.answer import API_VERSION, answer_questions
+from caser.service.answers.loaded_model import LoadedModel, load_model
+from caser.service.answers.queue import QuestionQueue
 from caser.service.events.store import Event, EventStore
+from caser.service.http.error_responses import RETRY_SOON
 from caser.service.http.metrics import Metrics
-from caser.service.http.problems import SOON
-from caser.service.logs import Lines, Pseudonym, logger
-from caser.service.schemas import Bulk, EventIn, EventsIn, ItemId, Ranked, Recommend, Shown, UserId, Words
+from caser.service.logs import JsonLog, Pseudonym, logger
+from caser.service.request_schemas import (
+    BulkRecommendRequest,
+    ItemIdInPath,
+    NewEvent,
+    NewEvents,
+    NumFound,
+    NumSimilar,
+    RecommendRequest,
+    SearchText,
+    UserIdInPath,
+)
 from caser.service.settings import ServiceSettings
 
 
 class Service:
-    """A run that is served: its model, its events, its line of questions."""
+    """A run that is served: its model, its event store, and its queue of questions.
+
+    run        the run folder                 settings   how to serve it
+    events     the event store                pseudonym  turns a user id into the text that logs show
+
+    Raises ArtefactError when the run is damaged, DataError when the table of items cannot be read, StoreError when a
+    log cannot be opened.
+    """
 
     def __init__(self, run: Path, settings: ServiceSettings, events: EventStore, pseudonym: Pseudonym) -> None:
         self.run = run
         self.settings = settings
         self.events = events
-        self.live = read_live(run, settings.items, settings.onnx)
+        self.model = load_model(run, settings.items, settings.onnx)
         self.is_draining = False
-        self.batches: Batches[Recommend, dict[str, Any]] = Batches(self._answer, settings.max_waiting)
-        self.metrics = Metrics(lambda: self.live, lambda: self.batches.waiting)
+        self.queue: QuestionQueue[RecommendRequest, dict[str, Any]] = QuestionQueue(self._answer, settings.max_waiting)
+        self.metrics = Metrics(lambda: self.model, lambda: self.queue.num_waiting)
         self.pseudonym = pseudonym
-        self._log = None if settings.answer_log is None else Lines(settings.answer_log)
-        self.requests = Lines()
-        self._reloading = asyncio.Lock()
+        self._answer_log = None if settings.answer_log is None else JsonLog(settings.answer_log)
+        self.request_log = JsonLog()
+        self._reload_lock = asyncio.Lock()
 
     def close(self) -> None:
-        """Let go of everything, once nothing is asked any more."""
-        self.batches.close()
+        """Close the queue, the event store and the logs. No request may be in progress."""
+        self.queue.close()
         self.events.close()
-        self.requests.close()
-        if self._log is not None:
-            self._log.close()
+        self.request_log.close()
+        if self._answer_log is not None:
+            self._answer_log.close()
 
-    async def recommend(self, question: Recommend, request: Request) -> dict[str, Any]:
-        """Recommend items."""
-        # As request.state.user elsewhere, without the object that makes of it: 2 % of an answer.
+    async def recommend(self, question: RecommendRequest, request: Request) -> dict[str, Any]:
+        """Recommend items for a user or a history.
+
+        question  the body of the request       request  receives the user, for the log
+
+        Raises BusyError when the queue is full, NumericalError when a score is no number.
+        """
+        # `request.state.user = ...` does the same, but makes an object first, which takes 2 % of the time of an answer.
         request.scope["state"]["user"] = None if question.user_id is None else str(question.user_id)
-        found = await self.batches.ask(question)
-        self._served([found], request)
-        return found
+        answer = await self.queue.ask(question)
+        self._record([answer], request)
+        return answer
 
-    async def recommend_bulk(self, bulk: Bulk, request: Request) -> dict[str, Any]:
-        """Answer many questions, each as if it had been asked alone."""
-        found = await self.batches.ask_all(bulk.questions)
-        self._served(found, request)
-        return self._versioned(answers=found)
+    async def recommend_bulk(self, bulk: BulkRecommendRequest, request: Request) -> dict[str, Any]:
+        """Answer many questions. Each answer is the same as if its question had been asked alone.
 
-    async def keep_event(self, body: EventIn | EventsIn, request: Request) -> dict[str, Any]:
-        """Keep one event or several; acknowledged means that they are on disk and that the next answer knows them."""
-        live, now = self.live, time.time()
-        given = body.events if isinstance(body, EventsIn) else [body]
+        bulk  the body of the request       request  its id goes to the answer log
+
+        Raises as `recommend` does.
+        """
+        answers = await self.queue.ask_all(bulk.questions)
+        self._record(answers, request)
+        return self._versioned(answers=answers)
+
+    async def store_events(self, body: NewEvent | NewEvents, request: Request) -> dict[str, Any]:
+        """Store one event or several. After the response, every answer takes them into account.
+
+        body  one event, or several       request  not used, but `JsonRoute` passes it
+
+        Raises BusyError when too many writes wait, StoreError when the events cannot be written.
+        """
+        model, now = self.model, time.time()
+        new_events = body.events if isinstance(body, NewEvents) else [body]
         events = [
             Event(
-                one.event_id or secrets.token_hex(16),
-                live.user_key(one.user_id),
-                live.item_key(one.item_id),
-                now if one.time is None else one.time,
+                new_event.event_id or secrets.token_hex(16),
+                model.user_key(new_event.user_id),
+                model.item_key(new_event.item_id),
+                now if new_event.time is None else new_event.time,
             )
-            for one in given
+            for new_event in new_events
         ]
         is_new = await self.events.append(events)
-        unknown = []
-        for one, event, new in zip(given, events, is_new, strict=True):
-            is_known = live.knows_item(one.item_id)
-            if not is_known:
-                unknown.append(one.item_id)
-            if new:
-                self.metrics.event(one.item_id, is_known=is_known)
-                if self._log is not None:
-                    self._log.write(kind="event", user=self.pseudonym(event.user_id), item=event.item_id, at=event.time)
+        unknown_items = self._record_events(model, new_events, events, is_new)
         return self._versioned(
             accepted=sum(is_new),
             known=len(is_new) - sum(is_new),
             durable=self.events.is_durable,
-            unknown_items=list(dict.fromkeys(unknown)),
+            unknown_items=unknown_items,
         )
 
-    async def history(self, user_id: UserId, request: Request) -> dict[str, Any]:
-        """What the service knows of a user: the run's history of them, and the events since."""
+    async def history(self, user_id: UserIdInPath, request: Request) -> dict[str, Any]:
+        """Return the history of a user: the run's history of the user, followed by the events since.
+
+        user_id  the raw id       request  receives the user, for the log
+        """
         request.state.user = user_id
-        live = self.live
-        recent = self.events.recent(live.user_key(user_id))
-        stored = () if recent.is_erased else live.stored(user_id)
-        taken = [(item, None) for item in stored] + [
-            (live.raw_item(item), time) for item, time in zip(recent.items, recent.times, strict=True)
+        model = self.model
+        recent = self.events.recent(model.user_key(user_id))
+        stored = () if recent.is_erased else model.stored_history(user_id)
+        interactions = [(item, None) for item in stored] + [
+            (model.raw_item(item), time) for item, time in zip(recent.items, recent.times, strict=True)
         ]
         return self._versioned(
             user_id=user_id,
             interactions=[
-                {"item_id": item, "title": live.catalogue.title(item), "time": time}
-                for item, time in taken[-self.settings.window :]
+                {"item_id": item, "title": model.catalogue.title(item), "time": time}
+                for item, time in interactions[-self.settings.window :]
             ],
         )
 
-    async def erase(self, user_id: UserId, request: Request) -> dict[str, Any]:
-        """Forget a user: their events are removed, and what the run holds of them is not used any more."""
+    async def erase(self, user_id: UserIdInPath, request: Request) -> dict[str, Any]:
+        """Erase a user: remove the user's events, and stop using the run's history of the user.
+
+        user_id  the raw id       request  receives the user, for the log
+
+        Raises BusyError when too many writes wait, StoreError when the store cannot be written.
+        """
         request.state.user = user_id
-        return self._versioned(events_removed=await self.events.erase(self.live.user_key(user_id)))
+        return self._versioned(events_removed=await self.events.erase(self.model.user_key(user_id)))
 
-    async def similar(self, item_id: ItemId, k: Ranked = 10) -> dict[str, Any]:
-        """The items most like one item."""
-        live = self.live
-        found = (await self.batches.aside(lambda: live.recommender.similar([item_id], k=k)))[0]
+    async def similar(self, item_id: ItemIdInPath, k: NumSimilar = 10) -> dict[str, Any]:
+        """Return the items most similar to one item.
+
+        item_id  the raw id       k  how many items
+
+        Raises UnknownIdError for an item that the model was not trained on.
+        """
+        model = self.model
+        similar = (await self.queue.run_in_thread(lambda: model.recommender.similar([item_id], k=k)))[0]
         items = [
-            {"rank": rank, "item_id": other, "score": score, "title": live.catalogue.title(other)}
-            for rank, (other, score) in enumerate(zip(found.items, found.scores, strict=True), start=1)
+            {"rank": rank, "item_id": item, "score": score, "title": model.catalogue.title(item)}
+            for rank, (item, score) in enumerate(zip(similar.items, similar.scores, strict=True), start=1)
         ]
-        return self._versioned(live, similar_to=found.query, source=found.source, items=items)
+        return self._versioned(model, similar_to=similar.query, source=similar.source, items=items)
 
-    async def search(self, query: Words = "", k: Shown = 20) -> dict[str, Any]:
-        """Find items whose title holds all words of `query`; without words, the most popular."""
-        live = self.live
-        found = await self.batches.aside(lambda: live.catalogue.search(query, k))
-        return self._versioned(live, items=[{"item_id": item, "title": live.catalogue.title(item)} for item in found])
+    async def search(self, query: SearchText = "", k: NumFound = 20) -> dict[str, Any]:
+        """Find items whose titles contain every word of `query`. Without words, return the most popular items.
 
-    async def model(self) -> dict[str, Any]:
-        """What is being served."""
-        live = self.live
-        artefact = live.recommender.artefact
+        query  words of a title       k  how many items
+        """
+        model = self.model
+        found = await self.queue.run_in_thread(lambda: model.catalogue.search(query, k))
+        return self._versioned(model, items=[{"item_id": item, "title": model.catalogue.title(item)} for item in found])
+
+    async def model_facts(self) -> dict[str, Any]:
+        """Describe the model that is served."""
+        model = self.model
+        artefact = model.recommender.artefact
         return self._versioned(
-            live,
+            model,
             model=artefact.config.name,
             settings=artefact.config.model_dump(mode="json"),
             users=len(artefact.users),
             items=len(artefact.items),
-            columns=live.catalogue.columns,
-            values=live.catalogue.common_values,
+            columns=model.catalogue.columns,
+            values=model.catalogue.common_values,
             exclude_seen=artefact.manifest["seen"] == "remove",
             metrics=artefact.manifest["metrics"],
             protocol=artefact.manifest["protocol"],
             durable=self.events.is_durable,
-            loaded=live.loaded,
+            loaded=model.loaded_at,
         )
 
     async def reload(self) -> dict[str, Any]:
-        """Read the run folder again and serve what it holds now; if it is not intact, the old model goes on serving.
+        """Load the run folder again and serve it. If the run is damaged, the service keeps the model that it has.
 
-        Once this has answered, no answer comes from the old model.
+        After the response, every answer comes from the new model. Raises HTTPException 409 for a damaged run.
         """
-        async with self._reloading:
+        async with self._reload_lock:
             try:
-                live = await asyncio.to_thread(read_live, self.run, self.settings.items, self.settings.onnx)
+                model = await asyncio.to_thread(load_model, self.run, self.settings.items, self.settings.onnx)
             except (CaserError, MemoryError) as error:
                 logger.warning("reload refused: %s", error)
                 sentence = "the run folder must hold an intact run that answers; it does not, and the loaded one stays."
                 raise HTTPException(409, sentence) from None
-            self.live = live
-            await self.batches.aside(gc.collect)  # after what the thread still does with the old one
-        logger.info("reloaded: now serving %s", live.version[:12])
-        return await self.model()
+            self.model = model
+            # The thread may still be using the old model: in this thread, collect its memory after that.
+            await self.queue.run_in_thread(gc.collect)
+        logger.info("reloaded: now serving %s", model.version[:12])
+        return await self.model_facts()
 
     async def health(self) -> dict[str, Any]:
-        """Whether the process answers at all."""
+        """Report that the process answers."""
         return {"status": "ok"}
 
     async def ready(self) -> dict[str, Any]:
-        """Whether to send requests here: not while it is stopping."""
+        """Report whether the service accepts requests. It reports 503 while it is stopping.
+
+        Raises HTTPException 503 while the service is stopping.
+        """
         if self.is_draining:
-            raise HTTPException(503, "the service is stopping; ask another one.", SOON)
+            raise HTTPException(503, "the service is stopping; ask another one.", RETRY_SOON)
         return {"status": "ready"}
 
-    def _answer(self, questions: Sequence[Recommend]) -> list[dict[str, Any]]:
-        return answer(self.live, self.events, self.settings.window, questions)
+    def _answer(self, questions: Sequence[RecommendRequest]) -> list[dict[str, Any]]:
+        return answer_questions(self.model, self.events, self.settings.window, questions)
 
-    def _served(self, answers: Iterable[dict[str, Any]], request: Request) -> None:
-        for found in answers:
-            self.metrics.answer(found["source"])
-            if self._log is not None:
-                user = found["user_id"]
-                self._log.write(
+    def _record(self, answers: Iterable[dict[str, Any]], request: Request) -> None:
+        """Count answers and write them to the answer log."""
+        for answer in answers:
+            self.metrics.count_answer(answer["source"])
+            if self._answer_log is not None:
+                user = answer["user_id"]
+                self._answer_log.write(
                     kind="answer",
                     request=request.state.id,
-                    user=None if user is None else self.pseudonym(self.live.user_key(user)),
-                    model=found["model_version"],
-                    source=found["source"],
-                    items=[str(item["item_id"]) for item in found["items"]],
+                    user=None if user is None else self.pseudonym(self.model.user_key(user)),
+                    model=answer["model_version"],
+                    source=answer["source"],
+                    items=[str(item["item_id"]) for item in answer["items"]],
                 )
 
-    def _versioned(self, live: Live | None = None, **values: Any) -> dict[str, Any]:
-        return {"api_version": API_VERSION, "model_version": (live or self.live).version, **values}
+    def _record_events(
+        self, model: LoadedModel, new_events: Sequence[NewEvent], events: Sequence[Event], is_new: Sequence[bool]
+    ) -> list[str | int]:
+        """Count the new events and write them to the answer log. Returns the items that the model does not know."""
+        unknown_items: dict[str | int, None] = {}
+        for new_event, event, new in zip(new_events, events, is_new, strict=True):
+            is_known = model.knows_item(new_event.item_id)
+            if not is_known:
+                unknown_items[new_event.item_id] = None
+            if new:
+                self.metrics.count_event(new_event.item_id, is_known=is_known)
+                if self._answer_log is not None:
+                    user = self.pseudonym(event.user_id)
+                    self._answer_log.write(kind="event", user=user, item=event.item_id, at=event.time)
+        return list(unknown_items)
+
+    def _versioned(self, model: LoadedModel | None = None, /, **values: Any) -> dict[str, Any]:
+        """Add the versions of the API and of `model`, by default the one that is served now."""
+        return {"api_version": API_VERSION, "model_version": (model or self.model).version, **values}

@@ -1,9 +1,9 @@
 /**
- * What a person can do: take an item, take it back, change the order, say who it is about.
+ * What a person can do on the page: choose a user, and edit the history.
  */
 
-import { ask } from "./api.js";
-import { isolated, say } from "./dom.js";
+import { callService } from "./api.js";
+import { announce, isolatedName } from "./dom.js";
 
 /**
  * @typedef {import("./store.js").Item} Item
@@ -13,93 +13,93 @@ import { isolated, say } from "./dom.js";
 
 /**
  * @param {Store} store
- * @param {(error: unknown) => void} failed
+ * @param {(error: unknown) => void} onError
  */
-export function makeActions(store, failed) {
+export function makeActions(store, onError) {
   /** @param {Item[]} history */
-  const edit = (history) => store.change({ history, isStored: false });
-  let lookups = 0;
+  const setHistory = (history) => store.update({ history, isStored: false });
+  let numLookups = 0;
 
   /**
-   * Ask who a user is, and show what the service knows of them. Of several calls only the newest counts.
+   * Choose a user, and load the history that the service has of them. A newer call replaces one that is under way.
    *
    * @param {string} user
    */
   async function lookUp(user) {
-    const number = ++lookups;
+    const lookup = ++numLookups;
     try {
-      const found = await ask(`/v1/users/${encodeURIComponent(user)}/history`);
-      if (number !== lookups) return;
-      store.change({ user, history: found.interactions, isStored: true, showsAll: false });
-      if (!found.interactions.length) say(`The service knows nothing of user ${user} yet.`);
+      const stored = await callService(`/v1/users/${encodeURIComponent(user)}/history`);
+      if (lookup !== numLookups) return;
+      store.update({ user, history: stored.interactions, isStored: true, showsAll: false });
+      if (!stored.interactions.length) announce(`The service has no history of user ${user} yet.`);
     } catch (error) {
-      failed(error);
+      onError(error);
     }
   }
 
   return {
     lookUp,
 
-    /** Ask for nobody in particular; what was taken stays, so that one can see what knowing the user changes. */
-    anyone() {
-      lookups += 1;
-      store.change({ user: null, isRemembering: false, isStored: false });
+    /** Choose no user. The history stays, so that one can compare the answers with and without the user. */
+    clearUser() {
+      numLookups += 1;
+      store.update({ user: null, isRemembering: false, isStored: false });
     },
 
     /**
-     * Add an item as the newest. When clicks are remembered, it counts once the service has it.
+     * Add an item as the newest. If clicks are remembered, it is added after the service has stored the event.
      *
      * @param {Item} item
      */
-    async take(item) {
+    async add(item) {
       const { user, isRemembering } = store.state;
-      const taken = { item_id: item.item_id, title: item.title ?? null };
+      const added = { item_id: item.item_id, title: item.title ?? null };
       try {
         if (user !== null && isRemembering) {
-          await ask("/v1/events", { method: "POST", body: { user_id: user, item_id: item.item_id } });
+          await callService("/v1/events", { method: "POST", body: { user_id: user, item_id: item.item_id } });
           if (store.state.user !== user) return;
-          store.change({ history: [...store.state.history, taken] });
+          store.update({ history: [...store.state.history, added] });
         } else {
-          edit([...store.state.history, taken]);
+          setHistory([...store.state.history, added]);
         }
-        say(`Added ${isolated(taken)}.`);
+        announce(`Added ${isolatedName(added)}.`);
       } catch (error) {
-        failed(error);
+        onError(error);
       }
     },
 
-    /** @param {number} place */
+    /** @param {number} place  in the history, from 0 for the oldest */
     remove(place) {
       const { history } = store.state;
-      say(`Removed ${isolated(history[place])}.`);
-      edit(history.filter((_, other) => other !== place));
+      announce(`Removed ${isolatedName(history[place])}.`);
+      setHistory(history.filter((_, other) => other !== place));
     },
 
     /**
-     * @param {number} place
-     * @param {number} to
+     * @param {number} place  in the history, from 0 for the oldest
+     * @param {number} newPlace
      */
-    move(place, to) {
+    move(place, newPlace) {
       const history = [...store.state.history];
-      if (to < 0 || to >= history.length) return;
+      if (newPlace < 0 || newPlace >= history.length) return;
       const [item] = history.splice(place, 1);
-      history.splice(to, 0, item);
-      edit(history);
-      say(`${isolated(item)} is now ${history.length - to} of ${history.length}, newest first.`);
+      history.splice(newPlace, 0, item);
+      setHistory(history);
+      announce(`${isolatedName(item)} is now ${history.length - newPlace} of ${history.length}, newest first.`);
     },
 
-    clear() {
-      edit([]);
-      say("Removed all.");
+    clearHistory() {
+      setHistory([]);
+      announce("Removed all.");
     },
 
     /**
-     * Post clicks from now on, starting from what the service knows.
+     * Post clicks as events from now on, or stop. It starts with the history that the service has.
      *
      * @param {boolean} isRemembering
      */
-    remember(isRemembering) {
-      store.change({ isRemembering });
+    setRemembering(isRemembering) {
+      store.update({ isRemembering });
       if (isRemembering && store.state.user !== null && !store.state.isStored) lookUp(store.state.user);
     },
   };

@@ -1,16 +1,17 @@
 /**
- * The recommendations: rows that keep their identity from answer to answer, so that each moves to its new rank.
+ * The recommendations. A row keeps its element from one answer to the next, so that it can move to its new rank.
  */
 
-import { drawBars, legend, scaleOf } from "./bars.js";
-import { button, byId, element, isolated, say, show, titled } from "./dom.js";
+import { drawBars, legendEntries, scaleOf } from "./bars.js";
+import { announce, button, byId, element, isolatedName, setVisible, titleElement } from "./dom.js";
+import { describeRule, describeSource, formatCount, formatSigned } from "./format.js";
 import { toggleSimilar } from "./similar.js";
-import { count, ruleInWords, signed, sourceInWords } from "./words.js";
 
 const MOVE_MS = 420;
-/** How many removed titles the service names at most, and the page. */
-const TRACED = 100;
-const NAMED = 19;
+/** The service lists at most this many removed titles. */
+const MAX_REMOVED_LISTED = 100;
+/** The page lists at most this many of them. */
+const NUM_REMOVED_SHOWN = 19;
 
 /**
  * @typedef {import("./store.js").Recommended} Recommended
@@ -20,109 +21,132 @@ const NAMED = 19;
 /**
  * @param {import("./store.js").Store} store
  * @param {import("./actions.js").Actions} actions
- * @param {(error: unknown) => void} failed
+ * @param {(error: unknown) => void} onError
  */
-export function showAnswers(store, actions, failed) {
+export function showAnswers(store, actions, onError) {
   const list = byId("answers");
   /** @type {Map<string, HTMLElement>} */
   let rows = new Map();
   /** @type {Map<string, number>} */
   let ranks = new Map();
 
-  /** @param {Recommended} item */
-  function makeRow(item) {
-    const take = () => actions.take(item);
-    const toggle = () => toggleSimilar(row, item, actions, failed);
-    const label = `Take ${isolated(item)}`;
-    const like = `Similar to ${isolated(item)}`;
-    const row = element(
-      "li",
-      { class: "answer", "data-id": item.item_id },
-      element(
-        "div",
-        { class: "rank" },
-        element("span", { class: "number" }),
-        element("span", { class: "change" }),
-        element("span", { class: "plus", "aria-hidden": "true" }, "+"),
-      ),
-      element(
-        "div",
-        { class: "what" },
-        element("h3", {}, button({ class: "take", "aria-label": label, onclick: take }, titled(item))),
-        element("p", { class: "because" }),
-      ),
-      element("div", { class: "parts" }),
-      button({ class: "plain like", "aria-expanded": "false", "aria-label": like, onclick: toggle }, "Similar"),
-    );
-    return row;
-  }
-
-  store.follow(["answer"], ({ answer, user }) => {
+  store.subscribe(["answer"], ({ answer, user }) => {
     if (!answer) return;
-    const before = new Map([...rows].map(([id, row]) => [id, row.getBoundingClientRect().top]));
-    const place = [...list.children].findIndex((row) => row.contains(document.activeElement));
+    const tops = new Map([...rows].map(([id, row]) => [id, row.getBoundingClientRect().top]));
+    const focusedPlace = [...list.children].findIndex((row) => row.contains(document.activeElement));
+    // Fill the rows, and put them in order.
     const scale = scaleOf(answer.items);
-    rows = new Map(answer.items.map((item) => [String(item.item_id), rows.get(String(item.item_id)) ?? makeRow(item)]));
+    rows = new Map(
+      answer.items.map((item) => {
+        const id = String(item.item_id);
+        return [id, rows.get(id) ?? makeRow(item, actions, onError)];
+      }),
+    );
     for (const item of answer.items) fillRow(/** @type {any} */ (rows.get(String(item.item_id))), item, scale, ranks);
     arrange(list, [...rows.values()]);
-    if (place >= 0 && !list.contains(document.activeElement)) {
-      (list.children[Math.min(place, rows.size - 1)]?.querySelector(".take") ?? list).focus();
+    // If the row that had the focus is gone, focus the row in its place.
+    if (focusedPlace >= 0 && !list.contains(document.activeElement)) {
+      (list.children[Math.min(focusedPlace, rows.size - 1)]?.querySelector(".take") ?? list).focus();
     }
     ranks = new Map(answer.items.map((item) => [String(item.item_id), item.rank]));
-    animate(rows, before);
-    byId("legend").replaceChildren(...legend(scale));
-    byId("source").textContent = sourceInWords(answer.source, user);
-    byId("notes").replaceChildren(...notes(answer));
-    show("none", answer.items.length === 0);
-    say(spoken(answer));
+    animate(rows, tops);
+    // Everything around the rows.
+    byId("legend").replaceChildren(...legendEntries(scale));
+    byId("source").textContent = describeSource(answer.source, user);
+    byId("notes").replaceChildren(...makeNotes(answer));
+    setVisible("none", answer.items.length === 0);
+    announce(summary(answer));
   });
 
-  store.follow(["isAsking"], (state) => list.setAttribute("aria-busy", String(state.isAsking)));
+  store.subscribe(["isLoading"], (state) => list.setAttribute("aria-busy", String(state.isLoading)));
 
-  /** Whichever row is pointed at, else the one that has the focus; a moment later, when it is known which. */
-  const look = () =>
+  /** Note which row the pointer is on, or else which has the focus. It is known only after the event. */
+  const updatePointedAt = () =>
     requestAnimationFrame(() => {
       const row = list.querySelector(".answer:hover") ?? list.querySelector(".answer:focus-within");
-      const looked = row ? row.dataset.id : null;
-      if (looked !== store.state.looked) store.change({ looked });
+      const pointedAt = row ? row.dataset.id : null;
+      if (pointedAt !== store.state.pointedAt) store.update({ pointedAt });
     });
-  for (const event of ["pointerover", "pointerleave", "focusin", "focusout"]) list.addEventListener(event, look);
-
-  list.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    const focused = /** @type {Element} */ (event.target);
-    const kind = [".take", ".like"].find((selector) => focused.matches(selector));
-    const row = focused.closest(".answer");
-    if (!step || !kind || !row || event.altKey) return;
-    event.preventDefault();
-    const next = step > 0 ? row.nextElementSibling : row.previousElementSibling;
-    /** @type {HTMLElement | null | undefined} */ (next?.querySelector(kind))?.focus();
-  });
+  for (const event of ["pointerover", "pointerleave", "focusin", "focusout"]) {
+    list.addEventListener(event, updatePointedAt);
+  }
+  list.addEventListener("keydown", moveFocus);
 }
 
 /**
- * Put rows in order by moving as few as needed: a row that is moved would lose the focus.
+ * Make an empty row; `fillRow` fills it.
+ *
+ * @param {Recommended} item
+ * @param {import("./actions.js").Actions} actions
+ * @param {(error: unknown) => void} onError
+ */
+function makeRow(item, actions, onError) {
+  const add = () => actions.add(item);
+  const toggle = () => toggleSimilar(row, item, actions, onError);
+  const addLabel = `Take ${isolatedName(item)}`;
+  const similarLabel = `Similar to ${isolatedName(item)}`;
+  const row = element(
+    "li",
+    { class: "answer", "data-id": item.item_id },
+    element(
+      "div",
+      { class: "rank" },
+      element("span", { class: "number" }),
+      element("span", { class: "change" }),
+      element("span", { class: "plus", "aria-hidden": "true" }, "+"),
+    ),
+    element(
+      "div",
+      { class: "what" },
+      element("h3", {}, button({ class: "take", "aria-label": addLabel, onclick: add }, titleElement(item))),
+      element("p", { class: "because" }),
+    ),
+    element("div", { class: "parts" }),
+    button({ class: "plain like", "aria-expanded": "false", "aria-label": similarLabel, onclick: toggle }, "Similar"),
+  );
+  return row;
+}
+
+/**
+ * Move the focus to the same button of the next or the previous row.
+ *
+ * @param {KeyboardEvent} event
+ */
+function moveFocus(event) {
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  const focused = /** @type {Element} */ (event.target);
+  const kind = [".take", ".like"].find((selector) => focused.matches(selector));
+  const row = focused.closest(".answer");
+  if (!step || !kind || !row || event.altKey) return;
+  event.preventDefault();
+  const next = step > 0 ? row.nextElementSibling : row.previousElementSibling;
+  /** @type {HTMLElement | null | undefined} */ (next?.querySelector(kind))?.focus();
+}
+
+/**
+ * Put the rows in order. The row with the focus is never moved, because a moved element loses the focus.
  *
  * @param {HTMLElement} list
- * @param {HTMLElement[]} wanted
+ * @param {HTMLElement[]} rows
  */
-function arrange(list, wanted) {
-  for (const row of [...list.children]) if (!wanted.includes(/** @type {HTMLElement} */ (row))) row.remove();
-  const focused = wanted.findIndex((row) => row.contains(document.activeElement));
-  const anchor = wanted[focused] ?? null;
-  wanted.slice(0, Math.max(0, focused)).forEach((row) => list.insertBefore(row, anchor));
-  wanted.slice(focused + 1).forEach((row) => list.append(row));
+function arrange(list, rows) {
+  for (const row of [...list.children]) if (!rows.includes(/** @type {HTMLElement} */ (row))) row.remove();
+  const focused = rows.findIndex((row) => row.contains(document.activeElement));
+  const anchor = rows[focused] ?? null;
+  rows.slice(0, Math.max(0, focused)).forEach((row) => list.insertBefore(row, anchor));
+  rows.slice(focused + 1).forEach((row) => list.append(row));
 }
 
 /**
  * @param {HTMLElement} row
  * @param {Recommended} item
  * @param {import("./bars.js").Scale} scale
- * @param {Map<string, number>} ranks  the ranks of the answer before
+ * @param {Map<string, number>} ranks  the ranks in the previous answer
  */
 function fillRow(row, item, scale, ranks) {
   const part = (/** @type {string} */ name) => /** @type {HTMLElement} */ (row.querySelector(name));
   part(".number").textContent = String(item.rank);
+  // How far the item has moved since the previous answer: as signs, and as words for screen readers.
   const change = part(".change");
   const before = ranks.get(String(item.item_id));
   const by = before === undefined ? 0 : before - item.rank;
@@ -132,72 +156,74 @@ function fillRow(row, item, scale, ranks) {
     element("span", { "aria-hidden": "true" }, isNew ? "new" : by ? `${by > 0 ? "▲" : "▼"} ${Math.abs(by)}` : ""),
     element("span", { class: "hidden" }, isNew ? "new" : by ? `${by > 0 ? "up" : "down"} ${Math.abs(by)}` : ""),
   );
-  part(".because").replaceChildren(...because(item));
+  part(".because").replaceChildren(...reasons(item));
   drawBars(part(".parts"), item, scale);
 }
 
 /**
- * Which clicks an item rests on: the strongest, and the next if it does nearly as much; or what it holds against it.
+ * The clicks that raise the score of an item most: the first, and the second if its effect is more than half as large.
+ * Also the click that lowers the score most, if it matters.
  *
  * @param {Recommended} item
  * @returns {(Node | string)[]}
  */
-function because(item) {
+function reasons(item) {
   const effects = [...(item.why?.history ?? [])].sort((a, b) => b.effect - a.effect);
   if (!effects.length) return [];
   const [first, second] = effects;
   const last = effects[effects.length - 1];
   /** @param {import("./store.js").Effect} one */
-  const named = (one) => [titled(one), element("span", { class: "number" }, ` ${signed(one.effect)}`)];
-  if (first.effect <= 0) return ["In spite of ", ...named(last)];
-  const words = ["Rests most on ", ...named(first)];
-  if (second?.effect > first.effect / 2) words.push(", then ", ...named(second));
-  if (-last.effect > first.effect / 2) words.push("; in spite of ", ...named(last));
-  return words;
+  const named = (one) => [titleElement(one), element("span", { class: "number" }, ` ${formatSigned(one.effect)}`)];
+  if (first.effect <= 0) return ["Despite ", ...named(last)];
+  const parts = ["Mostly because of ", ...named(first)];
+  if (second?.effect > first.effect / 2) parts.push(", then ", ...named(second));
+  if (-last.effect > first.effect / 2) parts.push("; despite ", ...named(last));
+  return parts;
 }
 
 /**
- * Let each row glide from where it was; new ones appear. Not for people who ask for less motion.
+ * Let each row move from its old position to the new one, and let new rows fade in. Not for people who prefer reduced
+ * motion.
  *
  * @param {Map<string, HTMLElement>} rows
- * @param {Map<string, number>} before
+ * @param {Map<string, number>} tops  the old positions, by id
  */
-function animate(rows, before) {
-  if (matchMedia("(prefers-reduced-motion: reduce)").matches || !before.size) return;
+function animate(rows, tops) {
+  if (matchMedia("(prefers-reduced-motion: reduce)").matches || !tops.size) return;
   for (const [id, row] of rows) {
-    const from = before.get(id);
-    const by = from === undefined ? 0 : from - row.getBoundingClientRect().top;
-    const appearing = [{ opacity: 0 }, { opacity: 1 }];
-    const gliding = [{ transform: `translateY(${by}px)` }, { transform: "none" }];
-    const frames = from === undefined ? appearing : gliding;
-    if (from === undefined || by) row.animate(frames, { duration: MOVE_MS, easing: "cubic-bezier(0.2, 0.7, 0.2, 1)" });
+    const top = tops.get(id);
+    const by = top === undefined ? 0 : top - row.getBoundingClientRect().top;
+    const fadeIn = [{ opacity: 0 }, { opacity: 1 }];
+    const move = [{ transform: `translateY(${by}px)` }, { transform: "none" }];
+    const frames = top === undefined ? fadeIn : move;
+    if (top === undefined || by) row.animate(frames, { duration: MOVE_MS, easing: "cubic-bezier(0.2, 0.7, 0.2, 1)" });
   }
 }
 
 /**
- * What was ignored and what rules have removed.
+ * The notes of the service, and the titles that rules removed.
  *
  * @param {Answer} answer
  */
-function notes(answer) {
-  const sentences = answer.notes.map((note) => element("p", {}, `${note[0].toUpperCase()}${note.slice(1)}.`));
-  if (!answer.removed.length) return sentences;
-  const removed = answer.removed.slice(0, NAMED).map((one) => {
-    return element("li", {}, titled(one), element("span", { class: "rule" }, ruleInWords(one.rule)));
+function makeNotes(answer) {
+  const notes = answer.notes.map((note) => element("p", {}, `${note[0].toUpperCase()}${note.slice(1)}.`));
+  if (!answer.removed.length) return notes;
+  const entries = answer.removed.slice(0, NUM_REMOVED_SHOWN).map((removed) => {
+    return element("li", {}, titleElement(removed), element("span", { class: "rule" }, describeRule(removed.rule)));
   });
   const { length } = answer.removed;
-  const summary = `Rules have passed over ${length < TRACED ? "" : "at least "}${count(length, "better-ranked title")}`;
-  if (length > NAMED) removed.push(element("li", {}, `and ${length - NAMED} more`));
-  const list = element("ul", { class: "removed" }, ...removed);
-  return [...sentences, element("details", {}, element("summary", {}, summary), list)];
+  const number = `${length < MAX_REMOVED_LISTED ? "" : "at least "}${formatCount(length, "better-ranked title")}`;
+  if (length > NUM_REMOVED_SHOWN) entries.push(element("li", {}, `and ${length - NUM_REMOVED_SHOWN} more`));
+  const list = element("ul", { class: "removed" }, ...entries);
+  return [...notes, element("details", {}, element("summary", {}, `Rules removed ${number}`), list)];
 }
 
 /**
- * The answer for people who cannot see it move.
+ * The answer in one sentence, for users of a screen reader.
  *
  * @param {Answer} answer
  */
-function spoken(answer) {
-  const first = answer.items.slice(0, 3).map(isolated).join(", ");
-  return first ? `${count(answer.items.length, "recommendation")}: first ${first}.` : "No recommendations.";
+function summary(answer) {
+  const first = answer.items.slice(0, 3).map(isolatedName).join(", ");
+  return first ? `${formatCount(answer.items.length, "recommendation")}: first ${first}.` : "No recommendations.";
 }

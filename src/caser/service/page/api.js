@@ -1,10 +1,10 @@
 /**
- * The service, asked over HTTP. Whatever goes wrong becomes one sentence.
+ * Calls of the service over HTTP. Every failure becomes an error with one sentence.
  */
 
-const KEPT_AS = "caser-token";
+const TOKEN_KEY = "caser-token";
 
-/** What went wrong, and the status the service gave it; 0 when it did not answer. */
+/** A call that failed. `status` is the HTTP status, or 0 if the service did not answer. */
 export class ServiceError extends Error {
   /**
    * @param {string} sentence
@@ -16,27 +16,31 @@ export class ServiceError extends Error {
   }
 }
 
-/** Whether a token is in use; the snippet then names one, and never holds it. */
+/** Whether this tab has a token. The curl command then names a token, but never shows it. */
 export function hasToken() {
-  return sessionStorage.getItem(KEPT_AS) !== null;
-}
-
-/** @param {string} token */
-export function keepToken(token) {
-  sessionStorage.setItem(KEPT_AS, token);
+  return sessionStorage.getItem(TOKEN_KEY) !== null;
 }
 
 /**
- * Ask, and return the JSON that comes back. Raises ServiceError, and lets the error of an abandoned request pass.
+ * Keep a token for this tab.
+ *
+ * @param {string} token
+ */
+export function storeToken(token) {
+  sessionStorage.setItem(TOKEN_KEY, token);
+}
+
+/**
+ * Send a request and return the JSON of the response. Throws ServiceError; a call that was aborted throws its own error.
  *
  * @param {string} path
  * @param {{method?: string, body?: object, signal?: AbortSignal}} [options]
  * @returns {Promise<any>}
  */
-export async function ask(path, { method = "GET", body, signal } = {}) {
+export async function callService(path, { method = "GET", body, signal } = {}) {
   /** @type {Record<string, string>} */
   const headers = {};
-  const token = sessionStorage.getItem(KEPT_AS);
+  const token = sessionStorage.getItem(TOKEN_KEY);
   if (token) headers.Authorization = `Bearer ${token}`;
   if (body) headers["Content-Type"] = "application/json";
   let response;
@@ -44,35 +48,35 @@ export async function ask(path, { method = "GET", body, signal } = {}) {
     response = await fetch(path, { method, headers, signal, body: body && JSON.stringify(body), cache: "no-store" });
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new ServiceError("The service does not answer; is it running?", 0);
+    throw new ServiceError("The service does not answer. Is it running?", 0);
   }
   const content = await response.json().catch(() => ({}));
   if (response.ok) return content;
-  throw new ServiceError(sentence(response, content), response.status);
+  throw new ServiceError(errorSentence(response, content), response.status);
 }
 
 /**
- * A function that may be called again before it has answered: only the newest call is answered.
+ * Wrap an asynchronous function: a new call aborts the call before it, so that only the latest one takes effect.
  *
  * @param {(signal: AbortSignal, ...given: any[]) => Promise<void>} work
- * @param {(error: ServiceError) => void} failed
- * @param {number} [wait_ms]  how long to wait for a newer call first
+ * @param {(error: ServiceError) => void} onError
+ * @param {number} [wait_ms]  how long to wait for a newer call before the work starts
  * @returns {(...given: any[]) => void}
  */
-export function newest(work, failed, wait_ms = 0) {
+export function latestOnly(work, onError, wait_ms = 0) {
   let current = new AbortController();
   let timer = 0;
   return (...given) => {
     current.abort();
     clearTimeout(timer);
-    const own = (current = new AbortController());
+    const controller = (current = new AbortController());
     timer = setTimeout(async () => {
       try {
-        await work(own.signal, ...given);
+        await work(controller.signal, ...given);
       } catch (error) {
-        if (own.signal.aborted) return;
+        if (controller.signal.aborted) return;
         if (!(error instanceof ServiceError)) throw error;
-        failed(error);
+        onError(error);
       }
     }, wait_ms);
   };
@@ -82,11 +86,11 @@ export function newest(work, failed, wait_ms = 0) {
  * @param {Response} response
  * @param {any} content
  */
-function sentence(response, content) {
+function errorSentence(response, content) {
   const wait = Number(response.headers.get("Retry-After"));
-  if (response.status === 401) return "This service asks for a token; load the page again to give one.";
-  if (response.status === 429) return `Too many questions at once; ask again in ${wait || 1} s.`;
-  if (response.status === 503) return "The service is too busy just now; ask again in a moment.";
-  const said = typeof content.error === "string" ? content.error : "";
-  return said ? said[0].toUpperCase() + said.slice(1) : `The service failed with status ${response.status}.`;
+  if (response.status === 401) return "This service needs a token. Reload the page to enter one.";
+  if (response.status === 429) return `Too many questions at once. Try again in ${wait || 1} s.`;
+  if (response.status === 503) return "The service is too busy. Try again in a moment.";
+  const sentence = typeof content.error === "string" ? content.error : "";
+  return sentence ? sentence[0].toUpperCase() + sentence.slice(1) : `The service failed with status ${response.status}.`;
 }

@@ -1,115 +1,121 @@
 /**
- * The page: asks the service again whenever the question changes, and shows the newest answer.
+ * The page: it asks the service whenever the question changes, and shows the newest answer.
  */
 
 import { makeActions } from "./actions.js";
 import { showAnswers } from "./answers.js";
-import { ServiceError, ask, hasToken, keepToken, newest } from "./api.js";
-import { button, byId, element, say, show, titled } from "./dom.js";
+import { ServiceError, callService, hasToken, latestOnly, storeToken } from "./api.js";
+import { announce, button, byId, element, setVisible, titleElement } from "./dom.js";
 import { showFacts } from "./facts.js";
 import { showHistory } from "./history.js";
-import { curl, question } from "./question.js";
+import { curlCommand, requestBody } from "./request.js";
 import { showRules } from "./rules.js";
 import { showSearch } from "./search.js";
 import { makeStore } from "./store.js";
-import { showWho } from "./who.js";
+import { showUser } from "./user.js";
 
-const ASKED = ["user", "history", "isStored", "k", "excludeSeen", "atMost", "without", "boosts"];
+/** The properties of the state that make up the question. */
+const QUESTION = ["user", "history", "isStored", "k", "excludeSeen", "atMost", "without", "boosts"];
 const WAIT_MS = 30;
-const STARTERS = 3;
+const NUM_POPULAR = 3;
 
 const store = makeStore();
-const actions = makeActions(store, failed);
+const actions = makeActions(store, showError);
 
-const recommend = newest(
+const recommend = latestOnly(
   async (signal) => {
-    store.change({ isAsking: true });
-    const answer = await ask("/v1/recommend", { method: "POST", body: question(store.state), signal });
+    store.update({ isLoading: true });
+    const answer = await callService("/v1/recommend", { method: "POST", body: requestBody(store.state), signal });
     if (signal.aborted) return;
-    problem("");
-    store.change({ answer, isAsking: false });
-    if (answer.model_version !== store.state.model.model_version) await showModel();
+    setProblem("");
+    store.update({ answer, isLoading: false });
+    if (answer.model_version !== store.state.model.model_version) await loadModel();
   },
   (error) => {
-    store.change({ isAsking: false });
-    failed(error);
+    store.update({ isLoading: false });
+    showError(error);
   },
   WAIT_MS,
 );
 
-/** Show what went wrong in one sentence; ask for a token where that is what is missing. */
-function failed(/** @type {unknown} */ error) {
+/**
+ * Show an error as one sentence. If the service needs a token, ask for one.
+ *
+ * @param {unknown} error
+ */
+function showError(error) {
   if (!(error instanceof ServiceError)) throw error;
-  problem(error.message);
+  setProblem(error.message);
   const dialog = byId("token");
   if (error.status !== 401 || dialog.open) return;
-  show("token-problem", hasToken());
+  setVisible("token-problem", hasToken());
   dialog.showModal();
 }
 
-/** @param {string} sentence */
-function problem(sentence) {
+/** @param {string} sentence  empty for no problem */
+function setProblem(sentence) {
   byId("problem").textContent = sentence;
-  show("problem", sentence !== "");
+  setVisible("problem", sentence !== "");
 }
 
-async function showModel() {
-  const model = await ask("/v1/model");
-  store.change({ model });
+async function loadModel() {
+  const model = await callService("/v1/model");
+  store.update({ model });
   showFacts(model);
 }
 
-async function showStarters() {
-  const { items } = await ask(`/v1/items?k=${STARTERS}`);
+/** Show popular titles to start with. */
+async function loadPopular() {
+  const { items } = await callService(`/v1/items?k=${NUM_POPULAR}`);
   byId("popular").replaceChildren(
     ...items.map((/** @type {import("./store.js").Item} */ item) => {
-      const take = () => {
+      const add = () => {
         byId("search").focus();
-        actions.take(item);
+        actions.add(item);
       };
-      return element("li", {}, button({ class: "pill", onclick: take }, titled(item)));
+      return element("li", {}, button({ class: "pill", onclick: add }, titleElement(item)));
     }),
   );
 }
 
-/** Begin once the service lets us in. */
+/** Load what the page needs, and ask the first question. */
 async function start() {
   try {
-    await showModel();
-    store.change({ excludeSeen: store.state.model.exclude_seen });
-    await showStarters();
+    await loadModel();
+    store.update({ excludeSeen: store.state.model.exclude_seen });
+    await loadPopular();
   } catch (error) {
-    return failed(error);
+    return showError(error);
   }
-  problem("");
+  setProblem("");
   showRules(store);
-  store.follow(ASKED, () => recommend());
+  store.subscribe(QUESTION, () => recommend());
 }
 
-showWho(store, actions);
+showUser(store, actions);
 showHistory(store, actions);
-showSearch(actions.take, failed);
-showAnswers(store, actions, failed);
-store.follow(["answer", ...ASKED], (state) => {
-  byId("curl").textContent = curl(state, location.origin, hasToken());
+showSearch(actions.add, showError);
+showAnswers(store, actions, showError);
+store.subscribe(["answer", ...QUESTION], (state) => {
+  byId("curl").textContent = curlCommand(state, location.origin, hasToken());
 });
 
 byId("copy").addEventListener("click", async () => {
   const text = byId("curl").textContent;
   try {
     await navigator.clipboard.writeText(text);
-    say("Copied.");
+    announce("Copied.");
     byId("copy").textContent = "Copied";
   } catch {
     getSelection()?.selectAllChildren(byId("curl"));
-    say("Selected; copy it with the keyboard.");
+    announce("Selected. Copy it with the keyboard.");
     byId("copy").textContent = "Selected";
   }
 });
 
 byId("token-form").addEventListener("submit", (/** @type {Event} */ event) => {
   event.preventDefault();
-  keepToken(byId("token-text").value.trim());
+  storeToken(byId("token-text").value.trim());
   location.reload();
 });
 

@@ -1,20 +1,20 @@
 /**
- * The parts of a score as bars from a common zero, on one scale for the whole answer, with the numbers beside them.
+ * The parts of a score as bars: one scale for the whole answer, a common zero, and the numbers next to the bars.
  */
 
-import { drawn, element } from "./dom.js";
-import { partInWords, signed } from "./words.js";
+import { element, svgElement } from "./dom.js";
+import { describePart, formatSigned } from "./format.js";
 
 const COLOURS = ["accent", "second", "third", "neutral"];
-const ROW = 10;
+const ROW_HEIGHT = 10;
 
 /**
  * @typedef {import("./store.js").Recommended} Recommended
- * @typedef {{names: string[], low: number, high: number}} Scale
+ * @typedef {{names: string[], low: number, high: number}} Scale  the names of all parts, and the range of their values
  */
 
 /**
- * The parts of an item's score by name; what boosts have added is one of them.
+ * The parts of an item's score by name, including the amount that boosts added.
  *
  * @param {Recommended} item
  * @returns {Record<string, number>}
@@ -42,43 +42,35 @@ export function scaleOf(items) {
  *
  * @param {Scale} scale
  */
-export function legend(scale) {
+export function legendEntries(scale) {
   return scale.names.map((name, number) =>
     element(
       "li",
       {},
       element("span", { class: `swatch fill-${colour(number)}`, "aria-hidden": "true" }),
-      element("span", {}, element("b", {}, name), ` ${partInWords(name)}`),
+      element("span", {}, element("b", {}, name), ` ${describePart(name)}`),
     ),
   );
 }
 
 /**
- * Draw an item's bars; a bar that is there already moves.
+ * Draw the bars of an item. Bars that exist already are changed in place, so that CSS can animate them.
  *
- * @param {HTMLElement} into
+ * @param {HTMLElement} parent
  * @param {Recommended} item
  * @param {Scale} scale
  */
-export function drawBars(into, item, scale) {
+export function drawBars(parent, item, scale) {
   const parts = partsOf(item);
+  const numRows = scale.names.length;
   const span = scale.high - scale.low || 1;
   const zero = (100 * -scale.low) / span;
-  let svg = into.querySelector("svg");
-  const rows = scale.names.length;
-  if (!svg || svg.childElementCount !== rows + 1) {
-    const viewBox = `0 0 100 ${ROW * rows}`;
-    svg = drawn(
-      "svg",
-      { class: `bars of-${rows}`, viewBox, preserveAspectRatio: "none", "aria-hidden": "true" },
-      ...scale.names.map((_, number) => {
-        const place = { x: zero, y: ROW * number + 2, width: 0, height: ROW - 4 };
-        return drawn("rect", { class: `fill-${colour(number)}`, ...place });
-      }),
-      drawn("line", { class: "zero", y1: 0, y2: ROW * rows, "vector-effect": "non-scaling-stroke" }),
-    );
-    into.replaceChildren(/** @type {Node} */ (svg), element("ul", { class: "values" }));
+  let svg = parent.querySelector("svg");
+  if (!svg || svg.childElementCount !== numRows + 1) {
+    svg = emptyBars(scale, zero);
+    parent.replaceChildren(/** @type {Node} */ (svg), element("ul", { class: "values" }));
   }
+  // The bars and the line at zero.
   scale.names.forEach((name, number) => {
     const value = parts[name] ?? 0;
     const rect = /** @type {Element} */ (svg?.children[number]);
@@ -86,11 +78,32 @@ export function drawBars(into, item, scale) {
     rect.setAttribute("width", String(Math.max(0.4, (100 * Math.abs(value)) / span)));
   });
   for (const end of ["x1", "x2"]) svg?.lastElementChild?.setAttribute(end, String(zero));
-  /** @type {HTMLElement} */ (into.querySelector(".values")).replaceChildren(
+  // The numbers.
+  /** @type {HTMLElement} */ (parent.querySelector(".values")).replaceChildren(
     ...scale.names.map((name) => {
       const label = element("span", { class: "hidden" }, `${name} `);
-      return element("li", {}, label, signed(parts[name] ?? 0, rows > 1));
+      return element("li", {}, label, formatSigned(parts[name] ?? 0, numRows > 1));
     }),
+  );
+}
+
+/**
+ * A drawing with one bar of width 0 for each part, and the line at zero.
+ *
+ * @param {Scale} scale
+ * @param {number} zero  where zero lies, in percent of the width
+ */
+function emptyBars(scale, zero) {
+  const numRows = scale.names.length;
+  const viewBox = `0 0 100 ${ROW_HEIGHT * numRows}`;
+  return svgElement(
+    "svg",
+    { class: `bars of-${numRows}`, viewBox, preserveAspectRatio: "none", "aria-hidden": "true" },
+    ...scale.names.map((_, number) => {
+      const place = { x: zero, y: ROW_HEIGHT * number + 2, width: 0, height: ROW_HEIGHT - 4 };
+      return svgElement("rect", { class: `fill-${colour(number)}`, ...place });
+    }),
+    svgElement("line", { class: "zero", y1: 0, y2: ROW_HEIGHT * numRows, "vector-effect": "non-scaling-stroke" }),
   );
 }
 

@@ -1,11 +1,11 @@
 /**
- * Making elements. Text becomes text and never markup, whatever a title holds.
+ * Helpers that make elements. Text stays text: a title can never become markup.
  */
 
 /** @typedef {Node | string | null | false} Child */
 
 /**
- * An element. `on*` become listeners, a value that is false or null is left out, everything else is an attribute.
+ * Make an element. `on*` attributes become event listeners; an attribute that is false or null is left out.
  *
  * @param {string} name
  * @param {Record<string, any>} [attributes]
@@ -13,11 +13,11 @@
  * @returns {any}
  */
 export function element(name, attributes = {}, ...children) {
-  return furnish(document.createElement(name), attributes, children);
+  return fill(document.createElement(name), attributes, children);
 }
 
 /**
- * A button that submits nothing.
+ * Make a button that does not submit a form.
  *
  * @param {Record<string, any>} attributes
  * @param {...Child} children
@@ -28,44 +28,44 @@ export function button(attributes, ...children) {
 }
 
 /**
- * An element of SVG.
+ * Make an SVG element.
  *
  * @param {string} name
  * @param {Record<string, any>} [attributes]
  * @param {...Child} children
  * @returns {any}
  */
-export function drawn(name, attributes = {}, ...children) {
-  return furnish(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
+export function svgElement(name, attributes = {}, ...children) {
+  return fill(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
 }
 
 /**
- * A title or an id, kept apart from the text around it: its direction does not spill over.
+ * Make an element that shows the name of an item. A right-to-left name does not change the text around it.
  *
  * @param {{item_id: string | number, title?: string | null}} item
  * @param {string} [className]
  * @returns {HTMLElement}
  */
-export function titled(item, className = "title") {
-  return element("bdi", { dir: "auto", class: className }, nameOf(item));
+export function titleElement(item, className = "title") {
+  return element("bdi", { dir: "auto", class: className }, displayName(item));
 }
 
 /**
- * What an item is called.
+ * The title of an item, or its id if it has no title.
  *
  * @param {{item_id: string | number, title?: string | null}} item
  */
-export function nameOf(item) {
+export function displayName(item) {
   return item.title || String(item.item_id);
 }
 
 /**
- * A name inside a sentence that is text only, such as a label: set apart from the direction of what surrounds it.
+ * The name of an item for use in plain text, such as a label. Unicode marks keep its direction apart from the text.
  *
  * @param {{item_id: string | number, title?: string | null}} item
  */
-export function isolated(item) {
-  return `\u2068${nameOf(item)}\u2069`;
+export function isolatedName(item) {
+  return `\u2068${displayName(item)}\u2069`;
 }
 
 /**
@@ -79,22 +79,22 @@ export function byId(id) {
 }
 
 /**
- * Say something to people who use a screen reader.
+ * Announce a sentence to users of a screen reader.
  *
  * @param {string} sentence
  */
-export function say(sentence) {
+export function announce(sentence) {
   byId("said").textContent = sentence;
 }
 
 /**
- * Show something for a while only: hidden is an attribute, so that it is hidden from everybody.
+ * Show or hide an element. The attribute `hidden` hides it from screen readers too.
  *
  * @param {string} id
- * @param {boolean} isShown
+ * @param {boolean} isVisible
  */
-export function show(id, isShown) {
-  byId(id).hidden = !isShown;
+export function setVisible(id, isVisible) {
+  byId(id).hidden = !isVisible;
 }
 
 /**
@@ -102,7 +102,7 @@ export function show(id, isShown) {
  * @param {Record<string, any>} attributes
  * @param {Child[]} children
  */
-function furnish(node, attributes, children) {
+function fill(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else if (value !== null && value !== false) node.setAttribute(name, value === true ? "" : String(value));

@@ -1,26 +1,27 @@
 /**
- * What is being served: the model, what it was judged by, and its version.
+ * Facts about the model that is served: its settings, its metrics, and its version.
  */
 
 import { byId, element } from "./dom.js";
-import { count } from "./words.js";
+import { formatCount } from "./format.js";
 
-const DIGITS = 12;
+const VERSION_DIGITS = 12;
 
-/** @param {any} model */
+/** @param {any} model  the response of /v1/model */
 export function showFacts(model) {
-  byId("served").textContent = `· learned from ${count(model.users, "user")} and ${count(model.items, "title")}`;
+  const trainedOn = `${formatCount(model.users, "user")} and ${formatCount(model.items, "title")}`;
+  byId("served").textContent = `· learned from ${trainedOn}`;
   const settings = Object.entries(model.settings).filter(([, value]) => ["number", "string"].includes(typeof value));
   const facts = [
     ["Model", model.model],
     ["Settings", settings.map(([name, value]) => `${name} ${value}`).join(", ")],
-    ["Judged by", model.protocol],
+    ["Evaluated by", model.protocol],
     ...Object.entries(model.metrics ?? {}).map(([name, { value, low, high }]) => [
       name,
       `${value.toFixed(4)} (95 %: ${low.toFixed(4)} to ${high.toFixed(4)})`,
     ]),
     ["Events", model.durable ? "kept on disk" : "kept until the service stops"],
-    ["Version", model.model_version.slice(0, DIGITS)],
+    ["Version", model.model_version.slice(0, VERSION_DIGITS)],
   ];
   byId("facts").replaceChildren(
     ...facts

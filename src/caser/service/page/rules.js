@@ -1,13 +1,13 @@
 /**
- * What an answer must be like beyond its scores: how many, what was seen, and the columns that the items have.
+ * The panel of rules: how many items, whether seen items are left out, and rules on the columns of the items.
  */
 
 import { button, byId, element } from "./dom.js";
-import { signed } from "./words.js";
+import { formatSigned } from "./format.js";
 
-const MOST_SHOWN = 30;
-const MOST_OF_A_GROUP = 5;
-const STEPS = 20;
+const MAX_K = 30;
+const MAX_SAME_VALUE = 5;
+const BOOST_STEPS = 20;
 
 /**
  * @typedef {import("./store.js").State} State
@@ -15,7 +15,7 @@ const STEPS = 20;
  */
 
 /**
- * Draw the rules that this model allows.
+ * Draw the controls for the rules that this model allows.
  *
  * @param {Store} store
  */
@@ -23,84 +23,86 @@ export function showRules(store) {
   const { model, k, excludeSeen } = store.state;
   /** @type {string[]} */
   const columns = model.columns;
-  const exclude = (/** @type {any} */ event) => store.change({ excludeSeen: event.target.checked });
-  const noColumns = "Start the service with a table of items to limit groups, leave out values, and boost.";
-  const inForce = element("ul", { id: "conditions", "aria-label": "Rules in force" });
+  const onExclude = (/** @type {any} */ event) => store.update({ excludeSeen: event.target.checked });
+  const noColumns = "To use more rules, start the service with a table of items (--items).";
+  const rulesInForce = element("ul", { id: "conditions", "aria-label": "Rules in force" });
   byId("rules-body").replaceChildren(
-    slider("How many", { id: "k", min: 1, max: MOST_SHOWN, value: k }, String, (value) => store.change({ k: value })),
+    slider("How many", { id: "k", min: 1, max: MAX_K, value: k }, String, (value) => store.update({ k: value })),
     element(
       "label",
       { class: "check" },
-      element("input", { type: "checkbox", id: "exclude-seen", checked: excludeSeen, onchange: exclude }),
+      element("input", { type: "checkbox", id: "exclude-seen", checked: excludeSeen, onchange: onExclude }),
       element("span", {}, "Leave out what they took"),
     ),
     ...(columns.length
-      ? [atMost(store, columns), conditions(store, columns), inForce]
+      ? [atMostControls(store, columns), conditionForm(store, columns), rulesInForce]
       : [element("p", { class: "help" }, noColumns)]),
   );
-  if (columns.length) store.follow(["without", "boosts"], (state) => drawConditions(store, state));
+  if (columns.length) store.subscribe(["without", "boosts"], (state) => drawRulesInForce(store, state));
 }
 
 /**
- * @param {Store} store
- * @param {string[]} columns
- */
-function atMost(store, columns) {
-  const [column] = columns;
-  store.change({ atMost: { column, most: 0 } });
-  /** @param {{column?: string, most?: number}} patch */
-  const change = (patch) => store.change({ atMost: { ...store.state.atMost, ...patch } });
-  const choose = (/** @type {any} */ event) => change({ column: event.target.value });
-  const each = element(
-    "label",
-    { class: "each" },
-    "of the same ",
-    element("select", { id: "at-most-column", onchange: choose }, ...columns.map(choice)),
-  );
-  const words = (/** @type {number} */ value) => (value ? String(value) : "any number");
-  const range = { id: "at-most", min: 0, max: MOST_OF_A_GROUP, value: 0 };
-  const bar = slider("At most", range, words, (most) => change({ most }));
-  return element("div", {}, bar, each);
-}
-
-/**
- * A column and a value, to be left out or boosted.
+ * The controls that limit how many items share a value of a column.
  *
  * @param {Store} store
  * @param {string[]} columns
  */
-function conditions(store, columns) {
-  const column = element("select", { id: "column", "aria-label": "Column" }, ...columns.map(choice));
-  const named = { id: "value", "aria-label": "Value", placeholder: "Value" };
-  const value = element("input", { type: "text", maxlength: 200, list: "values", autocomplete: "off", ...named });
-  const values = element("datalist", { id: "values" });
-  const suggest = () => values.replaceChildren(...(store.state.model.values[column.value] ?? []).map(choice));
+function atMostControls(store, columns) {
+  const [column] = columns;
+  store.update({ atMost: { column, limit: 0 } });
+  /** @param {{column?: string, limit?: number}} patch */
+  const change = (patch) => store.update({ atMost: { ...store.state.atMost, ...patch } });
+  const onSelect = (/** @type {any} */ event) => change({ column: event.target.value });
+  const columnChoice = element(
+    "label",
+    { class: "each" },
+    "of the same ",
+    element("select", { id: "at-most-column", onchange: onSelect }, ...columns.map(option)),
+  );
+  const format = (/** @type {number} */ value) => (value ? String(value) : "any number");
+  const range = { id: "at-most", min: 0, max: MAX_SAME_VALUE, value: 0 };
+  return element("div", {}, slider("At most", range, format, (limit) => change({ limit })), columnChoice);
+}
+
+/**
+ * The form with a column and a value. Items with that value are left out or boosted.
+ *
+ * @param {Store} store
+ * @param {string[]} columns
+ */
+function conditionForm(store, columns) {
+  const column = element("select", { id: "column", "aria-label": "Column" }, ...columns.map(option));
+  const labels = { id: "value", "aria-label": "Value", placeholder: "Value" };
+  const value = element("input", { type: "text", maxlength: 200, list: "values", autocomplete: "off", ...labels });
+  const suggestions = element("datalist", { id: "values" });
+  const suggest = () => suggestions.replaceChildren(...(store.state.model.values[column.value] ?? []).map(option));
   column.addEventListener("change", suggest);
   suggest();
 
   /** @param {(condition: import("./store.js").Condition) => void} add */
-  const adding = (add) => () => {
+  const withCondition = (add) => () => {
     const typed = value.value.trim();
     if (!typed) return value.focus();
     add({ column: column.value, value: typed });
     value.value = "";
   };
-  const leaveOut = adding((one) => {
-    store.change({ without: [...store.state.without.filter((other) => !isSame(one, other)), one] });
+  const leaveOut = withCondition((condition) => {
+    const others = store.state.without.filter((other) => !isSame(condition, other));
+    store.update({ without: [...others, condition] });
   });
-  const boost = adding((one) => {
-    const most = usefulBoost(store.state);
-    const others = store.state.boosts.filter((other) => !isSame(one, other));
-    store.change({ boosts: [...others, { ...one, amount: most / 2, most }] });
+  const boost = withCondition((condition) => {
+    const maxAmount = usefulBoost(store.state);
+    const others = store.state.boosts.filter((other) => !isSame(condition, other));
+    store.update({ boosts: [...others, { ...condition, amount: maxAmount / 2, maxAmount }] });
   });
-  const submitted = (/** @type {Event} */ event) => {
+  const onSubmit = (/** @type {Event} */ event) => {
     event.preventDefault();
     leaveOut();
   };
   return element(
     "form",
-    { class: "condition", "aria-label": "A rule for some titles", onsubmit: submitted },
-    element("div", { class: "row" }, column, value, values),
+    { class: "condition", "aria-label": "A rule for some titles", onsubmit: onSubmit },
+    element("div", { class: "row" }, column, value, suggestions),
     element(
       "div",
       { class: "row" },
@@ -111,46 +113,53 @@ function conditions(store, columns) {
 }
 
 /**
- * The rules in force, each with a button that removes it. A boost's row is kept while it is being dragged.
+ * Draw the rules in force, each with a button that removes it. The row of a boost is kept, so that it can be dragged.
  *
  * @param {Store} store
  * @param {State} state
  */
-function drawConditions(store, state) {
+function drawRulesInForce(store, state) {
   const list = byId("conditions");
-  /** @type {(kind: "without" | "boosts", one: import("./store.js").Condition, child: Node) => HTMLElement} */
-  const entry = (kind, one, child) => {
-    const label = `Remove the rule on ${one.column} ${one.value}`;
-    const drop = () => {
-      const others = /** @type {any[]} */ (store.state[kind]).filter((other) => !isSame(one, other));
-      store.change({ [kind]: others });
+  /** @type {(kind: "without" | "boosts", rule: import("./store.js").Condition, child: Node) => HTMLElement} */
+  const makeEntry = (kind, rule, child) => {
+    const label = `Remove the rule on ${rule.column} ${rule.value}`;
+    const remove = () => {
+      const others = /** @type {any[]} */ (store.state[kind]).filter((other) => !isSame(rule, other));
+      store.update({ [kind]: others });
       byId("value").focus();
     };
-    const cross = button({ class: "plain", "aria-label": label, onclick: drop }, "×");
-    return element("li", { "data-key": JSON.stringify([kind, one.column, one.value]) }, child, cross);
+    const cross = button({ class: "plain", "aria-label": label, onclick: remove }, "×");
+    return element("li", { "data-key": JSON.stringify([kind, rule.column, rule.value]) }, child, cross);
   };
-  /** @param {import("./store.js").Boost} one */
-  const amount = (one) => {
-    const change = (/** @type {number} */ to) => {
-      const changed = store.state.boosts.map((other) => (isSame(one, other) ? { ...other, amount: to } : other));
-      store.change({ boosts: changed });
-    };
-    const range = { min: -one.most, max: one.most, step: one.most / STEPS, value: one.amount };
-    return slider(`Boost ${one.column} ${one.value}`, range, signed, change);
-  };
-  const wanted = [
-    ...state.without.map((one) => {
-      const words = element("span", {}, `Without ${one.column} `, element("bdi", {}, one.value));
-      return entry("without", one, words);
+  const entries = [
+    ...state.without.map((rule) => {
+      const text = element("span", {}, `Without ${rule.column} `, element("bdi", {}, rule.value));
+      return makeEntry("without", rule, text);
     }),
-    ...state.boosts.map((one) => entry("boosts", one, amount(one))),
+    ...state.boosts.map((boost) => makeEntry("boosts", boost, boostSlider(store, boost))),
   ];
-  const kept = new Map([...list.children].map((child) => [/** @type {any} */ (child).dataset.key, child]));
-  list.replaceChildren(...wanted.map((child) => kept.get(child.dataset.key) ?? child));
+  const existing = new Map([...list.children].map((child) => [/** @type {any} */ (child).dataset.key, child]));
+  list.replaceChildren(...entries.map((entry) => existing.get(entry.dataset.key) ?? entry));
 }
 
 /**
- * A boost that can change the order: three times what lies between the first and the last score that are shown.
+ * A slider that sets the amount of a boost.
+ *
+ * @param {Store} store
+ * @param {import("./store.js").Boost} boost
+ */
+function boostSlider(store, boost) {
+  const onChange = (/** @type {number} */ amount) => {
+    const changed = store.state.boosts.map((other) => (isSame(boost, other) ? { ...other, amount } : other));
+    store.update({ boosts: changed });
+  };
+  const range = { min: -boost.maxAmount, max: boost.maxAmount, step: boost.maxAmount / BOOST_STEPS };
+  const name = `Boost ${boost.column} ${boost.value}`;
+  return slider(name, { ...range, value: boost.amount }, formatSigned, onChange);
+}
+
+/**
+ * An amount that can change the order: three times the difference between the highest and the lowest score shown.
  *
  * @param {State} state
  */
@@ -165,26 +174,26 @@ function usefulBoost(state) {
  *
  * @param {string} name
  * @param {Record<string, any>} attributes
- * @param {(value: number) => string} words
- * @param {(value: number) => void} changed
+ * @param {(value: number) => string} format
+ * @param {(value: number) => void} onChange
  */
-function slider(name, attributes, words, changed) {
-  const output = element("output", {}, words(attributes.value));
+function slider(name, attributes, format, onChange) {
+  const output = element("output", {}, format(attributes.value));
   const input = element("input", {
     type: "range",
     ...attributes,
-    "aria-valuetext": words(attributes.value),
+    "aria-valuetext": format(attributes.value),
     oninput: () => {
-      output.textContent = words(Number(input.value));
-      input.setAttribute("aria-valuetext", words(Number(input.value)));
-      changed(Number(input.value));
+      output.textContent = format(Number(input.value));
+      input.setAttribute("aria-valuetext", format(Number(input.value)));
+      onChange(Number(input.value));
     },
   });
   return element("label", { class: "slider" }, element("span", {}, name), output, input);
 }
 
 /** @param {string} value */
-function choice(value) {
+function option(value) {
   return element("option", { value }, value);
 }
 

@@ -1,45 +1,47 @@
 /**
- * The search field: a combobox with a list of titles, as in the ARIA Authoring Practices (list autocomplete, manual
- * selection): the focus stays in the field, arrows walk the list, Enter takes, Escape closes and then empties.
+ * The search field: a combobox as in the ARIA Authoring Practices (list autocomplete with manual selection). The focus
+ * stays in the field. Arrow keys move through the list, Enter chooses, Escape closes the list and then clears the field.
  */
 
-import { ask, newest } from "./api.js";
-import { byId, element, say, titled } from "./dom.js";
-import { count } from "./words.js";
+import { callService, latestOnly } from "./api.js";
+import { announce, byId, element, titleElement } from "./dom.js";
+import { formatCount } from "./format.js";
 
-const SHOWN = 8;
+const NUM_RESULTS = 8;
 const WAIT_MS = 120;
 
 /** @typedef {import("./store.js").Item} Item */
 
 /**
- * @param {(item: Item) => void} take
- * @param {(error: unknown) => void} failed
+ * @param {(item: Item) => void} onChoose
+ * @param {(error: unknown) => void} onError
  */
-export function showSearch(take, failed) {
+export function showSearch(onChoose, onError) {
   const field = byId("search");
   const list = byId("found");
   /** @type {Item[]} */
-  let found = [];
+  let results = [];
   let active = -1;
 
-  const search = newest(
+  const search = latestOnly(
     async (signal) => {
-      const query = new URLSearchParams({ query: field.value.trim(), k: String(SHOWN) });
-      found = (await ask(`/v1/items?${query}`, { signal })).items;
+      const query = new URLSearchParams({ query: field.value.trim(), k: String(NUM_RESULTS) });
+      results = (await callService(`/v1/items?${query}`, { signal })).items;
       if (document.activeElement === field) open();
     },
-    failed,
+    onError,
     WAIT_MS,
   );
 
   function open() {
     const nothing = element("li", { class: "nothing" }, "No such title");
-    list.replaceChildren(...(found.length ? found.map(option) : [nothing]));
+    list.replaceChildren(...(results.length ? results.map(makeOption) : [nothing]));
     list.hidden = false;
     field.setAttribute("aria-expanded", "true");
-    activate(field.value.trim() && found.length ? 0 : -1);
-    if (field.value.trim()) say(found.length ? `${count(found.length, "title")} found.` : "No such title.");
+    activate(field.value.trim() && results.length ? 0 : -1);
+    if (field.value.trim()) {
+      announce(results.length ? `${formatCount(results.length, "title")} found.` : "No such title.");
+    }
   }
 
   function close() {
@@ -52,22 +54,22 @@ export function showSearch(take, failed) {
    * @param {Item} item
    * @param {number} place
    */
-  function option(item, place) {
+  function makeOption(item, place) {
     return element(
       "li",
       {
         id: `found-${place}`,
         role: "option",
         "aria-selected": "false",
-        onpointerdown: (/** @type {Event} */ event) => event.preventDefault(),
+        onpointerdown: (/** @type {Event} */ event) => event.preventDefault(), // keeps the focus in the field
         onclick: () => choose(item),
         onpointermove: () => place !== active && activate(place),
       },
-      titled(item),
+      titleElement(item),
     );
   }
 
-  /** @param {number} place */
+  /** @param {number} place  of the option in the list; -1 for none */
   function activate(place) {
     active = place;
     [...list.children].forEach((child, other) => child.setAttribute("aria-selected", String(other === place)));
@@ -83,7 +85,14 @@ export function showSearch(take, failed) {
   function choose(item) {
     field.value = "";
     close();
-    take(item);
+    onChoose(item);
+  }
+
+  /** @param {number} step  1 for the next option, -1 for the one before */
+  function moveActive(step) {
+    const from = active < 0 && step < 0 ? 0 : active;
+    if (list.hidden) search();
+    else if (results.length) activate((from + step + results.length) % results.length);
   }
 
   field.addEventListener("input", search);
@@ -93,12 +102,10 @@ export function showSearch(take, failed) {
     if (event.isComposing || event.altKey || event.ctrlKey || event.metaKey) return;
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
-      const step = event.key === "ArrowDown" ? 1 : active < 0 ? 0 : -1;
-      if (list.hidden) search();
-      else if (found.length) activate((active + step + found.length) % found.length);
+      moveActive(event.key === "ArrowDown" ? 1 : -1);
     } else if (event.key === "Enter") {
       event.preventDefault();
-      if (!list.hidden && found[active]) choose(found[active]);
+      if (!list.hidden && results[active]) choose(results[active]);
     } else if (event.key === "Escape") {
       if (list.hidden) field.value = "";
       else close();

@@ -1,11 +1,11 @@
 /**
- * Titles like a recommended one, on demand.
+ * The list of titles that are similar to a recommended one.
  */
 
-import { ask } from "./api.js";
-import { button, element, isolated, titled } from "./dom.js";
+import { callService } from "./api.js";
+import { button, element, isolatedName, titleElement } from "./dom.js";
 
-const SHOWN = 5;
+const NUM_SIMILAR = 5;
 
 /**
  * Open or close the list under a row.
@@ -13,24 +13,24 @@ const SHOWN = 5;
  * @param {HTMLElement} row
  * @param {import("./store.js").Recommended} item
  * @param {import("./actions.js").Actions} actions
- * @param {(error: unknown) => void} failed
+ * @param {(error: unknown) => void} onError
  */
-export async function toggleSimilar(row, item, actions, failed) {
+export async function toggleSimilar(row, item, actions, onError) {
   const opener = /** @type {HTMLElement} */ (row.querySelector(".like"));
   const open = row.querySelector(".similar");
   opener.setAttribute("aria-expanded", String(!open));
   if (open) return open.remove();
-  const list = element("ul", { class: "similar", "aria-label": `Similar to ${isolated(item)}` });
+  const list = element("ul", { class: "similar", "aria-label": `Similar to ${isolatedName(item)}` });
   row.append(list);
   try {
-    const found = await ask(`/v1/items/${encodeURIComponent(item.item_id)}/similar?k=${SHOWN}`);
-    const entries = found.items.map((/** @type {import("./store.js").Recommended} */ one) =>
-      element("li", {}, button({ class: "pill", onclick: () => actions.take(one) }, titled(one))),
+    const { items } = await callService(`/v1/items/${encodeURIComponent(item.item_id)}/similar?k=${NUM_SIMILAR}`);
+    const entries = items.map((/** @type {import("./store.js").Recommended} */ similar) =>
+      element("li", {}, button({ class: "pill", onclick: () => actions.add(similar) }, titleElement(similar))),
     );
-    list.replaceChildren(...(entries.length ? entries : [element("li", {}, "Nothing is similar.")]));
+    list.replaceChildren(...(entries.length ? entries : [element("li", {}, "No title is similar.")]));
   } catch (error) {
     list.remove();
     opener.setAttribute("aria-expanded", "false");
-    failed(error);
+    onError(error);
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The one place that holds what the page knows. Everything shown follows from it.
+ * The state of the page, in one place. Every part of the page is drawn from it.
  */
 
 /**
@@ -11,27 +11,27 @@
  * @typedef {{source: string, model_version: string, items: Recommended[], ignored: Id[], notes: string[],
  *   removed: {item_id: Id, title: string | null, rule: string}[]}} Answer
  * @typedef {{column: string, value: string}} Condition
- * @typedef {Condition & {amount: number, most: number}} Boost  `most` is the end of its slider
+ * @typedef {Condition & {amount: number, maxAmount: number}} Boost  `maxAmount` is the end of its slider
  *
  * @typedef {object} State
- * @property {string | null} user      whom to ask for; null for somebody new
- * @property {boolean} isRemembering   whether a click is posted as an event
+ * @property {string | null} user      the user to recommend for; null for a new user
+ * @property {boolean} isRemembering   whether each click is posted as an event
  * @property {Item[]} history          oldest first
- * @property {boolean} isStored        whether the history is the one the service has of the user
+ * @property {boolean} isStored        whether `history` equals the history that the service has of the user
  * @property {boolean} showsAll        whether the whole history is shown
- * @property {number} k
- * @property {boolean} excludeSeen
- * @property {{column: string, most: number}} atMost   `most` 0 is no limit
- * @property {Condition[]} without
+ * @property {number} k                how many items to recommend
+ * @property {boolean} excludeSeen     whether to leave out the items of the history
+ * @property {{column: string, limit: number}} atMost   how many items may share a value; 0 for no limit
+ * @property {Condition[]} without     items that match one of these are left out
  * @property {Boost[]} boosts
  * @property {Answer | null} answer    the newest one
- * @property {boolean} isAsking
- * @property {string | null} looked    the id of the recommendation that is being looked at
- * @property {any} model               what is served
+ * @property {boolean} isLoading       whether an answer is awaited
+ * @property {string | null} pointedAt the id of the recommendation under the pointer or with the focus
+ * @property {any} model               the description of the model, from /v1/model
  */
 
 /** @type {State} */
-const START = {
+const INITIAL_STATE = {
   user: null,
   isRemembering: false,
   history: [],
@@ -39,37 +39,39 @@ const START = {
   showsAll: false,
   k: 10,
   excludeSeen: true,
-  atMost: { column: "", most: 0 },
+  atMost: { column: "", limit: 0 },
   without: [],
   boosts: [],
   answer: null,
-  isAsking: false,
-  looked: null,
+  isLoading: false,
+  pointedAt: null,
   model: null,
 };
 
 /**
- * A store: `state` is replaced as a whole by `change`, and whoever follows is told what changed.
+ * Make a store. `update` replaces `state` and calls the subscribers of the properties that it sets.
  *
  * @returns {Store}
  */
 export function makeStore() {
   /** @type {((state: State, changed: Set<string>) => void)[]} */
-  const followers = [];
+  const subscribers = [];
   const store = {
-    state: { ...START },
+    state: { ...INITIAL_STATE },
     /** @param {Partial<State>} patch */
-    change(patch) {
+    update(patch) {
       store.state = { ...store.state, ...patch };
       const changed = new Set(Object.keys(patch));
-      for (const follower of followers) follower(store.state, changed);
+      for (const subscriber of subscribers) subscriber(store.state, changed);
     },
     /**
+     * Call `draw` now, and whenever one of these properties is set.
+     *
      * @param {string[]} names
      * @param {(state: State) => void} draw
      */
-    follow(names, draw) {
-      followers.push((state, changed) => {
+    subscribe(names, draw) {
+      subscribers.push((state, changed) => {
         if (names.some((name) => changed.has(name))) draw(state);
       });
       draw(store.state);
@@ -79,6 +81,6 @@ export function makeStore() {
 }
 
 /**
- * @typedef {{state: State, change: (patch: Partial<State>) => void,
- *   follow: (names: string[], draw: (state: State) => void) => void}} Store
+ * @typedef {{state: State, update: (patch: Partial<State>) => void,
+ *   subscribe: (names: string[], draw: (state: State) => void) => void}} Store
  */

@@ -1,22 +1,22 @@
 /**
- * Whom the answer is for: somebody new, or a user whose history the service knows.
+ * The choice of the user: a new user, or one whose history the service has.
  */
 
-import { byId, show } from "./dom.js";
+import { byId, setVisible } from "./dom.js";
 
 /**
  * @param {import("./store.js").Store} store
  * @param {import("./actions.js").Actions} actions
  */
-export function showWho(store, actions) {
+export function showUser(store, actions) {
   const field = byId("user-id");
   const remember = byId("remember");
 
   for (const radio of document.querySelectorAll("input[name=who]")) {
     radio.addEventListener("change", () => {
       const isUser = /** @type {HTMLInputElement} */ (radio).value === "user";
-      show("user", isUser);
-      if (!isUser) actions.anyone();
+      setVisible("user", isUser);
+      if (!isUser) actions.clearUser();
       else if (field.value) actions.lookUp(field.value);
       else field.focus();
     });
@@ -25,9 +25,9 @@ export function showWho(store, actions) {
     event.preventDefault();
     actions.lookUp(field.value);
   });
-  remember.addEventListener("change", () => actions.remember(remember.checked));
+  remember.addEventListener("change", () => actions.setRemembering(remember.checked));
 
-  store.follow(["user", "isRemembering"], (state) => {
+  store.subscribe(["user", "isRemembering"], (state) => {
     remember.checked = state.isRemembering;
     remember.disabled = state.user === null;
   });

@@ -9,8 +9,8 @@ import pytest
 from starlette.routing import Route
 
 from caser.errors import ConfigError
-from caser.service.http import guard
-from caser.service.http.guard import Guard, RateLimit
+from caser.service.http import access
+from caser.service.http.access import AccessControl, RateLimit
 from caser.service.http.page import page_routes
 from caser.service.http.tokens import add_token, read_tokens
 from tests.service.serving import serving
@@ -23,7 +23,7 @@ def token_file(tmp_path: Path) -> Path:
     return tmp_path / "tokens"
 
 
-async def test_every_route_but_health_needs_a_token(run: Path, token_file: Path) -> None:
+async def test_every_route_except_health_and_page_needs_a_token(run: Path, token_file: Path) -> None:
     token = add_token(token_file, "web")
     async with serving(run, "0.0.0.0", token_file=token_file) as served:
         pages = {route.path for route in page_routes()}
@@ -42,7 +42,7 @@ async def test_every_route_but_health_needs_a_token(run: Path, token_file: Path)
     "path",
     ["//v1/model", "/V1/model", "/v1/model/", "/v1/./model", "/healthz/../v1/model", "/%76%31/model", "/nothing"],
 )
-async def test_odd_paths_and_hosts_do_not_open_the_door(run: Path, token_file: Path, path: str) -> None:
+async def test_unusual_paths_and_hosts_do_not_bypass_the_token(run: Path, token_file: Path, path: str) -> None:
     add_token(token_file, "web")
     async with serving(run, "0.0.0.0", token_file=token_file) as served:
         for host in ("localhost", "127.0.0.1", "evil.example", ""):
@@ -54,7 +54,7 @@ async def test_odd_paths_and_hosts_do_not_open_the_door(run: Path, token_file: P
 def test_other_machines_are_not_served_without_tokens(token_file: Path) -> None:
     for host in ("0.0.0.0", "::", "192.168.1.5", "", "example.org"):
         with pytest.raises(ConfigError, match="must be with tokens"):
-            Guard(host, None)
+            AccessControl(host, None)
     token_file.write_text("# nobody\n\n")
     with pytest.raises(ConfigError, match="at least one token"):
         read_tokens(token_file)
@@ -63,21 +63,21 @@ def test_other_machines_are_not_served_without_tokens(token_file: Path) -> None:
 @pytest.mark.parametrize(
     "line", ["changeme", "web short", "a-token-in-the-open-that-is-long", "web sha256:abc", "web md5:0"]
 )
-def test_a_file_with_anything_but_digests_is_refused_without_repeating_it(token_file: Path, line: str) -> None:
+def test_a_token_file_with_an_invalid_line_is_refused_without_showing_the_line(token_file: Path, line: str) -> None:
     token_file.write_text(f"{line}\n")
     with pytest.raises(ConfigError, match=r"tokens:1 must be a name and `sha256:`") as caught:
         read_tokens(token_file)
     assert line not in str(caught.value)
 
 
-def test_a_short_token_is_refused_even_if_its_digest_is_there(token_file: Path) -> None:
+def test_a_short_token_is_refused_even_if_its_digest_matches(token_file: Path) -> None:
     import hashlib
 
     token_file.write_text(f"web sha256:{hashlib.sha256(b'short').hexdigest()}\n")
     assert read_tokens(token_file).holder(b"Bearer short") is None
 
 
-def test_tokens_are_kept_as_digests_one_name_each_and_only_for_their_owner(token_file: Path) -> None:
+def test_a_token_file_holds_digests_with_unique_names_and_is_private(token_file: Path) -> None:
     first, second = add_token(token_file, "web"), add_token(token_file, "batch")
     content = token_file.read_text()
     assert first not in content
@@ -94,12 +94,12 @@ def test_tokens_are_kept_as_digests_one_name_each_and_only_for_their_owner(token
 @pytest.mark.parametrize(
     ("host", "status"), [("localhost:8000", 200), ("[::1]:80", 200), ("evil.example", 421), ("", 421)]
 )
-async def test_without_tokens_a_request_must_name_this_machine(run: Path, host: str, status: int) -> None:
+async def test_without_tokens_a_request_must_be_addressed_to_this_machine(run: Path, host: str, status: int) -> None:
     async with serving(run) as served:
         assert (await served.client.get("/v1/model", headers={"host": host})).status_code == status
 
 
-async def test_a_host_that_is_allowed_is_served(run: Path) -> None:
+async def test_an_allowed_host_is_served(run: Path) -> None:
     async with serving(run, allowed_host=("shop.example",)) as served:
         assert (await served.client.get("/v1/model", headers={"host": "shop.example"})).status_code == 200
 
@@ -108,13 +108,13 @@ async def test_a_host_that_is_allowed_is_served(run: Path) -> None:
     ("origin", "status"),
     [("http://localhost", 200), ("http://evil.example", 403), ("null", 403), ("http://localhost.evil.example", 403)],
 )
-async def test_another_page_can_change_nothing(run: Path, origin: str, status: int) -> None:
+async def test_a_page_of_another_origin_cannot_change_anything(run: Path, origin: str, status: int) -> None:
     async with serving(run) as served:
         await served.post("/v1/events", {"user_id": 1, "item_id": 10}, status, origin=origin)
         assert (await served.client.delete("/v1/users/1", headers={"origin": origin})).status_code == status
 
 
-async def test_too_many_requests_are_told_when_to_come_again_and_others_are_not(run: Path, token_file: Path) -> None:
+async def test_only_the_client_that_exceeds_the_rate_is_refused_with_retry_after(run: Path, token_file: Path) -> None:
     tokens = [add_token(token_file, name) for name in ("web", "batch")]
     async with serving(run, token_file=token_file, rate=0.5, burst=3) as served:
         statuses = []
@@ -127,21 +127,21 @@ async def test_too_many_requests_are_told_when_to_come_again_and_others_are_not(
         assert (await served.client.get("/healthz")).status_code == 200
 
 
-def test_a_rate_is_kept_over_time() -> None:
+def test_a_rate_limit_holds_over_time() -> None:
     now = [0.0]
     limit = RateLimit(2.0, 1, lambda: now[0])
     allowed = 0
     for _ in range(1000):
         now[0] += 0.01
-        allowed += limit.wait("ann") == 0
+        allowed += limit.seconds_to_wait("ann") == 0
     assert allowed in (20, 21)
 
 
-def test_ever_new_clients_do_not_fill_the_memory() -> None:
+def test_rate_limits_remember_a_bounded_number_of_clients() -> None:
     limit = RateLimit(1.0, 1)
     for number in range(100_000):
-        limit.wait(str(number))
-    assert len(limit._buckets) == guard.MOST_CLIENTS
+        limit.seconds_to_wait(str(number))
+    assert len(limit._buckets) == access.MAX_CLIENTS
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_ever_new_clients_do_not_fill_the_memory() -> None:
     ["/../../etc/passwd", "/..%2f..%2fetc%2fpasswd", "/%2e%2e/app.py", "/index.html/../app.py", "/C:/x", "/%00",
      "/.css", "/app.py", "/v1/users//history", "/v1/users/%ff/history", "/v1/model/../../x", "//etc/passwd"],
 )  # fmt: skip
-async def test_a_path_that_is_not_in_the_table_is_nothing(run: Path, path: str) -> None:
+async def test_a_path_without_a_route_is_404(run: Path, path: str) -> None:
     async with serving(run) as served:
         url = httpx.URL("http://localhost").copy_with(raw_path=path.encode())
         response = await served.client.get(url, headers={"range": "bytes=0-0,-1,5-4"})
@@ -157,7 +157,7 @@ async def test_a_path_that_is_not_in_the_table_is_nothing(run: Path, path: str) 
         assert "/" not in response.json()["error"].replace("/openapi.json", "")
 
 
-async def test_a_secret_is_found_nowhere_and_users_only_as_digests(
+async def test_logs_and_responses_hold_no_secret_and_users_only_as_digests(
     run: Path, token_file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secret = add_token(token_file, "web")
@@ -182,7 +182,7 @@ async def test_a_secret_is_found_nowhere_and_users_only_as_digests(
         def fail(questions: object) -> None:
             raise RuntimeError("a secret of the inside")
 
-        monkeypatch.setattr(served.app.state.service.batches, "_answer", fail)
+        monkeypatch.setattr(served.app.state.service.queue, "_answer_batch", fail)
         response = await served.client.post("/v1/recommend", json={}, headers=bearer)
         assert response.status_code == 500
         assert "inside" not in response.text
@@ -195,7 +195,7 @@ async def test_a_secret_is_found_nowhere_and_users_only_as_digests(
     assert all(json.loads(line)["user"] for line in log.read_text().splitlines()[:2])
 
 
-async def test_serving_opens_no_connection(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_service_opens_no_connection(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("a connection was opened")
 
@@ -206,7 +206,7 @@ async def test_serving_opens_no_connection(run: Path, monkeypatch: pytest.Monkey
             await served.get("/v1/items?query=" + url)
 
 
-async def test_every_answer_forbids_what_a_page_need_not_do(run: Path) -> None:
+async def test_every_response_has_security_headers(run: Path) -> None:
     async with serving(run) as served:
         for path in ("/v1/model", "/healthz", "/nothing", "/metrics"):
             headers = (await served.client.get(path)).headers

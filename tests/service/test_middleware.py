@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from caser.errors import BusyError
-from caser.service.answers.queue import Batches
-from caser.service.http import door
+from caser.service.http import middleware
 from tests.service.serving import Served, serving
 
 JSON = {"content-type": "application/json"}
@@ -46,31 +44,31 @@ async def sent(served: Served, content: bytes | str, path: str = "/v1/recommend"
         ('{"history": [' + "1," * 1000 + "1]}", "history: List should have at most 1000 items"),
     ],
 )
-async def test_a_body_that_is_not_as_described_is_one_sentence(run: Path, content: str, sentence: str) -> None:
+async def test_an_invalid_body_is_refused_with_one_sentence(run: Path, content: str, sentence: str) -> None:
     async with serving(run) as served:
         status, error = await sent(served, content)
         assert (status, error.startswith(sentence)) == (422, True), error
 
 
-async def test_of_a_key_that_is_there_twice_the_last_counts(run: Path) -> None:
+async def test_the_last_of_two_equal_keys_counts(run: Path) -> None:
     async with serving(run) as served:
         response = await served.client.post("/v1/recommend", content='{"k": 1, "k": 2}', headers=JSON)
         assert len(response.json()["items"]) == 2
 
 
-async def test_the_longest_history_works_and_more_than_the_catalogue_is_all_of_it(run: Path) -> None:
+async def test_the_longest_history_and_a_k_above_the_catalogue_size_work(run: Path) -> None:
     async with serving(run) as served:
         assert len(await served.items(history=[10, 20] * 500, k=1000, exclude_seen=False)) == 4
 
 
-async def test_a_body_must_say_that_it_is_json(run: Path) -> None:
+async def test_a_body_must_be_declared_as_json(run: Path) -> None:
     async with serving(run) as served:
         for media in ("text/plain", "", "application/x-www-form-urlencoded"):
             assert (await sent(served, "{}", **{"content-type": media}))[0] == 415
         assert (await sent(served, "{}", **{"content-type": "Application/JSON; charset=utf-8"}))[0] == 200
 
 
-async def test_a_method_that_is_not_there_is_told_which_are(run: Path) -> None:
+async def test_a_wrong_method_is_refused_with_the_allowed_ones(run: Path) -> None:
     async with serving(run) as served:
         response = await served.client.put("/v1/recommend")
         assert (response.status_code, response.headers["allow"]) == (405, "POST")
@@ -87,10 +85,8 @@ async def test_a_history_of_a_million_items_is_refused_at_once(run: Path) -> Non
         assert (status, time.process_time() - start < 1) == (413, True)
 
 
-async def test_a_body_that_never_ends_is_refused_when_it_is_too_long(
-    run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(door, "_LINGER_SECONDS", 0.01)
+async def test_an_endless_body_is_refused_as_soon_as_it_is_too_long(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(middleware, "_DISCARD_SECONDS", 0.01)
     count = 0
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -113,11 +109,11 @@ async def test_a_body_that_never_ends_is_refused_when_it_is_too_long(
 
         await served.app(scope, receive, send)
     assert messages[0][0]["status"] == 413
-    assert messages[0][1] == 17  # one more than the 16 that a mebibyte has
+    assert messages[0][1] == 17  # a mebibyte has 16 chunks; one more was read
 
 
-async def test_a_body_that_does_not_come_is_not_waited_for(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "BODY_SECONDS", 0.01)
+async def test_a_body_that_does_not_arrive_in_time_is_refused(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(middleware, "BODY_SECONDS", 0.01)
 
     async def chunks() -> AsyncIterator[bytes]:
         yield b"{"
@@ -128,7 +124,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(run: Path, monkeypatc
         assert (response.status_code, response.headers["connection"]) == (408, "close")
 
 
-async def test_a_full_line_refuses_and_says_when_to_come_again(run: Path) -> None:
+async def test_a_full_queue_refuses_with_retry_after(run: Path) -> None:
     async with serving(run, max_waiting=4) as served:
         async with asyncio.TaskGroup() as group:
             asked = [group.create_task(served.client.post("/v1/recommend", json={})) for _ in range(40)]
@@ -140,46 +136,3 @@ async def test_a_full_line_refuses_and_says_when_to_come_again(run: Path) -> Non
         assert {response.headers["retry-after"] for response in refused} == {"1"}
         assert {response.status_code for response in responses} == {200, 503}
         assert (await served.client.post("/v1/recommend", json={})).status_code == 200
-
-
-async def test_questions_that_come_together_are_answered_together() -> None:
-    sizes = []
-
-    def answer(questions: Any) -> list[int]:
-        sizes.append(len(questions))
-        return [2 * question for question in questions]
-
-    batches: Batches[int, int] = Batches(answer, most_waiting=100)
-    batches._seconds = 1e-9  # answers take no time
-    assert await asyncio.gather(*map(batches.ask, range(50))) == [2 * number for number in range(50)]
-    assert sizes == [32, 18]
-    assert await batches.ask_all(list(range(80))) == [2 * number for number in range(80)]
-    batches.close()
-
-
-async def test_slow_answers_come_in_small_batches_so_that_others_are_heard_between() -> None:
-    sizes = []
-
-    def answer(questions: Any) -> list[int]:
-        time.sleep(0.004 * len(questions))
-        sizes.append(len(questions))
-        return list(questions)
-
-    batches: Batches[int, int] = Batches(answer, most_waiting=100)
-    await asyncio.gather(*map(batches.ask, range(100)))
-    assert sum(sizes) == 100
-    assert max(sizes[6:]) <= 5
-    batches.close()
-
-
-async def test_a_question_that_fails_spoils_no_other() -> None:
-    def answer(questions: Any) -> list[float]:
-        return [1 / question for question in questions]
-
-    batches: Batches[int, float] = Batches(answer, most_waiting=3)
-    found = await asyncio.gather(batches.ask(1), batches.ask(0), batches.ask(2), batches.ask(4), return_exceptions=True)
-    assert found[0] == 1.0
-    assert isinstance(found[1], ZeroDivisionError)
-    assert found[2] == 0.5
-    assert isinstance(found[3], BusyError)
-    batches.close()

@@ -1,0 +1,80 @@
+/**
+ * Numbers, sources and rules as text for people.
+ */
+
+/** A sentence for each way in which the service makes an answer. `{user}` stands for the user's id. */
+const SOURCES = {
+  "known user": "For user {user}, whose lasting taste the model has learned.",
+  "fold-in": "For a user who is new to the model: it estimates their taste from what they took.",
+  "mean user": "For a user who is new to the model: what they took, with the taste of an average user.",
+  "learned anonymous user": "For a user who is new to the model: what they took, with a taste learned for new users.",
+  history: "From what they took alone: this model learns no taste of a user.",
+  popularity: "Nothing is known about them yet: these are the most popular titles.",
+};
+
+/**
+ * How an answer was made, as a sentence.
+ *
+ * @param {string} source  as the service names it
+ * @param {string | null} user
+ */
+export function describeSource(source, user) {
+  const sentence = SOURCES[/** @type {keyof typeof SOURCES} */ (source)] ?? `Made by: ${source}.`;
+  return sentence.replace("{user}", () => `\u2068${user}\u2069`);
+}
+
+/** What each part of a score depends on. */
+const PARTS = {
+  "short-term": "the last clicks",
+  "lasting taste": "the person",
+  bias: "the title, for everybody",
+  boost: "your rules",
+  score: "as a whole",
+};
+
+/**
+ * What a part of a score depends on.
+ *
+ * @param {string} name  of the part, as the service names it
+ */
+export function describePart(name) {
+  return PARTS[/** @type {keyof typeof PARTS} */ (name)] ?? "";
+}
+
+/**
+ * A part of a score as text, with its sign and at most two decimals.
+ *
+ * @param {number} value
+ * @param {boolean} [hasPlus]  whether a positive number gets a plus sign
+ */
+export function formatSigned(value, hasPlus = true) {
+  const digits = Math.abs(value) >= 100 ? 0 : 2;
+  const text = Math.abs(value).toFixed(digits);
+  const sign = Number(text) === 0 ? "" : value < 0 ? "\u2212" : hasPlus ? "+" : "";
+  return sign + text;
+}
+
+/**
+ * A number of things as text, for instance "1 title" or "1,682 titles".
+ *
+ * @param {number} number
+ * @param {string} singular
+ * @param {string} [plural]
+ */
+export function formatCount(number, singular, plural = `${singular}s`) {
+  return `${number.toLocaleString("en")} ${number === 1 ? singular : plural}`;
+}
+
+/**
+ * Why a rule removed an item, in a few words.
+ *
+ * @param {string} rule  as the service names it, for instance "at_most genre"
+ */
+export function describeRule(rule) {
+  const [kind, ...column] = rule.split(" ");
+  const name = column.join(" ");
+  if (kind === "at_most") return `too many with the same ${name}`;
+  if (kind === "without") return `excluded ${name}`;
+  if (kind === "filters") return `other ${name}`;
+  return rule;
+}

@@ -1,0 +1,213 @@
+"""Schemas of response bodies: they describe, in the API documentation, what each route returns.
+
+The busiest routes send their JSON values without a check (see `json_route.py`); tests check them against these schemas.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from caser.service.request_schemas import Id, Schema
+
+
+class HistoryEffect(Schema):
+    """An item of the history, and how much it raises the score: the score with it minus the score without it."""
+
+    item_id: Id
+    title: str | None
+    effect: float
+
+
+class ScoreExplanation(Schema):
+    """Where a score comes from."""
+
+    parts: dict[str, float]
+    """Parts of the score, by name. They add up to the score before boosts."""
+    history: list[HistoryEffect]
+    """The items of the history that the model read, oldest first."""
+
+
+class RecommendedItem(Schema):
+    """A recommended item."""
+
+    rank: int
+    item_id: Id
+    score: float
+    title: str | None = None
+    boosted: float | None = None
+    """The amount that boosts added to the score."""
+    why: ScoreExplanation | None = None
+    """Where the score comes from, if the request asked for it."""
+
+
+class RemovedItem(Schema):
+    """An item that a rule removed from the answer."""
+
+    item_id: Id
+    title: str | None
+    rule: str
+    """The first rule that the item breaks."""
+
+
+class VersionedResponse(Schema):
+    """Fields that every response has."""
+
+    api_version: Literal["1"]
+    model_version: str
+    """The SHA-256 digest of the run's manifest."""
+
+
+class UnionPattern(Schema):
+    """A horizontal filter of Caser: its largest value, and the neighbouring items at which it reached that value."""
+
+    height: int
+    filter: int
+    """The number of the filter, from 0 within its height."""
+    answer: float
+    """The largest value of the filter."""
+    items: list[Id | None]
+    """The items, oldest first. Padding is null."""
+    titles: list[str | None]
+
+
+class PointPattern(Schema):
+    """A vertical filter of Caser: the weight of each item of the window in its sum, oldest first."""
+
+    filter: int
+    weights: list[float]
+
+
+class FilterPatterns(Schema):
+    """What the filters of Caser responded to in the last items of the history."""
+
+    window: list[Id | None]
+    """The last L items, oldest first. Padding is null."""
+    titles: list[str | None]
+    union: list[UnionPattern]
+    """The three strongest horizontal filters of each height."""
+    point: list[PointPattern]
+    """All vertical filters."""
+
+
+class RecommendResponse(VersionedResponse):
+    """Recommended items, best first."""
+
+    user_id: Id | None
+    source: str
+    """How the answer was made: known user, fold-in, mean user, learned anonymous user, history, or popularity."""
+    items: list[RecommendedItem]
+    ignored: list[Id]
+    """Ids in the request that the model does not know."""
+    removed: list[RemovedItem]
+    """Items that rules removed although they rank above the last item of the answer; at most 100."""
+    notes: list[str]
+    """Remarks for people, for instance that fewer than k items are left."""
+    patterns: FilterPatterns | None = None
+    """Which filters responded to which items; only if `explain` was set and the model is Caser."""
+
+
+class BulkRecommendResponse(VersionedResponse):
+    """One answer for each question, in the same order."""
+
+    answers: list[RecommendResponse]
+
+
+class EventsResponse(VersionedResponse):
+    """Confirms that the events are stored."""
+
+    accepted: int
+    """How many events are new."""
+    known: int
+    """How many events were stored before."""
+    durable: bool
+    """Whether the events are on disk."""
+    unknown_items: list[Id]
+    """Items that the model does not know. Their events are stored all the same, for a later model."""
+
+
+class Interaction(Schema):
+    """One interaction of a user. Interactions of the training log have no time."""
+
+    item_id: Id
+    title: str | None
+    time: float | None
+
+
+class HistoryResponse(VersionedResponse):
+    """The history of a user, oldest first."""
+
+    user_id: Id
+    interactions: list[Interaction]
+
+
+class EraseResponse(VersionedResponse):
+    """Confirms that a user was erased."""
+
+    events_removed: int
+
+
+class SimilarItemsResponse(VersionedResponse):
+    """Items similar to one item, the most similar first."""
+
+    similar_to: Id
+    source: str
+    """How similarity was computed: similar vectors, or successors for a counting model."""
+    items: list[RecommendedItem]
+
+
+class ItemSearchResponse(VersionedResponse):
+    """Items whose titles contain all words of the search, the most popular first."""
+
+    items: list[dict[Literal["item_id", "title"], Any]]
+
+
+class ModelResponse(VersionedResponse):
+    """The model that is served."""
+
+    model: str
+    settings: dict[str, Any]
+    users: int
+    items: int
+    columns: list[str]
+    """Columns of the table of items. Filters and rules may name them."""
+    values: dict[str, list[str]]
+    """The most common values of each column, at most 50."""
+    exclude_seen: bool
+    """Whether an answer leaves out the items of the history by default."""
+    metrics: dict[str, Any] | None
+    protocol: str
+    durable: bool
+    """Whether events are kept on disk."""
+    loaded: float
+    """When the model was loaded, in seconds since 1970."""
+
+
+class HealthResponse(Schema):
+    """The state of the service."""
+
+    status: str
+
+
+class ErrorResponse(Schema):
+    """What is wrong with the request, in one sentence."""
+
+    error: str
+
+    SENTENCES: ClassVar[dict[int, str]] = {
+        400: "The request cannot be read.",
+        401: "The token is missing or wrong.",
+        403: "The request comes from a page of another origin.",
+        404: "The path or the id does not exist.",
+        405: "The path does not allow this method.",
+        408: "The body did not arrive in time.",
+        409: "The run folder holds no intact run; the service keeps the model that is loaded.",
+        413: "The body is too long.",
+        415: "The body must be JSON.",
+        421: "The request is addressed to another host.",
+        422: "The body or a parameter does not match its schema.",
+        429: "Too many requests; the header Retry-After says when to try again.",
+        500: "The service failed; the sentence holds the id under which the log has the details.",
+        503: "The service is too busy or is stopping; the header Retry-After says when to try again.",
+        507: "The events could not be written.",
+    }
+    """The meaning of each status, as the API documentation gives it."""
