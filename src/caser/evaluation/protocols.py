@@ -103,6 +103,9 @@ _D2L = Protocol(
     catalogue="all",
 )
 
+DEFAULT_PROTOCOL = "leave-one-out"
+"""The protocol that judges unless another is named."""
+
 PROTOCOLS: dict[str, Protocol] = {
     protocol.name: protocol
     for protocol in (
