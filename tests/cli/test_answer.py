@@ -47,7 +47,7 @@ def test_every_model_recommends_for_a_user(run: Path) -> None:
 def test_every_model_recommends_after_a_made_up_history(run: Path) -> None:
     answer = only_answer(run, "--item", 3, "--item", 4)
     assert answer["user_id"] is None
-    has_user_vectors = getattr(model_settings(run.name), "user_vector", False)
+    has_user_vectors = model_settings(run.name).has_user_vectors
     assert answer["source"] == ("fold-in" if has_user_vectors else "history")
     assert set(items(answer)) == EVERYTHING
 
@@ -168,7 +168,7 @@ def test_every_model_knows_similar_items(run: Path) -> None:
     said = document("similar", run, "--item", 3, "--k", 100)
     assert said["similar_to"] == 3
     assert set(items(said)) == EVERYTHING - {3}
-    assert caser("similar", run, "--item", 3, "--k", 2).out.startswith("most like 3\n")
+    assert caser("similar", run, "--item", 3, "--k", 2).out.startswith("most similar to 3\n")
 
 
 # Explain
@@ -203,7 +203,7 @@ def test_a_made_up_history_is_explained(caser_run: Path) -> None:
 
 def test_without_a_history_there_is_nothing_to_add(caser_run: Path) -> None:
     out = caser("explain", caser_run, "--item", 5).out
-    assert out.startswith("item 5 for nobody in particular · popularity\n")
+    assert out.startswith("item 5 for an unknown user · popularity\n")
     assert "adds" not in out
 
 

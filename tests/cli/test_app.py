@@ -32,6 +32,11 @@ def in_a_process(*words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True, check=False)
 
 
+def errors_below(error: type[CaserError]) -> list[type[CaserError]]:
+    """Return all subclasses of an error, and theirs."""
+    return [kind for below in error.__subclasses__() for kind in (below, *errors_below(below))]
+
+
 def without_torch(*commands: tuple[object, ...]) -> list[int]:
     """The exit codes of commands, all in one process that cannot import torch."""
     typed = [[str(word) for word in words] for words in commands]
@@ -54,6 +59,11 @@ def test_no_words_at_all_show_the_help() -> None:
     assert caser().out == caser("--help").out
 
 
+def test_the_module_can_be_run_and_says_its_version() -> None:
+    done = in_a_process("-m", "caser", "--version")
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, __version__, "")
+
+
 def test_it_says_its_version() -> None:
     assert caser("--version").out.strip() == __version__
 
@@ -66,8 +76,8 @@ def test_every_command_has_help(command: str) -> None:
 
 
 def test_the_help_explains_the_exit_code_of_every_error() -> None:
-    codes = {error.exit_code for error in CaserError.__subclasses__()} | {0, 1, app.INTERRUPTED}
-    assert codes <= {int(code) for code in re.findall(r"\d+", app.EPILOGUE)}
+    codes = {error.exit_code for error in errors_below(CaserError)} | {0, 1, app.INTERRUPTED}
+    assert codes == {int(code) for code in re.findall(r"\d+", app.EPILOGUE)} == set(app.EXIT_CODES)
     assert "Exit codes:" in caser("--help").out
 
 

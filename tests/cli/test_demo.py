@@ -73,7 +73,7 @@ def test_it_leaves_a_run_that_counts_as_opened_and_no_checkpoint(tmp_path: Path)
 def test_without_a_network_it_says_so_and_runs_on_a_world_whose_best_score_is_known(tmp_path: Path) -> None:
     outcome = caser("demo", "--epochs", 1, "--out", tmp_path / "demo")
     assert outcome.code == 0, outcome.err
-    assert "MovieLens-100K could not be had: ml-100k must come from one of its sources" in outcome.err
+    assert "MovieLens-100K could not be fetched: ml-100k must come from one of its sources" in outcome.err
     assert "the best possible hit@10 is" in outcome.err
     assert "leave-one-out · test · 50 users" in outcome.out
 

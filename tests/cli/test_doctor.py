@@ -57,7 +57,7 @@ def test_it_measures_threads_types_and_batches_and_says_a_sentence_of_each(monke
 
 
 def test_nothing_is_advised_for_a_gain_too_small_to_notice() -> None:
-    assert "keep the 2 of now" in doctor.advise_threads({1: 105.0, 2: 100.0}, now=2)
+    assert "keep the present 2" in doctor.advise_threads({1: 105.0, 2: 100.0}, now=2)
     assert "float32, in which caser trains, is right" in doctor.advise_type({"float32": 100.0, "bfloat16": 105.0})
     assert "--batch-size 512" in doctor.advise_batch({512: 95.0, 2048: 100.0, 8192: 90.0})
 

@@ -150,4 +150,4 @@ def test_a_document_has_slices_measures_beyond_accuracy_and_a_value_per_seed(own
     for name in said["models"]:
         assert said["beyond"][name].keys() == {"coverage@10", "gini@10", "head_share@10"}
         assert said["by_seed"][name]["hit@10"] == pytest.approx([said["models"][name]["hit@10"]["value"]])
-    assert "candidates in any top 10" in caser("evaluate", own_run).out
+    assert "share of candidates in any top 10" in caser("evaluate", own_run).out

@@ -39,8 +39,6 @@ def full_after(num_bytes: int) -> Iterator[None]:
             "{log}",
             "--models",
             "markov",
-            "--seeds",
-            "1",
             "--jobs",
             "1",
             "--store",

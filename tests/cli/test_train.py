@@ -14,8 +14,12 @@ import pytest
 from caser.answering.recommender import load
 from caser.cli import show
 from caser.cli.app import INTERRUPTED
+from caser.config import Training
 from caser.fitting.fit import Progress, Tell
-from caser.models import MODELS, model_class
+from caser.models import MODELS, model_class, register_model
+from caser.models.counting.popularity import Popularity
+from caser.models.factors.bpr_mf import BPRMF
+from caser.models.settings import NetworkSettings
 from tests.cli.conftest import SMALL, TINY, quick
 from tests.cli.terminal import caser, document, refusal
 
@@ -42,6 +46,18 @@ def interrupted_when(is_time: Callable[[Progress], bool]) -> Callable[[], Abstra
         yield tell
 
     return fitting
+
+
+@pytest.fixture
+def own_model(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a model that is registered for one test."""
+    monkeypatch.setattr(MODELS, "_rows", dict(MODELS._rows))
+
+    @register_model
+    class Newest(Popularity):
+        name = "newest"
+
+    return Newest.name
 
 
 # A run
@@ -143,9 +159,29 @@ def test_the_help_of_a_model_shows_its_settings_and_no_other_models(model: str) 
     assert not [flag for flag in others if f" {flag} " in shown]
 
 
-def test_the_help_says_where_training_has_no_effect() -> None:
-    assert "no effect" in caser("train", "--model", "markov", "--help").out
-    assert "no effect" not in caser("train", "--help").out
+@pytest.mark.parametrize("model", MODELS)
+def test_only_networks_have_flags_for_training(model: str) -> None:
+    shown = caser("train", "--model", model, "--help").out
+    is_network = issubclass(model_class(model), NetworkSettings)
+    assert all((f" {flag} " in shown) == is_network for flag in ("--epochs", "--learning-rate", "--choose"))
+
+
+def test_the_help_shows_the_defaults_of_a_models_own_training() -> None:
+    [line] = [line for line in caser("train", "--model", "bpr-mf", "--help").out.splitlines() if " --epochs " in line]
+    assert f"[default: {BPRMF.training.epochs}]" in line
+    assert BPRMF.training.epochs != Training().epochs
+
+
+def test_what_is_not_typed_is_as_the_model_trains_by_default(log: Path, tmp_path: Path) -> None:
+    words = ("--model", "bpr-mf", "--epochs", "1", "--device", "cpu")
+    document("train", log, "--out", tmp_path / "run", *words)
+    expected = BPRMF.training.replace(epochs=1, device="cpu").model_dump(mode="json")
+    assert manifest(tmp_path / "run")["training"] == expected
+
+
+def test_a_model_that_was_registered_can_be_trained(log: Path, tmp_path: Path, own_model: str) -> None:
+    assert document("train", log, "--model", own_model, "--out", tmp_path / "run")["model"] == own_model
+    assert f" {own_model}" in caser("train", "--help").out
 
 
 def test_filters_are_kept_and_counted(log: Path, tmp_path: Path) -> None:
@@ -177,7 +213,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(
     unbroken = document("train", *words, "--out", tmp_path / "unbroken")
     assert unbroken["epochs"] > 1
     with monkeypatch.context() as patch:
-        patch.setattr(show, "fitting", interrupted_when(is_time))
+        patch.setattr(show, "fit_progress", interrupted_when(is_time))
         outcome = caser("train", *words, "--out", run)
     assert outcome.code == INTERRUPTED
     assert outcome.err.splitlines()[-1].startswith("caser: interrupted. The same command again")
@@ -194,7 +230,7 @@ def test_a_checkpoint_of_other_settings_is_not_continued(
     log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(show, "fitting", interrupted_when(lambda progress: progress.done is not None))
+        patch.setattr(show, "fit_progress", interrupted_when(lambda progress: progress.done is not None))
         caser("train", log, "--out", tmp_path / "run", *TINY)
     code, line = refusal("train", log, "--out", tmp_path / "run", *TINY, "--L", "4")
     assert code == 7

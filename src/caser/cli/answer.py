@@ -70,10 +70,7 @@ def recommend(
         Print one JSON document instead of tables.
 
     """
-    if not (all or user or item):
-        raise ConfigError("name users or a history: --user ID, or --item ID, or --all with --out FILE.")
-    if len(user) > 1 and item:
-        raise ConfigError(f"a history belongs to at most one user; got {len(user)} users and a history of {len(item)}.")
+    _check_asked(user, item, all=all)
     rec = recommender.load(run)
     if all:
         if out is None:
@@ -194,6 +191,16 @@ def explain(
     show.table(title, ["part", "score"], [(name, f"{value:.4f}") for name, value in parts.items()])
     if found["history"]:
         show.items("what each item of the history adds to it", ["item_id", "title", "effect"], found["history"])
+
+
+def _check_asked(users: Sequence[str], history: Sequence[str], *, all: bool) -> None:
+    """Raise ConfigError unless it is clear whom to recommend for."""
+    if not (all or users or history):
+        raise ConfigError("name users or a history: --user ID, or --item ID, or --all with --out FILE.")
+    if len(users) > 1 and history:
+        raise ConfigError(
+            f"a history belongs to at most one user; got {len(users)} users and a history of {len(history)}."
+        )
 
 
 def _show_file(out: Path, num_users: int, k: int, ignored: Sequence[RawId], *, json: bool) -> None:

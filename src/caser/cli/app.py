@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from caser import __version__
 from caser.cli import answer, audit, auto, data, demo, doctor, evaluate, export, replay, serve, study, train
-from caser.cli.flags import AUTO, DEFAULT_MODEL, DEFAULTS, flag_name
+from caser.cli.flags import AUTO, DEFAULT_MODEL, DEFAULTS, Command, flag_name
 from caser.cli.show import note
 from caser.cli.unused import explain_unknown_option, refuse_unused
 from caser.config import first_problem
@@ -68,9 +68,16 @@ def build_app(model: str = DEFAULT_MODEL) -> cyclopts.App:
         suppress_keyboard_interrupt=False,
         config=refuse_unused,
     )
-    is_auto = model == AUTO
     app.command(data.build_app(), name="data")
-    commands = {
+    for name, command in _commands(model).items():
+        app.command(command, name=name)
+    return app
+
+
+def _commands(model: str) -> dict[str, Command]:
+    """Return the commands by name, with the flags of a model, or of any model if it is "auto"."""
+    is_auto = model == AUTO
+    return {
         "demo": demo.demo,
         "train": auto.train_auto if is_auto else train.train_command(model),
         "evaluate": evaluate.evaluate,
@@ -88,9 +95,6 @@ def build_app(model: str = DEFAULT_MODEL) -> cyclopts.App:
         "token": serve.token,
         "doctor": doctor.doctor,
     }
-    for name, command in commands.items():
-        app.command(command, name=name)
-    return app
 
 
 def run(arguments: Sequence[str]) -> int:

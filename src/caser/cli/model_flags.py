@@ -43,6 +43,7 @@ def with_model_flags(command: Command, model: type[ModelSettings]) -> Command:
 
     # The parameters of the command, without those that this model does not have.
     signature = inspect.signature(command, eval_str=True)
+    defaults = {name: value for name, value in values.items() if name in signature.parameters}
     parameters = [
         parameter.replace(annotation=flags[name], default=values[name]) if name in flags else parameter
         for name, parameter in signature.parameters.items()
@@ -51,7 +52,7 @@ def with_model_flags(command: Command, model: type[ModelSettings]) -> Command:
 
     # cyclopts prefers the annotations of `run` to the signature, so these two names must be no command's parameters.
     def run(*_positional: Any, **_named: Any) -> None:
-        command(*_positional, **{**values, **_named})
+        command(*_positional, **{**defaults, **_named})
 
     run.__doc__ = command.__doc__
     vars(run)["__signature__"] = signature.replace(parameters=parameters)
