@@ -48,7 +48,7 @@ def without_torch(*commands: tuple[object, ...]) -> list[int]:
 # Help
 
 
-def test_the_program_names_its_commands_and_ends_with_0() -> None:
+def test_the_help_names_the_commands_and_exits_with_0() -> None:
     done = in_a_process("-m", "caser", "--help")
     assert done.returncode == 0
     assert done.stderr == ""
@@ -59,7 +59,7 @@ def test_no_words_at_all_show_the_help() -> None:
     assert caser().out == caser("--help").out
 
 
-def test_the_module_can_be_run_and_says_its_version() -> None:
+def test_python_dash_m_caser_prints_the_version() -> None:
     done = in_a_process("-m", "caser", "--version")
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, __version__, "")
 
@@ -150,7 +150,7 @@ def test_debug_shows_the_traceback_before_the_line(tmp_path: Path) -> None:
     assert outcome.err.splitlines()[-1].startswith("caser: ")
 
 
-def test_a_mistake_of_ours_is_one_line_too_and_asks_for_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_is_one_line_and_asks_for_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> Any:
         raise ZeroDivisionError("by\nnobody")
 
@@ -160,7 +160,7 @@ def test_a_mistake_of_ours_is_one_line_too_and_asks_for_a_report(monkeypatch: py
     assert line == "unexpected ZeroDivisionError: by nobody. Run again with --debug and report it."
 
 
-def test_a_reader_that_goes_away_is_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_pipe_prints_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> Any:
         raise BrokenPipeError
 
@@ -190,7 +190,7 @@ def test_reading_describing_judging_and_answering_need_no_torch(
     assert codes == [0] * 10 + [8]
 
 
-def test_what_is_typed_is_kept_in_the_manifest_and_warnings_stay_away(log: Path, tmp_path: Path) -> None:
+def test_the_manifest_keeps_the_command_and_no_warning_is_printed(log: Path, tmp_path: Path) -> None:
     words = ["train", str(log), "--model", "markov", "--out", str(tmp_path / "my run")]
     done = in_a_process("-W", "error", "-m", "caser", *words)
     assert done.returncode == 0, done.stderr

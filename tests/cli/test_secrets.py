@@ -1,4 +1,4 @@
-"""A secret of the environment is in nothing that a command writes or prints: not the run, the study, nor its report."""
+"""A secret of the environment is in nothing that a command writes or prints."""
 
 from __future__ import annotations
 

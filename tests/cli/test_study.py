@@ -1,4 +1,4 @@
-"""`caser compare`, `ablate` and `sweep`, and `train --model auto`: what they print, write and refuse."""
+"""`caser compare`, `ablate`, `sweep` and `train --model auto`: what they print, write and refuse."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ONE_JOB = ("--jobs", "1")
 
 @pytest.fixture(autouse=True)
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures have tests of their own; here the extra `report` is missing."""
+    """Pretend that the extra `report` is missing; pictures have tests of their own."""
 
     def missing(*_: Any) -> Path:
         raise MissingDependencyError("a report needs plotly. Run: pip install 'caser[report]'.")
@@ -47,7 +47,7 @@ def test_a_comparison_prints_one_document_and_writes_the_same(
     assert set(values["user_id"].to_list()) == set(range(1, 41))
 
 
-def test_people_get_the_verdict_first_and_are_told_of_the_extra(
+def test_the_table_begins_with_the_verdict_and_the_missing_extra_is_named(
     log: Path, tmp_path: Path, places: tuple[object, ...]
 ) -> None:
     outcome = caser("compare", log, "--models", "markov", *places)
@@ -58,16 +58,14 @@ def test_people_get_the_verdict_first_and_are_told_of_the_extra(
     assert max(map(len, outcome.out.splitlines())) <= 160
 
 
-def test_the_report_goes_beside_the_log_s_name_by_default(
-    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_default_folder_is_named_after_the_log(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     document("compare", log, "--models", "markov", *ONE_JOB)
     assert (tmp_path / "runs" / "compare-chain" / "study.json").exists()
     assert (tmp_path / "runs" / "store" / "fitted").is_dir()
 
 
-def test_an_ablation_has_the_paper_s_variants(log: Path, places: tuple[object, ...]) -> None:
+def test_an_ablation_has_the_variants_of_the_paper(log: Path, places: tuple[object, ...]) -> None:
     found = document("ablate", log, "--no-removals", "--no-choose", "--seeds", "1", *TINY, *places)
     assert [row["label"] for row in found["rows"]] == ["p", "h", "v", "vh", "ph", "pv", "pvh"]
     assert {row["training"]["epochs"] for row in found["rows"]} == {1}
@@ -115,7 +113,7 @@ def test_the_same_command_again_trains_nothing(log: Path, places: tuple[object, 
         (("ablate", "--budget", "3m"), 2, ""),
     ],
 )
-def test_what_is_wrong_is_one_line_before_anything_trains(
+def test_wrong_options_are_one_line_before_anything_trains(
     words: tuple[str, ...], code: int, message: str, log: Path, tmp_path: Path, places: tuple[object, ...]
 ) -> None:
     command, *others = words
@@ -137,7 +135,7 @@ def test_a_file_where_the_report_should_go_is_refused_before_anything_trains(log
 
 
 @pytest.mark.parametrize("text", ["", "m", "1d", "ten", "1e3", "--3", "3 m m"])
-def test_what_is_no_time_span_is_refused(text: str) -> None:
+def test_a_text_that_is_no_time_span_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="a time span"):
         study_options.seconds_of(text)
 
@@ -151,7 +149,7 @@ def test_help_fits_80_columns_and_explains_every_flag(command: str, monkeypatch:
     assert "--store" in outcome.out
 
 
-def test_auto_saves_what_wins_and_says_why(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_saves_the_best_model_and_says_why(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def counting(split: Any, plan: Any, **options: Any) -> Any:
         return try_auto(split, plan, ["markov"], **options)
 

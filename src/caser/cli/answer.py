@@ -9,7 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from caser.answering import explain as explanation
+from caser.answering import explain as explaining
 from caser.answering import recommender
 from caser.answering.answers import Recommendations
 from caser.answering.questions import UnknownUsers
@@ -182,15 +182,15 @@ def explain(
         Print one JSON document instead of tables.
 
     """
-    found = explanation.explain(recommender.load(run), item=item, user=user, history=history or None).to_dict()
+    explained = explaining.explain(recommender.load(run), item=item, user=user, history=history or None).to_dict()
     if json:
-        show.document(found)
+        show.document(explained)
         return
-    parts = {**found["parts"], "score": found["score"]}
-    title = f"{found['title'] or f'item {item}'} for {_asked_for(found['user_id'], history)} · {found['source']}"
+    parts = {**explained["parts"], "score": explained["score"]}
+    title = f"{explained['title'] or f'item {item}'} for {_asked_for(explained['user_id'], history)} · {explained['source']}"
     show.table(title, ["part", "score"], [(name, f"{value:.4f}") for name, value in parts.items()])
-    if found["history"]:
-        show.items("what each item of the history adds to it", ["item_id", "title", "effect"], found["history"])
+    if explained["history"]:
+        show.items("what each item of the history adds to it", ["item_id", "title", "effect"], explained["history"])
 
 
 def _check_asked(users: Sequence[str], history: Sequence[str], *, all: bool) -> None:

@@ -114,20 +114,20 @@ def items(title: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
     table(title, shown, [[_as_text(name, row.get(name)) for name in shown] for row in rows])
 
 
-def study(found: Mapping[str, Any]) -> None:
+def study(values: Mapping[str, Any]) -> None:
     """Print a study: the verdicts, a row for each recipe, best first, and the notes.
 
-    found  the values of `study.Study.to_dict`
+    values  the values of `study.Study.to_dict`
     """
-    metric = found["metric"]
-    metrics = [metric, *(other for other in found["metrics"] if other != metric)][: METRICS_PER_TABLE - 2]
-    best_first = sorted(found["rows"], key=lambda row: -row["metrics"][metric]["value"])
-    reference = next((row["difference"]["against"] for row in found["rows"] if row["difference"]), None)
-    for sentence in [*found["verdicts"], *found["advice"]]:
+    metric = values["metric"]
+    metrics = [metric, *(other for other in values["metrics"] if other != metric)][: METRICS_PER_TABLE - 2]
+    best_first = sorted(values["rows"], key=lambda row: -row["metrics"][metric]["value"])
+    reference = next((row["difference"]["against"] for row in values["rows"] if row["difference"]), None)
+    for sentence in [*values["verdicts"], *values["advice"]]:
         heading(sentence)
-    seeds = f"{len(found['seeds'])} seed{'s' if len(found['seeds']) > 1 else ''}"
-    owners = f"{found['num_owners']:,} {found['owner']}s"
-    title = f"{found['protocol']} · {found['part']} · {owners} · {seeds} · fingerprint {found['fingerprint']}"
+    seeds = f"{len(values['seeds'])} seed{'s' if len(values['seeds']) > 1 else ''}"
+    owners = f"{values['num_owners']:,} {values['owner']}s"
+    title = f"{values['protocol']} · {values['part']} · {owners} · {seeds} · fingerprint {values['fingerprint']}"
     columns = ["", *metrics, *([f"to {reference}"] if reference else []), "train, s"]
     blank_line()
     table(title, columns, [_study_row(row, metrics, has_difference=reference is not None) for row in best_first])
@@ -136,7 +136,7 @@ def study(found: Mapping[str, Any]) -> None:
             f"to {reference}: difference in {metric}; * means that it is shown, after correction for "
             f"{len(best_first) - 1} comparisons"
         )
-    for sentence in found["notes"]:
+    for sentence in values["notes"]:
         remark(sentence)
 
 
