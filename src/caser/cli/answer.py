@@ -187,7 +187,8 @@ def explain(
         show.document(explained)
         return
     parts = {**explained["parts"], "score": explained["score"]}
-    title = f"{explained['title'] or f'item {item}'} for {_asked_for(explained['user_id'], history)} · {explained['source']}"
+    name_of_item = explained["title"] or f"item {item}"
+    title = f"{name_of_item} for {_asked_for(explained['user_id'], history)} · {explained['source']}"
     show.table(title, ["part", "score"], [(name, f"{value:.4f}") for name, value in parts.items()])
     if explained["history"]:
         show.items("what each item of the history adds to it", ["item_id", "title", "effect"], explained["history"])
