@@ -1,22 +1,38 @@
-"""The entry point: `caser` and `python -m caser`.
+"""The entry point of `caser` and `python -m caser`.
 
-torch spins its idle threads by default, which slows a step thirty times when another process wants the processor; the
-setting must be made before torch is imported, and so it is made here. An answer's products are too small to share: with
-two threads, a served answer costs three times the processor.
+It sets two environment variables before torch and NumPy are imported, because both read them only once:
+
+OMP_WAIT_POLICY  PASSIVE: idle threads sleep. torch lets them spin by default, which makes a training step up to thirty
+                 times slower when another process needs the processor.
+OMP_NUM_THREADS  1 for `caser serve` only: the products of one answer are too small to share. With two threads, an
+                 answer costs three times the processor time.
+
+A variable that the caller has set stays as it is.
 """
 
 import os
 import sys
+from collections.abc import Sequence
+
+
+def command_in(arguments: Sequence[str]) -> str | None:
+    """Return the command among the arguments: the first word that is no option; None if there is none.
+
+    >>> command_in(["--debug", "serve", "runs/mine"]), command_in(["train", "serve"]), command_in(["--help"])
+    ('serve', 'train', None)
+    """
+    return next((word for word in arguments if not word.startswith("-")), None)
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    arguments = sys.argv[1:]
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if "serve" in sys.argv[1:]:
+    if command_in(arguments) == "serve":
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     from caser.cli.app import run
 
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(run(arguments))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from tests.cli.terminal import document
 
 SMALL = ("--d", "8", "--n-h", "2", "--device", "cpu")
 TINY = (*SMALL, "--epochs", "2")
-"""Makes Caser train in a moment."""
+"""Flags that make Caser train in a moment."""
 
 
 def quick(model: str) -> tuple[str, ...]:

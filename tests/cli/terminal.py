@@ -1,4 +1,4 @@
-"""A terminal for tests: a command line typed in this process, and what came of it."""
+"""A terminal for tests: run a command line in this process and return what it printed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from caser.cli import app
 
 
 class Outcome(NamedTuple):
-    """What a command left behind."""
+    """The exit code of a command, and what it printed."""
 
     code: int
     out: str
@@ -19,7 +19,7 @@ class Outcome(NamedTuple):
 
 
 def caser(*words: object) -> Outcome:
-    """Type `caser` and some words."""
+    """Run `caser` with some words in this process."""
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         code = app.run([str(word) for word in words])
@@ -27,14 +27,14 @@ def caser(*words: object) -> Outcome:
 
 
 def document(*words: object) -> Any:
-    """Type a command with --json: it must succeed, and print one JSON document and nothing else."""
+    """Run a command with --json; it must succeed and print exactly one JSON document."""
     outcome = caser(*words, "--json")
     assert outcome.code == 0, outcome.err
     return json.loads(outcome.out)
 
 
 def refusal(*words: object) -> tuple[int, str]:
-    """Type a command that must fail: its exit code, and its one line."""
+    """Run a command that must fail, and return its exit code and its one line."""
     outcome = caser(*words)
     assert outcome.code != 0
     assert outcome.out == ""

@@ -47,7 +47,7 @@ def test_every_model_recommends_for_a_user(run: Path) -> None:
 def test_every_model_recommends_after_a_made_up_history(run: Path) -> None:
     answer = only_answer(run, "--item", 3, "--item", 4)
     assert answer["user_id"] is None
-    has_user_vectors = getattr(model_settings(run.name), "user_vector", False)
+    has_user_vectors = model_settings(run.name).has_user_vectors
     assert answer["source"] == ("fold-in" if has_user_vectors else "history")
     assert set(items(answer)) == EVERYTHING
 
@@ -77,13 +77,13 @@ def test_a_history_belongs_to_one_user(caser_run: Path) -> None:
     assert (code, line) == (2, "a history belongs to at most one user; got 2 users and a history of 1.")
 
 
-def test_somebody_must_be_named(caser_run: Path) -> None:
+def test_recommend_needs_a_user_or_a_history(caser_run: Path) -> None:
     code, line = refusal("recommend", caser_run)
     assert code == 2
     assert "--user ID" in line
 
 
-def test_an_unknown_user_gets_what_is_popular_and_is_told(caser_run: Path) -> None:
+def test_an_unknown_user_gets_popular_items(caser_run: Path) -> None:
     answer = only_answer(caser_run, "--user", "nobody")
     assert (answer["user_id"], answer["source"]) == ("nobody", "popularity")
     counts = [row["score"] for row in answer["items"]]
@@ -97,13 +97,13 @@ def test_an_unknown_user_with_a_history_is_answered_from_it(caser_run: Path) -> 
     assert only_answer(caser_run, "--item", 3, "--unknown-users", "mean")["source"] == "mean user"
 
 
-def test_a_vector_that_was_not_learned_is_refused(caser_run: Path) -> None:
+def test_learned_is_refused_for_a_run_without_a_learned_vector(caser_run: Path) -> None:
     code, line = refusal("recommend", caser_run, "--item", 3, "--unknown-users", "learned")
     assert code == 2
     assert "user_dropout" in line
 
 
-def test_unknown_items_are_ignored_and_said(caser_run: Path) -> None:
+def test_unknown_items_are_ignored_and_named(caser_run: Path) -> None:
     words = ["recommend", caser_run, "--item", 3, "--item", "x", "--exclude", "y", "--k", 2]
     outcome = caser(*words)
     assert outcome.code == 0
@@ -111,23 +111,23 @@ def test_unknown_items_are_ignored_and_said(caser_run: Path) -> None:
     assert document(*words)["answers"][0]["notes"] == ["ignored unknown items: x, y"]
 
 
-def test_excluded_items_stay_out_and_only_the_named_come_in(caser_run: Path) -> None:
+def test_exclude_and_only_limit_the_items(caser_run: Path) -> None:
     assert set(items(only_answer(caser_run, "--user", 1, "--exclude", 3, "--exclude", 5))) == EVERYTHING - {3, 5}
     assert set(items(only_answer(caser_run, "--user", 1, "--only", 3, "--only", 5))) == {3, 5}
     assert items(only_answer(caser_run, "--user", 1, "--only", 3, "--exclude", 3)) == []
 
 
-def test_seen_items_stay_out_when_asked_for(caser_run: Path) -> None:
+def test_exclude_seen_leaves_out_the_history(caser_run: Path) -> None:
     history = ["--item", 3, "--item", 4]
     assert set(items(only_answer(caser_run, *history, "--exclude-seen"))) == EVERYTHING - {3, 4}
     assert set(items(only_answer(caser_run, *history, "--no-exclude-seen"))) == EVERYTHING
 
 
-def test_more_than_there_is_gives_all_there_is(caser_run: Path) -> None:
+def test_a_large_k_gives_all_items(caser_run: Path) -> None:
     assert set(items(only_answer(caser_run, "--user", 1, "--k", 100))) == EVERYTHING
 
 
-def test_less_than_one_item_is_refused(caser_run: Path) -> None:
+def test_k_of_zero_is_refused(caser_run: Path) -> None:
     assert refusal("recommend", caser_run, "--user", 1, "--k", 0) == (2, "k must be a whole number, at least 1; got 0.")
 
 
@@ -135,7 +135,7 @@ def test_less_than_one_item_is_refused(caser_run: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["all.parquet", "all.csv"])
-def test_everybody_is_answered_into_a_file(name: str, run: Path, tmp_path: Path) -> None:
+def test_all_users_are_answered_into_a_file(name: str, run: Path, tmp_path: Path) -> None:
     said = document("recommend", run, "--all", "--out", tmp_path / name, "--k", 3)
     assert said == {"out": str(tmp_path / name), "users": 40, "k": 3, "ignored": []}
     frame = pl.read_parquet(tmp_path / name) if name.endswith("parquet") else pl.read_csv(tmp_path / name)
@@ -145,18 +145,18 @@ def test_everybody_is_answered_into_a_file(name: str, run: Path, tmp_path: Path)
     assert first["item_id"].to_list() == items(only_answer(run, "--user", 17, "--k", 3))
 
 
-def test_everybody_needs_a_file_and_nobody_else(caser_run: Path, tmp_path: Path) -> None:
+def test_all_needs_a_file_and_no_user(caser_run: Path, tmp_path: Path) -> None:
     assert refusal("recommend", caser_run, "--all")[0] == 2
     assert refusal("recommend", caser_run, "--all", "--out", tmp_path / "all.csv", "--user", 1)[0] == 2
 
 
-def test_a_file_of_another_kind_is_refused(caser_run: Path, tmp_path: Path) -> None:
+def test_a_file_with_another_ending_is_refused(caser_run: Path, tmp_path: Path) -> None:
     for words in (["--all"], ["--user", 1]):
         code, line = refusal("recommend", caser_run, *words, "--out", tmp_path / "all.xlsx")
         assert (code, line) == (2, "a table must go into a .csv or .parquet file; got 'all.xlsx'.")
 
 
-def test_answers_go_to_a_file_as_well(caser_run: Path, tmp_path: Path) -> None:
+def test_answers_for_named_users_can_go_to_a_file(caser_run: Path, tmp_path: Path) -> None:
     document("recommend", caser_run, "--user", 1, "--user", 2, "--k", 3, "--out", tmp_path / "two.csv")
     assert pl.read_csv(tmp_path / "two.csv")["user_id"].to_list() == [1, 1, 1, 2, 2, 2]
 
@@ -164,17 +164,17 @@ def test_answers_go_to_a_file_as_well(caser_run: Path, tmp_path: Path) -> None:
 # Similar
 
 
-def test_every_model_knows_similar_items(run: Path) -> None:
+def test_every_model_finds_similar_items(run: Path) -> None:
     said = document("similar", run, "--item", 3, "--k", 100)
     assert said["similar_to"] == 3
     assert set(items(said)) == EVERYTHING - {3}
-    assert caser("similar", run, "--item", 3, "--k", 2).out.startswith("most like 3\n")
+    assert caser("similar", run, "--item", 3, "--k", 2).out.startswith("most similar to 3\n")
 
 
 # Explain
 
 
-def test_every_model_says_what_each_item_of_a_history_does(run: Path) -> None:
+def test_every_model_explains_the_effect_of_each_item_of_a_history(run: Path) -> None:
     said = document("explain", run, "--item", 5, "--user", 1)
     assert (said["item_id"], said["user_id"], said["source"]) == (5, 1, "known user")
     assert sum(said["parts"].values()) == pytest.approx(said["score"], abs=1e-5)
@@ -182,13 +182,13 @@ def test_every_model_says_what_each_item_of_a_history_does(run: Path) -> None:
     assert {effect["item_id"] for effect in said["history"]} <= EVERYTHING
 
 
-def test_an_explanation_explains_the_score_that_was_recommended(run: Path) -> None:
+def test_an_explained_score_equals_the_recommended_score(run: Path) -> None:
     for row in only_answer(run, "--user", 1)["items"]:
         explained = document("explain", run, "--item", row["item_id"], "--user", 1)
         assert explained["score"] == pytest.approx(row["score"], abs=1e-5)
 
 
-def test_a_table_shows_the_parts_of_the_sum_and_the_sum(caser_run: Path) -> None:
+def test_a_table_shows_the_parts_of_the_score_and_the_score(caser_run: Path) -> None:
     out = caser("explain", caser_run, "--item", 5, "--user", 1).out
     assert out.startswith("item 5 for user 1 · known user\n")
     assert [line.split("  ")[0] for line in out.splitlines()[2:6]] == ["short-term", "lasting taste", "bias", "score"]
@@ -201,9 +201,9 @@ def test_a_made_up_history_is_explained(caser_run: Path) -> None:
     assert caser("explain", caser_run, "--item", 5, "--history", 3).out.startswith("item 5 for history 3 · fold-in\n")
 
 
-def test_without_a_history_there_is_nothing_to_add(caser_run: Path) -> None:
+def test_without_a_history_no_effects_are_shown(caser_run: Path) -> None:
     out = caser("explain", caser_run, "--item", 5).out
-    assert out.startswith("item 5 for nobody in particular · popularity\n")
+    assert out.startswith("item 5 for an unknown user · popularity\n")
     assert "adds" not in out
 
 
@@ -241,18 +241,18 @@ def test_k_is_not_rounded(run: Path) -> None:
     assert refusal("recommend", run, "--user", 1, "--k", 1.5) == (2, "--k must be a whole number; got '1.5'.")
 
 
-def test_a_history_may_be_named_as_explain_names_it(run: Path) -> None:
+def test_history_is_another_name_of_item(run: Path) -> None:
     first, second = (document("recommend", run, flag, 3, flag, 5)["answers"] for flag in ("--item", "--history"))
     assert first == second
 
 
-def test_what_nobody_knows_is_said_when_everybody_is_answered(caser_run: Path, tmp_path: Path) -> None:
+def test_unknown_items_are_named_when_all_users_are_answered(caser_run: Path, tmp_path: Path) -> None:
     said = caser("recommend", caser_run, "--all", "--out", tmp_path / "all.csv", "--exclude", "x", "--only", "y")
     assert (said.code, said.out) == (0, "")
     assert said.err.splitlines()[1:] == ["  ignored unknown items: x, y"]
 
 
-def test_the_way_to_answer_strangers_reaches_everybody(caser_run: Path, tmp_path: Path) -> None:
+def test_unknown_users_has_an_effect_with_all(caser_run: Path, tmp_path: Path) -> None:
     code, line = refusal("recommend", caser_run, "--all", "--out", tmp_path / "all.csv", "--unknown-users", "learned")
     assert code == 2
     assert "user_dropout" in line
@@ -269,7 +269,7 @@ def test_all_users_are_answered_within_the_memory_given(caser_run: Path, tmp_pat
     assert code == 2
 
 
-def test_a_run_gets_an_index_and_says_what_it_finds(caser_run: Path, tmp_path: Path) -> None:
+def test_index_adds_an_index_and_says_its_recall(caser_run: Path, tmp_path: Path) -> None:
     pytest.importorskip("faiss")
     run = tmp_path / "run"
     shutil.copytree(caser_run, run)

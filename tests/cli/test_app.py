@@ -32,6 +32,11 @@ def in_a_process(*words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True, check=False)
 
 
+def errors_below(error: type[CaserError]) -> list[type[CaserError]]:
+    """Return all subclasses of an error, and theirs."""
+    return [kind for below in error.__subclasses__() for kind in (below, *errors_below(below))]
+
+
 def without_torch(*commands: tuple[object, ...]) -> list[int]:
     """The exit codes of commands, all in one process that cannot import torch."""
     typed = [[str(word) for word in words] for words in commands]
@@ -43,7 +48,7 @@ def without_torch(*commands: tuple[object, ...]) -> list[int]:
 # Help
 
 
-def test_the_program_names_its_commands_and_ends_with_0() -> None:
+def test_the_help_names_the_commands_and_exits_with_0() -> None:
     done = in_a_process("-m", "caser", "--help")
     assert done.returncode == 0
     assert done.stderr == ""
@@ -52,6 +57,11 @@ def test_the_program_names_its_commands_and_ends_with_0() -> None:
 
 def test_no_words_at_all_show_the_help() -> None:
     assert caser().out == caser("--help").out
+
+
+def test_python_dash_m_caser_prints_the_version() -> None:
+    done = in_a_process("-m", "caser", "--version")
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, __version__, "")
 
 
 def test_it_says_its_version() -> None:
@@ -66,8 +76,8 @@ def test_every_command_has_help(command: str) -> None:
 
 
 def test_the_help_explains_the_exit_code_of_every_error() -> None:
-    codes = {error.exit_code for error in CaserError.__subclasses__()} | {0, 1, app.INTERRUPTED}
-    assert codes <= {int(code) for code in re.findall(r"\d+", app.EPILOGUE)}
+    codes = {error.exit_code for error in errors_below(CaserError)} | {0, 1, app.INTERRUPTED}
+    assert codes == {int(code) for code in re.findall(r"\d+", app.EPILOGUE)} == set(app.EXIT_CODES)
     assert "Exit codes:" in caser("--help").out
 
 
@@ -140,7 +150,7 @@ def test_debug_shows_the_traceback_before_the_line(tmp_path: Path) -> None:
     assert outcome.err.splitlines()[-1].startswith("caser: ")
 
 
-def test_a_mistake_of_ours_is_one_line_too_and_asks_for_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_is_one_line_and_asks_for_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> Any:
         raise ZeroDivisionError("by\nnobody")
 
@@ -150,7 +160,7 @@ def test_a_mistake_of_ours_is_one_line_too_and_asks_for_a_report(monkeypatch: py
     assert line == "unexpected ZeroDivisionError: by nobody. Run again with --debug and report it."
 
 
-def test_a_reader_that_goes_away_is_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_pipe_prints_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> Any:
         raise BrokenPipeError
 
@@ -180,7 +190,7 @@ def test_reading_describing_judging_and_answering_need_no_torch(
     assert codes == [0] * 10 + [8]
 
 
-def test_what_is_typed_is_kept_in_the_manifest_and_warnings_stay_away(log: Path, tmp_path: Path) -> None:
+def test_the_manifest_keeps_the_command_and_no_warning_is_printed(log: Path, tmp_path: Path) -> None:
     words = ["train", str(log), "--model", "markov", "--out", str(tmp_path / "my run")]
     done = in_a_process("-W", "error", "-m", "caser", *words)
     assert done.returncode == 0, done.stderr

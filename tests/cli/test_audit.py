@@ -1,4 +1,4 @@
-"""`caser audit`: the verdict first, a line per finding, a document, and a folder that remembers."""
+"""`caser audit`: what it prints, its document, and the finished parts that it keeps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.cli.terminal import caser, document, refusal
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reports go to runs/ below the current folder unless it is said otherwise."""
+    """Work in an empty folder, because reports go to runs/ below the current folder by default."""
     monkeypatch.chdir(tmp_path)
 
 
@@ -26,7 +26,7 @@ def test_the_verdict_comes_first_then_a_line_per_finding_then_advice(log: Path) 
     assert "markov, true order" in outcome.err
 
 
-def test_a_document_is_what_is_written_and_a_second_audit_trains_nothing(log: Path, tmp_path: Path) -> None:
+def test_the_document_equals_the_written_file_and_a_second_audit_trains_nothing(log: Path, tmp_path: Path) -> None:
     first = document("audit", log, "--no-neural", "--out", tmp_path / "audit")
     assert json.loads((tmp_path / "audit" / "study.json").read_text(encoding="utf-8")) == first
     again = caser("audit", log, "--no-neural", "--out", tmp_path / "audit")

@@ -22,7 +22,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("world", ["chain", "union", "skip", "noise"])
-def test_every_world_can_be_written_and_says_how_well_one_can_do(world: str, tmp_path: Path) -> None:
+def test_every_world_can_be_written_with_its_best_possible_hit_rate(world: str, tmp_path: Path) -> None:
     out = tmp_path / "world.csv"
     said = document("data", "simulate", world, "--out", out, "--num-users", 5, "--num-items", 4, "--length", 6)
     assert said["interactions"] == 30
@@ -52,13 +52,13 @@ def test_a_world_goes_into_a_folder_that_is_made_for_it_and_says_so_when_it_cann
     assert "must be writable" in line
 
 
-def test_a_world_that_cannot_be_is_refused(tmp_path: Path) -> None:
+def test_a_world_without_interactions_is_refused(tmp_path: Path) -> None:
     code, line = refusal("data", "simulate", "chain", "--out", tmp_path / "world.csv", "--length", 0)
     assert code == 2
     assert "at least 1" in line
 
 
-def test_a_log_is_described_in_a_table_and_its_guesses_are_said_apart(log: Path) -> None:
+def test_a_log_is_described_on_stdout_and_its_guesses_on_stderr(log: Path) -> None:
     outcome = caser("data", "describe", log)
     assert outcome.code == 0
     assert "interactions" in outcome.out
@@ -66,7 +66,7 @@ def test_a_log_is_described_in_a_table_and_its_guesses_are_said_apart(log: Path)
     assert "read user_id as user; override with --user" in outcome.err
 
 
-def test_a_description_counts(tmp_path: Path) -> None:
+def test_a_description_counts_interactions_users_and_items(tmp_path: Path) -> None:
     pl.DataFrame(LOG).write_parquet(tmp_path / "log.parquet")
     facts = document("data", "describe", tmp_path / "log.parquet")
     assert (facts["interactions"], facts["users"], facts["items"]) == (3, 2, 2)
@@ -90,14 +90,14 @@ def test_bad_rows_are_refused_with_the_first_of_them_or_skipped_and_counted(tmp_
     assert "skipped 1 rows without a user; the first is at 3" in outcome.err
 
 
-def test_fetching_what_is_in_the_cache_needs_no_network(cache: Path) -> None:
+def test_fetching_a_cached_data_set_needs_no_network(cache: Path) -> None:
     pl.DataFrame(LOG).write_parquet(cache / "amazon-beauty.parquet")
     found = document("data", "fetch", "amazon-beauty")
     assert found == {"name": "amazon-beauty", "path": str(cache / "amazon-beauty.parquet")}
     assert str(cache) in caser("data", "fetch", "amazon-beauty").err
 
 
-def test_a_data_set_is_a_log_by_its_name(cache: Path) -> None:
+def test_a_data_set_is_described_by_its_name(cache: Path) -> None:
     pl.DataFrame(LOG).write_parquet(cache / "amazon-beauty.parquet")
     outcome = caser("data", "describe", "amazon-beauty")
     assert outcome.code == 0

@@ -1,4 +1,4 @@
-"""`caser demo`: the whole road in one command, with MovieLens and without a network."""
+"""`caser demo`: every step in one command, with MovieLens and without a network."""
 
 from __future__ import annotations
 
@@ -63,23 +63,23 @@ def test_it_prints_one_document_when_asked(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("films")
-def test_it_leaves_a_run_that_counts_as_opened_and_no_checkpoint(tmp_path: Path) -> None:
+def test_the_run_counts_one_test_opening_and_no_checkpoint_stays(tmp_path: Path) -> None:
     caser("demo", "--epochs", 1, "--out", tmp_path / "demo")
     assert [path.name for path in tmp_path.iterdir()] == ["demo"]
     assert json.loads((tmp_path / "demo" / "manifest.json").read_text(encoding="utf-8"))["test_openings"] == 1
 
 
 @pytest.mark.usefixtures("no_network")
-def test_without_a_network_it_says_so_and_runs_on_a_world_whose_best_score_is_known(tmp_path: Path) -> None:
+def test_without_a_network_the_demo_runs_on_a_simulated_log(tmp_path: Path) -> None:
     outcome = caser("demo", "--epochs", 1, "--out", tmp_path / "demo")
     assert outcome.code == 0, outcome.err
-    assert "MovieLens-100K could not be had: ml-100k must come from one of its sources" in outcome.err
+    assert "MovieLens-100K could not be fetched: ml-100k must come from one of its sources" in outcome.err
     assert "the best possible hit@10 is" in outcome.err
     assert "leave-one-out · test · 50 users" in outcome.out
 
 
 @pytest.mark.parametrize("world", ["films", "no_network"])
-def test_what_it_says_to_type_next_works(world: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_the_commands_to_type_next_work(world: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     request.getfixturevalue(world)
     told = caser("demo", "--epochs", 1, "--out", tmp_path / "demo").err
     commands = [line.split()[1:] for line in told.splitlines() if line.startswith("    caser ")]

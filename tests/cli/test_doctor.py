@@ -1,4 +1,4 @@
-"""`caser doctor`: facts of this machine and what to change."""
+"""`caser doctor`: facts of this machine and advice."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_measure_torch", measured)
 
 
-def test_it_says_what_is_here_and_what_to_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_lists_facts_and_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CASER_CACHE", str(tmp_path / "not" / "yet"))
     said = document("doctor")
     assert said["facts"]["cache"] == str(tmp_path / "not" / "yet")
@@ -39,7 +39,7 @@ def test_without_torch_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) ->
     assert "pip install 'caser[train]'" in outcome.out
 
 
-def test_it_measures_threads_types_and_batches_and_says_a_sentence_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_measures_threads_types_and_batches_and_advises_on_each(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_NUM_USERS", 2)
     before = torch.get_num_threads()
     measured = measure()
@@ -56,13 +56,13 @@ def test_it_measures_threads_types_and_batches_and_says_a_sentence_of_each(monke
     assert torch.get_num_threads() == before
 
 
-def test_nothing_is_advised_for_a_gain_too_small_to_notice() -> None:
-    assert "keep the 2 of now" in doctor.advise_threads({1: 105.0, 2: 100.0}, now=2)
+def test_a_small_gain_changes_no_advice() -> None:
+    assert "keep the present 2" in doctor.advise_threads({1: 105.0, 2: 100.0}, now=2)
     assert "float32, in which caser trains, is right" in doctor.advise_type({"float32": 100.0, "bfloat16": 105.0})
     assert "--batch-size 512" in doctor.advise_batch({512: 95.0, 2048: 100.0, 8192: 90.0})
 
 
-def test_a_gain_is_advised_with_what_to_set() -> None:
+def test_advice_says_what_to_set_for_a_noticeable_gain() -> None:
     assert "OMP_NUM_THREADS=4" in doctor.advise_threads({1: 100.0, 2: 150.0, 4: 200.0}, now=2)
     assert "4 times the rate of float32" in doctor.advise_type({"float32": 100.0, "bfloat16": 400.0})
     assert "--batch-size 8192" in doctor.advise_batch({512: 10.0, 2048: 50.0, 8192: 100.0})

@@ -1,4 +1,4 @@
-"""`caser evaluate`: a run beside the counting models, opened and counted, and never on what it was trained on."""
+"""`caser evaluate`: a run beside the counting models, the count of test openings, and what is refused."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_every_model_is_judged_beside_the_counting_models(run: Path, tmp_path: P
             assert 0 <= estimate["low"] <= estimate["value"] <= estimate["high"] <= 1
 
 
-def test_a_table_shows_who_is_judged_and_a_sentence_says_what_it_amounts_to(own_run: Path) -> None:
+def test_the_table_marks_the_run_and_is_followed_by_a_verdict(own_run: Path) -> None:
     outcome = caser("evaluate", own_run)
     assert outcome.code == 0
     assert "caser ◂" in outcome.out
@@ -41,14 +41,14 @@ def test_opening_the_test_part_is_counted(own_run: Path) -> None:
     assert set(manifest["metrics"]) == {"hit@10", "ndcg@10", "mrr@10", "hit@50"}
 
 
-def test_judging_changes_nothing_in_what_the_run_answers(own_run: Path) -> None:
+def test_evaluate_does_not_change_the_answers_of_a_run(own_run: Path) -> None:
     before = document("recommend", own_run, "--user", 1)
     caser("evaluate", own_run)
     assert document("recommend", own_run, "--user", 1) == before
 
 
 @pytest.mark.parametrize("name", ["values.parquet", "values.csv"])
-def test_every_users_value_can_be_written_and_means_what_is_printed(name: str, own_run: Path, tmp_path: Path) -> None:
+def test_the_means_of_the_values_per_user_are_the_printed_metrics(name: str, own_run: Path, tmp_path: Path) -> None:
     said = document("evaluate", own_run, "--per-user", tmp_path / name)
     frame = pl.read_parquet(tmp_path / name) if name.endswith("parquet") else pl.read_csv(tmp_path / name)
     assert frame.columns[:4] == ["model", "seed", "query", "user_id"]
@@ -69,7 +69,7 @@ def test_a_log_that_changed_is_refused(log: Path, tmp_path: Path) -> None:
     assert "--log" in line
 
 
-def test_a_log_that_moved_is_asked_for_and_found(log: Path, tmp_path: Path) -> None:
+def test_a_moved_log_is_named_with_log(log: Path, tmp_path: Path) -> None:
     own = tmp_path / "log.csv"
     own.write_text(log.read_text())
     document("train", own, "--model", "markov", "--out", tmp_path / "run")
@@ -109,7 +109,7 @@ def test_a_run_is_judged_under_the_protocol_it_was_trained_for(protocol: str, lo
     assert said["fingerprint"] == trained["fingerprint"]
 
 
-def test_the_test_part_stays_closed_when_there_is_no_place_for_its_values(own_run: Path, tmp_path: Path) -> None:
+def test_the_test_part_stays_closed_if_the_file_for_its_values_is_refused(own_run: Path, tmp_path: Path) -> None:
     assert refusal("evaluate", own_run, "--per-user", tmp_path / "values.xlsx")[0] == 2
     assert document("evaluate", own_run)["test_openings"] == 1
 
@@ -150,4 +150,4 @@ def test_a_document_has_slices_measures_beyond_accuracy_and_a_value_per_seed(own
     for name in said["models"]:
         assert said["beyond"][name].keys() == {"coverage@10", "gini@10", "head_share@10"}
         assert said["by_seed"][name]["hit@10"] == pytest.approx([said["models"][name]["hit@10"]["value"]])
-    assert "candidates in any top 10" in caser("evaluate", own_run).out
+    assert "share of candidates in any top 10" in caser("evaluate", own_run).out

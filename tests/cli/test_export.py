@@ -46,13 +46,15 @@ def test_the_file_is_beside_the_run_unless_it_is_named(own_run: Path) -> None:
         (["--onnx", "--k", "0"], "k must be at least 1"),
     ],
 )
-def test_what_is_not_meant_is_refused(words: list[str], sentence: str, trained: TrainedRun) -> None:
+def test_wrong_options_are_refused(words: list[str], sentence: str, trained: TrainedRun) -> None:
     code, line = refusal("export", trained("caser"), *words)
     assert code == 2
     assert sentence in line
 
 
-def test_without_the_extra_a_sentence_says_what_to_type(trained: TrainedRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_the_error_says_how_to_install_it(
+    trained: TrainedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delitem(sys.modules, "caser.exported.write", raising=False)
     monkeypatch.delitem(sys.modules, "caser.exported.graph", raising=False)
     monkeypatch.setitem(sys.modules, "onnx", None)

@@ -1,4 +1,4 @@
-"""What LOG means: a file, or a data set's name, which takes no reading options and is not hidden by a folder."""
+"""The argument LOG: a file, or the name of a data set, which takes no reading options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`caser compare`, `ablate` and `sweep`, and `train --model auto`: what they print, write and refuse."""
+"""`caser compare`, `ablate`, `sweep` and `train --model auto`: what they print, write and refuse."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ import polars as pl
 import pytest
 
 from caser.answering.recommender import load
-from caser.cli import study
+from caser.cli import study_options, study_report
 from caser.config import Training
 from caser.errors import ConfigError, MissingDependencyError
 from caser.study.auto import auto as try_auto
 from tests.cli.terminal import caser, document, refusal
 
 TINY = ("--d", "4", "--n-h", "2", "--n-v", "1", "--L", "2", "--epochs", "1", "--device", "cpu")
-ONE = ("--seeds", "1", "--jobs", "1")
+ONE_JOB = ("--jobs", "1")
 
 
 @pytest.fixture(autouse=True)
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures have tests of their own; here the extra `report` is missing."""
+    """Pretend that the extra `report` is missing; pictures have tests of their own."""
 
     def missing(*_: Any) -> Path:
         raise MissingDependencyError("a report needs plotly. Run: pip install 'caser[report]'.")
 
-    monkeypatch.setattr(study, "write_report", missing)
+    monkeypatch.setattr(study_report, "write_report", missing)
 
 
 @pytest.fixture
 def places(tmp_path: Path) -> tuple[object, ...]:
-    return ("--store", tmp_path / "store", "--out", tmp_path / "out", *ONE)
+    return ("--store", tmp_path / "store", "--out", tmp_path / "out", *ONE_JOB)
 
 
 def test_a_comparison_prints_one_document_and_writes_the_same(
@@ -47,7 +47,7 @@ def test_a_comparison_prints_one_document_and_writes_the_same(
     assert set(values["user_id"].to_list()) == set(range(1, 41))
 
 
-def test_people_get_the_verdict_first_and_are_told_of_the_extra(
+def test_the_table_begins_with_the_verdict_and_the_missing_extra_is_named(
     log: Path, tmp_path: Path, places: tuple[object, ...]
 ) -> None:
     outcome = caser("compare", log, "--models", "markov", *places)
@@ -58,17 +58,15 @@ def test_people_get_the_verdict_first_and_are_told_of_the_extra(
     assert max(map(len, outcome.out.splitlines())) <= 160
 
 
-def test_the_report_goes_beside_the_log_s_name_by_default(
-    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_default_folder_is_named_after_the_log(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    document("compare", log, "--models", "markov", *ONE)
+    document("compare", log, "--models", "markov", *ONE_JOB)
     assert (tmp_path / "runs" / "compare-chain" / "study.json").exists()
     assert (tmp_path / "runs" / "store" / "fitted").is_dir()
 
 
-def test_an_ablation_has_the_paper_s_variants(log: Path, places: tuple[object, ...]) -> None:
-    found = document("ablate", log, "--no-removals", "--no-choose", *TINY, *places)
+def test_an_ablation_has_the_variants_of_the_paper(log: Path, places: tuple[object, ...]) -> None:
+    found = document("ablate", log, "--no-removals", "--no-choose", "--seeds", "1", *TINY, *places)
     assert [row["label"] for row in found["rows"]] == ["p", "h", "v", "vh", "ph", "pv", "pvh"]
     assert {row["training"]["epochs"] for row in found["rows"]} == {1}
 
@@ -80,10 +78,10 @@ def test_a_sweep_has_a_row_for_each_value_and_keeps_the_test_part_closed(log: Pa
 
 
 def test_quick_is_one_seed_and_few_epochs(log: Path, places: tuple[object, ...]) -> None:
-    found = document("sweep", log, "--over", "d=2,4", "--quick", *TINY, *places)
+    found = document("sweep", log, "--over", "n_v=1,2", "--quick", *TINY[:4], *TINY[6:], *places)
     assert found["seeds"] == [0]
-    assert study.Options(quick=True).shortened(Training(epochs=90)).epochs == study.QUICK_EPOCHS
-    assert study.Options(quick=True).shortened(Training(epochs=3)).epochs == 3
+    assert study_options.StudyOptions(quick=True).shortened(Training(epochs=90)).epochs == study_options.QUICK_EPOCHS
+    assert study_options.StudyOptions(quick=True).shortened(Training(epochs=3)).epochs == 3
 
 
 def test_the_same_command_again_trains_nothing(log: Path, places: tuple[object, ...]) -> None:
@@ -96,13 +94,13 @@ def test_the_same_command_again_trains_nothing(log: Path, places: tuple[object, 
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (("compare", "--models", "markof"), 2, "did you mean markov"),
-        (("compare", "--protocol", "leave-one-in"), 2, "did you mean leave-one-out"),
+        (("compare", "--models", "markof"), 2, 'Did you mean "markov"'),
+        (("compare", "--protocol", "leave-one-in"), 2, 'Did you mean "leave-one-out"'),
         (("compare", "--budget", "soon"), 2, "a time span must be a number"),
         (("compare", "--budget", "-3m"), 2, ""),
         (("compare", "--sessions", "half an hour"), 2, "a time span must be a number"),
         (("compare", "--sessions", "0", "--models", "markov"), 3, "longer than 0 seconds"),
-        (("compare", "--sessions", "30m", "--protocol", "sessions"), 2, "protocol of its own"),
+        (("compare", "--sessions", "30m", "--protocol", "sessions"), 2, "protocol of their own"),
         (("compare", "--epochs", "0"), 2, ""),
         (("compare", "--seeds", "0"), 2, "seeds"),
         (("compare", "--jobs", "0"), 2, "jobs"),
@@ -115,11 +113,11 @@ def test_the_same_command_again_trains_nothing(log: Path, places: tuple[object, 
         (("ablate", "--budget", "3m"), 2, ""),
     ],
 )
-def test_what_is_wrong_is_one_line_before_anything_trains(
+def test_wrong_options_are_one_line_before_anything_trains(
     words: tuple[str, ...], code: int, message: str, log: Path, tmp_path: Path, places: tuple[object, ...]
 ) -> None:
     command, *others = words
-    given = [place for place in places if not {"--seeds", "--jobs"} & set(words) or place not in ONE]
+    given = [place for place in places if "--jobs" not in words or place not in ONE_JOB]
     found, sentence = refusal(command, log, *others, *given)
     assert found == code
     assert message in sentence
@@ -129,7 +127,7 @@ def test_what_is_wrong_is_one_line_before_anything_trains(
 
 def test_a_file_where_the_report_should_go_is_refused_before_anything_trains(log: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    code, sentence = refusal("compare", log, "--out", tmp_path / "file", "--store", tmp_path / "store", *ONE)
+    code, sentence = refusal("compare", log, "--out", tmp_path / "file", "--store", tmp_path / "store", *ONE_JOB)
     assert code == 2
     assert "is a file" in sentence
     assert not (tmp_path / "store").exists()
@@ -137,9 +135,9 @@ def test_a_file_where_the_report_should_go_is_refused_before_anything_trains(log
 
 
 @pytest.mark.parametrize("text", ["", "m", "1d", "ten", "1e3", "--3", "3 m m"])
-def test_what_is_no_time_span_is_refused(text: str) -> None:
+def test_a_text_that_is_no_time_span_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="a time span"):
-        study.seconds_of(text)
+        study_options.seconds_of(text)
 
 
 @pytest.mark.parametrize("command", ["compare", "ablate", "sweep", "train --model auto"])
@@ -151,7 +149,7 @@ def test_help_fits_80_columns_and_explains_every_flag(command: str, monkeypatch:
     assert "--store" in outcome.out
 
 
-def test_auto_saves_what_wins_and_says_why(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_saves_the_best_model_and_says_why(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def counting(split: Any, plan: Any, **options: Any) -> Any:
         return try_auto(split, plan, ["markov"], **options)
 

@@ -1,4 +1,4 @@
-"""`caser train`: what it leaves behind, what it says, and how it goes on after an interruption."""
+"""`caser train`: the run it writes, what it prints, and how it continues after an interruption."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ import pytest
 from caser.answering.recommender import load
 from caser.cli import show
 from caser.cli.app import INTERRUPTED
+from caser.config import Training
 from caser.fitting.fit import Progress, Tell
-from caser.models import MODELS, model_class
+from caser.models import MODELS, model_class, register_model
+from caser.models.counting.popularity import Popularity
+from caser.models.factors.bpr_mf import BPRMF
+from caser.models.settings import NetworkSettings
 from tests.cli.conftest import SMALL, TINY, quick
 from tests.cli.terminal import caser, document, refusal
 
@@ -31,7 +35,7 @@ def weights(run: Path) -> str:
 
 
 def interrupted_when(is_time: Callable[[Progress], bool]) -> Callable[[], AbstractContextManager[Tell]]:
-    """What shows a fit, until somebody presses Ctrl-C."""
+    """Make a stand-in for the progress display that presses Ctrl-C at a certain step."""
 
     def tell(progress: Progress) -> None:
         if is_time(progress):
@@ -42,6 +46,18 @@ def interrupted_when(is_time: Callable[[Progress], bool]) -> Callable[[], Abstra
         yield tell
 
     return fitting
+
+
+@pytest.fixture
+def own_model(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a model that is registered for one test."""
+    monkeypatch.setattr(MODELS, "_rows", dict(MODELS._rows))
+
+    @register_model
+    class Newest(Popularity):
+        name = "newest"
+
+    return Newest.name
 
 
 # A run
@@ -58,14 +74,14 @@ def test_every_model_trains_into_a_run_that_loads(model: str, log: Path, tmp_pat
     assert [path.name for path in run.parent.iterdir()] == ["run"]  # no checkpoint, no half-made folder
 
 
-def test_it_ends_with_a_table_and_what_to_type_next(log: Path, tmp_path: Path) -> None:
+def test_it_ends_with_a_table_and_the_next_command(log: Path, tmp_path: Path) -> None:
     outcome = caser("train", log, "--model", "popularity", "--out", tmp_path / "run")
     assert outcome.code == 0
     assert outcome.out.startswith("trained\n")
     assert f"caser evaluate {tmp_path / 'run'}" in outcome.err
 
 
-def test_it_tells_every_epoch_in_a_plain_line_where_there_is_no_terminal(log: Path, tmp_path: Path) -> None:
+def test_without_a_terminal_every_epoch_is_one_plain_line(log: Path, tmp_path: Path) -> None:
     outcome = caser("train", log, "--out", tmp_path / "run", *TINY)
     best = manifest(tmp_path / "run")["epochs"]
     told = re.findall(r"(\w+) epoch (\d)/(\d)  loss \d\.\d{4}", outcome.err)
@@ -77,19 +93,19 @@ def test_it_tells_every_epoch_in_a_plain_line_where_there_is_no_terminal(log: Pa
     assert "\x1b" not in outcome.err
 
 
-def test_the_best_epoch_on_validation_is_how_long_the_final_model_trains(log: Path, tmp_path: Path) -> None:
+def test_the_final_model_trains_for_the_best_number_of_epochs_on_validation(log: Path, tmp_path: Path) -> None:
     said = document("train", log, "--out", tmp_path / "run", *TINY)
     best = max(said["history"], key=lambda epoch: epoch["validation"])
     assert (said["epochs"], said["validation"]) == (best["number"], best["validation"])
     assert said["train_on"] == "final"
 
 
-def test_without_choosing_it_trains_exactly_the_epochs_it_was_told(log: Path, tmp_path: Path) -> None:
+def test_no_choose_trains_exactly_the_given_epochs(log: Path, tmp_path: Path) -> None:
     said = document("train", log, "--out", tmp_path / "run", *TINY, "--no-choose")
     assert (said["epochs"], said["history"], said["validation"]) == (2, [], None)
 
 
-def test_all_trains_on_everything_and_is_not_to_be_judged(log: Path, tmp_path: Path) -> None:
+def test_all_trains_on_the_whole_log_and_does_not_suggest_evaluate(log: Path, tmp_path: Path) -> None:
     outcome = caser("train", log, "--model", "markov", "--out", tmp_path / "run", "--all")
     assert "evaluate" not in outcome.err
     assert manifest(tmp_path / "run")["train_on"] == "all"
@@ -143,9 +159,29 @@ def test_the_help_of_a_model_shows_its_settings_and_no_other_models(model: str) 
     assert not [flag for flag in others if f" {flag} " in shown]
 
 
-def test_the_help_says_where_training_has_no_effect() -> None:
-    assert "no effect" in caser("train", "--model", "markov", "--help").out
-    assert "no effect" not in caser("train", "--help").out
+@pytest.mark.parametrize("model", MODELS)
+def test_only_networks_have_flags_for_training(model: str) -> None:
+    shown = caser("train", "--model", model, "--help").out
+    is_network = issubclass(model_class(model), NetworkSettings)
+    assert all((f" {flag} " in shown) == is_network for flag in ("--epochs", "--learning-rate", "--choose"))
+
+
+def test_the_help_shows_the_defaults_of_a_models_own_training() -> None:
+    [line] = [line for line in caser("train", "--model", "bpr-mf", "--help").out.splitlines() if " --epochs " in line]
+    assert f"[default: {BPRMF.training.epochs}]" in line
+    assert BPRMF.training.epochs != Training().epochs
+
+
+def test_the_models_own_training_holds_for_flags_that_are_not_typed(log: Path, tmp_path: Path) -> None:
+    words = ("--model", "bpr-mf", "--epochs", "1", "--device", "cpu")
+    document("train", log, "--out", tmp_path / "run", *words)
+    expected = BPRMF.training.replace(epochs=1, device="cpu").model_dump(mode="json")
+    assert manifest(tmp_path / "run")["training"] == expected
+
+
+def test_a_model_that_was_registered_can_be_trained(log: Path, tmp_path: Path, own_model: str) -> None:
+    assert document("train", log, "--model", own_model, "--out", tmp_path / "run")["model"] == own_model
+    assert f" {own_model}" in caser("train", "--help").out
 
 
 def test_filters_are_kept_and_counted(log: Path, tmp_path: Path) -> None:
@@ -154,7 +190,7 @@ def test_filters_are_kept_and_counted(log: Path, tmp_path: Path) -> None:
     assert manifest(tmp_path / "run")["log"]["filters"][0]["filter"] == "drop_repeats"
 
 
-def test_sessions_have_no_user_vector_and_it_says_how_to_leave_it_out(log: Path, tmp_path: Path) -> None:
+def test_the_error_for_sessions_says_how_to_leave_the_user_vector_out(log: Path, tmp_path: Path) -> None:
     words = ["train", log, "--protocol", "sessions", "--out", tmp_path / "run", *TINY]
     code, line = refusal(*words)
     assert code == 2
@@ -177,7 +213,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(
     unbroken = document("train", *words, "--out", tmp_path / "unbroken")
     assert unbroken["epochs"] > 1
     with monkeypatch.context() as patch:
-        patch.setattr(show, "fitting", interrupted_when(is_time))
+        patch.setattr(show, "fit_progress", interrupted_when(is_time))
         outcome = caser("train", *words, "--out", run)
     assert outcome.code == INTERRUPTED
     assert outcome.err.splitlines()[-1].startswith("caser: interrupted. The same command again")
@@ -194,7 +230,7 @@ def test_a_checkpoint_of_other_settings_is_not_continued(
     log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(show, "fitting", interrupted_when(lambda progress: progress.done is not None))
+        patch.setattr(show, "fit_progress", interrupted_when(lambda progress: progress.done is not None))
         caser("train", log, "--out", tmp_path / "run", *TINY)
     code, line = refusal("train", log, "--out", tmp_path / "run", *TINY, "--L", "4")
     assert code == 7

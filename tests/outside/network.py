@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from caser.models.base import Rows, chosen
+from caser.models.base import Rows, select_states
 from caser.system.randomness import torch_generator
 
 
@@ -32,7 +32,7 @@ class MeanNetwork(nn.Module):
         windows_CWL = tape_CX.unfold(1, self.window, 1)
         vectors_CWLD = self.get_parameter("in")[windows_CWL] * (windows_CWL > 0)[..., None]
         num_CW1 = (windows_CWL > 0).sum(dim=2, keepdim=True).clamp(min=1)
-        return chosen(vectors_CWLD.sum(dim=2) / num_CW1, rows)
+        return select_states(vectors_CWLD.sum(dim=2) / num_CW1, rows)
 
     def item_vectors(self) -> tuple[Tensor, Tensor]:
         """Output vectors (I, D), and biases (I,) of zero."""

@@ -1,1 +1,1 @@
-"""The command line: one file per family of commands; `app.py` puts them together."""
+"""The command line: one file per family of commands. `app.py` puts the commands together."""

@@ -1,24 +1,28 @@
-"""`caser recommend`, `caser similar`, `caser explain` and `caser index`: a run folder asked. No torch is needed."""
+"""`caser recommend`, `caser similar`, `caser explain` and `caser index`: answers from a run folder, without torch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
-from caser.answering import explain as explanation
+from caser.answering import explain as explaining
 from caser.answering import recommender
+from caser.answering.answers import Recommendations
+from caser.answering.best_items import MEMORY_MB
+from caser.answering.questions import UnknownUsers
+from caser.arrays.types import RawId
 from caser.artefact import folder as artefacts
 from caser.cli import show
-from caser.cli.flags import Switch, TableFile, Whole
+from caser.cli.flags import DEFAULT_K, Switch, TableFile, Whole
 from caser.errors import ConfigError
-from caser.search import cells as nearest
+from caser.search import cells
 
-_FEW_ITEMS = 100_000
-"""Items up to which an index gains little."""
+FEW_ITEMS = 100_000
+"""Below this number of items, an index saves little time."""
 
 
 def recommend(
@@ -29,22 +33,22 @@ def recommend(
     item: Annotated[tuple[str, ...], Parameter(alias="--history")] = (),
     all: Switch = False,
     out: TableFile | None = None,
-    k: Whole = 10,
+    k: Whole = DEFAULT_K,
     exclude: tuple[str, ...] = (),
     only: tuple[str, ...] = (),
     exclude_seen: bool | None = None,
-    unknown_users: Literal["auto", "mean", "fold-in", "learned"] = "auto",
-    memory_mb: Whole = recommender.MEMORY_MB,
+    unknown_users: UnknownUsers = "auto",
+    memory_mb: Whole = MEMORY_MB,
     json: Switch = False,
 ) -> None:
-    """Recommend next items for users, for a made-up history, or for everybody.
+    """Recommend next items for users, for a history of your own, or for every user of the log.
 
     Parameters
     ----------
     run
         A run folder.
     user
-        A user's id; repeat for several. One user together with --item: that user with this history.
+        Id of a user; repeat for several. One user together with --item is that user with this history.
     item
         An item of the history, oldest first; repeat for several.
     all
@@ -52,13 +56,13 @@ def recommend(
     out
         Write the answers to this .parquet or .csv file.
     k
-        How many items.
+        How many items to recommend.
     exclude
         An item that must not be recommended; repeat for several.
     only
-        Recommend nothing but these items; repeat for several.
+        Recommend only these items; repeat for several.
     exclude_seen
-        Leave out what is in the history; as in the run's protocol by default.
+        Leave out the items of the history; by default as in the protocol of the run.
     unknown_users
         How to answer for users the model was not trained on.
     memory_mb
@@ -67,10 +71,11 @@ def recommend(
         Print one JSON document instead of tables.
 
     """
+    _check_asked(user, item, all=all)
     rec = recommender.load(run)
     if all:
-        if out is None or user or item:
-            raise ConfigError("--all must come with --out FILE, and without --user and --item.")
+        if out is None:
+            raise ConfigError("--all writes the answers to a file: add --out FILE.")
         ignored = rec.recommend_all(
             out,
             k=k,
@@ -80,20 +85,8 @@ def recommend(
             unknown_users=unknown_users,
             memory_mb=memory_mb,
         )
-        users = len(rec.artefact.users)
-        if json:
-            show.document({"out": str(out), "users": users, "k": k, "ignored": list(ignored)})
-            return
-        show.say(f"wrote up to {k} items for each of {users:,} users to {out}")
-        if ignored:
-            show.say(f"  ignored unknown items: {', '.join(map(str, ignored))}")
+        _show_file(out, len(rec.artefact.users), k, ignored, json=json)
         return
-    if not user and not item:
-        raise ConfigError(
-            "name whom to recommend for: --user ID, or --item ID for a history, or --all with --out FILE."
-        )
-    if len(user) > 1 and item:
-        raise ConfigError(f"a history belongs to at most one user; got {len(user)} users and a history of {len(item)}.")
     answers = rec.recommend(
         users=user or None,
         histories=[item] if item else None,
@@ -107,17 +100,14 @@ def recommend(
         answers.write(out)
     if json:
         show.document({"run": str(run), "model": rec.artefact.config.name, "answers": answers.to_dicts()})
-        return
-    for answer in answers.to_dicts():
-        show.answers(f"{_whom(answer, item)} · {answer['source']}", answer["items"])
-        for note in answer["notes"]:
-            show.say(f"  {note}")
+    else:
+        _show_answers(answers, item)
 
 
 def index(run: Path, /, *, recall: float = 0.95, json: Switch = False) -> None:
-    """Give a run an approximate index, for answers in a fraction of the time on more than 100,000 items.
+    """Add an approximate index to a run: with more than 100,000 items, answers then take a fraction of the time.
 
-    Answers may then lack an item that exact ones hold. Evaluation stays exact. Training again removes the index.
+    Answers may then lack an item that exact answers hold. Evaluation stays exact. Training again removes the index.
 
     Parameters
     ----------
@@ -131,31 +121,31 @@ def index(run: Path, /, *, recall: float = 0.95, json: Switch = False) -> None:
     """
     artefacts.check_writable(run)
     rec = recommender.load(run)
-    made = rec.new_index(recall)
-    artefacts.save(replace(rec.artefact, index=made), run)
-    facts = {"run": str(run), "cells": made.num_cells, "probes": made.probes, "recall@10": round(made.recall, 4)}
+    built = rec.new_index(recall)
+    artefacts.save(replace(rec.artefact, index=built), run)
     if json:
-        show.document(facts)
+        recall_found = round(built.recall, 4)
+        show.document({"run": str(run), "cells": built.num_cells, "probes": built.probes, "recall@10": recall_found})
         return
-    show.say(
-        f"answers look at {made.probes} of {made.num_cells:,} cells, and hold {made.recall:.1%} of the exact top "
-        f"{nearest.CUT_OFF}"
+    show.note(
+        f"answers look at {built.probes} of {built.num_cells:,} cells, and hold {built.recall:.1%} of the exact top "
+        f"{cells.CUT_OFF}"
     )
-    if len(rec.artefact.items) < _FEW_ITEMS:
-        show.say(f"  below {_FEW_ITEMS:,} items exact answers are quick too, and lack nothing")
+    if len(rec.artefact.items) < FEW_ITEMS:
+        show.note(f"  below {FEW_ITEMS:,} items, exact answers are quick too, and lack nothing")
 
 
-def similar(run: Path, /, *, item: str, k: Whole = 10, json: Switch = False) -> None:
-    """Show the items most like one item.
+def similar(run: Path, /, *, item: str, k: Whole = DEFAULT_K, json: Switch = False) -> None:
+    """Show the items that are most similar to one item.
 
     Parameters
     ----------
     run
         A run folder.
     item
-        The item's id.
+        Id of the item.
     k
-        How many items.
+        How many items to show.
     json
         Print one JSON document instead of a table.
 
@@ -165,7 +155,7 @@ def similar(run: Path, /, *, item: str, k: Whole = 10, json: Switch = False) -> 
     if json:
         show.document({"run": str(run), **answer})
     else:
-        show.answers(f"most like {item}", answer["items"])
+        show.answers(f"most similar to {item}", answer["items"])
 
 
 def explain(
@@ -177,35 +167,64 @@ def explain(
     history: tuple[str, ...] = (),
     json: Switch = False,
 ) -> None:
-    """Say where the score of one item comes from: the parts of the sum, and what each item of the history does.
+    """Explain the score of one item: the parts of the sum, and the effect of each item of the history.
 
     Parameters
     ----------
     run
         A run folder.
     item
-        The item whose score is explained.
+        Id of the item whose score is explained.
     user
-        The user's id; nobody in particular by default.
+        Id of the user; without one, the score is explained for an unknown user.
     history
-        An item of the history, oldest first; the user's own by default.
+        An item of the history, oldest first; repeat for several. By default it is the user's own history.
     json
         Print one JSON document instead of tables.
 
     """
-    found = explanation.explain(recommender.load(run), item=item, user=user, history=history or None).to_dict()
+    explained = explaining.explain(recommender.load(run), item=item, user=user, history=history or None).to_dict()
     if json:
-        show.document(found)
+        show.document(explained)
         return
-    parts = {**found["parts"], "score": found["score"]}
-    title = f"{found['title'] or f'item {item}'} for {_whom(found, history)} · {found['source']}"
+    parts = {**explained["parts"], "score": explained["score"]}
+    name_of_item = explained["title"] or f"item {item}"
+    title = f"{name_of_item} for {_asked_for(explained['user_id'], history)} · {explained['source']}"
     show.table(title, ["part", "score"], [(name, f"{value:.4f}") for name, value in parts.items()])
-    if found["history"]:
-        show.items("what each item of the history adds to it", ["item_id", "title", "effect"], found["history"])
+    if explained["history"]:
+        show.items("what each item of the history adds to it", ["item_id", "title", "effect"], explained["history"])
 
 
-def _whom(answer: Mapping[str, Any], history: Sequence[str]) -> str:
-    """Who was asked for, in words."""
-    if answer["user_id"] is not None:
-        return f"user {answer['user_id']}"
-    return f"history {' '.join(history)}" if history else "nobody in particular"
+def _check_asked(users: Sequence[str], history: Sequence[str], *, all: bool) -> None:
+    """Raise ConfigError unless it is clear whom to recommend for."""
+    if not (all or users or history):
+        raise ConfigError("name users or a history: --user ID, or --item ID, or --all with --out FILE.")
+    if len(users) > 1 and history:
+        raise ConfigError(
+            f"a history belongs to at most one user; got {len(users)} users and a history of {len(history)}."
+        )
+
+
+def _show_file(out: Path, num_users: int, k: int, ignored: Sequence[RawId], *, json: bool) -> None:
+    """Say what was written for every user, and which ids nobody knows."""
+    if json:
+        show.document({"out": str(out), "users": num_users, "k": k, "ignored": list(ignored)})
+        return
+    show.note(f"wrote up to {k} items for each of {num_users:,} users to {out}")
+    if ignored:
+        show.note(f"  ignored unknown items: {', '.join(map(str, ignored))}")
+
+
+def _show_answers(answers: Recommendations, history: Sequence[str]) -> None:
+    """Print one table for each answer, and its notes."""
+    for answer in answers.to_dicts():
+        show.answers(f"{_asked_for(answer['user_id'], history)} · {answer['source']}", answer["items"])
+        for sentence in answer["notes"]:
+            show.note(f"  {sentence}")
+
+
+def _asked_for(user: RawId | None, history: Sequence[str]) -> str:
+    """Name the user or the history that an answer is for."""
+    if user is not None:
+        return f"user {user}"
+    return f"history {' '.join(history)}" if history else "an unknown user"

@@ -1,39 +1,62 @@
-"""The commands put together, and the one place where an error becomes a line and an exit code.
+"""The commands put together, and the one place where an error becomes one line and an exit code.
 
-Exit codes: 0 done · 1 unexpected · 2 wrong usage or setting · 3 log · 4 download · 5 unknown id · 6 not finite ·
-7 artefact · 8 missing extra · 9 store of events · 130 interrupted.
+The exit code of an error is in its class, in `caser.errors`; EPILOGUE lists all codes.
 """
 
 from __future__ import annotations
 
+import re
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import cyclopts
 from pydantic import ValidationError
 
 from caser import __version__
-from caser.cli import answer, audit, auto, data, demo, doctor, export, replay, serve, study, train
-from caser.cli.flags import DEFAULTS, flag_name
-from caser.cli.show import say
+from caser.cli import answer, audit, auto, data, demo, doctor, evaluate, export, replay, serve, study, train
+from caser.cli.flags import AUTO, DEFAULT_MODEL, DEFAULTS, Command, flag_name
+from caser.cli.show import note
+from caser.cli.unused import explain_unknown_option, refuse_unused
 from caser.config import first_problem
 from caser.errors import CaserError, ConfigError
-from caser.models import model_class
+
+UNEXPECTED = CaserError.exit_code
+"""The exit code of an error that is a mistake of this library."""
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells have it."""
+
+
+def _exit_codes(error: type[CaserError] = CaserError) -> Iterator[tuple[int, str]]:
+    """Yield the exit code and the plain name of every kind of error that has a code of its own.
+
+    >>> next(_exit_codes())
+    (2, 'config')
+    """
+    for kind in error.__subclasses__():
+        if kind.exit_code != error.exit_code:
+            words = re.findall(r"[A-Z][a-z]+", kind.__name__.removesuffix("Error"))
+            yield kind.exit_code, " ".join(words).lower()
+        yield from _exit_codes(kind)
+
+
+EXIT_CODES = {0: "done", UNEXPECTED: "unexpected", **dict(_exit_codes()), INTERRUPTED: "interrupted"}
+"""What each exit code means."""
 
 EPILOGUE = (
-    "Exit codes: 0 done, 1 unexpected, 2 usage, 3 log, 4 download, 5 unknown id, 6 not finite, 7 artefact, "
-    "8 missing extra, 9 store of events, 130 interrupted. An error is one line; with --debug anywhere, also its "
-    "traceback."
+    f"Exit codes: {', '.join(f'{code} {meaning}' for code, meaning in EXIT_CODES.items())}. An error is one line; "
+    "with --debug anywhere, also its traceback."
 )
-INTERRUPTED = 130
-
-
-DEFAULT_MODEL = "caser"
 
 
 def build_app(model: str = DEFAULT_MODEL) -> cyclopts.App:
-    """Make the command line; `model` decides which settings `train` has flags for."""
+    """Make the command line.
+
+    model  a name in MODELS, or "auto": `train` and `sweep` have flags for its settings
+
+    Raises ConfigError for an unknown model.
+    """
     app = cyclopts.App(
         name="caser",
         help="Next-item recommendations from an interaction log: trained, judged honestly, explained.",
@@ -43,59 +66,69 @@ def build_app(model: str = DEFAULT_MODEL) -> cyclopts.App:
         default_parameter=DEFAULTS,
         help_format="markdown",
         suppress_keyboard_interrupt=False,
+        config=refuse_unused,
     )
-    app.command(demo.demo, name="demo")
     app.command(data.build_app(), name="data")
-    if model == auto.NAME:
-        app.command(auto.train_auto, name="train")
-        model = DEFAULT_MODEL
-    else:
-        app.command(train.train_command(model_class(model)), name="train")
-    app.command(train.evaluate, name="evaluate")
-    app.command(study.compare, name="compare")
-    app.command(study.ablate, name="ablate")
-    app.command(study.sweep_command(model_class(model)), name="sweep")
-    app.command(audit.audit, name="audit")
-    app.command(answer.recommend, name="recommend")
-    app.command(answer.similar, name="similar")
-    app.command(answer.explain, name="explain")
-    app.command(export.export, name="export")
-    app.command(answer.index, name="index")
-    app.command(serve.serve, name="serve")
-    app.command(replay.replay, name="replay")
-    app.command(serve.token, name="token")
-    app.command(doctor.doctor, name="doctor")
+    for name, command in _commands(model).items():
+        app.command(command, name=name)
     return app
 
 
+def _commands(model: str) -> dict[str, Command]:
+    """Return the commands by name, with the flags of a model, or of any model if it is "auto"."""
+    is_auto = model == AUTO
+    return {
+        "demo": demo.demo,
+        "train": auto.train_auto if is_auto else train.train_command(model),
+        "evaluate": evaluate.evaluate,
+        "compare": study.compare,
+        "ablate": study.ablate_command(),
+        "sweep": study.sweep_command(DEFAULT_MODEL if is_auto else model),
+        "audit": audit.audit,
+        "recommend": answer.recommend,
+        "similar": answer.similar,
+        "explain": answer.explain,
+        "export": export.export,
+        "index": answer.index,
+        "serve": serve.serve,
+        "replay": replay.replay,
+        "token": serve.token,
+        "doctor": doctor.doctor,
+    }
+
+
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line and return its exit code. `--debug` anywhere shows the traceback of an error."""
-    debug = "--debug" in arguments
+    """Run one command line and return its exit code.
+
+    arguments  the words after `caser`; `--debug` anywhere also prints the traceback of an error
+    """
     words = [word for word in arguments if word != "--debug"]
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_: say(f"caser: {message}")
-            build_app(_model_named(words))(words, exit_on_error=False, print_error=False, result_action="return_value")
+            warnings.showwarning = lambda message, *_: note(f"caser: {message}")
+            app = build_app(_model_in(words))
+            app(words, exit_on_error=False, print_error=False, result_action="return_value")
     except (CaserError, cyclopts.CycloptsError, ValidationError) as error:
-        if debug:
-            traceback.print_exc()
-        say(f"caser: {_sentence(error)}")
+        _report(_sentence(error, _model_in(words)), with_traceback="--debug" in arguments)
         return error.exit_code if isinstance(error, CaserError) else ConfigError.exit_code
     except KeyboardInterrupt:
-        say("caser: interrupted. The same command again continues a training from its last checkpoint.")
+        note("caser: interrupted. The same command again continues a training from its last checkpoint.")
         return INTERRUPTED
-    except BrokenPipeError:
-        return 1
+    except BrokenPipeError:  # the reader of our output has gone; nobody is left to tell
+        return UNEXPECTED
     except Exception as error:
-        if debug:
-            traceback.print_exc()
-        say(f"caser: unexpected {type(error).__name__}: {_one_line(error)}. Run again with --debug and report it.")
-        return 1
+        sentence = f"unexpected {type(error).__name__}: {_one_line(error)}. Run again with --debug and report it."
+        _report(sentence, with_traceback="--debug" in arguments)
+        return UNEXPECTED
     return 0
 
 
-def _model_named(words: Sequence[str]) -> str:
-    """Find the model's name before parsing, because it decides which flags there are."""
+def _model_in(words: Sequence[str]) -> str:
+    """Return the value of --model before the words are parsed, because it decides which flags there are.
+
+    >>> _model_in(["train", "LOG", "--model", "markov"]), _model_in(["train", "--model=ease"]), _model_in(["doctor"])
+    ('markov', 'ease', 'caser')
+    """
     for index, word in enumerate(words):
         if word == "--model" and index + 1 < len(words):
             return words[index + 1]
@@ -104,8 +137,18 @@ def _model_named(words: Sequence[str]) -> str:
     return DEFAULT_MODEL
 
 
-def _sentence(error: Exception) -> str:
-    """One line for any error that is the user's to fix."""
+def _report(sentence: str, *, with_traceback: bool) -> None:
+    """Print an error as one line, after the traceback of the error that is being handled if it is wanted."""
+    if with_traceback:
+        traceback.print_exc()
+    note(f"caser: {sentence}")
+
+
+def _sentence(error: Exception, model: str) -> str:
+    """Return one line for an error that the user can fix.
+
+    model  the value of --model; an option that only another model has is explained with it
+    """
     cause = error.__cause__
     if isinstance(cause, CaserError):
         return str(cause)
@@ -113,6 +156,10 @@ def _sentence(error: Exception) -> str:
         return first_problem(error, "setting")
     if isinstance(cause, ValidationError):
         return first_problem(cause, "setting")
+    if isinstance(error, cyclopts.UnknownOptionError):
+        command = " ".join(error.command_chain or ())
+        option = error.token.keyword or error.token.value
+        return explain_unknown_option(command, option, model) or _one_line(error)
     return _one_line(error)
 
 

@@ -1,42 +1,44 @@
-"""`caser audit`: does order matter in a log, and what else must be known before a number on it is believed?"""
+"""`caser audit`: does the order of interactions matter in a log, and can numbers on it be trusted?"""
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from caser.cli import show
-from caser.cli.flags import Switch, Whole, flat
-from caser.cli.logs import Filters, Reading, open_log
-from caser.cli.study import default_folder, write
-from caser.evaluation import protocols
+from caser.cli.flags import DEFAULT_MODEL, FilterFlags, ReadingFlags, Switch, Whole, one_of
+from caser.cli.logs import open_log
+from caser.cli.runs import typed_command
+from caser.cli.study_report import default_folder, tell_where, write_numbers
+from caser.data.filters import LogFilters
+from caser.data.readers import Reading
+from caser.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS
 from caser.models import MODELS
-from caser.study.audit.audit import audit as audit_of
+from caser.study.audit.audit import audit as audit_log
 
 MARKS = {"good": "✓", "note": "·", "warning": "!"}
+"""The mark before a finding, by its severity."""
 
 
 def audit(
     log: str,
     /,
     *,
-    protocol: str = "leave-one-out",
-    model: str = "caser",
+    protocol: Annotated[str, one_of(PROTOCOLS)] = DEFAULT_PROTOCOL,
+    model: Annotated[str, one_of(MODELS)] = DEFAULT_MODEL,
     neural: bool = True,
     block: Whole = 5,
     seed: Whole = 0,
     out: Path | None = None,
     json: Switch = False,
-    reading: Annotated[Reading, flat("Reading the log")] = Reading(),  # noqa: B008 (frozen)
-    filters: Annotated[Filters, flat("Filtering the log")] = Filters(),  # noqa: B008
+    reading: ReadingFlags = Reading(),  # noqa: B008 (frozen)
+    filters: FilterFlags = LogFilters(),  # noqa: B008
 ) -> None:
-    """Ask whether order matters in a log, and what else must be known before a number on it is believed.
+    """Find out whether order matters in a log, and what else to know before you believe a number on it.
 
-    Models are trained with true and with shuffled histories, and judged on validation: the test part stays closed.
-    The same command again continues an audit that was interrupted.
+    Models are trained with true and with shuffled histories, and judged on validation; the test part stays closed. Run
+    the same command again to continue an audit that was interrupted.
 
     Parameters
     ----------
@@ -47,54 +49,49 @@ def audit(
     model
         The neural model to train beside the counting models.
     neural
-        Train a neural model too; without, the audit takes seconds.
+        Train a neural model too. Without one, the audit takes seconds.
     block
-        How many neighbouring items to shuffle, to ask what their order is worth.
+        Number of neighbouring items that are shuffled together, to measure what their order is worth.
     seed
         Seed of all random streams.
     out
-        The folder for the report and for finished parts; named after the log by default.
+        The folder for the report and for finished parts; by default it is named after the log.
     json
         Print one JSON document instead of sentences.
 
     """
-    interactions = open_log(log, reading, filters)
     folder = out or default_folder("audit", log)
-    found = audit_of(
-        interactions,
+    document = audit_log(
+        open_log(log, reading, filters),
         protocol,
         model=model,
         neural=neural,
         block=block,
         seed=seed,
         folder=folder,
-        tell=lambda sentence: show.say(f"  {sentence}"),
-        command=shlex.join(["caser", *sys.argv[1:]]),
+        tell=lambda sentence: show.note(f"  {sentence}"),
+        command=typed_command(),
     ).to_dict()
-    written = write(found, folder)
+    written = write_numbers(document, folder)
     if json:
-        show.document(found)
+        show.document(document)
         return
-    _print(found)
-    show.say(f"open {written}" if written.suffix == ".html" else f"every number is in {written}")
+    _show_audit(document)
+    tell_where(written)
 
 
-audit.__annotations__["protocol"] = Literal[tuple(protocols.PROTOCOLS)]
-audit.__annotations__["model"] = Literal[tuple(sorted(MODELS))]
-
-
-def _print(found: Mapping[str, Any]) -> None:
-    """Print the verdict, one line per finding, and the advice."""
-    show.out.print()
-    show.remark(found["verdict"])
-    log = found["log"]
+def _show_audit(document: Mapping[str, Any]) -> None:
+    """Print the verdict, one line per finding, the advice and the notes."""
+    show.blank_line()
+    show.remark(document["verdict"])
+    log = document["log"]
     sizes = f"{log['interactions']:,} interactions · {log['users']:,} users · {log['items']:,} items"
-    title = f"{found['title']} · {found['protocol']} · {sizes} · fingerprint {found['fingerprint']}"
-    show.out.print()
-    show.out.print(title, style="bold", soft_wrap=True)
-    for finding in found["findings"]:
+    show.blank_line()
+    show.heading(f"{document['title']} · {document['protocol']} · {sizes} · fingerprint {document['fingerprint']}")
+    for finding in document["findings"]:
         show.remark(f"{MARKS[finding['severity']]} {finding['question']} {finding['sentence']}")
-    for heading in ("advice", "notes"):
-        show.out.print(f"\n{heading}", style="bold")
-        for sentence in found[heading]:
+    for part in ("advice", "notes"):
+        show.blank_line()
+        show.heading(part)
+        for sentence in document[part]:
             show.remark(f"- {sentence}")

@@ -1,35 +1,38 @@
-"""`caser data`: fetch public data sets, describe a log, simulate a world whose right answer is known."""
+"""`caser data`: fetch public data sets, describe a log, and simulate a log whose best possible result is known."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, TypeAlias
 
 import cyclopts
 import polars as pl
 
 from caser.cli import show
-from caser.cli.flags import Switch, TableFile, flag_name, flat
-from caser.cli.logs import Filters, Reading, open_log
+from caser.cli.flags import FilterFlags, ReadingFlags, Switch, TableFile, flag_name, one_of
+from caser.cli.logs import open_log
 from caser.data import datasets, synthetic
 from caser.data.describe import describe as facts_of
+from caser.data.filters import LogFilters
+from caser.data.log import InteractionLog
+from caser.data.readers import Reading
 from caser.system.frames import write_frames
 
 FETCHABLE = [name for name, dataset in datasets.DATASETS.items() if dataset.sources]
+"""The data sets that have an address to fetch them from."""
+
 DataSetName: TypeAlias = Annotated[str, cyclopts.Parameter(help=f"One of {', '.join(FETCHABLE)}.")]
 
 
 def build_app() -> cyclopts.App:
     """Make the `caser data` commands."""
     app = cyclopts.App(help="Fetch, describe and simulate logs.", name_transform=flag_name, help_format="markdown")
-    app.command(fetch)
-    app.command(describe)
-    simulate.__annotations__["world"] = Literal[tuple(synthetic.WORLDS)]
-    app.command(simulate)
+    for command in (fetch, describe, simulate):
+        app.command(command)
     return app
 
 
 def fetch(name: DataSetName, /, *, json: Switch = False) -> None:
-    """Put a public data set into the cache: from its official address, or from a mirror, checked by SHA-256.
+    """Put a public data set into the cache, from its official address or from a mirror. SHA-256 checks the file.
 
     Parameters
     ----------
@@ -37,11 +40,11 @@ def fetch(name: DataSetName, /, *, json: Switch = False) -> None:
         Print one JSON document instead of sentences.
 
     """
-    fetched = datasets.fetch(name, on_message=show.say)
+    fetched = datasets.fetch(name, on_message=show.note)
     if json:
         show.document({"name": name, "path": str(fetched)})
     else:
-        show.say(f"{name} is at {fetched}")
+        show.note(f"{name} is at {fetched}")
 
 
 def describe(
@@ -49,10 +52,10 @@ def describe(
     /,
     *,
     json: Switch = False,
-    reading: Annotated[Reading, flat("Reading the log")] = Reading(),  # noqa: B008 (frozen)
-    filters: Annotated[Filters, flat("Filtering the log")] = Filters(),  # noqa: B008
+    reading: ReadingFlags = Reading(),  # noqa: B008 (frozen)
+    filters: FilterFlags = LogFilters(),  # noqa: B008
 ) -> None:
-    """Say what is in a log: sizes, times, ties, repeats, popularity.
+    """Describe a log: sizes, times, ties, repeats, popularity.
 
     Parameters
     ----------
@@ -71,7 +74,7 @@ def describe(
 
 
 def simulate(
-    world: str,
+    world: Annotated[str, one_of(synthetic.WORLDS)],
     /,
     *,
     out: TableFile,
@@ -81,12 +84,12 @@ def simulate(
     seed: int = 0,
     json: Switch = False,
 ) -> None:
-    """Write a log from a world whose best possible hit rate is known.
+    """Write a log from a simulated world whose best possible hit rate is known.
 
     Parameters
     ----------
     world
-        chain: the last item decides; union: a pair decides; skip: an earlier item decides; noise: nothing does.
+        What decides the next item. chain: the last item; union: a pair of items; skip: an earlier item; noise: nothing.
     out
         The .csv or .parquet file to write.
     num_users
@@ -94,7 +97,7 @@ def simulate(
     num_items
         Number of items.
     length
-        Interactions per user.
+        Number of interactions of each user.
     seed
         Seed of the world.
     json
@@ -103,17 +106,22 @@ def simulate(
     """
     sizes = {"num_users": num_users, "num_items": num_items, "length": length}
     made = synthetic.WORLDS[world](**{name: value for name, value in sizes.items() if value is not None}, seed=seed)
-    log = made.log
-    frame = pl.DataFrame(
+    frame = _as_frame(made.log)
+    write_frames(out, [frame], frame.schema)
+    best = made.best_hit_rate()
+    if json:
+        facts = {"interactions": len(made.log), "description": made.description, "best_hit@1": best}
+        show.document({"out": str(out), **facts})
+    else:
+        show.note(f"wrote {out}: {made.description}; the best possible hit rate at 1 is {best:.3f}")
+
+
+def _as_frame(log: InteractionLog) -> pl.DataFrame:
+    """Return the interactions with raw ids and times in seconds, or with their order as times if there are none."""
+    return pl.DataFrame(
         {
             "user_id": log.user_vocabulary.raw(log.users),
             "item_id": log.item_vocabulary.raw(log.items),
             "timestamp": log.times // 1_000_000 if log.has_times else log.rows,
         }
     )
-    write_frames(out, [frame], frame.schema)
-    best = made.best_hit_rate()
-    if json:
-        show.document({"out": str(out), "interactions": len(log), "description": made.description, "best_hit@1": best})
-    else:
-        show.say(f"wrote {out}: {made.description}; the best possible hit rate at 1 is {best:.3f}")

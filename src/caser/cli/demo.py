@@ -1,37 +1,52 @@
-"""`caser demo`: the whole road on MovieLens-100K, from log to recommendations, in about two minutes."""
+"""`caser demo`: every step on MovieLens-100K, from the log to recommendations, in about two minutes."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from caser.answering.recommender import Recommender
 from caser.arrays.types import RawId
 from caser.artefact import folder as artefact
 from caser.cli import show
-from caser.cli.flags import Switch
+from caser.cli.flags import DEFAULT_K, Switch
 from caser.cli.runs import checkpoint_of, save_run
-from caser.config import Training
 from caser.data import datasets, synthetic
 from caser.data.log import InteractionLog
 from caser.errors import DownloadError
 from caser.evaluation import protocols
+from caser.evaluation.protocols import DEFAULT_PROTOCOL
 from caser.fitting.evaluate import evaluate
 from caser.fitting.fit import fit
 from caser.models.caser.caser import Caser
 
-MADE_UP_HISTORY = ("Toy Story (1995)", "Star Wars (1977)", "Empire Strikes Back, The (1980)")
+EXAMPLE_HISTORY = ("Toy Story (1995)", "Star Wars (1977)", "Empire Strikes Back, The (1980)")
+"""Titles of the films after which the demo recommends."""
 
 
-def demo(*, out: Path = Path("runs/demo"), epochs: int = 30, seed: int = 0, json: Switch = False) -> None:
-    """Train Caser on MovieLens-100K, judge it beside counting, and recommend.
+@dataclass(frozen=True, eq=False)
+class DemoLog:
+    """The log of the demo, the protocol that judges on it, and what the log is in words."""
+
+    log: InteractionLog
+    protocol: str
+    description: str
+
+
+def demo(
+    *, out: Path = Path("runs/demo"), epochs: int = Caser.training.epochs, seed: int = 0, json: Switch = False
+) -> None:
+    """Train Caser on MovieLens-100K, judge it beside models that only count, and recommend.
 
     Parameters
     ----------
     out
-        The run folder to leave behind.
+        The run folder to write.
     epochs
-        Most epochs to train.
+        Largest number of epochs to train.
     seed
         Seed of all random streams.
     json
@@ -40,72 +55,79 @@ def demo(*, out: Path = Path("runs/demo"), epochs: int = 30, seed: int = 0, json
     """
     began = time.perf_counter()
     artefact.check_writable(out)
-    log, protocol, about = _log()
-    show.say(f"1. the log: {about}; {log.num_users:,} users, {log.num_items:,} items, {len(log):,} interactions")
-    split = protocols.apply(protocol, log)
-    show.say(f"2. the split: {protocols.PROTOCOLS[protocol].summary}")
-    show.say("3. training Caser: first on `fit`, to choose the number of epochs on validation; then on `final`")
-    with show.fitting() as tell:
-        training = Training(epochs=epochs, seed=seed)
+    source = _demo_log()
+    log = source.log
+    sizes = f"{log.num_users:,} users, {log.num_items:,} items, {len(log):,} interactions"
+    show.note(f"1. the log: {source.description}; {sizes}")
+    split = protocols.apply(source.protocol, log)
+    show.note(f"2. the split: {protocols.PROTOCOLS[source.protocol].summary}")
+    show.note("3. training Caser: first on `fit`, to choose the number of epochs on validation; then on `final`")
+    training = Caser.training.replace(epochs=epochs, seed=seed)
+    with show.fit_progress() as tell:
         recommender = fit(Caser(), split, training, checkpoint=checkpoint_of(out), tell=tell)
-    show.say("4. judging it beside models that only count")
-    result = evaluate(recommender, split).to_dict()
+    show.note("4. judging it beside models that only count")
+    judged = evaluate(recommender, split).to_dict()
     save_run(recommender, out)
-    user = log.user_vocabulary.raw([1])[0]
-    history = _made_up_history(log)
-    for_user = recommender.recommend(users=[user]).to_dicts()[0]
-    for_history = recommender.recommend(histories=[history]).to_dicts()[0]
+    history = _example_history(log)
+    answers = {
+        "user": recommender.recommend(users=log.user_vocabulary.raw([1]), k=DEFAULT_K).to_dicts()[0],
+        "history": recommender.recommend(histories=[history], k=DEFAULT_K).to_dicts()[0],
+    }
     seconds = time.perf_counter() - began
     if json:
-        show.document(
-            {**result, "run": str(out), "user": for_user, "history": for_history, "seconds": round(seconds, 1)}
-        )
+        show.document({**judged, "run": str(out), **answers, "seconds": round(seconds, 1)})
         return
-    show.out.print()
-    show.report(result, subject="caser")
-    show.out.print()
-    show.answers(f"ten recommendations for user {user}", for_user["items"])
-    show.out.print()
-    show.answers(
-        f"ten recommendations after {_named(recommender, history)} ({for_history['source']})", for_history["items"]
-    )
-    show.out.print()
-    show.say(f"done in {seconds:.0f} s. The run is in {out}; go on with:")
-    show.say(f"    caser recommend {out} --user {user}")
-    show.say(f"    caser similar {out} --item {history[0]}")
-    if "dataset" in log.provenance:
-        show.say(f"    caser evaluate {out}")
+    _show_demo(judged, answers, _titles(recommender, history))
+    show.note(f"done in {seconds:.0f} s. The run is in {out}; go on with:")
+    _show_next(out, answers["user"]["user_id"], history[0], is_fetched="dataset" in log.provenance)
 
 
-def _log() -> tuple[InteractionLog, str, str]:
+def _demo_log() -> DemoLog:
+    """Return MovieLens-100K, or a simulated log if it cannot be fetched."""
     try:
-        log = datasets.load("ml-100k", on_message=show.say)
+        log = datasets.load("ml-100k", on_message=show.note)
     except DownloadError as error:
-        show.say(f"MovieLens-100K could not be had: {error}")
+        show.note(f"MovieLens-100K could not be fetched: {error}")
         world = synthetic.union_world(num_users=1000, num_items=40, length=40)
         best = world.best_hit_rate(10)
-        return (
-            world.log,
-            "leave-one-out",
-            f"generated, because nothing could be fetched; the best possible hit@10 is {best:.3f}",
-        )
-    return log, "d2l", "MovieLens-100K"
+        description = f"simulated, because nothing could be fetched; the best possible hit@10 is {best:.3f}"
+        return DemoLog(world.log, DEFAULT_PROTOCOL, description)
+    return DemoLog(log, "d2l", "MovieLens-100K")
 
 
-def _made_up_history(log: InteractionLog) -> list[RawId]:
-    """Three well-known films, or the first three items of a log without titles."""
+def _example_history(log: InteractionLog) -> list[RawId]:
+    """Return the ids of three well-known films, or the first three items of a log without titles."""
     ids = log.item_vocabulary.ids.to_list()
     if log.titles is None:
         return ids[:3]
     by_title = dict(zip(log.titles.to_list(), ids, strict=True))
-    return [by_title[title] for title in MADE_UP_HISTORY if title in by_title] or ids[:3]
+    return [by_title[title] for title in EXAMPLE_HISTORY if title in by_title] or ids[:3]
 
 
-def _named(recommender: Recommender, history: list[RawId]) -> str:
+def _titles(recommender: Recommender, history: Sequence[RawId]) -> str:
+    """Return the titles of some items in one text; an item without a title is shown by its id."""
     titles = recommender.artefact.titles
     if titles is None:
         return ", ".join(map(str, history))
-    return ", ".join(
-        str(titles[index - 1] or raw)
-        for index, raw in zip(recommender.artefact.items.indices(history).tolist(), history, strict=True)
-    )
+    indices = recommender.artefact.items.indices(history).tolist()
+    return ", ".join(str(titles[index - 1] or raw) for index, raw in zip(indices, history, strict=True))
+
+
+def _show_demo(judged: dict[str, Any], answers: dict[str, dict[str, Any]], history: str) -> None:
+    """Print the judgement and both recommendations."""
+    user, made_up = answers["user"], answers["history"]
+    show.blank_line()
+    show.report(judged, subject=Caser.name)
+    show.blank_line()
+    show.answers(f"ten recommendations for user {user['user_id']}", user["items"])
+    show.blank_line()
+    show.answers(f"ten recommendations after {history} ({made_up['source']})", made_up["items"])
+    show.blank_line()
+
+
+def _show_next(out: Path, user: RawId, item: RawId, *, is_fetched: bool) -> None:
+    """Print commands to type next. A run can be judged again only if its log can be read again."""
+    show.note(f"    caser recommend {out} --user {user}")
+    show.note(f"    caser similar {out} --item {item}")
+    if is_fetched:
+        show.note(f"    caser evaluate {out}")

@@ -1,4 +1,4 @@
-"""`caser export`: a run's network as one ONNX file. No torch is needed or loaded."""
+"""`caser export`: the network of a run as one ONNX file. This neither needs nor loads torch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from caser.answering import recommender
 from caser.cli import show
-from caser.cli.flags import Switch, Whole
+from caser.cli.flags import DEFAULT_K, Switch, Whole
 from caser.errors import ConfigError, MissingDependencyError
 
 
@@ -16,27 +16,27 @@ def export(
     *,
     onnx: Switch = False,
     out: Path | None = None,
-    k: Whole = 10,
+    k: Whole = DEFAULT_K,
     json: Switch = False,
 ) -> None:
-    """Write the network of a run as one ONNX file, which any program with ONNX Runtime can answer from.
+    """Write the network of a run as one ONNX file, from which any program with ONNX Runtime can answer.
 
     Parameters
     ----------
     run
         A run folder.
     onnx
-        As ONNX; the only kind there is so far, and to be named.
+        Write an ONNX file. This is the only format so far, and it must be named.
     out
-        The file; the folder's name with .onnx, beside it, by default.
+        The file to write; by default it is beside the run folder and has its name, with .onnx.
     k
-        How many items an answer has, unless the caller says otherwise.
+        How many items an answer has, unless the program that asks says otherwise.
     json
         Print one JSON document instead of a sentence.
 
     """
     if not onnx:
-        raise ConfigError("name what to export to: caser export RUN --onnx.")
+        raise ConfigError("name the format of the export: caser export RUN --onnx.")
     target = out or run.resolve().with_name(f"{run.resolve().name}.onnx")
     if target.suffix != ".onnx":
         raise ConfigError(f"--out must end in .onnx; got {target.name!r}.")
@@ -51,4 +51,4 @@ def export(
     if json:
         show.document({"out": str(target), "bytes": size, **facts})
     else:
-        show.say(f"wrote {target}: {facts['model']} for {facts['num_items']:,} items, {size:,} bytes")
+        show.note(f"wrote {target}: {facts['model']} for {facts['num_items']:,} items, {size:,} bytes")

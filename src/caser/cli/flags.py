@@ -1,22 +1,35 @@
-"""How parameters become flags, in one place for all commands."""
+"""How parameters of commands become flags, and the types and defaults that several commands share.
+
+A command is a function whose parameters cyclopts turns into flags. Its docstring is its `--help`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from copy import copy
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 from cyclopts import Parameter, Token
-from pydantic import create_model
 
-from caser.config import Training
+from caser.data.filters import LogFilters
+from caser.data.readers import Reading
 from caser.errors import ConfigError
-from caser.models.settings import ModelSettings, NetworkSettings
+
+Command: TypeAlias = Callable[..., None]
+"""The function behind a command."""
+
+DEFAULT_MODEL = "caser"
+"""The model of every command, unless another is named."""
+
+AUTO = "auto"
+"""The value of --model that tries every model."""
+
+DEFAULT_K = 10
+"""How many items an answer has, unless another number is named."""
 
 
 def flag_name(name: str) -> str:
-    """Turn a parameter's name into its flag; the paper's one-letter names keep their case.
+    """Turn the name of a parameter into its flag. The paper's one-letter names keep their case.
 
     >>> flag_name("batch_size"), flag_name("L"), flag_name("n_v")
     ('batch-size', 'L', 'n-v')
@@ -24,65 +37,57 @@ def flag_name(name: str) -> str:
     return name if len(name) == 1 else name.strip("_").replace("_", "-").lower()
 
 
-def flat(group: str) -> Parameter:
-    """The fields of a settings class as flags of their own, under one heading of the help."""
-    return Parameter(name="*", group=group, name_transform=flag_name)
+def flat(heading: str) -> Parameter:
+    """Turn every field of a settings class into a flag of its own.
+
+    heading  the heading of these flags in the help
+    """
+    return Parameter(name="*", group=heading, name_transform=flag_name)
+
+
+def one_of(names: Iterable[str], *, several: bool = False) -> Parameter:
+    """Accept only these names. The help lists them, and the error for another name suggests the nearest one.
+
+    names    such as MODELS; read when the command line is built, so that registered models are among them
+    several  whether one flag may be followed by several names
+    """
+    return Parameter(choices=tuple(names), consume_multiple=several or None)
 
 
 def shown_default(value: Any) -> Any:
-    """Show in the help what holds when a flag is not named, unless that is nothing.
+    """Return what the help shows as the default: nothing for a flag that is off or a list that is empty.
 
     >>> shown_default(0), shown_default(False), shown_default(())
     (0, None, None)
     """
-    return None if value is False or value in ((), {}) else value
-
-
-def training_flags(model: type[ModelSettings]) -> type[Training]:
-    """The settings of training as flags whose defaults are those of a model; what comes of them holds what was typed.
-
-    >>> from caser.models.factors.bpr_mf import BPRMF
-    >>> training_flags(BPRMF)().loss
-    'bpr'
-    """
-    own = model.training.model_dump(exclude_unset=True) if issubclass(model, NetworkSettings) else {}
-    changed: dict[str, Any] = {}
-    for name, value in own.items():
-        field = copy(Training.model_fields[name])
-        field.default = value
-        changed[name] = (field.annotation, field)
-    flags: type[Training] = create_model("Training", __base__=Training, __module__=__name__, **changed)
-    return flags
-
-
-def typed(model: ModelSettings, flags: Training) -> Training:
-    """The training that a model and the flags typed for it amount to."""
-    default = model.training if isinstance(model, NetworkSettings) else Training()
-    return default.replace(**flags.model_dump(exclude_unset=True))
+    return None if value is False or value == () or value == {} else value
 
 
 DEFAULTS = Parameter(negative_iterable=(), show_default=shown_default)
 """What holds for every parameter of every command."""
 
 Switch: TypeAlias = Annotated[bool, Parameter(negative=())]
-"""A flag that is off unless named."""
+"""A flag without a value that is off unless it is typed."""
+
+ReadingFlags: TypeAlias = Annotated[Reading, flat("Reading the log")]
+FilterFlags: TypeAlias = Annotated[LogFilters, flat("Filtering the log")]
 
 
-def _is_table(_: Any, file: Path | None) -> None:
+def _check_ending(_: Any, file: Path | None) -> None:
     if file is not None and file.suffix not in (".csv", ".parquet"):
         raise ConfigError(f"a table must go into a .csv or .parquet file; got {file.name!r}.")
 
 
-TableFile: TypeAlias = Annotated[Path, Parameter(validator=_is_table)]
-"""A file for a table, refused before any work if its ending names no kind of file that is written."""
+TableFile: TypeAlias = Annotated[Path, Parameter(validator=_check_ending)]
+"""A file for a table. Another ending than .csv or .parquet is refused before any work begins."""
 
 
-def _whole(_: Any, tokens: Sequence[Token]) -> int:
+def _to_whole_number(_: Any, tokens: Sequence[Token]) -> int:
     try:
         return int(tokens[0].value)
     except ValueError:
         raise ConfigError(f"{tokens[0].keyword} must be a whole number; got {tokens[0].value!r}.") from None
 
 
-Whole: TypeAlias = Annotated[int, Parameter(converter=_whole)]
-"""A whole number; 1.5 is refused, not rounded."""
+Whole: TypeAlias = Annotated[int, Parameter(converter=_to_whole_number)]
+"""A whole number. 1.5 is refused and not rounded."""

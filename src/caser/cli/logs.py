@@ -1,4 +1,4 @@
-"""What `LOG` means on the command line: a file, or the name of a public data set."""
+"""The argument LOG of many commands: a file, or the name of a public data set."""
 
 from __future__ import annotations
 
@@ -13,24 +13,34 @@ from caser.data.log import InteractionLog
 from caser.data.readers import Reading, read_log
 from caser.errors import ArtefactError, ConfigError, DataError, did_you_mean
 
-Filters = LogFilters
-__all__ = ["Filters", "Reading", "open_log", "reopen_log"]
-
 
 def open_log(name: str, reading: Reading, filters: LogFilters) -> InteractionLog:
-    """Read a log and say on stderr what was guessed, skipped and filtered."""
+    """Read a log, and say on stderr what was guessed, skipped and filtered.
+
+    name     a file, or the name of a public data set
+    reading  how to read a file; a data set takes no such settings
+    filters  which interactions to keep
+
+    Raises DataError if there is no such log or it cannot be read, and ConfigError for reading settings of a data set.
+    """
     log = _read(name, reading, filters)
     for sentence in log.provenance.get("notes", []):
-        show.say(f"  {sentence}")
+        show.note(f"  {sentence}")
     for reason, bad in log.provenance.get("bad_rows", {}).items():
-        show.say(f"  skipped {bad['count']:,} rows {reason}; the first is at {bad['first']:,}")
+        show.note(f"  skipped {bad['count']:,} rows {reason}; the first is at {bad['first']:,}")
     for step in log.provenance.get("filters", []):
-        show.say(f"  filter {step['filter']} dropped {step['dropped']:,} interactions")
+        show.note(f"  filter {step['filter']} dropped {step['dropped']:,} interactions")
     return log
 
 
 def reopen_log(facts: Mapping[str, Any], moved_to: str | None) -> InteractionLog:
-    """Read the log of a run again, with the options it was read with; `moved_to` is where it is now."""
+    """Read the log of a run again, with the settings of the first time.
+
+    facts     what the manifest of the run says about its log
+    moved_to  where the log is now; None if it did not move
+
+    Raises ArtefactError if the run does not say where its log is, or the log is not there.
+    """
     name = moved_to or facts.get("dataset") or facts.get("source")
     if name is None or name == "frame":
         raise ArtefactError("the run was trained on a table in memory; give the same log as a file with --log.")
@@ -43,12 +53,12 @@ def reopen_log(facts: Mapping[str, Any], moved_to: str | None) -> InteractionLog
 def _read(name: str, reading: Reading, filters: LogFilters) -> InteractionLog:
     path = Path(name).expanduser()
     if name in datasets.DATASETS and not path.is_file():
-        if given := reading.model_dump(exclude_defaults=True):
+        if typed := reading.model_dump(exclude_unset=True):
             raise ConfigError(
-                f"a public data set is read in its own way; got {', '.join(given)} for {name}. "
+                f"a public data set is read in its own way; got {', '.join(typed)} for {name}. "
                 "Leave it out, or name the file."
             )
-        return datasets.load(name, filters=filters, on_message=show.say)
+        return datasets.load(name, filters=filters, on_message=show.note)
     if not path.exists():
         raise DataError(
             f"LOG must be a file or a public data set; got {name!r}, which is neither: "

@@ -1,16 +1,23 @@
-"""`caser replay`: the hit rate of what was really served, and a service beside its run folder. Needs no torch."""
+"""`caser replay`: the hit rate of served answers, and a comparison of a service with its run folder, without torch."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from caser.answering.recommender import load
 from caser.cli import show
-from caser.cli.flags import Switch, Whole
+from caser.cli.flags import DEFAULT_K, Switch, Whole
 from caser.errors import ConfigError, DataError, MissingDependencyError
 
+if TYPE_CHECKING:
+    from caser.study.replay import Agreement, Served
+
 TOKEN_VARIABLE = "CASER_TOKEN"  # noqa: S105
-_SHOWN = 10
+MAX_K = 1000
+MAX_SHOWN = 10
+"""The largest number of users in the table of differences."""
 
 
 def replay(
@@ -19,81 +26,54 @@ def replay(
     *,
     log: Path | None = None,
     against: str | None = None,
-    k: Whole = 10,
+    k: Whole = DEFAULT_K,
     users: Whole = 1000,
     seed: Whole = 0,
     json: Switch = False,
 ) -> None:
-    """Look back at what was served (--log), or ask a service and its run folder the same (--against), or both.
+    """Judge what a service answered (--log), compare a service with its run folder (--against), or both.
 
-    The token for --against is read from the variable CASER_TOKEN, where no list of processes shows it.
+    The token for --against is read from the variable CASER_TOKEN, so that no list of processes shows it.
 
     Parameters
     ----------
     run
         A run folder.
     log
-        What `caser serve --answer-log` has written: how often the next thing a user took was in their last answer.
+        The file of `caser serve --answer-log`: how often was the next item of a user in the user's last answer?
     against
-        The address of a service of this run, such as http://127.0.0.1:8000: answers are compared item by item.
+        The address of a service of this run, such as http://127.0.0.1:8000. Answers are compared item by item.
     k
         How many items of an answer count.
     users
         How many users to compare.
     seed
-        Which ones.
+        Seed of the draw of users.
     json
         Print one JSON document instead of tables.
 
     """
     if log is None and against is None:
         raise ConfigError("replay needs --log FILE, --against URL, or both; got neither.")
-    if users < 1 or not 1 <= k <= 1000:
-        raise ConfigError(f"--users must be at least 1, and -k from 1 to 1000; got {users} and {k}.")
+    if users < 1 or not 1 <= k <= MAX_K:
+        raise ConfigError(f"--users must be at least 1, and --k from 1 to {MAX_K}; got {users} and {k}.")
     try:
-        from caser.study import replay as looking_back
+        from caser.study.replay import compare_with_service, hit_rate
     except ImportError as error:
         raise MissingDependencyError(
             f"replay needs the extra 'serve'; {error.name} is not installed. Type: pip install 'caser[serve]'"
         ) from None
-    from caser.answering.recommender import load
-
     recommender = load(run)
-    served = None if log is None else looking_back.hit_rate(log, k)
+    served = None if log is None else hit_rate(log, k)
     token = os.environ.get(TOKEN_VARIABLE)
-    agreement = (
-        None
-        if against is None
-        else looking_back.compare_with_service(recommender, against, users=users, k=k, seed=seed, token=token)
-    )
+    agreement = None
+    if against is not None:
+        agreement = compare_with_service(recommender, against, users=users, k=k, seed=seed, token=token)
     if json:
-        show.document(
-            {
-                "run": str(run),
-                "k": k,
-                "served": None if served is None else served.to_dict(),
-                "against": None if agreement is None else agreement.to_dict(),
-            }
-        )
+        values = {name: part and part.to_dict() for name, part in (("served", served), ("against", agreement))}
+        show.document({"run": str(run), "k": k, **values})
     else:
-        if served is not None:
-            rows = {"all": served.judged, **dict(sorted(served.by.items()))}
-            show.table(
-                f"what {served.answers:,} answers came to, first {k} items",
-                ["answers by", "events after", "hits", "hit rate"],
-                [(name, str(hits.events), str(hits.hits), _rate(hits.rate)) for name, hits in rows.items()],
-            )
-            show.remark(f"{served.unjudged:,} events had no answer before them")
-        if agreement is not None:
-            show.remark(
-                f"{agreement.same:,} users have the same answer online and offline, {agreement.ties:,} but for ties, "
-                f"{len(agreement.different):,} another"
-            )
-            rows_of = list(agreement.different.items())[:_SHOWN]
-            if rows_of:
-                joined = looking_back.joined
-                body = [(str(user), joined(pair[0]), joined(pair[1])) for user, pair in rows_of]
-                show.table("answers that differ", ["user", "offline", "online"], body)
+        _show(served, agreement, k)
     if agreement is not None and agreement.different:
         raise DataError(
             f"the service must answer as the run does; for {len(agreement.different):,} users it does not. Has the "
@@ -101,5 +81,37 @@ def replay(
         )
 
 
-def _rate(rate: float | None) -> str:
-    return "" if rate is None else f"{rate:.4f}"
+def _show(served: Served | None, agreement: Agreement | None, k: int) -> None:
+    """Print what there is of both parts."""
+    if served is not None:
+        _show_served(served, k)
+    if agreement is not None:
+        _show_agreement(agreement)
+
+
+def _show_served(served: Served, k: int) -> None:
+    """Print the hit rate of all answers, then by model and by source."""
+    groups = {"all": served.judged, **dict(sorted(served.by.items()))}
+    show.table(
+        f"hits of {served.answers:,} answers, first {k} items",
+        ["answers by", "events after", "hits", "hit rate"],
+        [
+            (name, str(hits.events), str(hits.hits), "" if hits.rate is None else f"{hits.rate:.4f}")
+            for name, hits in groups.items()
+        ],
+    )
+    show.remark(f"{served.unjudged:,} events had no answer before them")
+
+
+def _show_agreement(agreement: Agreement) -> None:
+    """Print for how many users the answers agree, and some answers that differ."""
+    show.remark(
+        f"{agreement.same:,} users have the same answer online and offline, {agreement.ties:,} differ only in the "
+        f"order of ties, {len(agreement.different):,} have another answer"
+    )
+    if agreement.different:
+        rows = [
+            (str(user), " ".join(map(str, offline)), " ".join(map(str, online)))
+            for user, (offline, online) in list(agreement.different.items())[:MAX_SHOWN]
+        ]
+        show.table("answers that differ", ["user", "offline", "online"], rows)

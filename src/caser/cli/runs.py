@@ -1,4 +1,4 @@
-"""The run folder on the command line: its checkpoint beside it, and what it keeps when it is written again."""
+"""The run folder on the command line: its checkpoint, and what it keeps when a new run replaces it."""
 
 from __future__ import annotations
 
@@ -10,19 +10,26 @@ from caser.answering.recommender import Recommender
 from caser.artefact import folder as artefact
 
 
+def typed_command() -> str:
+    """Return the command line of this process, as a person types it."""
+    return shlex.join(["caser", *sys.argv[1:]])
+
+
 def checkpoint_of(out: Path) -> Path:
-    """Where the training of a run keeps its checkpoint: a file beside the folder."""
+    """Return the checkpoint file of a run folder: it is beside the folder."""
     folder = out.expanduser().resolve()
     return folder.with_name(f"{folder.name}.checkpoint")
 
 
 def save_run(recommender: Recommender, out: Path) -> None:
-    """Write the run folder and remove the checkpoint.
+    """Write the run folder and remove its checkpoint.
 
-    A run that takes the place of one judged by the same test part inherits how often that part was opened.
+    recommender  the fitted model; the command line is added to its manifest
+    out          the run folder. If it holds a run that is judged on the same test part, the new run inherits how often
+                 that part was opened.
     """
     manifest = recommender.artefact.manifest
-    manifest["command"] = shlex.join(["caser", *sys.argv[1:]])
+    manifest["command"] = typed_command()
     manifest["test_openings"] += artefact.test_openings(out, manifest["fingerprint"])
     recommender.save(out)
     checkpoint_of(out).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""`caser serve` and `caser token`: a run over HTTP, and who may ask it. No torch is needed or loaded."""
+"""`caser serve` and `caser token`: serve a run over HTTP, and make tokens for its callers. No torch is needed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from caser.cli.flags import Whole, flat
 from caser.errors import ConfigError, MissingDependencyError
 from caser.service.settings import DEFAULT_HOST, DEFAULT_PORT, ServiceSettings
 
+MAX_PORT = 65_535
+
 
 def serve(
     run: Path,
@@ -20,27 +22,27 @@ def serve(
     workers: Whole = 1,
     settings: Annotated[ServiceSettings, flat("Service")] = ServiceSettings(),  # noqa: B008
 ) -> None:
-    """Serve a run over HTTP until it is stopped: recommendations that follow what people just did, and a page.
+    """Serve a run over HTTP until it is stopped: recommendations that follow what users just did, and a web page.
 
     Parameters
     ----------
     run
         A run folder.
     host
-        The address to listen on; another than this machine's own needs --token-file.
+        The address to listen on. Any but this machine's own needs --token-file.
     port
         The port; 0 takes a free one.
     workers
-        Processes: only 1. To use more cores, start one service per core on one --store, each with a port.
+        Number of processes; must be 1. To use more cores, start several services on one --store, each with a --port.
 
     """
     if workers != 1:
         raise ConfigError(
-            f"--workers must be 1, as a reload reaches one process; got {workers}. Start several services, each with "
-            "a --port, on one --store: they see each other's events."
+            f"--workers must be 1, because a reload reaches one process; got {workers}. Start several services on one "
+            "--store, each with a --port: they see each other's events."
         )
-    if not 0 <= port <= 65_535:
-        raise ConfigError(f"--port must be from 0 to 65535; got {port}.")
+    if not 0 <= port <= MAX_PORT:
+        raise ConfigError(f"--port must be from 0 to {MAX_PORT}; got {port}.")
     try:
         from caser.service.http import server
     except ImportError as error:
@@ -51,17 +53,17 @@ def serve(
 
 
 def token(*, token_file: Path, name: str = "default") -> None:
-    """Make a token, add its digest to a file, and print it; it cannot be shown again.
+    """Make a token, add its digest to a file, and print the token. It cannot be printed again.
 
     Parameters
     ----------
     token_file
-        The file for `caser serve --token-file`; it is made if there is none.
+        The file for `caser serve --token-file`. It is created if it does not exist.
     name
-        Whose token it is; logs and limits go by this name.
+        The owner of the token, as logs and rate limits name it.
 
     """
     from caser.service.http.tokens import add_token
 
     print(add_token(token_file, name))
-    show.say(f"keep it: {token_file} holds only its digest")
+    show.note(f"keep it: {token_file} holds only its digest")

@@ -1,4 +1,4 @@
-"""What a command prints: one JSON document for machines, or tables for people; progress and notes go to stderr."""
+"""What commands print. Results go to stdout: one JSON document or tables. Progress and notes go to stderr."""
 
 from __future__ import annotations
 
@@ -7,56 +7,80 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from caser.fitting.fit import Progress as FitProgress
-from caser.fitting.fit import Tell
-from caser.study.engine import Step, StepListener
+from caser.fitting import fit
+from caser.study import engine
+
+FitTell: TypeAlias = fit.Tell
+StudyTell: TypeAlias = engine.StepListener
+Row: TypeAlias = Mapping[str, Any]
+"""One row of a document: JSON values by column."""
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 METRICS_PER_TABLE = 4
-"""As many as 80 columns hold."""
+"""How many metrics fit into 80 columns."""
 
 
 def document(value: Mapping[str, Any]) -> None:
-    """Print one JSON document, and nothing else, on stdout."""
+    """Print one JSON document on stdout, and nothing else.
+
+    value  JSON values; what is none is printed as text
+    """
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
-def say(sentence: str) -> None:
-    """Print a sentence for people on stderr."""
+def note(sentence: str) -> None:
+    """Print a sentence for people on stderr, beside the result."""
     err.print(Text(sentence), soft_wrap=True)
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table on stdout; columns of numbers are right-aligned. Ids come as text, and are shown as they are."""
-    body = [[_cell(value) for value in row] for row in rows]
-    shown = Table(show_header=any(columns), header_style="dim", box=None, pad_edge=False)
-    for index, name in enumerate(columns):
-        is_number = all(
-            row[index].strip("-").replace(",", "").replace(".", "")[:1].isdigit() for row in body if row[index]
-        )
-        shown.add_column(name, justify="right" if is_number and any(columns) else "left", overflow="fold")
-    for row in body:
-        shown.add_row(*(Text(value) for value in row))
-    out.print(Text(title, style="bold"), soft_wrap=True)
-    out.print(shown)
-
-
 def remark(sentence: str) -> None:
-    """Print a sentence below a table, on stdout."""
+    """Print a sentence on stdout, as a part of the result."""
     out.print(Text(f"  {sentence}"), soft_wrap=True)
 
 
+def blank_line() -> None:
+    """Print an empty line on stdout."""
+    out.print()
+
+
+def heading(text: str) -> None:
+    """Print a heading on stdout."""
+    out.print(Text(text, style="bold"), soft_wrap=True)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print a table on stdout. Columns of numbers are right-aligned.
+
+    title    the line above the table
+    columns  names of the columns; the header is left out if all are empty
+    rows     one value for each column. Ids must be text, or they are printed with thousands separators.
+    """
+    body = [[_cell(value) for value in row] for row in rows]
+    shown = Table(show_header=any(columns), header_style="dim", box=None, pad_edge=False)
+    for index, name in enumerate(columns):
+        is_number = any(columns) and all(_looks_like_number(row[index]) for row in body if row[index])
+        shown.add_column(name, justify="right" if is_number else "left", overflow="fold")
+    for row in body:
+        shown.add_row(*(Text(value) for value in row))
+    heading(title)
+    out.print(shown)
+
+
 def report(judged: Mapping[str, Any], subject: str | None = None) -> None:
-    """Print what `evaluation.judge.Report.to_dict` says: one row per model, then the verdicts and the notes."""
+    """Print a judgement: one row per model, then the verdicts and the notes.
+
+    judged   the values of `evaluation.report.Report.to_dict`
+    subject  the model that is judged, which gets a mark
+    """
     models: Mapping[str, Mapping[str, Mapping[str, float]]] = judged["models"]
     metrics = list(next(iter(models.values())))
     owners = f"{judged['num_users']:,} users" if "num_users" in judged else f"{judged['num_sessions']:,} sessions"
@@ -68,57 +92,62 @@ def report(judged: Mapping[str, Any], subject: str | None = None) -> None:
             for name, values in models.items()
         ]
         table("" if start else title, ["model", *shown], rows)
-    out.print()
-    for sentence in [*judged["verdicts"], _beyond(judged["beyond"]), *judged["notes"]]:
+    blank_line()
+    for sentence in [*judged["verdicts"], _coverage_sentence(judged["beyond"]), *judged["notes"]]:
         remark(sentence)
 
 
-def answers(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print recommendations: rank, item, title, score."""
+def answers(title: str, rows: Sequence[Row]) -> None:
+    """Print recommendations: rank, item, title and score.
+
+    title  the line above the table      rows  one per item, best first
+    """
     items(title, ["rank", "item_id", "title", "score"], rows)
 
 
-def items(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print one row per item; the title's column only where the log had titles."""
+def items(title: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    """Print one row per item. The column of titles is left out if no item has a title.
+
+    title  the line above the table      columns  which values of a row to show      rows  one per item
+    """
     shown = [name for name in columns if name != "title" or any(row.get("title") for row in rows)]
     table(title, shown, [[_as_text(name, row.get(name)) for name in shown] for row in rows])
 
 
-def study(found: Mapping[str, Any]) -> None:
-    """Print what `study.Study.to_dict` says: the verdicts, then a row for each recipe, best first."""
-    chief = found["metric"]
-    metrics = [chief, *(metric for metric in found["metrics"] if metric != chief)][: METRICS_PER_TABLE - 2]
-    best_first = sorted(found["rows"], key=lambda row: -row["metrics"][found["metric"]]["value"])
-    against = next((row["difference"]["against"] for row in found["rows"] if row["difference"]), None)
-    for sentence in [*found["verdicts"], *found["advice"]]:
-        out.print(Text(sentence, style="bold"))
-    seeds = f"{len(found['seeds'])} seed{'s' if len(found['seeds']) > 1 else ''}"
-    owners = f"{found['num_owners']:,} {found['owner']}s"
-    title = f"{found['protocol']} · {found['part']} · {owners} · {seeds} · fingerprint {found['fingerprint']}"
-    columns = ["", *metrics, *([f"to {against}"] if against else []), "train, s"]
-    rows = []
-    for row in best_first:
-        cells = [row["label"], *(_estimate(row["metrics"][metric]) for metric in metrics)]
-        if against:
-            cells.append(_difference(row["difference"]))
-        rows.append([*cells, f"{row['seconds']['training']:.1f}"])
-    out.print()
-    table(title, columns, rows)
-    if against:
-        remark(f"to {against}: difference in {chief}; * is shown after correction for {len(rows) - 1} comparisons")
-    for note in found["notes"]:
-        remark(note)
+def study(values: Mapping[str, Any]) -> None:
+    """Print a study: the verdicts, a row for each recipe, best first, and the notes.
+
+    values  the values of `study.Study.to_dict`
+    """
+    metric = values["metric"]
+    metrics = [metric, *(other for other in values["metrics"] if other != metric)][: METRICS_PER_TABLE - 2]
+    best_first = sorted(values["rows"], key=lambda row: -row["metrics"][metric]["value"])
+    reference = next((row["difference"]["against"] for row in values["rows"] if row["difference"]), None)
+    for sentence in [*values["verdicts"], *values["advice"]]:
+        heading(sentence)
+    seeds = f"{len(values['seeds'])} seed{'s' if len(values['seeds']) > 1 else ''}"
+    owners = f"{values['num_owners']:,} {values['owner']}s"
+    title = f"{values['protocol']} · {values['part']} · {owners} · {seeds} · fingerprint {values['fingerprint']}"
+    columns = ["", *metrics, *([f"to {reference}"] if reference else []), "train, s"]
+    blank_line()
+    table(title, columns, [_study_row(row, metrics, has_difference=reference is not None) for row in best_first])
+    if reference:
+        remark(
+            f"to {reference}: difference in {metric}; * means that it is shown, after correction for "
+            f"{len(best_first) - 1} comparisons"
+        )
+    for sentence in values["notes"]:
+        remark(sentence)
 
 
 @contextmanager
-def studying() -> Iterator[StepListener]:
-    """Show a study as it goes: a bar with time left on a terminal, and a line for each step; both on stderr."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(compact=True))
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+def study_progress() -> Iterator[StudyTell]:
+    """Show on stderr how a study goes: a bar with the time left on a terminal, and a line for each step."""
+    with _bar() as bar:
         task = bar.add_task("choosing", total=None)
         began = time.perf_counter()
 
-        def tell(step: Step) -> None:
+        def tell(step: engine.Step) -> None:
             bar.update(task, completed=step.done, total=step.total, description=f"{step.done} of {step.total} steps")
             seconds = time.perf_counter() - began
             done = f"{step.done:3}/{step.total}"
@@ -128,18 +157,17 @@ def studying() -> Iterator[StepListener]:
 
 
 @contextmanager
-def fitting() -> Iterator[Tell]:
-    """Show a fit as it goes: a bar with time left on a terminal, one line per epoch elsewhere; both on stderr."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(compact=True))
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+def fit_progress() -> Iterator[FitTell]:
+    """Show on stderr how a fit goes: a bar with the time left on a terminal, and a line for each epoch."""
+    with _bar() as bar:
         task = bar.add_task("starting", total=None)
         began = time.perf_counter()
 
-        def tell(progress: FitProgress) -> None:
+        def tell(progress: fit.Progress) -> None:
             label = f"{progress.stage} epoch {progress.epoch}/{progress.epochs}"
             if progress.done is None:
                 if progress.batch == 1 and progress.epoch == 1 and not err.is_terminal:
-                    say(f"  {progress.stage}: {progress.batches:,} steps an epoch, at most {progress.epochs} epochs")
+                    note(f"  {progress.stage}: {progress.batches:,} steps an epoch, at most {progress.epochs} epochs")
                 batches = (progress.epoch - 1) * progress.batches + progress.batch
                 bar.update(task, description=label, completed=batches, total=progress.epochs * progress.batches)
                 return
@@ -153,33 +181,51 @@ def fitting() -> Iterator[Tell]:
         yield tell
 
 
+def _bar() -> Progress:
+    """Make a progress bar on stderr, which is drawn only on a terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(compact=True))
+    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
+
+
+def _study_row(row: Row, metrics: Sequence[str], *, has_difference: bool) -> list[str]:
+    """Return the cells of one recipe: its label, its metrics, the difference to the reference, and its time."""
+    cells = [row["label"], *(_estimate(row["metrics"][metric]) for metric in metrics)]
+    if has_difference:
+        cells.append(_difference(row["difference"]))
+    return [*cells, f"{row['seconds']['training']:.1f}"]
+
+
 def _as_text(column: str, value: Any) -> Any:
-    """Scores to four decimals, ids as they are."""
+    """Return scores with four decimals, and ids as they are written."""
     if column in ("score", "effect"):
         return f"{value:.4f}"
     return str(value) if column == "item_id" else value
 
 
 def _estimate(estimate: Mapping[str, float | None]) -> str:
-    """The value and half of its interval; the value alone where there is no interval."""
+    """Return the value and half of its interval, or only the value if there is no interval."""
     value, low, high = estimate["value"], estimate["low"], estimate["high"]
     return f"{value:.4f}" if low is None or high is None else f"{value:.4f} ±{(high - low) / 2:.4f}"
 
 
 def _difference(difference: Mapping[str, Any] | None) -> str:
-    """The difference and half of its interval; a star where it is shown, after correction."""
+    """Return the difference and half of its interval, with a star if it is shown after correction."""
     if difference is None:
         return ""
     shown = f"{difference['value']:+.4f} ±{(difference['high'] - difference['low']) / 2:.4f}"
     return f"{shown} *" if difference["is_shown"] else f"{shown}  "
 
 
-def _beyond(models: Mapping[str, Mapping[str, float]]) -> str:
-    """One sentence on coverage and head items, for all models."""
+def _coverage_sentence(models: Mapping[str, Mapping[str, float]]) -> str:
+    """Return one sentence on coverage and on the share of head items, for all models."""
     shares = [
         f"{name} {measures['coverage@10']:.1%} · {measures['head_share@10']:.1%}" for name, measures in models.items()
     ]
-    return f"candidates in any top 10 · places in top 10s that head items have: {', '.join(shares)}"
+    return f"share of candidates in any top 10 · share of head items in the top 10s: {', '.join(shares)}"
+
+
+def _looks_like_number(text: str) -> bool:
+    return text.strip("-").replace(",", "").replace(".", "")[:1].isdigit()
 
 
 def _cell(value: Any) -> str:

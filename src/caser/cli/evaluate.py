@@ -1,0 +1,71 @@
+"""`caser evaluate`: judge a run beside the counting models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+from cyclopts.validators import Path as PathKind
+
+from caser.answering.recommender import load
+from caser.artefact import folder as artefact
+from caser.cli import show
+from caser.cli.flags import Switch, TableFile, Whole
+from caser.cli.logs import reopen_log
+from caser.evaluation import protocols
+from caser.evaluation.trec import DEPTH, write_trec
+from caser.fitting.evaluate import compared, judging_part
+from caser.fitting.evaluate import evaluate as judge_run
+from caser.system.frames import write_frames
+
+
+def evaluate(
+    run: Path,
+    /,
+    *,
+    log: str | None = None,
+    per_user: TableFile | None = None,
+    trec: Annotated[Path, Parameter(validator=PathKind(file_okay=False))] | None = None,
+    trec_depth: Annotated[Whole, Parameter(validator=Number(gte=1))] = DEPTH,
+    json: Switch = False,
+) -> None:
+    """Judge a run beside the counting models, under the protocol it was trained for.
+
+    This opens the test part. The manifest of the run counts how often it was opened.
+
+    Parameters
+    ----------
+    run
+        A run folder.
+    log
+        Where the log is now, if it has moved. It must be the same log.
+    per_user
+        Also write every model's value for every query to this Parquet or CSV file.
+    trec
+        Also write the targets and every model's ranked lists into this folder, as TREC qrels and run files.
+    trec_depth
+        Largest number of items in each of those lists.
+    json
+        Print one JSON document instead of a table.
+
+    """
+    recommender = load(run)
+    manifest = recommender.artefact.manifest
+    split = protocols.apply(manifest["protocol"], reopen_log(manifest["log"], log))
+    part = judging_part(recommender, split)
+    if part == "test":  # count before the part is opened: if the count cannot be written, nothing is judged
+        artefact.update_manifest(run, test_openings=manifest["test_openings"] + 1)
+    report = judge_run(recommender, split)
+    if per_user:
+        frame = report.to_frame(split.log.user_vocabulary)
+        write_frames(per_user, [frame], frame.schema)
+    if trec:
+        write_trec(trec, split, compared(recommender, split, part), part, depth=trec_depth)
+    result = {**report.to_dict(), "test_openings": manifest["test_openings"]}
+    if json:
+        show.document(result)
+    else:
+        show.report(result, subject=recommender.artefact.config.name)
+    artefact.update_manifest(run, metrics=manifest["metrics"])

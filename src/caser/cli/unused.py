@@ -1,0 +1,185 @@
+"""Options that have no effect beside the other options of a command line: each is refused with one sentence.
+
+RULES lists them by command. The check runs before any work begins, and sees only what was typed: a default is never
+refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+import cyclopts
+from cyclopts import ArgumentCollection
+
+from caser.cli.flags import AUTO
+from caser.cli.model_flags import NETWORK_FLAGS
+from caser.cli.study_options import QUICK_EPOCHS
+from caser.errors import ConfigError
+from caser.models import model_class
+from caser.models.settings import NetworkSettings
+
+AUTO_FLAGS = ("--budget", "--jobs", "--store")
+"""The flags that `caser train` has only with --model auto."""
+
+Typed: TypeAlias = Mapping[str, Sequence[str]]
+"""The flags that were typed and the values of each; a switch has the value ''."""
+
+Rule: TypeAlias = Callable[[Typed], str | None]
+"""Returns a sentence if an option has no effect, else None."""
+
+
+def needs(option: str, other: str) -> Rule:
+    """Make the rule that an option has an effect only together with another one.
+
+    >>> needs("--burst", "--rate")({"--burst": ["5"]})
+    '--burst has an effect only with --rate. Add --rate, or leave --burst out.'
+    """
+
+    def rule(typed: Typed) -> str | None:
+        if option not in typed or other in typed:
+            return None
+        return f"{option} has an effect only with {other}. Add {other}, or leave {option} out."
+
+    return rule
+
+
+def excludes(other: str, option: str, reason: str) -> Rule:
+    """Make the rule that an option has no effect together with another one, and say why.
+
+    >>> excludes("--quick", "--seeds", "it trains one seed")({"--quick": [""], "--seeds": ["5"]})
+    '--seeds has no effect with --quick: it trains one seed. Leave one of them out.'
+    """
+
+    def rule(typed: Typed) -> str | None:
+        if option not in typed or other not in typed:
+            return None
+        return f"{option} has no effect with {other}: {reason}. Leave one of them out."
+
+    return rule
+
+
+def _fields_of_text_only(option: str) -> Rule:
+    """Make the rule that an option is for text files, whose lines have fields."""
+
+    def rule(typed: Typed) -> str | None:
+        [file_format] = typed.get("--format", [""])[-1:]
+        if option not in typed or file_format not in ("parquet", "jsonl"):
+            return None
+        return f"{option} has no effect with --format {file_format}: it is for text files. Leave one of them out."
+
+    return rule
+
+
+def _more_epochs_than_quick(typed: Typed) -> str | None:
+    """--quick already limits the epochs to a smaller number."""
+    [epochs] = typed.get("--epochs", ["0"])[-1:]
+    if "--quick" not in typed or not epochs.isdecimal() or int(epochs) <= QUICK_EPOCHS:
+        return None
+    return f"--epochs {epochs} has no effect with --quick, which trains at most {QUICK_EPOCHS}. Leave one of them out."
+
+
+def _networks_only(option: str, flag_of_models: str) -> Rule:
+    """Make the rule that an option is for networks. `flag_of_models` names the models of the command."""
+
+    def rule(typed: Typed) -> str | None:
+        models = typed.get(flag_of_models, [])
+        if option not in typed or not models or any(_trains(name) for name in models):
+            return None
+        return f"{option} has no effect on models that only count: {', '.join(models)}. Leave {option} out."
+
+    return rule
+
+
+def _swept_setting(typed: Typed) -> str | None:
+    """The values of --over replace the value of the setting itself."""
+    name = typed.get("--over", [""])[-1].partition("=")[0].strip().replace("_", "-")
+    for option in (f"--{name}", f"--no-{name}"):
+        if option in typed:
+            return f"{option} has no effect with --over {name}, which replaces it. Leave {option} out."
+    return None
+
+
+def _trains(name: str) -> bool:
+    """Whether a model is a network; a name that is unknown is left to other checks."""
+    try:
+        return issubclass(model_class(name), NetworkSettings)
+    except ConfigError:
+        return True
+
+
+_LOG = (
+    needs("--rating", "--min-rating"),
+    needs("--event-type", "--event-types"),
+    _fields_of_text_only("--separator"),
+    _fields_of_text_only("--header"),
+    _fields_of_text_only("--no-header"),
+)
+_QUICK = (excludes("--quick", "--seeds", "it trains one seed"), _more_epochs_than_quick)
+_NO_CHOICE = excludes("--no-choose", "--patience", "no epoch is validated")
+
+RULES: Mapping[str, Sequence[Rule]] = {
+    "data describe": _LOG,
+    "train": (*_LOG, _NO_CHOICE),
+    "evaluate": (needs("--trec-depth", "--trec"),),
+    "compare": (
+        *_LOG,
+        *_QUICK,
+        excludes("--sessions", "--protocol", "sessions cut by a pause are a protocol of their own"),
+        *(_networks_only(option, "--models") for option in ("--epochs", "--seeds", "--quick")),
+    ),
+    "ablate": (*_LOG, *_QUICK, _NO_CHOICE),
+    "sweep": (
+        *_LOG,
+        *_QUICK,
+        _swept_setting,
+        *(_networks_only(option, "--model") for option in ("--seeds", "--quick")),
+    ),
+    "audit": (*_LOG, excludes("--no-neural", "--model", "no neural model is trained")),
+    "recommend": (
+        needs("--memory-mb", "--all"),
+        *(
+            excludes("--all", option, "every user of the log is answered, from the user's own history")
+            for option in ("--user", "--item")
+        ),
+    ),
+    "replay": (needs("--users", "--against"), needs("--seed", "--against")),
+    "serve": (needs("--burst", "--rate"),),
+}
+"""The rules of each command. A command without a row has no option that another one makes void."""
+
+
+def refuse_unused(_: cyclopts.App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Raise ConfigError if an option was typed that has no effect. cyclopts calls this after it has read the words.
+
+    commands   the words that name the command, such as ("data", "describe")
+    arguments  the parameters of the command with the words that were typed for each
+    """
+    typed: dict[str, list[str]] = {}
+    for argument in arguments:
+        for token in argument.tokens:
+            flag = token.keyword if token.keyword in argument.negatives else argument.name
+            typed.setdefault(flag or argument.name, []).append(token.value)
+    for rule in RULES.get(" ".join(commands), ()):
+        if sentence := rule(typed):
+            raise ConfigError(sentence)
+
+
+def explain_unknown_option(command: str, option: str, model: str) -> str | None:
+    """Return a sentence for an option that another model has, and None for one that no model has.
+
+    command  the command's name      option  the flag that was typed      model  the value of --model
+
+    >>> explain_unknown_option("train", "--epochs", "markov")
+    '--epochs has no effect on markov, which only counts and has no training. Leave --epochs out.'
+    """
+    if command not in ("train", "sweep"):
+        return None
+    flag = option.partition("=")[0].partition(".")[0]
+    if model == AUTO and flag in NETWORK_FLAGS:
+        return f"{flag} has no effect with --model auto, which trains each model in its own way. Leave {flag} out."
+    if model != AUTO and command == "train" and flag in AUTO_FLAGS:
+        return f"{flag} has an effect only with --model auto, which tries every model; got {model}. Leave {flag} out."
+    if flag in NETWORK_FLAGS and not _trains(model):
+        return f"{flag} has no effect on {model}, which only counts and has no training. Leave {flag} out."
+    return None
