@@ -24,7 +24,7 @@ Weights = NDArray[np.float64]
 class Popularity(CountingSettings):
     """Score of item j = number of its interactions in the training part.
 
-    Useful to see what a model learns beyond popularity. Source: folklore.
+    Useful when you want to see what a model learns beyond popularity. Source: folklore.
     """
 
     name = "popularity"

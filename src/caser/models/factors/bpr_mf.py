@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 class BPRMF(NetworkSettings):
     """Score of item j for user u = p_u . V_j + c_j: lasting taste only, without the order of the history.
 
-    Useful to see how much the order of items adds to taste. It needs users who come back. An unknown user gets the mean
-    vector. Source: Rendle et al., UAI 2009, section 4.3.1. Differs from the paper: an item bias; Adam; an epoch uses
-    each interaction once.
+    Useful when you want to see how much the order of items adds to taste. It needs users who come back. An unknown user
+    gets the mean vector. Source: Rendle et al., UAI 2009, section 4.3.1. Differs from the paper: an item bias; Adam; an
+    epoch uses each interaction once.
 
     >>> BPRMF.training.loss
     'bpr'
