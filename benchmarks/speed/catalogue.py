@@ -1,4 +1,4 @@
-"""Time of the best ten of a million items: exact search against reading the vectors once, and the index against exact search.
+"""Time of the best ten of a million items: exact search against reading the vectors once, index against exact search.
 
 Vectors are trained on a simulated log (`_world.py`, about two minutes) and kept with their index in runs/benchmarks.
 The rows `exactly` and `by the index` are whole answers of the Python API from a raw history.
