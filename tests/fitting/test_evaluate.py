@@ -43,7 +43,7 @@ def test_the_validation_part_is_judged_without_counting(split: Split) -> None:
 def test_a_split_with_other_fractions_is_refused_because_its_test_part_may_have_trained() -> None:
     log = noise_world(num_users=60, num_items=9, length=12, seed=0).log
     rec = fit(Markov(), global_time(log, test=0.02, validation=0.02))
-    with pytest.raises(ArtefactError, match="fingerprint"):
+    with pytest.raises(ArtefactError, match=r"must be judged under global-time test=0.02 .*; got global-time and"):
         evaluate(rec, global_time(log))
 
 
