@@ -1,4 +1,4 @@
-"""Small artefacts for tests: made by hand, so that every index and every answer is known."""
+"""Small artefacts for tests, made by hand, so that every index and every answer is known; and a fit of any model."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ FACTS: dict[str, Any] = {
 USERS = ["ann", "bob", "eve", "zoe"]
 ITEMS = [10, 20, 30, 40, 50, 60]
 SEQUENCES: list[list[int]] = [[1, 2, 3], [2, 3], [5, 1, 2, 2], []]
-"""Zoe has no interaction in the part that trained, and nobody took item 40 or 60."""
+"""Zoe has no interaction in the training part, and no user has item 40 or 60."""
 
 
 def caser_run(seed: int = 0, **settings: Any) -> Artefact:
-    """Caser with random parameters."""
+    """An artefact of Caser with random parameters."""
     config = Caser(**{"L": 2, "d": 3, "n_v": 1, "n_h": 2, **settings})
     random = numpy_generator(seed, "initialisation")
     shapes = config.shapes(len(USERS), len(ITEMS))
@@ -61,7 +61,7 @@ def settings_of(run: Artefact) -> Caser:
 
 
 def popularity_run() -> Artefact:
-    """Popularity: items 20, then 10 and 30, then 50."""
+    """An artefact of popularity, which ranks item 20 first, then 10 and 30, then 50."""
     config = Popularity()
     scorer = config.build(len(USERS), len(ITEMS))
     scorer.fit(Tape.from_sequences(SEQUENCES, len(ITEMS)))
@@ -90,7 +90,7 @@ def _run(config: Any, scorer: Any) -> Artefact:
 
 
 def resign(folder: Path, **changes: Any) -> None:
-    """Make the checksums of a changed artefact right again, as whoever can write it could; None removes a key."""
+    """Correct the checksums of a changed artefact, as an attacker can; a change to None removes the key."""
     path = folder / "manifest.json"
     values = {**json.loads(path.read_bytes()), **changes}
     values = {name: value for name, value in values.items() if name not in changes or value is not None}

@@ -1,4 +1,4 @@
-"""An explanation adds up, and its effects are what leaving an item out does."""
+"""The parts of an explanation add up to the score, and an effect is the change of the score without the item."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_an_effect_is_what_the_score_loses_without_the_item() -> None:
     assert [effect.effect for effect in found.history] == pytest.approx(expected, abs=1e-6)
 
 
-def test_a_model_whose_score_is_no_sum_has_effects_only() -> None:
+def test_a_model_without_states_has_effects_but_no_parts() -> None:
     found = explain(Recommender(popularity_run()), 20, user="ann")
     assert found.parts == {"score": 4.0}
     assert [effect.effect for effect in found.history] == [0.0]
@@ -69,6 +69,6 @@ def test_an_item_that_was_not_trained_on_has_no_score_to_explain(item: int) -> N
         explain(Recommender(caser_run()), item, user="ann")
 
 
-def test_a_mistyped_way_to_answer_is_refused_for_a_known_user_too() -> None:
+def test_a_misspelt_unknown_users_is_refused_for_a_known_user_too() -> None:
     with pytest.raises(ConfigError, match="did you mean mean"):
         explain(Recommender(caser_run()), 20, user="ann", unknown_users="meann")  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Fold-in: the objective's derivatives, its convexity, its one minimum, and that it finds the taste of a user."""
+"""Fold-in: the gradient and the convexity of the objective, its minimum, and the ranking for a folded-in user."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ points = st.lists(st.floats(-3, 3), min_size=3, max_size=3).map(np.array)
 
 
 def an_objective(**settings: Any) -> FoldInObjective:
-    """In double precision, for differences of nearby values."""
+    """The scorer in double precision, so that differences of close values are exact enough."""
     exact = FoldInObjective.of(a_scorer(**settings), HISTORY, PRIOR)
     return replace(exact, share_PI=exact.share_PI.astype(float), user_part_IE=exact.user_part_IE.astype(float))
 
@@ -46,7 +46,7 @@ def test_the_gradient_is_the_finite_difference_of_the_value(away_E: np.ndarray) 
 
 
 @given(points)
-def test_the_value_is_that_of_the_formula(away_E: np.ndarray) -> None:
+def test_the_value_equals_the_formula(away_E: np.ndarray) -> None:
     scorer = a_scorer()
 
     def value(vector_E: np.ndarray) -> float:
@@ -71,7 +71,7 @@ def test_the_objective_is_convex(first_E: np.ndarray, second_E: np.ndarray) -> N
 
 
 @pytest.mark.parametrize("settings", [{}, {"n_v": 0, "n_h": 0}, {"phi_c": "tanh", "L": 4}])
-def test_the_gradient_vanishes_at_what_is_found(settings: dict[str, Any]) -> None:
+def test_the_gradient_vanishes_at_the_folded_in_vector(settings: dict[str, Any]) -> None:
     scorer = a_scorer(**settings)
     found_E = fold_in(scorer, HISTORY, PRIOR)
     objective, away_E = FoldInObjective.of(scorer, HISTORY, PRIOR), found_E - PRIOR.mean
@@ -90,7 +90,7 @@ def test_the_value_by_hand_for_two_items_and_one_position() -> None:
 
 
 @pytest.mark.parametrize("precision", [0.01, 1.0, 100.0])
-def test_it_ends_at_the_minimum_however_weak_the_prior_and_strong_the_items(precision: float) -> None:
+def test_it_ends_at_the_minimum_with_a_weak_prior_and_large_item_vectors(precision: float) -> None:
     artefact = caser_run()
     artefact.scorer.arrays()["V"][:] *= 5
     scorer, prior = artefact.state_scorer, UserPrior(PRIOR.mean, precision)
@@ -101,13 +101,13 @@ def test_it_ends_at_the_minimum_however_weak_the_prior_and_strong_the_items(prec
         assert objective.value(away_E + step_E) > objective.value(away_E) - 1e-6
 
 
-def test_an_empty_history_gives_the_mean_and_a_sure_prior_stays_there() -> None:
+def test_an_empty_history_or_a_very_precise_prior_gives_the_mean() -> None:
     scorer = a_scorer()
     np.testing.assert_array_equal(fold_in(scorer, HISTORY[:0], PRIOR), PRIOR.mean)
     np.testing.assert_allclose(fold_in(scorer, HISTORY, UserPrior(PRIOR.mean, 1e9)), PRIOR.mean, atol=1e-6)
 
 
-def test_only_the_last_positions_count_and_a_long_history_is_no_trouble() -> None:
+def test_only_the_last_positions_of_a_long_history_count() -> None:
     scorer = a_scorer()
     recent = np.tile(HISTORY, 100)
     assert len(FoldInObjective.of(scorer, recent, PRIOR).targets_P) == MOST_POSITIONS
@@ -136,14 +136,14 @@ def test_a_folded_in_user_is_ranked_by_their_taste_where_the_mean_user_is_not() 
     assert min(gains) > 0
 
 
-def test_the_prior_is_of_the_users_that_were_trained() -> None:
+def test_the_prior_is_estimated_from_users_with_interactions() -> None:
     prior = UserPrior.of(np.array([[50.0], [1.0], [5.0], [70.0]]), np.array([0, 3, 1, 0]))
     assert prior.mean.tolist() == [3.0]
     assert prior.precision == pytest.approx(1 / 4)
     assert np.isfinite(UserPrior.of(np.ones((3, 2)), np.array([0, 1, 1])).precision)
 
 
-def test_what_cannot_be_folded_in_is_refused() -> None:
+def test_a_model_without_user_vectors_cannot_fold_in() -> None:
     with pytest.raises(ConfigError, match="user vectors"):
         fold_in(a_scorer(user_vector=False), HISTORY, PRIOR)
     with pytest.raises(ConfigError, match="at least one user"):

@@ -1,4 +1,4 @@
-"""What Caser's filters made of a history, computed by hand."""
+"""The answers of Caser's filters to a history, compared with answers computed by hand."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.runs import ITEMS, USERS, caser_run, popularity_run
 
 
 def by_hand(**settings: Any) -> Artefact:
-    """Items of one number each, 10 -> 1, 20 -> 2, ... 60 -> 6, but 30 -> -3; two filters of heights 1 and 2."""
+    """Item vectors of width 1: 10 -> 1, 20 -> 2, 30 -> -3, 40 -> 4 and so on; two filters of each height, 1 and 2."""
     artefact = caser_run(L=3, d=1, n_h=2, n_v=1, heights=(1, 2), **settings)
     arrays = {
         **artefact.scorer.arrays(),
@@ -30,7 +30,7 @@ def by_hand(**settings: Any) -> Artefact:
     return replace(artefact, scorer=artefact.config.scorer(arrays, len(USERS), len(ITEMS)))
 
 
-def test_each_filter_is_shown_with_the_items_on_which_it_won() -> None:
+def test_each_filter_is_shown_with_the_items_that_gave_its_answer() -> None:
     # Window 10, 30, 20 is 1, -3, 2. Height 1: max(1, -3, 2) = 2 on 20, and max(-1, 3, -2) + .25 = 3.25 on 30.
     # Height 2: max(1 - 3, -3 + 2) = -1, which relu cuts off, and max(.5 + 3, -1.5 - 2) = 3.5 on 10 and 30.
     found = filters_fired(Recommender(by_hand()), [60, 10, 30, 20])
@@ -43,7 +43,7 @@ def test_each_filter_is_shown_with_the_items_on_which_it_won() -> None:
     assert (found.window, found.titles) == ([10, 30, 20], ["Ten", None, "Twenty"])
 
 
-def test_where_activations_may_be_below_zero_every_filter_counts() -> None:
+def test_with_an_activation_below_zero_every_filter_is_shown() -> None:
     found = filters_fired(Recommender(by_hand(phi_c="identity")), [10, 30, 20])
     assert [(one.height, one.filter, one.answer) for one in found.union] == [
         (1, 1, 3.25),
@@ -68,7 +68,7 @@ def test_padding_has_no_id_and_among_equal_answers_the_earlier_place_is_shown() 
     ]
 
 
-def test_the_answers_are_those_that_the_score_is_made_of() -> None:
+def test_the_answers_are_the_ones_that_enter_the_state() -> None:
     artefact = caser_run(L=4, n_h=3, n_v=0, phi_c="tanh", phi_a="identity", user_vector=False)
     arrays = artefact.scorer.arrays()
     fired = {

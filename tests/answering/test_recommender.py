@@ -1,4 +1,4 @@
-"""What a recommender answers: to whom, with what, in which order, and what it says about it."""
+"""The answers of a recommender: for which questions, with which items, in which order, and with which source."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from caser.search.exact import top_k
 from tests.runs import ITEMS, SEQUENCES, USERS, caser_run, fitted, popularity_run, settings_of
 
 TRAINED = [10, 20, 30, 50]
-"""Items with an interaction; popularity offers 20, 10, 30, 50."""
+"""Items with an interaction; popularity ranks them 20, 10, 30, 50."""
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_a_users_vector_is_used_with_a_new_history(caser: Recommender) -> None:
 
 
 @pytest.mark.parametrize("who", ["nobody", "zoe"])
-def test_an_unknown_user_without_history_gets_what_is_popular(who: str, caser: Recommender) -> None:
+def test_an_unknown_user_without_history_gets_popular_items(who: str, caser: Recommender) -> None:
     answer = caser.recommend(who)[0]
     assert (answer.query, answer.items, answer.source) == (who, [20, 10, 30, 50], "popularity")
     assert caser.recommend(histories=[[]])[0].items == [20, 10, 30, 50]
@@ -94,7 +94,9 @@ def test_an_unknown_user_without_history_gets_what_is_popular(who: str, caser: R
 
 
 @pytest.mark.parametrize(("way", "source"), [("auto", "fold-in"), ("fold-in", "fold-in"), ("mean", "mean user")])
-def test_an_unknown_user_with_a_history_says_what_stood_for_them(way: Any, source: str, caser: Recommender) -> None:
+def test_an_answer_for_an_unknown_user_names_the_vector_that_was_used(
+    way: Any, source: str, caser: Recommender
+) -> None:
     answers = caser.recommend(["zoe", "nobody", "ann"], [[20], [20], [20]], unknown_users=way)
     assert [answer.source for answer in answers] == [source, source, "known user"]
     alone = caser.recommend(histories=[20], unknown_users=way)[0]
@@ -128,7 +130,7 @@ def test_a_model_without_user_vectors_answers_unknown_users_from_the_history() -
     assert recommender.recommend("nobody", [20])[0].source == "history"
 
 
-def test_what_nobody_knows_is_ignored_and_said(popular: Recommender) -> None:
+def test_unknown_ids_are_ignored_and_reported(popular: Recommender) -> None:
     history: list[RawId] = ["x", 20, 999]
     answer = popular.recommend(histories=history, exclude=["y"], only=[10, 888])[0]
     assert answer.items == [10]
@@ -152,19 +154,19 @@ def test_items_that_nobody_took_and_padding_are_never_recommended(popular: Recom
             assert sorted(answer.items) == TRAINED
 
 
-def test_seen_items_leave_as_the_protocol_says_unless_told_otherwise() -> None:
+def test_seen_items_are_removed_as_the_protocol_says_unless_the_caller_decides() -> None:
     removes, keeps = with_seen(popularity_run(), "remove"), with_seen(popularity_run(), "keep")
     assert removes.recommend("ann")[0].items == removes.recommend("ann", exclude_seen=True)[0].items == [50]
     assert keeps.recommend("ann")[0].items == removes.recommend("ann", exclude_seen=False)[0].items == [20, 10, 30, 50]
     assert keeps.recommend("ann", exclude_seen=True)[0].items == [50]
 
 
-def test_a_seen_item_leaves_even_if_the_model_no_longer_reads_it() -> None:
+def test_a_seen_item_is_removed_even_if_the_model_does_not_read_it() -> None:
     recommender = Recommender(caser_run(L=1))
     assert set(recommender.recommend(histories=[10, 20, 30])[0].items) == {50}
 
 
-def test_exclude_and_only_decide_together(popular: Recommender) -> None:
+def test_exclude_and_only_both_apply(popular: Recommender) -> None:
     def ask(**filters: Any) -> list[Any]:
         return popular.recommend(histories=[[]], **filters)[0].items
 
@@ -175,7 +177,9 @@ def test_exclude_and_only_decide_together(popular: Recommender) -> None:
 
 
 @pytest.mark.parametrize(("k", "expected"), [(1, [20]), (3, [20, 10, 30]), (4, TRAINED), (1000, TRAINED)])
-def test_k_cuts_and_beyond_the_catalogue_gives_all_there_is(popular: Recommender, k: int, expected: list[int]) -> None:
+def test_k_limits_the_answer_and_a_large_k_gives_all_candidates(
+    popular: Recommender, k: int, expected: list[int]
+) -> None:
     assert sorted(popular.recommend(histories=[[]], k=k)[0].items) == sorted(expected)
 
 
@@ -202,7 +206,7 @@ def test_equal_scores_go_to_the_lowest_index(popular: Recommender) -> None:
         ({"histories": [10], "unknown_users": "foldin"}, "did you mean fold-in?"),
     ],
 )
-def test_a_question_that_makes_no_sense_is_refused(caser: Recommender, question: dict[str, Any], match: str) -> None:
+def test_an_invalid_question_is_refused(caser: Recommender, question: dict[str, Any], match: str) -> None:
     with pytest.raises(ConfigError, match=match.replace("?", r"\?")):
         caser.recommend(**question)
 
@@ -232,7 +236,7 @@ def test_similar_items_have_the_most_similar_output_vectors(caser: Recommender) 
     assert (answer.query, answer.source) == (20, "similar vectors")
 
 
-def test_for_a_counting_model_what_follows_is_similar() -> None:
+def test_a_counting_model_finds_the_items_that_follow() -> None:
     config = Markov()
     scorer = config.build(len(USERS), len(ITEMS))
     scorer.fit(Tape.from_sequences(SEQUENCES, len(ITEMS)))
@@ -241,7 +245,7 @@ def test_for_a_counting_model_what_follows_is_similar() -> None:
 
 
 @pytest.mark.parametrize("item", [11, 40])
-def test_an_item_that_was_not_trained_on_has_none_like_it(caser: Recommender, item: int) -> None:
+def test_an_item_that_was_not_trained_on_has_no_similar_items(caser: Recommender, item: int) -> None:
     with pytest.raises(UnknownIdError, match=f"item must be one the model was trained on.*{item}"):
         caser.similar(item)
 
@@ -273,7 +277,7 @@ def test_dictionaries_are_json_and_name_user_source_and_notes(popular: Recommend
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_all_users_go_to_a_file_block_by_block(
+def test_all_users_are_written_to_a_file_in_blocks(
     popular: Recommender, ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: Callable[[Path], pl.DataFrame] = pl.read_csv if ending == "csv" else pl.read_parquet
@@ -287,7 +291,7 @@ def test_all_users_go_to_a_file_block_by_block(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new", f"whole.{ending}"]
 
 
-def test_a_file_that_cannot_be_written_is_refused_and_the_old_one_stays(popular: Recommender, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_refused_and_the_old_file_stays(popular: Recommender, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(ConfigError, match=r"must end in .parquet or .csv; got 'out.xlsx'"):
         popular.recommend_all(tmp_path / "out.xlsx")
@@ -325,7 +329,7 @@ def test_a_trained_model_and_the_one_read_back_give_the_same_top_ten(model: Any,
 @given(
     st.lists(st.lists(st.sampled_from([-np.inf, 0.0, 1.0, 2.5]), min_size=4, max_size=4), max_size=4), st.integers(1, 6)
 )
-def test_top_k_is_the_head_of_a_stable_sort(rows: list[list[float]], k: int) -> None:
+def test_top_k_equals_the_first_k_of_a_stable_sort(rows: list[list[float]], k: int) -> None:
     scores_BI = np.array(rows).reshape(-1, 4)
     found_rows, found_columns, found_scores = top_k(scores_BI, k)
     expected = [
@@ -356,7 +360,7 @@ def test_an_answer_keeps_every_rule_at_once(
         assert set(answer.ignored) == {one for one in (*history, *exclude, *(only or [])) if one in ("x", 7)}
 
 
-def test_answers_do_not_depend_on_what_else_is_asked(caser: Recommender) -> None:
+def test_answers_do_not_depend_on_the_other_questions(caser: Recommender) -> None:
     users, histories = ["ann", "bob", "nobody"], [[10], [20, 30], [50]]
     alone = [caser.recommend(user, history)[0] for user, history in zip(users, histories, strict=True)]
     for one, other in zip(caser.recommend(users, histories), alone, strict=True):
@@ -369,7 +373,9 @@ def test_a_user_known_by_number_is_found_by_text() -> None:
     assert recommender.recommend("2")[0].query == 2
 
 
-def test_all_users_are_answered_with_their_source_and_what_was_ignored(popular: Recommender, tmp_path: Path) -> None:
+def test_all_users_are_answered_with_their_source_and_unknown_ids_are_returned(
+    popular: Recommender, tmp_path: Path
+) -> None:
     ignored = popular.recommend_all(tmp_path / "out.parquet", k=1, exclude=["nobody knows"])
     assert ignored == ("nobody knows",)
     found = pl.read_parquet(tmp_path / "out.parquet")
@@ -382,12 +388,12 @@ def test_k_is_a_whole_number_from_1(popular: Recommender, wrong: Any) -> None:
         popular.recommend(users=popular.artefact.users.raw([1]), k=wrong)
 
 
-def test_a_mistyped_way_to_answer_is_refused_even_where_it_is_not_needed(popular: Recommender) -> None:
+def test_a_misspelt_unknown_users_is_refused_even_for_a_known_user(popular: Recommender) -> None:
     with pytest.raises(ConfigError, match="did you mean mean"):
         popular.recommend(users=popular.artefact.users.raw([1]), unknown_users="meann")  # type: ignore[arg-type]
 
 
-def test_the_learned_anonymous_user_is_refused_for_everybody_where_it_was_not_learned(
+def test_the_learned_anonymous_user_is_refused_for_every_user_if_it_was_not_learned(
     caser: Recommender, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError, match="user_dropout"):

@@ -1,4 +1,4 @@
-"""The saved folder: what comes back, what a crash leaves, and what is refused."""
+"""The saved folder: saving and loading, the state after a crash, and everything that is refused."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_facts_change_in_one_step_and_the_model_stays(run: Path) -> None:
 @pytest.mark.parametrize(
     "change", [{"metric": {}}, {"model": "markov"}, {"test_openings": -1}, {"metrics": {"a": np.nan}}]
 )
-def test_a_change_that_is_no_fact_is_refused(run: Path, change: dict[str, Any]) -> None:
+def test_a_change_of_something_that_is_not_a_fact_is_refused(run: Path, change: dict[str, Any]) -> None:
     before = (run / MANIFEST).read_bytes()
     with pytest.raises(ArtefactError, match=MANIFEST):
         update_manifest(run, **change)
@@ -148,12 +148,12 @@ def test_a_change_that_is_no_fact_is_refused(run: Path, change: dict[str, Any]) 
 
 
 class Killed(BaseException):
-    """The process is gone: nothing after it reaches the disk."""
+    """Stands for a killed process: nothing after it reaches the disk."""
 
 
 @contextmanager
 def killed_after(calls: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Let `calls` calls that change the disk happen; the next one, and every one after it, does not.
+    """Allow this number of calls that change the disk; every later one raises Killed instead.
 
     A file whose fsync does not happen keeps half of its bytes.
     """
@@ -182,7 +182,7 @@ def killed_after(calls: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[s
 def save_killed_everywhere(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, write: Callable[[Path], None], check: Callable[[Path], None]
 ) -> int:
-    """Kill `write` at every call on a fresh run; `check` looks at what is left, and at what a new save makes of it."""
+    """Kill `write` at every call in turn, each time on a fresh run; then `check` the folder, and save again."""
     for calls in range(200):
         path = tmp_path / f"try {calls}" / "run"
         save(caser_run(seed=1), path)
@@ -278,7 +278,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_and_when_saving(
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_what_is_not_a_run_is_not_replaced(run: Path, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_run_is_not_replaced(run: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("years of work")
     (tmp_path / "other").mkdir()
@@ -322,7 +322,7 @@ def refuses(folder: Path, name: str, match: str = "") -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_that_is_missing_empty_swapped_or_no_file_is_refused(run: Path, name: str, tmp_path: Path) -> None:
+def test_a_file_that_is_missing_empty_swapped_or_not_regular_is_refused(run: Path, name: str, tmp_path: Path) -> None:
     content = (run / name).read_bytes()
     other = (run / (WEIGHTS if name != WEIGHTS else VOCABULARY)).read_bytes()
     for damaged in (b"", other, content + b"\0", content[:-1]):
@@ -344,7 +344,7 @@ def test_a_file_that_is_missing_empty_swapped_or_no_file_is_refused(run: Path, n
     refuses(run, name, "special file")
 
 
-def test_a_folder_that_is_missing_or_no_run_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_is_missing_or_not_a_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
     for name in ("empty", "file", "nothing", "x" * 300, "nul\0"):
@@ -353,7 +353,7 @@ def test_a_folder_that_is_missing_or_no_run_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["weights.pt", ".hidden", "code.py"])
-def test_a_file_too_many_is_refused(run: Path, name: str) -> None:
+def test_an_unknown_file_in_the_folder_is_refused(run: Path, name: str) -> None:
     (run / name).write_bytes(b"")
     refuses(run, name, "does not belong to a saved run")
 
@@ -432,7 +432,7 @@ Q = caser_run().scorer.arrays()["Q"]
         (HISTORIES, other_frame(HISTORIES, pl.col("order").reverse())),
     ],
 )
-def test_a_file_with_right_checksums_and_wrong_values_is_refused(
+def test_a_file_with_a_correct_checksum_and_wrong_values_is_refused(
     run: Path, name: str, make: bytes | Callable[[Path], bytes]
 ) -> None:
     (run / name).write_bytes(make if isinstance(make, bytes) else make(run))
@@ -449,7 +449,7 @@ def test_files_of_another_run_are_refused(run: Path, tmp_path: Path) -> None:
 
 
 class Canary:
-    """Leaves a file behind when it is unpickled."""
+    """Writes a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -1,4 +1,4 @@
-"""A small network of each kind with made-up parameters, as an artefact, and an exported file of each."""
+"""Small networks of each kind with random parameters, as artefacts and as exported files."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SMALL: dict[str, tuple[str, dict[str, Any]]] = {
 
 @cache
 def made(name: str) -> Artefact:
-    """The network of a name; nobody took item 7."""
+    """The network under a name of SMALL, as an artefact in which no user has item 7."""
     model, settings = SMALL[name]
     config = network_settings(model, settings)
     random = numpy_generator(len(name), "initialisation")
@@ -67,7 +67,7 @@ def made(name: str) -> Artefact:
 
 
 def of_biases(levels: list[int]) -> Artefact:
-    """A network whose score of an item is its bias, whoever asks; somebody took each."""
+    """A network whose score of an item is its bias for every user; all items are trained."""
     artefact = made("bpr-mf")
     arrays = {**artefact.scorer.arrays(), "c": np.array(levels, dtype=np.float32)}
     arrays["P"] = np.zeros_like(arrays["P"])
@@ -76,7 +76,7 @@ def of_biases(levels: list[int]) -> Artefact:
 
 
 def exported(artefact: Artefact) -> bytes:
-    """The bytes of its file."""
+    """The bytes of the artefact's exported file."""
     with TemporaryDirectory() as folder:
         write_onnx(artefact, Path(folder) / "model.onnx")
         return read_onnx(Path(folder) / "model.onnx").content
@@ -84,5 +84,5 @@ def exported(artefact: Artefact) -> bytes:
 
 @cache
 def running(name: str) -> Any:
-    """A runtime session for the network of a name."""
+    """An ONNX Runtime session for the network under a name of SMALL."""
     return session(exported(made(name)), name)

@@ -1,4 +1,4 @@
-"""The exported graph against the network that trains and against the NumPy form: one answer, three ways to it."""
+"""The exported graph, the torch network and the NumPy scorer give the same scores and the same best items."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ every_network = pytest.mark.parametrize("name", SMALL)
 histories = st.lists(
     st.tuples(st.integers(0, NUM_USERS), st.lists(st.integers(0, NUM_ITEMS), max_size=12)), min_size=1, max_size=4
 )
-"""Users with histories in which, as when an explanation leaves an item out, a place may be empty."""
+"""Users with histories; a place inside a history may be padding, as when an explanation removes an item."""
 
 
 def ask(name: str, users: Any, rows: Any, **more: Any) -> dict[str, NDArray[Any]]:
@@ -42,7 +42,7 @@ def trained_form(name: str) -> Scorer:
     return NeuralScorer(network)
 
 
-def test_every_neural_model_can_be_exported() -> None:
+def test_every_network_of_the_library_can_be_exported() -> None:
     assert set(NETWORKS) == {name for name in MODELS if issubclass(model_class(name), NetworkSettings)}
     assert {model for model, _ in SMALL.values()} == set(NETWORKS)
 
@@ -50,7 +50,7 @@ def test_every_neural_model_can_be_exported() -> None:
 @every_network
 @given(asked=histories)
 @settings(max_examples=25)
-def test_scores_and_the_best_ten_are_those_of_torch_and_of_numpy(name: str, asked: list[tuple[int, list[int]]]) -> None:
+def test_scores_and_the_best_ten_equal_those_of_torch_and_numpy(name: str, asked: list[tuple[int, list[int]]]) -> None:
     users, rows = [user for user, _ in asked], pad_left([history for _, history in asked])
     found = ask(name, users, rows)
     for scorer in (trained_form(name), made(name).scorer):
@@ -79,7 +79,7 @@ def test_padding_on_the_left_changes_nothing(name: str, width: int) -> None:
 
 
 @every_network
-def test_a_history_may_have_no_column_at_all(name: str) -> None:
+def test_a_history_may_have_width_zero(name: str) -> None:
     found = ask(name, [1], np.zeros((1, 0), dtype=np.int32))["all_scores"]
     np.testing.assert_array_equal(found, ask(name, [1], np.zeros((1, 3), dtype=np.int32))["all_scores"])
 
@@ -87,7 +87,7 @@ def test_a_history_may_have_no_column_at_all(name: str) -> None:
 # The best items
 
 
-def test_what_is_excluded_and_what_nobody_took_is_not_among_the_best() -> None:
+def test_excluded_and_untrained_items_are_not_among_the_best() -> None:
     first = ask("caser", [1, 2], pad_left([[5, 1, 2], [3]]))["items"]
     excluded = first[:, :2].astype(np.int32)
     again = ask("caser", [1, 2], pad_left([[5, 1, 2], [3]]), excluded=excluded)["items"]
@@ -97,7 +97,7 @@ def test_what_is_excluded_and_what_nobody_took_is_not_among_the_best() -> None:
     assert [set(row) for row in everything.tolist()] == [wanted, wanted]
 
 
-def test_only_candidates_are_among_the_best_and_what_is_missing_is_item_0() -> None:
+def test_only_candidates_are_among_the_best_and_item_0_fills_up_a_short_row() -> None:
     candidates = np.zeros(NUM_ITEMS + 1, dtype=np.bool_)
     candidates[[0, 3, 9, UNTRAINED]] = True
     found = ask("caser", [1], pad_left([[5, 1, 2]]), candidates=candidates, k=np.array([4]))
@@ -107,7 +107,7 @@ def test_only_candidates_are_among_the_best_and_what_is_missing_is_item_0() -> N
 
 
 @pytest.mark.parametrize(("k", "length"), [(1, 1), (3, 3), (1000, NUM_ITEMS + 1)])
-def test_an_answer_has_k_items_or_a_place_for_each_there_is(k: int, length: int) -> None:
+def test_an_answer_has_k_items_or_the_whole_catalogue_if_k_is_larger(k: int, length: int) -> None:
     assert ask("caser", [1], pad_left([[5]]), k=np.array([k]))["items"].shape == (1, length)
 
 

@@ -1,4 +1,4 @@
-"""What is refused before a runtime sees it: damage, links, and everything that an exported file never holds."""
+"""Files that are refused before a runtime reads them: damaged, linked, or with content that an export never has."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def written(content: bytes, folder: Path) -> Path:
 
 
 def refusal(content: bytes, folder: Path) -> str:
-    """What is said of a file, which names it."""
+    """The message of the refusal, which must name the file."""
     path = written(content, folder)
     with pytest.raises(ArtefactError) as raised:
         read_onnx(path)
@@ -56,19 +56,19 @@ def test_a_file_that_was_exported_says_what_it_is(content: bytes, tmp_path: Path
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_any_reader_of_onnx_finds_it_right_and_knows_its_facts(name: str) -> None:
+def test_any_onnx_reader_accepts_the_file_and_finds_its_facts(name: str) -> None:
     model = onnx.load_from_string(exported(made(name)))
     onnx.checker.check_model(model, full_check=True)
     assert [entry.key for entry in model.metadata_props] == ["caser", "sha256"]
 
 
-def test_no_operator_is_allowed_that_no_network_has() -> None:
+def test_every_allowed_operator_is_used_by_a_network() -> None:
     used = {node.op_type for name in SMALL for node in onnx.load_from_string(exported(made(name))).graph.node}
     assert used == OPERATORS
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_what_is_after_the_states_can_be_left_out(name: str) -> None:
+def test_the_nodes_after_the_states_can_be_dropped(name: str) -> None:
     model = onnx.load_from_string(states_alone(exported(made(name))))
     onnx.checker.check_model(model)
     assert [one.name for one in (*model.graph.input, *model.graph.output)] == ["users", "histories", "states"]
@@ -89,20 +89,20 @@ def test_any_flipped_bit_is_noticed(content: bytes, tmp_path: Path, data: st.Dat
 
 @given(st.data())
 @in_one_folder
-def test_a_file_that_was_cut_or_went_on_is_refused(content: bytes, tmp_path: Path, data: st.DataObject) -> None:
+def test_a_file_that_was_cut_or_extended_is_refused(content: bytes, tmp_path: Path, data: st.DataObject) -> None:
     refusal(content[: data.draw(st.integers(0, len(content) - 1))], tmp_path)
     refusal(content + data.draw(st.binary(min_size=1, max_size=9)), tmp_path)
 
 
 @given(st.binary(max_size=60))
 @in_one_folder
-def test_bytes_that_are_no_model_are_refused_even_with_a_right_checksum(tmp_path: Path, junk: bytes) -> None:
+def test_bytes_that_are_not_a_model_are_refused_even_with_a_correct_checksum(tmp_path: Path, junk: bytes) -> None:
     refusal(with_checksum(junk), tmp_path)
 
 
 @given(st.data())
 @in_one_folder
-def test_a_signed_file_with_a_wrong_byte_never_fails_but_in_words(
+def test_a_wrong_byte_in_a_file_with_a_correct_checksum_gives_at_most_an_artefact_error(
     content: bytes, tmp_path: Path, data: st.DataObject
 ) -> None:
     changed = bytearray(content[: -len(with_checksum(b""))])
@@ -145,7 +145,7 @@ def test_a_file_that_is_too_large_is_refused_unread(
     assert "at most" in refusal(content, tmp_path)
 
 
-def test_a_file_of_very_many_parts_is_refused(content: bytes, tmp_path: Path) -> None:
+def test_a_file_with_too_many_parts_is_refused(content: bytes, tmp_path: Path) -> None:
     model = onnx.load_from_string(content)
     model.graph.output[0].type.tensor_type.shape.dim.extend([onnx.TensorShapeProto.Dimension()] * read.MOST_PARTS)
     assert "parts" in refusal(signed(model), tmp_path)
@@ -155,7 +155,7 @@ def test_a_file_of_very_many_parts_is_refused(content: bytes, tmp_path: Path) ->
 
 
 def signed(model: onnx.ModelProto) -> bytes:
-    """The file as whoever can write it would make it."""
+    """The bytes of a changed model with a correct checksum, as an attacker can write them."""
     entries = [entry for entry in model.metadata_props if entry.key != "sha256"]
     del model.metadata_props[:]
     model.metadata_props.extend(entries)
@@ -248,7 +248,7 @@ def test_external_data_is_refused_before_a_runtime_sees_the_file(
 
 
 def canary(way: str, folder: Path) -> str:
-    """A secret file, and what an ONNX file beside another folder would call it."""
+    """A secret file, and its path as external data of an ONNX file in another folder."""
     (folder / "run").mkdir()
     secret = folder / "secret.bin"
     secret.write_bytes(np.float32(42).tobytes())
@@ -263,7 +263,7 @@ def canary(way: str, folder: Path) -> str:
 
 
 @pytest.mark.parametrize("way", ["relative", "absolute", "upwards", "symbolic link", "hard link"])
-def test_a_runtime_that_gets_bytes_has_no_folder_to_read_from_either(
+def test_a_runtime_that_gets_bytes_cannot_read_external_data_either(
     way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tensor = external(canary(way, tmp_path))
@@ -291,7 +291,7 @@ def test_an_operator_of_another_domain_is_refused(content: bytes, tmp_path: Path
     assert "of another domain, 'com.example'" in refusal(signed(model), tmp_path)
 
 
-def test_a_second_graph_is_looked_at_too(content: bytes, tmp_path: Path) -> None:
+def test_a_second_graph_is_checked_too(content: bytes, tmp_path: Path) -> None:
     # Parsers merge the parts of a field that comes twice, so that either may hold what hurts.
     hostile = onnx.ModelProto()
     as_initializer(hostile, external("data.bin"))
@@ -306,7 +306,7 @@ def test_a_file_has_one_graph(content: bytes, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("facts", [b"", b"[]", b"{}", b"{", b'{"format": 2}', b'{"format": "1"}', b"[" * 100_000])
-def test_facts_that_are_none_or_newer_are_refused(facts: bytes, content: bytes, tmp_path: Path) -> None:
+def test_facts_that_are_missing_damaged_or_newer_are_refused(facts: bytes, content: bytes, tmp_path: Path) -> None:
     model = onnx.load_from_string(content)
     model.metadata_props[0].value = facts.decode()
     refusal(signed(model), tmp_path)
@@ -327,5 +327,5 @@ def test_other_metadata_is_refused(names: list[str], content: bytes, tmp_path: P
     [b"\x0b", b"\x09" + bytes(8), b"\x3a\x7f", b"\x80", b"\xff" * 10 + b"\x01", b"\x7a\x00", b"\x02\x00"],
     ids=["a group", "eight bytes", "too long", "no end", "no number", "an unknown field", "field 0"],
 )
-def test_bytes_that_are_no_onnx_are_refused(ending: bytes, content: bytes, tmp_path: Path) -> None:
+def test_bytes_that_are_not_onnx_are_refused(ending: bytes, content: bytes, tmp_path: Path) -> None:
     refusal(with_checksum(content[: -len(with_checksum(b""))] + ending), tmp_path)

@@ -36,14 +36,14 @@ def pair(name: str) -> tuple[StateScorer, OnnxScorer]:
 
 @pytest.fixture
 def both(tmp_path: Path) -> tuple[Recommender, Recommender]:
-    """Caser as it was saved, and answering through its exported file."""
+    """Two recommenders of one run of Caser: with the NumPy scorer, and through the exported file."""
     recommender = Recommender(made("caser"))
     write_onnx(recommender.artefact, tmp_path / "model.onnx")
     return recommender, through_onnx(recommender, tmp_path / "model.onnx")
 
 
 @every_network
-def test_states_and_scores_are_those_of_the_numpy_form(name: str) -> None:
+def test_states_and_scores_equal_those_of_the_numpy_scorer(name: str) -> None:
     twin, scorer = pair(name)
     assert isinstance(scorer, StateScorer)
     for ask in ("states", "scores"):
@@ -61,7 +61,7 @@ def test_a_user_may_be_given_as_a_vector(name: str) -> None:
 
 
 @every_network
-def test_nobody_to_answer_is_an_empty_answer(name: str) -> None:
+def test_no_queries_give_an_empty_answer(name: str) -> None:
     twin, scorer = pair(name)
     nobody, nothing = USERS[:0], HISTORIES_BH[:0]
     items, width = twin.item_vectors()[0].shape
@@ -70,14 +70,14 @@ def test_nobody_to_answer_is_an_empty_answer(name: str) -> None:
 
 
 @every_network
-def test_many_are_answered_block_by_block_as_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answers_in_blocks_equal_answers_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     _, scorer = pair(name)
     at_once = scorer.scores(USERS, HISTORIES_BH)
     monkeypatch.setattr(scorers, "_MOST_CELLS", 1)
     np.testing.assert_allclose(scorer.scores(USERS, HISTORIES_BH), at_once, rtol=1e-5, atol=1e-5)
 
 
-def test_what_is_not_the_network_is_the_runs(both: tuple[Recommender, Recommender]) -> None:
+def test_everything_except_the_network_comes_from_the_run(both: tuple[Recommender, Recommender]) -> None:
     saved, scorer = both[0].artefact.scorer, both[1].artefact.scorer
     assert weights_digest(scorer.arrays()) == weights_digest(saved.arrays())
     assert scorer.history_length == saved.history_length == 4
@@ -92,7 +92,7 @@ def test_what_is_not_the_network_is_the_runs(both: tuple[Recommender, Recommende
         {"users": ["user 1"], "histories": [[120, 119]], "only": [101, 102, 107], "exclude_seen": False},
     ],
 )
-def test_answers_are_the_same_folded_in_users_too(
+def test_answers_are_the_same_for_known_and_folded_in_users(
     both: tuple[Recommender, Recommender], question: dict[str, object]
 ) -> None:
     expected, found = (one.recommend(**question) for one in both)  # type: ignore[arg-type]
@@ -132,7 +132,7 @@ def test_a_run_that_was_trained_again_needs_another_file(tmp_path: Path) -> None
         through_onnx(Recommender(again), tmp_path / "model.onnx")
 
 
-def test_a_missing_runtime_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_runtime_is_refused_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingDependencyError, match="caser\\[serve\\]"):
         scorers.session(b"", "model.onnx")

@@ -1,4 +1,4 @@
-"""Writing an exported file: what it says, what cannot be exported, and what a failure leaves."""
+"""Writing an exported file: its facts, the models that are refused, and the state after a failure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.exported.networks import made
 from tests.runs import popularity_run
 
 
-def test_the_facts_name_the_weights_of_the_run_as_any_tool_would(tmp_path: Path) -> None:
+def test_the_facts_hold_the_sha256_of_the_weights_file(tmp_path: Path) -> None:
     save(made("sasrec"), tmp_path / "run")
     facts = write_onnx(made("sasrec"), tmp_path / "model.onnx")
     assert facts["weights_sha256"] == hashlib.sha256((tmp_path / "run" / WEIGHTS).read_bytes()).hexdigest()
@@ -41,12 +41,12 @@ def test_a_model_that_counts_is_not_exported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("k", [0, -1])
-def test_an_answer_has_at_least_one_item(k: int, tmp_path: Path) -> None:
+def test_k_below_one_is_refused(k: int, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="at least 1"):
         write_onnx(made("caser"), tmp_path / "model.onnx", k)
 
 
-def test_more_than_a_file_can_hold_is_refused_before_it_is_made(
+def test_a_network_that_is_too_large_for_one_file_is_refused_before_writing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(write, "MOST_BYTES", write.ROOM)
@@ -55,7 +55,7 @@ def test_more_than_a_file_can_hold_is_refused_before_it_is_made(
     assert not list(tmp_path.iterdir())
 
 
-def test_what_could_not_be_read_again_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_could_not_be_read_back_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(read, "MOST_PARTS", 100)
     with pytest.raises(ArtefactError, match="more than 100 parts"):
         write_onnx(made("caser"), tmp_path / "model.onnx")

@@ -1,4 +1,4 @@
-"""Judging: only by the split a model was trained with, counted each time, and never after training on everything."""
+"""Evaluating: only with the split of the training, counted each time, and never after training on everything."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_split_with_other_fractions_is_refused_because_its_test_part_may_have_
         evaluate(rec, global_time(log))
 
 
-def test_a_model_that_saw_everything_is_not_judged(split: Split) -> None:
+def test_a_model_that_was_trained_on_everything_is_not_judged(split: Split) -> None:
     with pytest.raises(ArtefactError, match="trained on everything"):
         evaluate(fit(Markov(), split, train_on="all"), split)
 

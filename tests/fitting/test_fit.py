@@ -1,4 +1,4 @@
-"""Fitting: choose on validation, refit on what is asked for, continue after any crash, refuse what does not belong."""
+"""Fitting: choose on validation, refit on the given part, continue after a crash, and refuse foreign checkpoints."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def split() -> Split:
 
 
 class Stopped(Exception):  # noqa: N818
-    """What a test raises to break a fit off."""
+    """Raised by a test to interrupt a fit."""
 
 
 def stop_after(epochs: int) -> Any:
-    """Break a fit off after some epochs of choosing."""
+    """Return a `tell` that interrupts a fit after this many epochs of choosing."""
 
     def tell(progress: Progress) -> None:
         if progress.done and progress.done.number == epochs:
@@ -111,7 +111,7 @@ def test_unknown_users_get_the_mean_vector_or_a_learned_one(split: Split) -> Non
     )
 
 
-def test_users_that_training_never_saw_do_not_weigh_on_the_mean() -> None:
+def test_users_that_training_never_saw_do_not_count_in_the_mean() -> None:
     rows: list[Row] = [("ann" if time % 2 else "ben", time % 5, time) for time in range(30)]
     split = global_time(log_of([*rows, ("late", 1, 98), ("ann", 2, 99)]))
     artefact = fit(MODEL, split, TRAINING.replace(epochs=1)).artefact
@@ -119,7 +119,7 @@ def test_users_that_training_never_saw_do_not_weigh_on_the_mean() -> None:
     assert np.allclose(vectors[0], vectors[1:3].mean(axis=0), atol=1e-6)
 
 
-def test_a_fit_that_was_broken_off_continues_where_it_was(split: Split, tmp_path: Path) -> None:
+def test_an_interrupted_fit_continues_where_it_stopped(split: Split, tmp_path: Path) -> None:
     unbroken = fit(MODEL, split, TRAINING).artefact
     for epochs in (1, 2):
         with pytest.raises(Stopped):
@@ -169,7 +169,7 @@ def test_a_damaged_checkpoint_is_refused_and_kept(split: Split, tmp_path: Path) 
     assert path.read_bytes() == damaged
 
 
-def test_sessions_cannot_have_a_vector_each() -> None:
+def test_user_vectors_are_refused_under_the_sessions_protocol() -> None:
     split = sessions(chain_world(num_users=40, num_items=8, length=6, seed=0).log)
     with pytest.raises(ConfigError, match="user_vector=False"):
         fit(MODEL, split, TRAINING)
@@ -179,7 +179,7 @@ def test_sessions_cannot_have_a_vector_each() -> None:
     )
 
 
-def test_choosing_without_anybody_to_validate_on_is_refused_in_one_sentence() -> None:
+def test_choosing_without_validation_queries_is_refused_in_one_sentence() -> None:
     rows: list[Row] = [("ann", time, time) for time in range(16)]
     split = global_time(log_of([*rows, ("new", 16, 16), ("new", 17, 17), ("ann", 18, 18), ("ann", 19, 19)]))
     with pytest.raises(DataError, match="at least one query; got none"):
@@ -189,7 +189,7 @@ def test_choosing_without_anybody_to_validate_on_is_refused_in_one_sentence() ->
 
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL and fork")
 @pytest.mark.parametrize("rounds", [1, pytest.param(13, marks=pytest.mark.slow)])
-def test_fits_killed_twice_in_a_row_end_at_the_same_bits_as_the_unbroken_one(tmp_path: Path, rounds: int) -> None:
+def test_fits_killed_twice_in_a_row_end_with_the_same_bits_as_an_uninterrupted_fit(tmp_path: Path, rounds: int) -> None:
     command = [sys.executable, "-m", "tests.training.killing", str(tmp_path), "0", str(rounds)]
     told = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
     assert told["killed"] == 2 * rounds
@@ -217,6 +217,6 @@ def test_user_dropout_without_user_vectors_is_refused(split: Split) -> None:
         fit(MODEL.replace(user_vector=False), split, TRAINING.replace(user_dropout=0.5))
 
 
-def test_an_unknown_part_to_train_on_is_refused(split: Split) -> None:
+def test_an_unknown_train_on_is_refused(split: Split) -> None:
     with pytest.raises(ConfigError, match="train_on must be a part that trains"):
         fit(Markov(), split, train_on="everything")  # type: ignore[arg-type]

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-import caser
 from caser.config import LOSSES, Training
 from caser.data.split import Split, leave_one_out
 from caser.data.synthetic import chain_world
@@ -198,4 +197,4 @@ def test_a_training_that_was_chosen_with_can_be_refitted(schedule: Any) -> None:
 
 def test_a_name_is_not_a_model(split: Split) -> None:
     with pytest.raises(CaserError, match="a model must be settings"):
-        caser.fit("markov", split)  # type: ignore[arg-type]
+        fit("markov", split)  # type: ignore[arg-type]

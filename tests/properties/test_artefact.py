@@ -23,7 +23,7 @@ def contents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where a damaged copy is put."""
+    """The folder for damaged copies."""
     return tmp_path_factory.mktemp("damaged")
 
 

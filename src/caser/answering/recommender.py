@@ -41,6 +41,8 @@ from caser.search.cells import build as build_index
 from caser.search.exact import Candidates, TopK
 from caser.system.frames import write_frames
 
+__all__ = ["MEMORY_MB", "Recommender", "load"]
+
 _INDEX_QUERIES = 1000
 """Most users of the log whose questions tune an approximate index and measure its recall."""
 

@@ -272,7 +272,7 @@ def _refuse_untrainable(model: NetworkSettings, split: Split) -> None:
         )
     if protocols.protocol_named(split.name).anonymous and model.has_user_vectors:
         raise ConfigError(
-            f"the protocol {split.name} judges only users that training never saw, so user vectors cannot be learned; "
+            f"the protocol {split.name} judges only users that training never saw, so a user vector cannot be learned; "
             "got user_vector=True. Set user_vector=False (--no-user-vector), or take a model without user vectors."
         )
     shapes = model.shapes(split.log.num_users, split.log.num_items)
