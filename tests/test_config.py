@@ -195,7 +195,7 @@ def test_a_loss_that_is_defined_again_replaces_itself_and_no_other() -> None:
     register_loss("mine", first, form="sampled")
     register_loss("mine", again, form="sampled")
     assert LOSSES["mine"].function is again
-    with pytest.raises(ConfigError, match="a loss must have a name of its own; got 'bce'"):
+    with pytest.raises(ConfigError, match="a loss must have a new name; got 'bce'"):
         register_loss("bce", first, form="sampled")
 
 

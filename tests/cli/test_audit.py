@@ -43,7 +43,7 @@ def test_columns_filters_protocol_and_block_can_be_named(log: Path) -> None:
 def test_a_model_that_only_counts_is_refused(log: Path) -> None:
     code, line = refusal("audit", log, "--model", "markov")
     assert code == 2
-    assert "must be neural" in line
+    assert "must be a network" in line
 
 
 def test_a_folder_that_cannot_be_written_is_refused(log: Path, tmp_path: Path) -> None:

@@ -16,6 +16,10 @@ from typing import Any
 
 import pytest
 
+from caser.config import LOSSES
+from caser.evaluation.metrics import METRICS
+from caser.exported.networks import NETWORKS
+from caser.models import MODELS
 from tests.documents.blocks import Block, blocks
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,8 +57,13 @@ def test_the_library_names_in_a_document_exist(path: Path) -> None:
     assert not [name for name in names if not exists(name)]
 
 
+ENTRY_POINT_GROUPS = {registry.group for registry in (MODELS, LOSSES, METRICS, NETWORKS)}
+
+
 def exists(name: str) -> bool:
-    """Return whether a dotted name is a module, or an attribute of one."""
+    """Return whether a dotted name is a module, an attribute of one, or an entry-point group."""
+    if name in ENTRY_POINT_GROUPS:
+        return True
     try:
         pkgutil.resolve_name(name)
     except (ImportError, AttributeError):
