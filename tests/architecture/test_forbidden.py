@@ -11,6 +11,7 @@ import pytest
 from tests.architecture.source import PACKAGE, SourceFile, source_files
 
 MOST_LINES = 350
+MOST_FUNCTION_LINES = 45
 # Full dotted names; a name forbids all names below it.
 FORBIDDEN = [
     "pickle",
@@ -55,6 +56,18 @@ def test_no_file_does_what_is_forbidden(file: SourceFile) -> None:
 @pytest.mark.parametrize("file", source_files(), ids=lambda file: file.module or "caser")
 def test_every_file_can_be_read_in_one_sitting(file: SourceFile) -> None:
     assert len(file.path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+
+
+@pytest.mark.parametrize("file", source_files(), ids=lambda file: file.module or "caser")
+def test_every_function_can_be_seen_whole(file: SourceFile) -> None:
+    functions = [node for node in ast.walk(file.tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    assert not [f"line {one.lineno}: {one.name}" for one in functions if code_lines(one) > MOST_FUNCTION_LINES]
+
+
+def code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Count the lines of a body, without its docstring."""
+    docstring = ast.get_docstring(function, clean=False) or ""
+    return (function.end_lineno or 0) - function.body[0].lineno + 1 - len(docstring.splitlines())
 
 
 @pytest.mark.parametrize("file", source_files(), ids=lambda file: file.module or "caser")

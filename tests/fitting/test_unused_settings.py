@@ -99,6 +99,27 @@ def refused(model: Any, loss: str, settings: dict[str, Any], epochs: int | None)
 
 
 @pytest.mark.parametrize("argument", ARGUMENTS)
+@pytest.mark.parametrize(
+    ("left_out", "idle"),
+    [
+        ({"n_h": 0}, {"heights": (1, 2)}),
+        ({"n_h": 0}, {"phi_c": "tanh"}),
+        ({"n_h": 0, "n_v": 0}, {"phi_a": "tanh"}),
+        ({"n_h": 0, "n_v": 0}, {"dropout": 0.1}),
+        ({"n_h": 0, "n_v": 0}, {"L": 3}),
+    ],
+    ids=str,
+)
+def test_a_setting_of_a_part_that_is_left_out_is_refused(left_out: dict[str, Any], idle: dict[str, Any]) -> None:
+    (name,) = idle
+    model = Caser(**left_out, **idle)
+    with pytest.raises(ConfigError, match=f"{name} must be left out for this caser"):
+        refuse_unused(model)
+    assert model.without_unused() == Caser(**left_out)
+    refuse_unused(model.without_unused())
+    refuse_unused(Caser(**idle))
+
+
 @pytest.mark.parametrize("name", MODELS_TO_WALK)
 def test_a_model_that_only_counts_refuses_arguments_for_networks(name: str, argument: str) -> None:
     model = model_settings(name)

@@ -42,7 +42,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 )
 def test_a_variant_has_the_parts_of_its_name(study: Study, name: str, n_h: int, n_v: int, user_vector: bool) -> None:
     recipe = study.recipe(name)
-    assert recipe.model == FULL.replace(n_h=n_h, n_v=n_v, user_vector=user_vector)
+    assert recipe.model == FULL.replace(n_h=n_h, n_v=n_v, user_vector=user_vector).without_unused()
     assert (recipe.training, recipe.group) == (ONCE, PAPER_GROUP)
 
 

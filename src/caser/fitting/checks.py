@@ -38,6 +38,7 @@ def refuse_unused(
     epochs      the number of epochs to train; None chooses it on validation
     checkpoint  the file to continue from; None keeps none
 
+    Settings of the model that have no effect are refused too, such as the activation of filters that are left out.
     Only what a caller sets is refused: a setting of `training` that merely repeats the model's own way is accepted.
 
     >>> from caser.models.counting.markov import Markov
@@ -45,6 +46,11 @@ def refuse_unused(
     Traceback (most recent call last):
     caser.errors.ConfigError: epochs must be left out for markov, which only counts; got 3.
     """
+    if idle := sorted(model.model_fields_set - set(model.used())):
+        raise ConfigError(
+            f"{idle[0]} must be left out for this {model.name}, because the part that it belongs to is left out; got "
+            f"{getattr(model, idle[0])!r}. Leave it out, or put the part back."
+        )
     if isinstance(model, CountingSettings):
         _refuse_for_counting(model, {"training": training, "epochs": epochs, "checkpoint": checkpoint})
     else:

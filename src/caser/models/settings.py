@@ -36,6 +36,13 @@ class ModelSettings(Settings):
         """Return the settings that have an effect on this model, as JSON values: all of them by default."""
         return self.model_dump(mode="json")
 
+    def without_unused(self) -> Self:
+        """Return the same model without settings that have no effect, such as those of a part that is left out."""
+        used = self.used()
+        return type(self)(
+            **{name: value for name, value in self.model_dump(exclude_unset=True).items() if name in used}
+        )
+
     @property
     def has_user_vectors(self) -> bool:
         """Whether the model learns a vector for each user."""

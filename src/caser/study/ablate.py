@@ -89,7 +89,7 @@ def _variants(full: Caser, training: Training, anonymous: bool) -> Iterator[tupl
             "user_vector": "p" in name,
         }
         how = training if parts["user_vector"] else training.replace(user_dropout=0.0)  # it hides user vectors
-        yield name, Recipe(full.replace(**parts), how, group=PAPER_GROUP, setting=name)
+        yield name, Recipe(full.replace(**parts).without_unused(), how, group=PAPER_GROUP, setting=name)
 
 
 def _removals(full: Recipe) -> Iterator[tuple[str, Recipe]]:

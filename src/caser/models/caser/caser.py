@@ -115,7 +115,7 @@ class Caser(NetworkSettings):
         if not self.n_h:
             unused |= {"heights", "phi_c"}
         if not self.has_branches:
-            unused |= {"phi_a", "dropout"}
+            unused |= {"phi_a", "dropout", "L"}
         return {name: value for name, value in self.model_dump(mode="json").items() if name not in unused}
 
     @property
