@@ -98,7 +98,6 @@ def refused(model: Any, loss: str, settings: dict[str, Any], epochs: int | None)
     return None
 
 
-@pytest.mark.parametrize("argument", ARGUMENTS)
 @pytest.mark.parametrize(
     ("left_out", "idle"),
     [
@@ -120,6 +119,7 @@ def test_a_setting_of_a_part_that_is_left_out_is_refused(left_out: dict[str, Any
     refuse_unused(Caser(**idle))
 
 
+@pytest.mark.parametrize("argument", ARGUMENTS)
 @pytest.mark.parametrize("name", MODELS_TO_WALK)
 def test_a_model_that_only_counts_refuses_arguments_for_networks(name: str, argument: str) -> None:
     model = model_settings(name)
