@@ -49,7 +49,7 @@ def memory_of_steps(training: Training, num_interactions: int, size: int, steps:
     """Return the megabytes that training needs beside the tape, the tables and the moments."""
     tape = simulated(num_interactions, size, size)
     state = start(MODEL.build(tape.num_users, tape.num_items, seed=0), training)
-    LargeTables(state.network, state.optimiser, names_every_item=False)
+    LargeTables(state.network, state.optimiser, uses_every_item=False)
     for held in state.optimiser.state.values():
         for moment in ("exp_avg", "exp_avg_sq"):
             held[moment].fill_(1e-12)

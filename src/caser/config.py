@@ -1,7 +1,8 @@
 """Settings that all models share: how to train, and with which loss.
 
-Every default is written here, once. The docstring of a setting is also its `--help`. Settings are frozen. A wrong
-value, an unknown name, or a setting that the chosen loss does not use raises ConfigError.
+This file is the only place where the defaults of these settings are written. The docstring of a setting is also its
+`--help` text. Settings are frozen. A wrong value, an unknown name, and a setting that the chosen loss does not use
+raise ConfigError.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Space = Mapping[str, tuple[Any, ...]]
-"""Values that tuning tries, by the name of the setting."""
+"""The values that tuning tries for each setting, by the name of the setting."""
 
 
 class Settings(BaseModel):
-    """Base of every settings class: frozen, without unknown names.
+    """The base class of all settings classes. Its objects are frozen.
 
-    Raises ConfigError, with one sentence about the first problem, when a value is wrong or a name is unknown.
+    Raises ConfigError when a value is wrong or a name is unknown. The message is about the first problem only.
     """
 
     model_config = ConfigDict(
@@ -54,12 +55,13 @@ class Settings(BaseModel):
 class Loss:
     """A row of LOSSES: what training must know about a loss before it calls the function.
 
-    function  the loss function, or its place as "module:attribute"; `caser.training.losses` describes the two forms
-    form      "sampled": a function of the scores of targets and of drawn negatives; "full": one over all items
+    function  the loss function, or where it is, as "module:attribute"; `caser.training.losses` describes the two forms
+    form      "sampled": the loss needs the scores of targets and of drawn negatives; "full": it needs all items
     settings  the loss's own settings with their defaults; the function takes them as keyword arguments
-    ranges    the lowest and the highest allowed value of a setting, by its name; any number where it is not named
+    ranges    the lowest and the highest allowed value of a setting, by its name; any other setting may be any number
     corrects_for_sampling  whether the logQ correction is added to the scores of the negatives
-    takes_share            whether the function takes the share of the catalogue that is drawn, as third argument
+    takes_share            whether the function takes the sampling rate as third argument: the number of negatives of a
+                           target, divided by the number of items except the target
     """
 
     function: Callable[..., Tensor] | str
@@ -70,7 +72,7 @@ class Loss:
     takes_share: bool = False
 
     def load(self) -> Callable[..., Tensor]:
-        """Return the loss function. The library's own functions import torch."""
+        """Return the loss function. This imports torch for the losses of the library."""
         if not isinstance(self.function, str):
             return self.function
         module, _, attribute = self.function.partition(":")
@@ -78,7 +80,7 @@ class Loss:
         return function
 
     def check(self, name: str, values: Mapping[str, float]) -> None:
-        """Check settings that a user chose.
+        """Check the settings of the loss that a user chose.
 
         name    the name of the loss, for the message
         values  the chosen values by the name of the setting
@@ -142,10 +144,11 @@ def register_loss(
               changes them with `Training(loss_settings={...})`
     ranges    the lowest and the highest allowed value of a setting, by its name
     corrects_for_sampling  add the logQ correction to the scores of the negatives: for estimates of a full softmax
-    takes_share            pass the share of the catalogue that is drawn per target as third argument
+    takes_share            pass the sampling rate as third argument: the number of negatives of a target, divided by
+                           the number of items except the target
 
-    Packages that are installed can offer a `Loss` through the entry-point group `caser.losses` instead. A program that
-    loads a saved run needs the loss only when it trains again. Raises ConfigError when another loss has the name.
+    Instead, an installed package can offer a `Loss` through the entry-point group `caser.losses`. A program that loads
+    a saved run needs the loss only if it trains again. Raises ConfigError if another loss already has the name.
 
     >>> def squared_hinge(positive_M, negative_MN, *, margin):
     ...     return ((margin - positive_M[:, None] + negative_MN).clamp(min=0) ** 2).sum() / len(positive_M)
@@ -163,7 +166,7 @@ FOR_NEGATIVES = ("num_negatives", "negatives", "popularity_exponent", "unseen_ne
 
 
 def _loss_settings_help() -> str:
-    """The help of `loss_settings`: the settings of the library's own losses, and how to write one."""
+    """Return the help of `loss_settings`: the settings of the library's losses, and how to type one."""
     known = [
         f"{name} of {loss} ({value:g})" for loss, row in _OWN_LOSSES.items() for name, value in row.settings.items()
     ]
@@ -178,9 +181,9 @@ class Training(Settings):
     epochs: int = Field(30, ge=1, le=100_000)
     """Largest number of epochs."""
     patience: int = Field(5, ge=0)
-    """Early stopping: epochs without a better validation metric; 0 trains all epochs."""
+    """Early stopping: end after this many epochs without a better validation metric; 0 trains all epochs."""
     batch_size: int | None = Field(default=None, ge=1)
-    """Positions of the tape per optimiser step; by default 2048, or fewer on a small log (40 steps an epoch)."""
+    """Positions per optimiser step; by default 2048, or fewer so that a small log has 40 steps in an epoch."""
     learning_rate: float = Field(3e-3, gt=0)
     """Adam's step size."""
     schedule: Literal["constant", "linear"] = "constant"
@@ -188,17 +191,17 @@ class Training(Settings):
     weight_decay: float = Field(1e-6, ge=0)
     """Adam's L2 penalty, added to the gradient."""
     positions: Literal["every", "full"] = "every"
-    """Which positions train: every position, the first included; or, as in the paper, full windows with T targets."""
+    """Which positions train: "every" position, the first included; or only "full" windows with T targets (paper)."""
     num_negatives: int = Field(3, ge=1)
     """Number of negatives per target, for losses that draw negatives."""
     negatives: Literal["per-target", "shared"] = "per-target"
-    """Draw negatives for each target, or one set that the whole batch shares."""
+    """Draw negatives for each target, or draw one set that all targets of the batch share."""
     popularity_exponent: float = Field(0.0, ge=0, le=2)
     """Draw item i with probability proportional to its count to this power; 0 draws uniformly."""
     unseen_negatives: bool = False
-    """Draw as negatives only items that the user does not have in the training part."""
+    """Draw only negatives that the user does not have in the training part."""
     user_dropout: float = Field(0.0, ge=0, lt=1)
-    """Share of positions whose user is hidden, which trains a vector for unknown users. Differs from the paper."""
+    """Share of positions whose user is hidden, to train a vector for unknown users. Differs from the paper."""
     seed: int = 0
     """Seed of all random streams."""
     device: str = "auto"
@@ -214,8 +217,8 @@ class Training(Settings):
 
         changes  new values by the name of the setting
 
-        A change of the loss drops the settings of the old loss, and the settings of negatives where the new loss draws
-        none. Raises ConfigError when a new value is wrong, as the constructor does.
+        If the loss changes, the copy does not keep `loss_settings`. If the new loss draws no negatives, the copy does
+        not keep the settings of negatives either. Raises ConfigError for a wrong new value, as the constructor does.
 
         >>> Training(loss="bpr", num_negatives=5).replace(loss="softmax").loss
         'softmax'
@@ -223,16 +226,16 @@ class Training(Settings):
         kept = self.model_dump(exclude_unset=True)
         loss = changes.get("loss", self.loss)
         if loss != self.loss:
-            draws_none = loss in LOSSES and LOSSES[loss].form == "full"
-            dropped = {"loss_settings", *(FOR_NEGATIVES if draws_none else ())}
+            draws_no_negatives = loss in LOSSES and LOSSES[loss].form == "full"
+            dropped = {"loss_settings", *(FOR_NEGATIVES if draws_no_negatives else ())}
             kept = {name: value for name, value in kept.items() if name not in dropped}
         return type(self)(**{**kept, **changes})
 
     def used(self) -> dict[str, Any]:
         """Return the settings that have an effect with this loss, as JSON values by name.
 
-        `loss_settings` holds all settings of the loss, those at their defaults too. This is what a manifest and the key
-        of a cache hold. `Training(**training.used())` trains in the same way.
+        `loss_settings` holds all settings of the loss, also those with default values. Manifests and cache keys contain
+        this dictionary. `Training(**training.used())` trains in the same way.
         """
         values = self.model_dump(mode="json")
         if self.loss_row.form == "full":
@@ -261,6 +264,7 @@ def first_problem(error: ValidationError, settings: str, known: Iterable[str] = 
     known     the names of its settings, for the suggestion after an unknown name
     """
     first = error.errors()[0]
+    # A validator of this library has raised its own error: its message is already one sentence.
     inner = first.get("ctx", {}).get("error")
     if isinstance(inner, ConfigError):
         return str(inner)

@@ -129,7 +129,7 @@ def test_every_way_to_draw_and_mask_trains_by_rows(changes: dict[str, Any]) -> N
 
 
 def test_tables_of_common_sizes_are_updated_whole() -> None:
-    tables = rows.LargeTables(fresh().network, fresh().optimiser, names_every_item=False)
+    tables = rows.LargeTables(fresh().network, fresh().optimiser, uses_every_item=False)
     assert not tables.of_users
     assert not tables.of_items
     assert len(TAPE.items) < rows.MANY_ROWS

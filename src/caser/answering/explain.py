@@ -1,12 +1,15 @@
 """Explain a score: the parts that add up to it, and the effect of each item of the history.
 
-The parts are exact: score = short-term state . vector + user vector . vector + bias. Only a model whose score is such a
-sum has parts; any other model has a single part, the score. The effect of an item of the history is the score minus the
-score without that item, while the other items and the user vector stay the same. Every model has effects. They need not
-add up, because a filter reads several items together. Source: ours.
+Parts: a model with states scores an item by `state . item vector + bias`. The state has short-term columns, computed
+from the history, and it may have columns that hold the user vector. So the score is an exact sum of three parts. For a
+model without states, the score itself is the only part.
 
-Shape suffixes: K items that are explained, H items of the history, V = H + 1 versions of the history (whole, and
-without each item), D state width, I catalogue + padding.
+Effects: the effect of an item of the history is the score minus the score without that item. The other items and the
+user vector stay the same. Every model has effects. They need not add up to the score, because a model may read several
+items together. Source: ours.
+
+Shape suffixes: K items that are explained, H items of the history, V = H + 1 versions of the history (the whole one,
+then one without each item), D state width, I catalogue + padding.
 """
 
 from __future__ import annotations
@@ -45,7 +48,7 @@ class Explanation:
     item_id  the item's raw id
     title    its title; None if it has none
     user_id  the user's raw id; None for a history without a user
-    source   how the question was answered
+    source   how the user or the history was represented, such as "known user" or "fold-in"
     score    the item's score
     parts    `short-term`, `lasting taste` and `bias`, which add up to `score`; only `score` for a model without states
     history  the effects of the items that the model read, oldest first
@@ -77,10 +80,10 @@ def explain(
     item           the item's raw id
     user           the user's raw id, or None
     history        raw ids of items, oldest first; None takes the user's stored history
-    unknown_users  what replaces the vector of a user that training did not know
+    unknown_users  what replaces the user vector of a user who was not in the training data
 
-    Raises UnknownIdError for an item that the model was not trained on, and ConfigError for `unknown_users` that is
-    misspelt or that the run did not learn.
+    Raises UnknownIdError for an item that was not in the training data. Raises ConfigError for an unknown value of
+    `unknown_users`, and for "learned" if the run did not learn an anonymous user vector.
 
     >>> from caser.data.split import leave_one_out
     >>> from caser.data.synthetic import chain_world
@@ -105,8 +108,8 @@ def explain(
         score=float(why.scores_K[0]),
         parts={name: float(part_K[0]) for name, part_K in why.parts.items()},
         history=[
-            Effect(raw, titles.get(read), float(effect_K[0]))
-            for raw, read, effect_K in zip(
+            Effect(raw, titles.get(read_item), float(effect_K[0]))
+            for raw, read_item, effect_K in zip(
                 artefact.items.raw(why.read_H), why.read_H.tolist(), why.effects_HK, strict=True
             )
         ],
@@ -136,9 +139,9 @@ def reasons(artefact: Artefact, question: Question, items_K: Int32) -> Reasons:
     question  the user and the history
     items_K   (K,) int32, the indices of the items
 
-    The whole history, and the history without each of its items, are scored as one batch.
+    One batch scores the whole history and the H histories that lack one item each.
     """
-    # Popularity reads no history, so nothing in it has an effect.
+    # A question without a history is answered by popularity. There is no item that could have an effect.
     if question.source == "popularity":
         counts_K = artefact.histories.item_counts[items_K].astype(float)
         return Reasons(counts_K, {"score": counts_K}, question.history[:0], np.empty((0, len(items_K))))
@@ -146,28 +149,28 @@ def reasons(artefact: Artefact, question: Question, items_K: Int32) -> Reasons:
     read_H = question.history if length is None else question.history[-length:]
     versions = [replace(question, history=history) for history in (read_H, *_without_each(read_H))]
     scorer = artefact.state_scorer
-    # A model without states: effects only.
+    # A model without states has effects, and one part: the score.
     if scorer is None:
         scores_VK = scores_of(artefact, versions)(items_K.astype(np.int64)).astype(float)
         return Reasons(scores_VK[0], {"score": scores_VK[0]}, read_H, scores_VK[0] - scores_VK[1:])
-    # A model with states: the product of state and vector is summed over the columns of each part.
+    # A model with states: split the dot product of state and item vector into the columns of each part.
     vectors_ID, bias_I = scorer.item_vectors()
     states_VD = states_of(scorer, versions).astype(float)
     scores_VK = states_VD @ vectors_ID[items_K].T + bias_I[items_K]
     terms_KD = states_VD[0] * vectors_ID[items_K]
-    is_taste_D = np.zeros(states_VD.shape[1], dtype=bool)
+    is_user_column_D = np.zeros(states_VD.shape[1], dtype=bool)
     if scorer.user_columns is not None:
-        is_taste_D[scorer.user_columns] = True
+        is_user_column_D[scorer.user_columns] = True
     parts = {
-        "short-term": terms_KD[:, ~is_taste_D].sum(axis=1),
-        "lasting taste": terms_KD[:, is_taste_D].sum(axis=1),
+        "short-term": terms_KD[:, ~is_user_column_D].sum(axis=1),
+        "lasting taste": terms_KD[:, is_user_column_D].sum(axis=1),
         "bias": bias_I[items_K].astype(float),
     }
     return Reasons(scores_VK[0], parts, read_H, scores_VK[0] - scores_VK[1:])
 
 
 def _without_each(read_H: Int32) -> Int32:
-    """The history without each of its items, (H, H): padding replaces the item, so the others keep their places.
+    """Return H copies of the history, (H, H). Copy h has padding in place of item h, so the others keep their places.
 
     >>> _without_each(np.array([7, 9], dtype=np.int32)).tolist()
     [[0, 9], [7, 0]]

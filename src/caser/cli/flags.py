@@ -1,4 +1,4 @@
-"""How parameters of commands become flags, and the types and defaults that several commands share.
+"""How the parameters of a command become flags, and the types and defaults that several commands share.
 
 A command is a function whose parameters cyclopts turns into flags. Its docstring is its `--help`.
 """
@@ -19,17 +19,17 @@ Command: TypeAlias = Callable[..., None]
 """The function behind a command."""
 
 DEFAULT_MODEL = "caser"
-"""The model of every command, unless another is named."""
+"""The model that a command uses if the user names none."""
 
 AUTO = "auto"
 """The value of --model that tries every model."""
 
 DEFAULT_K = 10
-"""How many items an answer has, unless another number is named."""
+"""The number of items in an answer if the user gives no number."""
 
 
 def flag_name(name: str) -> str:
-    """Turn the name of a parameter into its flag. The paper's one-letter names keep their case.
+    """Turn the name of a parameter into the name of its flag. One-letter names, such as the paper's L, keep their case.
 
     >>> flag_name("batch_size"), flag_name("L"), flag_name("n_v")
     ('batch-size', 'L', 'n-v')
@@ -38,9 +38,9 @@ def flag_name(name: str) -> str:
 
 
 def flat(heading: str) -> Parameter:
-    """Turn every field of a settings class into a flag of its own.
+    """Give every field of a settings class its own flag, without the name of the class as a prefix.
 
-    heading  the heading of these flags in the help
+    heading  the heading above these flags in the help
     """
     return Parameter(name="*", group=heading, name_transform=flag_name)
 
@@ -48,14 +48,16 @@ def flat(heading: str) -> Parameter:
 def one_of(names: Iterable[str], *, several: bool = False) -> Parameter:
     """Accept only these names. The help lists them, and the error for another name suggests the nearest one.
 
-    names    such as MODELS; read when the command line is built, so that registered models are among them
-    several  whether one flag may be followed by several names
+    names    the accepted names, such as MODELS. They are read when the command line is built, so they include models
+             that were registered before
+    several  whether several names may follow one flag
     """
+    # None leaves cyclopts at its default: one value per flag.
     return Parameter(choices=tuple(names), consume_multiple=several or None)
 
 
 def shown_default(value: Any) -> Any:
-    """Return what the help shows as the default: nothing for a flag that is off or a list that is empty.
+    """Return the default that the help shows. Returns None, so that it shows nothing, for False and empty collections.
 
     >>> shown_default(0), shown_default(False), shown_default(())
     (0, None, None)
@@ -64,10 +66,10 @@ def shown_default(value: Any) -> Any:
 
 
 DEFAULTS = Parameter(negative_iterable=(), show_default=shown_default)
-"""What holds for every parameter of every command."""
+"""Options that apply to every parameter of every command."""
 
 Switch: TypeAlias = Annotated[bool, Parameter(negative=())]
-"""A flag without a value that is off unless it is typed."""
+"""A flag that takes no value. It is off by default, and has no --no-... form."""
 
 ReadingFlags: TypeAlias = Annotated[Reading, flat("Reading the log")]
 FilterFlags: TypeAlias = Annotated[LogFilters, flat("Filtering the log")]
@@ -79,7 +81,7 @@ def _check_ending(_: Any, file: Path | None) -> None:
 
 
 TableFile: TypeAlias = Annotated[Path, Parameter(validator=_check_ending)]
-"""A file for a table. Another ending than .csv or .parquet is refused before any work begins."""
+"""A file to write a table to. Its ending must be .csv or .parquet; this is checked before any work begins."""
 
 
 def _to_whole_number(_: Any, tokens: Sequence[Token]) -> int:
@@ -90,4 +92,4 @@ def _to_whole_number(_: Any, tokens: Sequence[Token]) -> int:
 
 
 Whole: TypeAlias = Annotated[int, Parameter(converter=_to_whole_number)]
-"""A whole number. 1.5 is refused and not rounded."""
+"""A whole number. A value such as 1.5 is refused; it is not rounded."""

@@ -1,4 +1,4 @@
-"""`caser serve` and `caser token`: serve a run over HTTP, and make tokens for its callers. No torch is needed."""
+"""`caser serve` and `caser token`: serve a run over HTTP, and make tokens for its clients. They do not need torch."""
 
 from __future__ import annotations
 
@@ -22,24 +22,25 @@ def serve(
     workers: Whole = 1,
     settings: Annotated[ServiceSettings, flat("Service")] = ServiceSettings(),  # noqa: B008
 ) -> None:
-    """Serve a run over HTTP until it is stopped: recommendations that follow what users just did, and a web page.
+    """Serve a run over HTTP until stopped: recommendations that use each user's latest events, and a web page.
 
     Parameters
     ----------
     run
         A run folder.
     host
-        The address to listen on. Any but this machine's own needs --token-file.
+        The address to listen on. --token-file is required if other machines can reach this address.
     port
         The port; 0 takes a free one.
     workers
-        Number of processes; must be 1. To use more cores, start several services on one --store, each with a --port.
+        Number of processes; must be 1. To use more cores, start several services that share one --store, each with its
+        own --port.
 
     """
     if workers != 1:
         raise ConfigError(
-            f"--workers must be 1, because a reload reaches one process; got {workers}. Start several services on one "
-            "--store, each with a --port: they see each other's events."
+            f"--workers must be 1, because a request to reload the run reaches only one process; got {workers}. Start "
+            "several services that share one --store, each with its own --port: they see each other's events."
         )
     if not 0 <= port <= MAX_PORT:
         raise ConfigError(f"--port must be from 0 to {MAX_PORT}; got {port}.")
@@ -60,10 +61,10 @@ def token(*, token_file: Path, name: str = "default") -> None:
     token_file
         The file for `caser serve --token-file`. It is created if it does not exist.
     name
-        The owner of the token, as logs and rate limits name it.
+        The name of the token's owner. Logs and rate limits use this name.
 
     """
     from caser.service.http.tokens import add_token
 
     print(add_token(token_file, name))
-    show.note(f"keep it: {token_file} holds only its digest")
+    show.note(f"keep the token: {token_file} holds only its digest")

@@ -4,7 +4,7 @@ Every split has four parts. `fit` trains models while their settings are chosen 
 and `validation` together, trains the model that is kept, and `test` judges it once. A part that trains is a Tape; a
 part that judges is Queries. The parts are disjoint, and the interactions of each user stay in time order.
 
-The functions here take a log and return a Split. The sessions of returning users have a file of their own,
+Each of the split functions takes a log and returns a Split. The split for users with several sessions is in
 `user_sessions.py`.
 """
 
@@ -27,15 +27,15 @@ from caser.data.tape import Tape
 from caser.errors import DataError
 
 PROTOCOL_OF_SPLIT: Mapping[str, str] = {"user-fraction": "caser-paper"}
-"""The protocol that a split function belongs to, where the two have different names."""
+"""The name of the protocol of a split function, for each function whose protocol has another name."""
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
     """A log in parts.
 
-    name   the protocol that the split was made for, such as "leave-one-out"; a split whose parameters are not those of
-           the protocol has a name that tells them, such as "user-fraction test=0.5 validation=0.1"
+    name   the protocol that the split was made for, such as "leave-one-out"; if the parameters of the split are not the
+           default ones, its name holds them, such as "user-fraction test=0.5 validation=0.1"
     log    the whole log
     fit    trains models while settings are chosen        validation  judges the models that were trained on `fit`
     final  `fit` and `validation` together                test        judges the model that was trained on `final`
@@ -57,9 +57,9 @@ class Split:
 
 
 def leave_one_out(log: InteractionLog) -> Split:
-    """Split off the last interaction of each user as test target and the one before as validation target.
+    """Split off the last interaction of each user as test target, and the one before it as validation target.
 
-    log  users with fewer than 3 interactions only train
+    log  the log to split; all interactions of a user with fewer than 3 of them are used for training
 
     Returns a split named "leave-one-out". Raises DataError if no user has at least 3 interactions. Source: common in
     this field, for example Kang & McAuley 2018 (SASRec), section IV.
@@ -80,15 +80,15 @@ def leave_one_out(log: InteractionLog) -> Split:
 
 
 def user_fraction(log: InteractionLog, test: float = 0.2, validation: float = 0.1) -> Split:
-    """Split each user's interactions, in time order, by shares: 70 % train, 10 % validate, 20 % test by default.
+    """Split each user's interactions, in time order, by shares. By default 70 % train, 10 % validate and 20 % test.
 
-    test        share of a user's n interactions that tests: the last floor(test n)
-    validation  share that validates: test and validation together are the last floor((test + validation) n)
+    test        share for testing: of a user's n interactions, the last floor(test n)
+    validation  share for validation: test and validation together are the last floor((test + validation) n)
 
-    Both shares are rounded to thousandths; they must be positive with a sum below 1. Each user is one query, and all of
-    the user's later interactions are its targets. Returns a split named "caser-paper" for the default shares, because
-    they and the rounding are those of the Caser paper; other shares are part of the name. Raises DataError for other
-    shares than these, or if every user has too few interactions for a test target.
+    Both shares are rounded to thousandths. They must be positive, with a sum below 1. There is one query per user; its
+    targets are all interactions of the user in the part that judges. Returns a split named "caser-paper" for the
+    default shares, because the Caser paper uses these shares and this rounding. Other shares become part of the name.
+    Raises DataError if the shares are not allowed, or if every user has too few interactions for a test target.
     Source: Tang & Wang 2018, section 4.1.
 
     >>> from caser.data.synthetic import chain_world
@@ -111,18 +111,19 @@ def user_fraction(log: InteractionLog, test: float = 0.2, validation: float = 0.
 
 
 def global_time(log: InteractionLog, test: float = 0.1, validation: float = 0.1) -> Split:
-    """Cut the log at one moment for all users; later interactions test. No training interaction is later than a target.
+    """Cut the log at the same two moments for all users. No training interaction is later than a target.
 
     log         a log with times
-    test        share of all interactions that lie at or after the moment where the test part begins
-    validation  share that lies between the moments where the validation part and the test part begin
+    test        share of all interactions that are at or after the second cut, where the test part begins
+    validation  share of all interactions between the two cuts; the validation part begins at the first cut
 
-    The shares must be positive with a sum below 1. Interactions at the moment itself lie after it, so equal times can
-    make a part larger. Each user is one query, asked at the moment of the cut, and all later items are its targets. A
-    user without an interaction before the cut is not judged; `notes` has the number of such users.
+    The shares must be positive, with a sum below 1. An interaction at the moment of a cut belongs to the later part, so
+    equal times can make a part larger. There is one query per user, asked at the moment of the cut; its targets are the
+    items of the user in the part that begins there. A user without an interaction before the cut is not judged; `notes`
+    has the number of such users.
 
     Returns a split named "global-time", with the shares in the name if they are not the default ones. Raises DataError
-    for a log without times or with too few different times, and for other shares than these.
+    for a log without times or with too few different times, and for shares that are not allowed.
     Source: ours; Ji et al. 2023 (A critical study on data leakage) give the reasons for one cut.
 
     >>> from caser.data.synthetic import chain_world
@@ -148,17 +149,17 @@ def global_time(log: InteractionLog, test: float = 0.1, validation: float = 0.1)
 
 
 def sessions(log: InteractionLog, test: float = 0.1, validation: float = 0.1) -> Split:
-    """Split whole sessions by the time they begin: the last tenth tests, the tenth before validates, the rest trains.
+    """Split whole sessions by the time when they begin: the latest ones test, those before validate, the rest train.
 
-    log         each user of the log is one session; for users who return, use `user_sessions`
-    test        share of the sessions that tests, rounded down        validation  share that validates, rounded down
+    log         a log in which each user is one session; if users have several sessions, use `user_sessions`
+    test        share of the sessions for testing, rounded down        validation  share for validation, rounded down
 
-    The shares must be positive with a sum below 1. Every position of a session from the second on is a query: the
-    session so far is the history and the next item is the target. No user vector is used, and confidence intervals
-    resample sessions.
+    The shares must be positive, with a sum below 1. Every interaction of a session except the first is the target of
+    one query; the interactions before it are the history. No user vector is used, and confidence intervals resample
+    sessions.
 
     Returns a split named "sessions", with the shares in the name if they are not the default ones. Raises DataError if
-    a share is less than one session, and for other shares than these.
+    a share is less than one session, and for shares that are not allowed.
     Source: ours; Hidasi et al. 2016 (GRU4Rec), section 4, test on the sessions of the last day instead.
 
     >>> from caser.data.synthetic import chain_world
@@ -171,7 +172,7 @@ def sessions(log: InteractionLog, test: float = 0.1, validation: float = 0.1) ->
     if num_test == 0 or num_validation == 0:
         needed = int(np.ceil(1 / min(test, validation)))
         raise DataError(f"the sessions protocol needs at least {needed} sessions; got {log.num_users}.")
-    # Users are numbered in order of first appearance, so the index of a session is its place in time.
+    # Each user is a session. Users are numbered in order of first appearance, so their order is the order in time.
     place = log.users - 1
     from_test = log.num_users - num_test
     stage = _stages(place >= from_test - num_validation, place >= from_test)
@@ -186,13 +187,13 @@ def sessions(log: InteractionLog, test: float = 0.1, validation: float = 0.1) ->
 
 
 def d2l(log: InteractionLog) -> Split:
-    """Split as the Dive into Deep Learning guide does: the last interaction of each user is its test target.
+    """Split as the guide Dive into Deep Learning does: the last interaction of each user is the test target.
 
-    log  users with fewer than 3 interactions only train
+    log  the log to split; all interactions of a user with fewer than 3 of them are used for training
 
-    If several interactions of a user have the largest time, the first of them in file order is the test target; the
-    others keep their (time, file) order. The guide has no validation part; here the last remaining interaction of each
-    user validates.
+    If several interactions of a user have the largest time, the first of them in the file is the test target. The
+    others keep their order: by time, then by place in the file. The guide has no validation part. Here, the last
+    remaining interaction of each user is the validation target.
 
     Returns a split named "d2l", with a note on how often the largest time is tied. Raises DataError if no user has at
     least 3 interactions. Source: Zhang et al., Dive into Deep Learning, "The MovieLens Dataset", mode `seq-aware`.
@@ -206,12 +207,12 @@ def d2l(log: InteractionLog) -> Split:
     is_judged = length >= 3
     if not bool(is_judged.any()):
         raise DataError("the d2l split needs a user with at least 3 interactions; got none.")
-    # Of each user's interactions at the largest time, find the first.
+    # For each user, find the first interaction at the user's largest time.
     last_time = log.times[np.cumsum(np.bincount(log.users)[1:]) - 1][log.users - 1]
     is_tied = log.times == last_time
     first_tied = np.full(log.num_users + 1, len(log), dtype=np.int64)
     np.minimum.at(first_tied, log.users[is_tied], np.flatnonzero(is_tied))
-    # Move it to the end of the user's sequence.
+    # Move this interaction to the end of the user's sequence.
     is_test = np.arange(len(log)) == first_tied[log.users]
     order = np.lexsort((position, is_test, log.users))
     share = float(np.mean(np.bincount(log.users[is_tied], minlength=log.num_users + 1)[1:] > 1))
@@ -221,9 +222,9 @@ def d2l(log: InteractionLog) -> Split:
 
 
 def split_name(function: Callable[..., Split], **parameters: float | str) -> str:
-    """Return the name of a split: its protocol's name, or one with all parameters if any is not the function's default.
+    """Return the name of a split: the protocol's name if all parameters are defaults, else a name that holds them all.
 
-    function    the function that makes the split        parameters  the values it was called with, by name
+    function    the function that made the split        parameters  the values that it was called with, by name
 
     >>> split_name(global_time, test=0.1, validation=0.1), split_name(global_time, test=0.25, validation=0.1)
     ('global-time', 'global-time test=0.25 validation=0.1')
@@ -237,14 +238,15 @@ def split_name(function: Callable[..., Split], **parameters: float | str) -> str
 
 
 def parameters_in_name(function: Callable[..., Split], name: str) -> dict[str, Any] | None:
-    """Return the parameters that `split_name` wrote into a name; None if the name does not hold those of the function.
+    """Read the parameters that `split_name` wrote into a name. Returns None if they are not those of the function.
 
     function    the function that made the split        name  the name of the split
 
     >>> parameters_in_name(global_time, "global-time test=0.25 validation=0.1")
     {'test': 0.25, 'validation': 0.1}
     """
-    defaults = {key: one.default for key, one in signature(function).parameters.items() if one.default is not one.empty}
+    described = signature(function).parameters.values()
+    defaults = {each.name: each.default for each in described if each.default is not each.empty}
     texts = dict(pair.partition("=")[::2] for pair in name.split(" ")[1:])
     if texts.keys() != defaults.keys():
         return None
@@ -260,7 +262,7 @@ def _check_fractions(test: float, validation: float) -> None:
 
 
 def _positions(log: InteractionLog) -> tuple[Int64, Int64]:
-    """Return the place of each interaction in its user's sequence, from 0, and that sequence's length, both (N,)."""
+    """Return, for each interaction, its place in its user's sequence, from 0, and the sequence's length, both (N,)."""
     lengths = np.bincount(log.users, minlength=log.num_users + 1)
     starts = offsets_of(lengths)
     return np.arange(len(log)) - starts[log.users], lengths[log.users]
@@ -280,27 +282,28 @@ def _by_stage(
     order: Int64 | None = None,
     notes: tuple[str, ...] = (),
 ) -> Split:
-    """Cut each user's sequence by `stage`, which must not decrease within a user; each user is one query.
+    """Cut each user's sequence into the parts of a split. Each part that judges has one query per user.
 
-    Interactions where `is_judged` is False only train. `order` rearranges the interactions within each user; `stage`
-    and `is_judged` are in the new order.
+    `stage` is the stage of each interaction; it must not decrease within a user. Where `is_judged` is False, an
+    interaction is used for training only. `order` rearranges the interactions within each user; `stage` and `is_judged`
+    follow the new order.
     """
     items = log.items if order is None else log.items[order]
     stage = np.where(is_judged, stage, 0)
-    # (3, num_users + 1): how many interactions each user has up to each stage, and where the user begins.
+    # counts[s] is the number of interactions of each user up to stage s; begin is where each user's items begin.
     counts = [np.bincount(log.users[stage <= last], minlength=log.num_users + 1) for last in (0, 1, 2)]
     begin = offsets_of(counts[2])[:-1]
 
     def tape(last: int) -> Tape:
         return Tape(items[stage <= last], offsets_of(counts[last]), log.num_items)
 
-    def queries(asked: int) -> tuple[Queries, int]:
-        """Queries on one stage, and how many users have targets but no history."""
-        has_targets = counts[asked] > counts[asked - 1]
-        has_history = counts[asked - 1] > 0
+    def queries(judged: int) -> tuple[Queries, int]:
+        """Return the queries whose targets are in one stage, and the number of users with targets but no history."""
+        has_targets = counts[judged] > counts[judged - 1]
+        has_history = counts[judged - 1] > 0
         owners = np.flatnonzero(has_targets & has_history)
-        ends = begin[owners] + counts[asked - 1][owners]
-        rows, targets = concat_slices(items, ends, begin[owners] + counts[asked][owners])
+        ends = begin[owners] + counts[judged - 1][owners]
+        rows, targets = concat_slices(items, ends, begin[owners] + counts[judged][owners])
         targets, offsets = distinct_in_rows(rows, targets, len(owners))
         users = owners.astype(np.int32)
         return Queries(users, items, begin[owners], ends, targets, offsets, users), int(
@@ -315,15 +318,15 @@ def _by_stage(
 
 
 def _prefix_queries(log: InteractionLog, mask: Mask) -> Queries:
-    """Return a query for every position but the first of each session in `mask`."""
+    """Return one query for every interaction in `mask`, except the first of each session. The prefix is the history."""
     position, _ = _positions(log)
-    asked = np.flatnonzero(mask & (position > 0))
+    target = np.flatnonzero(mask & (position > 0))
     return Queries(
-        users=np.zeros(len(asked), dtype=np.int32),
+        users=np.zeros(len(target), dtype=np.int32),
         items=log.items,
-        starts=asked - position[asked],
-        ends=asked,
-        targets=log.items[asked],
-        target_offsets=np.arange(len(asked) + 1, dtype=np.int64),
-        owners=log.users[asked],
+        starts=target - position[target],
+        ends=target,
+        targets=log.items[target],
+        target_offsets=np.arange(len(target) + 1, dtype=np.int64),
+        owners=log.users[target],
     )

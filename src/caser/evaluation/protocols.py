@@ -1,8 +1,9 @@
-"""Protocols: everything that decides what a number means, under one name.
+"""Protocols: a protocol is a named set of rules by which models are judged.
 
-A protocol consists of filters, a split, a catalogue of candidates, a rule for seen items, a rule for ties, and metrics.
-`apply` splits a log as the protocol says. `resolve` settles the rules that depend on the log; `fingerprint.py` hashes
-them. This module does not train or rank.
+Only numbers that follow the same rules on the same data can be compared. A protocol consists of filters, a split, a
+catalogue of candidates, a rule for seen items, a rule for ties, and metrics. `apply` filters and splits a log as the
+protocol says. `resolve` decides the rules that depend on the log, such as the rule `auto` for seen items.
+`fingerprint.py` hashes the decided rules. This module does not train or rank.
 """
 
 from __future__ import annotations
@@ -35,13 +36,13 @@ from caser.evaluation.ranking import Ties
 from caser.evaluation.split_facts import later_share, repeat_share
 
 DEFAULT_PROTOCOL = "leave-one-out"
-"""The protocol of a command or a study whose user names none."""
+"""The protocol of a command or a study if the user names none."""
 
 Part = Literal["validation", "test"]
 """Which queries judge: `validation` judges a model trained on `fit`, `test` judges one trained on `final`."""
 
 MOST_REPEATS = 0.05
-"""The rule `auto` removes seen items if at most this share of training targets repeats an item."""
+"""The rule `auto` removes seen items if at most this share of training targets are items that the user had before."""
 
 NO_FILTERS = LogFilters()
 
@@ -50,18 +51,19 @@ NO_FILTERS = LogFilters()
 class Protocol:
     """One way to judge models.
 
-    name               the key in PROTOCOLS; a split made for the protocol carries it
-    summary            one line for people
+    name               the key in PROTOCOLS; a split that is made for the protocol has the same name
+    summary            a description in one line
     split              turns a filtered log into a split
     metrics            names of the metrics in a report
     validation_metric  the metric that chooses the number of epochs and decides verdicts; one of `metrics`
-    seen               remove: items of a query's history are no candidates
+    seen               remove: the items of a query's history are not candidates
                        keep: they are candidates
-                       auto: removed if few training targets repeat an item (MOST_REPEATS)
-    catalogue          trained: candidates are the items with an interaction in the part that trains
-                       all: every item of the log
-                       as-published: raw ids from 1 to the number of users, the bug of the guide's evaluator
-    ties               how candidates with the score of a target rank, see `ranking.Ties`
+                       auto: they are removed if few training targets repeat an item (MOST_REPEATS)
+    catalogue          trained: the candidates are the items with an interaction in the part that trains
+                       all: the candidates are all items of the log
+                       as-published: the candidates are the items whose raw id is at most the number of users; this
+                       reproduces a bug in the published evaluator of Dive into Deep Learning
+    ties               where candidates rank that have the same score as a target, see `ranking.Ties`
     anonymous          whether models get no user vector, because judged users never appear in training
     filters            applied to the log before the split
     """
@@ -80,11 +82,11 @@ class Protocol:
 
 @dataclass(frozen=True, eq=False)
 class RankingRules:
-    """What a protocol means for one log.
+    """The rules of a protocol for one log, after `resolve` has decided them.
 
     candidates   (I,) bool, the items that are ranked; index 0 is padding
-    remove_seen  whether the items of a query's history leave its candidates
-    ties         how candidates with the score of a target rank
+    remove_seen  whether the items of a query's history are removed from its candidates
+    ties         where candidates rank that have the same score as a target
     notes        sentences that a report must print
     """
 
@@ -103,9 +105,6 @@ _D2L = Protocol(
     seen="remove",
     catalogue="all",
 )
-
-DEFAULT_PROTOCOL = "leave-one-out"
-"""The protocol that judges unless another is named."""
 
 PROTOCOLS: dict[str, Protocol] = {
     protocol.name: protocol
@@ -166,7 +165,7 @@ PROTOCOLS: dict[str, Protocol] = {
 def protocol_named(name: str | Protocol) -> Protocol:
     """Return the protocol of a name.
 
-    name  a key of PROTOCOLS, or the name of a split with parameters of its own; a Protocol is returned as it is
+    name  a key of PROTOCOLS, or the name of a split that holds its parameters; a Protocol is returned unchanged
 
     Raises ConfigError for an unknown name.
 
@@ -176,14 +175,14 @@ def protocol_named(name: str | Protocol) -> Protocol:
     if isinstance(name, Protocol):
         return name
     if name not in PROTOCOLS:
-        if (varied := _with_parameters(name)) is not None:
-            return varied
+        if (with_parameters := _with_parameters(name)) is not None:
+            return with_parameters
         raise ConfigError(f"a protocol must be a known name; got {name!r}: {did_you_mean(name, PROTOCOLS)}")
     return PROTOCOLS[name]
 
 
 def _with_parameters(name: str) -> Protocol | None:
-    """Return the protocol, without filters, of a split whose name holds its parameters; None for any other name."""
+    """Return the protocol, without filters, for the name of a split with parameters; None for any other name."""
     function = name.partition(" ")[0]
     base = PROTOCOLS.get(PROTOCOL_OF_SPLIT.get(function, function))
     if base is None or not (parameters := parameters_in_name(base.split, name)):
@@ -219,13 +218,13 @@ def parts(split: Split, part: Part) -> tuple[Tape, Queries]:
 
 
 def resolve(name: str | Protocol, split: Split, part: Part = "test") -> RankingRules:
-    """Settle the rules of a protocol that depend on the log.
+    """Decide the rules of a protocol that depend on the log.
 
     name   a protocol, or its name
     split  the log, split as the protocol says
     part   which of its queries judge
 
-    Raises ConfigError for an unknown name, and if the catalogue `as-published` meets raw ids that are not numbers.
+    Raises ConfigError for an unknown name, and for the catalogue `as-published` if the raw ids are not whole numbers.
     """
     protocol = protocol_named(name)
     tape, queries = parts(split, part)
@@ -236,9 +235,9 @@ def resolve(name: str | Protocol, split: Split, part: Part = "test") -> RankingR
 
 
 def _seen_rule(protocol: Protocol, split: Split) -> tuple[bool, str]:
-    """Whether seen items leave the candidates, and the note that says so.
+    """Decide whether seen items are removed from the candidates. Returns the decision, and a note about it.
 
-    The rule `auto` looks at `fit` only, so that both parts get the same answer and the test part cannot change it.
+    The rule `auto` looks at `fit` only. So the decision is the same for both parts, and independent of the test part.
     """
     share = repeat_share(split.fit.whole(split.log.num_users))
     remove = share <= MOST_REPEATS if protocol.seen == "auto" else protocol.seen == "remove"
@@ -247,7 +246,7 @@ def _seen_rule(protocol: Protocol, split: Split) -> tuple[bool, str]:
 
 
 def _candidates(protocol: Protocol, split: Split, part: Part) -> Mask:
-    """The catalogue of a protocol, (I,)."""
+    """Return the candidates that the catalogue of a protocol allows, (I,)."""
     if protocol.catalogue == "trained":
         return parts(split, part)[0].item_counts > 0
     if protocol.catalogue == "all":
@@ -261,13 +260,13 @@ def _candidates(protocol: Protocol, split: Split, part: Part) -> Mask:
 
 
 def _unfindable_note(queries: Queries, candidates: Mask) -> list[str]:
-    """A note on targets that no model can find, if there are any."""
-    num_lost, total = int((~candidates[queries.targets]).sum()), len(queries.targets)
-    return [f"{num_lost:,} of {total:,} targets are not candidates: no model can find them"] if num_lost else []
+    """Return a note on the targets that no model can find, if there are any."""
+    num_missing, total = int((~candidates[queries.targets]).sum()), len(queries.targets)
+    return [f"{num_missing:,} of {total:,} targets are not candidates: no model can find them"] if num_missing else []
 
 
 def _leak_note(later: float | None) -> list[str]:
-    """A note on training interactions from the future, which every split has but global-time."""
+    """Return a note on training interactions that are later than the target. Only global-time never has any."""
     if later is None:
         return []
     return [f"{later:.1%} of training interactions are later than the one they help to predict"]

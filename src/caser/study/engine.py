@@ -1,7 +1,8 @@
-"""The engine of every study: choose each recipe on validation, refit it with every seed, and rank it.
+"""The engine of all studies. It chooses each recipe's epochs and settings on validation, refits it, and ranks.
 
-A recipe whose training diverges, or that does not fit the log or the machine, is left out of the table and named in the
-notes. Finished runs are kept. The engine does not interpret the numbers: `study.py` and the single studies do.
+Each network is refitted with several seeds. A recipe is left out of the table, and a note names it, if its training
+diverges or if it cannot be used with this log or machine. Finished runs are kept. The engine does not interpret the
+numbers; `study.py` and the single studies (`compare.py`, `ablate.py` and others) do.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ from caser.study.tuning import Tuned, tune
 from caser.study.workers import Stores, Submit, default_number, workers
 
 DEFAULT_STORE = Path("runs/store")
-"""Where finished runs are kept unless another folder is named."""
+"""The folder for finished runs if the user names no other."""
 
 AS_MANY_AS_CORES = None
-"""A number of workers: one for each core, or one where a GPU does the work. It is the default of the command line."""
+"""As the number of workers: one worker per core, or a single worker if there is a GPU. Default on the command line."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class Step:
     """A step that a study has just finished: step `done` of `total`.
 
     action    what was done to the recipe
-    label     the row of the recipe
-    sentence  details for people, such as the chosen number of epochs or the reason why the recipe is left out
+    label     the label of the recipe, which is its row in the table
+    sentence  details in words, such as the chosen number of epochs or the reason why the recipe is left out
     """
 
     action: Literal["chosen", "fitted", "left out"]
@@ -54,12 +55,14 @@ StepListener = Callable[[Step], None]
 class Plan:
     """How a study is carried out.
 
-    part     the part that judges: `test` opens the test part, `validation` leaves it closed
-    seeds    the seeds that each neural recipe is refitted with; without any, the study ends after choosing
-    budget   seconds of tuning, shared equally by all recipes that are tuned; 0 takes the settings as they are
-    is_hard  whether the budget also stops the first trial of a recipe; otherwise that trial runs to its end
-    workers  how many processes train at once; None (`AS_MANY_AS_CORES`) for one on each core. Each process imports the
-             calling script again, so a script that asks for more than one must start its work under
+    part     the part on which the refitted models are judged: `test`, which is counted as an opening of the test part,
+             or `validation`
+    seeds    each recipe of a network is refitted once per seed; without seeds, the study ends after the choice
+    budget   seconds for tuning, shared equally by all recipes that are tuned; with 0, the settings stay as they are
+    is_hard  whether the budget is a hard limit: then it also stops the first trial of a recipe, which otherwise runs to
+             its end
+    workers  how many processes train at the same time; None (`AS_MANY_AS_CORES`) for one per core. Each process imports
+             the calling script again, so a script that uses more than one must start its work under
              `if __name__ == "__main__":`. This is why the default is 1 here, but None on the command line
     store    the folder where finished runs are kept
     """
@@ -76,10 +79,10 @@ class Plan:
 class Outcome:
     """The results of the recipes of a study, by label.
 
-    chosen        the recipes after tuning, and what validation said of them
+    chosen        each recipe after tuning, with its result on validation
     runs          the runs of each recipe, one per seed, in the order of seeds
-    notes         sentences on what went wrong
-    num_openings  how many studies have opened this test part, this one included
+    notes         sentences about recipes that were left out, and about results that cannot be kept
+    num_openings  how many studies have ranked models on this test part, including this one
     """
 
     chosen: dict[str, Tuned] = field(default_factory=dict)
@@ -91,12 +94,14 @@ class Outcome:
 def carry_out(recipes: Mapping[str, Recipe], splits: Mapping[str, Split], plan: Plan, tell: StepListener) -> Outcome:
     """Choose, refit and rank all recipes.
 
-    recipes  by label
-    splits   the split of each view that a recipe may name; the first one's test part is the one that is opened
-    plan     seeds, budget, workers and store
-    tell     called after each step
+    recipes  the recipes by label
+    splits   the splits by the name of the view; a recipe names its view. The opening of the test part is counted for
+             the first split only
+    plan     part, seeds, budget, workers and store
+    tell     a function that is called after each step
 
-    A NumericalError or ConfigError of a recipe goes into the notes. Raises other errors, such as DataError.
+    If a recipe raises NumericalError or ConfigError, it is left out with a note. Other errors, such as DataError, are
+    raised.
     """
     stores = {view: Store(plan.store, split) for view, split in splits.items()}
     num_tuned = sum(bool(recipe.space) for recipe in recipes.values())
@@ -106,27 +111,29 @@ def carry_out(recipes: Mapping[str, Recipe], splits: Mapping[str, Split], plan: 
 
 
 class _StudyInProgress:
-    """A study that is being carried out: the tasks it waits for, and the results that have come in."""
+    """A study that is being carried out: the tasks that are not finished, and the results so far."""
 
     def __init__(
         self, recipes: Mapping[str, Recipe], stores: Stores, plan: Plan, submit: Submit, tell: StepListener
     ) -> None:
         self.recipes, self.stores, self.plan, self.submit, self.tell = recipes, stores, plan, submit, tell
         self.openings = Openings(stores, plan.part)
-        self.outcome = Outcome(notes=[_never_kept(label) for label, one in recipes.items() if is_never_kept(one)])
+        self.outcome = Outcome(notes=[_never_kept_note(label) for label, one in recipes.items() if is_never_kept(one)])
         self.left_out: set[str] = set()
-        self.pending: dict[Future[Any], tuple[str, int | None]] = {}  # the label, and the seed unless it is choosing
+        # The label and the seed of each task. The seed is None for a task that chooses.
+        self.pending: dict[Future[Any], tuple[str, int | None]] = {}
         self.done = 0
         self.total = sum(1 + len(self._seeds(recipe)) for recipe in recipes.values())
 
     def finish(self, seconds_each: float) -> Outcome:
-        # Submit every recipe. What is finished meanwhile is collected at once, so that its refits start early.
+        # Submit a choosing task for every recipe. Collect finished tasks in between, so that their refits start early.
         for label, recipe in self.recipes.items():
             future = self.submit(choose_recipe, recipe, seconds_each, self.plan.is_hard)
             self.pending[future] = (label, None)
             self._collect(block=False)
         while self.pending:
             self._collect(block=True)
+        # Keep the recipes that were not left out, in the given order.
         labels = [label for label in self.recipes if label not in self.left_out]
         return Outcome(
             {label: self.outcome.chosen[label] for label in labels},
@@ -136,10 +143,11 @@ class _StudyInProgress:
         )
 
     def _seeds(self, recipe: Recipe) -> Sequence[int]:
+        """All seeds for a network; one for a counting model, which does not use it."""
         return self.plan.seeds if recipe.is_neural else self.plan.seeds[:1]
 
     def _collect(self, block: bool) -> None:
-        """Take the results of finished tasks; wait for at least one if `block`."""
+        """Collect the results of finished tasks. If `block`, wait until at least one task is finished."""
         finished, _ = wait(self.pending, timeout=None if block else 0, return_when=FIRST_COMPLETED)
         for future in finished:
             label, seed = self.pending.pop(future)
@@ -161,14 +169,15 @@ class _StudyInProgress:
         self.tell(Step("fitted", label, sentence, self.done, self.total))
 
     def _take_choice(self, label: str, tuned: Tuned) -> None:
-        """Keep what was chosen, and submit a refit for each seed."""
+        """Keep the choice, and submit a refit for each seed."""
         recipe, choice = self.recipes[label], tuned.choice
         self.outcome.chosen[label] = tuned
         trials = f"{tuned.num_trials} trials, " if tuned.num_trials > 1 else ""
         epochs = f"{choice.epochs} epochs, " if choice.epochs else ""
-        judged = "as given" if recipe.epochs else f"validation {choice.value:.4f}, {tuned.seconds:.1f} s"
-        self.tell(Step("chosen", label, f"{trials}{epochs}{judged}", self.done, self.total))
+        basis = "as given" if recipe.epochs else f"validation {choice.value:.4f}, {tuned.seconds:.1f} s"
+        self.tell(Step("chosen", label, f"{trials}{epochs}{basis}", self.done, self.total))
         for seed in self._seeds(recipe):
+            # A run that the store already has does not open the test part again.
             if not self.stores[recipe.view].has(tuned.recipe, choice.epochs, seed, self.plan.part):
                 self.openings.count()
             future = self.submit(fit_recipe, tuned.recipe, choice.epochs, seed, self.plan.part)
@@ -176,17 +185,17 @@ class _StudyInProgress:
 
 
 def choose_recipe(stores: Stores, recipe: Recipe, seconds: float, is_hard: bool) -> Tuned:
-    """Choose the number of epochs, and the settings if there is time to tune. Runs in a worker.
+    """Choose the number of epochs, and the settings if there is time to tune. This function runs in a worker.
 
     stores             the store of each view
-    recipe             what to choose for
-    seconds, is_hard   the time for tuning, as for `tune`
+    recipe             the recipe to start from
+    seconds, is_hard   the time limit of tuning, as for `tune`
     """
     return tune(stores[recipe.view], recipe, seconds, is_hard)
 
 
 def fit_recipe(stores: Stores, recipe: Recipe, epochs: int | None, seed: int, part: Part) -> Run:
-    """Fit and rank a recipe. Runs in a worker.
+    """Fit and rank a recipe. This function runs in a worker.
 
     stores               the store of each view
     recipe               what to fit
@@ -196,10 +205,10 @@ def fit_recipe(stores: Stores, recipe: Recipe, epochs: int | None, seed: int, pa
 
 
 class Openings:
-    """Counts that a study opens the test part: once per study, and before it happens."""
+    """Counts the studies that open the test part. A study is counted once, before it ranks anything new."""
 
     def __init__(self, stores: Stores, part: Part) -> None:
-        """`stores` has the store of each view, and the first one counts; only the part `test` is counted."""
+        """`stores` has the store of each view; the first one keeps the count. Only the part `test` is counted."""
         self.store = next(iter(stores.values()))
         split = self.store.split
         rules = protocols.resolve(split.name, split, part)
@@ -207,19 +216,19 @@ class Openings:
         self.is_counted = False
 
     def count(self) -> None:
-        """Count an opening, unless this study is counted already; to be called before something new is ranked."""
+        """Count this study, unless it is already counted. Call this before something new is ranked."""
         if self.fingerprint and not self.is_counted:
             self.store.count_opening(self.fingerprint)
             self.is_counted = True
 
     @property
     def number(self) -> int:
-        """How many studies have opened this test part; 0 for another part."""
+        """How many studies have opened this test part; 0 if the part is `validation`."""
         return self.store.num_openings(self.fingerprint) if self.fingerprint else 0
 
 
-def _never_kept(label: str) -> str:
+def _never_kept_note(label: str) -> str:
     return (
-        f"{label} is trained anew each time: the code of its model is not in a file that can be read, so nothing can "
-        "say whether an earlier result still holds. Put the class into a .py file to keep its results."
+        f"{label} is trained anew each time: the code of its model is not in a file that can be read, so it is unknown "
+        "whether an earlier result is still valid. Put the class into a .py file to keep its results."
     )

@@ -101,7 +101,7 @@ def train(
         device=device,
     )
     objective = Objective(network, tape, training, device)
-    tables = LargeTables(network, state.optimiser, names_every_item=objective.names_every_item)
+    tables = LargeTables(network, state.optimiser, uses_every_item=objective.uses_every_item)
     last = training.epochs if until is None else until
     while state.epoch < last:
         yield _epoch(state, tables, batches, objective, training, device, on_batch)

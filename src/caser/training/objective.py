@@ -1,11 +1,13 @@
 """The loss of a batch, in two stages.
 
-`Objective.prepare` selects the states that train and draws the negatives, before the network runs. So `rows.py` can
-load the rows of large tables that a step needs. `Objective.loss` runs the network, scores the items and computes the
-loss.
+A state is what the network computes at one position of a sequence; it predicts the next items. A state trains if it
+contributes to the loss. `Objective.prepare` selects the states that train, and draws the negatives. This happens before
+the network runs, so that `rows.py` can load only those rows of large embedding tables that the step needs.
+`Objective.loss` runs the network, scores the items and computes the loss.
 
-Shape suffixes: C chunks, W states per chunk, X tape positions per chunk, M valid states, T targets, N negatives,
-K negatives of a state (N, or T N if they are drawn per target), I catalogue + padding, D state width.
+Shape suffixes: C chunks, W states per chunk, X tape positions per chunk, M states that train, T targets of a state,
+N negatives of a target, K negatives of a state (N if they are shared, T N if they are drawn per target),
+I catalogue + padding, D state width.
 """
 
 from __future__ import annotations
@@ -30,13 +32,14 @@ from caser.training.own_scores import own_scores
 class StepInputs:
     """The inputs of one training step.
 
-    users_CW    (C, W) int32, the user of each state; 0 for a hidden user
+    users_CW    (C, W) int32, the user of each state; 0 where user dropout hides the user
     tape_CX     (C, X) int32, the items that the network reads
-    places      the chunk and the place of each state that trains, each (M,) int64
+    places      which states train: the chunk of each, and its place in the chunk, both (M,) int64
     targets_MT  (M, T) int64, the next items, 0 where there is none
-    negatives   int64, the items drawn: (M, T N), those of one target side by side; (N,) if shared; (M, 0) for a full
-                loss
-    score_offset_MK  (M, K) floats, added to the scores of the negatives: -inf where masked, else the logQ correction
+    negatives   int64, the drawn items: (M, T N), where the N negatives of one target are neighbours; (N,) if all states
+                share them; (M, 0) for a full loss, which draws none
+    score_offset_MK  (M, K) floats, added to the scores of the negatives: -inf for a masked negative; otherwise the logQ
+                     correction -log(N q), where q is the probability of the item, or 0 for a loss without it
     """
 
     users_CW: Tensor
@@ -50,14 +53,14 @@ class StepInputs:
 class Objective:
     """The loss of the batches of one tape.
 
-    `generator` is the source of randomness of the negatives. The training loop sets a new one in each epoch.
+    `generator` is the random generator that draws the negatives. The training loop sets a new one in each epoch.
     """
 
     def __init__(self, network: SequenceEncoder, tape: Tape, training: Training, device: torch.device) -> None:
         """Prepare the loss function and the sampler.
 
         network   the network that trains
-        tape      the part to train on
+        tape      the sequences to train on
         training  how to train
         device    where the network and the batches are
         """
@@ -71,12 +74,12 @@ class Objective:
         )
 
     @property
-    def names_every_item(self) -> bool:
-        """Whether a batch needs the vectors of the whole catalogue."""
+    def uses_every_item(self) -> bool:
+        """Whether each step needs the vectors of the whole catalogue, as with a full loss."""
         return self.row.form == "full"
 
     def prepare(self, batch: Batch) -> StepInputs | None:
-        """Select the states that train, hide users and draw negatives.
+        """Select the states that train, hide some users (user dropout) and draw the negatives.
 
         batch  a batch of the tape
 
@@ -88,14 +91,14 @@ class Objective:
             return None
         places = chunks_M, states_M
         targets_MT = batch.targets_CWT[places]
-        users_CW = self._hide_some(batch.users_CW)
+        users_CW = self._with_hidden_users(batch.users_CW)
         if self.row.form == "full":
             empty = targets_MT[:, :0]
             return StepInputs(users_CW, batch.tape_CX, places, targets_MT, empty, empty)
         # Draw the negatives, and compute what is added to their scores.
         shared, N = self.training.negatives == "shared", self.training.num_negatives
-        num = N if shared else N * targets_MT.shape[1]
-        items, masked_MK = self.sampler.draw_for(batch.users_CW[places], targets_MT, num, self.generator, shared=shared)
+        K = N if shared else N * targets_MT.shape[1]
+        items, masked_MK = self.sampler.draw_for(batch.users_CW[places], targets_MT, K, self.generator, shared=shared)
         correction = self.sampler.log_probability(items) + math.log(N) if self.row.corrects_for_sampling else 0.0
         score_offset_MK = torch.zeros(masked_MK.shape, device=masked_MK.device) - correction
         return StepInputs(
@@ -107,7 +110,7 @@ class Objective:
 
         inputs  what `prepare` returned
 
-        Returns a float scalar, the mean over targets.
+        Returns a float scalar, the mean loss over the targets.
         """
         # Run the network.
         states_MD = self.network.encode(inputs.users_CW, inputs.tape_CX, inputs.places)
@@ -121,17 +124,17 @@ class Objective:
         else:
             has_target_MT = inputs.targets_MT > 0
             scores = positive_MT[has_target_MT], negative_MTN[has_target_MT]
-        return self.loss_function(*scores, self._share) if self.row.takes_share else self.loss_function(*scores)
+        return self.loss_function(*scores, self._share_drawn) if self.row.takes_share else self.loss_function(*scores)
 
     @property
-    def _share(self) -> float:
-        """The share of all items but the target that is drawn for a target."""
+    def _share_drawn(self) -> float:
+        """The sampling rate: the number of negatives of a target, divided by the number of items except the target."""
         return min(1.0, self.training.num_negatives / max(1, self.sampler.num_items - 1))
 
     def _scores(
         self, inputs: StepInputs, states_MD: Tensor, vectors_ID: Tensor, bias_I: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The scores of the targets, (M, T), and of the N negatives of each, (M, T, N), -inf where masked."""
+        """Score the targets, (M, T), and the N negatives of each target, (M, T, N); masked negatives get -inf."""
         targets_MT, items = inputs.targets_MT, inputs.negatives
         (M, T), N, shared = targets_MT.shape, self.training.num_negatives, items.ndim == 1
         if shared:
@@ -143,8 +146,8 @@ class Objective:
         negative = negative + inputs.score_offset_MK
         return positive, negative[:, None, :].expand(M, T, N) if shared else negative.view(M, T, N)
 
-    def _hide_some(self, users_CW: Tensor) -> Tensor:
-        """User dropout: a share of the states gets the anonymous user, 0. Differs from the paper."""
+    def _with_hidden_users(self, users_CW: Tensor) -> Tensor:
+        """User dropout: give some states, chosen at random, the anonymous user 0. Differs from the paper."""
         share = self.training.user_dropout
         if not share:
             return users_CW

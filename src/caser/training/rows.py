@@ -30,12 +30,12 @@ MANY_ROWS = 100_000
 class LargeTables:
     """The large tables of a network, with Adam's moments of them."""
 
-    def __init__(self, network: SequenceEncoder, optimiser: torch.optim.Adam, *, names_every_item: bool) -> None:
+    def __init__(self, network: SequenceEncoder, optimiser: torch.optim.Adam, *, uses_every_item: bool) -> None:
         """Find the large tables, and create Adam's moments of them where they do not exist yet.
 
         network    the network that trains
         optimiser  its optimiser
-        names_every_item  whether every batch uses all items, as with a full loss
+        uses_every_item  whether every batch uses all items, as with a full loss
         """
         parameters = dict(network.named_parameters())
 
@@ -44,7 +44,7 @@ class LargeTables:
 
         self.optimiser = optimiser
         self.of_users = large(network.user_tables)
-        self.of_items = [] if names_every_item else large(network.item_tables)
+        self.of_items = [] if uses_every_item else large(network.item_tables)
         for parameter in self.of_users + self.of_items:
             if not optimiser.state[parameter]:
                 moments = {name: torch.zeros_like(parameter) for name in _MOMENTS}

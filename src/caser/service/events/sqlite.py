@@ -1,12 +1,12 @@
-"""An event store in one SQLite file. WAL and synchronous=FULL keep acknowledged events even through a power cut.
+"""An event store in one SQLite file. WAL and synchronous=FULL keep acknowledged events even after a power cut.
 
-    events  seq, event_id, user_id, item_id, time        seq is the order of commits, over all processes
+    events  seq, event_id, user_id, item_id, time        seq numbers the events of all processes in order of commit
     erased  seq, user_key                                the users who were erased, as digests
 
-One connection writes (through `group_commit.py`), another one reads. The reader keeps recent histories in memory.
-Before each look-up it asks SQLite whether any process has committed (`data_version`, which takes microseconds), and if
-so it reads the new events. So events of this process and of others arrive in the same way, and most answers need no
-disk access.
+One connection writes (through `group_commit.py`), and another connection reads. Recent histories are kept in memory.
+Before each look-up, the store asks SQLite whether any process has committed (`data_version`, which takes
+microseconds). If so, it reads the new events. So events of this process and of other processes arrive in the same way,
+and most look-ups need no disk access.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ CREATE INDEX IF NOT EXISTS events_of_user ON events (user_id, time, seq);
 CREATE TABLE IF NOT EXISTS erased (seq INTEGER PRIMARY KEY AUTOINCREMENT, user_key TEXT NOT NULL UNIQUE);
 """
 MAX_CACHED_USERS = 50_000
-"""Users whose recent history is kept in memory. The one that was not asked about for longest is dropped first."""
+"""The largest number of users whose recent history is kept in memory. The least recently used is dropped first."""
 
 _MAX_NEW_EVENTS = 2_000
-"""Up to this many new events are added to the histories in memory; after more, all of those histories are dropped."""
+"""Up to this many new events are added to the histories in memory. If there are more, those histories are dropped."""
 
 _Job: TypeAlias = list[Event] | str
 """Events to store, or the id of a user to erase."""
@@ -51,9 +51,9 @@ _Job: TypeAlias = list[Event] | str
 class SqliteEvents:
     """An `EventStore` in a SQLite file.
 
-    path         the file; None for a temporary file that is deleted at the end
-    window       how many last events of a user are read
-    expire_days  how many days an event counts; None for ever
+    path         the file; None for a temporary file, which `close` deletes
+    window       the number of last events of a user that a history holds
+    expire_days  events older than this many days are ignored, and later deleted; None: events do not expire
 
     Raises StoreError when the file cannot be opened, is damaged, or is no event store.
     """
@@ -74,7 +74,7 @@ class SqliteEvents:
         self._group_commit: GroupCommit[_Job] = GroupCommit(self._write)
 
     async def append(self, events: Sequence[Event]) -> list[bool]:
-        """Store all of `events`, or none. Returns for each whether it is new.
+        """Store all of `events`, or none. Returns, for each event, whether it is new.
 
         Raises BusyError when too many writes wait, StoreError when the events cannot be written.
         """
@@ -90,7 +90,7 @@ class SqliteEvents:
         return num_removed
 
     def recent(self, user_id: str) -> RecentHistory:
-        """The last events of the user `user_id`, from memory if the user was asked about before."""
+        """Return the last events of the user `user_id`, from memory if they were read before."""
         with self._lock:
             self._read_new_commits()
             history = self._histories.get(user_id)
@@ -103,7 +103,7 @@ class SqliteEvents:
         return history if self._lifetime is None else history.since(time.time() - self._lifetime)
 
     def close(self) -> None:
-        """Write the events that wait, and close the file."""
+        """Write the events that are still waiting, and close the file."""
         self._group_commit.close()
         self._writer.close()
         with self._lock:
@@ -120,12 +120,12 @@ class SqliteEvents:
         return connection
 
     def _prepare(self, connection: sqlite3.Connection, *, is_durable: bool) -> None:
-        """Check that the file is an event store, create its tables if it is new, and set how it is written."""
+        """Check that the file is an event store, create its tables if it is new, and set how safely it is written."""
         is_empty = not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         marks = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
         if not is_empty and marks != [_APPLICATION_ID, _FORMAT_VERSION]:
-            raise ValueError("a database of something else, or of a newer version")
-        # The reader never writes, and a temporary file need not survive a power cut: neither has to flush the disk.
+            raise ValueError("a database that another program or another version made")
+        # Only the writer of a durable file must wait for the disk. A temporary file need not survive a power cut.
         connection.execute(f"PRAGMA synchronous={'FULL' if is_durable else 'OFF'}")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA secure_delete=ON")
@@ -135,7 +135,7 @@ class SqliteEvents:
             raise ValueError(f"a damaged database ({damage})")
 
     def _write(self, jobs: Sequence[_Job]) -> list[list[bool] | int]:
-        """Commit several jobs together. Returns for each the result of `append` or of `erase`."""
+        """Commit several jobs together. Returns, for each job, the result of `append` or of `erase`."""
         try:
             self._writer.execute("BEGIN IMMEDIATE")
             self._delete_expired()
@@ -150,7 +150,7 @@ class SqliteEvents:
         except sqlite3.Error as error:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
-            raise StoreError(f"{self._path} must be writable; got: {error}. Nothing acknowledged was lost.") from None
+            raise StoreError(f"{self._path} must be writable; got: {error}. No acknowledged event was lost.") from None
 
     def _insert(self, event: Event) -> bool:
         row = (event.event_id, event.user_id, event.item_id, event.time)
@@ -163,7 +163,7 @@ class SqliteEvents:
         return num_removed
 
     def _delete_expired(self) -> None:
-        """Delete expired events among the oldest ones: a few with each commit, so that no commit takes long."""
+        """Delete the expired events among the 2,000 oldest ones. This limit keeps every commit short."""
         if self._lifetime is not None:
             oldest = "SELECT seq FROM events ORDER BY seq LIMIT 2000"
             statement = f"DELETE FROM events WHERE seq IN ({oldest}) AND time < ?"  # noqa: S608
@@ -174,11 +174,12 @@ class SqliteEvents:
         data_version = self._reader.execute("PRAGMA data_version").fetchone()[0]
         if data_version == self._data_version:
             return
-        # One transaction, so that both tables are read in the same state.
+        # Read both tables in one transaction, so that they belong together.
         self._reader.execute("BEGIN")
         try:
             last_event, last_erasure = self._last_seq("events"), self._last_seq("erased")
             if last_event - self._last_event > _MAX_NEW_EVENTS or last_erasure > self._last_erasure:
+                # Too many events, or an erased user: forget all histories. `recent` reads them from the file again.
                 self._histories.clear()
                 self._last_event, self._last_erasure = last_event, last_erasure
             rows = self._reader.execute(
@@ -195,7 +196,7 @@ class SqliteEvents:
                 self._histories[user_id] = self._with_event(history, item_id, event_time)
 
     def _with_event(self, history: RecentHistory, item_id: str, event_time: float) -> RecentHistory:
-        """The history with one more event, which may be older than the last ones."""
+        """Return the history with one more event in its place in time. The event may be older than the last ones."""
         place = len(history.times)
         while place and history.times[place - 1] > event_time:
             place -= 1
