@@ -8,6 +8,7 @@ from caser.answering.patterns import Patterns as Patterns
 from caser.answering.patterns import filters_fired as filters_fired
 from caser.answering.recommender import Recommender as Recommender
 from caser.answering.recommender import load as load
+from caser.config import Loss as Loss
 from caser.config import Training as Training
 from caser.config import register_loss as register_loss
 from caser.data.datasets import load as load_dataset
@@ -39,7 +40,9 @@ from caser.errors import UnknownIdError as UnknownIdError
 from caser.evaluation.fingerprint import refuse_mixed as refuse_mixed
 from caser.evaluation.judge import counting_baselines as counting_baselines
 from caser.evaluation.judge import rank as rank
+from caser.evaluation.metrics import MetricDefinition as MetricDefinition
 from caser.evaluation.metrics import register_metric as register_metric
+from caser.evaluation.protocols import Protocol as Protocol
 from caser.evaluation.protocols import apply as split
 from caser.evaluation.report import Report as Report
 from caser.exported.scorer import through_onnx as through_onnx
@@ -63,12 +66,15 @@ from caser.models.sessions.sasrec import SASRec as SASRec
 from caser.models.settings import CountingSettings as CountingSettings
 from caser.models.settings import NetworkSettings as NetworkSettings
 from caser.study.ablate import ablate as ablate
+from caser.study.audit.audit import Audit as Audit
 from caser.study.audit.audit import audit as audit
+from caser.study.auto import Winner as Winner
 from caser.study.auto import auto as auto
 from caser.study.compare import compare as compare
 from caser.study.engine import Plan as Plan
 from caser.study.recipes import Recipe as Recipe
 from caser.study.sessions import compare_sessions as compare_sessions
+from caser.study.study import Study as Study
 from caser.study.sweep import sweep as sweep
 
 __version__: str
@@ -77,6 +83,7 @@ _HOME: dict[str, str]
 __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "Answer",
     "ArtefactError",
+    "Audit",
     "BPRMF",
     "Blend",
     "BusyError",
@@ -93,7 +100,9 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "GRU4Rec",
     "InteractionLog",
     "LogFilters",
+    "Loss",
     "Markov",
+    "MetricDefinition",
     "MissingDependencyError",
     "NetworkSettings",
     "NextItNet",
@@ -101,6 +110,7 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "Patterns",
     "Plan",
     "Popularity",
+    "Protocol",
     "Reading",
     "RecentPopularity",
     "Recipe",
@@ -111,8 +121,10 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "SessionKNN",
     "Split",
     "StoreError",
+    "Study",
     "Training",
     "UnknownIdError",
+    "Winner",
     "ablate",
     "audit",
     "auto",

@@ -176,31 +176,33 @@ def _loss_settings_help() -> str:
 class Training(Settings):
     """How a neural model is trained."""
 
-    loss: str = Field("softmax", description=f"Training loss: {', '.join(sorted(_OWN_LOSSES))}, or one of your own.")
+    loss: str = Field(
+        default="softmax", description=f"Training loss: {', '.join(sorted(_OWN_LOSSES))}, or one of your own."
+    )
     loss_settings: dict[str, float] = Field(default_factory=dict, description=_loss_settings_help())
-    epochs: int = Field(30, ge=1, le=100_000)
+    epochs: int = Field(default=30, ge=1, le=100_000)
     """Largest number of epochs."""
-    patience: int = Field(5, ge=0)
+    patience: int = Field(default=5, ge=0)
     """Early stopping: end after this many epochs without a better validation metric; 0 trains all epochs."""
     batch_size: int | None = Field(default=None, ge=1)
     """Positions per optimiser step; by default 2048, or fewer so that a small log has 40 steps in an epoch."""
-    learning_rate: float = Field(3e-3, gt=0)
+    learning_rate: float = Field(default=3e-3, gt=0)
     """Adam's step size."""
     schedule: Literal["constant", "linear"] = "constant"
     """How the step size changes: it stays constant, or it falls linearly to 0 over all epochs."""
-    weight_decay: float = Field(1e-6, ge=0)
+    weight_decay: float = Field(default=1e-6, ge=0)
     """Adam's L2 penalty, added to the gradient."""
     positions: Literal["every", "full"] = "every"
     """Which positions train: "every" position, the first included; or only "full" windows with T targets (paper)."""
-    num_negatives: int = Field(3, ge=1)
+    num_negatives: int = Field(default=3, ge=1)
     """Number of negatives per target, for losses that draw negatives."""
     negatives: Literal["per-target", "shared"] = "per-target"
     """Draw negatives for each target, or draw one set that all targets of the batch share."""
-    popularity_exponent: float = Field(0.0, ge=0, le=2)
+    popularity_exponent: float = Field(default=0.0, ge=0, le=2)
     """Draw item i with probability proportional to its count to this power; 0 draws uniformly."""
     unseen_negatives: bool = False
     """Draw only negatives that the user does not have in the training part."""
-    user_dropout: float = Field(0.0, ge=0, lt=1)
+    user_dropout: float = Field(default=0.0, ge=0, lt=1)
     """Share of positions whose user is hidden, to train a vector for unknown users. Differs from the paper."""
     seed: int = 0
     """Seed of all random streams."""

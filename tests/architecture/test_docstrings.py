@@ -55,7 +55,8 @@ class Function:
         ]
 
     def returns_an_array(self) -> bool:
-        return self.node.returns is not None and bool(ARRAYS.search(ast.unparse(self.node.returns)))
+        returned = "" if self.node.returns is None else ast.unparse(self.node.returns)
+        return bool(ARRAYS.search(returned)) and not returned.startswith("Callable")
 
     def says_shape(self) -> bool:
         return bool(SHAPE.search(self.text))

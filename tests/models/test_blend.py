@@ -116,3 +116,14 @@ def test_a_blend_of_blends_and_of_unknown_models_is_refused(side: str) -> None:
 def test_a_blend_that_is_fitted_in_one_pass_refuses_a_part_that_trains() -> None:
     with pytest.raises(ConfigError, match="got caser, which trains"):
         Blend(first="caser").build(3, 5)
+
+
+def test_a_blend_of_one_model_with_itself_is_refused() -> None:
+    with pytest.raises(ConfigError, match="must combine two different models; got markov twice"):
+        Blend(first="markov", second="markov")
+    assert Blend(first="count-knn", first_settings={"reach": 3}, second="count-knn").second == "count-knn"
+
+
+def test_a_model_of_weight_0_has_no_effect() -> None:
+    assert "second" not in Blend(first="markov", weight=1).used()
+    assert {"first", "second", "weight"} <= set(Blend(first="markov", weight=0.5).used())

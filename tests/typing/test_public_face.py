@@ -35,11 +35,13 @@ def errors(tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
     folder = tmp_path_factory.mktemp("typing")
     program = ["import caser", "def wrong(split: caser.Split) -> None:", *(f"    {line}" for line in WRONG)]
     (folder / "wrong.py").write_text("\n".join(program) + "\n")
+    (folder / "right.py").write_text((Path(__file__).parent / "right_use.py").read_text(encoding="utf-8"))
     (folder / "mypy.ini").write_text("[mypy]\n")
     cache = ROOT / ".mypy_cache" / "typing"
     options = ["--strict", "--config-file", str(folder / "mypy.ini"), "--cache-dir", str(cache), "--show-error-codes"]
-    said, failed, _ = api.run([*options, str(folder / "wrong.py")])
+    said, failed, _ = api.run([*options, str(folder / "wrong.py"), str(folder / "right.py")])
     assert not failed, failed
+    assert "right.py" not in said, said
     found = re.findall(r"wrong\.py:(\d+): error: .*\[([a-z-]+)\]", said)
     return {int(line): code for line, code in found}
 

@@ -70,7 +70,7 @@ class Manifest(Settings):
     """Versions of Python and packages, and the number of threads."""
     metrics: dict[str, Any] | None = None
     """The metrics of the last evaluation, with their intervals."""
-    test_openings: int = Field(0, ge=0)
+    test_openings: int = Field(default=0, ge=0)
     """How many times the test part was opened for this model."""
     command: str | None = None
     """The command line that trained it."""

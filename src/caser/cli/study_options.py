@@ -26,7 +26,7 @@ class StudyOptions(Settings):
 
     protocol: Annotated[str, one_of(PROTOCOLS)] = DEFAULT_PROTOCOL
     """How the log is split and judged."""
-    seeds: int = Field(len(Plan.seeds), ge=1, le=100)
+    seeds: int = Field(default=len(Plan.seeds), ge=1, le=100)
     """How many seeds each neural model is trained with."""
     quick: bool = Field(
         default=False,

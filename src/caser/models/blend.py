@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from caser.arrays.ragged import last_columns
 from caser.arrays.types import Int32, Scores
@@ -38,7 +38,7 @@ class Blend(CountingSettings):
     """The second model, by name."""
     second_settings: dict[str, Any] = Field(default_factory=dict)
     """Settings of the second model that differ from its defaults."""
-    weight: float = Field(0.5, ge=0, le=1)
+    weight: float = Field(default=0.5, ge=0, le=1)
     """Weight of the first model, from 0 to 1; the second model has the rest."""
 
     @field_validator("first", "second")
@@ -60,6 +60,18 @@ class Blend(CountingSettings):
             "first": model_settings(self.first, self.first_settings),
             "second": model_settings(self.second, self.second_settings),
         }
+
+    def used(self) -> dict[str, Any]:
+        """Return the settings that have an effect: a model of weight 0 has none."""
+        idle = {0.0: "first", 1.0: "second"}.get(self.weight)
+        values = self.model_dump(mode="json")
+        return {name: value for name, value in values.items() if name not in (idle, f"{idle}_settings")}
+
+    @model_validator(mode="after")
+    def _combines_two(self) -> Blend:
+        if (self.first, self.first_settings) == (self.second, self.second_settings):
+            raise ValueError(f"must combine two different models; got {self.first} twice with the same settings")
+        return self
 
     def build(self, num_users: int, num_items: int) -> BlendScorer:
         """Make the model before it is fitted. See `CountingSettings.build`.

@@ -37,17 +37,17 @@ class ServiceSettings(Settings):
     """Write every answer and event to this file, with user ids as digests; `caser replay --log` reads it."""
     log_user_ids: bool = False
     """Write user ids to logs as they are."""
-    window: int = Field(DEFAULT_WINDOW, ge=1, le=100_000)
+    window: int = Field(default=DEFAULT_WINDOW, ge=1, le=100_000)
     """How many last interactions of a user count."""
-    expire_days: float | None = Field(None, gt=0)
+    expire_days: float | None = Field(default=None, gt=0)
     """Forget events older than this many days."""
-    rate: float | None = Field(None, gt=0)
+    rate: float | None = Field(default=None, gt=0)
     """Requests per second that one token (without tokens: one address) may make on average."""
-    burst: int = Field(100, ge=1)
+    burst: int = Field(default=100, ge=1)
     """Requests that may arrive at once above that rate."""
-    max_waiting: int = Field(256, ge=1)
+    max_waiting: int = Field(default=256, ge=1)
     """Questions that may wait for their answer; further ones are refused with status 503."""
-    max_body: int = Field(2**20, ge=1024)
+    max_body: int = Field(default=2**20, ge=1024)
     """Maximum size of a request body, in bytes."""
-    drain_seconds: float = Field(1.0, ge=0)
+    drain_seconds: float = Field(default=1.0, ge=0)
     """After SIGTERM: seconds to keep answering while /readyz already reports 503."""

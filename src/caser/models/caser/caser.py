@@ -55,15 +55,15 @@ class Caser(NetworkSettings):
         "weight_decay": (0.0, 1e-6, 1e-5),
     }
 
-    L: int = Field(5, ge=1, le=1000)
+    L: int = Field(default=5, ge=1, le=1000)
     """Length of the window: how many last items the model reads."""
-    T: int = Field(3, ge=1, le=100)
+    T: int = Field(default=3, ge=1, le=100)
     """How many next items each window must predict in training."""
-    d: int = Field(50, ge=1)
+    d: int = Field(default=50, ge=1)
     """Width of item and user vectors."""
-    n_v: int = Field(4, ge=0)
+    n_v: int = Field(default=4, ge=0)
     """Number of vertical filters (point-level patterns); 0 removes the branch."""
-    n_h: int = Field(16, ge=0)
+    n_h: int = Field(default=16, ge=0)
     """Number of horizontal filters of each height (union-level patterns); 0 removes the branch."""
     heights: tuple[int, ...] = ()
     """Heights of the horizontal filters: how many neighbouring items each reads; by default all from 1 to L."""
@@ -71,7 +71,7 @@ class Caser(NetworkSettings):
     """Activation of the horizontal convolutions."""
     phi_a: Activation = "relu"
     """Activation of the fully connected layer."""
-    dropout: float = Field(0.5, ge=0, le=255 / 256)
+    dropout: float = Field(default=0.5, ge=0, le=255 / 256)
     """Share of convolution outputs dropped in training, in steps of 1/256."""
     user_vector: bool = True
     """Learn a vector for each user (lasting taste)."""

@@ -41,19 +41,19 @@ class CountKNN(CountingSettings):
         "history_exponent": (0.3, 0.5, 0.7, 0.9),
         "candidate_exponent": (0.0, 0.15, 0.3, 0.5),
     }
-    reach: int = Field(10, ge=1)
+    reach: int = Field(default=10, ge=1)
     """Largest number of steps between two items that are counted as a pair."""
-    gap_decay: float = Field(0.8, gt=0, le=1)
+    gap_decay: float = Field(default=0.8, gt=0, le=1)
     """Factor on the weight of a pair for each step between its items."""
-    history_length: int = Field(20, ge=1)
+    history_length: int = Field(default=20, ge=1)
     """How many of the last items of a history the model reads."""
-    age_decay: float = Field(0.85, gt=0, le=1)
+    age_decay: float = Field(default=0.85, gt=0, le=1)
     """Factor on the weight of an item of the history for each later item."""
-    shrinkage: float = Field(10.0, gt=0)
+    shrinkage: float = Field(default=10.0, gt=0)
     """Added to every popularity, so that rare items do not win by chance."""
-    history_exponent: float = Field(0.7, ge=0)
+    history_exponent: float = Field(default=0.7, ge=0)
     """Exponent of the popularity of the history's item, by which its counts are divided."""
-    candidate_exponent: float = Field(0.3, ge=0)
+    candidate_exponent: float = Field(default=0.3, ge=0)
     """Exponent of the popularity of the candidate, by which its counts are divided."""
 
     def build(self, num_users: int, num_items: int) -> CountKNNScorer:

@@ -37,7 +37,7 @@ class EASE(CountingSettings):
 
     name = "ease"
     space: ClassVar[Space] = {"penalty": (100.0, 250.0, 500.0, 1000.0, 2000.0)}
-    penalty: float = Field(500.0, gt=0)
+    penalty: float = Field(default=500.0, gt=0)
     """L2 penalty on the weights, the paper's lambda; a log with more users needs a higher one."""
 
     def build(self, num_users: int, num_items: int) -> EASEScorer:

@@ -37,11 +37,11 @@ class FPMC(NetworkSettings):
         "learning_rate": (1e-3, 3e-3, 1e-2),
         "weight_decay": (1e-6, 1e-5, 1e-4),
     }
-    L: int = Field(1, ge=1, le=1000)
+    L: int = Field(default=1, ge=1, le=1000)
     """How many last items the model reads, as a set: the paper's last basket."""
-    T: int = Field(1, ge=1, le=100)
+    T: int = Field(default=1, ge=1, le=100)
     """How many next items each position must predict in training."""
-    d: int = Field(64, ge=1)
+    d: int = Field(default=64, ge=1)
     """Width of item and user vectors."""
     user_vector: bool = True
     """Learn a vector for each user (lasting taste)."""

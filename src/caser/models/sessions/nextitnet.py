@@ -50,11 +50,13 @@ class NextItNet(SessionSettings):
         "learning_rate": (5e-4, 1e-3, 2e-3, 3e-3),
     }
 
-    max_length: int = Field(100, ge=1, le=10_000)
+    max_length: int = Field(default=100, ge=1, le=10_000)
     """How many of the last items of a history the model reads."""
-    dilations: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = Field((1, 4, 1, 4), min_length=1, max_length=100)
+    dilations: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = Field(
+        default=(1, 4, 1, 4), min_length=1, max_length=100
+    )
     """Gap between the items that the first layer of each residual block reads; the second layer doubles it."""
-    kernel: int = Field(3, ge=1, le=100)
+    kernel: int = Field(default=3, ge=1, le=100)
     """How many items a convolution reads."""
 
     @property

@@ -53,9 +53,9 @@ class SASRec(SessionSettings):
         "learning_rate": (5e-4, 1e-3, 2e-3, 3e-3),
     }
 
-    num_blocks: int = Field(2, ge=1, le=100)
+    num_blocks: int = Field(default=2, ge=1, le=100)
     """Number of blocks; a block is attention and two point-wise layers."""
-    num_heads: int = Field(1, ge=1)
+    num_heads: int = Field(default=1, ge=1)
     """Number of attention heads; must divide d."""
 
     @model_validator(mode="after")

@@ -15,13 +15,13 @@ class SessionSettings(NetworkSettings):
 
     training: ClassVar[Training] = Training(learning_rate=1e-3, weight_decay=0.0, epochs=60)
 
-    d: int = Field(64, ge=1)
+    d: int = Field(default=64, ge=1)
     """Width of item vectors and states."""
-    max_length: int = Field(200, ge=1, le=10_000)
+    max_length: int = Field(default=200, ge=1, le=10_000)
     """How many of the last items of a history the model reads."""
-    dropout: float = Field(0.2, ge=0, le=255 / 256)
+    dropout: float = Field(default=0.2, ge=0, le=255 / 256)
     """Share of item vectors and of outputs dropped in training, in steps of 1/256."""
-    T: int = Field(1, ge=1, le=100)
+    T: int = Field(default=1, ge=1, le=100)
     """How many next items each state must predict in training."""
 
     @property
