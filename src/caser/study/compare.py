@@ -159,7 +159,7 @@ def sentence(study: Study, first: str, second: str) -> str:
         verb = "beats" if difference.value > 0 else "loses to"
         return f"{first} {verb} {second} by {abs(difference.value):.4f} {metric} (95 % {low:.4f} to {high:.4f})"
     return (
-        f"{first} and {second} do not differ by more than {report.num_owners:,} {report.owner_word}s can show: "
-        f"{difference.value:+.4f} {metric} (95 % {difference.low:+.4f} to {difference.high:+.4f}; smallest they could "
+        f"{report.num_owners:,} {report.owner_word}s show no difference between {first} and {second} "
+        f"({difference.value:+.4f} {metric}, 95 % {difference.low:+.4f} to {difference.high:+.4f}; smallest they could "
         f"show {difference.smallest_detectable:.4f})"
     )
