@@ -43,9 +43,11 @@ def models_by_name(models: Models) -> dict[str, ModelSettings]:
 
 
 def refuse_seed(training: Training | Mapping[str, Any] | None) -> None:
-    """Raise ConfigError for a seed that a caller set in the training of a study: the seeds of the plan replace it.
+    """Refuse a seed that a caller set in the training of a study: the seeds of the plan replace it.
 
     training  what the caller gave: all settings of training, or some by name
+
+    Raises ConfigError if the seed is set.
     """
     if isinstance(training, Training) and "seed" in training.model_fields_set:
         seed = training.seed
