@@ -13,6 +13,7 @@ from caser.config import Training
 from caser.errors import ConfigError
 from caser.evaluation.statistics import Difference
 from caser.models.caser.caser import Caser
+from caser.models.counting.markov import Markov
 from caser.study import ablate as ablating
 from caser.study.ablate import PAPER_GROUP, PAPER_MAP, REMOVED_GROUP, ablate
 from caser.study.recipes import Recipe
@@ -85,7 +86,8 @@ def test_verdicts_name_the_most_important_part_then_each_part_then_the_branches_
     for sentence, pair in zip(
         study.verdicts[1:5], [("pv", "pvh"), ("ph", "pvh"), ("vh", "pvh"), ("h", "v")], strict=True
     ):
-        assert sentence.partition(": ")[2].startswith(pair[0])
+        compared = sentence.partition(": ")[2].partition(" (")[0]
+        assert compared.startswith(pair[0]) or compared.endswith(f"show no difference between {pair[0]} and {pair[1]}")
         assert f" {pair[1]} " in sentence
 
 
@@ -177,3 +179,26 @@ def test_the_papers_figures_are_the_papers() -> None:
 def test_a_study_without_the_papers_log_has_no_published_figures(study: Study) -> None:
     assert "reference" not in study.to_dict()
     assert replace(study, extra={"reference": 1}).to_dict()["reference"] == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "training", "message"),
+    [
+        (FULL, ONCE.replace(seed=7), "Set Plan.seeds"),
+        (FULL, ONCE.replace(patience=2), "patience must be left out with choose=False"),
+        (FULL, {"epochs": 1}, "must be a Training"),
+        (Markov(), None, r"must start from settings of Caser, .* got Markov\(\)"),
+        ("caser", None, "must start from settings of Caser"),
+    ],
+)
+def test_arguments_that_are_wrong_or_have_no_effect_are_refused(
+    model: Any, training: Any, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        ablate(small_split(), model, training, small_plan(tmp_path), choose=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_hidden_users_are_refused_where_no_row_has_user_vectors(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="user_dropout must be left out"):
+        ablate(small_split("sessions"), FULL, ONCE.replace(user_dropout=0.5), small_plan(tmp_path))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import pytest
 
@@ -64,3 +65,18 @@ def test_the_default_of_a_setting_is_among_the_values_that_tuning_tries(name: st
     recipe = Recipe.of(name)
     settings = {**(recipe.training.model_dump() if recipe.training else {}), **recipe.model.model_dump()}
     assert not {key: settings[key] for key, values in recipe.model.space.items() if settings[key] not in values}
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Recipe.of("caser", epoch=3), "no field 'epoch': did you mean epochs"),
+        (lambda: Recipe.of(cast(Any, Caser)), r"a name or settings, .* Write Caser\(\)"),
+        (lambda: Recipe(cast(Any, Caser)), r"Write Caser\(\)"),
+        (lambda: Recipe(cast(Any, "caser")), r"must be settings, .* Write Recipe.of\('caser'\)"),
+        (lambda: Recipe(Caser(), cast(Any, {"epochs": 1})), "must be a Training"),
+    ],
+)
+def test_arguments_of_a_wrong_kind_are_refused_in_a_sentence(make: Callable[[], Recipe], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make()

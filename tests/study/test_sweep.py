@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from caser.errors import ConfigError
 from caser.evaluation import judge
 from caser.evaluation.statistics import Difference
+from caser.models.caser.caser import Caser
+from caser.models.counting.count_knn import CountKNN
 from caser.study.recipes import Recipe
 from caser.study.study import Study
 from caser.study.sweep import MOST_VALUES, _with_verdict, parse_values, sweep
@@ -121,6 +123,10 @@ def test_the_smallest_value_within_the_noise_of_the_best_is_named(
     assert (named["best"], named["smallest_within_noise"]) == (best, smallest)
     assert found.verdicts[-1].startswith(f"L = {best} is best on validation: ndcg@10 0.")
     assert found.verdicts[0].startswith(f"L = {smallest} is {'best' if smallest == best else 'enough'}")
+    if smallest != best:
+        enough = f"L = {smallest} is enough: 40 users show no difference between L = {smallest} and L = {best} ("
+        assert found.verdicts[0].startswith(enough)
+        assert found.verdicts[0].count(":") == 1
     assert found.advice[0].startswith(f"Use L = {smallest}")
     assert len(found.verdicts) == 1 + (smallest != best)
 
@@ -144,10 +150,16 @@ def test_values_that_are_words_have_no_smallest(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("recipe", "over", "values", "message"),
     [
-        (ONCE, "l", [1, 2], "must be over a setting of caser"),
+        (ONCE, "l", [1, 2], "must be over a setting of caser .* did you mean L"),
+        (ONCE, "n_H", [1, 2], "did you mean n_h"),
+        (ONCE.replace(seed=7), "L", [1, 2], "Set Plan.seeds"),
+        (ONCE, "L", "12", "must have a list of values"),
+        (ONCE, "L", 3, "must have a list of values"),
+        (MARKOV, "L", [1, 2], "over a setting; markov has none"),
+        (Caser, "L", [1, 2], r"Write Caser\(\)"),
         (ONCE, "learning_rat", [1, 2], "did you mean learning_rate"),
         (ONCE, "seed", [1, 2], "must be over a setting"),
-        (MARKOV, "learning_rate", [0.1, 0.2], "must be over a setting of markov"),
+        (KNN, "learning_rate", [0.1, 0.2], "must be over a setting of count-knn"),
         (ONCE, "L", [2], "2 to 50 different values; got 1 of L"),
         (ONCE, "L", [2, 2, 2], "got 1 of L"),
         (ONCE, "L", [0, 1], "Caser L must be greater than or equal to 1"),
@@ -163,7 +175,7 @@ def test_values_that_are_words_have_no_smallest(tmp_path: Path) -> None:
     ],
 )
 def test_a_meaningless_sweep_is_refused_before_anything_trains(
-    recipe: Recipe, over: str, values: list[Any], message: str, tmp_path: Path
+    recipe: Any, over: str, values: Any, message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         sweep(small_split(), recipe, over, values, small_plan(tmp_path))
@@ -173,3 +185,14 @@ def test_a_meaningless_sweep_is_refused_before_anything_trains(
 def test_equal_values_are_trained_once(tmp_path: Path) -> None:
     study = sweep(small_split(), KNN, "reach", [1, 1.0, 3], small_plan(tmp_path))
     assert list(study.report.values) == ["reach = 1", "reach = 3"]
+
+
+@pytest.mark.parametrize("recipe", ["count-knn", CountKNN()])
+def test_a_name_or_settings_stand_for_their_recipe(recipe: Any, tmp_path: Path) -> None:
+    study = sweep(small_split(), recipe, "reach", [1, 3], small_plan(tmp_path))
+    assert study.recipe("reach = 1").model == CountKNN(reach=1)
+
+
+def test_a_list_as_a_value_is_a_value(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="got 1 of heights"):
+        sweep(small_split(), ONCE, "heights", cast(Any, [[1, 2], [1, 2]]), small_plan(tmp_path))

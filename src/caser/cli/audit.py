@@ -64,7 +64,7 @@ def audit(
     document = audit_log(
         open_log(log, reading, filters),
         protocol,
-        model=model,
+        model=model if neural else None,
         neural=neural,
         block=block,
         seed=seed,

@@ -12,7 +12,7 @@ from caser.cli.flags import flat, one_of
 from caser.config import Settings, Training
 from caser.errors import ConfigError
 from caser.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS
-from caser.study.engine import AS_MANY_AS_CORES, DEFAULT_STORE, Plan
+from caser.study.engine import AS_MANY_AS_CORES, DEFAULT_SEEDS, DEFAULT_STORE, Plan
 
 QUICK_EPOCHS = 12
 """The largest number of epochs of a model in a study with --quick."""
@@ -26,7 +26,7 @@ class StudyOptions(Settings):
 
     protocol: Annotated[str, one_of(PROTOCOLS)] = DEFAULT_PROTOCOL
     """How the log is split and judged."""
-    seeds: int = Field(default=len(Plan.seeds), ge=1, le=100)
+    seeds: int = Field(default=len(DEFAULT_SEEDS), ge=1, le=100)
     """How many seeds each neural model is trained with."""
     quick: bool = Field(
         default=False,

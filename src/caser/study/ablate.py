@@ -15,8 +15,9 @@ from caser.data.split import Split
 from caser.errors import ConfigError
 from caser.evaluation.protocols import protocol_named
 from caser.models.caser.caser import Caser
+from caser.study.arguments import refuse_seed
 from caser.study.compare import sentence
-from caser.study.engine import Plan, StepListener
+from caser.study.engine import Plan, StepListener, plan_of
 from caser.study.recipes import Recipe
 from caser.study.study import Study, run_study
 
@@ -43,22 +44,25 @@ def ablate(
     split     what the rows are trained and judged on
     model     the full model, with both kinds of filters and a user vector; `Caser()` by default. A protocol that judges
               unknown users allows no user vector: then the full model is vh, and the variants with p are left out
-    training  how every row is trained; as the model says by default
+    training  how every row is trained; as the model says by default. The seeds are the plan's
     plan      seeds, workers and the folder of finished runs; `Plan()` by default
     removals  whether to remove or change one part of the full model at a time, beside the paper's variants
     choose    whether to choose each row's number of epochs on validation; otherwise all train `training.epochs`
     tell      called with a `Step` after each step
 
-    The study opens the test part, unless the plan's part is `validation`. Raises ConfigError for a model that lacks a
-    part, or if the full model cannot be trained.
+    The study opens the test part, unless the plan's part is `validation`. Raises ConfigError for a model that is not
+    Caser or lacks a part, for a setting of training without an effect, or if the full model cannot be trained.
     """
-    full = model or Caser()
+    full = Caser() if model is None else model
+    if not isinstance(full, Caser):
+        raise ConfigError(f"an ablation must start from settings of Caser, such as caser.Caser(L=5); got {full!r}.")
     anonymous = protocol_named(split.name).anonymous
     if not (full.n_v and full.n_h and (full.user_vector or anonymous)):
         raise ConfigError(
             f"an ablation must start from the full model, which has both kinds of filters and a user vector; got "
             f"n_v={full.n_v}, n_h={full.n_h}, user_vector={full.user_vector}. Leave those settings out."
         )
+    _check_training(full, training, choose=choose, anonymous=anonymous)
     how = training or full.training
     recipes = dict(_variants(full, how, anonymous))
     reference = "vh" if anonymous else FULL
@@ -71,12 +75,33 @@ def ablate(
         "Which parts of Caser carry the result?",
         recipes,
         {"": split},
-        plan or Plan(),
+        plan_of(plan),
         reference=lambda report: reference,
         tell=tell,
     )
     study = replace(study, extra=_published(study), notes=_note(anonymous))
     return replace(study, verdicts=tuple(_verdicts(study, reference)))
+
+
+def _check_training(full: Caser, training: Training | None, *, choose: bool, anonymous: bool) -> None:
+    """Refuse what is no training, and settings that a caller set but that have no effect."""
+    if training is None:
+        return
+    if not isinstance(training, Training):
+        raise ConfigError(f"training must be a Training, such as caser.Training(epochs=5); got {training!r}.")
+    refuse_seed(training)
+    own = full.training
+    is_set = "patience" in training.model_fields_set
+    if not choose and is_set and ("patience" not in own.model_fields_set or training.patience != own.patience):
+        raise ConfigError(
+            f"patience must be left out with choose=False, because no epoch is validated; got {training.patience}. "
+            "Leave one of them out."
+        )
+    if anonymous and training.user_dropout:
+        raise ConfigError(
+            "user_dropout must be left out under a protocol that judges unknown users, where no row has user vectors; "
+            f"got {training.user_dropout}. Leave it out."
+        )
 
 
 def _variants(full: Caser, training: Training, anonymous: bool) -> Iterator[tuple[str, Recipe]]:

@@ -7,7 +7,7 @@ better. The blend is chosen only if validation shows that it is better. The test
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,13 +19,17 @@ from caser.fitting.checks import for_given_epochs
 from caser.fitting.fit import fit
 from caser.models.base import Scorer
 from caser.models.blend import Blend, BlendScorer
+from caser.study.arguments import Models
 from caser.study.compare import recipes_for
-from caser.study.engine import Plan, StepListener, carry_out
+from caser.study.engine import Plan, StepListener, carry_out, plan_of
 from caser.study.runs import Store
 from caser.study.tuning import Tuned
 
 WEIGHTS = (0.2, 0.35, 0.5, 0.65, 0.8)
 """The weights of the better model that are tried in a blend."""
+
+_LEAST_SECONDS = 1e-6
+"""The budget that stands for 0: it is used up after the first epoch of each network."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +49,7 @@ class Winner:
 def auto(
     split: Split,
     plan: Plan,
-    models: Iterable[str] = (),
+    models: Models = (),
     *,
     training: Mapping[str, Any] | None = None,
     tell: StepListener | None = None,
@@ -54,12 +58,14 @@ def auto(
 
     split     what the models are trained and judged on
     plan      the budget, workers, and the folder of finished runs; its part and its seeds are not used
-    models    names of models; all models if none is named. The counting baselines, and a blend of the two best, are
-              tried in any case
-    training  settings of `Training` for every network, such as {"epochs": 5}; each model's own otherwise
+    models    names of models, or settings; all models if none is named. The counting baselines, and a blend of the two
+              best, are tried in any case
+    training  settings of `Training` for every network on which they have an effect, such as {"epochs": 5} or
+              {"seed": 1}; each model's own otherwise
     tell      called with a `Step` after each step
 
-    The test part is never opened. Raises ConfigError for an unknown model or a wrong setting of training.
+    The test part is never opened. Raises ConfigError for an unknown model, and for a setting of training that is wrong
+    or has no effect on these models.
 
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
@@ -71,8 +77,9 @@ def auto(
     >>> sorted(winner.tried)
     ['count-knn', 'markov', 'popularity']
     """
-    recipes, notes = recipes_for(split, models, tuned=True, training=training or {})
-    on_validation = replace(plan, part="validation", seeds=(), is_hard=True)
+    recipes, notes = recipes_for(split, models, tuned=True, training=training)
+    budget = plan_of(plan).budget or _LEAST_SECONDS
+    on_validation = plan.replace(part="validation", seeds=(), budget=budget, is_hard=True)
     outcome = carry_out(recipes, {"": split}, on_validation, tell or (lambda _: None))
     ranking = sorted(outcome.chosen.values(), key=lambda tuned: -tuned.choice.value)
     best, *others = ranking

@@ -14,16 +14,17 @@ from caser.data.split import Split
 from caser.errors import ConfigError
 from caser.evaluation.protocols import protocol_named
 from caser.evaluation.report import Report
-from caser.models import COUNTING_BASELINES, MODELS, model_settings
+from caser.models import COUNTING_BASELINES, MODELS
+from caser.study.arguments import Models, models_by_name, refuse_seed, with_training
 from caser.study.chance import beat_chance, chance
-from caser.study.engine import Plan, StepListener
+from caser.study.engine import Plan, StepListener, plan_of
 from caser.study.recipes import Recipe
 from caser.study.study import Study, run_study
 
 
 def compare(
     split: Split,
-    models: Iterable[str] = (),
+    models: Models = (),
     plan: Plan | None = None,
     *,
     training: Mapping[str, Any] | None = None,
@@ -32,14 +33,15 @@ def compare(
     """Compare models on one split. The counting baselines are always among them.
 
     split     what the models are trained and judged on, such as `caser.split("leave-one-out", log)`
-    models    names of models; all models but the blend if none is named
+    models    names of models, or settings such as `caser.Caser(L=3)`; all models but the blend if none is named
     plan      seeds, the budget for tuning, workers, and the folder of finished runs; `Plan()` by default
-    training  settings of `Training` for every network, such as {"epochs": 5}; each model's own otherwise
+    training  settings of `Training` for every network on which they have an effect, such as {"epochs": 5}; each
+              model's own otherwise. The seeds are the plan's
     tell      called with a `Step` after each step
 
     The study opens the test part, unless the plan's part is `validation`. Models that the protocol does not allow, and
-    models whose training fails, are left out and named in the notes. Raises ConfigError for an unknown model, a wrong
-    setting of training, or if no counting model could be fitted.
+    models whose training fails, are left out and named in the notes. Raises ConfigError for an unknown model, for a
+    setting of training that is wrong or has no effect on these models, or if no counting model could be fitted.
 
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
@@ -51,8 +53,9 @@ def compare(
     >>> study.ranking[0]
     'markov'
     """
-    plan = plan or Plan()
-    recipes, notes = recipes_for(split, models, tuned=plan.budget > 0, training=training or {})
+    plan = plan_of(plan)
+    refuse_seed(training)
+    recipes, notes = recipes_for(split, models, tuned=plan.budget > 0, training=training)
     counting = [label for label, recipe in recipes.items() if not recipe.is_neural]
     study = run_study(
         "compare",
@@ -75,32 +78,29 @@ def compare(
 
 
 def recipes_for(
-    split: Split, models: Iterable[str], *, tuned: bool, training: Mapping[str, Any]
+    split: Split, models: Models, *, tuned: bool, training: Mapping[str, Any] | None
 ) -> tuple[dict[str, Recipe], list[str]]:
     """Return a recipe for each model that the split's protocol allows, and sentences on the models that it does not.
 
     split     its protocol decides whether a model may have user vectors
     models    as for `compare`
     tuned     whether the recipes get the space of their model, so that they are tuned
-    training  as for `compare`
+    training  as for `compare`; a seed is used
 
-    Raises ConfigError for an unknown model or a wrong setting of training.
+    Raises ConfigError for an unknown model, and for a setting of training that is wrong or has no effect.
     """
-    named = tuple(models)
-    names = dict.fromkeys([*COUNTING_BASELINES, *(named or (name for name in MODELS if name != "blend"))])
+    named = models_by_name(models) or models_by_name(name for name in MODELS if name != "blend")
     anonymous = protocol_named(split.name).anonymous
     recipes, notes = {}, []
-    for name in names:
-        model = model_settings(name)
+    for name, model in {**models_by_name(COUNTING_BASELINES), **named}.items():
         settings = model.without_user_vectors() if anonymous else model
         if settings is None:
             notes.append(
                 f"{name} is left out: {split.name} judges only users that training never saw, without a vector"
             )
             continue
-        recipe = Recipe.of(settings, space=settings.space if tuned else {})
-        recipes[name] = recipe.replace(**training) if recipe.is_neural else recipe
-    return recipes, notes
+        recipes[name] = Recipe.of(settings, space=settings.space if tuned else {})
+    return with_training(recipes, training), notes
 
 
 def best_of(labels: Iterable[str], report: Report) -> str:
@@ -159,7 +159,7 @@ def sentence(study: Study, first: str, second: str) -> str:
         verb = "beats" if difference.value > 0 else "loses to"
         return f"{first} {verb} {second} by {abs(difference.value):.4f} {metric} (95 % {low:.4f} to {high:.4f})"
     return (
-        f"{first} and {second} do not differ by more than {report.num_owners:,} {report.owner_word}s can show: "
-        f"{difference.value:+.4f} {metric} (95 % {difference.low:+.4f} to {difference.high:+.4f}; smallest they could "
+        f"{report.num_owners:,} {report.owner_word}s show no difference between {first} and {second} "
+        f"({difference.value:+.4f} {metric}, 95 % {difference.low:+.4f} to {difference.high:+.4f}; smallest they could "
         f"show {difference.smallest_detectable:.4f})"
     )

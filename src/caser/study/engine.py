@@ -7,12 +7,16 @@ numbers; `study.py` and the single studies (`compare.py`, `ablate.py` and others
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
+from numbers import Integral
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
+from pydantic import Field, field_validator, model_validator
+
+from caser.config import Settings
 from caser.data.split import Split
 from caser.errors import ConfigError, NumericalError
 from caser.evaluation import protocols
@@ -26,6 +30,9 @@ from caser.study.workers import Stores, Submit, default_number, workers
 
 DEFAULT_STORE = Path("runs/store")
 """The folder for finished runs if the user names no other."""
+
+DEFAULT_SEEDS = (0, 1, 2)
+"""The seeds of a study if the user names no others."""
 
 AS_MANY_AS_CORES = None
 """As the number of workers: one worker per core, or a single worker if there is a GPU. Default on the command line."""
@@ -51,28 +58,76 @@ StepListener = Callable[[Step], None]
 """A function that a study calls after each step."""
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Settings):
     """How a study is carried out.
 
-    part     the part on which the refitted models are judged: `test`, which is counted as an opening of the test part,
-             or `validation`
-    seeds    each recipe of a network is refitted once per seed; without seeds, the study ends after the choice
-    budget   seconds for tuning, shared equally by all recipes that are tuned; with 0, the settings stay as they are
-    is_hard  whether the budget is a hard limit: then it also stops the first trial of a recipe, which otherwise runs to
-             its end
-    workers  how many processes train at the same time; None (`AS_MANY_AS_CORES`) for one per core. Each process imports
-             the calling script again, so a script that uses more than one must start its work under
-             `if __name__ == "__main__":`. This is why the default is 1 here, but None on the command line
-    store    the folder where finished runs are kept
+    Raises ConfigError for a wrong value, and for a hard limit without a budget.
+
+    >>> Plan(seeds=[0], store="runs/mine").replace(workers=2).workers
+    2
     """
 
     part: Part = "test"
-    seeds: tuple[int, ...] = (0, 1, 2)
-    budget: float = 0.0
+    """The part on which the refitted models are judged: `test`, which is counted as an opening of the test part, or
+    `validation`."""
+    seeds: tuple[int, ...] = DEFAULT_SEEDS
+    """Each recipe of a network is refitted once per seed. Without seeds, `carry_out` ends after the choice."""
+    budget: float = Field(0.0, ge=0)
+    """Seconds for tuning, shared equally by all recipes that are tuned; with 0, the settings stay as they are."""
     is_hard: bool = False
-    workers: int | None = 1
+    """Whether the budget is a hard limit: then it also stops the first trial of a recipe, which otherwise runs to its
+    end."""
+    workers: int | None = Field(1, ge=1)
+    """How many processes train at the same time; None (`AS_MANY_AS_CORES`) for one per core. Each process imports the
+    calling script again, so a script that uses more than one must start its work under `if __name__ == "__main__":`.
+    This is why the default is 1 here, but None on the command line."""
     store: Path = DEFAULT_STORE
+    """The folder where finished runs are kept."""
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _read_seeds(cls, seeds: Any) -> tuple[int, ...]:
+        listed = tuple(seeds) if isinstance(seeds, Iterable) and not isinstance(seeds, str) else (None,)
+        if not all(isinstance(seed, Integral) and not isinstance(seed, bool) for seed in listed):
+            raise ConfigError(f"seeds of a plan must be a tuple of whole numbers, such as (0, 1, 2); got {seeds!r}.")
+        if len(set(listed)) < len(listed):
+            raise ConfigError(
+                f"seeds of a plan must differ, because equal seeds train the same model again; got {listed!r}."
+            )
+        return tuple(map(int, listed))
+
+    @field_validator("budget", mode="before")
+    @classmethod
+    def _refuse_text(cls, budget: Any) -> Any:
+        if isinstance(budget, str):
+            raise ConfigError(f"budget of a plan must be a number of seconds, such as 600; got {budget!r}.")
+        return budget
+
+    @field_validator("store", mode="before")
+    @classmethod
+    def _refuse_what_is_no_path(cls, store: Any) -> Any:
+        if not isinstance(store, str | Path):
+            raise ConfigError(f"store of a plan must be the path of a folder; got {store!r}.")
+        return store
+
+    @model_validator(mode="after")
+    def _refuse_a_hard_limit_without_a_budget(self) -> Self:
+        if self.is_hard and not self.budget:
+            raise ConfigError(
+                "is_hard of a plan has an effect only with a budget, which it makes a hard limit; got budget=0. Add a "
+                "budget, or leave is_hard out."
+            )
+        return self
+
+
+def plan_of(plan: Plan | None) -> Plan:
+    """Return the plan of a study: `Plan()` for None. Raises ConfigError for anything that is no plan.
+
+    plan  what the caller of a study gave
+    """
+    if plan is not None and not isinstance(plan, Plan):
+        raise ConfigError(f"a plan must be a caser.Plan, such as caser.Plan(seeds=(0,)); got {plan!r}.")
+    return plan or Plan()
 
 
 @dataclass(frozen=True, eq=False)

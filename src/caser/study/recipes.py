@@ -5,11 +5,11 @@ Will not train: `runs.py` does. The name under which its result is kept is in `k
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from caser.config import Space, Training
-from caser.errors import ConfigError
+from caser.errors import ConfigError, did_you_mean
 from caser.models import model_settings
 from caser.models.settings import ModelSettings, NetworkSettings
 
@@ -29,7 +29,8 @@ class Recipe:
     group     the heading under which a report shows the row
     setting   the value, or the change, that the row stands for in a sweep or an ablation
 
-    Raises ConfigError for a network without `training`, and for a counting model with `training` or `epochs`.
+    Raises ConfigError for a model that is no settings, for a network without `training`, and for a counting model with
+    `training` or `epochs`.
 
     >>> from caser.models.caser.caser import Caser
     >>> Recipe(Caser(L=3), Training(epochs=5)).is_neural
@@ -45,6 +46,16 @@ class Recipe:
     setting: Setting = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.model, str):
+            raise ConfigError(
+                f"the model of a recipe must be settings, such as caser.Caser(); got {self.model!r}. Write "
+                f"Recipe.of({self.model!r}) for the default settings."
+            )
+        settings_of(self.model)
+        if self.training is not None and not isinstance(self.training, Training):
+            raise ConfigError(
+                f"the training of a recipe must be a Training, such as caser.Training(epochs=5); got {self.training!r}."
+            )
         if self.is_neural and self.training is None:
             raise ConfigError(
                 f"a recipe for {self.model.name} must say how it is trained; got no training. Write "
@@ -64,12 +75,16 @@ class Recipe:
         model    settings of a model, or its name, for the default settings
         changes  other fields of the recipe, such as `epochs=5`
 
-        Raises ConfigError for an unknown name, and as the constructor does.
+        Raises ConfigError for an unknown name of a model or of a field, and as the constructor does.
 
         >>> Recipe.of("markov").training is None, Recipe.of("bpr-mf").training.loss
         (True, 'bpr')
         """
-        settings = model_settings(model) if isinstance(model, str) else model
+        settings = settings_of(model)
+        known = [one.name for one in fields(cls) if one.name != "model"]
+        for name in changes:
+            if name not in known:
+                raise ConfigError(f"a recipe of a model has no field {name!r}: {did_you_mean(name, known)}")
         training = settings.training if isinstance(settings, NetworkSettings) else None
         return cls(**{"model": settings, "training": training, **changes})
 
@@ -117,6 +132,26 @@ class Recipe:
         Two recipes with equal effects give equal results.
         """
         return {**self.facts(), "settings": self.model.used(), "epochs": self.epochs}
+
+
+def settings_of(model: ModelSettings | str) -> ModelSettings:
+    """Return the settings of a model.
+
+    model  the settings, or the name of a model, for its default settings
+
+    Raises ConfigError for an unknown name, and for anything else, such as a settings class.
+
+    >>> settings_of("markov").name
+    'markov'
+    """
+    if isinstance(model, str):
+        return model_settings(model)
+    if isinstance(model, ModelSettings):
+        return model
+    hint = ""
+    if isinstance(model, type) and issubclass(model, ModelSettings):
+        hint = f" Write {model.__name__}() for its default settings."
+    raise ConfigError(f"a model must be a name or settings, such as 'caser' or caser.Caser(); got {model!r}.{hint}")
 
 
 def _without_device(values: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ protocol `sessions` instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,9 +16,10 @@ from caser.data.log import InteractionLog
 from caser.data.split import Split
 from caser.data.user_sessions import DEFAULT_GAP, Reads, user_sessions
 from caser.errors import ConfigError
-from caser.models import model_settings
+from caser.models.settings import ModelSettings
+from caser.study.arguments import Models, models_by_name, refuse_seed, with_training
 from caser.study.compare import best_of, sentence
-from caser.study.engine import Plan, StepListener
+from caser.study.engine import Plan, StepListener, plan_of
 from caser.study.recipes import Recipe
 from caser.study.study import Study, run_study
 
@@ -32,7 +33,7 @@ DEFAULT_MODELS = ("popularity", "markov", "count-knn", "session-knn", "gru4rec",
 def compare_sessions(
     log: InteractionLog,
     gap: float = DEFAULT_GAP,
-    models: Iterable[str] = (),
+    models: Models = (),
     plan: Plan | None = None,
     *,
     training: Mapping[str, Any] | None = None,
@@ -42,21 +43,26 @@ def compare_sessions(
 
     log       a log with times, whose users return
     gap       seconds; a longer pause begins a new session
-    models    names of models, a counting model among them; `DEFAULT_MODELS` if none is named
+    models    names of models, or settings, a counting model among them; `DEFAULT_MODELS` if none is named
     plan      seeds, the budget for tuning, workers, and the folder of finished runs; `Plan()` by default
-    training  settings of `Training` for every network, such as {"epochs": 5}; each model's own otherwise
+    training  settings of `Training` for every network on which they have an effect, such as {"epochs": 5}; each
+              model's own otherwise. The seeds are the plan's
     tell      called with a `Step` after each step
 
     The study opens the test part, unless the plan's part is `validation`. Raises DataError for a log without times or
-    without returning users. Raises ConfigError for an unknown model, or if no counting model is among the models.
+    without returning users. Raises ConfigError for an unknown model, for a setting of training that is wrong or has no
+    effect on these models, or if no counting model is among the models.
     """
+    plan = plan_of(plan)
+    refuse_seed(training)
+    named = models_by_name(models) or models_by_name(DEFAULT_MODELS)
     splits: dict[str, Split] = {reads: user_sessions(log, gap, reads) for reads in READS}
     # Both readings answer the questions of one protocol; what a view may read belongs to its recipe.
     splits = {reads: replace(split, name=splits["all"].name) for reads, split in splits.items()}
-    plan = plan or Plan()
     recipes: dict[str, Recipe] = {}
-    for name in dict.fromkeys(models or DEFAULT_MODELS):
-        recipes |= dict(_recipes(name, training or {}, tuned=plan.budget > 0))
+    for model in named.values():
+        recipes |= dict(_recipes(model, tuned=plan.budget > 0))
+    recipes = with_training(recipes, training)
     counting = [label for label, recipe in recipes.items() if not recipe.is_neural]
     if not counting:
         raise ConfigError("a session study needs a counting model to compare with; got none. Name markov too.")
@@ -73,22 +79,19 @@ def compare_sessions(
     return replace(study, verdicts=tuple(_verdicts(study)), extra={"gap_seconds": gap})
 
 
-def _recipes(name: str, training: Mapping[str, Any], *, tuned: bool) -> Iterator[tuple[str, Recipe]]:
+def _recipes(model: ModelSettings, *, tuned: bool) -> Iterator[tuple[str, Recipe]]:
     """Every version of a model: it reads this session or all sessions, and has no user vector or one."""
-    model = model_settings(name)
     plain = model.without_user_vectors()
     kinds = {"": plain} if plain is model else {"": plain, " + user vector": model}
     for suffix, settings in kinds.items():
         if settings is None:
             continue
         recipe = Recipe.of(settings, space=settings.space if tuned else {})
-        if recipe.is_neural:
-            recipe = recipe.replace(**training)
         for reads, words in READS.items():
             if settings.name in ("popularity", "recent-popularity") and reads == "session":
                 continue  # these models read no history, so both would be the same
             setting = "with a user vector" if suffix else "without a user vector"
-            yield f"{name}{suffix} · {words}", replace(recipe, view=reads, group=words, setting=setting)
+            yield f"{model.name}{suffix} · {words}", replace(recipe, view=reads, group=words, setting=setting)
 
 
 def _verdicts(study: Study) -> Iterator[str]:

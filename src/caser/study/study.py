@@ -159,8 +159,13 @@ def run_study(
     baselines    labels of the rows that the report's own verdicts compare the others with
     tell         called after each step
 
-    Raises ConfigError if every recipe failed, if the reference row failed, or if the views ask for different targets.
+    Raises ConfigError if the plan has no seed, if every recipe failed, if the reference row failed, or if the views ask
+    for different targets.
     """
+    if not plan.seeds:
+        raise ConfigError(
+            "a study needs at least one seed to train and judge with; got seeds=(). Name one in Plan.seeds."
+        )
     # Train, choose and rank.
     check_views(splits, plan.part)
     outcome = carry_out(recipes, splits, plan, tell or (lambda _: None))

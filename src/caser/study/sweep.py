@@ -9,13 +9,15 @@ closed.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from caser.data.split import Split
 from caser.errors import ConfigError, did_you_mean
+from caser.models.settings import ModelSettings
+from caser.study.arguments import refuse_seed
 from caser.study.compare import best_of, sentence
-from caser.study.engine import Plan, StepListener
+from caser.study.engine import Plan, StepListener, plan_of
 from caser.study.recipes import Recipe, Setting
 from caser.study.study import Study, run_study
 
@@ -25,9 +27,9 @@ MOST_VALUES = 50
 
 def sweep(
     split: Split,
-    recipe: Recipe,
+    recipe: Recipe | ModelSettings | str,
     over: str,
-    values: Sequence[Setting],
+    values: Iterable[Setting],
     plan: Plan | None = None,
     *,
     tell: StepListener | None = None,
@@ -35,15 +37,17 @@ def sweep(
     """Train a recipe with each value of one setting, and name the smallest value within the noise of the best.
 
     split   what the rows are trained and judged on
-    recipe  the model and its training; all but the setting stays as it is
+    recipe  the model and its training; all but the setting stays as it is. Settings or the name of a model stand for
+            the recipe with the model's own training. The seeds are the plan's
     over    the name of a setting of the model or of its training, such as "L"
     values  2 to 50 different values
     plan    seeds, workers and the folder of finished runs; `Plan()` by default. Its part is not used: a sweep judges on
             validation
     tell    called with a `Step` after each step
 
-    Raises ConfigError for a setting that the recipe does not have, for a wrong value, for a setting that has no effect
-    in this recipe, and for one that would change which positions train.
+    Raises ConfigError for arguments of another kind, for a seed in the training, for a setting that the recipe does not
+    have, for a wrong value, for a setting that has no effect in this recipe, and for one that would change which
+    positions train.
 
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
@@ -55,8 +59,12 @@ def sweep(
     >>> list(study.report.values)
     ['reach = 1', 'reach = 3']
     """
+    recipe = recipe if isinstance(recipe, Recipe) else Recipe.of(recipe)
+    refuse_seed(recipe.training)
     _check_setting(recipe, over)
-    distinct = list(dict.fromkeys(values))
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise ConfigError(f"a sweep must have a list of values, such as [1, 2, 4]; got {values!r} of {over}.")
+    distinct = _distinct(values)
     if not 2 <= len(distinct) <= MOST_VALUES:
         raise ConfigError(f"a sweep must have 2 to {MOST_VALUES} different values; got {len(distinct)} of {over}.")
     recipes = {f"{over} = {value}": replace(recipe.replace(**{over: value}), setting=value) for value in distinct}
@@ -66,7 +74,7 @@ def sweep(
         f"How much {over} does this log need?",
         recipes,
         {"": split},
-        replace(plan or Plan(), part="validation"),
+        plan_of(plan).replace(part="validation"),
         reference=lambda report: best_of(recipes, report),
         tell=tell,
     )
@@ -77,16 +85,23 @@ def _check_setting(recipe: Recipe, over: str) -> None:
     """Refuse a name that the recipe does not have, or whose values would not be compared on the same positions."""
     known = {**recipe.model.model_dump(), **(recipe.training.model_dump() if recipe.training else {})}
     known.pop("seed", None)  # every value is trained with several seeds
+    if not known:
+        raise ConfigError(f"a sweep must be over a setting; {recipe.model.name} has none. Choose another model.")
     if over not in known:
         raise ConfigError(
             f"a sweep must be over a setting of {recipe.model.name} or of its training; got {over!r}: "
-            f"{did_you_mean(over, known)}"
+            f"{did_you_mean(str(over), known)}"
         )
     if recipe.training and recipe.training.positions == "full" and over in ("L", "T"):
         raise ConfigError(
             f"a sweep over {over} must train the same positions throughout; positions='full' drops those of short "
             "histories. Leave it at 'every'."
         )
+
+
+def _distinct(values: Iterable[Setting]) -> list[Setting]:
+    """The values without repetitions. A list, such as the heights of filters, becomes a tuple, which has a hash."""
+    return list(dict.fromkeys(tuple(value) if isinstance(value, list) else value for value in values))
 
 
 def _check_effects(recipe: Recipe, over: str, recipes: Mapping[str, Recipe]) -> None:

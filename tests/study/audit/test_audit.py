@@ -90,3 +90,10 @@ def test_a_counting_model_and_a_block_of_one_are_refused() -> None:
 def test_a_log_without_times_can_be_audited() -> None:
     found = audit(replace(LOG, has_times=False), neural=False)
     assert found.verdict.startswith("Order matters")
+
+
+def test_a_model_that_is_not_trained_is_refused() -> None:
+    with pytest.raises(ConfigError, match="model has no effect with neural=False"):
+        audit(LOG, neural=False, model="gru4rec")
+    with pytest.raises(ConfigError, match="model has no effect with neural=False"):
+        audit(LOG, neural=False, model="caser")

@@ -34,6 +34,8 @@ from caser.study.study import facts_of_log
 
 FEW_TIES = 0.05
 """With a larger share of tied rows, the worth of order is measured once more with the ties in random order."""
+DEFAULT_MODEL = "caser"
+"""The network that an audit trains if the user names no other."""
 PARTS = "parts"
 """The folder of finished parts, in the folder of the audit."""
 
@@ -89,7 +91,7 @@ def audit(
     log: InteractionLog,
     protocol: str = protocols.DEFAULT_PROTOCOL,
     *,
-    model: str = "caser",
+    model: str | None = None,
     neural: bool = True,
     block: int = 5,
     seed: int = 0,
@@ -101,8 +103,8 @@ def audit(
 
     log       what to audit
     protocol  the name of the protocol that splits and judges
-    model     the name of the network to train beside the counting models
-    neural    whether to train a network; without one the audit takes seconds
+    model     the name of the network to train beside the counting models; caser by default
+    neural    whether to train a network; without one the audit takes seconds, and no model may be named
     block     how many neighbouring items are shuffled to measure what their order is worth
     seed      of training, shuffles and other random draws
     folder    where finished parts are kept, so that an audit that was killed continues; None keeps nothing
@@ -111,7 +113,8 @@ def audit(
 
     Models are trained on `fit` and judged on `validation`; the test part stays closed.
 
-    Raises ConfigError for an unknown protocol, for a model that is not a network, or for a block below 2. Raises
+    Raises ConfigError for an unknown protocol, for a model that is not a network or that is named although none is
+    trained, or for a block below 2. Raises
     DataError for a log that the protocol cannot split, NumericalError if the training of the network diverges.
 
     >>> from caser.data.synthetic import chain_world
@@ -120,7 +123,12 @@ def audit(
     ('Order matters, and so does recency', 10)
     """
     # Check what was asked.
-    network = _network(model, protocol) if neural else None
+    if model is not None and not neural:
+        raise ConfigError(
+            f"model has no effect with neural=False, because no neural model is trained; got {model!r}. Leave one of "
+            "them out."
+        )
+    network = _network(DEFAULT_MODEL if model is None else model, protocol) if neural else None
     if block < 2:
         raise ConfigError(f"block must be at least 2 items, or nothing is shuffled; got {block}.")
     split = protocols.apply(protocol, log)
