@@ -157,7 +157,7 @@ class _JudgedPart:
     facts: Facts
 
     def rank(self, scorer: Scorer, memory_mb: int) -> RankTable:
-        """Rank every target with one scorer."""
+        """Rank every target with one scorer. Raises ConfigError for an object without `scores`."""
         if not callable(getattr(scorer, "scores", None)):
             raise ConfigError(
                 f"a scorer must have a method `scores`; got a {type(scorer).__name__}. Give a fitted model, such as "

@@ -28,7 +28,7 @@ def fittable(model: ModelSettings) -> CountingSettings | NetworkSettings:
 
 
 def check_split(split: Split) -> None:
-    """Raise ConfigError for anything but a split, such as a log.
+    """Check that the argument is a split. Raises ConfigError for anything else, such as a log.
 
     split  what a caller gave as a split
     """

@@ -15,7 +15,7 @@ def must_be(
     advice: str = "",
     error: type[CaserError] = ConfigError,
 ) -> None:
-    """Raise an error unless a value is of a kind.
+    """Check that a value is of a kind. Raises `error` where it is not.
 
     name    the name of the argument
     value   what the caller gave
