@@ -42,7 +42,7 @@ def refuse_unused(
     epochs: int | None = None,
     checkpoint: str | Path | None = None,
 ) -> None:
-    """Raise ConfigError for an argument of `fit` or `choose` that cannot have an effect, or has an impossible value.
+    """Check the arguments of `fit` or `choose`. Raises ConfigError for one without an effect or of a wrong kind or value.
 
     model       settings of any model
     training    how to train; None uses the model's own way, and a model that only counts takes nothing else
