@@ -42,7 +42,7 @@ def refuse_unused(
     epochs: int | None = None,
     checkpoint: str | Path | None = None,
 ) -> None:
-    """Check the arguments of `fit` or `choose`. Raises ConfigError for one without an effect or of a wrong kind or value.
+    """Check the arguments of `fit` or `choose`. Raises ConfigError for one that has no effect or is wrong.
 
     model       settings of any model
     training    how to train; None uses the model's own way, and a model that only counts takes nothing else
