@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from caser.answering import best_items
 from caser.answering.recommender import Recommender, load
-from caser.arrays.types import RawId
+from caser.arrays.types import Int32, RawId, Scores
 from caser.artefact.folder import Artefact
 from caser.config import Training
 from caser.data.log import Vocabulary
@@ -24,6 +24,7 @@ from caser.data.split import leave_one_out
 from caser.data.synthetic import chain_world
 from caser.data.tape import Tape
 from caser.errors import ArtefactError, ConfigError, NumericalError, UnknownIdError
+from caser.models.base import Arrays
 from caser.models.caser.caser import Caser, CaserScorer
 from caser.models.counting.count_knn import CountKNN
 from caser.models.counting.markov import Markov
@@ -401,3 +402,35 @@ def test_the_learned_anonymous_user_is_refused_for_every_user_if_it_was_not_lear
     with pytest.raises(ConfigError, match="user_dropout"):
         caser.recommend_all(tmp_path / "out.csv", unknown_users="learned")
     assert not list(tmp_path.iterdir())
+
+
+class _TooNarrow:
+    """Forgets the column of padding, so every score stands in the column of the item before."""
+
+    history_length: int | None = 1
+
+    def __init__(self, num_items: int) -> None:
+        self.num_items = num_items
+
+    def scores(self, users_B: Int32, histories_BH: Int32) -> Scores:
+        return np.ones((len(users_B), self.num_items))
+
+    def arrays(self) -> Arrays:
+        return {}
+
+
+def test_scores_of_another_shape_are_refused_because_they_belong_to_other_items() -> None:
+    recommender = Recommender(replace(popularity_run(), scorer=_TooNarrow(len(ITEMS))))
+    message = rf"shape \(1, {len(ITEMS) + 1}\); got shape \(1, {len(ITEMS)}\) from popularity"
+    with pytest.raises(ConfigError, match=message):
+        recommender.recommend("bob")
+    with pytest.raises(ConfigError, match=message):
+        recommender.similar(20)
+
+
+def test_after_a_score_that_is_no_number_a_counting_model_is_fitted_and_a_network_trained_again() -> None:
+    broken = _TooNarrow(len(ITEMS) + 1)
+    broken.scores = lambda users_B, histories_BH: np.full((len(users_B), len(ITEMS) + 1), np.nan)  # type: ignore[method-assign]
+    for run, remedy in ((popularity_run(), "Fit"), (caser_run(), "Train")):
+        with pytest.raises(NumericalError, match=f"{remedy} the model again"):
+            Recommender(replace(run, scorer=broken)).recommend("bob")

@@ -26,7 +26,7 @@ from caser.artefact import folder as artefacts
 from caser.artefact.folder import HISTORIES, MANIFEST, VOCABULARY, WEIGHTS, Artefact, load, save, update_manifest
 from caser.data.log import Vocabulary
 from caser.data.tape import Tape
-from caser.errors import ArtefactError
+from caser.errors import ArtefactError, ConfigError
 from caser.models.caser.caser import CaserScorer
 from caser.models.counting.count_knn import CountKNN
 from caser.models.counting.markov import Markov
@@ -471,3 +471,18 @@ def test_no_file_can_run_code(run: Path, name: str, tmp_path: Path) -> None:
             resign(run)
         refuses(run, name)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
+
+
+def test_a_model_that_no_program_could_load_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    class Newer(RecentPopularity):
+        name = "newer"
+
+    class Nameless(RecentPopularity):
+        pass
+
+    artefact = popularity_run()
+    with pytest.raises(ConfigError, match=r"no model has that name. Register it first: caser.register_model\(.*Newer"):
+        save(replace(artefact, config=Newer()), tmp_path / "run")
+    with pytest.raises(ConfigError, match="name 'recent-popularity', but that name belongs to RecentPopularity"):
+        save(replace(artefact, config=Nameless()), tmp_path / "run")
+    assert not (tmp_path / "run").exists()

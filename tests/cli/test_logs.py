@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from caser.cli.logs import reopen_log
+from caser.errors import ArtefactError
 from tests.cli.terminal import caser, refusal
 
 
@@ -19,3 +21,9 @@ def test_a_data_set_refuses_reading_options(tmp_path: Path) -> None:
 def test_a_folder_of_that_name_does_not_hide_a_data_set(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(cache)
     assert caser("data", "describe", "ml-100k", "--json").code == 0
+
+
+@pytest.mark.parametrize("source", ["frame", "simulated"])
+def test_a_log_that_was_never_a_file_is_not_looked_for(source: str) -> None:
+    with pytest.raises(ArtefactError, match="was trained on a log in memory; give the same log as a file"):
+        reopen_log({"source": source}, None)

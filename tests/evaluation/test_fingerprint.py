@@ -14,7 +14,7 @@ from tests.evaluation.logs import log_of
 
 
 def fingerprint_of(log: InteractionLog, protocol: str | Protocol = "leave-one-out", part: Part = "test") -> str:
-    split = apply(protocol, log)
+    split = apply(protocol_named(protocol).name, log)
     return fingerprint(split, resolve(protocol, split, part), part)
 
 

@@ -64,8 +64,26 @@ def test_a_copy_of_the_best_baseline_shows_no_difference() -> None:
     assert f"copy against {best}: no difference that 80 users can show" in report.verdicts()[0]
 
 
-def test_without_baselines_there_are_no_verdicts() -> None:
-    assert judge({"oracle": Oracle(SPLIT)}, SPLIT).verdicts() == []
+def test_without_a_comparison_the_verdict_names_the_model_with_the_largest_mean() -> None:
+    (alone,) = judge({"oracle": Oracle(SPLIT)}, SPLIT).verdicts()
+    assert alone.startswith("ndcg@10: oracle is the only model of this report (")
+    report = judge(counting_baselines(SPLIT), SPLIT)
+    best = max(report.values, key=lambda name: report.estimate(name, "ndcg@10").value)
+    (largest,) = report.verdicts()
+    assert largest == f"ndcg@10: {best} has the largest mean of 3 models ({report.estimate(best, 'ndcg@10').value:.4f})"
+
+
+def test_a_name_that_a_report_does_not_have_is_refused_with_the_nearest_one() -> None:
+    report = judge(counting_baselines(SPLIT), SPLIT, metrics=["ndcg@5"])
+    assert report.estimate("markov", "ndcg@5").value <= report.estimate("markov", "ndcg@10").value
+    with pytest.raises(ConfigError, match=r"has popularity, markov, count-knn; got 'markv': did you mean markov\?"):
+        report.difference("popularity", "markv", "ndcg@10")
+    with pytest.raises(ConfigError, match="got 'pars': known: count-knn, markov, popularity"):
+        report.estimate("pars", "ndcg@10")
+    with pytest.raises(ConfigError, match=r"has hit@10, .*, ndcg@5; got 'ndcg@15': did you mean ndcg@.*metrics=\["):
+        report.estimate("markov", "ndcg@15")
+    with pytest.raises(ConfigError, match="got 'marko'"):
+        report.differences("marko", "ndcg@10")
 
 
 def test_the_oracle_finds_every_target_that_is_a_candidate() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -95,3 +97,11 @@ def test_a_note_gives_the_share_of_training_interactions_from_the_future() -> No
 def test_no_model_sees_the_future_under_a_global_cut() -> None:
     split = apply("global-time", LOG)
     assert any(note.startswith("0.0% of training interactions are later") for note in resolve(split.name, split).notes)
+
+
+def test_a_changed_protocol_needs_another_name() -> None:
+    changed = replace(protocol_named("leave-one-out"), metrics=("ndcg@5",), validation_metric="ndcg@5")
+    with pytest.raises(ConfigError, match=r"got other metrics, validation_metric under the same name. Give it a name"):
+        apply(changed, LOG)
+    assert apply(replace(changed, name="at five"), LOG).name == "at five"
+    assert apply(protocol_named("leave-one-out"), LOG).name == "leave-one-out"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from caser.arrays.types import Int64
 from caser.artefact import folder as artefact
 from caser.data.split import Split, global_time, leave_one_out
 from caser.data.synthetic import noise_world
-from caser.errors import ArtefactError
+from caser.errors import ArtefactError, ConfigError
+from caser.evaluation.metrics import Values, register_metric
 from caser.fitting.evaluate import evaluate
 from caser.fitting.fit import fit
 from caser.models.counting.markov import Markov
@@ -56,3 +60,32 @@ def test_another_log_is_refused(split: Split) -> None:
     other = leave_one_out(noise_world(num_users=60, num_items=9, length=12, seed=1).log)
     with pytest.raises(ArtefactError, match="digest"):
         evaluate(fit(Markov(), split), other)
+
+
+def test_further_metrics_are_reported_for_every_model_and_kept_in_the_manifest(split: Split, tmp_path: Path) -> None:
+    def first_place(ranks_UT: Values, num_targets_U: Int64, num_candidates_U: Int64, k: float) -> Values:
+        return np.where((ranks_UT == 1).any(axis=1), 1.0, 0.0)
+
+    register_metric("first-place", first_place)
+    rec = fit(Markov(), split)
+    report = evaluate(rec, split, metrics=["first-place@5", "ndcg@10"])
+    assert report.estimate("popularity", "first-place@5").low <= report.estimate("popularity", "first-place@5").value
+    assert list(report.values["markov"]) == ["hit@10", "ndcg@10", "mrr@10", "hit@50", "first-place@5"]
+    assert report.fingerprint == evaluate(rec, split).fingerprint
+    evaluate(rec, split, metrics=["first-place@5"])
+    rec.save(tmp_path / "run")
+    assert "first-place@5" in artefact.load(tmp_path / "run").manifest["metrics"]
+
+
+def test_an_unknown_metric_is_refused_before_the_test_part_is_opened(split: Split) -> None:
+    rec = fit(Markov(), split)
+    with pytest.raises(ConfigError, match=r"did you mean ndcg\?"):
+        evaluate(rec, split, metrics=["ndgc@5"])
+    assert rec.artefact.manifest["test_openings"] == 0
+
+
+def test_the_verdict_compares_a_counting_model_with_the_best_of_the_others(split: Split) -> None:
+    (verdict,) = evaluate(fit(Markov(), split), split).verdicts()
+    assert re.match(r"ndcg@10: markov (against|beats|loses to) (popularity|count-knn)", verdict)
+    (alone,) = evaluate(fit(Markov(), split), split, baselines=False).verdicts()
+    assert alone.startswith("ndcg@10: markov is the only model of this report (")

@@ -11,10 +11,11 @@ from dataclasses import replace
 import numpy as np
 
 from caser.answering.answers import AnswerSource
-from caser.answering.questions import Question, scores_of, states_of
+from caser.answering.questions import Question, catalogue_scores, scores_of, states_of
 from caser.arrays.types import Int64, Scores
 from caser.artefact.folder import Artefact
 from caser.errors import ConfigError, NumericalError
+from caser.models.settings import CountingSettings
 from caser.search.exact import Candidates, NotFiniteError, ScoresOf, TopK, find_top_k
 
 MEMORY_MB = 16
@@ -56,8 +57,9 @@ def best_items(
         return _search(artefact, questions, candidates, k, _most_scores(memory_mb))
     except NotFiniteError as error:
         user = questions[error.row].raw
+        remedy = "Fit" if isinstance(artefact.config, CountingSettings) else "Train"
         raise NumericalError(
-            f"scores must be numbers; got NaN or infinity for user {user!r}. Train the model again."
+            f"scores must be numbers; got NaN or infinity for user {user!r}. {remedy} the model again."
         ) from None
 
 
@@ -98,7 +100,7 @@ def _similarities(artefact: Artefact, index: int) -> tuple[ScoresOf, AnswerSourc
     scorer = artefact.state_scorer
     if scorer is None:
         alone = np.array([[index]], dtype=np.int32)
-        scores_1I = artefact.scorer.scores(np.zeros(1, dtype=np.int32), alone)
+        scores_1I = catalogue_scores(artefact, np.zeros(1, dtype=np.int32), alone)
         return (lambda items: np.array(scores_1I[:, items])), "successors"
     vectors_ID, _ = scorer.item_vectors()
     state_1D = vectors_ID[[index]] / np.linalg.norm(vectors_ID[index]).clip(min=1e-12)

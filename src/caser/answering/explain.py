@@ -25,6 +25,7 @@ from caser.answering.questions import Question, UnknownUsers, scores_of, states_
 from caser.answering.recommender import Recommender
 from caser.arrays.types import Floats, Int32, RawId
 from caser.artefact.folder import Artefact
+from caser.system.kinds import must_be
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ class Explanation:
     user_id  the user's raw id; None for a history without a user
     source   how the user or the history was represented, such as "known user" or "fold-in"
     score    the item's score
-    parts    `short-term`, `lasting taste` and `bias`, which add up to `score`; only `score` for a model without states
+    parts    `short-term`, `lasting taste` and `bias`, which add up to `score`. A model without user vectors has no
+             `lasting taste`; a model without states has one part, `score`
     history  the effects of the items that the model read, oldest first
     """
 
@@ -82,8 +84,9 @@ def explain(
     history        raw ids of items, oldest first; None takes the user's stored history
     unknown_users  what replaces the user vector of a user who was not in the training data
 
-    Raises UnknownIdError for an item that was not in the training data. Raises ConfigError for an unknown value of
-    `unknown_users`, and for "learned" if the run did not learn an anonymous user vector.
+    Raises UnknownIdError for an item that was not in the training data. Raises ConfigError for an argument of the wrong
+    kind, such as a list of items, for an unknown value of `unknown_users`, and for "learned" if the run did not learn
+    an anonymous user vector.
 
     >>> from caser.data.split import leave_one_out
     >>> from caser.data.synthetic import chain_world
@@ -95,6 +98,7 @@ def explain(
     >>> [effect.item_id for effect in explanation.history], explanation.history[0].effect > 0  # Markov reads one item
     ([1], True)
     """
+    must_be("recommender", recommender, Recommender, "a recommender, which caser.fit and caser.load return")
     artefact = recommender.artefact
     index = recommender.trained_item(item)
     question = recommender.question(user, history, unknown_users)
@@ -161,11 +165,10 @@ def reasons(artefact: Artefact, question: Question, items_K: Int32) -> Reasons:
     is_user_column_D = np.zeros(states_VD.shape[1], dtype=bool)
     if scorer.user_columns is not None:
         is_user_column_D[scorer.user_columns] = True
-    parts = {
-        "short-term": terms_KD[:, ~is_user_column_D].sum(axis=1),
-        "lasting taste": terms_KD[:, is_user_column_D].sum(axis=1),
-        "bias": bias_I[items_K].astype(float),
-    }
+    parts = {"short-term": terms_KD[:, ~is_user_column_D].sum(axis=1)}
+    if scorer.user_columns is not None:
+        parts["lasting taste"] = terms_KD[:, is_user_column_D].sum(axis=1)
+    parts["bias"] = bias_I[items_K].astype(float)
     return Reasons(scores_VK[0], parts, read_H, scores_VK[0] - scores_VK[1:])
 
 

@@ -21,6 +21,7 @@ from caser.artefact.folder import Artefact
 from caser.errors import ConfigError, did_you_mean
 from caser.models.base import Scorer, StateScorer
 from caser.search.exact import ScoresOf
+from caser.system.kinds import must_be
 
 Ids = RawId | Iterable[RawId]
 """One raw id or many."""
@@ -70,13 +71,15 @@ def make_question(
     prior          the distribution of the user vectors; None for a model without user vectors
     unknown_users  what replaces the vector of a user that training did not know
 
-    Raises ConfigError for `unknown_users` that is misspelt or that the run did not learn, also where the user is known.
+    Raises ConfigError for a user that is no id, and for `unknown_users` that is misspelt or that the run did not learn,
+    also where the user is known.
     """
     if unknown_users not in get_args(UnknownUsers):
         hint = did_you_mean(str(unknown_users), get_args(UnknownUsers))
         raise ConfigError(f"unknown_users must be one of the ways to answer; got {unknown_users!r}: {hint}")
     if unknown_users == "learned" and artefact.manifest["anonymous_user"] != "learned":
         raise ConfigError("unknown_users='learned' needs a run trained with user_dropout above 0; this one was not.")
+    must_be("user", user, RawId | np.generic | None, "one raw id, or None")
     [index] = [0] if user is None else artefact.users.lookup([user])
     raw = artefact.users.raw([index])[0] if index else user
     # The history in indices; index 0 marks an unknown item.
@@ -104,7 +107,7 @@ def scores_of(artefact: Artefact, questions: Sequence[Question]) -> ScoresOf:
     popular = [row for row, question in enumerate(questions) if question.source == "popularity"]
     state_scorer = artefact.state_scorer
     if state_scorer is None:
-        model_scores = _scores_at_once(artefact.scorer, questions)
+        model_scores = _scores_at_once(artefact, questions)
     else:
         model_scores = _scores_from_states(state_scorer, questions)
 
@@ -115,6 +118,26 @@ def scores_of(artefact: Artefact, questions: Sequence[Question]) -> ScoresOf:
         return scores_BN
 
     return scores
+
+
+def catalogue_scores(artefact: Artefact, users_B: Int32, histories_BH: Int32) -> Scores:
+    """Return the scores of the whole catalogue, floats (B, I).
+
+    artefact      the model that answers
+    users_B       (B,) int32, user indices, 0 for an unknown user
+    histories_BH  (B, H) int32, item indices, oldest first, padded with 0 on the left
+
+    Raises ConfigError if the model returns another shape: its columns would be the scores of other items.
+    """
+    scores_BI = artefact.scorer.scores(users_B, histories_BH)
+    wanted = (len(users_B), len(artefact.histories.item_counts))
+    if np.shape(scores_BI) != wanted:
+        raise ConfigError(
+            "the scores of a model must have a row per question and a column per item (column 0 is padding), "
+            f"shape {wanted}; got shape {np.shape(scores_BI)} from {artefact.config.name}. "
+            "Correct the `scores` of the model."
+        )
+    return scores_BI
 
 
 def states_of(scorer: StateScorer, questions: Sequence[Question]) -> Scores:
@@ -192,9 +215,9 @@ def _scores_from_states(scorer: StateScorer, questions: Sequence[Question]) -> S
     return scores
 
 
-def _scores_at_once(scorer: Scorer, questions: Sequence[Question]) -> ScoresOf:
+def _scores_at_once(artefact: Artefact, questions: Sequence[Question]) -> ScoresOf:
     """Scores of the whole catalogue, computed once, from which the wanted items are taken."""
-    scores_BI = scorer.scores(*_inputs(scorer, questions))
+    scores_BI = catalogue_scores(artefact, *_inputs(artefact.scorer, questions))
     return lambda items: np.array(scores_BI[:, items])
 
 

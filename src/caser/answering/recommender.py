@@ -40,6 +40,7 @@ from caser.search.cells import Index
 from caser.search.cells import build as build_index
 from caser.search.exact import Candidates, TopK
 from caser.system.frames import write_frames
+from caser.system.kinds import must_be
 
 __all__ = ["MEMORY_MB", "Recommender", "load"]
 
@@ -180,7 +181,8 @@ class Recommender:
 
         path  the folder
 
-        Raises ArtefactError if `path` holds anything else or cannot be written; what was there stays.
+        Raises ArtefactError if `path` holds anything else or cannot be written, and ConfigError for a model that is not
+        registered; what was there stays.
         """
         save_artefact(self.artefact, path)
 
@@ -225,11 +227,14 @@ class Recommender:
         return make_question(self.artefact, user, history, self.user_prior, unknown_users)
 
     def trained_item(self, raw: RawId) -> int:
-        """Return the index of an item. Raises UnknownIdError if the model was not trained on it.
+        """Return the index of an item.
 
         raw  the item's raw id
+
+        Raises UnknownIdError if the model was not trained on it, and ConfigError for what is no id, such as a list.
         """
-        index = self.artefact.items.index(raw, "item")
+        must_be("item", raw, RawId | np.generic, "one raw id", "Ask about one item at a time.")
+        index = self.artefact.items.index(raw.item() if isinstance(raw, np.generic) else raw, "item")
         if not self._is_trained[index]:
             raise UnknownIdError(f"item must be one the model was trained on; {raw!r} has no interaction in that part.")
         return index
@@ -288,6 +293,6 @@ def load(path: str | Path) -> Recommender:
     path  the folder
 
     Raises ArtefactError naming the file that is missing, damaged, foreign or newer than this library, and for a run of
-    a model that this program has not registered.
+    a model that this program has not registered; ConfigError for what is no path.
     """
     return Recommender(load_artefact(path))

@@ -36,11 +36,12 @@ from caser.artefact.tables import (
 )
 from caser.data.log import Vocabulary
 from caser.data.tape import Tape
-from caser.errors import ArtefactError, did_you_mean
+from caser.errors import ArtefactError, ConfigError, did_you_mean
 from caser.models import MODELS, model_settings
 from caser.models.base import Arrays, Scorer, StateScorer
 from caser.models.settings import ModelSettings
 from caser.search.cells import Index
+from caser.system.kinds import must_be
 from caser.system.storage import partial_path, read_file, refused, settled, write_file, write_folder
 
 MANIFEST = "manifest.json"
@@ -87,9 +88,10 @@ def save(artefact: Artefact, path: str | Path) -> None:
     path      the folder; a link to a folder is followed
 
     If the process is killed at any moment, `load` finds the old artefact or the new one. Raises ArtefactError if `path`
-    holds anything else, if it cannot be written, if the disk is full, or if a parameter is not finite; what was there
-    stays.
+    holds anything else, if it cannot be written, if the disk is full, or if a parameter is not finite, and ConfigError
+    for a model that is not registered, because no program could load it; what was there stays.
     """
+    _refuse_unregistered(artefact.config)
     folder = _resolved(path)
     _refuse_foreign(folder)
     with naming_file(folder / WEIGHTS):
@@ -184,11 +186,24 @@ def check_writable(path: str | Path) -> None:
         raise refused(folder, error, 0) from None
 
 
+def _refuse_unregistered(config: ModelSettings) -> None:
+    """Raise ConfigError unless `load` will find the class of these settings by the name of the model."""
+    own, registered = type(config), MODELS.get(config.name)
+    # A class that was defined again, as when a notebook cell runs twice, is another object under the same name.
+    if registered is None or (registered.__module__, registered.__qualname__) != (own.__module__, own.__qualname__):
+        found = "no model has that name" if registered is None else f"that name belongs to {registered.__qualname__}"
+        raise ConfigError(
+            f"a model must be registered before it is saved, or it cannot be loaded; got {own.__qualname__} with the "
+            f"name {config.name!r}, but {found}. Register it first: caser.register_model({own.__qualname__})."
+        )
+
+
 # Folders
 
 
 def _resolved(path: str | Path) -> Path:
     """The path without links: a link to a run is followed; links inside a run are not."""
+    must_be("path", path, str | os.PathLike, "the path of a folder")
     try:
         return Path(os.path.realpath(path))
     except (OSError, ValueError) as error:
@@ -197,6 +212,7 @@ def _resolved(path: str | Path) -> Path:
 
 def _settled(path: str | Path) -> Path:
     """The folder of a run, after a `save` that was killed has been completed or undone."""
+    must_be("path", path, str | os.PathLike, "the path of a folder")
     with naming_file(Path(path)):
         folder = settled(_resolved(path))
         if not folder.is_dir():

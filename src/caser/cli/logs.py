@@ -42,8 +42,8 @@ def reopen_log(facts: Mapping[str, Any], moved_to: str | None) -> InteractionLog
     Raises ArtefactError if the run does not say where its log is, or the log is not there.
     """
     name = moved_to or facts.get("dataset") or facts.get("source")
-    if name is None or name == "frame":
-        raise ArtefactError("the run was trained on a table in memory; give the same log as a file with --log.")
+    if name in (None, "frame", "simulated"):
+        raise ArtefactError("the run was trained on a log in memory; give the same log as a file with --log.")
     if not moved_to and "dataset" not in facts and not Path(name).exists():
         raise ArtefactError(f"the run's log must still be at {name}; it is not. Say where it is with --log.")
     reading = Reading() if name in datasets.DATASETS else Reading(**facts.get("reading", {}))

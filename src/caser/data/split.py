@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from inspect import signature
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from caser.data.log import InteractionLog
 from caser.data.queries import Queries
 from caser.data.tape import Tape
 from caser.errors import DataError
+from caser.system.kinds import must_be
 
 PROTOCOL_OF_SPLIT: Mapping[str, str] = {"user-fraction": "caser-paper"}
 """The name of the protocol of a split function, for each function whose protocol has another name."""
@@ -69,6 +71,7 @@ def leave_one_out(log: InteractionLog) -> Split:
     >>> len(split.fit), len(split.validation), len(split.final), len(split.test)
     (12, 4, 16, 4)
     """
+    _check_log(log)
     position, length = _positions(log)
     is_judged = length >= 3
     if not bool(is_judged.any()):
@@ -96,6 +99,7 @@ def user_fraction(log: InteractionLog, test: float = 0.2, validation: float = 0.
     >>> user_fraction(log).name, user_fraction(log, test=0.5).name
     ('caser-paper', 'user-fraction test=0.5 validation=0.1')
     """
+    _check_log(log)
     _check_fractions(test, validation)
     position, length = _positions(log)
     thousandths = np.round(np.array([test, test + validation]) * 1000).astype(np.int64)
@@ -131,9 +135,11 @@ def global_time(log: InteractionLog, test: float = 0.1, validation: float = 0.1)
     >>> len(split.fit), len(split.final), len(split.test.targets)
     (32, 36, 4)
     """
+    _check_log(log)
     if not log.has_times:
         raise DataError(
-            "global-time needs timestamps; this log has none. Name the time column with --time, or use `leave-one-out`."
+            "global-time needs timestamps; this log has none. Name the time column (Reading(time=...), or --time), or "
+            "use `leave-one-out`."
         )
     _check_fractions(test, validation)
     ordered = np.sort(log.times)
@@ -167,6 +173,7 @@ def sessions(log: InteractionLog, test: float = 0.1, validation: float = 0.1) ->
     >>> len(split.fit), len(split.validation), len(split.final), len(split.test)
     (40, 4, 45, 4)
     """
+    _check_log(log)
     _check_fractions(test, validation)
     num_test, num_validation = int(log.num_users * test), int(log.num_users * validation)
     if num_test == 0 or num_validation == 0:
@@ -203,6 +210,7 @@ def d2l(log: InteractionLog) -> Split:
     >>> split.notes
     ('for 0.0% of users the last timestamp is tied, so file order picks the test item',)
     """
+    _check_log(log)
     position, length = _positions(log)
     is_judged = length >= 3
     if not bool(is_judged.any()):
@@ -256,7 +264,13 @@ def parameters_in_name(function: Callable[..., Split], name: str) -> dict[str, A
         return None
 
 
+def _check_log(log: InteractionLog) -> None:
+    must_be("log", log, InteractionLog, "an interaction log", "Read it with caser.read_log.", DataError)
+
+
 def _check_fractions(test: float, validation: float) -> None:
+    for name, fraction in {"test": test, "validation": validation}.items():
+        must_be(name, fraction, Real, "a share between 0 and 1", "Give a number, such as 0.1.", DataError)
     if not (0 < test < 1 and 0 < validation < 1 and test + validation < 1):
         raise DataError(f"fractions must be positive with a sum below 1; got test={test}, validation={validation}.")
 

@@ -8,7 +8,7 @@ on `validation`. This module does not train networks; it only fits the counting 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from caser.data.log import Vocabulary
 from caser.data.queries import Queries
@@ -25,6 +25,7 @@ from caser.evaluation.slices import POPULARITY, popularity_groups, slices
 from caser.models import COUNTING_BASELINES, MODELS, counting_settings, model_class
 from caser.models.base import Scorer
 from caser.models.settings import CountingSettings
+from caser.system.kinds import must_be
 
 
 def rank(
@@ -61,6 +62,8 @@ def report(
     part: Part = "test",
     protocol: str | Protocol | None = None,
     baselines: Collection[str] | None = None,
+    *,
+    metrics: Sequence[str] = (),
 ) -> Report:
     """Report on ranked models.
 
@@ -69,10 +72,12 @@ def report(
     part       which of its queries judge
     protocol   a protocol, or its name; by default the one the split was made for
     baselines  the models that the others are compared with; by default those named like a counting model
+    metrics    further metrics to report beside the protocol's, by name
 
-    Raises ConfigError for a table made under other facts, naming what differs, and for a model without a table.
+    Raises ConfigError for a table made under other facts, naming what differs, for a model without a table, and for
+    an unknown metric.
     """
-    return _settle(split, part, protocol).report(tables, baselines)
+    return _settle(split, part, protocol, metrics).report(tables, baselines)
 
 
 def judge(
@@ -81,6 +86,9 @@ def judge(
     protocol: str | Protocol | None = None,
     part: Part = "test",
     memory_mb: int = MEMORY_MB,
+    *,
+    baselines: Collection[str] | None = None,
+    metrics: Sequence[str] = (),
 ) -> Report:
     """Rank every target with every scorer, and report.
 
@@ -89,8 +97,10 @@ def judge(
     protocol   a protocol, or its name; by default the one the split was made for
     part       which of its queries judge
     memory_mb  limit of the memory for scores, in megabytes
+    baselines  the models that the others are compared with; by default those named like a counting model
+    metrics    further metrics to report beside the protocol's, by name, such as "ndcg@5" or one of your own
 
-    Raises ConfigError and NumericalError as `rank` does.
+    Raises ConfigError and NumericalError as `rank` does, and ConfigError for an unknown metric.
 
     >>> from caser.data.synthetic import chain_world
     >>> from caser.evaluation.protocols import apply
@@ -99,8 +109,8 @@ def judge(
     >>> report.estimate("markov", "hit@10").value
     1.0
     """
-    judged = _settle(split, part, protocol)
-    return judged.report({name: [judged.rank(scorer, memory_mb)] for name, scorer in scorers.items()})
+    judged = _settle(split, part, protocol, metrics)
+    return judged.report({name: [judged.rank(scorer, memory_mb)] for name, scorer in scorers.items()}, baselines)
 
 
 def value(scorer: Scorer, queries: Queries, rules: RankingRules, metric: str, memory_mb: int = MEMORY_MB) -> float:
@@ -126,6 +136,7 @@ def counting_baselines(split: Split, part: Part = "test") -> dict[str, Scorer]:
 
     Returns model -> fitted scorer.
     """
+    _check_split(split)
     tape, _ = parts(split, part)
     scorers: dict[str, Scorer] = {}
     for name in COUNTING_BASELINES:
@@ -146,7 +157,12 @@ class _JudgedPart:
     facts: Facts
 
     def rank(self, scorer: Scorer, memory_mb: int) -> RankTable:
-        """Rank every target with one scorer."""
+        """Rank every target with one scorer. Raises ConfigError for an object without `scores`."""
+        if not callable(getattr(scorer, "scores", None)):
+            raise ConfigError(
+                f"a scorer must have a method `scores`; got a {type(scorer).__name__}. Give a fitted model, such as "
+                "recommender.artefact.scorer."
+            )
         queries, users = parts(self.split, self.part)[1], self.split.log.user_vocabulary
         return _rank(scorer, queries, self.rules, memory_mb, user_vocabulary=users, facts=self.facts)
 
@@ -187,8 +203,27 @@ class _JudgedPart:
         refuse_mixed({"the split": self.facts, **made_under})
 
 
-def _settle(split: Split, part: Part, protocol: str | Protocol | None) -> _JudgedPart:
+def further_metrics(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of metrics as a tuple. Raises ConfigError for an unknown name, and for text in place of a list.
+
+    names  full names of metrics, such as "ndcg@5"
+    """
+    wanted = "a list of names of metrics, such as ['ndcg@5']"
+    must_be("metrics", names, list | tuple, wanted, "Put the names in a list.")
+    for name in names:
+        must_be("each of the metrics", name, str, "the name of a metric, such as 'ndcg@5'")
+        parse_metric(name)
+    return tuple(names)
+
+
+def _check_split(split: Split) -> None:
+    must_be("split", split, Split, "a split of a log", "Split the log first, such as caser.leave_one_out(log).")
+
+
+def _settle(split: Split, part: Part, protocol: str | Protocol | None, metrics: Sequence[str] = ()) -> _JudgedPart:
     """Settle what a protocol means for one part of a split, after checking that the two belong together."""
+    further = further_metrics(metrics)
+    _check_split(split)
     chosen = protocol_named(protocol or split.name)
     if chosen.name != split.name:
         raise ConfigError(
@@ -198,6 +233,8 @@ def _settle(split: Split, part: Part, protocol: str | Protocol | None) -> _Judge
     if len(parts(split, part)[1]) == 0:
         raise ConfigError(f"the part {part} must hold at least one query; got none. Use a longer log.")
     rules = resolve(chosen, split, part)
+    # Further metrics decide nothing about the numbers, so the facts and the fingerprint stay the same.
+    chosen = replace(chosen, metrics=tuple(dict.fromkeys([*chosen.metrics, *further])))
     return _JudgedPart(split, part, chosen, rules, describe(split, rules, part))
 
 

@@ -9,7 +9,7 @@ protocol says. `resolve` decides the rules that depend on the log, such as the r
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Literal
 
@@ -31,9 +31,10 @@ from caser.data.split import (
 )
 from caser.data.tape import Tape
 from caser.data.user_sessions import user_sessions
-from caser.errors import ConfigError, did_you_mean
+from caser.errors import ConfigError, DataError, did_you_mean
 from caser.evaluation.ranking import Ties
 from caser.evaluation.split_facts import later_share, repeat_share
+from caser.system.kinds import must_be
 
 DEFAULT_PROTOCOL = "leave-one-out"
 """The protocol of a command or a study if the user names none."""
@@ -174,6 +175,7 @@ def protocol_named(name: str | Protocol) -> Protocol:
     """
     if isinstance(name, Protocol):
         return name
+    must_be("protocol", name, str, "the name of a protocol, or a Protocol", f"Known: {', '.join(PROTOCOLS)}.")
     if name not in PROTOCOLS:
         if (with_parameters := _with_parameters(name)) is not None:
             return with_parameters
@@ -197,15 +199,32 @@ def apply(name: str | Protocol, log: InteractionLog) -> Split:
     name  a protocol, or its name
     log   the whole log
 
-    Returns a split that carries the protocol's name. Raises ConfigError for an unknown name, DataError for a log that
-    is too short to split.
+    Returns a split that carries the protocol's name. Raises ConfigError for an unknown name, and for a protocol that
+    differs from the one in PROTOCOLS with its name; DataError for a log that is too short to split, or for what is no
+    log.
 
     >>> from caser.data.synthetic import chain_world
     >>> apply("leave-one-out", chain_world(num_users=4, num_items=6, length=5, seed=0).log).name
     'leave-one-out'
     """
     protocol = protocol_named(name)
+    _refuse_borrowed_name(protocol)
+    must_be("log", log, InteractionLog, "an interaction log", "Read it with caser.read_log.", DataError)
     return replace(protocol.split(apply_filters(log, protocol.filters)), name=protocol.name)
+
+
+def _refuse_borrowed_name(protocol: Protocol) -> None:
+    """Raise ConfigError for a protocol that differs from the one in PROTOCOLS with its name.
+
+    A split keeps only the name, so the model would be judged by the rules in the table.
+    """
+    row = PROTOCOLS.get(protocol.name, protocol)
+    if changed := [field.name for field in fields(row) if getattr(row, field.name) != getattr(protocol, field.name)]:
+        raise ConfigError(
+            f"a protocol that differs from {row.name} must have another name; got other {', '.join(changed)} under the "
+            "same name. Give it a name and add it to caser.evaluation.protocols.PROTOCOLS; for further metrics alone, "
+            "call caser.evaluate(..., metrics=[...])."
+        )
 
 
 def parts(split: Split, part: Part) -> tuple[Tape, Queries]:

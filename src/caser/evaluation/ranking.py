@@ -242,7 +242,7 @@ def _checked_scores(
         name = f"user {user_vocabulary.raw([owner])[0]!r}" if user_vocabulary is not None else f"user index {owner}"
         raise NumericalError(
             f"scores must be numbers below infinity; got {scores_BI[row, item]} for {name} and item index "
-            f"{item}. Train again with a smaller learning rate."
+            f"{item}. Fit the model again, a network with a smaller learning rate."
         )
     return scores_BI
 

@@ -17,6 +17,7 @@ import polars as pl
 
 from caser.arrays.types import Int32, Mask
 from caser.data.log import Vocabulary
+from caser.errors import ConfigError, did_you_mean
 from caser.evaluation.fingerprint import Facts
 from caser.evaluation.metrics import Metric, Values, parse_metric
 from caser.evaluation.protocols import Part, Protocol
@@ -71,42 +72,65 @@ class Report:
         """Return the mean of a metric with its 95 % interval over owners and, if the model has several, over seeds.
 
         model   a model of the report
-        metric  a metric of the protocol
+        metric  a metric of the report
+
+        Raises ConfigError, with the nearest name, for a model or a metric that the report does not have.
         """
-        return mean_over_owners(self.values[model][metric], self.owners)
+        return mean_over_owners(self._values(model, metric), self.owners)
 
     def difference(self, first: str, second: str, metric: str) -> Difference:
         """Return `first` minus `second`, paired over queries, and over seeds if both have equally many.
 
         first, second  models of the report
-        metric         a metric of the protocol
+        metric         a metric of the report
+
+        Raises ConfigError as `estimate` does.
         """
-        return paired_difference(self.values[first][metric], self.values[second][metric], self.owners)
+        return paired_difference(self._values(first, metric), self._values(second, metric), self.owners)
 
     def differences(self, against: str, metric: str, models: Iterable[str] | None = None) -> dict[str, Difference]:
         """Return each model minus `against`, judged as one family of comparisons, with Holm's correction.
 
         against  the model that is subtracted
-        metric   a metric of the protocol
+        metric   a metric of the report
         models   the models to compare with it; by default all others
+
+        Raises ConfigError as `estimate` does.
         """
+        self._values(against, metric)
         compared = self.values if models is None else models
         return corrected({name: self.difference(name, against, metric) for name in compared if name != against})
 
     def verdicts(self) -> list[str]:
         """Return one sentence per model that is no baseline: it beats, ties with or loses to the best baseline.
 
-        The metric is the one that the protocol validates by. Without baselines there are no sentences.
+        The metric is the one that the protocol validates by. Where there is nothing to compare, because the report has
+        no baselines or nothing else, the only sentence names the model with the largest mean.
         """
         metric = self.protocol.validation_metric
-        if not self.baselines:
-            return []
-        best = max(self.baselines, key=lambda name: self.values[name][metric].mean())
         others = [name for name in self.values if name not in self.baselines]
+        if not self.baselines or not others:
+            return [self._largest_mean(metric)]
+        best = max(self.baselines, key=lambda name: self.values[name][metric].mean())
         return [
             difference.sentence(name, best, metric, self.num_owners, self.owner_word)
             for name, difference in self.differences(best, metric, others).items()
         ]
+
+    def _largest_mean(self, metric: str) -> str:
+        """Say which model has the largest mean; of equals, the first."""
+        best = max(self.values, key=lambda name: self.values[name][metric].mean())
+        number = len(self.values)
+        among = f"has the largest mean of {number} models" if number > 1 else "is the only model of this report"
+        return f"{metric}: {best} {among} ({self.estimate(best, metric).value:.4f})"
+
+    def _values(self, model: str, metric: str) -> Values:
+        """The values of a model, (S, Q) float64. Raises ConfigError for a name that the report does not have."""
+        if model not in self.values:
+            raise _absent("model", model, self.values, "Judge it together with these.")
+        if metric not in self.values[model]:
+            raise _absent("metric", metric, self.values[model], "Add others with caser.evaluate(..., metrics=[...]).")
+        return self.values[model][metric]
 
     @cached_property
     def slices(self) -> Mapping[str, Mapping[str, Bucket]]:
@@ -170,6 +194,15 @@ class Report:
             "verdicts": self.verdicts(),
             "notes": list(self.notes),
         }
+
+
+def _absent(what: str, name: str, known: Iterable[str], advice: str) -> ConfigError:
+    """The error about a model or a metric that a report does not have."""
+    names = list(known)
+    return ConfigError(
+        f"the {what} must be one of this report, which has {', '.join(names)}; got {name!r}: "
+        f"{did_you_mean(str(name), names)} {advice}"
+    )
 
 
 def values_of(tables: Sequence[RankTable], metrics: Iterable[Metric]) -> dict[str, Values]:

@@ -6,12 +6,15 @@ microseconds.
 
 from __future__ import annotations
 
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 from caser.config import Training
+from caser.data.split import Split
 from caser.errors import ConfigError
 from caser.models.settings import CountingSettings, ModelSettings, NetworkSettings
+from caser.system.kinds import must_be
 
 
 def fittable(model: ModelSettings) -> CountingSettings | NetworkSettings:
@@ -24,6 +27,14 @@ def fittable(model: ModelSettings) -> CountingSettings | NetworkSettings:
     raise ConfigError(f"a model must be settings, such as caser.Caser(); got {model!r}.")
 
 
+def check_split(split: Split) -> None:
+    """Check that the argument is a split. Raises ConfigError for anything else, such as a log.
+
+    split  what a caller gave as a split
+    """
+    must_be("split", split, Split, "a split of a log", "Split the log first, such as caser.leave_one_out(log).")
+
+
 def refuse_unused(
     model: CountingSettings | NetworkSettings,
     training: Training | None = None,
@@ -31,7 +42,7 @@ def refuse_unused(
     epochs: int | None = None,
     checkpoint: str | Path | None = None,
 ) -> None:
-    """Raise ConfigError for an argument of `fit` or `choose` that cannot have an effect, or has an impossible value.
+    """Check the arguments of `fit` or `choose`. Raises ConfigError for one that has no effect or is wrong.
 
     model       settings of any model
     training    how to train; None uses the model's own way, and a model that only counts takes nothing else
@@ -46,6 +57,8 @@ def refuse_unused(
     Traceback (most recent call last):
     caser.errors.ConfigError: epochs must be left out for markov, which only counts; got 3.
     """
+    must_be("training", training, Training | None, "caser.Training(...) or None")
+    must_be("checkpoint", checkpoint, str | Path | None, "the path of a file or None")
     if idle := sorted(model.model_fields_set - set(model.used())):
         raise ConfigError(
             f"{idle[0]} must be left out for this {model.name}, because the part that it belongs to is left out; got "
@@ -105,13 +118,14 @@ def _refuse_for_counting(model: CountingSettings, arguments: dict[str, Any]) -> 
 
 def _refuse_for_network(model: NetworkSettings, training: Training, epochs: int | None) -> None:
     if training.user_dropout and not model.has_user_vectors:
+        or_else = ", or set user_vector=True" if "user_vector" in type(model).model_fields else ""
         raise ConfigError(
             f"user_dropout must be 0 for a {model.name} without user vectors, because it hides them; got "
-            f"{training.user_dropout}. Leave it out, or set user_vector=True."
+            f"{training.user_dropout}. Leave it out{or_else}."
         )
     if epochs is None:
         return
-    if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1:
+    if not isinstance(epochs, Integral) or isinstance(epochs, bool) or epochs < 1:
         raise ConfigError(f"epochs must be a whole number, at least 1; got {epochs!r}. Leave it out to choose it.")
     set_by_caller = {
         name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from caser.answering.recommender import Recommender
 from caser.data.split import Split
 from caser.errors import ArtefactError
@@ -9,22 +11,26 @@ from caser.evaluation import judge, protocols
 from caser.evaluation.fingerprint import fingerprint
 from caser.evaluation.protocols import Part
 from caser.evaluation.report import Report
+from caser.fitting.checks import check_split
 from caser.models.base import Scorer
+from caser.system.kinds import must_be
 
 JUDGED_ON: dict[str, Part] = {"final": "test", "fit": "validation"}
 """The part that judges a model, by the part it was trained on."""
 
 
-def evaluate(recommender: Recommender, split: Split, *, baselines: bool = True) -> Report:
+def evaluate(recommender: Recommender, split: Split, *, baselines: bool = True, metrics: Sequence[str] = ()) -> Report:
     """Judge a recommender under the split's protocol, beside popularity, Markov and count kNN.
 
     recommender  a fitted model; the result, and that the test part was opened once more, go into its manifest, which
                  `save` keeps
     split        the split that it was trained with
     baselines    whether to fit and judge the counting baselines too
+    metrics      further metrics to report beside the protocol's, by name, such as "ndcg@5" or one of your own
 
-    Returns the report, with the model under its name. Raises ArtefactError for a model that was trained on everything,
-    or with another split.
+    Returns the report, with the model under its name. Its verdict compares the model with the best of the others.
+    Raises ArtefactError for a model that was trained on everything, or with another split; ConfigError for an unknown
+    metric and for arguments of the wrong kind.
 
     >>> from caser.data.split import leave_one_out
     >>> from caser.data.synthetic import chain_world
@@ -36,9 +42,12 @@ def evaluate(recommender: Recommender, split: Split, *, baselines: bool = True) 
     ['count-knn', 'markov', 'popularity']
     """
     part = judging_part(recommender, split)
+    further = judge.further_metrics(metrics)  # before the test part is opened
     facts, name = recommender.artefact.manifest, recommender.artefact.config.name
     facts["test_openings"] += part == "test"
-    report = judge.judge(compared(recommender, split, part, baselines=baselines), split, part=part)
+    scorers = compared(recommender, split, part, baselines=baselines)
+    others = [other for other in scorers if other != name]
+    report = judge.judge(scorers, split, part=part, baselines=others, metrics=further)
     facts["metrics"] = {metric: report.estimate(name, metric).to_dict() for metric in report.values[name]}
     return report
 
@@ -61,20 +70,23 @@ def judging_part(recommender: Recommender, split: Split) -> Part:
     recommender  a fitted model
     split        the split that it was trained with
 
-    Raises ArtefactError if the model was trained on everything, or with another split.
+    Raises ArtefactError if the model was trained on everything, or with another split; ConfigError for arguments of the
+    wrong kind.
     """
+    must_be("recommender", recommender, Recommender, "a recommender, which caser.fit and caser.load return")
+    check_split(split)
     facts, name = recommender.artefact.manifest, recommender.artefact.config.name
     trained_on = facts["train_on"]
     if trained_on not in JUDGED_ON:
         raise ArtefactError(
             f"a model must not have seen the part that judges it; this {name} was trained on everything, the test part "
-            "included. Train it again without --all."
+            "included. Train it again with train_on='final' (on the command line: without --all)."
         )
     if (split.name, split.log.digest) != (facts["protocol"], facts["log"]["digest"]):
         raise ArtefactError(
             f"this {name} must be judged under {facts['protocol']} on the log it was trained on, with digest "
-            f"{facts['log']['digest'][:12]}; got {split.name} and {split.log.digest[:12]}. Give the right file "
-            "with --log."
+            f"{facts['log']['digest'][:12]}; got {split.name} and {split.log.digest[:12]}. Split the log "
+            "of the training (on the command line: name its file with --log)."
         )
     own = fingerprint(split, protocols.resolve(split.name, split))
     if own != facts["fingerprint"]:

@@ -24,7 +24,7 @@ from caser.data.tape import Tape
 from caser.errors import ConfigError
 from caser.evaluation import judge, protocols
 from caser.evaluation.fingerprint import fingerprint
-from caser.fitting.checks import fittable, refuse_unused
+from caser.fitting.checks import check_split, fittable, refuse_unused
 from caser.fitting.network_run import Choice, NetworkRun, Progress, Tell, threads, validation_queries
 from caser.models.base import Scorer
 from caser.models.settings import CountingSettings, ModelSettings, NetworkSettings
@@ -65,6 +65,7 @@ def choose(
     1.0
     """
     model = fittable(model)
+    check_split(split)
     refuse_unused(model, training, checkpoint=checkpoint)
     if isinstance(model, NetworkSettings):
         run = NetworkRun(model, split, split.fit, training or model.training, checkpoint=checkpoint, tell=tell)
@@ -114,7 +115,9 @@ def fit(
     if train_on not in get_args(TrainOn):
         raise ConfigError(f"train_on must be a part that trains; got {train_on!r}: known: fit, final, all.")
     model = fittable(model)
+    check_split(split)
     refuse_unused(model, training, epochs=epochs, checkpoint=checkpoint)
+    epochs = None if epochs is None else int(epochs)  # an integer of NumPy is no JSON value
     part = {"fit": split.fit, "final": split.final, "all": split.everything}[train_on]
     facts: dict[str, Any] = {"training": None, "epochs": None, "history": [], "anonymous_user": None}
     scorer: Scorer
