@@ -33,6 +33,16 @@ RENAMED = {"exclude_seen": "unseen_negatives"}
 """New names of settings that had another name in earlier versions."""
 
 
+class WrongValueError(ConfigError):
+    """A setting has a value of the wrong type, or outside its range.
+
+    `args` holds the name of the settings class, the name of the setting, and the rest of the sentence.
+    """
+
+    def __str__(self) -> str:
+        return " ".join(self.args)
+
+
 class Settings(BaseModel):
     """The base class of all settings classes. Its objects are frozen.
 
@@ -47,7 +57,7 @@ class Settings(BaseModel):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise ConfigError(first_problem(error, type(self).__name__, type(self).model_fields)) from None
+            raise first_problem(error, type(self).__name__, type(self).model_fields) from None
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some settings changed.
@@ -278,8 +288,8 @@ class Training(Settings):
         return self
 
 
-def first_problem(error: ValidationError, settings: str, known: Iterable[str] = ()) -> str:
-    """Return one sentence about the first problem that pydantic found.
+def first_problem(error: ValidationError, settings: str, known: Iterable[str] = ()) -> ConfigError:
+    """Return an error with one sentence about the first problem that pydantic found.
 
     error     what pydantic raised
     settings  the name of the settings class, for the sentence
@@ -289,12 +299,14 @@ def first_problem(error: ValidationError, settings: str, known: Iterable[str] = 
     # A validator of this library has raised its own error: its message is already one sentence.
     inner = first.get("ctx", {}).get("error")
     if isinstance(inner, ConfigError):
-        return str(inner)
+        return inner
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         renamed = RENAMED.get(name)
         hint = f"it is now {renamed}." if renamed in set(known) else did_you_mean(name, known)
-        return f"{settings} has no setting {name!r}: {hint}"
+        return ConfigError(f"{settings} has no setting {name!r}: {hint}")
     must = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     got = "" if isinstance(first["input"], dict) else f"; got {first['input']!r}"
-    return f"{settings} {name} {must}{got}.".replace("  ", " ")
+    if not name:  # the problem is with all settings together
+        return ConfigError(f"{settings} {must}{got}.")
+    return WrongValueError(settings, name, f"{must}{got}.")
