@@ -158,7 +158,7 @@ def test_a_document_has_slices_measures_beyond_accuracy_and_a_value_per_seed(own
 def test_further_metrics_are_passed_on_and_a_wrong_one_opens_nothing(
     own_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judge_run, asked = evaluate.judge_run, []
+    judge_run, asked = vars(evaluate)["judge_run"], []
 
     def judged(*arguments: Any, **options: Any) -> Any:
         asked.append(options)
