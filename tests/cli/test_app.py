@@ -15,6 +15,7 @@ import pytest
 from caser import __version__
 from caser.cli import app, doctor
 from caser.errors import CaserError
+from caser.models import MODELS
 from tests.cli.conftest import TINY, TrainedRun
 from tests.cli.terminal import caser, refusal
 
@@ -156,6 +157,20 @@ def test_an_error_is_one_line_with_its_exit_code(
     assert got == code
     assert sentence.replace("LOG", log.name if code == 3 else "LOG") in line
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("place", ["builtins:print", "math:nothing", "no_such_module:Model"])
+def test_a_broken_model_of_a_package_is_one_sentence_and_breaks_no_help(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(MODELS._rows, "broken", place)
+    code, line = refusal("train", "--model", "broken", "--help")
+    assert code == 2
+    assert line.startswith("broken of the entry-point group caser.models must be a subclass of CountingSettings or of ")
+    assert place in line
+    assert "broken" in caser("train", "--help").out
+    words = ("train", "LOG", "--out", "RUN", "--model", "popularity", "--half-life", "3")
+    assert "recent-popularity has it" in refusal(*words)[1]
 
 
 def test_debug_shows_the_traceback_before_the_line(tmp_path: Path) -> None:
