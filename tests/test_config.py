@@ -169,7 +169,7 @@ def test_another_loss_drops_the_settings_of_the_old_one() -> None:
         (
             "softmax",
             {"calibration": 1},
-            "loss_settings must name settings of the loss softmax; got 'calibration': it has",
+            "the loss softmax has no settings; got 'calibration' in loss_settings. Leave it out.",
         ),
         ("gbce", {"calibration": 1.5}, "calibration of the loss gbce must be from 0 to 1; got 1.5."),
         ("gbce", {"calibration": -0.1}, "calibration of the loss gbce must be from 0 to 1; got -0.1."),
@@ -204,6 +204,41 @@ def test_a_default_outside_its_range_is_refused() -> None:
     with pytest.raises(ConfigError, match="margin of the loss mine must be at least 0; got -1"):
         register_loss("mine", abs, form="sampled", settings={"margin": -1}, ranges={"margin": (0, float("inf"))})
     assert "mine" not in LOSSES
+
+
+@pytest.mark.usefixtures("losses")
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"form": "fll"}, "the form of a loss must be 'sampled' or 'full'; got 'fll'."),
+        ({"function": "x"}, "a loss must be a function, or text \"module:attribute\"; got 'x'."),
+        ({"function": 3}, 'a loss must be a function, or text "module:attribute"; got 3.'),
+        ({"settings": {"a": "b"}}, "the default of a setting of a loss must be a number; a got 'b'."),
+        ({"name": 3}, "the name of a loss must be text; got 3."),
+    ],
+)
+def test_a_loss_of_the_wrong_kind_cannot_be_registered(arguments: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        register_loss(**{"name": "mine", "function": abs, "form": "full", **arguments})
+    assert str(refused.value) == sentence
+
+
+@pytest.mark.usefixtures("losses")
+def test_a_broken_loss_of_a_package_is_refused_and_leaves_the_others_usable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LOSSES._rows, "broken", "builtins:print")
+    with pytest.raises(
+        ConfigError, match=r"broken of the entry-point group caser\.losses must be a caser\.config\.Loss"
+    ):
+        Training(loss="broken")
+    with pytest.raises(ConfigError, match="choose one of: bpr, "):
+        Training(loss="softmax", num_negatives=3)
+
+
+def test_a_setting_that_was_renamed_is_refused_with_its_new_name() -> None:
+    renamed: dict[str, Any] = {"exclude_seen": True}
+    with pytest.raises(ConfigError) as refused:
+        Training(**renamed)
+    assert str(refused.value) == "Training has no setting 'exclude_seen': it is now unseen_negatives."
 
 
 def test_a_loss_of_a_package_is_loaded_when_it_is_used() -> None:

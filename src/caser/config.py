@@ -8,21 +8,39 @@ raise ConfigError.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, Self
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from caser.errors import ConfigError, did_you_mean
-from caser.system.registry import Registry
+from caser.system.registry import Registry, must_be
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Space = Mapping[str, tuple[Any, ...]]
 """The values that tuning tries for each setting, by the name of the setting."""
+
+LossForm: TypeAlias = Literal["sampled", "full"]
+"""Which scores a loss needs: those of targets and drawn negatives, or those of all items."""
+
+RENAMED = {"exclude_seen": "unseen_negatives"}
+"""New names of settings that had another name in earlier versions."""
+
+
+class WrongValueError(ConfigError):
+    """A setting has a value of the wrong type, or outside its range.
+
+    `args` holds the name of the settings class, the name of the setting, and the rest of the sentence.
+    """
+
+    def __str__(self) -> str:
+        return " ".join(self.args)
 
 
 class Settings(BaseModel):
@@ -39,7 +57,7 @@ class Settings(BaseModel):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise ConfigError(first_problem(error, type(self).__name__, type(self).model_fields)) from None
+            raise first_problem(error, type(self).__name__, type(self).model_fields) from None
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some settings changed.
@@ -65,18 +83,29 @@ class Loss:
     """
 
     function: Callable[..., Tensor] | str
-    form: Literal["sampled", "full"]
+    form: LossForm
     settings: Mapping[str, float] = field(default_factory=dict)
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     corrects_for_sampling: bool = False
     takes_share: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for an argument of the wrong kind."""
+        is_place = isinstance(self.function, str) and re.fullmatch(r"[\w.]+:[\w.]+", self.function)
+        if not (callable(self.function) or is_place):
+            raise ConfigError(f'a loss must be a function, or text "module:attribute"; got {self.function!r}.')
+        if self.form not in get_args(LossForm):
+            raise ConfigError(f"the form of a loss must be 'sampled' or 'full'; got {self.form!r}.")
+        for setting, default in self.settings.items():
+            if isinstance(default, bool) or not isinstance(default, int | float):
+                raise ConfigError(f"the default of a setting of a loss must be a number; {setting} got {default!r}.")
 
     def load(self) -> Callable[..., Tensor]:
         """Return the loss function. This imports torch for the losses of the library."""
         if not isinstance(self.function, str):
             return self.function
         module, _, attribute = self.function.partition(":")
-        function: Callable[..., Tensor] = getattr(import_module(module), attribute)
+        function: Callable[..., Tensor] = attrgetter(attribute)(import_module(module))
         return function
 
     def check(self, name: str, values: Mapping[str, float]) -> None:
@@ -88,8 +117,10 @@ class Loss:
         Raises ConfigError for a setting that the loss does not have, and for a value outside its range.
         """
         for setting, value in values.items():
+            if not self.settings:
+                raise ConfigError(f"the loss {name} has no settings; got {setting!r} in loss_settings. Leave it out.")
             if setting not in self.settings:
-                hint = did_you_mean(setting, self.settings) if self.settings else "it has none."
+                hint = did_you_mean(setting, self.settings)
                 raise ConfigError(f"loss_settings must name settings of the loss {name}; got {setting!r}: {hint}")
             lowest, highest = self.ranges.get(setting, (-math.inf, math.inf))
             if not lowest <= value <= highest:
@@ -118,7 +149,7 @@ _OWN_LOSSES = {
     "softmax": Loss("caser.training.losses:softmax", "full"),
 }
 
-LOSSES: Registry[Loss] = Registry("a loss", "caser.losses", _OWN_LOSSES)
+LOSSES: Registry[Loss] = Registry("a loss", "caser.losses", _OWN_LOSSES, must_be(Loss))
 """The losses by name: those of this library, of installed packages, and of `register_loss`."""
 
 
@@ -126,7 +157,7 @@ def register_loss(
     name: str,
     function: Callable[..., Tensor],
     *,
-    form: Literal["sampled", "full"],
+    form: LossForm,
     settings: Mapping[str, float] | None = None,
     ranges: Mapping[str, tuple[float, float]] | None = None,
     corrects_for_sampling: bool = False,
@@ -148,7 +179,8 @@ def register_loss(
                            the number of items except the target
 
     Instead, an installed package can offer a `Loss` through the entry-point group `caser.losses`. A program that loads
-    a saved run needs the loss only if it trains again. Raises ConfigError if another loss already has the name.
+    a saved run needs the loss only if it trains again. Raises ConfigError if another loss already has the name, and for
+    an argument of the wrong kind.
 
     >>> def squared_hinge(positive_M, negative_MN, *, margin):
     ...     return ((margin - positive_M[:, None] + negative_MN).clamp(min=0) ** 2).sum() / len(positive_M)
@@ -250,7 +282,7 @@ class Training(Settings):
         row.check(self.loss, self.loss_settings)
         unused = [name for name in FOR_NEGATIVES if name in self.model_fields_set] if row.form == "full" else []
         if unused:
-            sampled = ", ".join(name for name in LOSSES if LOSSES[name].form == "sampled")
+            sampled = ", ".join(name for name, loss in LOSSES.usable().items() if loss.form == "sampled")
             raise ConfigError(
                 f"{unused[0]} must be left out where the loss draws no negatives; got {getattr(self, unused[0])!r} "
                 f"with loss {self.loss}. Leave it out, or choose one of: {sampled}."
@@ -258,8 +290,8 @@ class Training(Settings):
         return self
 
 
-def first_problem(error: ValidationError, settings: str, known: Iterable[str] = ()) -> str:
-    """Return one sentence about the first problem that pydantic found.
+def first_problem(error: ValidationError, settings: str, known: Iterable[str] = ()) -> ConfigError:
+    """Return an error with one sentence about the first problem that pydantic found.
 
     error     what pydantic raised
     settings  the name of the settings class, for the sentence
@@ -269,10 +301,14 @@ def first_problem(error: ValidationError, settings: str, known: Iterable[str] = 
     # A validator of this library has raised its own error: its message is already one sentence.
     inner = first.get("ctx", {}).get("error")
     if isinstance(inner, ConfigError):
-        return str(inner)
+        return inner
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"{settings} has no setting {name!r}: {did_you_mean(name, known)}"
+        renamed = RENAMED.get(name)
+        hint = f"it is now {renamed}." if renamed in set(known) else did_you_mean(name, known)
+        return ConfigError(f"{settings} has no setting {name!r}: {hint}")
     must = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     got = "" if isinstance(first["input"], dict) else f"; got {first['input']!r}"
-    return f"{settings} {name} {must}{got}.".replace("  ", " ")
+    if not name:  # the problem is with all settings together
+        return ConfigError(f"{settings} {must}{got}.")
+    return WrongValueError(settings, name, f"{must}{got}.")

@@ -15,6 +15,7 @@ import pytest
 from caser import __version__
 from caser.cli import app, doctor
 from caser.errors import CaserError
+from caser.models import MODELS
 from tests.cli.conftest import TINY, TrainedRun
 from tests.cli.terminal import caser, refusal
 
@@ -95,6 +96,13 @@ def test_the_help_explains_the_exit_code_of_every_error() -> None:
         (["train", "LOG", "--out", "RUN", "--protocol", "leave-one"], 'Did you mean "leave-one-out"'),
         (["recommend", "RUN", "--unknown-users", "lerned"], 'Did you mean "learned"'),
         (["train", "ml-100", "--out", "RUN"], "did you mean ml-100k?"),
+        (["train", "LOG", "--out", "RUN", "--exclude-seen"], "Unknown option: --exclude-seen. It is now --unseen-neg"),
+        (["ablate", "LOG", "--model", "caser"], "Unknown option: --model. Run: caser ablate --help"),
+        (["train", "LOG", "--out", "RUN", "--model", "auto", "--d", "3"], "--d has no effect with --model auto"),
+        (
+            ["train", "LOG", "--out", "RUN", "--model", "popularity", "--half-life", "3"],
+            "The model popularity has no such setting (it has no settings of its own); recent-popularity has it.",
+        ),
         (["data", "fetch", "ml-10k"], "did you mean ml-100k?"),
     ],
 )
@@ -110,15 +118,23 @@ def test_a_mistyped_name_gets_a_hint(
     [
         (["train", "LOG"], 2, "--out requires"),
         (["train", "--out", "NEW"], 2, "LOG requires"),
-        (["train", "LOG", "--out", "NEW", "--L", "0"], 2, "L must be greater than or equal to 1; got '0'"),
-        (["train", "LOG", "--out", "NEW", "--learning-rate", "fast"], 2, "learning_rate must be a valid number"),
+        (["train", "LOG", "--out", "NEW", "--L", "0"], 2, "--L must be at least 1; got 0."),
+        (["train", "LOG", "--out", "NEW", "--learning-rate", "fast"], 2, "--learning-rate must be a number; got fast."),
         (["train", "LOG", "--out", "NEW", "--n-h", "0", "--n-v", "0", "--no-user-vector"], 2, "must keep a branch"),
-        (["train", "LOG", "--out", "NEW", "--model", "markov", "--d", "8"], 2, "Unknown option: --d"),
+        (
+            ["train", "LOG", "--out", "NEW", "--model", "markov", "--d", "8"],
+            2,
+            "Unknown option: --d. The model markov has",
+        ),
+        (["train", "LOG", "--out", "NEW", "--user", "a", "--min-item-count", "x"], 2, "must be a whole number; got x."),
+        (["compare", "LOG", "--seeds", "0"], 2, "--seeds must be at least 1; got 0."),
+        (["train", "LOG", "--out", "NEW", "--model", "pairs"], 2, "A model of your own needs an installed package"),
+        (["compare", "LOG", "--models", "pairs"], 2, "A model of your own needs an installed package"),
         (["train", "nowhere.csv", "--out", "NEW"], 3, "neither"),
         (["train", "LOG", "--out", "NEW", "--user", "nobody"], 3, "nobody"),
         (["train", "LOG", "--out", "NEW", "--min-item-count", "1000"], 3, "LOG"),
         (["data", "fetch", "nothing"], 4, "no data set 'nothing'"),
-        (["similar", "RUN", "--item", "99"], 5, "'99'"),
+        (["similar", "RUN", "--item", "99"], 5, "got '99'."),
         (["explain", "RUN", "--item", "99", "--user", "1"], 5, "'99'"),
         (["train", "LOG", "--out", "NEW", *TINY, "--learning-rate", "1e30"], 6, "epoch"),
         (["evaluate", "nowhere"], 7, "there must be the folder of a saved run"),
@@ -141,6 +157,20 @@ def test_an_error_is_one_line_with_its_exit_code(
     assert got == code
     assert sentence.replace("LOG", log.name if code == 3 else "LOG") in line
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("place", ["builtins:print", "math:nothing", "no_such_module:Model"])
+def test_a_broken_model_of_a_package_is_one_sentence_and_breaks_no_help(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(MODELS._rows, "broken", place)
+    code, line = refusal("train", "--model", "broken", "--help")
+    assert code == 2
+    assert line.startswith("broken of the entry-point group caser.models must be a subclass of CountingSettings or of ")
+    assert place in line
+    assert "broken" in caser("train", "--help").out
+    words = ("train", "LOG", "--out", "RUN", "--model", "popularity", "--half-life", "3")
+    assert "recent-popularity has it" in refusal(*words)[1]
 
 
 def test_debug_shows_the_traceback_before_the_line(tmp_path: Path) -> None:

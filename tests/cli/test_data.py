@@ -63,7 +63,7 @@ def test_a_log_is_described_on_stdout_and_its_guesses_on_stderr(log: Path) -> No
     assert outcome.code == 0
     assert "interactions" in outcome.out
     assert "400" in outcome.out
-    assert "read user_id as user; override with --user" in outcome.err
+    assert "read user_id as user; override with user= (--user)" in outcome.err
 
 
 def test_a_description_counts_interactions_users_and_items(tmp_path: Path) -> None:

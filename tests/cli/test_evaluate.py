@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
+from caser.cli import evaluate
 from caser.models import COUNTING_BASELINES
 from tests.cli.terminal import caser, document, refusal
 
@@ -151,3 +153,20 @@ def test_a_document_has_slices_measures_beyond_accuracy_and_a_value_per_seed(own
         assert said["beyond"][name].keys() == {"coverage@10", "gini@10", "head_share@10"}
         assert said["by_seed"][name]["hit@10"] == pytest.approx([said["models"][name]["hit@10"]["value"]])
     assert "share of candidates in any top 10" in caser("evaluate", own_run).out
+
+
+def test_further_metrics_are_passed_on_and_a_wrong_one_opens_nothing(
+    own_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge_run, asked = vars(evaluate)["judge_run"], []
+
+    def judged(*arguments: Any, **options: Any) -> Any:
+        asked.append(options)
+        return judge_run(*arguments)
+
+    monkeypatch.setattr(evaluate, "judge_run", judged)
+    code, line = refusal("evaluate", own_run, "--metrics", "hit@5", "hot@5")
+    assert (code, line) == (2, "a metric must be a known name; got 'hot': did you mean hit?")
+    assert document("evaluate", own_run, "--metrics", "hit@5", "map")["test_openings"] == 1
+    assert document("evaluate", own_run)["test_openings"] == 2
+    assert asked == [{"metrics": ("hit@5", "map")}, {}]

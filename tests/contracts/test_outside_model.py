@@ -144,6 +144,26 @@ def test_a_name_that_the_library_has_is_refused() -> None:
         register_model(Mine)
 
 
+def test_a_class_without_a_name_is_refused() -> None:
+    class Nameless(caser.CountingSettings):
+        """A model that nobody can call."""
+
+    with pytest.raises(ConfigError, match="a model must be a class with a `name`, which is text; got <class"):
+        caser.register_model(Nameless)
+
+
+@pytest.mark.parametrize("place", ["builtins:print", "tests.outside.models:Nothing"])
+def test_a_broken_model_of_a_package_breaks_no_other(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(MODELS._rows, "broken", place)
+    with pytest.raises(
+        ConfigError, match=r"broken of the entry-point group caser\.models must be a subclass of Counting"
+    ):
+        model_settings("broken")
+    assert "broken" in list(MODELS)
+    assert "broken" not in MODELS.usable()
+    assert model_settings("markov").name == "markov"
+
+
 def test_a_damaged_run_of_it_is_refused_by_name(split: Split, tmp_path: Path) -> None:
     fitted(model_settings(COUNTING), split, TRAINING).save(tmp_path / "run")
     (tmp_path / "run" / "weights.safetensors").write_bytes(b"")

@@ -110,7 +110,7 @@ def test_text_is_accepted_for_a_number_and_a_number_for_text() -> None:
 
 
 def test_an_unknown_id_is_refused_with_the_nearest_known_one() -> None:
-    with pytest.raises(UnknownIdError, match=r"user must be .* got 'anne'\. did you mean ann\?"):
+    with pytest.raises(UnknownIdError, match=r"user must be .* got 'anne': did you mean ann\?"):
         log_of(ROWS).user_vocabulary.index("anne", "user")
 
 

@@ -19,7 +19,7 @@ from caser.arrays.types import RawId
 from caser.data.filters import LogFilters
 from caser.data.log import InteractionLog
 from caser.data.readers import Reading, read_log
-from caser.errors import ConfigError, DataError
+from caser.errors import ConfigError, DataError, MissingDependencyError
 
 EVENTS = [(7, 31, 978_300_760), (8, 31, 978_300_761), (7, 30, 978_300_765)]
 SECOND = 1_000_000
@@ -98,7 +98,7 @@ def test_every_frame_gives_the_same_log(frame: Any) -> None:
 def test_a_guess_has_a_note_and_can_be_overridden(tmp_path: Path) -> None:
     content = "visitor_id,session_id,item,time\na,s,x,1\nb,s,y,2\n"
     guessed = read(tmp_path, content)
-    assert "read visitor_id as user; override with --user" in guessed.provenance["notes"]
+    assert "read visitor_id as user; override with user= (--user)" in guessed.provenance["notes"]
     overridden = read(tmp_path, content, user="session_id")
     assert overridden.num_users == 1
     assert not any("as user" in note for note in overridden.provenance["notes"])
@@ -209,7 +209,7 @@ def test_bad_rows_are_refused_with_their_counts_and_first_lines(tmp_path: Path) 
     assert "1 without an item (first at line 4)" in sentence
     assert "2 with a missing or unreadable time (first at line 5)" in sentence
     assert "2 with a wrong column count (first at line 7)" in sentence
-    assert "--bad-rows skip" in sentence
+    assert '; pass bad_rows="skip" (--bad-rows skip) to go on' in sentence
     assert str(tmp_path / "events") in sentence
 
 
@@ -344,6 +344,36 @@ def test_an_unknown_name_is_refused_with_the_nearest_known_one(
 ) -> None:
     with pytest.raises(DataError, match=message):
         read(tmp_path, "user,item\na,b\n", **options)
+
+
+@pytest.mark.parametrize("option", [{"separator": ","}, {"header": False}, {"format": "jsonl"}])
+def test_a_setting_of_files_is_refused_for_a_frame(option: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="has an effect only when a file is read; got a frame"):
+        read_log(pl.DataFrame({"user": [1], "item": [2]}), **option)
+
+
+@pytest.mark.parametrize("filters", [{"k_core": 2}, {}, "k_core"])
+def test_filters_of_another_type_are_refused(filters: Any) -> None:
+    with pytest.raises(ConfigError, match=r"filters must be caser\.LogFilters\(\.\.\.\); got "):
+        read_log(pl.DataFrame({"user": [1], "item": [2]}), filters=filters)
+
+
+def test_a_frame_that_needs_a_package_says_how_to_install_it() -> None:
+    class Frame:
+        """A frame of pandas where pyarrow is not installed."""
+
+        def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+            raise ImportError("pyarrow is required for this.\nMore.")
+
+    with pytest.raises(MissingDependencyError) as refused:
+        read_log(Frame())
+    assert str(refused.value).startswith("this frame can be read only with another package: ")
+    assert str(refused.value).endswith("Run: pip install pyarrow")
+
+
+def test_an_error_about_a_column_names_the_argument_and_the_flag() -> None:
+    with pytest.raises(DataError, match=r"user= \(--user\) must name a column; got 'usr': did you mean user\?"):
+        read_log(pl.DataFrame({"user": [1], "item": [2]}), user="usr")
 
 
 def test_an_unknown_option_is_refused(tmp_path: Path) -> None:

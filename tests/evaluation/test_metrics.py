@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import replace
 from importlib.metadata import EntryPoint
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,9 @@ NUM_CANDIDATES = np.array([11, 11, 11])
 @pytest.fixture
 def own_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give the test a table of metrics of its own, so that what it registers is gone afterwards."""
-    monkeypatch.setattr(metrics, "METRICS", registry.Registry("a metric", "caser.metrics", dict(METRICS)))
+    monkeypatch.setattr(
+        metrics, "METRICS", registry.Registry("a metric", "caser.metrics", dict(METRICS), METRICS.check)
+    )
 
 
 def at_the_top(ranks_UT: Values, num_targets_U: Int64, num_candidates_U: Int64, k: float) -> Values:
@@ -124,6 +127,24 @@ def test_the_same_metric_may_be_registered_twice() -> None:
 def test_a_name_that_a_protocol_could_not_read_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="lower-case letters"):
         register_metric(name, share_found)
+
+
+@pytest.mark.usefixtures("own_metrics")
+def test_a_metric_of_the_wrong_kind_is_refused() -> None:
+    number: Any = 3
+    with pytest.raises(ConfigError, match="the function of the metric own must be callable; got 3"):
+        register_metric("own", number)
+    with pytest.raises(ConfigError, match="lower-case letters, digits, - and _, a letter first; got 3"):
+        register_metric(number, share_found)
+
+
+@pytest.mark.usefixtures("own_metrics")
+def test_a_metric_of_a_package_must_be_a_definition(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(metrics.METRICS._rows, "bare", f"{__name__}:share_found")
+    with pytest.raises(
+        ConfigError, match=r"bare of .* caser\.metrics must be a caser\.evaluation\.metrics\.MetricDefinition"
+    ):
+        parse_metric("bare@3")
 
 
 def test_a_metric_of_an_installed_package_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

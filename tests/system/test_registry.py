@@ -11,7 +11,7 @@ import pytest
 
 from caser.errors import ConfigError
 from caser.system import registry as registry_module
-from caser.system.registry import Registry
+from caser.system.registry import Registry, must_be
 
 GROUP = "caser.test_rows"
 
@@ -57,7 +57,7 @@ def test_packages_are_searched_once_and_only_if_a_name_is_not_the_librarys(searc
 def test_a_row_of_text_is_imported_when_it_is_first_asked_for() -> None:
     code = """
 import sys
-from caser.system.registry import Registry
+from caser.system.registry import Registry, must_be
 rows = Registry("a row", "caser.test_rows", {"colours": "colorsys:rgb_to_hsv"})
 assert list(rows) == ["colours"] and "colours" in rows and "colorsys" not in sys.modules
 assert rows["colours"] is rows["colours"] is sys.modules["colorsys"].rgb_to_hsv
@@ -118,3 +118,52 @@ def test_values_without_a_place_of_definition_are_never_taken_for_the_same() -> 
     rows: Registry[int] = Registry("a number", GROUP, {"two": 2})
     with pytest.raises(ConfigError, match="which is taken"):
         rows.register("two", 22222)
+
+
+# Rows that are broken
+
+
+def with_packages(monkeypatch: pytest.MonkeyPatch, **places: str) -> Registry[int]:
+    """A registry of numbers with one row of its own, and rows of packages at these places."""
+    points = [EntryPoint(name, place, GROUP) for name, place in places.items()]
+    monkeypatch.setattr(registry_module, "entry_points", lambda group: points)
+    return Registry("a number", GROUP, {"own": 1}, must_be(int))
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        ("math:nothing", "it cannot be imported: AttributeError: module 'math' has no attribute 'nothing'. "),
+        ("no_such_module:row", "it cannot be imported: ModuleNotFoundError: No module named 'no_such_module'. "),
+        ("this is no place", "it cannot be imported: AttributeError"),
+        ("math:sqrt", "got <built-in function sqrt>. "),
+    ],
+)
+def test_a_broken_row_of_a_package_is_one_sentence_and_leaves_the_others_usable(
+    place: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = with_packages(monkeypatch, broken=place, good="re:I.value")
+    with pytest.raises(ConfigError) as refused:
+        rows["broken"]
+    where = f"broken of the entry-point group {GROUP} must be a builtins.int, at {place}; "
+    assert str(refused.value).startswith(where + reason)
+    assert list(rows) == ["own", "broken", "good"]
+    assert rows["own"] == 1
+    assert rows.usable() == {"own": 1, "good": 2}
+    with pytest.raises(ConfigError, match="which is taken"):
+        rows.register("broken", 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "sentence"),
+    [
+        (3, 3, "the name of a number must be text; got 3."),
+        ("", 3, "the name of a number must be text; got ''."),
+        ("three", "3", "a number must be a builtins.int; got '3' for 'three'."),
+    ],
+)
+def test_a_row_or_a_name_of_the_wrong_kind_cannot_be_registered(name: Any, row: Any, sentence: str) -> None:
+    rows: Registry[int] = Registry("a number", GROUP, {}, must_be(int))
+    with pytest.raises(ConfigError) as refused:
+        rows.register(name, row)
+    assert str(refused.value) == sentence

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
 from caser.config import LOSSES, register_loss
+from caser.errors import ConfigError
 from tests.training.runs import TRAINING, fresh, run
 
 
@@ -67,3 +71,25 @@ def test_a_registered_loss_may_be_one_over_the_whole_catalogue(monkeypatch: pyte
     doubled = training.replace(loss="twice")
     (epoch,), (expected,) = run(fresh(doubled), doubled), run(fresh(training), training)
     assert epoch.loss == pytest.approx(2 * expected.loss, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("returned", "got"),
+    [
+        (lambda scores_M: scores_M, r"a tensor of shape \(\d+,\)"),
+        (lambda scores_M: "low", "str"),
+        (lambda scores_M: 3.0, "float"),
+        (lambda scores_M: (scores_M > 0).sum(), "a tensor of torch.int64"),
+    ],
+)
+def test_a_loss_that_does_not_return_one_number_is_refused_by_name(
+    returned: Callable[[Tensor], object], got: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LOSSES, "_rows", dict(LOSSES._rows))
+
+    def mine(positive_M: Tensor, negative_MN: Tensor) -> Any:
+        return returned(positive_M)
+
+    register_loss("mine", mine, form="sampled")
+    with pytest.raises(ConfigError, match=f"a loss must return one number, .*; mine returned {got}"):
+        losses_of("mine")

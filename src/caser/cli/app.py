@@ -18,8 +18,9 @@ from caser.cli import answer, audit, auto, data, demo, doctor, evaluate, export,
 from caser.cli.flags import AUTO, DEFAULT_MODEL, DEFAULTS, Command, flag_name
 from caser.cli.show import note
 from caser.cli.unused import explain_unknown_option, refuse_unused
-from caser.config import first_problem
-from caser.errors import CaserError, ConfigError
+from caser.config import WrongValueError, first_problem
+from caser.errors import CaserError, ConfigError, did_you_mean
+from caser.models import MODELS
 
 UNEXPECTED = CaserError.exit_code
 """The exit code of an error that is a mistake of this library."""
@@ -50,6 +51,13 @@ EPILOGUE = (
 )
 
 
+OWN_MODEL = (
+    "A model of your own needs an installed package with an entry point in the group caser.models, or a script that "
+    "imports it and then calls caser.__main__.main()."
+)
+"""What to do if --model names a model of one's own that is not registered."""
+
+
 def build_app(model: str = DEFAULT_MODEL) -> cyclopts.App:
     """Make the command line.
 
@@ -57,6 +65,10 @@ def build_app(model: str = DEFAULT_MODEL) -> cyclopts.App:
 
     Raises ConfigError for an unknown model.
     """
+    if model != AUTO and model not in MODELS:
+        hint = did_you_mean(model, MODELS)
+        hint = hint if hint.endswith("?") else f"{hint}. {OWN_MODEL}"
+        raise ConfigError(f"--model must be a known name; got {model!r}: {hint}")
     app = cyclopts.App(
         name="caser",
         help="Next-item recommendations from an interaction log: trained, judged honestly, explained.",
@@ -150,17 +162,39 @@ def _sentence(error: Exception, model: str) -> str:
     model  the value of --model; an option that only another model has is explained with it
     """
     cause = error.__cause__
-    if isinstance(cause, CaserError):
-        return str(cause)
-    if isinstance(error, ValidationError):
-        return first_problem(error, "setting")
-    if isinstance(cause, ValidationError):
-        return first_problem(cause, "setting")
+    problem = next((one for one in (error, cause) if isinstance(one, ValidationError)), None)
+    wrong = cause if problem is None else first_problem(problem, "setting")
+    if isinstance(wrong, WrongValueError):
+        return _about_flag(wrong)
+    if isinstance(wrong, CaserError):
+        return str(wrong)
     if isinstance(error, cyclopts.UnknownOptionError):
         command = " ".join(error.command_chain or ())
         option = error.token.keyword or error.token.value
-        return explain_unknown_option(command, option, model) or _one_line(error)
+        flags = [name for argument in error.argument_collection if argument.parse for name in argument.names]
+        return explain_unknown_option(command, option, model, flags)
+    if isinstance(error, cyclopts.CoercionError) and error.argument and error.argument.name in ("--model", "--models"):
+        return f"{_one_line(error)} {OWN_MODEL}"
     return _one_line(error)
+
+
+PLAIN_WORDS = {
+    "greater than or equal to": "at least",
+    "less than or equal to": "at most",
+    "a valid integer, unable to parse string as an integer": "a whole number",
+    "a valid number, unable to parse string as a number": "a number",
+}
+"""Words of pydantic, and plain words for them."""
+
+
+def _about_flag(error: WrongValueError) -> str:
+    """Return the sentence of an error with the name of the flag instead of those of the settings class and setting."""
+    _, setting, rest = error.args
+    # A value that was typed is text: it needs no quotes.
+    rest = re.sub(r"; got '(.*)'\.$", r"; got \1.", rest)
+    for words, plain in PLAIN_WORDS.items():
+        rest = rest.replace(words, plain)
+    return f"--{'.'.join(map(flag_name, setting.split('.')))} {rest}"
 
 
 def _one_line(error: Exception) -> str:

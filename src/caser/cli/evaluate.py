@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -15,6 +15,7 @@ from caser.cli import show
 from caser.cli.flags import Switch, TableFile, Whole
 from caser.cli.logs import reopen_log
 from caser.evaluation import protocols
+from caser.evaluation.metrics import parse_metric
 from caser.evaluation.trec import DEPTH, write_trec
 from caser.fitting.evaluate import compared, judging_part
 from caser.fitting.evaluate import evaluate as judge_run
@@ -29,6 +30,7 @@ def evaluate(
     per_user: TableFile | None = None,
     trec: Annotated[Path, Parameter(validator=PathKind(file_okay=False))] | None = None,
     trec_depth: Annotated[Whole, Parameter(validator=Number(gte=1))] = DEPTH,
+    metrics: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = (),
     json: Switch = False,
 ) -> None:
     """Judge a run beside the counting models, under the protocol it was trained for.
@@ -47,17 +49,22 @@ def evaluate(
         Also write the targets and every model's ranked lists into this folder, as TREC qrels and run files.
     trec_depth
         Largest number of items in each of those lists.
+    metrics
+        Names of further metrics beside those of the protocol, such as hit@5 or map.
     json
         Print one JSON document instead of a table.
 
     """
+    for name in metrics:
+        parse_metric(name)  # refuses a wrong name before the test part is opened
     recommender = load(run)
     manifest = recommender.artefact.manifest
     split = protocols.apply(manifest["protocol"], reopen_log(manifest["log"], log))
     part = judging_part(recommender, split)
     if part == "test":  # count before the part is opened: if the count cannot be written, nothing is judged
         artefact.update_manifest(run, test_openings=manifest["test_openings"] + 1)
-    report = judge_run(recommender, split)
+    further: dict[str, Any] = {"metrics": metrics} if metrics else {}
+    report = judge_run(recommender, split, **further)
     if per_user:
         frame = report.to_frame(split.log.user_vocabulary)
         write_frames(per_user, [frame], frame.schema)

@@ -6,17 +6,19 @@ refused.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 import cyclopts
 from cyclopts import ArgumentCollection
 
-from caser.cli.flags import AUTO
+from caser.cli.flags import AUTO, flag_name
 from caser.cli.model_flags import NETWORK_FLAGS
 from caser.cli.study_options import QUICK_EPOCHS
+from caser.config import RENAMED
 from caser.errors import ConfigError
-from caser.models import model_class
+from caser.models import MODELS, model_class
 from caser.models.settings import NetworkSettings
 
 AUTO_FLAGS = ("--budget", "--jobs", "--store")
@@ -165,21 +167,45 @@ def refuse_unused(_: cyclopts.App, commands: tuple[str, ...], arguments: Argumen
             raise ConfigError(sentence)
 
 
-def explain_unknown_option(command: str, option: str, model: str) -> str | None:
-    """Return a sentence for an option that another model has, and None for one that no model has.
+def explain_unknown_option(command: str, option: str, model: str, flags: Sequence[str]) -> str:
+    """Return a sentence for an option that a command does not have with this model.
 
     command  the command's name      option  the flag that was typed      model  the value of --model
+    flags    the flags that the command has
 
-    >>> explain_unknown_option("train", "--epochs", "markov")
+    >>> explain_unknown_option("train", "--epochs", "markov", [])
     '--epochs has no effect on markov, which only counts and has no training. Leave --epochs out.'
+    >>> explain_unknown_option("evaluate", "--jso", "caser", ["--log", "--json"])
+    'Unknown option: --jso. Did you mean --json?'
     """
-    if command not in ("train", "sweep"):
-        return None
     flag = option.partition("=")[0].partition(".")[0]
-    if model == AUTO and flag in NETWORK_FLAGS:
+    if command in ("train", "sweep") and (sentence := _about_other_models(command, flag, model)):
+        return sentence
+    renamed = f"--{flag_name(RENAMED.get(flag.removeprefix('--').replace('-', '_'), ''))}"
+    if renamed in flags:
+        return f"Unknown option: {flag}. It is now {renamed}."
+    # The dashes are left out: they would make short flags look similar.
+    near = difflib.get_close_matches(flag.lstrip("-"), [name.lstrip("-") for name in flags], n=1, cutoff=0.6)
+    hint = f"Did you mean --{near[0]}?" if near else f"Run: caser {command} --help".replace("  ", " ")
+    return f"Unknown option: {flag}. {hint}"
+
+
+def _about_other_models(command: str, flag: str, model: str) -> str | None:
+    """Return a sentence for a flag that the command has with another model, and None for one of no model."""
+    setting = flag.removeprefix("--").removeprefix("no-")
+    models_with_it = [name for name, one in MODELS.usable().items() if setting in map(flag_name, one.model_fields)]
+    if model == AUTO and (flag in NETWORK_FLAGS or models_with_it):
         return f"{flag} has no effect with --model auto, which trains each model in its own way. Leave {flag} out."
     if model != AUTO and command == "train" and flag in AUTO_FLAGS:
         return f"{flag} has an effect only with --model auto, which tries every model; got {model}. Leave {flag} out."
     if flag in NETWORK_FLAGS and not _trains(model):
         return f"{flag} has no effect on {model}, which only counts and has no training. Leave {flag} out."
-    return None
+    if not models_with_it:
+        return None
+    known = ", ".join(f"--{flag_name(name)}" for name in model_class(model).model_fields)
+    settings = f"its own settings are {known}" if known else "it has no settings of its own"
+    return f"Unknown option: {flag}. The model {model} has no such setting ({settings}); {_has_it(models_with_it)}."
+
+
+def _has_it(models: Sequence[str]) -> str:
+    return f"{', '.join(models)} {'has' if len(models) == 1 else 'have'} it"

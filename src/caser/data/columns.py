@@ -65,7 +65,7 @@ def choose_columns(
     chosen, notes = {}, []
     guessed = _by_name(table.columns) if table.has_header else _by_position(table)
     for role in SYNONYMS:
-        flag = f"--{role.replace('_', '-')}"
+        flag = f"{role}= (--{role.replace('_', '-')})"
         column = named.get(role)
         if column is not None and column not in table.columns:
             raise DataError(f"{flag} must name a column; got {column!r}: {did_you_mean(column, table.columns)}")

@@ -70,9 +70,11 @@ class Vocabulary:
         """
         [index] = self.lookup([raw])
         if index == 0:
-            hint = did_you_mean(str(raw), map(str, self.ids.to_list())) if len(self) <= 100_000 else ""
-            hint = hint if hint.startswith("did") else ""  # a list of all known ids would be too long
-            raise UnknownIdError(f"{kind} must be one the model was trained on; got {raw!r}. {hint}".strip())
+            # Numbers with similar digits are not similar ids, and a list of all known ids would be too long.
+            is_number = str(raw).lstrip("-").isdecimal()
+            hint = "" if is_number or len(self) > 100_000 else did_you_mean(str(raw), map(str, self.ids.to_list()))
+            end = f": {hint}" if hint.startswith("did") else "."
+            raise UnknownIdError(f"{kind} must be one the model was trained on; got {raw!r}{end}")
         return index
 
     def raw(self, indices: Sequence[int] | NDArray[np.integer]) -> list[RawId]:

@@ -25,7 +25,7 @@ from caser.data.filters import LogFilters, apply_filters
 from caser.data.formats import read_table
 from caser.data.log import InteractionLog, Vocabulary
 from caser.data.tables import Layout, RawTable, first_line
-from caser.errors import DataError
+from caser.errors import ConfigError, DataError, MissingDependencyError
 
 FAULTS = {
     "user": "without a user",
@@ -35,7 +35,7 @@ FAULTS = {
 }
 """Why a row is bad, by the column that is null. A row with several reasons counts for the first of them."""
 
-SKIP_HINT = "; pass --bad-rows skip to go on"
+SKIP_HINT = '; pass bad_rows="skip" (--bad-rows skip) to go on'
 
 
 @runtime_checkable
@@ -85,15 +85,19 @@ def read_log(
 
     Returns the log. Its `provenance` holds the source, the guesses, the number of bad rows and what each filter
     dropped. Raises DataError, with one sentence that names the source, if the source cannot be read, has bad rows while
-    `bad_rows` is "refuse", or has no interaction left after the filters. Raises ConfigError for an unknown option.
+    `bad_rows` is "refuse", or has no interaction left after the filters. Raises ConfigError for an unknown option, for
+    `filters` of another type, and for a setting of files together with a frame. Raises MissingDependencyError if a
+    frame of pandas cannot be read because pyarrow is not installed.
 
     >>> frame = pl.DataFrame({"visitor": ["ann", "bob", "ann"], "item": [3, 3, 4], "time": [20, 10, 30]})
     >>> log = read_log(frame)
     >>> log, log.provenance["notes"][0]
-    (InteractionLog(3 interactions, 2 users, 2 items), 'read visitor as user; override with --user')
+    (InteractionLog(3 interactions, 2 users, 2 items), 'read visitor as user; override with user= (--user)')
     """
     reading = (reading or Reading()).replace(**options)
-    filters = filters or LogFilters()
+    filters = LogFilters() if filters is None else filters
+    if not isinstance(filters, LogFilters):
+        raise ConfigError(f"filters must be caser.LogFilters(...); got {filters!r}.")
     if isinstance(source, str | Path):
         source = _absolute(source)
     facts: dict[str, Any] = {"source": str(source) if isinstance(source, Path) else "frame"}
@@ -112,6 +116,9 @@ def _open(source: LogSource, reading: Reading, facts: dict[str, Any]) -> RawTabl
         facts["sha256"] = hashlib.sha256(data).hexdigest()
         facts["format"], table = read_table(data, Layout(reading.separator, reading.header), reading.format)
         return table
+    for name in ("separator", "header", "format"):
+        if getattr(reading, name) is not None:
+            raise ConfigError(f"{name} has an effect only when a file is read; got a frame. Leave {name} out.")
     return RawTable.from_frame(_frame(source))
 
 
@@ -138,6 +145,11 @@ def _frame(source: object) -> pl.DataFrame:
         raise DataError(f"a log must be a path or a polars, pandas or Arrow table; got {type(source).__name__}")
     try:
         return source.collect() if isinstance(source, pl.LazyFrame) else pl.DataFrame(source)
+    except ImportError as error:  # pandas and polars may export a frame only with pyarrow
+        raise MissingDependencyError(
+            f"this frame can be read only with another package: {first_line(error).rstrip('.')}. "
+            "Run: pip install pyarrow"
+        ) from None
     except Exception as error:  # foreign code runs here: the caller's query, or the export of another library
         raise DataError(f"a table must be readable, each column of one kind; got {first_line(error)}") from None
 
@@ -201,7 +213,7 @@ def _values(table: RawTable, roles: dict[str, str], filters: LogFilters) -> tupl
 
 def _about_times(unit: str | None) -> str:
     if unit is None:
-        return "no time column: rows are in the order of events; name one with --time"
+        return "no time column: rows are in the order of events; name one with time= (--time)"
     return "read times as dates" if unit == "dates" else f"read times as {unit} since 1970"
 
 

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from caser.arrays.types import Int64, Mask
 from caser.errors import ConfigError
-from caser.system.registry import Registry
+from caser.system.registry import Registry, must_be
 
 Values = NDArray[np.floating[Any]]
 """Values of a metric, or ranks, in floating point."""
@@ -155,6 +155,7 @@ METRICS: Registry[MetricDefinition] = Registry(
         "map": MetricDefinition(average_precision, takes_cutoff=False),
         "auc": MetricDefinition(auc, takes_cutoff=False),
     },
+    must_be(MetricDefinition),
 )
 """The metrics by name: those of this library, of installed packages, and of `register_metric`.
 
@@ -172,7 +173,7 @@ def register_metric(name: str, function: MetricFunction, *, takes_cutoff: bool =
 
     Registering the same function under the same name again changes nothing. A function that was defined again, as
     when a notebook cell runs a second time, replaces the old one. Raises ConfigError if another metric has the name,
-    or if the name is not made of lower-case letters, digits, `-` and `_`.
+    if the name is not made of lower-case letters, digits, `-` and `_`, or if `function` cannot be called.
 
     >>> def first(ranks_UT, num_targets_U, num_candidates_U, k):
     ...     return (ranks_UT == 1).any(axis=1).astype(float)
@@ -180,11 +181,13 @@ def register_metric(name: str, function: MetricFunction, *, takes_cutoff: bool =
     >>> parse_metric("first")(np.array([[1.0], [2.0]]), np.array([1, 1]), np.array([50, 50])).tolist()
     [1.0, 0.0]
     """
-    if not re.fullmatch("[a-z][a-z0-9_-]*", name):
+    if not (isinstance(name, str) and re.fullmatch("[a-z][a-z0-9_-]*", name)):
         raise ConfigError(
             f"a metric's name must be made of lower-case letters, digits, - and _, a letter first; got {name!r}. "
             "Leave out the cut-off: it is written where the metric is used."
         )
+    if not callable(function):
+        raise ConfigError(f"the function of the metric {name} must be callable; got {function!r}.")
     METRICS.register(name, MetricDefinition(function, takes_cutoff))
 
 

@@ -13,6 +13,16 @@ from caser.errors import ConfigError
 from caser.models.settings import CountingSettings, ModelSettings, NetworkSettings
 from caser.system.registry import Registry
 
+
+def _what_a_model_must_be(row: object) -> str | None:
+    """Return None for the settings class of a model, and for another object what it must be."""
+    if not (isinstance(row, type) and issubclass(row, CountingSettings | NetworkSettings)):
+        return "a subclass of CountingSettings or of NetworkSettings"
+    if not isinstance(getattr(row, "name", None), str):
+        return "a class with a `name`, which is text"
+    return None
+
+
 MODELS: Registry[type[ModelSettings]] = Registry(
     "a model",
     "caser.models",
@@ -31,6 +41,7 @@ MODELS: Registry[type[ModelSettings]] = Registry(
         "sasrec": "caser.models.sessions.sasrec:SASRec",
         "session-knn": "caser.models.counting.session_knn:SessionKNN",
     },
+    _what_a_model_must_be,
 )
 """The settings class of every model, by its name."""
 
@@ -55,11 +66,8 @@ def register_model(model: Model) -> Model:
     >>> register_model(Newest)().name, "newest" in MODELS
     ('newest', True)
     """
-    if not (isinstance(model, type) and issubclass(model, CountingSettings | NetworkSettings)):
-        raise ConfigError(
-            f"a model must be a subclass of CountingSettings or of NetworkSettings; got {model!r}. See "
-            "CONTRIBUTING.md, A model."
-        )
+    if needed := _what_a_model_must_be(model):
+        raise ConfigError(f"a model must be {needed}; got {model!r}. See CONTRIBUTING.md, A model.")
     MODELS.register(model.name, model)
     return model
 

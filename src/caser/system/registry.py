@@ -6,13 +6,28 @@ imports nothing. An installed package adds rows through an entry-point group; a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
-from caser.errors import ConfigError, did_you_mean
+from caser.errors import ConfigError, MissingDependencyError, did_you_mean
 
 Row = TypeVar("Row")
+
+Check: TypeAlias = Callable[[object], str | None]
+"""Returns None for a good row, and for another object what a row must be, such as "a caser.config.Loss"."""
+
+
+def must_be(kind: type) -> Check:
+    """Make the check that a row is an object of one class.
+
+    kind  the class of every row
+
+    >>> must_be(dict)(print)
+    'a builtins.dict'
+    """
+    return lambda row: None if isinstance(row, kind) else f"a {kind.__module__}.{kind.__name__}"
 
 
 class Registry(Mapping[str, Row], Generic[Row]):
@@ -24,26 +39,38 @@ class Registry(Mapping[str, Row], Generic[Row]):
     (['two', 'three'], 3)
     """
 
-    def __init__(self, what: str, group: str, rows: Mapping[str, Row | str]) -> None:
+    def __init__(self, what: str, group: str, rows: Mapping[str, Row | str], check: Check = lambda _: None) -> None:
         """Make a registry with the library's own rows.
 
         what   what a row is, with its article, for messages such as "a loss must be a known name"
         group  the entry-point group through which installed packages add rows
         rows   the library's own rows, or where to import them from as "module:attribute"
+        check  decides whether an object is a row; it is called for rows that are imported or registered
         """
-        self.what, self.group = what, group
+        self.what, self.group, self.check = what, group, check
         self._rows: dict[str, Row | str] = dict(rows)
         self._has_packages = False
 
     def __getitem__(self, name: str) -> Row:
-        """Return a row, imported if needed. Raises ConfigError, with the nearest known name, for an unknown name."""
+        """Return a row, imported if needed.
+
+        Raises ConfigError, with the nearest known name, for an unknown name; and with its place for a row that cannot
+        be imported or is no row.
+        """
         if name not in self:
             raise _UnknownNameError(f"{self.what} must be a known name; got {name!r}: {did_you_mean(name, self)}")
         row = self._rows[name]
         if isinstance(row, str):
-            loaded: Row = EntryPoint(name, row, self.group).load()
-            self._rows[name] = row = loaded
+            self._rows[name] = row = self._imported(name, row)
         return row
+
+    def usable(self) -> dict[str, Row]:
+        """Return all rows by name, imported, without the rows of installed packages that are broken."""
+        rows: dict[str, Row] = {}
+        for name in self:
+            with suppress(ConfigError):
+                rows[name] = self[name]
+        return rows
 
     def __contains__(self, name: object) -> bool:
         # The library's own names are looked up first: searching the installed packages takes time.
@@ -65,11 +92,38 @@ class Registry(Mapping[str, Row], Generic[Row]):
         name  a name that no other row has
         row   the row; a class or function that was defined again, as in a notebook cell, replaces its older version
 
-        Raises ConfigError if another row has this name. Registering the same row twice changes nothing.
+        Raises ConfigError if another row has this name, or if the name or the row is of the wrong kind. Registering the
+        same row twice changes nothing.
         """
-        if name in self and self[name] is not row and not _is_redefinition(self[name], row):
+        if not isinstance(name, str) or not name.strip():
+            raise ConfigError(f"the name of {self.what} must be text; got {name!r}.")
+        if needed := self.check(row):
+            raise ConfigError(f"{self.what} must be {needed}; got {row!r} for {name!r}.")
+        if name in self and self._differs(name, row):
             raise ConfigError(f"{self.what} must have a new name; got {name!r}, which is taken. Choose another name.")
         self._rows[name] = row
+
+    def _differs(self, name: str, row: Row) -> bool:
+        """Whether the row that has this name is another one. A broken row of a package keeps its name."""
+        try:
+            return self[name] is not row and not _is_redefinition(self[name], row)
+        except ConfigError:
+            return True
+
+    def _imported(self, name: str, place: str) -> Row:
+        """Import and check a row. Any error may occur here, because the code of a package runs."""
+        needed = self.check(None) or self.what
+        described = f"{name} of the entry-point group {self.group} must be {needed}, at {place}"
+        try:
+            row: Row = EntryPoint(name, place, self.group).load()
+        except MissingDependencyError:
+            raise
+        except Exception as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
+            raise ConfigError(f"{described}; it cannot be imported: {reason}. Mend or remove its package.") from error
+        if self.check(row):
+            raise ConfigError(f"{described}; got {row!r}. Mend or remove its package.")
+        return row
 
     def _add_packages(self) -> None:
         """Add the rows of installed packages, once. A package cannot replace a row that exists."""

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from caser.config import Training
 from caser.data.tape import Tape
+from caser.errors import ConfigError
 from caser.models.base import SequenceEncoder
 from caser.training.batches import Batch
 from caser.training.negatives import NegativeSampler
@@ -110,13 +111,14 @@ class Objective:
 
         inputs  what `prepare` returned
 
-        Returns a float scalar, the mean loss over the targets.
+        Returns a float scalar, the mean loss over the targets. Raises ConfigError if the loss function returns
+        anything but one number.
         """
         # Run the network.
         states_MD = self.network.encode(inputs.users_CW, inputs.tape_CX, inputs.places)
         vectors_ID, bias_I = self.network.item_vectors()
         if self.row.form == "full":
-            return self.loss_function(states_MD, vectors_ID, bias_I, inputs.targets_MT)
+            return self._checked(self.loss_function(states_MD, vectors_ID, bias_I, inputs.targets_MT))
         # Score targets and negatives, and drop the targets that do not exist.
         positive_MT, negative_MTN = self._scores(inputs, states_MD, vectors_ID, bias_I)
         if inputs.targets_MT.shape[1] == 1 or self.training.positions == "full":  # every target exists
@@ -124,7 +126,22 @@ class Objective:
         else:
             has_target_MT = inputs.targets_MT > 0
             scores = positive_MT[has_target_MT], negative_MTN[has_target_MT]
-        return self.loss_function(*scores, self._share_drawn) if self.row.takes_share else self.loss_function(*scores)
+        share = (self._share_drawn,) if self.row.takes_share else ()
+        return self._checked(self.loss_function(*scores, *share))
+
+    def _checked(self, loss: object) -> Tensor:
+        """Return the loss of a batch. Raises ConfigError if the loss function did not return one number."""
+        if not isinstance(loss, Tensor):
+            got = type(loss).__name__
+        elif loss.ndim:
+            got = f"a tensor of shape {tuple(loss.shape)}"
+        elif not loss.is_floating_point():
+            got = f"a tensor of {loss.dtype}"
+        else:
+            return loss
+        raise ConfigError(
+            f"a loss must return one number, a float tensor without dimensions; {self.training.loss} returned {got}."
+        )
 
     @property
     def _share_drawn(self) -> float:
