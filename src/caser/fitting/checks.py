@@ -1,4 +1,4 @@
-"""Which settings have an effect on a fit: the others are refused when a caller sets them, and are not recorded.
+"""Which settings have an effect on a fit. The others are refused if a caller sets them, and they are not recorded.
 
 Nothing here trains or needs torch, so every combination of a model, a loss and the arguments of `fit` can be checked in
 microseconds.
@@ -31,25 +31,28 @@ def refuse_unused(
     epochs: int | None = None,
     checkpoint: str | Path | None = None,
 ) -> None:
-    """Raise ConfigError for an argument of `fit` or `choose` that cannot have an effect, or has an impossible value.
+    """Refuse an argument of `fit` or `choose` that cannot have an effect, or that has an impossible value.
 
     model       settings of any model
-    training    how to train; None uses the model's own way, and a model that only counts takes nothing else
+    training    how to train a network; None uses the training that the model itself declares
     epochs      the number of epochs to train; None chooses it on validation
     checkpoint  the file to continue from; None keeps none
 
+    For a model that only counts, `training`, `epochs` and `checkpoint` must be None.
+
     Settings of the model that have no effect are refused too, such as the activation of filters that are left out.
-    Only what a caller sets is refused: a setting of `training` that merely repeats the model's own way is accepted.
+    Only what a caller sets is refused: a setting of `training` that repeats the model's own value is accepted.
+    Raises ConfigError for what is refused.
 
     >>> from caser.models.counting.markov import Markov
     >>> refuse_unused(Markov(), epochs=3)
     Traceback (most recent call last):
     caser.errors.ConfigError: epochs must be left out for markov, which only counts; got 3.
     """
-    if idle := sorted(model.model_fields_set - set(model.used())):
+    if unused := sorted(model.model_fields_set - set(model.used())):
         raise ConfigError(
-            f"{idle[0]} must be left out for this {model.name}, because the part that it belongs to is left out; got "
-            f"{getattr(model, idle[0])!r}. Leave it out, or put the part back."
+            f"{unused[0]} must be left out for this {model.name}, because the part that it belongs to is left out; got "
+            f"{getattr(model, unused[0])!r}. Leave it out, or put the part back."
         )
     if isinstance(model, CountingSettings):
         _refuse_for_counting(model, {"training": training, "epochs": epochs, "checkpoint": checkpoint})
@@ -78,7 +81,9 @@ def used_settings(model: NetworkSettings, training: Training, epochs: int | None
 def for_given_epochs(training: Training) -> Training:
     """Return the training without the settings that only choosing the number of epochs uses.
 
-    training  as it was chosen with; `fit` takes the result together with the `epochs` that were chosen
+    training  the training with which the number of epochs was chosen
+
+    `fit` takes the result together with the chosen number of epochs.
 
     >>> for_given_epochs(Training(patience=2, seed=1)).model_fields_set
     {'seed'}
@@ -88,7 +93,7 @@ def for_given_epochs(training: Training) -> Training:
 
 
 def _only_for_choosing(training: Training) -> set[str]:
-    """Settings without an effect where the number of epochs is given; a linear schedule still needs its length."""
+    """Settings without an effect where the number of epochs is given. A linear schedule uses `epochs` as its length."""
     return {"patience"} if training.schedule == "linear" else {"patience", "epochs"}
 
 
@@ -106,13 +111,16 @@ def _refuse_for_counting(model: CountingSettings, arguments: dict[str, Any]) -> 
 def _refuse_for_network(model: NetworkSettings, training: Training, epochs: int | None) -> None:
     if training.user_dropout and not model.has_user_vectors:
         raise ConfigError(
-            f"user_dropout must be 0 for a {model.name} without user vectors, because it hides them; got "
+            f"user_dropout must be 0 for a {model.name} without user vectors, because it hides user vectors; got "
             f"{training.user_dropout}. Leave it out, or set user_vector=True."
         )
     if epochs is None:
         return
     if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1:
-        raise ConfigError(f"epochs must be a whole number, at least 1; got {epochs!r}. Leave it out to choose it.")
+        raise ConfigError(
+            f"epochs must be a whole number, at least 1; got {epochs!r}. Leave it out to choose it on validation."
+        )
+    # The settings that the caller set: all that are set, except those that repeat the model's own values.
     set_by_caller = {
         name
         for name in training.model_fields_set
@@ -125,8 +133,8 @@ def _refuse_for_network(model: NetworkSettings, training: Training, epochs: int 
         )
     if training.schedule == "linear" and epochs > training.epochs:
         raise ConfigError(
-            f"epochs must be at most the length of the linear schedule, {training.epochs} (epochs of the training); "
-            f"got {epochs}. Raise the length, or take the constant schedule."
+            f"epochs must be at most the length of the linear schedule, {training.epochs}, which is set by "
+            f"epochs of the training; got {epochs}. Raise the length, or take the constant schedule."
         )
     if training.schedule == "constant" and "epochs" in set_by_caller and training.epochs != epochs:
         raise ConfigError(
