@@ -34,6 +34,7 @@ UnknownUsers = Literal["auto", "mean", "fold-in", "learned"]
 history (fold-in), or the anonymous vector that training with user dropout learned. `auto` is fold-in."""
 
 _PLAIN_TYPES = {str, int, float, bool}
+"""Types of ids that need no conversion."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +72,8 @@ def make_question(
     prior          the distribution of the user vectors; None for a model without user vectors
     unknown_users  what replaces the vector of a user that training did not know
 
-    Raises ConfigError for a user that is no id, and for `unknown_users` that is misspelt or that the run did not learn,
-    also where the user is known.
+    Raises ConfigError for a user that is no id, and, for known users too, if `unknown_users` is misspelt, or if it is
+    "learned" and the run learned no such vector.
     """
     if unknown_users not in get_args(UnknownUsers):
         hint = did_you_mean(str(unknown_users), get_args(UnknownUsers))
@@ -80,20 +81,24 @@ def make_question(
     if unknown_users == "learned" and artefact.manifest["anonymous_user"] != "learned":
         raise ConfigError("unknown_users='learned' needs a run trained with user_dropout above 0; this one was not.")
     must_be("user", user, RawId | np.generic | None, "one raw id, or None")
-    [index] = [0] if user is None else artefact.users.lookup([user])
-    raw = artefact.users.raw([index])[0] if index else user
-    # The history in indices; index 0 marks an unknown item.
+    # The user: the index, which is 0 for an unknown user or none, and the raw id as the log has it.
+    [user_index] = [0] if user is None else artefact.users.lookup([user])
+    raw = artefact.users.raw([user_index])[0] if user_index else user
+    # The history in indices. Unknown items have index 0 and are left out.
     raw_items = [] if history is None else listed(history)
-    found = artefact.items.lookup(raw_items)
-    ignored = () if all(found) else tuple(item for item, at in zip(raw_items, found, strict=True) if not at)
+    item_indices = artefact.items.lookup(raw_items)
+    ignored: tuple[RawId, ...] = ()
+    if not all(item_indices):
+        ignored = tuple(item for item, index in zip(raw_items, item_indices, strict=True) if not index)
     if history is None:
-        indices = artefact.histories.sequence(index)
+        known_history = artefact.histories.sequence(user_index)
     else:
-        indices = np.array([at for at in found if at], dtype=np.int32)
-    if artefact.histories.lengths[index]:
-        return Question(raw, index, indices, ignored, "known user", None)
-    # A user of the log without an interaction in the training part is unknown too: nothing trained their vector.
-    return Question(raw, 0, indices, ignored, *_for_unknown_user(artefact, indices, prior, unknown_users))
+        known_history = np.array([index for index in item_indices if index], dtype=np.int32)
+    # How to answer. A user of the log without an interaction in the training part is unknown too, because nothing
+    # trained that user's vector.
+    if artefact.histories.lengths[user_index]:
+        return Question(raw, user_index, known_history, ignored, "known user", None)
+    return Question(raw, 0, known_history, ignored, *_for_unknown_user(artefact, known_history, prior, unknown_users))
 
 
 def scores_of(artefact: Artefact, questions: Sequence[Question]) -> ScoresOf:
@@ -102,7 +107,8 @@ def scores_of(artefact: Artefact, questions: Sequence[Question]) -> ScoresOf:
     artefact   the model that answers
     questions  B questions
 
-    The function takes N item indices, or a slice of them, and returns new floats (B, N), which the caller may change.
+    The function takes N item indices, or a slice of the catalogue. It returns new floats (B, N), which the caller may
+    change.
     """
     popular = [row for row, question in enumerate(questions) if question.source == "popularity"]
     state_scorer = artefact.state_scorer
@@ -147,12 +153,12 @@ def states_of(scorer: StateScorer, questions: Sequence[Question]) -> Scores:
     questions  B questions
     """
     users_B, histories_BH = _inputs(scorer, questions)
-    vectors = [(row, question.vector) for row, question in enumerate(questions) if question.vector is not None]
-    known_UE = scorer.user_vectors() if vectors else None
-    if known_UE is None:
+    replaced = [(row, question.vector) for row, question in enumerate(questions) if question.vector is not None]
+    vectors_UE = scorer.user_vectors() if replaced else None
+    if vectors_UE is None:
         return scorer.states(users_B, histories_BH)
-    users_BE = known_UE[users_B]
-    for row, vector in vectors:
+    users_BE = vectors_UE[users_B]
+    for row, vector in replaced:
         users_BE[row] = vector
     return scorer.states(users_BE, histories_BH)
 
@@ -163,7 +169,7 @@ def pair(users: Ids | None, histories: Histories | None) -> list[tuple[RawId | N
     users      raw ids, one or many, or None
     histories  one history or many, or None
 
-    Raises ConfigError if there is neither, or if there are not as many users as histories.
+    Raises ConfigError if both are None, or if the number of users is not the number of histories.
 
     >>> pair(["ann", "bob"], None), pair(None, ["tea", "milk"])
     ([('ann', None), ('bob', None)], [(None, ['tea', 'milk'])])
@@ -171,11 +177,11 @@ def pair(users: Ids | None, histories: Histories | None) -> list[tuple[RawId | N
     if users is None and histories is None:
         raise ConfigError("a question needs users, histories or both; got neither.")
     if users is None:
-        return [(None, history) for history in _histories(histories)]
+        return [(None, history) for history in _list_histories(histories)]
     user_list = listed(users)
     if histories is None:
         return [(user, None) for user in user_list]
-    history_list = _histories(histories)
+    history_list = _list_histories(histories)
     if len(user_list) != len(history_list):
         raise ConfigError(
             f"users and histories must pair up; got {len(user_list)} users and {len(history_list)} histories."
@@ -228,15 +234,16 @@ def _inputs(scorer: Scorer, questions: Sequence[Question]) -> tuple[Int32, Int32
     return users_B, pad_left([question.history[-width:] for question in questions], width)
 
 
-def _histories(histories: Any) -> list[list[RawId]]:
+def _list_histories(histories: Any) -> list[list[RawId]]:
+    """One list of ids per history. Ids that are not in lists of their own are one history."""
     if isinstance(histories, RawId | np.generic):
         raise ConfigError(f"a history must be a list of ids; got {histories!r}. Put it in a list.")
     entries = list(histories)
     is_one_history = bool(entries) and all(isinstance(entry, RawId | np.generic) for entry in entries)
-    return [listed(entries)] if is_one_history else [_history(entry) for entry in entries]
+    return [listed(entries)] if is_one_history else [_list_history(entry) for entry in entries]
 
 
-def _history(history: Any) -> list[RawId]:
+def _list_history(history: Any) -> list[RawId]:
     if isinstance(history, RawId) or not isinstance(history, Iterable):
         raise ConfigError(f"each history must be a list of ids; got {history!r} among the histories.")
     return listed(history)
@@ -254,4 +261,5 @@ def _for_unknown_user(
         return "mean user", prior.mean
     if unknown_users != "learned":
         return "fold-in", fold_in(artefact.state_scorer, history, prior)
+    # No vector is replaced: row 0 of the user vectors is the learned one.
     return "learned anonymous user", None

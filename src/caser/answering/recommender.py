@@ -1,8 +1,8 @@
 """The recommender: raw ids in, ranked raw ids out, for users that training knew and for users that it did not.
 
 Candidates are the items that the model was trained on, so padding is never among them. Among equal scores the lowest
-index comes first. An unknown id in a question about recommendations is not an error: each answer says how it was made
-and which ids it ignored. Nothing here trains, and a model that was loaded needs no torch.
+index comes first. A recommendation does not fail for an unknown id: each answer says how it was made and which ids it
+ignored. Nothing here trains, and a model that was loaded needs no torch.
 
 Shape suffixes: B questions of one block, I catalogue + padding, D state width.
 """
@@ -44,10 +44,11 @@ from caser.system.kinds import must_be
 
 __all__ = ["MEMORY_MB", "Recommender", "load"]
 
-_INDEX_QUERIES = 1000
-"""Most users of the log whose questions tune an approximate index and measure its recall."""
+_MAX_INDEX_QUERIES = 1000
+"""The largest number of users whose questions tune an approximate index and measure its recall."""
 
 Block = TypeVar("Block", list[tuple[RawId | None, Iterable[RawId] | None]], pl.Series)
+"""Questions that are answered at once: pairs of (user, history), or raw ids of users."""
 
 
 class Recommender:
@@ -83,30 +84,30 @@ class Recommender:
         exclude_seen: bool | None = None,
         unknown_users: UnknownUsers = "auto",
     ) -> Recommendations:
-        """Recommend for users with their stored histories, for histories without a user, or for users with histories.
+        """Recommend for users with their stored histories, for histories without a user, or for both in pairs.
 
         users          raw ids, one or many
-        histories      raw ids of items, oldest first, one history or many; together with `users`, the two are paired,
-                       and each history replaces the stored one
+        histories      raw ids of items, oldest first, one history or many; with `users`, one history per user, which
+                       replaces the stored history of that user
         k              the number of items in an answer
         exclude        items that must not be recommended
         only           the only items that may be recommended; None allows all
-        exclude_seen   whether to leave out the items of the history; None does as the run's protocol
-        unknown_users  what replaces the vector of a user that training did not learn
+        exclude_seen   whether to leave out the items of the history; None follows the run's protocol
+        unknown_users  what replaces the vector of a user that training did not know
 
-        Returns one answer per question, in order. An answer has fewer than `k` items when there are fewer candidates.
-        Raises ConfigError for `k` below 1 or for questions that do not pair up, and NumericalError when the model gives
-        a score that is not a number.
+        Returns one answer per question, in the order of the questions. An answer has fewer than `k` items when there
+        are fewer candidates. Raises ConfigError for `k` below 1 or for users and histories that do not pair up, and
+        NumericalError when the model gives a score that is not a number.
         """
         candidates, ignored = self._candidates(exclude, only)
         answers = []
         for block in self._blocks(pair(users, histories), MEMORY_MB):
             questions = [self.question(user, history, unknown_users) for user, history in block]
             top = self._top_k(questions, candidates, exclude_seen, k)
-            for question, places in zip(questions, top.of(len(questions)), strict=True):
-                unknown = (*question.ignored, *ignored)
+            for question, results in zip(questions, top.of(len(questions)), strict=True):
+                all_ignored = (*question.ignored, *ignored)
                 answers.append(
-                    self._answer(question.raw, top.items[places], top.scores[places], question.source, unknown)
+                    self._answer(question.raw, top.items[results], top.scores[results], question.source, all_ignored)
                 )
         return Recommendations(answers, "user_id", self.artefact.items.ids.dtype, self.artefact.users.ids.dtype)
 
@@ -127,8 +128,8 @@ class Recommender:
         k              the number of items for a user
         exclude        items that must not be recommended
         only           the only items that may be recommended; None allows all
-        exclude_seen   whether to leave out the items of the history; None does as the run's protocol
-        unknown_users  what replaces the vector of a user that training did not learn
+        exclude_seen   whether to leave out the items of the history; None follows the run's protocol
+        unknown_users  what replaces the vector of a user that training did not know
         memory_mb      megabytes of memory for scores, however many users there are
 
         Returns the ids of `exclude` and `only` that the model does not know. Raises ConfigError for `k` or `memory_mb`
@@ -147,6 +148,7 @@ class Recommender:
                     "user_id": block.gather(rows),
                     "item_id": items.gather(top.items - 1),
                     "score": top.scores,
+                    # The place of a row among all rows, less the number of rows of earlier users.
                     "rank": np.arange(1, len(rows) + 1) - np.searchsorted(rows, rows),
                     "source": pl.Series([question.source for question in questions]).gather(rows),
                 }
@@ -164,9 +166,10 @@ class Recommender:
         items  raw ids, one or many
         k      the number of items in an answer
 
-        The similarity is the cosine of the output vectors for a model with item vectors: two items are similar when the
-        model recommends them in similar situations. For any other model it is the score after a history of that item
-        alone. Raises UnknownIdError for an item that the model was not trained on, and ConfigError for `k` below 1.
+        For a model with item vectors, the similarity is the cosine of two item vectors: two items are similar when the
+        model recommends them in similar situations. For any other model, it is the score that an item gets after a
+        history that holds only the given item. Raises UnknownIdError for an item that the model was not trained on, and
+        ConfigError for `k` below 1.
         """
         answers = []
         for raw in listed(items):
@@ -177,7 +180,7 @@ class Recommender:
         return Recommendations(answers, "similar_to", kind, kind)
 
     def save(self, path: str | Path) -> None:
-        """Write the model as a folder, in place of a saved run that was there.
+        """Write the model as a folder. A saved run that is already there is replaced.
 
         path  the folder
 
@@ -208,7 +211,7 @@ class Recommender:
         if scorer is None:
             raise ConfigError(f"an index needs a model with item vectors; {self.artefact.config.name} has none.")
         users = np.flatnonzero(lengths)
-        sample = users[np.linspace(0, len(users) - 1, min(_INDEX_QUERIES, len(users))).astype(int)]
+        sample = users[np.linspace(0, len(users) - 1, min(_MAX_INDEX_QUERIES, len(users))).astype(int)]
         questions = [self.question(raw) for raw in self.artefact.users.raw(sample)]
         vectors_ID, bias_I = scorer.item_vectors()
         return build_index(vectors_ID, bias_I, self._is_trained, states_of(scorer, questions), recall)
@@ -220,9 +223,9 @@ class Recommender:
 
         user           a raw id, or None
         history        raw ids of items, oldest first; None takes the user's stored history
-        unknown_users  what replaces the vector of a user that training did not learn
+        unknown_users  what replaces the vector of a user that training did not know
 
-        Raises ConfigError for `unknown_users` that is misspelt or that the run did not learn.
+        Raises ConfigError if `unknown_users` is misspelt, or if it is "learned" and the run learned no such vector.
         """
         return make_question(self.artefact, user, history, self.user_prior, unknown_users)
 
@@ -236,7 +239,9 @@ class Recommender:
         must_be("item", raw, RawId | np.generic, "one raw id", "Ask about one item at a time.")
         index = self.artefact.items.index(raw.item() if isinstance(raw, np.generic) else raw, "item")
         if not self._is_trained[index]:
-            raise UnknownIdError(f"item must be one the model was trained on; {raw!r} has no interaction in that part.")
+            raise UnknownIdError(
+                f"item must be one the model was trained on; {raw!r} has no interaction in the training part."
+            )
         return index
 
     @cached_property
@@ -257,10 +262,10 @@ class Recommender:
         if only is None and not excluded:
             return Candidates(self._untrained), ()
         vocabulary = self.artefact.items
-        barred = np.union1d(self._untrained, vocabulary.indices(excluded))
+        excluded_indices = np.union1d(self._untrained, vocabulary.indices(excluded))
         named = [*excluded, *chosen]
         ignored = tuple(raw for raw, index in zip(named, vocabulary.indices(named), strict=True) if not index)
-        return Candidates(barred, None if only is None else np.unique(vocabulary.indices(chosen))), ignored
+        return Candidates(excluded_indices, None if only is None else np.unique(vocabulary.indices(chosen))), ignored
 
     def _top_k(
         self,
@@ -271,12 +276,14 @@ class Recommender:
         memory_mb: int = MEMORY_MB,
     ) -> TopK:
         """The best `k` candidates for each question of a block."""
-        if (self.artefact.manifest["seen"] == "remove") if exclude_seen is None else exclude_seen:
+        if exclude_seen is None:
+            exclude_seen = self.artefact.manifest["seen"] == "remove"
+        if exclude_seen:
             candidates = candidates.without([question.history for question in questions])
         return best_items(self.artefact, questions, candidates, k, memory_mb)
 
     def _blocks(self, values: Block, memory_mb: int) -> Iterator[Block]:
-        """Slices of the questions that are so small that their scores fit into the memory."""
+        """Slices of the questions. The scores of one slice fit into `memory_mb` megabytes."""
         size = questions_at_once(self.artefact, memory_mb)
         return (values[start : start + size] for start in range(0, len(values), size))
 

@@ -1,7 +1,7 @@
 """Columns: decide which column holds the user, the item and the time, and convert their values to ids and times.
 
 Columns are found by name, in the order of SYNONYMS, or by position if a file has no header. Every guess is a sentence
-that says how to override it. Ids keep their type; the ids of a text file become integers only if all of them can.
+that says how to override it. Ids keep their type. The ids of a text file become integers only if this changes no id.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
 """Names of columns by role, most likely first; in lower case, with letters and digits only."""
 
 MISSING = ("", "NaN", "nan", "NULL", "null", "None")
-"""Texts that mean that the id is missing."""
+"""Texts that mean that an id is missing."""
 
 TIME_UNITS = {"seconds": 1e11, "milliseconds": 1e14, "microseconds": 1e17, "nanoseconds": np.inf}
-"""Units of time since 1970, with the largest number that is read in this unit: each is a time after the year 4000."""
+"""Units of time since 1970. Each has the largest median of times that is read in it, a time in the year 5138."""
 
 MICROSECONDS_PER = {"seconds": 1_000_000.0, "milliseconds": 1_000.0, "microseconds": 1.0, "nanoseconds": 0.001}
 
 DATE_FORMATS = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M", "%Y-%m-%d")
 
 LATEST = 2**62
-"""Microseconds before and after 1970 within which a number is a time."""
+"""A number is a time only if it is fewer than this many microseconds before or after 1970."""
 
 
 def choose_columns(
@@ -54,7 +54,9 @@ def choose_columns(
 
     table   the rows of a source
     named   the column of each role that the caller names; other roles are missing or None
-    needed  roles that must have a column; their columns are guessed if they are not named, as is the time
+    needed  roles that must have a column
+
+    The columns of the needed roles and of the time are guessed if they are not named.
 
     Raises DataError if a named column does not exist, a needed role has no column, or two roles have the same column.
 
@@ -88,7 +90,8 @@ def choose_columns(
 def clean_ids(ids: pl.Series, is_text: bool) -> pl.Series:
     """Return ids with null for missing ones. Numbers stay numbers; text stays text and keeps its spaces.
 
-    ids  a column        is_text  whether it is from a text file, where "NaN", "null" and the like mean missing
+    ids      a column
+    is_text  whether it is from a text file, where "NaN", "null" and the like mean missing
 
     Raises DataError if the column holds neither text nor numbers.
 
@@ -108,20 +111,20 @@ def clean_ids(ids: pl.Series, is_text: bool) -> pl.Series:
     return ids
 
 
-def as_written(ids: pl.Series) -> pl.Series:
-    """Return text ids as integers if each of them is written as the integer is, else as they are.
+def as_integers_if_exact(ids: pl.Series) -> pl.Series:
+    """Return text ids as integers if every text is exactly how its integer is written; otherwise return the text.
 
     ids  text, such as the distinct ids of users
 
-    >>> as_written(pl.Series(["1", "20"])).to_list(), as_written(pl.Series(["1", "020"])).to_list()
+    >>> as_integers_if_exact(pl.Series(["1", "20"])).to_list(), as_integers_if_exact(pl.Series(["1", "020"])).to_list()
     ([1, 20], ['1', '020'])
     """
     numbers = ids.cast(pl.Int64, strict=False)
     return numbers if bool((numbers.cast(pl.String) == ids).fill_null(False).all()) else ids
 
 
-def moments(times: pl.Series) -> tuple[pl.Series, str]:
-    """Return times in microseconds since 1970 UTC, with null for an unreadable one, and the unit they were read in.
+def to_microseconds(times: pl.Series) -> tuple[pl.Series, str]:
+    """Return times in microseconds since 1970 UTC, with null for an unreadable one; and their unit.
 
     times  a column of numbers, dates or text
 
@@ -129,9 +132,9 @@ def moments(times: pl.Series) -> tuple[pl.Series, str]:
     or as ISO 8601 dates, whichever reads more rows. Dates without a time zone are UTC. Raises DataError for a column of
     another type.
 
-    >>> moments(pl.Series(["1970-01-02", "1970-01-01T00:00:01+00:00", "soon"]))[0].to_list()
+    >>> to_microseconds(pl.Series(["1970-01-02", "1970-01-01T00:00:01+00:00", "soon"]))[0].to_list()
     [86400000000, 1000000, None]
-    >>> moments(pl.Series([1_600_000_000_000]))
+    >>> to_microseconds(pl.Series([1_600_000_000_000]))
     (shape: (1,)
     Series: '' [i64]
     [
@@ -140,7 +143,7 @@ def moments(times: pl.Series) -> tuple[pl.Series, str]:
     """
     if times.dtype == pl.String:
         numbers = _numbers(times)
-        if 2 * numbers.count() >= times.count():  # no text is both a number and a date, so dates cannot be more
+        if 2 * numbers.count() >= times.count():  # no text is both, so there cannot be more dates
             return _scaled(numbers)
         dates = _dates(times)
         return (dates, "dates") if dates.count() > numbers.count() else _scaled(numbers)
@@ -154,14 +157,14 @@ def moments(times: pl.Series) -> tuple[pl.Series, str]:
 
 
 def _by_name(columns: Sequence[str]) -> dict[str, str]:
-    # Reversed, so that of several columns with the same plain name the first one is kept.
+    # The order is reversed, so that the first of several columns with the same plain name is kept.
     plain = {"".join(filter(str.isalnum, column.lower())): column for column in reversed(columns)}
     guessed = {role: next((plain[name] for name in names if name in plain), None) for role, names in SYNONYMS.items()}
     return {role: column for role, column in guessed.items() if column is not None}
 
 
 def _by_position(table: RawTable) -> dict[str, str]:
-    """Take columns as user, item, rating and time. The third of three is a time if its numbers are large enough."""
+    """Take columns as user, item, rating and time. The third of three is a rating if its median is small."""
     roles, columns = ["user", "item", "rating", "time"], table.columns
     if len(columns) == 3:
         median = _median(table.select(columns[2:]).to_series().cast(pl.Float64, strict=False).drop_nans())
@@ -170,7 +173,7 @@ def _by_position(table: RawTable) -> dict[str, str]:
 
 
 def _numbers(text: pl.Series) -> pl.Series:
-    """Read text as integers if everything that is a number is an integer, else as floats; null for other text."""
+    """Read text as integers if all numbers in it are integers, else as floats; null for other text."""
     integers = text.cast(pl.Int64, strict=False)
     if integers.null_count() == 0:
         return integers
@@ -193,8 +196,8 @@ def _scaled(numbers: pl.Series) -> tuple[pl.Series, str]:
     finite = floats.set(~floats.is_finite(), None)
     median = _median(finite.abs()) or 0.0
     unit = next(unit for unit, bound in TIME_UNITS.items() if median <= bound)
-    # Drop numbers that are no times, and convert the others. Integers are not converted through floats, which would
-    # round them.
+    # Drop numbers that are not times, and convert the others. Integers are not converted to floats on the way, because
+    # that would round them.
     in_range = (finite.abs() < LATEST / MICROSECONDS_PER[unit]).fill_null(False)
     kept = numbers.set(~in_range, None)
     if kept.dtype.is_integer():

@@ -27,7 +27,7 @@ from pathlib import Path
 import polars as pl
 
 from caser.arrays.types import RawId
-from caser.data.columns import as_written
+from caser.data.columns import as_integers_if_exact
 from caser.data.delimited import read_delimited
 from caser.data.filters import LogFilters
 from caser.data.log import InteractionLog
@@ -157,7 +157,7 @@ def read_titles(path: Path) -> dict[RawId, str]:
     """
     table = read_delimited(path.read_bytes(), Layout())
     items, titles = table.select(table.columns[:2]).filter(table.faults.is_null()).get_columns()
-    return dict(zip(as_written(items).to_list(), titles.str.strip_chars().to_list(), strict=True))
+    return dict(zip(as_integers_if_exact(items).to_list(), titles.str.strip_chars().to_list(), strict=True))
 
 
 def official(address: str, sha256: str, members: Mapping[str, str]) -> Download:

@@ -3,8 +3,8 @@
 Files: CSV, TSV, space-separated triplets, MovieLens `u.data`, `ratings.dat` and `ratings.csv`, RecBole `.inter`, JSON
 lines and Parquet, each also gzipped. Frames: polars, pandas and Arrow. What the caller does not say is guessed, and
 every guess is a sentence in `provenance["notes"]`. A row without a user, an item or a readable time is a bad row: the
-log is refused, or bad rows are skipped and counted. Rows keep their order, which decides among equal times. The source
-is held in memory.
+log is refused, or bad rows are skipped and counted. Rows with equal times keep their order. The whole source is held in
+memory.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import polars as pl
 from pydantic import Field
 
 from caser.config import Settings
-from caser.data.columns import SYNONYMS, as_written, choose_columns, clean_ids, moments
+from caser.data.columns import SYNONYMS, as_integers_if_exact, choose_columns, clean_ids, to_microseconds
 from caser.data.filters import LogFilters, apply_filters
 from caser.data.formats import read_table
 from caser.data.log import InteractionLog, Vocabulary
@@ -33,7 +33,7 @@ FAULTS = {
     "time": "with a missing or unreadable time",
     "rating": "with a missing or unreadable rating",
 }
-"""Why a row is bad, by the column that is null. A row with several reasons counts for the first of them."""
+"""Why a row is bad, by the column that is null. A row with several reasons is counted only for the first of them."""
 
 SKIP_HINT = '; pass bad_rows="skip" (--bad-rows skip) to go on'
 
@@ -103,7 +103,7 @@ def read_log(
     facts: dict[str, Any] = {"source": str(source) if isinstance(source, Path) else "frame"}
     try:
         table = _open(source, reading, facts)
-        return apply_filters(_log(table, reading, filters, facts), filters)
+        return apply_filters(_to_log(table, reading, filters, facts), filters)
     except DataError as error:
         sentence = str(error).rstrip(".")
         raise type(error)(f"{sentence}; in {facts['source']}.") from None
@@ -112,17 +112,17 @@ def read_log(
 def _open(source: LogSource, reading: Reading, facts: dict[str, Any]) -> RawTable:
     """Return the rows of the source, and add the checksum and format of a file to `facts`."""
     if isinstance(source, Path):
-        data = _bytes(source)
+        data = _read_bytes(source)
         facts["sha256"] = hashlib.sha256(data).hexdigest()
         facts["format"], table = read_table(data, Layout(reading.separator, reading.header), reading.format)
         return table
     for name in ("separator", "header", "format"):
         if getattr(reading, name) is not None:
             raise ConfigError(f"{name} has an effect only when a file is read; got a frame. Leave {name} out.")
-    return RawTable.from_frame(_frame(source))
+    return RawTable.from_frame(_to_frame(source))
 
 
-def _bytes(path: Path) -> bytes:
+def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except (OSError, ValueError) as error:
@@ -131,14 +131,14 @@ def _bytes(path: Path) -> bytes:
 
 
 def _absolute(path: str | Path) -> Path:
-    """Return the absolute path, so that `provenance` holds in any folder; the path as given if it has none."""
+    """Return the absolute path, so that `provenance` is true in any folder; the given path if it cannot be resolved."""
     try:
         return Path(path).expanduser().resolve()
     except (OSError, ValueError, RuntimeError):
         return Path(path)
 
 
-def _frame(source: object) -> pl.DataFrame:
+def _to_frame(source: object) -> pl.DataFrame:
     if isinstance(source, pl.DataFrame):
         return source
     if not isinstance(source, pl.LazyFrame | ArrowTable):
@@ -154,56 +154,57 @@ def _frame(source: object) -> pl.DataFrame:
         raise DataError(f"a table must be readable, each column of one kind; got {first_line(error)}") from None
 
 
-def _log(table: RawTable, reading: Reading, filters: LogFilters, facts: dict[str, Any]) -> InteractionLog:
-    """Make a log of a table; apply the filters that need columns which a log does not keep."""
+def _to_log(table: RawTable, reading: Reading, filters: LogFilters, facts: dict[str, Any]) -> InteractionLog:
+    """Make a log from a table. Apply the filters on ratings and events here, as a log does not keep these columns."""
     # Choose the columns and convert their values.
     named = reading.model_dump(include=set(SYNONYMS))
-    roles, guesses = choose_columns(table, named, _needed(filters))
-    frame, time_unit = _values(table, roles, filters)
+    roles, guesses = choose_columns(table, named, _needed_roles(filters))
+    frame, time_unit = _usable_values(table, roles, filters)
     # Refuse or skip bad rows.
     is_bad = _is_bad(frame, table.faults)
-    bad_rows = _counted(frame, table, is_bad)
+    bad_rows = _count_bad_rows(frame, table, is_bad)
     if bad_rows and reading.bad_rows == "refuse":
-        raise DataError(_refusal(bad_rows, table.place_name) + SKIP_HINT)
+        raise DataError(_refusal_text(bad_rows, table.place_name) + SKIP_HINT)
     good = frame.filter(~is_bad) if bad_rows else frame
     if bad_rows and good.is_empty():
-        raise DataError(_refusal(bad_rows, table.place_name))
+        raise DataError(_refusal_text(bad_rows, table.place_name))
     # Filter by rating and kind of event.
-    frame, steps = _filtered(good, filters)
+    frame, dropped = _filter_rows(good, filters)
     # Build the log.
     provenance = {
         **facts,
         "reading": reading.model_dump(exclude_defaults=True),
         "filter_settings": filters.model_dump(mode="json", exclude_defaults=True),
-        "notes": [*table.notes, *guesses, _about_times(time_unit)],
+        "notes": [*table.notes, *guesses, _note_on_times(time_unit)],
         "rows_read": len(table.places),
         "bad_rows": bad_rows,
         "time_unit": time_unit,
-        "filters": steps,
+        "filters": dropped,
     }
     times = frame["time"].to_numpy() if "time" in frame else None
     log = InteractionLog.from_columns(frame["user"], frame["item"], times, provenance=provenance)
     if not table.is_text:
         return log
-    # Ids of text files are text until here: only the distinct ones must be read as numbers.
-    users, items = (Vocabulary(as_written(one.ids)) for one in (log.user_vocabulary, log.item_vocabulary))
+    # The ids of a text file are still text. They are converted here, because the vocabularies hold each id only once.
+    vocabularies = (log.user_vocabulary, log.item_vocabulary)
+    users, items = (Vocabulary(as_integers_if_exact(vocabulary.ids)) for vocabulary in vocabularies)
     return replace(log, user_vocabulary=users, item_vocabulary=items)
 
 
-def _needed(filters: LogFilters) -> set[str]:
-    """Return the roles that must have a column."""
+def _needed_roles(filters: LogFilters) -> set[str]:
+    """Return the roles that must have a column: user, item, and those that a filter reads."""
     by_filters = {"rating": filters.min_rating is not None, "event_type": bool(filters.event_types)}
     return {"user", "item"} | {role for role, needed in by_filters.items() if needed}
 
 
-def _values(table: RawTable, roles: dict[str, str], filters: LogFilters) -> tuple[pl.DataFrame, str | None]:
+def _usable_values(table: RawTable, roles: dict[str, str], filters: LogFilters) -> tuple[pl.DataFrame, str | None]:
     """Return the columns that are used, named by role, with null for an unusable value; and the unit of the times."""
     frame = table.select(list(roles.values()))
     columns = {role: frame[column] for role, column in roles.items()}
     values = {role: clean_ids(columns[role], table.is_text) for role in ("user", "item")}
     unit = None
     if "time" in columns:
-        values["time"], unit = moments(columns["time"])
+        values["time"], unit = to_microseconds(columns["time"])
     if filters.min_rating is not None:
         values["rating"] = columns["rating"].cast(pl.Float64, strict=False).fill_nan(None)
     if filters.event_types:
@@ -211,19 +212,19 @@ def _values(table: RawTable, roles: dict[str, str], filters: LogFilters) -> tupl
     return pl.DataFrame(values), unit
 
 
-def _about_times(unit: str | None) -> str:
+def _note_on_times(unit: str | None) -> str:
     if unit is None:
         return "no time column: rows are in the order of events; name one with time= (--time)"
     return "read times as dates" if unit == "dates" else f"read times as {unit} since 1970"
 
 
 def _is_bad(frame: pl.DataFrame, faults: pl.Series) -> pl.Series:
-    """Return whether each row has a fault, or a missing or unreadable value, (N,)."""
+    """Return whether each row is bad, (N,): it has a fault, or a value that is missing or unreadable."""
     nulls = [frame[role].is_null() for role in FAULTS if role in frame]
     return functools.reduce(operator.or_, nulls, faults.is_not_null())
 
 
-def _counted(frame: pl.DataFrame, table: RawTable, is_bad: pl.Series) -> dict[str, dict[str, int]]:
+def _count_bad_rows(frame: pl.DataFrame, table: RawTable, is_bad: pl.Series) -> dict[str, dict[str, int]]:
     """Count bad rows by reason: {reason: {"count": number of rows, "first": line or row number of the first}}."""
     bad = frame.with_columns(fault=table.faults, place=table.places).filter(is_bad)
     reasons = [pl.when(pl.col(role).is_null()).then(pl.lit(why)) for role, why in FAULTS.items() if role in frame]
@@ -232,23 +233,23 @@ def _counted(frame: pl.DataFrame, table: RawTable, is_bad: pl.Series) -> dict[st
     return {reason: {"count": count, "first": place} for reason, count, place in counted.rows()}
 
 
-def _refusal(bad_rows: dict[str, dict[str, int]], place: str) -> str:
+def _refusal_text(bad_rows: dict[str, dict[str, int]], place: str) -> str:
     counts = "; ".join(
         f"{bad['count']:,} {reason} (first at {place} {bad['first']:,})" for reason, bad in bad_rows.items()
     )
     return f"every row must have a user, an item and a readable time; got rows: {counts}"
 
 
-def _filtered(frame: pl.DataFrame, filters: LogFilters) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
+def _filter_rows(frame: pl.DataFrame, filters: LogFilters) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
     """Apply the filters on ratings and events; return the remaining rows, and what each filter dropped."""
     conditions = {}
     if filters.min_rating is not None:
         conditions[f"min_rating={filters.min_rating:g}"] = pl.col("rating") >= filters.min_rating
     if filters.event_types:
         conditions[f"event_types={','.join(filters.event_types)}"] = pl.col("event_type").is_in(filters.event_types)
-    steps = []
-    for step, condition in conditions.items():
+    dropped = []
+    for name, condition in conditions.items():
         kept = frame.filter(condition)
-        steps.append({"filter": step, "dropped": len(frame) - len(kept)})
+        dropped.append({"filter": name, "dropped": len(frame) - len(kept)})
         frame = kept
-    return frame, steps
+    return frame, dropped

@@ -1,4 +1,4 @@
-"""Which settings have an effect on a fit: the others are refused when a caller sets them, and are not recorded.
+"""Which settings have an effect on a fit. The others are refused if a caller sets them, and they are not recorded.
 
 Nothing here trains or needs torch, so every combination of a model, a loss and the arguments of `fit` can be checked in
 microseconds.
@@ -45,12 +45,14 @@ def refuse_unused(
     """Check the arguments of `fit` or `choose`. Raises ConfigError for one that has no effect or is wrong.
 
     model       settings of any model
-    training    how to train; None uses the model's own way, and a model that only counts takes nothing else
+    training    how to train a network; None uses the training that the model itself declares
     epochs      the number of epochs to train; None chooses it on validation
     checkpoint  the file to continue from; None keeps none
 
+    For a model that only counts, `training`, `epochs` and `checkpoint` must be None.
+
     Settings of the model that have no effect are refused too, such as the activation of filters that are left out.
-    Only what a caller sets is refused: a setting of `training` that merely repeats the model's own way is accepted.
+    Only what a caller sets is refused: a setting of `training` that repeats the model's own value is accepted.
 
     >>> from caser.models.counting.markov import Markov
     >>> refuse_unused(Markov(), epochs=3)
@@ -59,10 +61,10 @@ def refuse_unused(
     """
     must_be("training", training, Training | None, "caser.Training(...) or None")
     must_be("checkpoint", checkpoint, str | Path | None, "the path of a file or None")
-    if idle := sorted(model.model_fields_set - set(model.used())):
+    if unused := sorted(model.model_fields_set - set(model.used())):
         raise ConfigError(
-            f"{idle[0]} must be left out for this {model.name}, because the part that it belongs to is left out; got "
-            f"{getattr(model, idle[0])!r}. Leave it out, or put the part back."
+            f"{unused[0]} must be left out for this {model.name}, because the part that it belongs to is left out; got "
+            f"{getattr(model, unused[0])!r}. Leave it out, or put the part back."
         )
     if isinstance(model, CountingSettings):
         _refuse_for_counting(model, {"training": training, "epochs": epochs, "checkpoint": checkpoint})
@@ -91,7 +93,9 @@ def used_settings(model: NetworkSettings, training: Training, epochs: int | None
 def for_given_epochs(training: Training) -> Training:
     """Return the training without the settings that only choosing the number of epochs uses.
 
-    training  as it was chosen with; `fit` takes the result together with the `epochs` that were chosen
+    training  the training with which the number of epochs was chosen
+
+    `fit` takes the result together with the chosen number of epochs.
 
     >>> for_given_epochs(Training(patience=2, seed=1)).model_fields_set
     {'seed'}
@@ -101,7 +105,7 @@ def for_given_epochs(training: Training) -> Training:
 
 
 def _only_for_choosing(training: Training) -> set[str]:
-    """Settings without an effect where the number of epochs is given; a linear schedule still needs its length."""
+    """Settings without an effect where the number of epochs is given. A linear schedule uses `epochs` as its length."""
     return {"patience"} if training.schedule == "linear" else {"patience", "epochs"}
 
 
@@ -139,8 +143,8 @@ def _refuse_for_network(model: NetworkSettings, training: Training, epochs: int 
         )
     if training.schedule == "linear" and epochs > training.epochs:
         raise ConfigError(
-            f"epochs must be at most the length of the linear schedule, {training.epochs} (epochs of the training); "
-            f"got {epochs}. Raise the length, or take the constant schedule."
+            f"epochs must be at most the length of the linear schedule, {training.epochs}, which is set by "
+            f"epochs of the training; got {epochs}. Raise the length, or take the constant schedule."
         )
     if training.schedule == "constant" and "epochs" in set_by_caller and training.epochs != epochs:
         raise ConfigError(

@@ -1,7 +1,7 @@
 """The training of one network: its checks, its two stages, its checkpoint and its validation history.
 
-A run that was killed continues where it was: the checkpoint holds the stage, the state of the training, the validation
-history, and the key of the run that it belongs to. `fit.py` makes the runs.
+A run that was killed continues from its checkpoint. The checkpoint holds the stage, the state of the training, the
+validation history, and the key of the run that it belongs to. `fit.py` creates the runs.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ Stage = Literal["choosing", "refitting"]
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a fit is: reported after every batch and after every epoch.
+    """How far a fit has come. It is reported after every batch and after every epoch.
 
     stage           the stage that runs
     metric          the metric that chooses the number of epochs
     epoch, epochs   the number of the epoch, from 1, and the most epochs of this stage
     batch, batches  batches done in this epoch, and batches of an epoch; 0 in the report after an epoch
-    done            what the epoch did; None in the reports after a batch
+    done            the epoch that has just ended; None in a report after a batch
     validation      the metric's value after an epoch of choosing; None otherwise
     """
 
@@ -70,7 +70,7 @@ Tell = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class Choice:
-    """What validation says about a model with its settings.
+    """The validation result of a model with its settings.
 
     value    the protocol's validation metric, at the best epoch
     seconds  the time of training and of judging
@@ -100,13 +100,15 @@ class NetworkRun:
     ) -> None:
         """Check the settings and read the checkpoint.
 
-        model       settings of the network                part      the part that the returned model is trained on
-        split       where choosing trains and validates    training  how to train
-        epochs      the number of epochs of the refit; None chooses it on validation
+        model       settings of the network
+        split       where choosing trains and validates
+        part        the part that the returned model is trained on
+        training    how to train
+        epochs      the number of epochs of the refit; None chooses the number on validation
         checkpoint  a file to continue from, and to write after every epoch; None writes none
         tell        called with Progress
 
-        Raises ConfigError for a network that this protocol or this machine's memory does not allow,
+        Raises ConfigError for a network that the protocol does not allow or that does not fit into memory,
         MissingDependencyError without torch, ArtefactError for a checkpoint that is damaged or belongs to another run.
         """
         _refuse_untrainable(model, split)
@@ -120,8 +122,8 @@ class NetworkRun:
     def fit(self) -> tuple[Scorer, dict[str, Any]]:
         """Choose the number of epochs unless it is given, then refit on the part.
 
-        Returns the scorer, and the facts `training`, `epochs`, `history` and `anonymous_user` of the manifest. Raises
-        NumericalError when training diverges, DataError when there is nothing to choose on.
+        Returns the scorer, and the manifest's entries `training`, `epochs`, `history` and `anonymous_user`. Raises
+        NumericalError when training diverges, DataError when there are no validation queries to choose on.
         """
         from caser.models.neural import NeuralScorer
 
@@ -140,7 +142,7 @@ class NetworkRun:
     def choose(self, most_seconds: float = math.inf) -> Choice:
         """Train on `fit` until validation no longer improves, or until the time is up.
 
-        most_seconds  no further epoch begins after this time of training and judging
+        most_seconds  after this time of training and judging, no further epoch begins
 
         Raises NumericalError when training diverges, DataError when there are no validation queries.
         """
@@ -152,7 +154,7 @@ class NetworkRun:
 
     @property
     def _best_epoch(self) -> dict[str, Any]:
-        """The history's entry with the best validation value; the first of equals."""
+        """The history's entry with the best validation value; the first of them if several are equal."""
         return max(self.history, key=lambda entry: float(entry["validation"]))
 
     @property
@@ -172,24 +174,24 @@ class NetworkRun:
         """Train on `fit`, and add an entry to the history after each epoch."""
         from caser.models.neural import NeuralScorer
 
-        # Everything that validation needs is settled once, before the first epoch.
+        # Prepare everything that validation needs, once, before the first epoch.
         queries = validation_queries(self.split)
         rules = protocols.resolve(self.split.name, self.split, "validation")
-        most = self.training.epochs
+        max_epochs = self.training.epochs
         state = self._start("choosing")
         scorer = NeuralScorer(state.network)
-        epochs = self._train("choosing", state, self.split.fit, most)
-        # The generator trains an epoch only when it is asked for the next one, so the check comes first.
+        epochs = self._train("choosing", state, self.split.fit, max_epochs)
+        # `next` trains an epoch, so the check for stopping comes before it.
         while not self._should_stop(most_seconds) and (epoch := next(epochs, None)):
             began = time.perf_counter()
             value = judge.value(scorer, queries, rules, self.metric)
             seconds = time.perf_counter() - began
             self.history.append({**asdict(epoch), "validation": value, "validation_seconds": seconds})
             self._save_checkpoint(state, "choosing")
-            self.tell(Progress("choosing", self.metric, epoch.number, most, done=epoch, validation=value))
+            self.tell(Progress("choosing", self.metric, epoch.number, max_epochs, done=epoch, validation=value))
 
     def _train(self, stage: Stage, state: TrainingState, tape: Tape, until: int) -> Iterator[Epoch]:
-        """The training loop from a state to the epoch `until`, which reports every batch."""
+        """Train from a state to the epoch `until`, and report every batch."""
         from caser.training.loop import train
 
         def on_batch(batch: int, batches: int) -> None:
@@ -226,13 +228,13 @@ class NetworkRun:
         if record.get("key") != self.key:
             raise ArtefactError(
                 f"{self.path} must be a checkpoint of this very run; it belongs to one with other settings, data or "
-                "version. Finish that run, choose another place, or remove the file to start over."
+                "version. Finish that run, choose another file, or remove the file to start over."
             )
         if record["threads"] != threads():
             warnings.warn(
                 f"{self.path} was written with {record['threads']} threads and continues with {threads()}: the result "
                 "may differ in the last digits from a run without an interruption. Set OMP_NUM_THREADS to the same "
-                "number to keep it equal.",
+                "number to get an equal result.",
                 stacklevel=2,
             )
         return record["stage"], (tensors, epoch), record["history"]
@@ -280,9 +282,10 @@ def _refuse_untrainable(model: NetworkSettings, split: Split) -> None:
 
 
 def _set_anonymous_user(network: SequenceEncoder, part: Tape, training: Training) -> str | None:
-    """Give row 0 of the user table its vector for unknown users, and say which it is.
+    """Set row 0 of the user table, the vector for unknown users, and return how it was made.
 
-    `learned` if user dropout has trained it; else the row becomes the `mean` of the trained rows. None without a table.
+    Returns "learned" if user dropout has trained the row. Otherwise sets the row to the mean of the trained rows, and
+    returns "mean". Returns None for a network without a user table.
     """
     vectors = network.user_vectors()
     if vectors is None:

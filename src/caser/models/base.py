@@ -1,12 +1,12 @@
-"""The interfaces of a model. Read this page first.
+"""The interfaces of a model. Read this file first.
 
-    Scorer            scores every item for every query: all that ranking and saving need
+    Scorer            scores every item for every query; ranking and saving need no more
       CountingModel   a Scorer that `fit` fills by counting
       StateScorer     a Scorer whose scores are `state . vector + bias`
-    SequenceEncoder   the network that training changes; `NeuralScorer` in `neural.py` makes a StateScorer of it
+    SequenceEncoder   the network that training changes; `NeuralScorer` in `neural.py` turns it into a StateScorer
 
-A model gives its settings class (`settings.py`), which builds the CountingModel or the SequenceEncoder, and which makes
-a Scorer from saved parameters. Users and items are indices from 1: item 0 is padding, user 0 is the anonymous user.
+Each model has a settings class (`settings.py`). It builds the CountingModel or the SequenceEncoder, and it makes a
+Scorer from saved parameters. Users and items are indices from 1: item 0 is padding, user 0 is the anonymous user.
 
 Shape suffixes: B queries, C chunks, W windows per chunk, X tape positions per chunk (W + window - 1), H history length,
 I catalogue + padding (column 0), D state width, U users + the anonymous one, E width of user vectors, M wanted states.
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     import torch
 
 Arrays = Mapping[str, NDArray[Any]]
-"""The fitted parameters of a model by name. A saved run keeps them, and `scorer` of the settings answers from them."""
+"""The fitted parameters of a model by name. A saved run holds them. `ModelSettings.scorer` makes a Scorer of them."""
 
 Rows: TypeAlias = "tuple[torch.Tensor, torch.Tensor]"
-"""Which states of a batch are wanted: the chunk of each, (M,) int64, and its place in the chunk, (M,) int64."""
+"""Which states of a batch are wanted: for each one its chunk, (M,) int64, and its place in the chunk, (M,) int64."""
 
 
 @runtime_checkable
@@ -51,7 +51,7 @@ class Scorer(Protocol):
         """
 
     def arrays(self) -> Arrays:
-        """Return the fitted parameters by name: what `scorer` of the model's settings takes."""
+        """Return the fitted parameters by name. `ModelSettings.scorer` takes them."""
 
 
 @runtime_checkable
@@ -123,11 +123,11 @@ class SequenceEncoder(Protocol):
 
     @property
     def item_tables(self) -> tuple[str, ...]:
-        """Names of the parameters with one row per item, row 0 for padding. A named parameter may be missing."""
+        """Names of the parameters with one row per item, row 0 for padding. The network may lack some of them."""
 
     @property
     def user_tables(self) -> tuple[str, ...]:
-        """Names of the parameters with one row per user. A named parameter may be missing."""
+        """Names of the parameters with one row per user. The network may lack some of them."""
 
     # The members below are those of every nn.Module.
     training: bool
@@ -141,7 +141,7 @@ class SequenceEncoder(Protocol):
 
 
 def select_states(states_CWD: torch.Tensor, rows: Rows | None) -> torch.Tensor:
-    """Select the wanted states of a batch: the last step of most `encode` methods.
+    """Select the wanted states of a batch. Most `encode` methods end with it.
 
     states_CWD  (C, W, D), all states
     rows        which states are wanted; None for all

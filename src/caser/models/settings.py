@@ -1,4 +1,4 @@
-"""The settings class of a model: how the model is built, and how it answers again from saved parameters.
+"""The settings class of a model: it builds the model, and it makes a scorer from saved parameters.
 
 The rest of the library knows a model only by its settings class. There are two kinds: `CountingSettings` for models
 that fit by counting, and `NetworkSettings` for networks that the training loop trains. Both are frozen pydantic models.
@@ -24,12 +24,12 @@ class ModelSettings(Settings):
     name: ClassVar[str]
     """The name of the model on the command line, in reports and in the manifest of a run."""
     space: ClassVar[Space] = {}
-    """The values that tuning tries, by the name of a setting of the model or of its training. They include the default.
-    """
+    """The values that tuning tries, for each setting that it changes. A key is the name of a setting of the model or of
+    its training. The values include the default."""
 
     @property
     def parts(self) -> Mapping[str, ModelSettings]:
-        """The settings of the models that this model combines, by the name of the part; empty for a single model."""
+        """The settings of the models that this model combines, by the name of the part; empty if it combines none."""
         return {}
 
     def used(self) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class ModelSettings(Settings):
         num_users  number of users, without the anonymous one
         num_items  number of items, without padding
 
-        Raises ArtefactError if the parameters do not belong to such a model, or not to these numbers.
+        Raises ArtefactError if the parameters are not those of such a model with these numbers of users and items.
         """
 
 
@@ -85,7 +85,7 @@ class NetworkSettings(ModelSettings):
     """Base of the settings of networks: they train on batches of the tape, and are validated after each epoch."""
 
     training: ClassVar[Training] = Training()
-    """How the network trains by default: as its authors published it, where those settings are known to be good."""
+    """How the network trains by default. These are the authors' published settings where they are known to be good."""
 
     @property
     def num_targets(self) -> int:
@@ -103,7 +103,7 @@ class NetworkSettings(ModelSettings):
 
     @abstractmethod
     def shapes(self, num_users: int, num_items: int) -> dict[str, tuple[int, ...]]:
-        """Return the shape of every parameter by name: what `build` makes and what a saved run must hold.
+        """Return the shape of every parameter by name. `build` makes these parameters, and a saved run must hold them.
 
         num_users  number of users, without the anonymous one
         num_items  number of items, without padding

@@ -19,7 +19,7 @@ from caser.models.base import Arrays
 
 
 class ArrayScorer(ABC):
-    """A StateScorer over named arrays.
+    """A StateScorer that computes with NumPy arrays, given by name.
 
     >>> class UserTaste(ArrayScorer):
     ...     def states(self, users_B, histories_BH):
@@ -46,12 +46,12 @@ class ArrayScorer(ABC):
         history_length  how many of the last items of a history the model reads; None if it reads all
         vectors         the name of the item vectors that scores are computed with
         bias            the name of the item biases; None if all biases are 0
-        reads_vectors   whether states are computed from the rows of these item vectors too
+        reads_vectors   whether the model also reads rows of these vectors to compute states
         has_users       whether the parameter P, if there is one, holds user vectors
         """
         self.history_length = history_length
-        # With the vectors stored by columns, a product of a few states with all items is twice as fast, and a service
-        # asks for a few at a time. A model that reads rows of the vectors keeps the array that is stored by rows too.
+        # A service multiplies a few states at a time with all items. This is twice as fast with the vectors stored in
+        # column order. A model that also reads rows of the vectors keeps a second array, stored in row order.
         self._vectors_ID = np.asfortranarray(arrays[vectors])
         self._bias_I = np.zeros(len(self._vectors_ID), dtype=np.float32) if bias is None else arrays[bias]
         self._arrays = dict(arrays) if reads_vectors else {**arrays, vectors: self._vectors_ID}

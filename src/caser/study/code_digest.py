@@ -1,20 +1,20 @@
-"""A hash of the code that decides a result: a kept result is used again only while that code stays the same.
+"""A hash of the code that decides a result. A kept result is used again only while that code stays the same.
 
 The code is found from imports. The search starts at the module that computes the result, at the module of the model's
 settings class, and at the module of the loss. It follows every import of each file, also those inside functions. There
-is no list of file names that could go out of date, and a module that is moved is found at its new place.
+is no list of file names that could go out of date, and a moved module is found at its new place.
 
 Some imports are not followed:
 
 - those under `if TYPE_CHECKING:`, because they never run;
-- those of the rooms in `UNDECIDING`, which work with a result but do not change it;
+- those of the rooms (subpackages) in `NOT_FOLLOWED`, which work with a result but do not change it;
 - those of other packages, such as torch.
 
 The tables MODELS and LOSSES name their rows in strings, not in imports. So a model's own files count only for that
-model. A model from outside this package counts with its file, and with the files of the same top-level package (or, for
-a file outside any package, of the same folder) that it imports.
+model. For a model from outside this package, its file counts, and so do the files that it imports from the same
+top-level package. If its file is in no package, the files that it imports from the same folder count.
 
-Comments, docstrings and layout do not count. The name of a module counts, its folder on the machine does not.
+Comments, docstrings and layout do not count. The name of a module counts, but the folder that it is in does not.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from caser.config import Training
 from caser.errors import CaserError
 from caser.models.settings import ModelSettings
 
-UNDECIDING = {
+NOT_FOLLOWED = {
     "caser.answering": "answers questions with a fitted model; a study ranks with the model's scorer itself",
     "caser.artefact": "saves and loads what was fitted, under a format version of its own",
 }
-"""Rooms that are not followed, each with the reason why it changes no result."""
+"""Rooms whose imports are not followed, each with the reason why it changes no result."""
 
 MAIN = ("__main__", "__mp_main__")
-"""Names of the script that runs: in the process that was started, and in the workers of a study."""
+"""Names of the script that was started: in its own process, and in the worker processes of a study."""
 
 
 class UnreadableCodeError(Exception):
@@ -64,7 +64,7 @@ def code_digest(*entries: str) -> str:
 
 
 def modules_reached(*entries: str) -> dict[str, Path]:
-    """Return every module that some modules import, directly or through others, with its file; themselves included.
+    """Return some modules and all that they import, directly or through other modules, each with its file.
 
     entries  as for `code_digest`, which raises the same errors
     """
@@ -86,8 +86,8 @@ def modules_reached(*entries: str) -> dict[str, Path]:
 def entries_of(model: ModelSettings, training: Training | None = None) -> set[str]:
     """Return the modules where the search for the code of a model begins.
 
-    model     its settings class, the bases of that class, and those of its parts count
-    training  the loss that it names counts; None for a counting model
+    model     settings; the modules of their class and its bases are returned, and the same for each part of the model
+    training  the module of its loss is returned; None for a counting model
     """
     modules = {
         base.__module__ for base in type(model).__mro__ if issubclass(base, ModelSettings) and base is not ModelSettings
@@ -100,6 +100,7 @@ def entries_of(model: ModelSettings, training: Training | None = None) -> set[st
 
 
 def _module_of_loss(training: Training) -> str:
+    """The module of the loss function, which the table names as "module:function" or holds as an object."""
     function = training.loss_row.function
     if isinstance(function, str):
         return function.partition(":")[0]
@@ -110,9 +111,10 @@ def _module_of_loss(training: Training) -> str:
 
 @dataclass(frozen=True)
 class _Home:
-    """A folder whose modules count: this package's, or that of a model from outside.
+    """A folder whose modules count: that of this package, or that of a model from outside.
 
-    top  only modules of this top-level package count; None if every module in the folder does
+    folder  the folder that holds the top-level package
+    top     only the modules of this top-level package count; None if every module in the folder counts
     """
 
     folder: Path
@@ -130,16 +132,20 @@ def _home_of(entry: str) -> tuple[str, _Home]:
     """The name of a module as others import it, and the folder that it is found in."""
     if _own_home().owns(entry):
         return entry, _own_home()
+    # Find the file of the module.
     module = sys.modules.get(entry)
     file = getattr(module, "__file__", None)
     if file is None or not file.endswith(".py"):
         raise UnreadableCodeError(f"a model's class must be in a .py file for its results to be kept; {entry} is none.")
     path = Path(file).resolve()
+    # Find the name. A script that runs is called `__main__`; other modules import it under the name of its file.
     spec = getattr(module, "__spec__", None)
     name = spec.name if entry in MAIN and spec is not None else entry
     parts = name.split(".") + (["__init__"] if path.stem == "__init__" else [])
     if name in MAIN or path.with_suffix("").parts[-len(parts) :] != tuple(parts):
         name, parts = path.stem, [path.stem]
+    # Find the folder. All modules of the folder count for a file in no package, unless the folder holds installed
+    # packages.
     folder = path.parents[len(parts) - 1]
     installed = {Path(place).resolve() for place in sysconfig.get_paths().values()}
     is_lone = len(parts) == 1 and folder not in installed
@@ -147,7 +153,7 @@ def _home_of(entry: str) -> tuple[str, _Home]:
 
 
 def _find(module: str, homes: Iterable[_Home]) -> Path | None:
-    """The file of a module; None for a name in a module, for another package, and for a folder without code."""
+    """The file of a module; None for a name that is no module, for another package, or for a folder without code."""
     for home in homes:
         if home.owns(module):
             place = home.folder.joinpath(*module.split("."))
@@ -168,10 +174,10 @@ def _followed(module: str, path: Path, homes: Iterable[_Home]) -> Iterator[str]:
 
 
 def _with_packages(module: str) -> list[str]:
-    """A module and the packages around it, whose `__init__` runs too; without rooms that decide nothing."""
+    """A module and the packages that hold it, because their `__init__` runs too; none that is not followed."""
     parts = module.split(".")
     names = [".".join(parts[: length + 1]) for length in range(len(parts))]
-    return [name for name in names if name != "caser" and not _is_undeciding(name)]  # caser itself only lists names
+    return [name for name in names if name != "caser" and not _is_skipped(name)]  # caser itself only lists names
 
 
 def _absolute(base: str, package: str) -> str:
@@ -184,12 +190,12 @@ def _absolute(base: str, package: str) -> str:
     return ".".join([*parts[: len(parts) - levels + 1], *([name] if name else [])])
 
 
-def _is_undeciding(module: str) -> bool:
-    return any(f"{module}.".startswith(f"{room}.") for room in UNDECIDING)
+def _is_skipped(module: str) -> bool:
+    return any(f"{module}.".startswith(f"{room}.") for room in NOT_FOLLOWED)
 
 
 def _refuse_missing(imported: str, module: str, homes: Iterable[_Home]) -> None:
-    """Raise if a module that must be there is not: its code would silently drop out of the hash."""
+    """Raise an error if an imported module cannot be found. Otherwise the hash would silently leave out its code."""
     for home in homes:
         if home.top is not None and home.owns(imported):
             if _find(imported, [home]) or home.folder.joinpath(*imported.split(".")).is_dir():
@@ -200,7 +206,7 @@ def _refuse_missing(imported: str, module: str, homes: Iterable[_Home]) -> None:
 
 @dataclass(frozen=True)
 class _Parsed:
-    """A file as it counts: a hash of its code, and what it imports, as (module, names)."""
+    """What counts of a file: a hash of its code, and its imports as pairs (module, names)."""
 
     digest: str
     imports: tuple[tuple[str, tuple[str, ...]], ...]
@@ -209,7 +215,7 @@ class _Parsed:
 @cache
 def _parse(path: Path) -> _Parsed:
     content = path.read_bytes()
-    if path.suffix != ".py":  # compiled: its bytes are all there is to compare
+    if path.suffix != ".py":  # a compiled module: only its bytes can be compared
         return _Parsed(hashlib.sha256(content).hexdigest(), ())
     tree = ast.parse(content)
     imports = tuple(_imports(tree))
@@ -218,7 +224,7 @@ def _parse(path: Path) -> _Parsed:
 
 
 def _imports(node: ast.AST) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """All imports below a node that may run."""
+    """All imports in a node and below it, except those that never run."""
     if isinstance(node, ast.Import):
         yield from ((one.name, ()) for one in node.names)
     elif isinstance(node, ast.ImportFrom):

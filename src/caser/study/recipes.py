@@ -1,6 +1,6 @@
 """A recipe: the model that one row of a study stands for, and how it is trained.
 
-Will not train: `runs.py` does. The name under which its result is kept is in `keys.py`.
+Nothing here trains: `runs.py` does. `keys.py` computes the key under which the result of a recipe is kept.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class Recipe:
     """A model, and how to train it; `Recipe.of` makes one with the model's own training.
 
     model     settings of any model, such as `caser.Caser(L=5)`
-    training  how to train a network; None for a counting model
-    epochs    how many epochs to train; None to choose the number on validation, and for a counting model
+    training  how to train a network; must be None for a counting model
+    epochs    how many epochs to train; None chooses the number on validation; must be None for a counting model
     space     the values that tuning tries, by the name of a setting of the model or of its training; empty: no tuning
     view      the name of the split to train and judge on, in a study that has several splits
     group     the heading under which a report shows the row
@@ -59,7 +59,7 @@ class Recipe:
         if self.is_neural and self.training is None:
             raise ConfigError(
                 f"a recipe for {self.model.name} must say how it is trained; got no training. Write "
-                f"Recipe.of({type(self.model).__name__}(...)) to train it as the model says."
+                f"Recipe.of({type(self.model).__name__}(...)) to use the model's own training."
             )
         if not self.is_neural and (self.training is not None or self.epochs is not None):
             given = "training" if self.training is not None else "epochs"
@@ -73,7 +73,7 @@ class Recipe:
         """Return the recipe of a model with the training that the model itself declares.
 
         model    settings of a model, or its name, for the default settings
-        changes  other fields of the recipe, such as `epochs=5`
+        changes  values for other fields of the recipe, such as `epochs=5`
 
         Raises ConfigError for an unknown name of a model or of a field, and as the constructor does.
 
@@ -101,7 +101,7 @@ class Recipe:
     def replace(self, **settings: Any) -> Recipe:
         """Return the recipe with some settings of the model, or of its training, changed and checked again.
 
-        settings  new values by name; a name that both have is a setting of the model
+        settings  new values by name; a name that the model and its training share means the setting of the model
 
         Raises ConfigError for a name that neither has, and for a wrong value.
 
@@ -119,7 +119,7 @@ class Recipe:
         return replace(self, training=self.training.replace(seed=seed)) if self.training else self
 
     def facts(self) -> dict[str, Any]:
-        """Return what decides the result, as JSON values: the model, its settings, and the training that is used."""
+        """Return the model, its settings and the training that has an effect, as JSON values."""
         return {
             "model": self.model.name,
             "settings": self.model.model_dump(mode="json"),
@@ -127,9 +127,10 @@ class Recipe:
         }
 
     def effects(self) -> dict[str, Any]:
-        """Return the facts without the settings that have no effect on this model, as JSON values.
+        """Return everything that decides the result, as JSON values.
 
-        Two recipes with equal effects give equal results.
+        These are the facts and the number of epochs, but no setting that has no effect on this model. Two recipes with
+        equal effects give equal results.
         """
         return {**self.facts(), "settings": self.model.used(), "epochs": self.epochs}
 
@@ -155,5 +156,5 @@ def settings_of(model: ModelSettings | str) -> ModelSettings:
 
 
 def _without_device(values: dict[str, Any]) -> dict[str, Any]:
-    """The device does not count: a model that was trained elsewhere is the same model."""
+    """Leave out the device: a model that was trained on another device is the same model."""
     return {name: value for name, value in values.items() if name != "device"}

@@ -1,8 +1,8 @@
 """Files and folders that are replaced as a whole: a crash leaves the old content or the new content, never a mixture.
 
-New content is written beside the old one, under a name `.NAME.*.partial`, and flushed to disk. Then it is renamed to
-the final name. If a process is killed, its `.partial` file stays; the next write of the same path removes it. Reading
-accepts regular files only. Assumes that one process at a time writes a path.
+New content is written beside the old content, under a name `.NAME.*.partial`, and flushed to disk. Then it is renamed
+to the final name. If a process is killed, its `.partial` file stays; the next write of the same path removes it.
+Reading accepts regular files only. The functions assume that only one process at a time writes a path.
 """
 
 from __future__ import annotations
@@ -57,14 +57,14 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
     stays.
     """
     with _new_beside(path, sum(map(len, files.values()))) as partial:
-        # An earlier process may have been killed during an exchange.
+        # Finish the exchange of an earlier process that was killed.
         _finish_exchange(path)
         # Write the new folder beside the old one.
         partial.mkdir()
         for name, content in files.items():
             _write_new(partial / name, content)
         sync_folder(partial)
-        # Exchange them.
+        # Exchange the two folders.
         if path.exists():
             path.rename(_previous(path))
         try:
@@ -82,7 +82,7 @@ def read_file(path: Path, most: int | None = None) -> bytes:
     Raises ArtefactError, which names the path, if the file cannot be read, is not a regular file with one name, or is
     larger than `most`.
     """
-    # The file is opened before it is checked, so that nobody can exchange it between the check and the reading.
+    # The file is opened before it is checked, so that no other process can replace it between the check and the read.
     # O_NONBLOCK is set because opening a pipe would wait for a writer.
     flags = [getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY")]
     try:
@@ -100,7 +100,7 @@ def read_file(path: Path, most: int | None = None) -> bytes:
 
 
 def settled(path: Path) -> Path:
-    """Return where to read the folder `path`: at `path`, or at `.NAME.previous` if its writer was killed."""
+    """Return the path to read the folder `path` from: `path`, or `.NAME.previous` if a writer was killed."""
     return _previous(path) if not path.exists() and _previous(path).exists() else path
 
 
@@ -140,7 +140,8 @@ def sync_folder(folder: Path) -> None:
 def refused(path: Path, error: Exception, num_bytes: int) -> ArtefactError:
     """Return an error that says in one sentence why `path` could not be written.
 
-    error      what the system reported        num_bytes  the size of the content; 0 if it is not known
+    error      the error that the system reported
+    num_bytes  the size of the content; 0 if it is not known
     """
     number = getattr(error, "errno", None)
     if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -187,11 +188,11 @@ def _write_new(path: Path, content: bytes) -> None:
 
 
 def _finish_exchange(path: Path) -> None:
-    """Remove `.NAME.previous` if the folder `path` exists; otherwise put it back to `path`."""
+    """Remove `.NAME.previous` if the folder `path` exists; otherwise rename it back to `path`."""
     previous = _previous(path)
     if previous.exists():
         if path.exists():
-            # Renamed before it is removed, so that `.NAME.previous` is always a complete folder.
+            # The old folder is renamed before it is removed, so that `.NAME.previous` is always a complete folder.
             discard(previous.rename(partial_path(path)))
         else:
             previous.rename(path)

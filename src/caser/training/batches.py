@@ -2,11 +2,11 @@
 
 The padded tape has `window` zeros before each user. It is never stored. For window 2 and users (3 1 4) and (1 5):
 
-    0 0 3 1 4 0 0 1 5        A state reads two neighbouring positions and predicts the next item. So the states that
-      * * *     * *          train (*) are those with a next item of the same user.
+    0 0 3 1 4 0 0 1 5        There is one state per position. It reads this position and the one before, and predicts
+      * * *     * *          the next item. So the states that train (*) are those with a next item of the same user.
 
-The padded tape is cut into chunks of neighbouring states in one of two ways. In both, every valid position trains
-exactly once per epoch, and a batch holds many users.
+The padded tape is cut into chunks of neighbouring states in one of two ways. In both, every state that can
+train does so exactly once per epoch, and a batch holds many users.
 
     windowed  Chunks have W positions and start at a random phase. A chunk may hold several users; the zeros between
               them keep their windows apart.
@@ -40,7 +40,7 @@ class Batch:
     """C chunks of W states.
 
     users_CW     (C, W) int32, the user of each state
-    tape_CX      (C, X) int32, the items at X = W + window - 1 neighbouring positions, 0 where there is none
+    tape_CX      (C, X) int32, the items at X = W + window - 1 neighbouring positions, 0 where there is no item
     targets_CWT  (C, W, T) int64, the next T items of each state, 0 where there is none
     valid_CW     (C, W) bool, which states train
     """
@@ -78,11 +78,11 @@ class Batches:
         Raises DataError when no position of the tape trains.
         """
         self.window, self.num_targets, self.positions = window, num_targets, positions
-        # Lay out the padded tape: one block for each user with interactions, `window` zeros first.
+        # Lay out the padded tape: one block for each user with interactions. A block begins with `window` zeros.
         users = np.flatnonzero(tape.lengths)
         lengths = tape.lengths[users]
-        blocks = offsets_of(lengths + window)
-        self.padded_length = int(blocks[-1])
+        block_offsets = offsets_of(lengths + window)
+        self.padded_length = int(block_offsets[-1])
         needed = 1 if positions == "every" else window + num_targets
         if lengths.max(initial=0) < needed:
             raise DataError(
@@ -92,16 +92,17 @@ class Batches:
         # Choose how the padded tape is cut into chunks.
         self._cuts: _WindowedChunks | _CausalChunks
         if max_length is None:
-            self._cuts = _WindowedChunks(self.padded_length, min(max(32, 2 * window), batch_size), batch_size)
+            width = min(max(32, 2 * window), batch_size)  # neighbouring chunks both read window - 1 positions
+            self._cuts = _WindowedChunks(self.padded_length, width, batch_size)
         else:
-            self._cuts = _CausalChunks(blocks[:-1], lengths, max_length, batch_size)
-        # Move to the device what `_batch` looks up.
+            self._cuts = _CausalChunks(block_offsets[:-1], lengths, max_length, batch_size)
+        # Move the arrays that `_batch` reads to the device.
 
         def put(array: NDArray[np.integer]) -> Tensor:
             return torch.from_numpy(np.require(array, requirements=["C", "W"])).to(device)
 
         self._items = put(tape.items)
-        self._block_starts = put(blocks[:-1])
+        self._block_starts = put(block_offsets[:-1])
         self._item_starts = put(tape.offsets[users])
         self._users = put(tape.owners[users])
 
@@ -122,19 +123,19 @@ class Batches:
         """Look up users, items and targets of some chunks."""
         device = self._items.device
         before, width = self.window - 1, chunks.width
-        # The positions of each chunk on the padded tape: those its states read, and those of their targets.
+        # The positions of each chunk on the padded tape: those that its states read, and those of their targets.
         span = torch.arange(-before, width + self.num_targets, device=device)
         first_C1 = chunks.first_C[:, None].to(device)
         position = chunks.start_C[:, None].to(device) + span
         on_tape = (position >= first_C1) & (position < self.padded_length)
         position = torch.maximum(position, first_C1)
-        # The item at each position, 0 where there is none.
+        # The item at each position, 0 where there is no item.
         block = torch.searchsorted(self._block_starts, position, right=True) - 1
         place = position - self._block_starts[block] - self.window  # 0 is the user's first item, below 0 is padding
         is_item = on_tape & (place >= 0)
         items = torch.where(is_item, self._items[torch.where(is_item, self._item_starts[block] + place, 0)], 0)
 
-        # The targets of a state: the next items, as far as they belong to the same user.
+        # The targets of a state: the next items that belong to the same user.
         here = slice(before, before + width)
         targets = []
         for t in range(1, self.num_targets + 1):
@@ -151,10 +152,10 @@ class Batches:
 
 @dataclass(frozen=True)
 class _Chunks:
-    """Chunks of one width: where each starts on the padded tape, and the first position that it may read.
+    """Chunks of one width.
 
-    start_C  (C,) int64; may lie before first_C, and the positions between are padding
-    first_C  (C,) int64
+    start_C  (C,) int64, the position of each chunk's first state on the padded tape
+    first_C  (C,) int64, the first position that each chunk may read; positions before it are padding
     width    states per chunk
     """
 
@@ -187,24 +188,28 @@ class _CausalChunks:
     def __init__(self, block_starts: Int64, lengths: Int64, max_length: int, batch_size: int) -> None:
         self.max_states = min(max_length, int(lengths.max()))
         self.block_starts, self.lengths = torch.from_numpy(block_starts), torch.from_numpy(lengths)
-        # Number the chunks of each user: chunk s belongs to user_S[s], and is that user's number_S[s]-th.
+        # Number the chunks of each user: chunk s belongs to user_S[s], and its number among that user's chunks is
+        # number_S[s], from 0. `spare` is how many states a user's chunks could hold beyond those that there are.
         num_chunks = -(-self.lengths // self.max_states)
         self.spare = num_chunks * self.max_states - self.lengths
         self.user_S = torch.repeat_interleave(num_chunks)
         self.number_S = torch.arange(len(self.user_S)) - (num_chunks.cumsum(0) - num_chunks)[self.user_S]
+        # Every chunk of a user gets the same width. Chunks with fewer states are padded to it.
         self.width_S = self.lengths[self.user_S].clamp(max=self.max_states)
-        # Group the chunks, sorted by width, into batches. The groups are the same in every epoch, as the widths are.
+        # Sort the chunks by width and group them into batches. The widths, and so the groups, never change.
         widths = self.width_S.sort().values
         self.bounds = [0]
         while (begin := self.bounds[-1]) < len(widths):
+            # Entry i is the size of a batch of i + 1 chunks: the last one is the widest.
             sizes = widths[begin : begin + batch_size] * torch.arange(1, min(batch_size, len(widths) - begin) + 1)
             self.bounds.append(begin + max(1, int((sizes <= batch_size).sum())))
         self.num_batches = len(self.bounds) - 1
 
     def epoch(self, order: torch.Generator) -> Iterator[_Chunks]:
-        # Choose the cuts: the first chunk of a user lacks between 0 and `spare` states, and the last one the others.
-        missing = (torch.rand(len(self.spare), generator=order) * (self.spare + 1)).long()
-        begin_S = self.number_S * self.max_states - missing[self.user_S]
+        # Choose the cuts: of a user's `spare` places, the first chunk leaves a random number empty, and the last chunk
+        # leaves the others empty.
+        empty = (torch.rand(len(self.spare), generator=order) * (self.spare + 1)).long()
+        begin_S = self.number_S * self.max_states - empty[self.user_S]
         end_S = torch.minimum(begin_S + self.max_states, self.lengths[self.user_S])
         first_S = self.block_starts[self.user_S] + begin_S.clamp(min=0)
         stop_S = self.block_starts[self.user_S] + end_S

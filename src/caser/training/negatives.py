@@ -1,7 +1,8 @@
-"""Sampled negatives: random items that stand for those that did not come next. Padding is never drawn.
+"""Sampled negatives: random items that stand for all items that did not come next. Padding is never drawn.
 
-By option, items that the user has are drawn again. A draw that must not count is returned as masked, and its score
-becomes -inf: a target of the same state, or an item of the user that is still there after some redraws.
+With `unseen_only`, an item that the user already has is drawn again, a few times at most. A draw that must not count is
+masked, and its score becomes -inf. Masked are the targets of the same state and, with `unseen_only`, items of the user
+that the redraws did not remove.
 
 Shape suffixes: M states, T targets, N negatives per state.
 """
@@ -18,7 +19,10 @@ from caser.arrays.types import Int64
 from caser.data.tape import Tape
 
 _REDRAWS = 8
-"""How often an item that the user has is drawn again at most."""
+"""The largest number of times that an item of the user is drawn again."""
+
+_SORTED_AT_ONCE = 2**20
+"""About how many interactions are sorted at once."""
 
 
 class NegativeSampler:
@@ -33,8 +37,8 @@ class NegativeSampler:
         """Prepare the distribution.
 
         tape         the part to train on
-        exponent     the power of an item's count, from 0 on
-        unseen_only  draw no items that the user has in the tape
+        exponent     the power of an item's count, at least 0
+        unseen_only  avoid the items that the user has in the tape, and mask those that are drawn nevertheless
         device       where the draws are made
         """
         self.num_items = tape.num_items
@@ -81,17 +85,18 @@ class NegativeSampler:
         generator   the source of randomness, on the device of the sampler
         shared      draw one set of N negatives for all states
 
-        Returns the items, int64 (M, N), or (N,) if they are shared; and bool (M, N), which of them must not count.
+        Returns the items, int64 (M, N), or (N,) if they are shared; and a mask, bool (M, N), True where an item must
+        not count.
         """
         items = self.draw((num,) if shared else (len(users_M), num), generator)
-        # Draw again where the user has the item. A shared set is for many users, so it is only masked.
+        # Draw again where the user has the item. A shared set serves many users, so its items are only masked.
         if self._is_seen is not None and not shared:
             for _ in range(_REDRAWS):
                 is_seen_MN = self._is_seen(users_M, items)
                 if not bool(is_seen_MN.any()):
                     break
                 items = torch.where(is_seen_MN, self.draw(tuple(items.shape), generator), items)
-        # Mask targets of the state, and what is still an item of the user.
+        # Mask the targets of the state, and items that the user has.
         items_MN = items.expand(len(users_M), num)
         masked_MN = torch.zeros_like(items_MN, dtype=torch.bool)
         for target_M in targets_MT.unbind(1):
@@ -102,9 +107,10 @@ class NegativeSampler:
 
 
 class _SeenItems:
-    """Tells whether a user has an item, by binary search in the user's items, which are sorted by index."""
+    """Tells whether a user has an item. The items of each user are sorted, and a binary search looks for the item."""
 
     def __init__(self, tape: Tape, device: str | torch.device) -> None:
+        # A user may have several sequences (sessions): put them together.
         whole = tape.whole(int(tape.owners.max(initial=0)))
         items = np.empty_like(whole.items)
         # Sort the items of each user, many users at a time: by user first, then by item.
@@ -119,7 +125,7 @@ class _SeenItems:
     def __call__(self, users_M: Tensor, items_MN: Tensor) -> Tensor:
         """Whether user m has item (m, n), (M, N) bool."""
         first_M1, end_M1 = self._offsets[users_M][:, None], self._offsets[users_M + 1][:, None]
-        # Find the place of the user's last item below the wanted one. Before the first item, that is first - 1.
+        # Find the place of the user's last item with a lower index than the wanted one; first - 1 if there is none.
         place = (first_M1 - 1).expand_as(items_MN)
         for halving in range(self._halvings - 1, -1, -1):
             further = place + (1 << halving)
@@ -131,14 +137,10 @@ class _SeenItems:
 
 
 def _blocks(offsets: Int64) -> Iterator[tuple[int, int]]:
-    """Split the users into runs with about _BLOCK interactions; yield the first user and the end of each run."""
+    """Split the users into blocks with about _SORTED_AT_ONCE interactions; yield the first user and the end of each."""
     begin, last = 0, len(offsets) - 1
     while begin < last:
-        end = int(np.searchsorted(offsets, offsets[begin] + _BLOCK, side="right")) - 1
+        end = int(np.searchsorted(offsets, offsets[begin] + _SORTED_AT_ONCE, side="right")) - 1
         end = min(max(end, begin + 1), last)
         yield begin, end
         begin = end
-
-
-_BLOCK = 2**20
-"""Interactions that are sorted at once."""
