@@ -19,7 +19,7 @@ from tests.service.serving import process
         (("--host", "0.0.0.0"), ConfigError, "must be with tokens"),
         (("--workers", "2"), ConfigError, "--workers must be 1"),
         (("--port", "70000"), ConfigError, "--port must be"),
-        (("--max-waiting", "0"), ConfigError, "greater than or equal to 1"),
+        (("--max-waiting", "0"), ConfigError, "--max-waiting must be at least 1"),
         (("--token-file", "{run}/none"), ConfigError, "must be a file of tokens"),
         (("--store", "{run}/none/events.db"), StoreError, "must be a store of events"),
         (("--store", "{run}"), StoreError, "must be a store of events"),

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from caser.models import MODELS
 from caser.models.counting.popularity import Popularity
 from caser.study.engine import carry_out
 from caser.study.keys import digest_of, is_never_kept, key_of
@@ -55,7 +56,8 @@ def typed_at_a_prompt(monkeypatch: pytest.MonkeyPatch) -> Recipe:
     """A model in a module without a file, as in a notebook."""
     module = ModuleType("notebook")
     monkeypatch.setitem(sys.modules, "notebook", module)
-    exec("class Mine(Popularity):\n    pass", {"Popularity": Popularity, "__name__": "notebook"}, vars(module))
+    exec("class Mine(Popularity):\n    name = 'mine'", {"Popularity": Popularity, "__name__": "notebook"}, vars(module))
+    monkeypatch.setattr(MODELS, "_rows", {**MODELS._rows, "mine": module.Mine})
     return Recipe.of(module.Mine())
 
 
