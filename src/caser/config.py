@@ -221,7 +221,7 @@ class Training(Settings):
     learning_rate: float = Field(default=3e-3, gt=0)
     """Adam's step size."""
     schedule: Literal["constant", "linear"] = "constant"
-    """How the step size changes: it stays constant, or it falls linearly to 0 over all epochs."""
+    """How the step size changes: it stays constant, or, after a short rise, it falls linearly to 0 over all epochs."""
     weight_decay: float = Field(default=1e-6, ge=0)
     """Adam's L2 penalty, added to the gradient."""
     positions: Literal["every", "full"] = "every"

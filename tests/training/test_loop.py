@@ -142,8 +142,9 @@ def test_the_step_size_follows_its_schedule(schedule: Any, last: float) -> None:
     sizes: list[float] = []
     run(state, training, on_batch=lambda done, of: sizes.append(state.optimiser.param_groups[0]["lr"]))
     assert len(sizes) == 27
-    assert sizes[0] == training.learning_rate
-    assert sizes == sorted(sizes, reverse=True)
+    rising, *falling = sizes  # the warm-up is shorter than one of these few steps
+    assert rising == training.learning_rate if schedule == "constant" else rising < falling[0] < training.learning_rate
+    assert falling == sorted(falling, reverse=True)
     assert sizes[-1] == pytest.approx(training.learning_rate * last)
 
 

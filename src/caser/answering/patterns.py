@@ -60,7 +60,8 @@ class PointPattern:
 class Patterns:
     """What the filters of Caser answered to a history.
 
-    window  the raw ids of the last L items, oldest first; None for padding
+    window  the raw ids of the last items that were read (L, or the reach of the vertical filters), oldest first; None
+            for padding
     titles  their titles; None for padding and for an item without a title
     union   the horizontal filters, by height, the strongest first within a height
     point   all vertical filters
@@ -102,18 +103,19 @@ def filters_fired(recommender: Recommender, history: Iterable[RawId], most: int 
     if not isinstance(config, Caser):
         raise ConfigError(f"only Caser has filters that can be shown; this run is a {config.name}.")
     indices = artefact.items.indices(listed(history))
-    read = indices[indices > 0][None, -config.L :]
-    window_L = last_columns(read, config.L)[0]
-    items: list[RawId | None] = [artefact.items.raw([index])[0] if index else None for index in window_L.tolist()]
+    read = indices[indices > 0][None, -config.window :]
+    window_R = last_columns(read, config.window)[0]
+    items: list[RawId | None] = [artefact.items.raw([index])[0] if index else None for index in window_R.tolist()]
     known = artefact.titles
-    titles = [known[index - 1] if known is not None and index else None for index in window_L.tolist()]
+    titles = [known[index - 1] if known is not None and index else None for index in window_R.tolist()]
+    first = config.window - config.L  # where the window of the horizontal filters begins
     arrays = artefact.scorer.arrays()
     union = []
     for row, h in enumerate(config.filter_heights):
-        answers_n, places_n = _largest_answers(config, arrays, window_L, row, h)
+        answers_n, places_n = _largest_answers(config, arrays, window_R[first:], row, h)
         for j in np.argsort(-answers_n, kind="stable")[:most].tolist():
             if config.phi_c != "relu" or answers_n[j] > 0:
-                span = slice(int(places_n[j]), int(places_n[j]) + h)
+                span = slice(first + int(places_n[j]), first + int(places_n[j]) + h)
                 union.append(UnionPattern(h, j, float(answers_n[j]), items[span], titles[span]))
     weights = arrays["G"].astype(float).tolist() if config.n_v else []
     return Patterns(items, titles, union, [PointPattern(k, row) for k, row in enumerate(weights)])

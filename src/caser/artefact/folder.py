@@ -275,8 +275,8 @@ def _config(manifest: Manifest) -> ModelSettings:
             f"{manifest.model!r}, which is not. Import the file that registers it (caser.register_model) before you "
             "load the run; " + did_you_mean(manifest.model, MODELS)
         )
-    config = model_settings(manifest.model, manifest.settings)
-    if missing := sorted(set(config.model_dump()) - set(manifest.settings)):
+    config = model_settings(manifest.model, {**MODELS[manifest.model].added, **manifest.settings})
+    if missing := sorted(set(config.model_dump()) - {*config.added, *manifest.settings}):
         raise ArtefactError(f"the settings of {manifest.model} must have {missing[0]!r}; it is missing. Train again.")
     return config
 

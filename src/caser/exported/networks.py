@@ -55,14 +55,15 @@ def caser(g: Graph, config: Caser, users_B: str, read_BX: str) -> str:
     parts = []
     if config.has_branches:
         p, features = g.parameters, []
-        E_BLd = g("Gather", "Q", read_BX)  # equation 1
+        E_BXd = g("Gather", "Q", read_BX)  # equation 1
         # The vertical branch, equations 6 and 7.
         if config.n_v:
-            features.append(g("Reshape", g("Add", g("MatMul", "G", E_BLd), p["bG"][:, None]), [0, -1]))
+            read = _last_rows(g, E_BXd, config.vertical_reach, config.window)
+            features.append(g("Reshape", g("Add", g("MatMul", "G", read), p["bG"][:, None]), [0, -1]))
         # The horizontal branch, equations 3 to 5. phi_c never decreases, so the maximum comes before it. One product
         # for all places of a filter is faster than the runtime's convolution: four times for 64 queries.
         if config.n_h:
-            maxima = []
+            maxima, E_BLd = [], _last_rows(g, E_BXd, config.L, config.window)
             for row, h in enumerate(config.filter_heights):
                 places = config.L - h + 1
                 rows = (np.arange(places)[:, None] + np.arange(h)).ravel()
@@ -76,6 +77,11 @@ def caser(g: Graph, config: Caser, users_B: str, read_BX: str) -> str:
     if config.user_vector:
         parts.append(g("Gather", "P", users_B))
     return g("Concat", *parts, axis=1)
+
+
+def _last_rows(g: Graph, rows_BXd: str, number: int, width: int) -> str:
+    """The last rows of a window: the rows themselves if these are all."""
+    return rows_BXd if number == width else g("Slice", rows_BXd, [width - number], [width], [1])
 
 
 def factors(g: Graph, config: BPRMF | FPMC, users_B: str, read_BX: str) -> str:

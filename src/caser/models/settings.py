@@ -27,6 +27,9 @@ class ModelSettings(Settings):
     """The values that tuning tries, for each setting that it changes. A key is the name of a setting of the model or of
     its training. The values include the default."""
 
+    added: ClassVar[Mapping[str, Any]] = {}
+    """Settings that runs saved by earlier versions lack, and the values with which they mean what they meant then."""
+
     @property
     def parts(self) -> Mapping[str, ModelSettings]:
         """The settings of the models that this model combines, by the name of the part; empty if it combines none."""

@@ -23,6 +23,9 @@ from caser.training.batches import Batches
 from caser.training.objective import Objective, StepInputs
 from caser.training.rows import LargeTables
 
+WARM_UP = 0.02
+"""The share of all steps in which the learning rate of the linear schedule rises."""
+
 
 @dataclass(frozen=True)
 class Epoch:
@@ -107,6 +110,19 @@ def train(
         yield _epoch(state, tables, batches, objective, training, device, on_batch)
 
 
+def share_of_rate(done: float) -> float:
+    """Compute the share of the learning rate that the linear schedule uses.
+
+    done  the share of all steps of the schedule that are done, from 0 to 1
+
+    It rises during the first WARM_UP of the steps, because Adam's first moments are rough, and then falls to 0.
+
+    >>> share_of_rate(0.5), share_of_rate(1.0)
+    (0.5, 0.0)
+    """
+    return min(1.0, (done + 1e-4) / WARM_UP) * (1 - done)
+
+
 def default_batch_size(num_positions: int) -> int:
     """Return the largest power of two from 64 to 2048 with which an epoch has at least 40 steps.
 
@@ -166,7 +182,7 @@ def _epoch(
         if training.schedule == "linear":
             done = (state.epoch + index / batches.num_batches) / training.epochs
             for group in optimiser.param_groups:
-                group["lr"] = training.learning_rate * (1 - done)
+                group["lr"] = training.learning_rate * share_of_rate(done)
         if inputs := objective.prepare(batch):
             totals.append(_step(state, tables, objective, inputs, number, index))
             num_states += len(inputs.targets_MT)

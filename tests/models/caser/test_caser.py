@@ -40,7 +40,9 @@ def configurations(draw: st.DrawFn) -> Caser:
     phi_c, phi_a = draw(st.sampled_from(list(ACTIVATIONS))), draw(st.sampled_from(list(ACTIVATIONS)))
     L, d = draw(st.integers(1, 6)), draw(st.integers(1, 5))
     heights = tuple(sorted(draw(st.sets(st.integers(1, L)))))
-    return Caser(L=L, d=d, n_v=n_v, n_h=n_h, heights=heights, user_vector=user_vector, phi_c=phi_c, phi_a=phi_a)
+    reach = draw(st.one_of(st.none(), st.integers(1, 20)))
+    parts = {"n_v": n_v, "n_h": n_h, "user_vector": user_vector, "phi_c": phi_c, "phi_a": phi_a}
+    return Caser(L=L, d=d, heights=heights, reach=reach, **parts)
 
 
 def network_of(config: Caser, seed: int = 0) -> CaserNetwork:
@@ -57,7 +59,7 @@ def network_of(config: Caser, seed: int = 0) -> CaserNetwork:
 def a_tape(width: int, config: Caser, seed: int) -> tuple[Tensor, Tensor]:
     """Users (2, width) and items with zeros among them (2, width + window - 1)."""
     random = np.random.default_rng(seed)
-    window = config.L if config.has_branches else 1
+    window = config.window
     users = torch.from_numpy(random.integers(0, 5, (2, width)))
     return users, torch.from_numpy(random.integers(0, 10, (2, width + window - 1)))
 
@@ -66,11 +68,14 @@ def one_window(config: Caser, parameters: dict[str, Tensor], user: Tensor, items
     """The paper's equations for one window of L items, with the library convolution."""
     parts = []
     if config.has_branches:
-        E = functional.embedding(items, parameters["Q"], padding_idx=0)[None, None]  # (1, 1, L, d)
+        vectors = functional.embedding(items, parameters["Q"], padding_idx=0)[None, None]  # (1, 1, window, d)
+        E = vectors[:, :, -config.L :]
         features = []
         if config.n_v:
             kernels = parameters["G"][:, None, :, None]  # (n_v, 1, L, 1)
-            features.append(functional.conv2d(E, kernels, parameters["bG"]).flatten())
+            features.append(
+                functional.conv2d(vectors[:, :, -config.vertical_reach :], kernels, parameters["bG"]).flatten()
+            )
         heights = (config.heights or range(1, config.L + 1)) if config.n_h else ()
         for row, h in enumerate(heights):
             kernels = parameters[f"F{h}"].permute(2, 0, 1)[:, None]  # (n_h, 1, h, d)

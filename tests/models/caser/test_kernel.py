@@ -49,10 +49,13 @@ def cases(draw: st.DrawFn) -> tuple[Caser, Tensor, Tensor, Rows]:
     L, d = draw(st.integers(1, 9)), draw(st.sampled_from([1, 3, 8, 19]))
     heights = tuple(sorted(draw(st.sets(st.integers(1, L), max_size=4)))) if n_h else ()
     dropout, user_vector = draw(st.sampled_from([0.0, 0.5])), draw(st.booleans())
-    config = Caser(L=L, d=d, n_v=n_v, n_h=n_h, heights=heights, phi_c=phi, dropout=dropout, user_vector=user_vector)
+    reach, item_dropout = draw(st.sampled_from([None, 1, 4, 21])), draw(st.sampled_from([0.0, 0.25]))
+    shares = {"dropout": dropout, "item_dropout": item_dropout}
+    sizes = {"L": L, "d": d, "n_v": n_v, "n_h": n_h, "heights": heights, "reach": reach}
+    config = Caser(**sizes, phi_c=phi, user_vector=user_vector, **shares)
     C, W = draw(st.integers(1, 3)), draw(st.integers(1, 8))
     random = np.random.default_rng(draw(st.integers(0, 99)))
-    tape_CX, users_CW = random.integers(0, 5, (C, W + L - 1)), random.integers(0, 5, (C, W))
+    tape_CX, users_CW = random.integers(0, 5, (C, W + config.window - 1)), random.integers(0, 5, (C, W))
     wanted = random.permutation(C * W)[: draw(st.integers(1, C * W))]
     rows = torch.from_numpy(wanted // W), torch.from_numpy(wanted % W)
     return config, torch.from_numpy(users_CW), torch.from_numpy(tape_CX), rows

@@ -16,6 +16,7 @@ one height h.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -44,6 +45,7 @@ class Caser(NetworkSettings):
     """
 
     name = "caser"
+    added: ClassVar[Mapping[str, Any]] = {"reach": None, "item_dropout": 0.0}
     space: ClassVar[Space] = {
         "L": (3, 5, 9),
         "T": (1, 3),
@@ -63,6 +65,8 @@ class Caser(NetworkSettings):
     """Width of item and user vectors."""
     n_v: int = Field(default=4, ge=0)
     """Number of vertical filters (point-level patterns); 0 removes the branch."""
+    reach: int | None = Field(default=None, ge=1, le=1000)
+    """How many last items the vertical filters read; L by default. Differs from the paper, where it is always L."""
     n_h: int = Field(default=16, ge=0)
     """Number of horizontal filters of each height (union-level patterns); 0 removes the branch."""
     heights: tuple[int, ...] = ()
@@ -73,6 +77,8 @@ class Caser(NetworkSettings):
     """Activation of the fully connected layer."""
     dropout: float = Field(default=0.5, ge=0, le=255 / 256)
     """Share of convolution outputs dropped in training, in steps of 1/256."""
+    item_dropout: float = Field(default=0.0, ge=0, le=255 / 256)
+    """Share of the coordinates of item vectors dropped in training, in steps of 1/256. Not in the paper."""
     user_vector: bool = True
     """Learn a vector for each user (lasting taste)."""
 
@@ -83,6 +89,16 @@ class Caser(NetworkSettings):
         if list(self.heights) != sorted({height for height in self.heights if 1 <= height <= self.L}):
             raise ValueError(f"heights must rise from 1 to at most L = {self.L}; got {self.heights}")
         return self
+
+    @property
+    def vertical_reach(self) -> int:
+        """How many last items the vertical filters read."""
+        return self.reach or self.L
+
+    @property
+    def window(self) -> int:
+        """How many last items the model reads: as many as the branch that reads more; 1 without a branch."""
+        return max(self.L if self.n_h else 1, self.vertical_reach if self.n_v else 1)
 
     @property
     def filter_heights(self) -> tuple[int, ...]:
@@ -115,7 +131,11 @@ class Caser(NetworkSettings):
         if not self.n_h:
             unused |= {"heights", "phi_c"}
         if not self.has_branches:
-            unused |= {"phi_a", "dropout", "L"}
+            unused |= {"phi_a", "dropout", "item_dropout", "L"}
+        if not self.n_v:
+            unused |= {"reach"}
+        elif not self.n_h and self.reach:
+            unused |= {"L"}
         return {name: value for name, value in self.model_dump(mode="json").items() if name not in unused}
 
     @property
@@ -147,7 +167,7 @@ class Caser(NetworkSettings):
             shapes |= {f"F{h}": (h, self.d, self.n_h) for h in self.filter_heights}
             shapes |= {"bF": (len(self.filter_heights), self.n_h)}
         if self.n_v:
-            shapes |= {"G": (self.n_v, self.L), "bG": (self.n_v,)}
+            shapes |= {"G": (self.n_v, self.vertical_reach), "bG": (self.n_v,)}
         if self.user_vector:
             shapes |= {"P": (num_users + 1, self.d)}
         return shapes
@@ -162,11 +182,11 @@ class CaserScorer(ArrayScorer):
         config  the settings of the model
         arrays  the parameters by name, float32, with the shapes of `config.shapes`
         """
-        super().__init__(arrays, history_length=config.L if config.has_branches else 1)
+        super().__init__(arrays, history_length=config.window)
         self.config = config
 
     def states(self, users_B: Int32 | Scores, histories_BH: Int32) -> Scores:
-        """Compute the states [z; p_u] from the last L items of each history.
+        """Compute the states [z; p_u] from the last items of each history, L or the reach of the vertical filters.
 
         users_B       (B,) int32, the user of each query; or (B, d) floats, a user vector for each query
         histories_BH  (B, H) int32, the items of each history, left-padded with 0
@@ -175,21 +195,23 @@ class CaserScorer(ArrayScorer):
         """
         parts: list[Scores] = []
         if self.config.has_branches:
-            parts.append(self._short_term(last_columns(histories_BH, self.config.L)))
+            parts.append(self._short_term(last_columns(histories_BH, self.config.window)))
         if self.config.user_vector:
             parts.append(self.vectors_of(users_B))
         return np.concatenate(parts, axis=1)
 
-    def _short_term(self, windows_BL: Int32) -> Scores:
+    def _short_term(self, windows_BR: Int32) -> Scores:
         """z, (B, d): equations 1 to 9."""
         config, p = self.config, self._arrays
-        E_BLd = p["Q"][windows_BL]  # equation 1
+        E_BRd = p["Q"][windows_BR]  # equation 1
         features = []
-        # The vertical branch, equations 6 and 7: weighted sums of the L rows.
+        # The vertical branch, equations 6 and 7: weighted sums of the last rows, as many as the filters reach.
         if config.n_v:
-            features.append((p["G"] @ E_BLd + p["bG"][:, None]).reshape(len(E_BLd), -1))
+            read_BRd = E_BRd[:, -config.vertical_reach :]
+            features.append((p["G"] @ read_BRd + p["bG"][:, None]).reshape(len(read_BRd), -1))
         # The horizontal branch, equations 3 to 5. phi_c never decreases, so the maximum comes before it.
         if config.n_h:
+            E_BLd = E_BRd[:, -config.L :]
             maxima = [filter_answers(config, p, E_BLd, h).max(axis=0) for h in config.filter_heights]
             features.append(ACTIVATIONS[config.phi_c].numpy(np.concatenate(maxima, axis=1) + p["bF"].ravel()))
         # The fully connected layer, equation 9.

@@ -26,6 +26,9 @@ from caser.models.dropout import dropout, dropout_threshold, random_bytes
 from caser.system.compiled import usable
 from caser.system.randomness import torch_generator
 
+LONG_REACH = 16
+"""Reach above which the sums of vertical filters are cheaper as one product with a band than by the compiled loop."""
+
 
 class CaserNetwork(nn.Module):
     """Union-level patterns, point-level patterns and lasting taste, over all windows of a tape at once."""
@@ -47,7 +50,7 @@ class CaserNetwork(nn.Module):
         """Make fresh parameters. See `NetworkSettings.build` for the arguments."""
         super().__init__()
         self.config = config
-        self.window = config.L if config.has_branches else 1
+        self.window = config.window
         self.max_length: int | None = None
         self.dropout_generator: torch.Generator | None = None
         """The source of randomness of dropout. The training loop sets a new one in each epoch."""
@@ -97,7 +100,7 @@ class CaserNetwork(nn.Module):
     def _features(self, tape_CX: Tensor, rows: Rows, share: float) -> Tensor:
         """[o~; o] after dropout, (M, F), in torch's operations."""
         config = self.config
-        sums_CVWd, answers_CXA = self._linear_part(functional.embedding(tape_CX, self.Q, padding_idx=0))
+        sums_CVWd, answers_CXA = self._linear_part(self._vectors(tape_CX))
         features = []
         if config.n_v:
             features.append((sums_CVWd[rows[0], :, rows[1]] + self.bG[:, None]).flatten(1))
@@ -111,14 +114,20 @@ class CaserNetwork(nn.Module):
         every position, (C, X, A): all that is linear in the vectors.
         """
         config, (C, X, d) = self.config, E_CXd.shape
-        sums_CVWd, answers_CXA = E_CXd.new_empty(C, 0, X - config.L + 1, d), E_CXd.new_empty(C, X, 0)
+        E_CLd = E_CXd[:, self._unread_by_horizontal :]
+        sums_CVWd, answers_CXA = E_CXd.new_empty(C, 0, X - self.window + 1, d), E_CXd.new_empty(*E_CLd.shape[:2], 0)
         if config.n_v:
-            sums_CVWd = caser_features.sum_windows(E_CXd, self.G)
+            sums_CVWd = caser_features.sum_windows(E_CXd[:, self._unread_by_vertical :], self.G)
         if config.n_h and caser_features.are_long(config.filter_heights):
-            answers_CXA = caser_features.correlate(E_CXd, self._filters)
+            answers_CXA = caser_features.correlate(E_CLd, self._filters)
         elif config.n_h:
-            answers_CXA = caser_features.sum_rows(E_CXd @ self._filter_rows, config.filter_heights)
+            answers_CXA = caser_features.sum_rows(E_CLd @ self._filter_rows, config.filter_heights)
         return sums_CVWd, answers_CXA
+
+    def _vectors(self, tape_CX: Tensor) -> Tensor:
+        """The vectors of the items at all tape positions, (C, X, d); in training some of their coordinates are 0."""
+        share = self.config.item_dropout if self.training else 0.0
+        return dropout(functional.embedding(tape_CX, self.Q, padding_idx=0), share, self.dropout_generator)
 
     def _features_by_kernel(self, tape_CX: Tensor, rows: Rows, share: float) -> Tensor:
         """[o~; o] after dropout, (M, F), by compiled loops.
@@ -127,14 +136,18 @@ class CaserNetwork(nn.Module):
         """
         config, heights = self.config, self.config.filter_heights
         # The linear part, from the distinct items of the batch where the filters are short.
-        if config.n_h and caser_features.are_long(heights):
-            sums_CVWd, answers_CXA = self._linear_part(functional.embedding(tape_CX, self.Q, padding_idx=0))
+        differs = self.training and config.item_dropout > 0  # then an item has another vector at each position
+        if differs or (config.n_h and caser_features.are_long(heights)):
+            sums_CVWd, answers_CXA = self._linear_part(self._vectors(tape_CX))
         else:
             items_R, row_CX = torch.unique(tape_CX, return_inverse=True)
             E_Rd = functional.embedding(items_R, self.Q, padding_idx=0)
-            sums_CVWd, answers_CXA = E_Rd.new_empty(0, 0, 0, config.d), E_Rd.new_empty(*tape_CX.shape, 0)
-            if config.n_v:
-                sums_CVWd = caser_kernel.sum_windows(E_Rd, self.G, row_CX)
+            read_CX, row_CX = row_CX[:, self._unread_by_vertical :], row_CX[:, self._unread_by_horizontal :]
+            sums_CVWd, answers_CXA = E_Rd.new_empty(0, 0, 0, config.d), E_Rd.new_empty(*row_CX.shape, 0)
+            if config.n_v and config.vertical_reach > LONG_REACH:
+                sums_CVWd = caser_features.sum_windows(functional.embedding(read_CX, E_Rd), self.G)
+            elif config.n_v:
+                sums_CVWd = caser_kernel.sum_windows(E_Rd, self.G, read_CX)
             if config.n_h:
                 answers_CXA = caser_kernel.sum_rows(E_Rd @ self._filter_rows, row_CX, heights)
         # Maximum, bias, activation and dropout, in one pass. A missing branch has empty arrays.
@@ -146,6 +159,16 @@ class CaserNetwork(nn.Module):
         return caser_kernel.make_features(
             sums_CVWd, bG_V, answers_CXA, bF_A, rows, noise, heights, config.L, config.phi_c
         )
+
+    @property
+    def _unread_by_horizontal(self) -> int:
+        """How many items at the beginning of a window no horizontal filter reads."""
+        return self.window - self.config.L if self.config.n_h else 0
+
+    @property
+    def _unread_by_vertical(self) -> int:
+        """How many items at the beginning of a window no vertical filter reads."""
+        return self.window - self.config.vertical_reach if self.config.n_v else 0
 
     @property
     def _filter_rows(self) -> Tensor:
@@ -168,9 +191,26 @@ def _initial(name: str, shape: tuple[int, ...], config: Caser, generator: torch.
         table = torch.empty(shape).normal_(0, 1 / shape[1], generator=generator)
         table[0] = 0
         return table
-    inputs = {"W": config.num_features, "b": config.num_features, "G": config.L, "bG": config.L}
+    if name == "G" and config.vertical_reach > config.L:
+        return _decays(*shape)
+    inputs = {
+        "W": config.num_features,
+        "b": config.num_features,
+        "G": config.vertical_reach,
+        "bG": config.vertical_reach,
+    }
     if name == "bF":
         bounds = torch.tensor([1 / math.sqrt(h * config.d) for h in config.filter_heights])
         return torch.empty(shape).uniform_(-1, 1, generator=generator) * bounds[:, None]
     bound = 1 / math.sqrt(inputs.get(name) or shape[0] * shape[1])
     return torch.empty(shape).uniform_(-bound, bound, generator=generator)
+
+
+def _decays(num_filters: int, reach: int) -> Tensor:
+    """Weights that fall with the age of an item, (V, reach), the oldest first: short memories first, long ones last.
+
+    Filter v keeps a share of its weight with each step back, from one half to 1 - 1/reach; its weights sum to 2.
+    """
+    lost = torch.logspace(math.log10(0.5), -math.log10(max(reach, 2)), num_filters)
+    weights = (1 - lost[:, None]) ** torch.arange(reach - 1, -1, -1)
+    return 2 * weights / weights.sum(dim=1, keepdim=True)

@@ -51,5 +51,5 @@ def patterns_of(recommender: Recommender, question: Question) -> dict[str, Any]:
     artefact = recommender.artefact
     if not isinstance(artefact.config, Caser) or not artefact.config.has_branches or question.source == "popularity":
         return {}
-    history = artefact.items.raw(question.history[-artefact.config.L :])
+    history = artefact.items.raw(question.history[-artefact.config.window :])
     return {"patterns": filters_fired(recommender, history).to_dict()}

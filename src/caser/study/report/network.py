@@ -37,7 +37,7 @@ def network_facts(artefact: Artefact | None) -> dict[str, Any] | None:
     The keys of the result:
 
     L           the length of the window
-    vertical    the weights of each vertical filter, (n_v, L), oldest step first
+    vertical    the weights of each vertical filter, (n_v, reach), oldest step first
     horizontal  for each filter shown: `height`, `number`, `weights` (h, d), and `items`, the best items of each row
     """
     if artefact is None or not isinstance(artefact.config, Caser) or not artefact.config.has_branches:
@@ -115,13 +115,13 @@ def _filter(artefact: Artefact, arrays: Arrays, height: int, j: int) -> dict[str
 def _vertical(facts: NetworkFacts) -> Figure:
     weights = facts["vertical"]
     names = tuple(f"filter {k}" for k in range(1, len(weights) + 1))
-    panel = Panel(Axis(names=steps_back(facts["L"])), Axis(names=names), heat=Heat(weights))
+    panel = Panel(Axis(names=steps_back(len(weights[0]))), Axis(names=names), heat=Heat(weights))
     return Figure(
         "vertical-filters",
         "How far back each vertical filter looks",
         "Each row is one filter, and each column is one step back in the history. A strong colour means that the "
         "filter gives the step a large weight; the two colours stand for positive and negative weights.",
-        f"Heat map of the weights of {len(weights)} vertical filters on the last {facts['L']} items",
+        f"Heat map of the weights of {len(weights)} vertical filters on the last {len(weights[0])} items",
         (panel,),
     )
 
