@@ -89,7 +89,7 @@ def recipes_for(
 
     Raises ConfigError for an unknown model, and for a setting of training that is wrong or has no effect.
     """
-    named = models_by_name(models) or models_by_name(name for name in MODELS if name != "blend")
+    named = models_by_name(models) or models_by_name(name for name in MODELS.usable() if name != "blend")
     anonymous = protocol_named(split.name).anonymous
     recipes, notes = {}, []
     for name, model in {**models_by_name(COUNTING_BASELINES), **named}.items():
