@@ -91,14 +91,30 @@ def _section(title: str, *content: Content) -> Html:
     return element("section", element("h2", title), *content)
 
 
+def _headline(verdict: str) -> tuple[str, str]:
+    """Split a verdict into a headline and its reason, which is empty if there is none.
+
+    >>> _headline("Markov wins: it needs no training.")
+    ('Markov wins.', 'it needs no training.')
+    >>> _headline("A beats B by 0.1 (95 % 0.05 to 0.15).")
+    ('A beats B by 0.1.', '95 % 0.05 to 0.15.')
+    """
+    headline, colon, reason = verdict.partition(": ")
+    if colon:
+        return f"{headline}.", reason
+    if verdict.endswith(").") and " (" in verdict:
+        headline, _, numbers = verdict.removesuffix(").").rpartition(" (")
+        return f"{headline}.", f"{numbers}."
+    return verdict, ""
+
+
 def _verdict(study: StudyFacts) -> Html:
     first, *rest = study.get("verdicts") or [study.get("verdict") or "This study has no verdict."]
-    # The first verdict is the headline up to its colon; the reason after it becomes the first point of the list.
-    headline, colon, reason = first.partition(": ")
+    headline, reason = _headline(first)
     return element(
         "section",
         element("h2", "Verdict", class_="hidden"),
-        element("p", f"{headline}." if colon else headline),
+        element("p", headline),
         _list([f"{reason[0].upper()}{reason[1:]}", *rest] if reason else rest),
         _advice(study.get("advice") or ()),
         _terms(study),
