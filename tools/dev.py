@@ -111,7 +111,7 @@ def check(words: Sequence[str]) -> int:
         run("-m", "ruff", "check"),
         run("-m", "ruff", "format", "--check"),
         run("-m", "mypy"),
-        run("-m", "pytest", "-q", *folders),
+        run("-m", "pytest", "-q", "--slow", *folders),
     ]
     return max(statuses)
 
