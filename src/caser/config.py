@@ -11,14 +11,13 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
-from operator import attrgetter
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from caser.errors import ConfigError, did_you_mean
-from caser.system.registry import Registry, must_be
+from caser.system.registry import Registry, instance_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -104,8 +103,7 @@ class Loss:
         """Return the loss function. This imports torch for the losses of the library."""
         if not isinstance(self.function, str):
             return self.function
-        module, _, attribute = self.function.partition(":")
-        function: Callable[..., Tensor] = attrgetter(attribute)(import_module(module))
+        function: Callable[..., Tensor] = resolve_name(self.function)
         return function
 
     def check(self, name: str, values: Mapping[str, float]) -> None:
@@ -149,7 +147,7 @@ _OWN_LOSSES = {
     "softmax": Loss("caser.training.losses:softmax", "full"),
 }
 
-LOSSES: Registry[Loss] = Registry("a loss", "caser.losses", _OWN_LOSSES, must_be(Loss))
+LOSSES: Registry[Loss] = Registry("a loss", "caser.losses", _OWN_LOSSES, instance_of(Loss))
 """The losses by name: those of this library, of installed packages, and of `register_loss`."""
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from caser.errors import ConfigError
 from caser.system import registry as registry_module
-from caser.system.registry import Registry, must_be
+from caser.system.registry import Registry, instance_of
 
 GROUP = "caser.test_rows"
 
@@ -57,7 +57,7 @@ def test_packages_are_searched_once_and_only_if_a_name_is_not_the_librarys(searc
 def test_a_row_of_text_is_imported_when_it_is_first_asked_for() -> None:
     code = """
 import sys
-from caser.system.registry import Registry, must_be
+from caser.system.registry import Registry, instance_of
 rows = Registry("a row", "caser.test_rows", {"colours": "colorsys:rgb_to_hsv"})
 assert list(rows) == ["colours"] and "colours" in rows and "colorsys" not in sys.modules
 assert rows["colours"] is rows["colours"] is sys.modules["colorsys"].rgb_to_hsv
@@ -127,7 +127,7 @@ def with_packages(monkeypatch: pytest.MonkeyPatch, **places: str) -> Registry[in
     """A registry of numbers with one row of its own, and rows of packages at these places."""
     points = [EntryPoint(name, place, GROUP) for name, place in places.items()]
     monkeypatch.setattr(registry_module, "entry_points", lambda group: points)
-    return Registry("a number", GROUP, {"own": 1}, must_be(int))
+    return Registry("a number", GROUP, {"own": 1}, instance_of(int))
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_broken_row_of_a_package_is_one_sentence_and_leaves_the_others_usable(
     ],
 )
 def test_a_row_or_a_name_of_the_wrong_kind_cannot_be_registered(name: Any, row: Any, sentence: str) -> None:
-    rows: Registry[int] = Registry("a number", GROUP, {}, must_be(int))
+    rows: Registry[int] = Registry("a number", GROUP, {}, instance_of(int))
     with pytest.raises(ConfigError) as refused:
         rows.register(name, row)
     assert str(refused.value) == sentence

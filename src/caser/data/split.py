@@ -71,7 +71,7 @@ def leave_one_out(log: InteractionLog) -> Split:
     >>> len(split.fit), len(split.validation), len(split.final), len(split.test)
     (12, 4, 16, 4)
     """
-    _check_log(log)
+    check_log(log)
     position, length = _positions(log)
     is_judged = length >= 3
     if not bool(is_judged.any()):
@@ -99,7 +99,7 @@ def user_fraction(log: InteractionLog, test: float = 0.2, validation: float = 0.
     >>> user_fraction(log).name, user_fraction(log, test=0.5).name
     ('caser-paper', 'user-fraction test=0.5 validation=0.1')
     """
-    _check_log(log)
+    check_log(log)
     _check_fractions(test, validation)
     position, length = _positions(log)
     thousandths = np.round(np.array([test, test + validation]) * 1000).astype(np.int64)
@@ -135,7 +135,7 @@ def global_time(log: InteractionLog, test: float = 0.1, validation: float = 0.1)
     >>> len(split.fit), len(split.final), len(split.test.targets)
     (32, 36, 4)
     """
-    _check_log(log)
+    check_log(log)
     if not log.has_times:
         raise DataError(
             "global-time needs timestamps; this log has none. Name the time column (Reading(time=...), or --time), or "
@@ -173,7 +173,7 @@ def sessions(log: InteractionLog, test: float = 0.1, validation: float = 0.1) ->
     >>> len(split.fit), len(split.validation), len(split.final), len(split.test)
     (40, 4, 45, 4)
     """
-    _check_log(log)
+    check_log(log)
     _check_fractions(test, validation)
     num_test, num_validation = int(log.num_users * test), int(log.num_users * validation)
     if num_test == 0 or num_validation == 0:
@@ -210,7 +210,7 @@ def d2l(log: InteractionLog) -> Split:
     >>> split.notes
     ('for 0.0% of users the last timestamp is tied, so file order picks the test item',)
     """
-    _check_log(log)
+    check_log(log)
     position, length = _positions(log)
     is_judged = length >= 3
     if not bool(is_judged.any()):
@@ -264,7 +264,8 @@ def parameters_in_name(function: Callable[..., Split], name: str) -> dict[str, A
         return None
 
 
-def _check_log(log: InteractionLog) -> None:
+def check_log(log: InteractionLog) -> None:
+    """Raise DataError if `log` is anything but a log."""
     must_be("log", log, InteractionLog, "an interaction log", "Read it with caser.read_log.", DataError)
 
 

@@ -136,7 +136,7 @@ def counting_baselines(split: Split, part: Part = "test") -> dict[str, Scorer]:
 
     Returns model -> fitted scorer.
     """
-    _check_split(split)
+    check_split(split)
     tape, _ = parts(split, part)
     scorers: dict[str, Scorer] = {}
     for name in COUNTING_BASELINES:
@@ -216,14 +216,15 @@ def further_metrics(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _check_split(split: Split) -> None:
+def check_split(split: Split) -> None:
+    """Raise ConfigError if `split` is anything but a split, such as a log."""
     must_be("split", split, Split, "a split of a log", "Split the log first, such as caser.leave_one_out(log).")
 
 
 def _settle(split: Split, part: Part, protocol: str | Protocol | None, metrics: Sequence[str] = ()) -> _JudgedPart:
     """Settle what a protocol means for one part of a split, after checking that the two belong together."""
     further = further_metrics(metrics)
-    _check_split(split)
+    check_split(split)
     chosen = protocol_named(protocol or split.name)
     if chosen.name != split.name:
         raise ConfigError(

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from caser.arrays.types import Int64, Mask
 from caser.errors import ConfigError
-from caser.system.registry import Registry, must_be
+from caser.system.registry import Registry, instance_of
 
 Values = NDArray[np.floating[Any]]
 """Values of a metric, or ranks, in floating point."""
@@ -155,7 +155,7 @@ METRICS: Registry[MetricDefinition] = Registry(
         "map": MetricDefinition(average_precision, takes_cutoff=False),
         "auc": MetricDefinition(auc, takes_cutoff=False),
     },
-    must_be(MetricDefinition),
+    instance_of(MetricDefinition),
 )
 """The metrics by name: those of this library, of installed packages, and of `register_metric`.
 

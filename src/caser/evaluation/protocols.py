@@ -22,6 +22,7 @@ from caser.data.queries import Queries
 from caser.data.split import (
     PROTOCOL_OF_SPLIT,
     Split,
+    check_log,
     d2l,
     global_time,
     leave_one_out,
@@ -31,7 +32,7 @@ from caser.data.split import (
 )
 from caser.data.tape import Tape
 from caser.data.user_sessions import user_sessions
-from caser.errors import ConfigError, DataError, did_you_mean
+from caser.errors import ConfigError, did_you_mean
 from caser.evaluation.ranking import Ties
 from caser.evaluation.split_facts import later_share, repeat_share
 from caser.system.kinds import must_be
@@ -209,7 +210,7 @@ def apply(name: str | Protocol, log: InteractionLog) -> Split:
     """
     protocol = protocol_named(name)
     _refuse_borrowed_name(protocol)
-    must_be("log", log, InteractionLog, "an interaction log", "Read it with caser.read_log.", DataError)
+    check_log(log)
     return replace(protocol.split(apply_filters(log, protocol.filters)), name=protocol.name)
 
 

@@ -26,7 +26,7 @@ from caser.models.sessions.gru4rec import GRU4Rec
 from caser.models.sessions.nextitnet import NextItNet, reads_back
 from caser.models.sessions.sasrec import SASRec
 from caser.models.sessions.scorer import LAYER_NORM_EPSILON
-from caser.system.registry import Registry, must_be
+from caser.system.registry import Registry, instance_of
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ NETWORKS: Registry[NetworkGraph] = Registry(
         "nextitnet": NetworkGraph(nextitnet, windows=False),
         "sasrec": NetworkGraph(sasrec, windows=False),
     },
-    must_be(NetworkGraph),
+    instance_of(NetworkGraph),
 )
 """The networks that can be exported, by the name of their model."""
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from caser.config import Training
-from caser.data.split import Split
 from caser.errors import ConfigError
 from caser.models.settings import CountingSettings, ModelSettings, NetworkSettings
 from caser.system.kinds import must_be
@@ -25,14 +24,6 @@ def fittable(model: ModelSettings) -> CountingSettings | NetworkSettings:
     if isinstance(model, CountingSettings | NetworkSettings):
         return model
     raise ConfigError(f"a model must be settings, such as caser.Caser(); got {model!r}.")
-
-
-def check_split(split: Split) -> None:
-    """Check that the argument is a split. Raises ConfigError for anything else, such as a log.
-
-    split  what a caller gave as a split
-    """
-    must_be("split", split, Split, "a split of a log", "Split the log first, such as caser.leave_one_out(log).")
 
 
 def refuse_unused(

@@ -9,9 +9,9 @@ from caser.data.split import Split
 from caser.errors import ArtefactError
 from caser.evaluation import judge, protocols
 from caser.evaluation.fingerprint import fingerprint
+from caser.evaluation.judge import check_split
 from caser.evaluation.protocols import Part
 from caser.evaluation.report import Report
-from caser.fitting.checks import check_split
 from caser.models.base import Scorer
 from caser.system.kinds import must_be
 

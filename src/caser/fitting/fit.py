@@ -24,7 +24,8 @@ from caser.data.tape import Tape
 from caser.errors import ConfigError
 from caser.evaluation import judge, protocols
 from caser.evaluation.fingerprint import fingerprint
-from caser.fitting.checks import check_split, fittable, refuse_unused
+from caser.evaluation.judge import check_split
+from caser.fitting.checks import fittable, refuse_unused
 from caser.fitting.network_run import Choice, NetworkRun, Progress, Tell, threads, validation_queries
 from caser.models.base import Scorer
 from caser.models.settings import CountingSettings, ModelSettings, NetworkSettings

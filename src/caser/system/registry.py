@@ -19,12 +19,12 @@ Check: TypeAlias = Callable[[object], str | None]
 """Returns None for a good row, and for another object what a row must be, such as "a caser.config.Loss"."""
 
 
-def must_be(kind: type) -> Check:
+def instance_of(kind: type) -> Check:
     """Make the check that a row is an object of one class.
 
     kind  the class of every row
 
-    >>> must_be(dict)(print)
+    >>> instance_of(dict)(print)
     'a builtins.dict'
     """
     return lambda row: None if isinstance(row, kind) else f"a {kind.__module__}.{kind.__name__}"
