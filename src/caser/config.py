@@ -220,6 +220,8 @@ class Training(Settings):
     """Adam's step size."""
     schedule: Literal["constant", "linear"] = "constant"
     """How the step size changes: it stays constant, or, after a short rise, it falls linearly to 0 over all epochs."""
+    averaging: float = Field(default=0.0, ge=0, le=1000)
+    """Judge and keep the mean of the parameters over about this many last epochs; 0 keeps the last ones."""
     weight_decay: float = Field(default=1e-6, ge=0)
     """Adam's L2 penalty, added to the gradient."""
     positions: Literal["every", "full"] = "every"

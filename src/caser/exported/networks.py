@@ -71,9 +71,9 @@ def caser(g: Graph, config: Caser, users_B: str, read_BX: str) -> str:
                 answers = g("MatMul", read, p[f"F{h}"].reshape(h * config.d, config.n_h))
                 maxima.append(g("Add", g("ReduceMax", answers, [1], keepdims=0), p["bF"][row]))
             features.append(g(ACTIVATIONS[config.phi_c].onnx, g("Concat", *maxima, axis=1)))
-        parts.append(
-            g(ACTIVATIONS[config.phi_a].onnx, g("Gemm", g("Concat", *features, axis=1), "W", "b"))
-        )  # equation 9
+        # The fully connected layer, equation 9.
+        z_Bd = g(ACTIVATIONS[config.phi_a].onnx, g("Gemm", g("Concat", *features, axis=1), "W", "b"))
+        parts.append(g("Gemm", z_Bd, "M", "m") if config.tied else z_Bd)
     if config.user_vector:
         parts.append(g("Gather", "P", users_B))
     return g("Concat", *parts, axis=1)

@@ -168,7 +168,7 @@ class NetworkRun:
         for epoch in self._train("refitting", state, self.part, epochs):
             self._save_checkpoint(state, "refitting")
             self.tell(Progress("refitting", self.metric, epoch.number, epochs, done=epoch))
-        return state.network
+        return state.finish()
 
     def _train_and_validate(self, most_seconds: float) -> None:
         """Train on `fit`, and add an entry to the history after each epoch."""
@@ -184,7 +184,8 @@ class NetworkRun:
         # `next` trains an epoch, so the check for stopping comes before it.
         while not self._should_stop(most_seconds) and (epoch := next(epochs, None)):
             began = time.perf_counter()
-            value = judge.value(scorer, queries, rules, self.metric)
+            with state.as_judged():
+                value = judge.value(scorer, queries, rules, self.metric)
             seconds = time.perf_counter() - began
             self.history.append({**asdict(epoch), "validation": value, "validation_seconds": seconds})
             self._save_checkpoint(state, "choosing")

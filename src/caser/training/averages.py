@@ -1,0 +1,79 @@
+"""Averaged weights: the mean of the parameters over the last epochs of training.
+
+A constant learning rate keeps the parameters moving around a good place; their mean lies closer to it than any of them.
+So the averages are validated, saved and used for answers, while training goes on from the parameters themselves. The
+number of epochs need not be known in advance, as it must be for a rate that falls to 0. Source: Polyak & Juditsky,
+1992; as an exponential mean over recent steps: Tarvainen & Valpola, NeurIPS 2017.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+UPDATES = 50
+"""How often per epoch the parameters enter their averages. More often changes little, and costs time in large tables."""
+
+RECENT = 2.0
+"""At the beginning, the averages reach back over about one part in RECENT + 1 of the updates, and later ones count more."""
+
+
+class Averages:
+    """The averages of a network's parameters."""
+
+    def __init__(self, network: nn.Module, epochs: float) -> None:
+        """Begin with the parameters as they are.
+
+        network  the network that trains
+        epochs   over about how many of the last epochs the averages reach
+        """
+        self.network, self.horizon = network, max(1.0, epochs * UPDATES)
+        self.tensors = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
+
+    @torch.no_grad()
+    def update(self, number: int) -> None:
+        """Let the current parameters enter the averages.
+
+        number  the number of this update since training began, from 0
+
+        The share of the new values is 1/horizon, and larger at the beginning, so that the first values are forgotten.
+        """
+        share = max(1 / self.horizon, RECENT / (RECENT + number))
+        for name, parameter in self.network.named_parameters():
+            self.tensors[name].lerp_(parameter, share)
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Within this context, the network has the averages as its parameters."""
+        self._exchange()
+        try:
+            yield
+        finally:
+            self._exchange()
+
+    def keep(self) -> None:
+        """Give the network the averages for good. Training cannot go on from there."""
+        for name, parameter in self.network.named_parameters():
+            parameter.data = self.tensors[name]
+
+    def _exchange(self) -> None:
+        for name, parameter in self.network.named_parameters():
+            parameter.data, self.tensors[name] = self.tensors[name], parameter.data
+
+
+def update_after(batch: int, batches: int) -> int | None:
+    """Return which of an epoch's updates follows a batch, from 0; None if none does.
+
+    batch    the number of the batch within the epoch, from 0
+    batches  batches in an epoch
+
+    An epoch has UPDATES updates, evenly spaced, or one after each batch if it has fewer batches.
+
+    >>> [update_after(batch, 4) for batch in range(4)], sum(update_after(batch, 485) is not None for batch in range(485))
+    ([0, 1, 2, 3], 50)
+    """
+    before, now = (min(UPDATES, batches) * done // batches for done in (batch, batch + 1))
+    return before if now > before else None
