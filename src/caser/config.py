@@ -212,15 +212,15 @@ class Training(Settings):
     loss_settings: dict[str, float] = Field(default_factory=dict, description=_loss_settings_help())
     epochs: int = Field(default=30, ge=1, le=100_000)
     """Largest number of epochs."""
-    patience: int = Field(default=5, ge=0)
+    patience: int = Field(default=3, ge=0)
     """Early stopping: end after this many epochs without a better validation metric; 0 trains all epochs."""
     batch_size: int | None = Field(default=None, ge=1)
-    """Positions per optimiser step; by default 2048, or fewer so that a small log has 40 steps in an epoch."""
+    """Positions per optimiser step; by default 2048, or fewer so that a small log has 250 steps in an epoch."""
     learning_rate: float = Field(default=3e-3, gt=0)
     """Adam's step size."""
     schedule: Literal["constant", "linear"] = "constant"
     """How the step size changes: it stays constant, or, after a short rise, it falls linearly to 0 over all epochs."""
-    averaging: float = Field(default=0.0, ge=0, le=1000)
+    averaging: float = Field(default=2.0, ge=0, le=1000)
     """Judge and keep the mean of the parameters over about this many last epochs; 0 keeps the last ones."""
     weight_decay: float = Field(default=1e-6, ge=0)
     """Adam's L2 penalty, added to the gradient."""

@@ -27,7 +27,9 @@ from tests.architecture.source import ROOT
 from tests.data.logs import Row, log_of
 from tests.runs import fitted
 
-MODEL = Caser(L=2, T=1, d=4, n_v=1, n_h=2, dropout=0)
+MODEL = Caser(L=2, T=1, d=4, n_v=1, n_h=2, dropout=0, user_vector=True)
+SUITED = MODEL.replace(item_dropout=0.4, reach=16)
+"""The same, with what the recipe chooses for `split`."""
 TRAINING = Training(epochs=6, patience=2, batch_size=64, learning_rate=0.02, device="cpu")
 FIXED = for_given_epochs(TRAINING)
 
@@ -62,10 +64,10 @@ def test_the_epochs_that_validate_best_are_refitted_from_fresh_parameters_on_the
     values = [entry["validation"] for entry in facts["history"]]
     assert facts["epochs"] == 1 + int(np.argmax(values))
 
-    state = start(MODEL.build(split.log.num_users, split.log.num_items, TRAINING.seed), TRAINING)
+    state = start(SUITED.build(split.log.num_users, split.log.num_items, TRAINING.seed), TRAINING)
     for _ in train(state, split.final, TRAINING, num_targets=MODEL.T, until=facts["epochs"]):
         pass
-    expected = dict(NeuralScorer(state.network).arrays())
+    expected = dict(NeuralScorer(state.finish()).arrays())
     expected["P"][0] = expected["P"][1:].mean(axis=0)
     assert rec.artefact.scorer.arrays().keys() == expected.keys()
     for name, array in rec.artefact.scorer.arrays().items():

@@ -32,6 +32,7 @@ OTHER: dict[str, Any] = {
     "batch_size": 96,
     "learning_rate": 0.02,
     "schedule": "linear",
+    "averaging": 0.5,
     "weight_decay": 0.1,
     "positions": "full",
     "num_negatives": 7,

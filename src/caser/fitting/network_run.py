@@ -14,7 +14,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -36,6 +36,7 @@ from caser.system.memory import TRAINING_COPIES, refuse_what_cannot_fit
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from caser.answering.recommender import Recommender
     from caser.training.loop import Epoch, TrainingState
 
 Stage = Literal["choosing", "refitting"]
@@ -76,12 +77,15 @@ class Choice:
     seconds  the time of training and of judging
     epochs   the number of the best epoch; None for a model that only counts
     history  one entry per epoch: number, loss, num_states, seconds, validation, validation_seconds
+    kept     the model that reached the value, trained on `fit`; None if the caller did not ask to keep it, or if an
+             interruption lost it
     """
 
     value: float
     seconds: float
     epochs: int | None = None
     history: tuple[dict[str, Any], ...] = ()
+    kept: Recommender | None = field(default=None, compare=False, repr=False)
 
 
 class NetworkRun:
@@ -111,13 +115,15 @@ class NetworkRun:
         Raises ConfigError for a network that the protocol does not allow or that does not fit into memory,
         MissingDependencyError without torch, ArtefactError for a checkpoint that is damaged or belongs to another run.
         """
-        _refuse_untrainable(model, split)
+        _refuse_untrainable(model, split, training)
         self.model, self.split, self.part, self.training, self.epochs = model, split, part, training, epochs
         self.tell: Tell = tell or (lambda _: None)
         self.metric = protocols.protocol_named(split.name).validation_metric
         self.key = _key(model, split, part, training, epochs)
         self.path = Path(checkpoint) if checkpoint else None
         self.saved_stage, self.saved, self.history = self._load_checkpoint()
+        self.best: dict[str, Tensor] | None = None
+        """The parameters at the best epoch, while `choose` is asked to keep them."""
 
     def fit(self) -> tuple[Scorer, dict[str, Any]]:
         """Choose the number of epochs unless it is given, then refit on the part.
@@ -125,32 +131,47 @@ class NetworkRun:
         Returns the scorer, and the manifest's entries `training`, `epochs`, `history` and `anonymous_user`. Raises
         NumericalError when training diverges, DataError when there are no validation queries to choose on.
         """
-        from caser.models.neural import NeuralScorer
-
         if self.epochs is None:
             self.choose()
         epochs = self.epochs or self._best_epoch["number"]
-        network = self._refit(epochs)
-        facts = {
-            "training": used_settings(self.model, self.training, self.epochs),
-            "epochs": epochs,
-            "history": self.history,
-            "anonymous_user": _set_anonymous_user(network, self.part, self.training),
-        }
-        return NeuralScorer(network), facts
+        return self._finished(self._refit(epochs), self.part, epochs)
 
-    def choose(self, most_seconds: float = math.inf) -> Choice:
+    def choose(self, most_seconds: float = math.inf, *, keep: bool = False) -> Choice:
         """Train on `fit` until validation no longer improves, or until the time is up.
 
         most_seconds  after this time of training and judging, no further epoch begins
+        keep          keep the model of the best epoch; `fit` would train the same on `fit`, for this number of epochs
 
         Raises NumericalError when training diverges, DataError when there are no validation queries.
         """
         # A checkpoint of the refit holds the whole history: choosing is finished.
         if self.saved_stage != "refitting":
-            self._train_and_validate(most_seconds)
+            self._train_and_validate(most_seconds, keep)
         best = self._best_epoch
         return Choice(best["validation"], self._seconds, int(best["number"]), tuple(self.history))
+
+    def kept(self) -> tuple[Scorer, dict[str, Any]] | None:
+        """Return what `fit` would return for `fit` and the best epoch: the model that `choose` kept, if it did."""
+        from caser.training.loop import choose_device
+
+        if self.best is None:
+            return None
+        network = self._fresh_network()
+        network.load_state_dict(self.best)
+        network.to(choose_device(self.training.device))
+        return self._finished(network, self.split.fit, int(self._best_epoch["number"]))
+
+    def _finished(self, network: SequenceEncoder, part: Tape, epochs: int) -> tuple[Scorer, dict[str, Any]]:
+        """The scorer of a trained network, and the entries of the manifest."""
+        from caser.models.neural import NeuralScorer
+
+        facts = {
+            "training": used_settings(self.model, self.training, self.epochs),
+            "epochs": epochs,
+            "history": self.history,
+            "anonymous_user": _set_anonymous_user(network, part, self.training),
+        }
+        return NeuralScorer(network), facts
 
     @property
     def _best_epoch(self) -> dict[str, Any]:
@@ -170,7 +191,7 @@ class NetworkRun:
             self.tell(Progress("refitting", self.metric, epoch.number, epochs, done=epoch))
         return state.finish()
 
-    def _train_and_validate(self, most_seconds: float) -> None:
+    def _train_and_validate(self, most_seconds: float, keep: bool = False) -> None:
         """Train on `fit`, and add an entry to the history after each epoch."""
         from caser.models.neural import NeuralScorer
 
@@ -186,6 +207,9 @@ class NetworkRun:
             began = time.perf_counter()
             with state.as_judged():
                 value = judge.value(scorer, queries, rules, self.metric)
+                is_best = all(value > entry["validation"] for entry in self.history)
+                if is_best and keep:
+                    self.best = {name: tensor.cpu().clone() for name, tensor in state.network.state_dict().items()}
             seconds = time.perf_counter() - began
             self.history.append({**asdict(epoch), "validation": value, "validation_seconds": seconds})
             self._save_checkpoint(state, "choosing")
@@ -213,11 +237,13 @@ class NetworkRun:
         from caser.training.checkpoint import restore
         from caser.training.loop import start
 
-        network = self.model.build(self.split.log.num_users, self.split.log.num_items, self.training.seed)
-        state = start(network, self.training)
+        state = start(self._fresh_network(), self.training)
         if self.saved and self.saved_stage == stage:
             restore(state, *self.saved)
         return state
+
+    def _fresh_network(self) -> SequenceEncoder:
+        return self.model.build(self.split.log.num_users, self.split.log.num_items, self.training.seed)
 
     def _load_checkpoint(self) -> tuple[str | None, tuple[dict[str, Tensor], int] | None, list[dict[str, Any]]]:
         """The checkpoint's stage, its tensors with their epoch, and its history; nothing if there is no checkpoint."""
@@ -267,7 +293,7 @@ def validation_queries(split: Split) -> Queries:
     return split.validation
 
 
-def _refuse_untrainable(model: NetworkSettings, split: Split) -> None:
+def _refuse_untrainable(model: NetworkSettings, split: Split, training: Training) -> None:
     """Raise an error if this network cannot be trained on this split or on this machine."""
     if find_spec("torch") is None:
         raise MissingDependencyError(
@@ -279,7 +305,7 @@ def _refuse_untrainable(model: NetworkSettings, split: Split) -> None:
             "got user_vector=True. Set user_vector=False (--no-user-vector), or take a model without user vectors."
         )
     shapes = model.shapes(split.log.num_users, split.log.num_items)
-    refuse_what_cannot_fit(model.name, shapes.values(), TRAINING_COPIES)
+    refuse_what_cannot_fit(model.name, shapes.values(), TRAINING_COPIES + bool(training.averaging))
 
 
 def _set_anonymous_user(network: SequenceEncoder, part: Tape, training: Training) -> str | None:

@@ -16,12 +16,13 @@ import json
 import math
 import time
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import safetensors.numpy
 
+from caser.answering.recommender import Recommender
 from caser.artefact.file_errors import naming_file
 from caser.data.split import Split
 from caser.evaluation import judge
@@ -65,10 +66,11 @@ class Store:
         self.folder, self.split = folder, split
         self.digest = digest_of(split)
 
-    def choice(self, recipe: Recipe, most_seconds: float = math.inf) -> Choice:
+    def choice(self, recipe: Recipe, most_seconds: float = math.inf, *, keep: bool = False) -> Choice:
         """Return what validation says of a recipe: read if it is in the store, otherwise found by training.
 
         most_seconds  after so many seconds of training no further epoch begins; a choice with a limit is kept apart
+        keep          also keep the model of the best epoch, as `run` would make it for `validation`
 
         Raises ArtefactError for a damaged file, and as `caser.fitting.fit.choose` does.
         """
@@ -78,8 +80,13 @@ class Store:
             with _naming(path):
                 return Choice(**{**kept["choice"], "history": tuple(kept["choice"]["history"])})
         checkpoint = _checkpoint(path, recipe)
-        choice = choose(recipe.model, self.split, recipe.training, most_seconds=most_seconds, checkpoint=checkpoint)
-        _write_json(path, {**recipe.facts(), "choice": asdict(choice)})
+        model, training = recipe.model, recipe.training
+        choice = choose(model, self.split, training, most_seconds=most_seconds, checkpoint=checkpoint, keep=keep)
+        if choice.kept is not None:
+            run = self.path_of(recipe, choice.epochs, recipe.seed, "validation")
+            self._save(run, recipe, choice.kept, "validation", choice.seconds, None)
+        choice = replace(choice, kept=None)
+        _write_json(path, {**recipe.facts(), "choice": {name: getattr(choice, name) for name in _CHOICE}})
         _remove(checkpoint)
         return choice
 
@@ -145,6 +152,14 @@ class Store:
                 checkpoint=checkpoint,
             )
             training_seconds = time.perf_counter() - began
+        facts = self._save(path, recipe, fitted, part, training_seconds, peak.megabytes)
+        _remove(checkpoint)
+        return facts
+
+    def _save(
+        self, path: Path, recipe: Recipe, fitted: Recommender, part: Part, training_seconds: float, peak: float | None
+    ) -> dict[str, Any]:
+        """Judge a fitted recipe and keep it; `peak` is the memory of its training in MB, if it is known."""
         # Judge.
         began = time.perf_counter()
         table = judge.rank(fitted.artefact.scorer, self.split, part)
@@ -157,12 +172,15 @@ class Store:
             "epochs": fitted.artefact.manifest["epochs"],
             "num_parameters": sum(array.size for array in fitted.artefact.scorer.arrays().values()),
             "seconds": {"training": round(training_seconds, 3), "ranking": round(ranking_seconds, 3)},
-            "peak_memory_mb": peak.megabytes,
+            "peak_memory_mb": peak,
         }
         facts = {**recipe.facts(), "part": part, "run": run}
         _write_json(path.with_suffix(".json"), facts)
-        _remove(checkpoint)
         return facts
+
+
+_CHOICE = ("value", "seconds", "epochs", "history")
+"""What the store writes down of a choice."""
 
 
 def _ranks(path: Path) -> Path:

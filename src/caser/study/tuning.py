@@ -37,20 +37,21 @@ class Tuned:
     seconds: float
 
 
-def tune(store: Store, recipe: Recipe, seconds: float, is_hard: bool = False) -> Tuned:
+def tune(store: Store, recipe: Recipe, seconds: float, is_hard: bool = False, keep: bool = False) -> Tuned:
     """Try settings from a recipe's space, and return the best.
 
     store    keeps the trials
     recipe   the recipe to start from; with a fixed number of epochs, or without a space, no other settings are tried
     seconds  time for training and judging, all trials together
     is_hard  whether the time also cuts the first trial short; otherwise that trial runs to its end
+    keep     whether the store keeps the model of the first trial, so that it need not be trained again for validation
 
     Raises NumericalError if the recipe as it is diverges. Other settings that diverge, or that cannot be combined, are
     skipped. Raises MissingDependencyError if there is something to tune and optuna is not installed.
     """
     if recipe.epochs is not None:
         return Tuned(recipe, Choice(math.nan, 0.0, recipe.epochs), 0, 0.0)
-    first = store.choice(recipe, seconds if is_hard else math.inf)
+    first = store.choice(recipe, seconds if is_hard else math.inf, keep=keep)
     best, spent, trials = Tuned(recipe, first, 1, first.seconds), first.seconds, 1
     if spent >= seconds or not recipe.space:
         return best

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import nn
+
+from caser.models.base import SequenceEncoder
 
 UPDATES = 50
 """How often per epoch the parameters enter their averages. More often changes little, and costs time in large tables."""
@@ -24,24 +25,32 @@ RECENT = 2.0
 class Averages:
     """The averages of a network's parameters."""
 
-    def __init__(self, network: nn.Module, epochs: float) -> None:
+    def __init__(self, network: SequenceEncoder, epochs: float) -> None:
         """Begin with the parameters as they are.
 
         network  the network that trains
         epochs   over about how many of the last epochs the averages reach
         """
-        self.network, self.horizon = network, max(1.0, epochs * UPDATES)
+        self.network, self.epochs = network, epochs
         self.tensors = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
 
     @torch.no_grad()
-    def update(self, number: int) -> None:
-        """Let the current parameters enter the averages.
+    def after(self, epoch: int, batch: int, batches: int) -> None:
+        """Let the current parameters enter the averages, if an update follows this batch.
 
-        number  the number of this update since training began, from 0
+        epoch    epochs done before this one
+        batch    the number of the batch within its epoch, from 0
+        batches  batches in an epoch
 
-        The share of the new values is 1/horizon, and larger at the beginning, so that the first values are forgotten.
+        An epoch has UPDATES updates, evenly spaced, or one after each batch if it has fewer batches. The share of the
+        new values is 1 / (the updates in `epochs` epochs), and larger at the beginning, so that the first values are
+        forgotten.
         """
-        share = max(1 / self.horizon, RECENT / (RECENT + number))
+        per_epoch = min(UPDATES, batches)
+        done, now = (epoch * per_epoch + per_epoch * count // batches for count in (batch, batch + 1))
+        if now == done:
+            return
+        share = max(min(1.0, 1 / (self.epochs * per_epoch)), RECENT / (RECENT + done))
         for name, parameter in self.network.named_parameters():
             self.tensors[name].lerp_(parameter, share)
 
@@ -62,18 +71,3 @@ class Averages:
     def _exchange(self) -> None:
         for name, parameter in self.network.named_parameters():
             parameter.data, self.tensors[name] = self.tensors[name], parameter.data
-
-
-def update_after(batch: int, batches: int) -> int | None:
-    """Return which of an epoch's updates follows a batch, from 0; None if none does.
-
-    batch    the number of the batch within the epoch, from 0
-    batches  batches in an epoch
-
-    An epoch has UPDATES updates, evenly spaced, or one after each batch if it has fewer batches.
-
-    >>> [update_after(batch, 4) for batch in range(4)], sum(update_after(batch, 485) is not None for batch in range(485))
-    ([0, 1, 2, 3], 50)
-    """
-    before, now = (min(UPDATES, batches) * done // batches for done in (batch, batch + 1))
-    return before if now > before else None

@@ -20,7 +20,7 @@ from caser.errors import ConfigError, NumericalError
 from caser.models.base import SequenceEncoder
 from caser.system.memory import keep_freed_memory
 from caser.system.randomness import torch_generator
-from caser.training.averages import UPDATES, Averages, update_after
+from caser.training.averages import Averages
 from caser.training.batches import Batches
 from caser.training.objective import Objective, StepInputs
 from caser.training.rows import LargeTables
@@ -139,14 +139,14 @@ def share_of_rate(done: float) -> float:
 
 
 def default_batch_size(num_positions: int) -> int:
-    """Return the largest power of two from 64 to 2048 with which an epoch has at least 40 steps.
+    """Return the largest power of two from 64 to 2048 with which an epoch has at least 250 steps.
 
     num_positions  number of interactions in the part to train on
 
     >>> default_batch_size(1_000_000), default_batch_size(10_000)
-    (2048, 128)
+    (2048, 64)
     """
-    steps_of_one = max(num_positions // 40, 1)
+    steps_of_one = max(num_positions // 250, 1)
     return min(max(1 << (steps_of_one.bit_length() - 1), 64), 2048)
 
 
@@ -201,9 +201,8 @@ def _epoch(
         if inputs := objective.prepare(batch):
             totals.append(_step(state, tables, objective, inputs, number, index))
             num_states += len(inputs.targets_MT)
-        update = update_after(index, batches.num_batches)
-        if state.averages and update is not None:
-            state.averages.update(state.epoch * min(UPDATES, batches.num_batches) + update)
+        if state.averages:
+            state.averages.after(state.epoch, index, batches.num_batches)
         if on_batch:
             on_batch(index + 1, batches.num_batches)
     state.epoch = number

@@ -28,7 +28,9 @@ from caser.arrays.types import Int32, Scores
 from caser.config import Space
 from caser.models.activations import ACTIVATIONS, Activation
 from caser.models.base import Arrays, check_shapes
-from caser.models.settings import NetworkSettings
+from caser.models.caser.recipe import PRESETS, suited_settings
+from caser.models.facts import LogFacts
+from caser.models.settings import NetworkSettings, Preset
 from caser.models.states import ArrayScorer
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ class Caser(NetworkSettings):
     """
 
     name = "caser"
+    presets: ClassVar[Mapping[str, Preset]] = PRESETS
+    by_log: ClassVar[tuple[str, ...]] = ("T", "d", "n_v", "reach", "item_dropout", "user_vector", "tied")
     added: ClassVar[Mapping[str, Any]] = {"reach": None, "item_dropout": 0.0, "tied": False}
     space: ClassVar[Space] = {
         "L": (3, 5, 9),
@@ -94,6 +98,20 @@ class Caser(NetworkSettings):
         if self.tied and self.user_vector:
             raise ValueError("tied must go without user vectors; got tied=True with user_vector=True")
         return self
+
+    def suited_to(self, log: LogFacts) -> Mapping[str, Any]:
+        """Return the values that suit a log, and that go together with what the caller set. See `ModelSettings`.
+
+        log  the facts of the log
+        """
+        suited, given = suited_settings(log), self.model_fields_set
+        if "user_vector" in given or not self.has_branches:
+            suited |= {"user_vector": self.user_vector, "tied": suited["tied"] and not self.user_vector}
+        if "tied" in given:
+            suited["user_vector"] = suited["user_vector"] and not self.tied
+        if "L" in given and not self.n_h:
+            suited["reach"] = None  # the vertical filters read L items
+        return suited
 
     @property
     def vertical_reach(self) -> int:
