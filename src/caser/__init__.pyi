@@ -68,8 +68,9 @@ from caser.models.settings import NetworkSettings as NetworkSettings
 from caser.study.ablate import ablate as ablate
 from caser.study.audit.audit import Audit as Audit
 from caser.study.audit.audit import audit as audit
-from caser.study.auto import Winner as Winner
 from caser.study.auto import auto as auto
+from caser.study.best import Winner as Winner
+from caser.study.best import best as best
 from caser.study.compare import compare as compare
 from caser.study.engine import Plan as Plan
 from caser.study.recipes import Recipe as Recipe
@@ -128,6 +129,7 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "ablate",
     "audit",
     "auto",
+    "best",
     "chain_world",
     "compare",
     "compare_sessions",

@@ -12,7 +12,6 @@ from torch import nn
 from caser.training.averages import RECENT, UPDATES, Averages
 from tests.training.runs import TRAINING, fresh, run, weights_digest
 
-
 PLAIN = TRAINING.replace(averaging=0.0)
 
 

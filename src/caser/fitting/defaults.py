@@ -6,6 +6,7 @@ from caser.data.split import Split
 from caser.evaluation import protocols
 from caser.models.facts import LogFacts
 
+
 def facts_of(split: Split) -> LogFacts:
     """Return the facts of a split that defaults depend on. They come from `fit` and `validation`, not from `test`.
 

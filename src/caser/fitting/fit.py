@@ -81,7 +81,9 @@ def choose(
         run = NetworkRun(model, split, split.fit, how, checkpoint=checkpoint, tell=tell)
         choice = run.choose(most_seconds, keep=keep)
         if best := run.kept():
-            choice = replace(choice, kept=_recommender(model, best[0], split, split.fit, {"train_on": "fit", **best[1]}))
+            choice = replace(
+                choice, kept=_recommender(model, best[0], split, split.fit, {"train_on": "fit", **best[1]})
+            )
         return choice
     began = time.perf_counter()
     scorer = _counted(model, split, split.fit)
