@@ -27,6 +27,7 @@ _HOME = {
     "DataError": "caser.errors",
     "DownloadError": "caser.errors",
     "EASE": "caser.models.counting.ease",
+    "ESASRec": "caser.models.sessions.esasrec",
     "Explanation": "caser.answering.explain",
     "FPMC": "caser.models.factors.fpmc",
     "GRU4Rec": "caser.models.sessions.gru4rec",

@@ -60,6 +60,7 @@ from caser.models.counting.popularity import RecentPopularity as RecentPopularit
 from caser.models.counting.session_knn import SessionKNN as SessionKNN
 from caser.models.factors.bpr_mf import BPRMF as BPRMF
 from caser.models.factors.fpmc import FPMC as FPMC
+from caser.models.sessions.esasrec import ESASRec as ESASRec
 from caser.models.sessions.gru4rec import GRU4Rec as GRU4Rec
 from caser.models.sessions.nextitnet import NextItNet as NextItNet
 from caser.models.sessions.sasrec import SASRec as SASRec
@@ -96,6 +97,7 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "DataError",
     "DownloadError",
     "EASE",
+    "ESASRec",
     "Explanation",
     "FPMC",
     "GRU4Rec",

@@ -43,6 +43,8 @@ SMALL: dict[str, tuple[str, dict[str, Any]]] = {
     "gru4rec": ("gru4rec", {"d": 6, "max_length": 6}),
     "sasrec": ("sasrec", {"d": 6, "max_length": 6, "num_heads": 2}),
     "sasrec of one block": ("sasrec", {"d": 6, "max_length": 6, "num_blocks": 1}),
+    "esasrec": ("esasrec", {"d": 6, "max_length": 6, "num_heads": 2}),
+    "esasrec of one block": ("esasrec", {"d": 6, "max_length": 6, "num_blocks": 1, "expansion": 1}),
     "nextitnet": ("nextitnet", {"d": 6, "max_length": 9, "dilations": (1, 2), "kernel": 2}),
 }
 
