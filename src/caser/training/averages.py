@@ -16,10 +16,10 @@ import torch
 from caser.models.base import SequenceEncoder
 
 UPDATES = 50
-"""How often per epoch the parameters enter their averages. More often changes little, and costs time in large tables."""
+"""How often per epoch the parameters enter their averages. More often changes little, and large tables cost time."""
 
 RECENT = 2.0
-"""At the beginning, the averages reach back over about one part in RECENT + 1 of the updates, and later ones count more."""
+"""At the beginning, an update has a share of RECENT / (RECENT + the updates before it) in the averages."""
 
 
 class Averages:

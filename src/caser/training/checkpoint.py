@@ -1,8 +1,8 @@
 """Checkpoints: a run that was killed continues bit for bit from one safetensors file.
 
-A checkpoint holds the parameters and their averages, Adam's moments and step, the epoch, and a JSON record of the caller. Random streams
-need not be saved (`system/randomness.py`). The header has a checksum over everything, because safetensors does not
-notice a flipped bit.
+A checkpoint holds the parameters and their averages, Adam's moments and step, the epoch, and a JSON record of the
+caller. Random streams need not be saved (`system/randomness.py`). The header has a checksum over everything, because
+safetensors does not notice a flipped bit.
 """
 
 from __future__ import annotations

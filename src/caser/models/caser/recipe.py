@@ -19,7 +19,7 @@ MOST_REACH = 100
 """The most items that the vertical filters read by default."""
 
 MANY_TARGETS = 3
-"""From this many targets per query, a window learns to predict several next items, because all of them are asked for."""
+"""From this many targets per query, a window learns to predict several next items: all of them are asked for."""
 
 
 def suited_settings(log: LogFacts) -> dict[str, Any]:
