@@ -141,6 +141,20 @@ def test_a_models_own_settings_of_negatives_are_dropped_with_its_loss() -> None:
     assert BPRMF.training.replace(loss="bce").num_negatives == BPRMF.training.num_negatives
 
 
+@pytest.mark.parametrize("precision", ["auto", "float32", "bfloat16"])
+def test_a_number_type_is_refused_where_the_loss_does_not_choose_one(precision: Any, losses: None) -> None:
+    register_loss("exact", lambda *_: 0, form="full")  # type: ignore[arg-type]
+    assert Training(precision=precision).used()["precision"] == precision
+    for loss in ("bce", "exact"):
+        why = "the loss does not choose the type of its products"
+        with pytest.raises(
+            ConfigError, match=f"precision must be left out where {why}; got .* {loss}. .* of: .*softmax"
+        ):
+            Training(loss=loss, precision=precision)
+        assert "precision" not in Training(loss=loss).used()
+        assert Training(precision=precision).replace(loss=loss) == Training(loss=loss)
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_used_gives_every_setting_of_the_loss_and_makes_the_same_training_again(loss: str) -> None:
     training = Training(loss=loss)

@@ -28,6 +28,9 @@ Space = Mapping[str, tuple[Any, ...]]
 LossForm: TypeAlias = Literal["sampled", "full"]
 """Which scores a loss needs: those of targets and drawn negatives, or those of all items."""
 
+Precision: TypeAlias = Literal["float32", "bfloat16"]
+"""The number type of the matrix products of a loss. Parameters, gradients and sums are in float32 in any case."""
+
 RENAMED = {"exclude_seen": "unseen_negatives"}
 """New names of settings that had another name in earlier versions."""
 
@@ -79,6 +82,7 @@ class Loss:
     corrects_for_sampling  whether the logQ correction is added to the scores of the negatives
     takes_share            whether the function takes the sampling rate as third argument: the number of negatives of a
                            target, divided by the number of items except the target
+    takes_precision        whether the function takes the number type of its products, as the keyword `precision`
     """
 
     function: Callable[..., Tensor] | str
@@ -87,6 +91,7 @@ class Loss:
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     corrects_for_sampling: bool = False
     takes_share: bool = False
+    takes_precision: bool = False
 
     def __post_init__(self) -> None:
         """Raise ConfigError for an argument of the wrong kind."""
@@ -98,6 +103,11 @@ class Loss:
         for setting, default in self.settings.items():
             if isinstance(default, bool) or not isinstance(default, int | float):
                 raise ConfigError(f"the default of a setting of a loss must be a number; {setting} got {default!r}.")
+
+    @property
+    def unused_settings(self) -> tuple[str, ...]:
+        """The settings of training that have no effect with this loss."""
+        return (*(FOR_NEGATIVES if self.form == "full" else ()), *(() if self.takes_precision else ("precision",)))
 
     def load(self) -> Callable[..., Tensor]:
         """Return the loss function. This imports torch for the losses of the library."""
@@ -144,7 +154,7 @@ _OWN_LOSSES = {
         takes_share=True,
     ),
     "sampled-softmax": Loss("caser.training.losses:sampled_softmax", "sampled", corrects_for_sampling=True),
-    "softmax": Loss("caser.training.losses:softmax", "full"),
+    "softmax": Loss("caser.training.losses:softmax", "full", takes_precision=True),
 }
 
 LOSSES: Registry[Loss] = Registry("a loss", "caser.losses", _OWN_LOSSES, instance_of(Loss))
@@ -160,6 +170,7 @@ def register_loss(
     ranges: Mapping[str, tuple[float, float]] | None = None,
     corrects_for_sampling: bool = False,
     takes_share: bool = False,
+    takes_precision: bool = False,
 ) -> None:
     """Add a loss of your own to LOSSES, so that `Training(loss=name)` trains with it.
 
@@ -175,6 +186,8 @@ def register_loss(
     corrects_for_sampling  add the logQ correction to the scores of the negatives: for estimates of a full softmax
     takes_share            pass the sampling rate as third argument: the number of negatives of a target, divided by
                            the number of items except the target
+    takes_precision        pass the setting `precision` as a keyword, "float32" or "bfloat16": the number type that the
+                           function shall use in its matrix products. Without it, the setting is refused for the loss
 
     Instead, an installed package can offer a `Loss` through the entry-point group `caser.losses`. A program that loads
     a saved run needs the loss only if it trains again. Raises ConfigError if another loss already has the name, and for
@@ -186,7 +199,9 @@ def register_loss(
     >>> Training(loss="squared-hinge", loss_settings={"margin": 2.0}).used()["loss_settings"]
     {'margin': 2.0}
     """
-    row = Loss(function, form, dict(settings or {}), dict(ranges or {}), corrects_for_sampling, takes_share)
+    row = Loss(
+        function, form, dict(settings or {}), dict(ranges or {}), corrects_for_sampling, takes_share, takes_precision
+    )
     row.check(name, row.settings)
     LOSSES.register(name, row)
 
@@ -240,6 +255,8 @@ class Training(Settings):
     """Seed of all random streams."""
     device: str = "auto"
     """Where to train: auto (a GPU when there is one), cpu, cuda or mps."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Number type of the products of softmax: auto takes bfloat16 where it is clearly faster here. Sums are float32."""
 
     @property
     def loss_row(self) -> Loss:
@@ -251,8 +268,9 @@ class Training(Settings):
 
         changes  new values by the name of the setting
 
-        If the loss changes, the copy does not keep `loss_settings`. If the new loss draws no negatives, the copy does
-        not keep the settings of negatives either. Raises ConfigError for a wrong new value, as the constructor does.
+        If the loss changes, the copy keeps neither `loss_settings` nor the settings that the new loss does not use,
+        such as those of negatives for a loss that draws none. Raises ConfigError for a wrong new value, as the
+        constructor does.
 
         >>> Training(loss="bpr", num_negatives=5).replace(loss="softmax").loss
         'softmax'
@@ -260,8 +278,7 @@ class Training(Settings):
         kept = self.model_dump(exclude_unset=True)
         loss = changes.get("loss", self.loss)
         if loss != self.loss:
-            draws_no_negatives = loss in LOSSES and LOSSES[loss].form == "full"
-            dropped = {"loss_settings", *(FOR_NEGATIVES if draws_no_negatives else ())}
+            dropped = {"loss_settings", *(LOSSES[loss].unused_settings if loss in LOSSES else ())}
             kept = {name: value for name, value in kept.items() if name not in dropped}
         return type(self)(**{**kept, **changes})
 
@@ -271,22 +288,22 @@ class Training(Settings):
         `loss_settings` holds all settings of the loss, also those with default values. Manifests and cache keys contain
         this dictionary. `Training(**training.used())` trains in the same way.
         """
-        values = self.model_dump(mode="json")
-        if self.loss_row.form == "full":
-            values = {name: value for name, value in values.items() if name not in FOR_NEGATIVES}
+        unused = self.loss_row.unused_settings
+        values = {name: value for name, value in self.model_dump(mode="json").items() if name not in unused}
         return {**values, "loss_settings": {**self.loss_row.settings, **self.loss_settings}}
 
     @model_validator(mode="after")
     def _refuse_what_the_loss_does_not_use(self) -> Self:
         row = self.loss_row
         row.check(self.loss, self.loss_settings)
-        unused = [name for name in FOR_NEGATIVES if name in self.model_fields_set] if row.form == "full" else []
-        if unused:
-            sampled = ", ".join(name for name, loss in LOSSES.usable().items() if loss.form == "sampled")
-            raise ConfigError(
-                f"{unused[0]} must be left out where the loss draws no negatives; got {getattr(self, unused[0])!r} "
-                f"with loss {self.loss}. Leave it out, or choose one of: {sampled}."
-            )
+        for name in row.unused_settings:
+            if name in self.model_fields_set:
+                why = "draws no negatives" if name in FOR_NEGATIVES else "does not choose the type of its products"
+                others = [other for other, loss in LOSSES.usable().items() if name not in loss.unused_settings]
+                raise ConfigError(
+                    f"{name} must be left out where the loss {why}; got {getattr(self, name)!r} with loss {self.loss}. "
+                    f"Leave it out, or choose one of: {', '.join(others)}."
+                )
         return self
 
 

@@ -236,8 +236,10 @@ class NetworkRun:
         """A fresh state, or the one from the checkpoint if it was saved in this stage."""
         from caser.training.checkpoint import restore
         from caser.training.loop import start
+        from caser.training.precision import settled
 
         state = start(self._fresh_network(), self.training)
+        self.training = settled(self.training, state.network)
         if self.saved and self.saved_stage == stage:
             restore(state, *self.saved)
         return state
@@ -264,13 +266,21 @@ class NetworkRun:
                 "number to get an equal result.",
                 stacklevel=2,
             )
+        if record["precision"] != self.training.precision:  # what was chosen for this run is not measured again
+            self.training = self.training.replace(precision=record["precision"])
         return record["stage"], (tensors, epoch), record["history"]
 
     def _save_checkpoint(self, state: TrainingState, stage: Stage) -> None:
         from caser.training.checkpoint import save_checkpoint
 
         if self.path:
-            record = {"key": self.key, "stage": stage, "history": self.history, "threads": threads()}
+            record = {
+                "key": self.key,
+                "stage": stage,
+                "history": self.history,
+                "threads": threads(),
+                "precision": self.training.precision,
+            }
             save_checkpoint(self.path, state, record)
 
 

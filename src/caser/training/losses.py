@@ -16,6 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from caser.config import Precision
+from caser.training.log_sums import MOST_SCORES, sum_over_catalogue
+from caser.training.own_scores import own_scores
+
 
 def bpr(positive_M: Tensor, negative_MN: Tensor) -> Tensor:
     """Bayesian personalised ranking: the mean over targets of sum over negatives of -log sigmoid(positive - negative).
@@ -117,13 +121,21 @@ def sampled_softmax(positive_M: Tensor, negative_MN: Tensor) -> Tensor:
     return (torch.logsumexp(torch.cat([positive_M[:, None], negative_MN], dim=1), dim=1) - positive_M).mean()
 
 
-def softmax(states_MD: Tensor, vectors_ID: Tensor, bias_I: Tensor, targets_MT: Tensor) -> Tensor:
+def softmax(
+    states_MD: Tensor,
+    vectors_ID: Tensor,
+    bias_I: Tensor,
+    targets_MT: Tensor,
+    *,
+    precision: Precision = "float32",
+) -> Tensor:
     """Cross-entropy over the whole catalogue: the mean over targets of -log(e^score / sum of e^score over all items).
 
     states_MD   (M, D) floats
     vectors_ID  (I, D) floats, the item vectors; row 0 (padding) is ignored
     bias_I      (I,) floats, the item biases
     targets_MT  (M, T) int64, the targets of each state, 0 where there is none
+    precision   the number type of the three matrix products; all else is in the type of the parameters
 
     The T targets of a state share one sum over the catalogue, so CE(k) = CE(1) + score(1) - score(k), and only CE(1) is
     computed over the catalogue, in blocks that never hold all scores. Useful for catalogues of up to about 10^5 items:
@@ -135,9 +147,13 @@ def softmax(states_MD: Tensor, vectors_ID: Tensor, bias_I: Tensor, targets_MT: T
     """
     has_target_MT = targets_MT > 0
     num_M = has_target_MT.sum(1)
+    if precision == "bfloat16":
+        scores_MT = own_scores(states_MD, vectors_ID, bias_I, targets_MT)
+        total = sum_over_catalogue(states_MD, vectors_ID, bias_I, num_M, precision)
+        return (total - torch.where(has_target_MT, scores_MT, 0).sum()) / num_M.sum()
     vectors_JD, bias_J = vectors_ID[1:], bias_I[1:]
     options = nn.LinearCrossEntropyOptions(
-        batch_chunk_size=max(64, _MOST_SCORES // len(vectors_JD)), chunking_method=None
+        batch_chunk_size=max(64, MOST_SCORES // len(vectors_JD)), chunking_method=None
     )
     total = states_MD.new_zeros(())
     # Cross-entropy of the first targets, for the states with 1, 2, ..., T targets: it counts once for each target.
@@ -158,6 +174,3 @@ def softmax(states_MD: Tensor, vectors_ID: Tensor, bias_I: Tensor, targets_MT: T
 
 _FAR_BELOW = -1e4
 """A finite score so low that a softmax gives it no weight."""
-
-_MOST_SCORES = 2**22
-"""Scores that `softmax` holds at once: 16 MiB. Fewer are not faster on one thread, and a tenth slower on two."""

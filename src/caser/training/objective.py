@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,6 +28,7 @@ from caser.models.base import SequenceEncoder
 from caser.training.batches import Batch
 from caser.training.negatives import NegativeSampler
 from caser.training.own_scores import own_scores
+from caser.training.precision import choose_precision
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,9 @@ class Objective:
         """
         self.network, self.training = network, training
         self.row = training.loss_row
-        settings = {**self.row.settings, **training.loss_settings}
+        settings: dict[str, Any] = {**self.row.settings, **training.loss_settings}
+        if self.row.takes_precision:
+            settings["precision"] = choose_precision(training, network)
         self.loss_function: Callable[..., Tensor] = partial(self.row.load(), **settings)
         self.generator = torch.Generator(device)
         self.sampler = NegativeSampler(
