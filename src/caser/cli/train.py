@@ -13,6 +13,7 @@ from caser.cli.flags import AUTO, Command, FilterFlags, ReadingFlags, Switch, on
 from caser.cli.logs import open_log
 from caser.cli.model_flags import with_model_flags
 from caser.cli.runs import checkpoint_of, parts_of, save_run
+from caser.cli.study_options import seconds_of
 from caser.config import Training
 from caser.data.filters import LogFilters
 from caser.data.readers import Reading
@@ -22,7 +23,8 @@ from caser.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS
 from caser.fitting.fit import TrainOn, fit
 from caser.models import MODELS, model_class
 from caser.models.settings import ModelSettings
-from caser.study.best import best
+from caser.study.best import Winner, best
+from caser.study.engine import DEFAULT_STORE
 
 
 def train(
@@ -34,6 +36,8 @@ def train(
     protocol: Annotated[str, one_of(PROTOCOLS)] = DEFAULT_PROTOCOL,
     choose: bool = True,
     all: Switch = False,
+    budget: str = "0",
+    store: Path = DEFAULT_STORE,
     json: Switch = False,
     settings: ModelSettings,
     training: Training | None = None,
@@ -65,6 +69,10 @@ def train(
         Choose the number of epochs on validation first; otherwise train exactly --epochs.
     all
         Train on everything, test part included: for a model that will not be judged.
+    budget
+        Time for tuning on validation, such as 20m or 1h, after the default settings have been tried; 0 tunes nothing.
+    store
+        The folder that keeps finished trials of tuning, so that they are used again.
     json
         Print one JSON document instead of a table.
 
@@ -72,50 +80,54 @@ def train(
     artefact.check_writable(out)
     split = protocols.apply(protocol, open_log(log, reading, filters))
     train_on: TrainOn = "all" if all else "final"
-    if model is None and choose and not settings.model_fields_set:
-        _train_best(split, out, training, train_on, json=json)
-        return
-    if training is None:
-        recommender = fit(settings, split, train_on=train_on)
-    else:
+    seconds = seconds_of(budget)
+    is_named = model is not None or not choose or bool(settings.model_fields_set)
+    if seconds or not is_named:
         with show.fit_progress() as tell:
-            epochs = None if choose else training.epochs
-            checkpoint = checkpoint_of(out)
-            recommender = fit(
-                settings, split, training, epochs=epochs, train_on=train_on, checkpoint=checkpoint, tell=tell
+            winner = best(
+                split,
+                settings if is_named else None,
+                training,
+                budget=seconds,
+                store=store.expanduser(),
+                train_on=train_on,
+                checkpoints=parts_of(out),
+                tell=tell,
             )
+        recommender, extra = winner.recommender, {"why": list(winner.why), "tried": winner.tried}
+    else:
+        recommender = _train_one(settings, split, training, choose, train_on, out)
+        winner, extra = None, {"history": recommender.artefact.manifest["history"]}
     save_run(recommender, out)
+    facts = _facts(recommender, out, split)
     if json:
-        history = recommender.artefact.manifest["history"]
-        show.document({**_facts(recommender, out, split), "history": history, "notes": list(split.notes)})
+        show.document({**facts, **extra, "notes": list(split.notes)})
         return
-    _show(_facts(recommender, out, split), train_on)
+    if winner:
+        _show_tried(winner, split)
+    show.table("trained", ["", ""], [(name, value) for name, value in facts.items() if value is not None])
+    show.note(f"next: caser recommend {out} --user ID" if all else f"judge it with: caser evaluate {out}")
 
 
-def _train_best(split: Split, out: Path, training: Training | None, train_on: TrainOn, *, json: bool) -> None:
-    """Try a few models, save the best one, and say why it is."""
+def _train_one(
+    settings: ModelSettings, split: Split, training: Training | None, choose: bool, train_on: TrainOn, out: Path
+) -> Recommender:
+    """Train the model that was named."""
+    if training is None:
+        return fit(settings, split, train_on=train_on)
+    epochs = None if choose else training.epochs
     with show.fit_progress() as tell:
-        winner = best(split, training, train_on=train_on, checkpoints=parts_of(out), tell=tell)
-    save_run(winner.recommender, out)
-    facts = _facts(winner.recommender, out, split)
-    if json:
-        tried = {"why": list(winner.why), "tried": winner.tried}
-        show.document({**facts, **tried, "notes": list(split.notes)})
-        return
+        checkpoint = checkpoint_of(out)
+        return fit(settings, split, training, epochs=epochs, train_on=train_on, checkpoint=checkpoint, tell=tell)
+
+
+def _show_tried(winner: Winner, split: Split) -> None:
+    """Say which models were tried, and why the winner is one."""
     metric = protocols.protocol_named(split.name).validation_metric
-    show.table(
-        f"validation, {metric}", ["model", metric], [(name, f"{value:.4f}") for name, value in winner.tried.items()]
-    )
+    rows = [(name, f"{value:.4f}") for name, value in winner.tried.items()]
+    show.table(f"validation, {metric}", ["model", metric], rows)
     for sentence in winner.why:
         show.remark(sentence)
-    _show(facts, train_on)
-
-
-def _show(facts: Mapping[str, Any], train_on: TrainOn) -> None:
-    """Print the facts of a run that was just trained, and what to do next."""
-    show.table("trained", ["", ""], [(name, value) for name, value in facts.items() if value is not None])
-    out = facts["run"]
-    show.note(f"next: caser recommend {out} --user ID" if train_on == "all" else f"judge it with: caser evaluate {out}")
 
 
 def train_command(model: str) -> Command:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import platform
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -47,6 +48,7 @@ def choose(
     checkpoint: str | Path | None = None,
     tell: Tell | None = None,
     keep: bool = False,
+    bars: Sequence[float] = (),
 ) -> Choice:
     """Train a model on `fit` and judge it on `validation`: the first stage of `fit`.
 
@@ -58,6 +60,8 @@ def choose(
     checkpoint    a file that the training of a network continues from, and that it writes after every epoch
     tell          called with Progress while a network trains
     keep          keep the model that reached the best value, as `kept` of the result
+    bars          the validation value that a network must reach after each epoch, from the first on; it stops where it
+                  misses one. Empty: it need reach none
 
     Returns the best value on validation, and the number of epochs that reached it. Raises ConfigError for an argument
     that has no effect on this model, DataError for a split without validation queries, NumericalError when training
@@ -79,7 +83,7 @@ def choose(
         refuse_unused(model, training)
         how = model.training_for(log, training)
         run = NetworkRun(model, split, split.fit, how, checkpoint=checkpoint, tell=tell)
-        choice = run.choose(most_seconds, keep=keep)
+        choice = run.choose(most_seconds, keep=keep, bars=bars)
         if best := run.kept():
             choice = replace(
                 choice, kept=_recommender(model, best[0], split, split.fit, {"train_on": "fit", **best[1]})

@@ -13,7 +13,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -136,17 +136,18 @@ class NetworkRun:
         epochs = self.epochs or self._best_epoch["number"]
         return self._finished(self._refit(epochs), self.part, epochs)
 
-    def choose(self, most_seconds: float = math.inf, *, keep: bool = False) -> Choice:
+    def choose(self, most_seconds: float = math.inf, *, keep: bool = False, bars: Sequence[float] = ()) -> Choice:
         """Train on `fit` until validation no longer improves, or until the time is up.
 
         most_seconds  after this time of training and judging, no further epoch begins
+        bars          the value that must be reached after each epoch, from the first on, or training ends
         keep          keep the model of the best epoch; `fit` would train the same on `fit`, for this number of epochs
 
         Raises NumericalError when training diverges, DataError when there are no validation queries.
         """
         # A checkpoint of the refit holds the whole history: choosing is finished.
         if self.saved_stage != "refitting":
-            self._train_and_validate(most_seconds, keep)
+            self._train_and_validate(most_seconds, keep, bars)
         best = self._best_epoch
         return Choice(best["validation"], self._seconds, int(best["number"]), tuple(self.history))
 
@@ -191,7 +192,7 @@ class NetworkRun:
             self.tell(Progress("refitting", self.metric, epoch.number, epochs, done=epoch))
         return state.finish()
 
-    def _train_and_validate(self, most_seconds: float, keep: bool = False) -> None:
+    def _train_and_validate(self, most_seconds: float, keep: bool, bars: Sequence[float]) -> None:
         """Train on `fit`, and add an entry to the history after each epoch."""
         from caser.models.neural import NeuralScorer
 
@@ -203,7 +204,7 @@ class NetworkRun:
         scorer = NeuralScorer(state.network)
         epochs = self._train("choosing", state, self.split.fit, max_epochs)
         # `next` trains an epoch, so the check for stopping comes before it.
-        while not self._should_stop(most_seconds) and (epoch := next(epochs, None)):
+        while not self._should_stop(most_seconds, bars) and (epoch := next(epochs, None)):
             began = time.perf_counter()
             with state.as_judged():
                 value = judge.value(scorer, queries, rules, self.metric)
@@ -224,11 +225,13 @@ class NetworkRun:
 
         return train(state, tape, self.training, num_targets=self.model.num_targets, until=until, on_batch=on_batch)
 
-    def _should_stop(self, most_seconds: float) -> bool:
-        """Whether the time is up, or the last `patience` epochs brought no better value."""
+    def _should_stop(self, most_seconds: float, bars: Sequence[float]) -> bool:
+        """Whether the time is up, a bar was missed, or the last `patience` epochs brought no better value."""
         if self.history and self._seconds >= most_seconds:
             return True
         values = [entry["validation"] for entry in self.history]
+        if 0 < len(values) <= len(bars) and max(values) < bars[len(values) - 1]:
+            return True
         patience = self.training.patience
         return bool(patience and len(values) > patience and max(values[-patience:]) <= max(values[:-patience]))
 

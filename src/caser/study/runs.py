@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +30,7 @@ from caser.evaluation import judge
 from caser.evaluation.protocols import Part
 from caser.evaluation.rank_table import RankTable
 from caser.fitting.checks import for_given_epochs
-from caser.fitting.fit import Choice, choose, fit
+from caser.fitting.fit import Choice, Tell, choose, fit
 from caser.study.keys import digest_of, key_of
 from caser.study.recipes import Recipe
 from caser.system.memory import peak_memory
@@ -66,22 +67,42 @@ class Store:
         self.folder, self.split = folder, split
         self.digest = digest_of(split)
 
-    def choice(self, recipe: Recipe, most_seconds: float = math.inf, *, keep: bool = False) -> Choice:
+    def choice(
+        self,
+        recipe: Recipe,
+        most_seconds: float = math.inf,
+        *,
+        keep: bool = False,
+        bars: Sequence[float] = (),
+        tell: Tell | None = None,
+    ) -> Choice:
         """Return what validation says of a recipe: read if it is in the store, otherwise found by training.
 
         most_seconds  after so many seconds of training no further epoch begins; a choice with a limit is kept apart
         keep          also keep the model of the best epoch, as `run` would make it for `validation`
+        bars          the values that a network must reach after each epoch, as for `choose`
+        tell          called with Progress while a network trains
 
         Raises ArtefactError for a damaged file, and as `caser.fitting.fit.choose` does.
         """
         limit = None if math.isinf(most_seconds) else round(most_seconds)
-        path = self.folder / "choices" / f"{self._key(recipe, limit=limit)}.json"
+        task = {"limit": limit, "bars": list(bars)} if bars else {"limit": limit}
+        path = self.folder / "choices" / f"{self._key(recipe, **task)}.json"
         if (kept := _read_json(path)) is not None:
             with _naming(path):
                 return Choice(**{**kept["choice"], "history": tuple(kept["choice"]["history"])})
         checkpoint = _checkpoint(path, recipe)
         model, training = recipe.model, recipe.training
-        choice = choose(model, self.split, training, most_seconds=most_seconds, checkpoint=checkpoint, keep=keep)
+        choice = choose(
+            model,
+            self.split,
+            training,
+            most_seconds=most_seconds,
+            checkpoint=checkpoint,
+            tell=tell if recipe.is_neural else None,
+            keep=keep,
+            bars=bars,
+        )
         if choice.kept is not None:
             run = self.path_of(recipe, choice.epochs, recipe.seed, "validation")
             self._save(run, recipe, choice.kept, "validation", choice.seconds, None)
