@@ -155,6 +155,14 @@ def test_a_number_type_is_refused_where_the_loss_does_not_choose_one(precision: 
         assert Training(precision=precision).replace(loss=loss) == Training(loss=loss)
 
 
+def test_sampled_softmax_chooses_the_type_of_its_product_with_shared_negatives() -> None:
+    training = Training(loss="sampled-softmax", negatives="shared", precision="bfloat16")
+    assert training.used()["precision"] == "bfloat16"
+    assert training.replace(loss="bce").precision == "auto"
+    with pytest.raises(ConfigError, match=r"got 'bfloat16' with .* Leave it out, or set negatives='shared'\."):
+        training.replace(negatives="per-target")
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_used_gives_every_setting_of_the_loss_and_makes_the_same_training_again(loss: str) -> None:
     training = Training(loss=loss)

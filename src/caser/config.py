@@ -83,6 +83,8 @@ class Loss:
     takes_share            whether the function takes the sampling rate as third argument: the number of negatives of a
                            target, divided by the number of items except the target
     takes_precision        whether the function takes the number type of its products, as the keyword `precision`
+    sums_negatives         whether the negatives of a target count only by the log of the sum of e^score, so that one
+                           number stands for them where all targets share them
     """
 
     function: Callable[..., Tensor] | str
@@ -92,6 +94,7 @@ class Loss:
     corrects_for_sampling: bool = False
     takes_share: bool = False
     takes_precision: bool = False
+    sums_negatives: bool = False
 
     def __post_init__(self) -> None:
         """Raise ConfigError for an argument of the wrong kind."""
@@ -104,10 +107,14 @@ class Loss:
             if isinstance(default, bool) or not isinstance(default, int | float):
                 raise ConfigError(f"the default of a setting of a loss must be a number; {setting} got {default!r}.")
 
-    @property
-    def unused_settings(self) -> tuple[str, ...]:
-        """The settings of training that have no effect with this loss."""
-        return (*(FOR_NEGATIVES if self.form == "full" else ()), *(() if self.takes_precision else ("precision",)))
+    def unused_settings(self, negatives: str) -> tuple[str, ...]:
+        """Return the names of the settings of training that have no effect with this loss.
+
+        negatives  the setting of that name
+        """
+        is_full = self.form == "full"
+        has_products = self.takes_precision if is_full else self.sums_negatives and negatives == "shared"
+        return (*(FOR_NEGATIVES if is_full else ()), *(() if has_products else ("precision",)))
 
     def load(self) -> Callable[..., Tensor]:
         """Return the loss function. This imports torch for the losses of the library."""
@@ -153,7 +160,9 @@ _OWN_LOSSES = {
         ranges={"calibration": (0, 1)},
         takes_share=True,
     ),
-    "sampled-softmax": Loss("caser.training.losses:sampled_softmax", "sampled", corrects_for_sampling=True),
+    "sampled-softmax": Loss(
+        "caser.training.losses:sampled_softmax", "sampled", corrects_for_sampling=True, sums_negatives=True
+    ),
     "softmax": Loss("caser.training.losses:softmax", "full", takes_precision=True),
 }
 
@@ -171,6 +180,7 @@ def register_loss(
     corrects_for_sampling: bool = False,
     takes_share: bool = False,
     takes_precision: bool = False,
+    sums_negatives: bool = False,
 ) -> None:
     """Add a loss of your own to LOSSES, so that `Training(loss=name)` trains with it.
 
@@ -188,6 +198,8 @@ def register_loss(
                            the number of items except the target
     takes_precision        pass the setting `precision` as a keyword, "float32" or "bfloat16": the number type that the
                            function shall use in its matrix products. Without it, the setting is refused for the loss
+    sums_negatives         the negatives of a target count only by the log of the sum of e^score. Where all targets
+                           share one set of negatives, the function then gets this one number for them, N = 1
 
     Instead, an installed package can offer a `Loss` through the entry-point group `caser.losses`. A program that loads
     a saved run needs the loss only if it trains again. Raises ConfigError if another loss already has the name, and for
@@ -199,9 +211,8 @@ def register_loss(
     >>> Training(loss="squared-hinge", loss_settings={"margin": 2.0}).used()["loss_settings"]
     {'margin': 2.0}
     """
-    row = Loss(
-        function, form, dict(settings or {}), dict(ranges or {}), corrects_for_sampling, takes_share, takes_precision
-    )
+    calls = corrects_for_sampling, takes_share, takes_precision, sums_negatives
+    row = Loss(function, form, dict(settings or {}), dict(ranges or {}), *calls)
     row.check(name, row.settings)
     LOSSES.register(name, row)
 
@@ -256,7 +267,8 @@ class Training(Settings):
     device: str = "auto"
     """Where to train: auto (a GPU when there is one), cpu, cuda or mps."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Number type of the products of softmax: auto takes bfloat16 where it is clearly faster here. Sums are float32."""
+    """Number type of the products of softmax, and of sampled-softmax with shared negatives: auto takes bfloat16 where
+    it is clearly faster on this machine. Parameters and sums are in float32."""
 
     @property
     def loss_row(self) -> Loss:
@@ -278,7 +290,8 @@ class Training(Settings):
         kept = self.model_dump(exclude_unset=True)
         loss = changes.get("loss", self.loss)
         if loss != self.loss:
-            dropped = {"loss_settings", *(LOSSES[loss].unused_settings if loss in LOSSES else ())}
+            negatives = changes.get("negatives", self.negatives)
+            dropped = {"loss_settings", *(LOSSES[loss].unused_settings(negatives) if loss in LOSSES else ())}
             kept = {name: value for name, value in kept.items() if name not in dropped}
         return type(self)(**{**kept, **changes})
 
@@ -288,7 +301,7 @@ class Training(Settings):
         `loss_settings` holds all settings of the loss, also those with default values. Manifests and cache keys contain
         this dictionary. `Training(**training.used())` trains in the same way.
         """
-        unused = self.loss_row.unused_settings
+        unused = self.loss_row.unused_settings(self.negatives)
         values = {name: value for name, value in self.model_dump(mode="json").items() if name not in unused}
         return {**values, "loss_settings": {**self.loss_row.settings, **self.loss_settings}}
 
@@ -296,13 +309,16 @@ class Training(Settings):
     def _refuse_what_the_loss_does_not_use(self) -> Self:
         row = self.loss_row
         row.check(self.loss, self.loss_settings)
-        for name in row.unused_settings:
+        for name in row.unused_settings(self.negatives):
             if name in self.model_fields_set:
                 why = "draws no negatives" if name in FOR_NEGATIVES else "does not choose the type of its products"
-                others = [other for other, loss in LOSSES.usable().items() if name not in loss.unused_settings]
+                others = [
+                    other for other, loss in LOSSES.usable().items() if name not in loss.unused_settings("shared")
+                ]
+                advice = "set negatives='shared'" if self.loss in others else f"choose one of: {', '.join(others)}"
                 raise ConfigError(
                     f"{name} must be left out where the loss {why}; got {getattr(self, name)!r} with loss {self.loss}. "
-                    f"Leave it out, or choose one of: {', '.join(others)}."
+                    f"Leave it out, or {advice}."
                 )
         return self
 

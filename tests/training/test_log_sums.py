@@ -99,6 +99,44 @@ def test_a_gradient_from_above_multiplies_all_gradients(precision: Precision) ->
     torch.testing.assert_close(thrice, tuple(3 * gradient for gradient in once))
 
 
+# The sum over a few items
+
+
+@every_precision
+@pytest.mark.parametrize(("M", "num_items", "D"), SIZES)
+def test_log_sums_of_items_that_count_are_those_of_double_precision(
+    M: int, num_items: int, D: int, precision: Precision
+) -> None:
+    states, vectors, bias, weights = a_case(M, num_items, D)
+    masked = torch.rand(M, num_items + 1, generator=torch_generator(0, "masked")) < 0.4
+    masked[:, 0] = False  # in every row, one item counts
+    exact = [part.detach().double().requires_grad_() for part in (states, vectors, bias)]
+    expected_sums = torch.logsumexp((exact[0] @ exact[1].T + exact[2]).masked_fill(masked, -torch.inf), dim=1)
+    found = log_sums.log_sums(states, vectors, bias, masked, precision)
+    assert (found - expected_sums).abs().mean().item() < 2 * TOLERANCE[precision]  # scores are up to about 10
+    gradients = torch.autograd.grad((expected_sums * weights).sum(), exact)
+    ours = torch.autograd.grad((found * weights).sum(), (states, vectors, bias))
+    for one, other in zip(ours, gradients, strict=True):
+        assert one.dtype == torch.float32
+        assert distance(one, other) < TOLERANCE[precision]
+
+
+@every_precision
+def test_an_item_that_counts_for_no_state_gets_no_gradient_and_a_state_without_items_gives_none(
+    precision: Precision,
+) -> None:
+    states, vectors, bias, _ = a_case(4, 6, 3)
+    masked = torch.zeros(4, 7, dtype=torch.bool)
+    masked[:, 2] = True
+    masked[1] = True
+    sums = log_sums.log_sums(states, vectors, bias, masked, precision)
+    assert sums.isinf().tolist() == [False, True, False, False]
+    of_states, of_vectors, of_bias = torch.autograd.grad(sums, (states, vectors, bias), torch.ones(4))
+    assert (of_vectors[2] == 0).all()
+    assert of_bias[2] == 0
+    assert (of_states[1] == 0).all()
+
+
 # The pass over the scores
 
 
@@ -110,11 +148,14 @@ def scores(M: int, J: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(("M", "J"), [(1, 1), (3, 2), (5, 17), (4, 1000)])
-def test_the_compiled_pass_equals_the_plain_one(M: int, J: int, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("share_masked", [None, 0.3])
+def test_the_compiled_pass_equals_the_plain_one(M: int, J: int, dtype: torch.dtype, share_masked: float | None) -> None:
     pytest.importorskip("numba")
     values, bias = scores(M, J, dtype)
-    shares, sums = plain_probabilities(values.clone(), bias)
-    found = probabilities(values.clone(), bias)
+    generator = torch_generator(0, "masked")
+    masked = None if share_masked is None else torch.rand(M, J, generator=generator) < share_masked
+    shares, sums = plain_probabilities(values.clone(), bias, masked)
+    found = probabilities(values.clone(), bias, masked)
     torch.testing.assert_close(found[1], sums)
     # In bfloat16 both round to the nearest number; they differ where the numbers before rounding do.
     torch.testing.assert_close(found[0], shares, rtol=1e-5 if dtype == torch.float32 else 2**-7, atol=1e-30)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from caser.arrays.types import Int16, Int64, Scores
+from caser.arrays.types import Int16, Int64, Mask, Scores
 from caser.system.compiled import compiled
 
 
@@ -59,23 +59,27 @@ def add_gradients(
 
 
 @compiled
-def put_probabilities(scores_MJ: Scores, bias_J: Scores, log_sums_M: Scores) -> None:
+def put_probabilities(scores_MJ: Scores, bias_J: Scores, masked_MJ: Mask, log_sums_M: Scores) -> None:
     """Replace the scores of each state by the probabilities of their softmax, in float32.
 
     scores_MJ   (M, J) float32 without the biases, overwritten by the probabilities
     bias_J      (J,) float32, added to each row
+    masked_MJ   (M, J) bool, True where a score counts as -inf; (0, 0) masks none
     log_sums_M  (M,) float32, written: the log of the sum of e^(score + bias) over a row
     """
     for m in range(len(scores_MJ)):
+        if len(masked_MJ):
+            _mask(scores_MJ[m], masked_MJ[m])
         log_sums_M[m] = _to_probabilities(scores_MJ[m], bias_J)
 
 
 @compiled
-def put_probabilities_bfloat16(bits_MJ: Int16, bias_J: Scores, log_sums_M: Scores) -> None:
+def put_probabilities_bfloat16(bits_MJ: Int16, bias_J: Scores, masked_MJ: Mask, log_sums_M: Scores) -> None:
     """Do the same for scores in bfloat16, which NumPy does not know: `bits_MJ` holds them as int16.
 
     bits_MJ     (M, J) int16, the bits of the scores, overwritten by those of the probabilities
     bias_J      (J,) float32, added to each row
+    masked_MJ   (M, J) bool, True where a score counts as -inf; (0, 0) masks none
     log_sums_M  (M,) float32, written: the log of the sum of e^(score + bias) over a row
 
     Everything between reading and writing is in float32, one row at a time.
@@ -86,11 +90,20 @@ def put_probabilities_bfloat16(bits_MJ: Int16, bias_J: Scores, log_sums_M: Score
         # A bfloat16 is the upper half of a float32.
         for j in range(J):
             row_J[j] = np.int32(np.int32(bits_MJ[m, j]) << 16).view(np.float32)
+        if len(masked_MJ):
+            _mask(row_J, masked_MJ[m])
         log_sums_M[m] = _to_probabilities(row_J, bias_J)
         # Round to the nearest; if two are equally near, to the even one.
         for j in range(J):
             bits = np.float32(row_J[j]).view(np.int32)
             bits_MJ[m, j] = np.int16((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16)
+
+
+@compiled
+def _mask(row_J: Scores, masked_J: Mask) -> None:
+    """Replace masked scores by -inf."""
+    for j in range(len(row_J)):
+        row_J[j] = -np.inf if masked_J[j] else row_J[j]
 
 
 @compiled

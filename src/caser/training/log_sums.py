@@ -57,7 +57,7 @@ class _SumOverCatalogue(torch.autograd.Function):
         ctx: Any, states_MD: Tensor, vectors_ID: Tensor, bias_I: Tensor, weights_M: Tensor, precision: Precision
     ) -> Tensor:
         kind = product_dtype(precision, states_MD)
-        vectors_JD, bias_J = vectors_ID[1:].to(kind), bias_I[1:].contiguous()
+        vectors_JD, bias_J = vectors_ID[1:].to(kind), bias_I[1:]
         total = states_MD.new_zeros(())
         of_states_MD = torch.empty_like(states_MD)
         of_vectors_ID, of_bias_I = torch.zeros_like(vectors_ID), torch.zeros_like(bias_I)
@@ -79,6 +79,46 @@ class _SumOverCatalogue(torch.autograd.Function):
         return *(gradients[0] * one for one in ctx.saved_tensors), None, None
 
 
+def log_sums(states_MD: Tensor, vectors_JD: Tensor, bias_J: Tensor, masked_MJ: Tensor, precision: Precision) -> Tensor:
+    """Compute the log sum of each state over a few items, such as the negatives that all states share.
+
+    states_MD   (M, D) floats
+    vectors_JD  (J, D) floats, the vectors of the items
+    bias_J      (J,) floats, added to the scores of each state
+    masked_MJ   (M, J) bool, True where an item does not count for a state
+    precision   the number type of the matrix products
+
+    Returns floats (M,); -inf where no item counts. The probabilities, (M, J), are kept for the gradients.
+
+    >>> masked = torch.tensor([[False, False, True]])
+    >>> log_sums(torch.zeros(1, 2), torch.ones(3, 2), torch.zeros(3), masked, "float32")
+    tensor([0.6931])
+    """
+    sums: Tensor = _LogSums.apply(states_MD, vectors_JD, bias_J, masked_MJ, precision)  # type: ignore[no-untyped-call]
+    return sums
+
+
+class _LogSums(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, states_MD: Tensor, vectors_JD: Tensor, bias_J: Tensor, masked_MJ: Tensor, precision: Precision
+    ) -> Tensor:
+        kind = product_dtype(precision, states_MD)
+        low_JD = vectors_JD.to(kind)
+        share_MJ, log_sums_M = probabilities(states_MD.to(kind) @ low_JD.T, bias_J, masked_MJ)
+        ctx.save_for_backward(states_MD, low_JD, share_MJ)
+        return log_sums_M
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        states_MD, low_JD, share_MJ = ctx.saved_tensors
+        weights_M, kind = gradients[0], share_MJ.dtype
+        of_states_MD = (share_MJ @ low_JD).to(states_MD.dtype) * weights_M[:, None]
+        of_vectors_JD = share_MJ.T @ (states_MD * weights_M[:, None]).to(kind)
+        of_bias_J = weights_M.to(kind) @ share_MJ
+        return of_states_MD, of_vectors_JD.to(states_MD.dtype), of_bias_J.to(states_MD.dtype), None, None
+
+
 def product_dtype(precision: Precision, like: Tensor) -> torch.dtype:
     """Return torch's type for the inputs of products. "float32" leaves them in the type of the parameters.
 
@@ -88,11 +128,12 @@ def product_dtype(precision: Precision, like: Tensor) -> torch.dtype:
     return torch.bfloat16 if precision == "bfloat16" else like.dtype
 
 
-def probabilities(scores_MJ: Tensor, bias_J: Tensor) -> tuple[Tensor, Tensor]:
+def probabilities(scores_MJ: Tensor, bias_J: Tensor, masked_MJ: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Compute the softmax of each row of `scores + bias`, and the log of the sum of its exponentials.
 
     scores_MJ  (M, J) floats, overwritten
-    bias_J     (J,) floats, the type of the log sums
+    bias_J     (J,) floats, in the type of the log sums
+    masked_MJ  (M, J) bool, True where a score counts as -inf; None masks none
 
     Returns the probabilities, (M, J) in the type of the scores, and the log sums, (M,). A row of -inf has the
     probabilities 0 and the log sum -inf.
@@ -102,21 +143,25 @@ def probabilities(scores_MJ: Tensor, bias_J: Tensor) -> tuple[Tensor, Tensor]:
     """
     compiled_types = {torch.float32: torch.float32, torch.bfloat16: torch.int16}
     if not usable(scores_MJ) or scores_MJ.dtype not in compiled_types or bias_J.dtype != torch.float32:
-        return plain_probabilities(scores_MJ, bias_J)
+        return plain_probabilities(scores_MJ, bias_J, masked_MJ)
+    masked_MJ = torch.empty(0, 0, dtype=torch.bool) if masked_MJ is None else masked_MJ
     log_sums_M = bias_J.new_empty(len(scores_MJ))
     put = kernels.put_probabilities if scores_MJ.dtype == torch.float32 else kernels.put_probabilities_bfloat16
-    put(scores_MJ.view(compiled_types[scores_MJ.dtype]).numpy(), bias_J.numpy(), log_sums_M.numpy())
+    scores = scores_MJ.view(compiled_types[scores_MJ.dtype]).numpy()
+    put(scores, bias_J.contiguous().numpy(), masked_MJ.numpy(), log_sums_M.numpy())
     return scores_MJ, log_sums_M
 
 
-def plain_probabilities(scores_MJ: Tensor, bias_J: Tensor) -> tuple[Tensor, Tensor]:
+def plain_probabilities(scores_MJ: Tensor, bias_J: Tensor, masked_MJ: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Compute the same in torch's operations: for GPUs, without numba, and in double precision.
 
-    scores_MJ, bias_J  as in `probabilities`
+    scores_MJ, bias_J, masked_MJ  as in `probabilities`
 
     Returns what `probabilities` returns.
     """
     values_MJ = scores_MJ.to(bias_J.dtype).add_(bias_J)
+    if masked_MJ is not None:
+        values_MJ.masked_fill_(masked_MJ, -torch.inf)
     high_M = values_MJ.amax(dim=1)
     share_MJ = torch.softmax(values_MJ, dim=1)
     # The item with the highest score has the probability 1 / sum e^(score - highest).

@@ -98,12 +98,27 @@ class NegativeSampler:
                 items = torch.where(is_seen_MN, self.draw(tuple(items.shape), generator), items)
         # Mask the targets of the state, and items that the user has.
         items_MN = items.expand(len(users_M), num)
-        masked_MN = torch.zeros_like(items_MN, dtype=torch.bool)
-        for target_M in targets_MT.unbind(1):
-            masked_MN |= items_MN == target_M[:, None]
+        masked_MN = torch.zeros(items_MN.shape, dtype=torch.bool, device=items.device)
+        if shared:
+            masked_MN[_places_of(targets_MT, items)] = True
+        else:
+            for target_M in targets_MT.unbind(1):
+                masked_MN |= items_MN == target_M[:, None]
         if self._is_seen is not None:
             masked_MN |= self._is_seen(users_M, items_MN)
         return items, masked_MN
+
+
+def _places_of(targets_MT: Tensor, items_N: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the targets of each state are among the items: the state and the place of each match, two index tensors."""
+    items, place = items_N.sort()
+    first_MT = torch.searchsorted(items, targets_MT)
+    num_MT = torch.searchsorted(items, targets_MT, right=True) - first_MT
+    states_MT = torch.arange(len(targets_MT), device=items.device)[:, None].expand_as(targets_MT)
+    # An item that was drawn n times has n places, one after the other.
+    num = num_MT.flatten()
+    within = torch.arange(int(num.sum()), device=items.device) - (num.cumsum(0) - num).repeat_interleave(num)
+    return states_MT.flatten().repeat_interleave(num), place[first_MT.flatten().repeat_interleave(num) + within]
 
 
 class _SeenItems:

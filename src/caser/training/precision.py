@@ -20,7 +20,7 @@ CLEARLY_FASTER = 1.2
 """From this ratio of speeds on, products are in bfloat16."""
 
 SMALL_TABLE = 2**16
-"""With fewer numbers in the item vectors, products stay in float32."""
+"""With fewer numbers in the vectors of a product, it stays in float32."""
 
 _NUM_STATES = 128
 _MOST_ITEMS = 2**12
@@ -37,7 +37,7 @@ def settled(training: Training, network: SequenceEncoder) -> Training:
 
     A training whose loss has no such choice is returned as it is.
     """
-    if training.precision != "auto" or not training.loss_row.takes_precision:
+    if training.precision != "auto" or "precision" not in training.used():
         return training
     return training.replace(precision=choose_precision(training, network))
 
@@ -54,18 +54,21 @@ def choose_precision(training: Training, network: SequenceEncoder) -> Precision:
         return training.precision
     with torch.no_grad():
         vectors_ID, _ = network.item_vectors()
-    if vectors_ID.numel() < SMALL_TABLE:
+    num_items, width = vectors_ID.shape
+    if training.loss_row.form == "sampled":
+        num_items = min(num_items, training.num_negatives)
+    if num_items * width < SMALL_TABLE:
         return "float32"
     if vectors_ID.device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    is_faster = vectors_ID.device.type == "cpu" and speed_of_bfloat16(*vectors_ID.shape) >= CLEARLY_FASTER
+    is_faster = vectors_ID.device.type == "cpu" and speed_of_bfloat16(num_items, width) >= CLEARLY_FASTER
     return "bfloat16" if is_faster else "float32"
 
 
 def speed_of_bfloat16(num_items: int, width: int) -> float:
     """Measure how many times as fast as in float32 the products of a softmax are in bfloat16, on the CPU.
 
-    num_items  the items of the catalogue
+    num_items  the items that each state is multiplied with
     width      D, the numbers in a state
 
     Returns the median over repeats of the ratio of two times that are taken one after the other.
