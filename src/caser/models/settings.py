@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Self
 from caser.config import Settings, Space, Training
 from caser.errors import ConfigError, did_you_mean
 from caser.models.base import Arrays, CountingModel, Scorer, SequenceEncoder, StateScorer
+from caser.models.default_loss import default_loss
 from caser.models.facts import LogFacts
 
 
@@ -157,13 +158,16 @@ class NetworkSettings(ModelSettings):
         log    the facts of the log
         given  what a caller set; the model's own training, and what suits the log, complete it
 
-        A loss that the caller gave brings its own settings: those of the model's loss are not taken over.
+        Where neither the caller nor the model names a loss, the size of the catalogue decides (`default_loss`).
 
         >>> from caser.models.factors.bpr_mf import BPRMF
         >>> BPRMF().training_for(LogFacts(100, 50, 1_000), Training(seed=1)).loss
         'bpr'
         """
-        return self.training.replace(**given.model_dump(exclude_unset=True)) if given else self.training
+        chosen = self.training.replace(**(given.model_dump(exclude_unset=True) if given else {}))
+        if "loss" in chosen.model_fields_set:
+            return chosen
+        return Training(**default_loss(log.num_items), **chosen.model_dump(exclude_unset=True))
 
     @property
     def num_targets(self) -> int:

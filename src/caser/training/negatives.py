@@ -28,7 +28,8 @@ _SORTED_AT_ONCE = 2**20
 class NegativeSampler:
     """Draws item i with probability proportional to count(i) ** exponent, with the counts of a tape.
 
-    An exponent of 0 draws uniformly from the whole catalogue, 1 to num_items.
+    An exponent of 0 draws uniformly from the whole catalogue, 1 to num_items. An item without an interaction counts as
+    one with a single interaction: an item that is never drawn would keep the score with which it began.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class NegativeSampler:
         self.num_items = tape.num_items
         weights = torch.ones(self.num_items + 1, dtype=torch.float64)
         if exponent:
-            weights = torch.from_numpy(tape.item_counts).double() ** exponent
+            weights = torch.from_numpy(tape.item_counts).clamp(min=1).double() ** exponent
         weights[0] = 0
         cumulative = weights.cumsum(0)
         self._log_probability = (weights / cumulative[-1]).log().float().to(device)
