@@ -29,7 +29,8 @@ from caser.evaluation.fingerprint import fingerprint
 from caser.evaluation.judge import check_split
 from caser.fitting.checks import fittable, refuse_unused
 from caser.fitting.defaults import facts_of
-from caser.fitting.network_run import Choice, NetworkRun, Progress, Tell, threads, validation_queries
+from caser.fitting.network_run import NetworkRun, threads, validation_queries
+from caser.fitting.progress import Choice, Progress, Tell
 from caser.models.base import Scorer
 from caser.models.settings import CountingSettings, ModelSettings, NetworkSettings
 

@@ -13,11 +13,11 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from caser.data.tape import Tape
 from caser.errors import ArtefactError, ConfigError, DataError, MissingDependencyError
 from caser.evaluation import judge, protocols
 from caser.fitting.checks import used_settings
+from caser.fitting.progress import Choice, Progress, Stage, Tell
 from caser.models.base import Scorer, SequenceEncoder
 from caser.models.settings import NetworkSettings
 from caser.system.memory import TRAINING_COPIES, refuse_what_cannot_fit
@@ -36,56 +37,7 @@ from caser.system.memory import TRAINING_COPIES, refuse_what_cannot_fit
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from caser.answering.recommender import Recommender
     from caser.training.loop import Epoch, TrainingState
-
-Stage = Literal["choosing", "refitting"]
-"""Choosing trains on `fit` and judges on `validation`; refitting trains the model that is returned."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a fit has come. It is reported after every batch and after every epoch.
-
-    stage           the stage that runs
-    metric          the metric that chooses the number of epochs
-    epoch, epochs   the number of the epoch, from 1, and the most epochs of this stage
-    batch, batches  batches done in this epoch, and batches of an epoch; 0 in the report after an epoch
-    done            the epoch that has just ended; None in a report after a batch
-    validation      the metric's value after an epoch of choosing; None otherwise
-    """
-
-    stage: Stage
-    metric: str
-    epoch: int
-    epochs: int
-    batch: int = 0
-    batches: int = 0
-    done: Epoch | None = None
-    validation: float | None = None
-
-
-Tell = Callable[[Progress], None]
-"""A function that is called with the progress of a fit."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The validation result of a model with its settings.
-
-    value    the protocol's validation metric, at the best epoch
-    seconds  the time of training and of judging
-    epochs   the number of the best epoch; None for a model that only counts
-    history  one entry per epoch: number, loss, num_states, seconds, validation, validation_seconds
-    kept     the model that reached the value, trained on `fit`; None if the caller did not ask to keep it, or if an
-             interruption lost it
-    """
-
-    value: float
-    seconds: float
-    epochs: int | None = None
-    history: tuple[dict[str, Any], ...] = ()
-    kept: Recommender | None = field(default=None, compare=False, repr=False)
 
 
 class NetworkRun:
