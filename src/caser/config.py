@@ -236,19 +236,19 @@ class Training(Settings):
         default="softmax", description=f"Training loss: {', '.join(sorted(_OWN_LOSSES))}, or one of your own."
     )
     loss_settings: dict[str, float] = Field(default_factory=dict, description=_loss_settings_help())
-    epochs: int = Field(default=30, ge=1, le=100_000)
-    """Largest number of epochs."""
+    epochs: int = Field(default=12, ge=1, le=100_000)
+    """Largest number of epochs, over which the learning rate falls; 5 to 25 by the size of the log where it is open."""
     patience: int = Field(default=3, ge=0)
     """Early stopping: end after this many epochs without a better validation metric; 0 trains all epochs."""
     batch_size: int | None = Field(default=None, ge=1)
     """Positions per optimiser step; by default 2048, or fewer so that a small log has 250 steps in an epoch."""
     learning_rate: float = Field(default=3e-3, gt=0)
     """Adam's step size."""
-    schedule: Literal["constant", "linear"] = "constant"
+    schedule: Literal["constant", "linear"] = "linear"
     """How the step size changes: it stays constant, or, after a short rise, it falls linearly to 0 over all epochs."""
-    averaging: float = Field(default=2.0, ge=0, le=1000)
+    averaging: float = Field(default=1.0, ge=0, le=1000)
     """Judge and keep the mean of the parameters over about this many last epochs; 0 keeps the last ones."""
-    weight_decay: float = Field(default=1e-6, ge=0)
+    weight_decay: float = Field(default=0.0, ge=0)
     """Adam's L2 penalty, added to the gradient."""
     positions: Literal["every", "full"] = "every"
     """Which positions train: "every" position, the first included; or only "full" windows with T targets (paper)."""

@@ -147,7 +147,7 @@ def fit(
     scorer: Scorer
     if isinstance(model, NetworkSettings):
         refuse_unused(model, training, epochs=epochs)
-        how = model.training_for(log, training)
+        how = model.training_for(log, training, epochs=epochs or 1)
         run = NetworkRun(model, split, part, how, epochs=epochs, checkpoint=checkpoint, tell=tell)
         scorer, facts = run.fit()
     else:

@@ -15,10 +15,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from caser.config import Settings, Space, Training
+from caser.config import FOR_NEGATIVES, Settings, Space, Training
 from caser.errors import ConfigError, did_you_mean
 from caser.models.base import Arrays, CountingModel, Scorer, SequenceEncoder, StateScorer
-from caser.models.default_loss import default_loss
+from caser.models.default_training import default_training
 from caser.models.facts import LogFacts
 
 
@@ -152,22 +152,25 @@ class NetworkSettings(ModelSettings):
         chosen = cls.presets[name]
         return cls(**chosen.settings), Training(**chosen.training)
 
-    def training_for(self, log: LogFacts, given: Training | None = None) -> Training:
+    def training_for(self, log: LogFacts, given: Training | None = None, *, epochs: int = 1) -> Training:
         """Return how the network is trained on a log.
 
-        log    the facts of the log
-        given  what a caller set; the model's own training, and what suits the log, complete it
-
-        Where neither the caller nor the model names a loss, the size of the catalogue decides (`default_loss`).
+        log     the facts of the log
+        given   what a caller set; the model's own training, and what suits the log, complete it
+        epochs  epochs that will be trained; the plan of the learning rate is at least as long, unless its length is set
 
         >>> from caser.models.factors.bpr_mf import BPRMF
-        >>> BPRMF().training_for(LogFacts(100, 50, 1_000), Training(seed=1)).loss
-        'bpr'
+        >>> training = BPRMF().training_for(LogFacts(100, 50, 1_000), Training(seed=1))
+        >>> training.loss, training.schedule
+        ('bpr', 'linear')
         """
         chosen = self.training.replace(**(given.model_dump(exclude_unset=True) if given else {}))
-        if "loss" in chosen.model_fields_set:
-            return chosen
-        return Training(**default_loss(log.num_items), **chosen.model_dump(exclude_unset=True))
+        suited = default_training(log)
+        suited["epochs"] = max(suited["epochs"], epochs)
+        # A loss that was chosen brings its own settings of negatives.
+        of_loss = {"loss", *FOR_NEGATIVES} if "loss" in chosen.model_fields_set else set()
+        kept = {name: value for name, value in suited.items() if name not in of_loss}
+        return Training(**{**kept, **chosen.model_dump(exclude_unset=True)})
 
     @property
     def num_targets(self) -> int:

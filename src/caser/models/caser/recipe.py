@@ -12,7 +12,7 @@ from typing import Any
 from caser.models.facts import LogFacts
 from caser.models.settings import Preset
 
-DENSE = 50
+DENSE = 120
 """The mean length of a history from which a user has enough items for a vector of their own."""
 
 MOST_REACH = 100
@@ -58,6 +58,8 @@ PRESETS: Mapping[str, Preset] = {
             "batch_size": 512,
             "learning_rate": 1e-3,
             "weight_decay": 1e-6,
+            "schedule": "constant",
+            "epochs": 30,
             "averaging": 0.0,
         },
     ),
@@ -73,6 +75,7 @@ PRESETS: Mapping[str, Preset] = {
             "batch_size": 4096,
             "learning_rate": 0.04,
             "weight_decay": 1e-5,
+            "schedule": "constant",
             "averaging": 0.0,
         },
     ),

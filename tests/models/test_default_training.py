@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from caser.config import LOSSES, Training
-from caser.models.default_loss import MOST_FOR_SOFTMAX, default_loss
+from caser.models.default_training import MOST_FOR_SOFTMAX, default_loss
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,13 @@
-"""Which loss a network trains with where none is named: the full softmax, or an estimate of it for large catalogues."""
+"""How a network trains on a log where neither its model nor the caller says so: the loss, the epochs, the learning rate.
+
+docs/recipe.md tells how these values were found.
+"""
 
 from __future__ import annotations
 
 from typing import Any
+
+from caser.models.facts import LogFacts
 
 MOST_FOR_SOFTMAX = 10_000
 """The largest catalogue for which the full softmax is proposed.
@@ -13,8 +18,30 @@ The cost of the full softmax grows with the catalogue, that of the sampled one d
 given up where an epoch costs several times as much.
 """
 
+TARGETS_TO_SEE = 12_000_000
+"""How many targets a training sees by default, all epochs together."""
+
+FEWEST_EPOCHS, MOST_EPOCHS = 5, 25
+"""The bounds of the default number of epochs."""
+
 NUM_NEGATIVES = 2048
 """Negatives of a batch. They then cost about as much as 2,048 items of the full softmax."""
+
+
+def default_training(log: LogFacts) -> dict[str, Any]:
+    """Return the settings of training that suit a log, by name.
+
+    log  the facts of the log
+
+    The learning rate falls to 0 over the epochs that are planned here; validation may end earlier, because the averages
+    of the parameters are good at every epoch. A large log needs fewer epochs.
+
+    >>> default_training(LogFacts(num_users=6_040, num_items=3_416, num_interactions=993_571))
+    {'schedule': 'linear', 'epochs': 12, 'loss': 'softmax'}
+    """
+    planned = round(TARGETS_TO_SEE / max(1, log.num_interactions))
+    epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, planned))
+    return {"schedule": "linear", "epochs": epochs, **default_loss(log.num_items)}
 
 
 def default_loss(num_items: int) -> dict[str, Any]:
