@@ -1,4 +1,4 @@
-"""Caser on MovieLens-1M under leave-one-out with its defaults for the log, five seeds (an hour and a half on two cores)."""
+"""Caser on MovieLens-1M under leave-one-out with its defaults for the log, five seeds (ninety minutes on two cores)."""
 
 from benchmarks._tables import table
 from caser.study.recipes import Recipe

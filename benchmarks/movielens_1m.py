@@ -1,4 +1,4 @@
-"""Caser on MovieLens-1M under caser-paper, as in the paper and with its defaults for the log (three hours on two cores).
+"""Caser on MovieLens-1M under caser-paper, as in the paper and with its defaults (three hours on two cores).
 
 The row `paper` is the preset of that name: what the paper describes and the author's program sets. The row `caser` is
 the library's default.
