@@ -1,4 +1,4 @@
-"""How a network trains on a log where neither its model nor the caller says so: the loss, the epochs, the learning rate.
+"""How a network trains on a log where neither its model nor the caller says so: loss, epochs, learning rate.
 
 docs/recipe.md tells how these values were found.
 """

@@ -169,7 +169,7 @@ class _WindowedChunks:
     """Cuts the whole padded tape into chunks of one width, which start at a random phase."""
 
     def __init__(self, padded_length: int, width: int, batch_size: int, num_items: int) -> None:
-        # A long window puts many zeros between users. So a batch has as many chunks as hold `batch_size` items on average.
+        # A long window puts many zeros between users: a batch has as many chunks as hold `batch_size` items on average.
         self.width, self.chunks_per_batch = width, max(1, batch_size * padded_length // (width * num_items))
         self.num_chunks = math.ceil((padded_length + width - 1) / width)
         self.num_batches = math.ceil(self.num_chunks / self.chunks_per_batch)
