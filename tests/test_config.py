@@ -97,7 +97,7 @@ def test_replace_changes_a_copy_and_checks_it() -> None:
 def test_every_loss_has_a_name_in_the_settings_and_every_name_a_loss() -> None:
     for name in LOSSES:
         assert Training(loss=name).loss == name
-    with pytest.raises(ConfigError, match="known: bce, bpr, bpr-max"):
+    with pytest.raises(ConfigError, match="the known names are bce, bpr, bpr-max"):
         Training(loss="nonsense")
     with pytest.raises(ConfigError, match="did you mean softmax"):
         Training(loss="softmx")

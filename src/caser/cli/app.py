@@ -67,7 +67,7 @@ def build_app(model: str = DEFAULT_MODEL) -> cyclopts.App:
     """
     if model != AUTO and model not in MODELS:
         hint = did_you_mean(model, MODELS)
-        hint = hint if hint.endswith("?") else f"{hint}. {OWN_MODEL}"
+        hint = hint if hint.endswith("?") else f"{hint} {OWN_MODEL}"
         raise ConfigError(f"--model must be a known name; got {model!r}: {hint}")
     app = cyclopts.App(
         name="caser",

@@ -21,7 +21,7 @@ from caser.artefact.folder import Artefact
 from caser.config import Training
 from caser.data.split import Split
 from caser.data.tape import Tape
-from caser.errors import ConfigError
+from caser.errors import ConfigError, did_you_mean
 from caser.evaluation import judge, protocols
 from caser.evaluation.fingerprint import fingerprint
 from caser.evaluation.judge import check_split
@@ -114,7 +114,8 @@ def fit(
     'final'
     """
     if train_on not in get_args(TrainOn):
-        raise ConfigError(f"train_on must be a part that trains; got {train_on!r}: known: fit, final, all.")
+        hint = did_you_mean(str(train_on), get_args(TrainOn))
+        raise ConfigError(f"train_on must be a part that trains; got {train_on!r}: {hint}")
     model = fittable(model)
     check_split(split)
     refuse_unused(model, training, epochs=epochs, checkpoint=checkpoint)
