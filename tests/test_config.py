@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,11 +13,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+import caser
 from caser.config import FOR_NEGATIVES, LOSSES, Loss, Settings, Training, register_loss
 from caser.errors import CaserError, ConfigError
 from caser.models import MODELS, model_class, model_settings
 from caser.models.factors.bpr_mf import BPRMF
 
+ANY: Any = caser  # the type checker would refuse some of these calls
 every_class = pytest.mark.parametrize("settings", [Training, *map(model_class, MODELS)], ids=lambda one: one.__name__)
 
 
@@ -71,6 +76,27 @@ def test_a_wrong_value_is_one_sentence_with_what_was_got(values: dict[str, Any],
     with pytest.raises(ConfigError) as refused:
         Training(**values)
     assert str(refused.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: ANY.Caser(5), "Caser takes settings by name only; got 5. Write Caser(L=...)."),
+        (lambda: ANY.Training("bpr", 3), "Training takes settings by name only; got 'bpr'. Write Training(loss=...)."),
+        (lambda: ANY.Plan(3), "Plan takes settings by name only; got 3. Write Plan(part=...)."),
+        (lambda: ANY.Popularity(3), "Popularity takes settings by name only; got 3. Write Popularity()."),
+    ],
+)
+def test_a_value_without_a_name_is_one_sentence(make: Callable[[], object], sentence: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        make()
+    assert str(refused.value) == sentence
+
+
+def test_settings_still_show_their_signature_and_can_be_copied() -> None:
+    assert next(iter(inspect.signature(caser.Caser).parameters)) == "L"
+    settings = caser.Caser(L=3)
+    assert pickle.loads(pickle.dumps(settings)) == copy.deepcopy(settings) == settings
 
 
 def test_settings_that_contradict_each_other_are_one_sentence() -> None:

@@ -45,12 +45,22 @@ class WrongValueError(ConfigError):
 class Settings(BaseModel):
     """The base class of all settings classes. Its objects are frozen.
 
-    Raises ConfigError when a value is wrong or a name is unknown. The message is about the first problem only.
+    Raises ConfigError when a value is wrong, a name is unknown, or a value has no name. The message is about the first
+    problem only.
     """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, validate_default=True
     )
+
+    def __new__(cls, *unnamed: Any, **_: Any) -> Self:
+        """Refuse values without a name. (`__init__` cannot: its arguments are the signature that pydantic shows.)"""
+        if unnamed:
+            example = f"{next(iter(cls.model_fields))}=..." if cls.model_fields else ""
+            raise ConfigError(
+                f"{cls.__name__} takes settings by name only; got {unnamed[0]!r}. Write {cls.__name__}({example})."
+            )
+        return super().__new__(cls)
 
     def __init__(self, **values: Any) -> None:
         try:
