@@ -271,6 +271,27 @@ def test_a_loss_of_a_package_is_loaded_when_it_is_used() -> None:
     assert Loss("caser.training.losses:bce", "sampled").load().__name__ == "bce"
 
 
+@pytest.mark.parametrize(
+    ("place", "sentence"),
+    [
+        ("no_such_module:loss", r"must be importable; got 'no_such_module:loss', which is not \(ModuleNotFoundError"),
+        ("caser.config:no_such_loss", r"got 'caser.config:no_such_loss', which is not \(AttributeError: .* Mend or"),
+        ("caser.config:RENAMED", "caser.config:RENAMED must be the function of a loss; got {"),
+    ],
+)
+def test_a_loss_whose_place_holds_no_function_is_refused_where_it_is_used(place: str, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        Loss(place, "sampled").load()
+
+
+@pytest.mark.usefixtures("losses")
+def test_a_training_with_such_a_loss_is_refused_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LOSSES._rows, "broken", Loss("no_such_module:loss", "sampled"))
+    split = caser.leave_one_out(caser.chain_world(num_users=20, num_items=8, length=9, seed=0).log)
+    with pytest.raises(ConfigError, match="the function of a loss must be importable"):
+        caser.fit(caser.Caser(L=2, d=4), split, Training(loss="broken", epochs=1, device="cpu"))
+
+
 def test_settings_need_no_torch() -> None:
     code = "import sys, caser.config; caser.config.Training(loss='gbce'); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from caser.errors import ConfigError, did_you_mean
-from caser.system.registry import Registry, instance_of
+from caser.errors import ConfigError, MissingDependencyError, did_you_mean
+from caser.system.registry import Registry, in_one_line, instance_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -110,10 +110,24 @@ class Loss:
                 raise ConfigError(f"the default of a setting of a loss must be a number; {setting} got {default!r}.")
 
     def load(self) -> Callable[..., Tensor]:
-        """Return the loss function. This imports torch for the losses of the library."""
+        """Return the loss function. This imports torch for the losses of the library.
+
+        Raises ConfigError if the place of the function does not exist, cannot be imported or holds no function.
+        """
         if not isinstance(self.function, str):
             return self.function
-        function: Callable[..., Tensor] = resolve_name(self.function)
+        advice = "Mend or remove its package."
+        try:
+            function: Callable[..., Tensor] = resolve_name(self.function)
+        except MissingDependencyError:
+            raise
+        except Exception as error:  # the code of a package runs
+            raise ConfigError(
+                f"the function of a loss must be importable; got {self.function!r}, which is not "
+                f"({in_one_line(error)}). {advice}"
+            ) from error
+        if not callable(function):
+            raise ConfigError(f"{self.function} must be the function of a loss; got {function!r} there. {advice}")
         return function
 
     def check(self, name: str, values: Mapping[str, float]) -> None:
