@@ -76,6 +76,14 @@ def training_flags(model: type[NetworkSettings]) -> Any:
     return Annotated[_with_defaults(model.training), AfterValidator(onto_defaults), flat("Training")]
 
 
+class _Described(Training, use_attribute_docstrings=False):
+    """Training settings whose fields keep their descriptions, so that pydantic searches no source for them.
+
+    The search goes through all calls in progress and all loaded modules. In a large process, such as one of tests, it
+    is slow.
+    """
+
+
 def _with_defaults(training: Training) -> type[Training]:
     """Make a class of training settings with other defaults: cyclopts shows the defaults of a class in the help."""
     fields: dict[str, Any] = {}
@@ -83,5 +91,5 @@ def _with_defaults(training: Training) -> type[Training]:
         field = copy(Training.model_fields[name])
         field.default = value
         fields[name] = (field.annotation, field)
-    made: type[Training] = create_model("Training", __base__=Training, __module__=__name__, **fields)
+    made: type[Training] = create_model("Training", __base__=_Described, __module__=__name__, **fields)
     return made
