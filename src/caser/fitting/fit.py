@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import platform
 import time
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -172,12 +173,22 @@ def _artefact(model: ModelSettings, scorer: Scorer, split: Split, part: Tape, fa
     )
 
 
+@cache
+def version_of(package: str) -> str | None:
+    """Return the version of an installed package, None without it. It is read once: reading takes a millisecond.
+
+    package  its name on the package index
+
+    >>> version_of("no-such-package") is None
+    True
+    """
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
 def _environment() -> dict[str, Any]:
     """Versions and threads: what a number depends on besides settings, data and seed."""
-    versions: dict[str, str | None] = {}
-    for package in ("numpy", "polars", "scipy", "torch"):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = None
+    versions = {package: version_of(package) for package in ("numpy", "polars", "scipy", "torch")}
     return {"python": platform.python_version(), "threads": threads(), "versions": versions}
