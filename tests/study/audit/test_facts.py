@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from caser.arrays.types import RawId
 from caser.data.describe import describe
 from caser.data.log import InteractionLog
 from caser.data.split import leave_one_out
@@ -119,7 +120,7 @@ def test_targets_that_a_protocol_removes_are_a_warning() -> None:
 
 
 def test_a_repeat_that_no_target_shows_is_still_a_repeat() -> None:
-    sequences = {user: [1, 2, 3, 4, 5, 6] for user in range(20)}
+    sequences: dict[RawId, list[RawId]] = {user: [1, 2, 3, 4, 5, 6] for user in range(20)}
     twice = log_of_sequences({**sequences, 0: [1, 2, 1, 4, 5, 6]})
     says_never = ("No user takes an item twice: seen items need not be candidates.",)
     found = [repeats(leave_one_out(log), describe(log)) for log in (log_of_sequences(sequences), twice)]

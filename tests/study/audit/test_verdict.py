@@ -18,7 +18,7 @@ NEVER = ("they need not", "not worth their cost", "Do not train", "is enough")
 """What must not be advised if no model could see the effect."""
 
 
-def effects(readers: tuple[str, ...] = (), **models: tuple[float, float, float]) -> Effects:
+def effects(*readers: str, **models: tuple[float, float, float]) -> Effects:
     """Effects whose models have these means with the true order, blocks of 5 and the whole history shuffled."""
     noise = np.where(np.arange(NUM_USERS) % 2, 0.1, -0.1)
     values: dict[str, Any] = {}
@@ -69,14 +69,14 @@ def test_a_network_that_cannot_read_order_lifts_no_limit() -> None:
 
 
 def test_a_network_that_reads_order_and_loses_nothing_is_named_beside_the_best_model() -> None:
-    found = effects(("caser",), **RECENT, caser=(0.35, 0.35, 0.3))
+    found = effects("caser", **RECENT, caser=(0.35, 0.35, 0.3))
     assert verdict(found).partition(": ")[0].endswith("as far as count-knn and caser can use it")
     assert "not shown, as far as count-knn and caser can use it" in advice(found)[0]
     assert "No model of this audit reads" not in order_finding(found).sentence
 
 
 def test_order_matters_if_a_network_that_is_not_the_best_model_loses_with_it() -> None:
-    found = effects(("caser",), **SET_OF_ITEMS, caser=(0.38, 0.3, 0.3))
+    found = effects("caser", **SET_OF_ITEMS, caser=(0.38, 0.3, 0.3))
     assert verdict(found).startswith(
         "Order matters to caser, though count-knn does better without it: caser, at 0.3800"
     )
@@ -84,19 +84,19 @@ def test_order_matters_if_a_network_that_is_not_the_best_model_loses_with_it() -
 
 
 def test_a_network_that_learned_nothing_lifts_no_limit() -> None:
-    found = effects(("caser",), **SET_OF_ITEMS, caser=(0.19, 0.19, 0.19))
+    found = effects("caser", **SET_OF_ITEMS, caser=(0.19, 0.19, 0.19))
     assert verdict(found).startswith("Order is not shown to matter, as far as count-knn can use it:")
     assert "caser, trained quickly, does not beat popularity: train it in full" in advice(found)[0]
 
 
 def test_a_network_that_was_judged_and_finds_nothing_may_advise_against_sequence_models() -> None:
-    found = effects(("caser",), **NOTHING, caser=(0.19, 0.19, 0.19))
+    found = effects("caser", **NOTHING, caser=(0.19, 0.19, 0.19))
     assert "as far as markov, count-knn and caser can use it" in verdict(found)
     assert advice(found)[0].startswith("Do not train a sequence model")
 
 
 def test_blocks_name_what_a_network_loses_beside_a_counting_model_that_loses_nothing() -> None:
-    found = effects(("caser",), **SET_OF_ITEMS, caser=(0.6, 0.5, 0.5))
+    found = effects("caser", **SET_OF_ITEMS, caser=(0.6, 0.5, 0.5))
     more: Any = {10: found.values["count-knn"][5]}  # only counting models are judged with every size
     values = {
         name: {**more, **by_block} if name == "count-knn" else by_block for name, by_block in found.values.items()
@@ -107,7 +107,7 @@ def test_blocks_name_what_a_network_loses_beside_a_counting_model_that_loses_not
 
 
 def test_order_of_rows_is_not_blamed_for_a_network_that_was_not_trained_without_it() -> None:
-    found = effects(("caser",), **SET_OF_ITEMS, caser=(0.6, 0.5, 0.5))
+    found = effects("caser", **SET_OF_ITEMS, caser=(0.6, 0.5, 0.5))
     text = verdict(found, effects(**SET_OF_ITEMS))
     assert text.startswith("Order matters: caser")
     assert "in random order, caser was not trained, and count-knn shows no such loss" in text
