@@ -167,6 +167,28 @@ def test_a_models_own_settings_of_negatives_are_dropped_with_its_loss() -> None:
     assert BPRMF.training.replace(loss="bce").num_negatives == BPRMF.training.num_negatives
 
 
+@pytest.mark.parametrize("precision", ["auto", "float32", "bfloat16"])
+def test_a_number_type_is_refused_where_the_loss_does_not_choose_one(precision: Any, losses: None) -> None:
+    register_loss("exact", lambda *_: 0, form="full")  # type: ignore[arg-type]
+    assert Training(precision=precision).used()["precision"] == precision
+    for loss in ("bce", "exact"):
+        why = "the loss does not choose the type of its products"
+        with pytest.raises(
+            ConfigError, match=f"precision must be left out where {why}; got .* {loss}. .* of: .*softmax"
+        ):
+            Training(loss=loss, precision=precision)
+        assert "precision" not in Training(loss=loss).used()
+        assert Training(precision=precision).replace(loss=loss) == Training(loss=loss)
+
+
+def test_sampled_softmax_chooses_the_type_of_its_product_with_shared_negatives() -> None:
+    training = Training(loss="sampled-softmax", negatives="shared", precision="bfloat16")
+    assert training.used()["precision"] == "bfloat16"
+    assert training.replace(loss="bce").precision == "auto"
+    with pytest.raises(ConfigError, match=r"got 'bfloat16' with .* Leave it out, or set negatives='shared'\."):
+        training.replace(negatives="per-target")
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_used_gives_every_setting_of_the_loss_and_makes_the_same_training_again(loss: str) -> None:
     training = Training(loss=loss)
@@ -276,7 +298,7 @@ def test_a_loss_of_a_package_is_loaded_when_it_is_used() -> None:
     [
         ("no_such_module:loss", r"must be importable; got 'no_such_module:loss', which is not \(ModuleNotFoundError"),
         ("caser.config:no_such_loss", r"got 'caser.config:no_such_loss', which is not \(AttributeError: .* Mend or"),
-        ("caser.config:RENAMED", "caser.config:RENAMED must be the function of a loss; got {"),
+        ("caser.config:FOR_NEGATIVES", r"caser.config:FOR_NEGATIVES must be the function of a loss; got \("),
     ],
 )
 def test_a_loss_whose_place_holds_no_function_is_refused_where_it_is_used(place: str, sentence: str) -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "speed"
@@ -52,7 +53,7 @@ class Bar:
     """A value that a benchmark must reach.
 
     name      what is measured
-    value     the measured value
+    value     the measured value; None for a quality that was never reached
     unit      of the value
     at_least  the value that must be reached
     aim       the better value that we want to reach
@@ -60,7 +61,7 @@ class Bar:
     """
 
     name: str
-    value: float
+    value: float | None
     unit: str
     at_least: float
     aim: float
@@ -69,6 +70,8 @@ class Bar:
     @property
     def verdict(self) -> str:
         """Whether the aim is met, only the weaker demand holds, or both are missed."""
+        if self.value is None:
+            return "missed"
         sign = 1 if self.better == "higher" else -1
         if sign * self.value >= sign * self.aim:
             return "aim met"
@@ -121,21 +124,23 @@ def publish(
     rows: Sequence[Mapping[str, Any]],
     bars: Sequence[Bar] = (),
     draw: Callable[[Any], None] | None = None,
+    folder: Path | None = None,
     **facts: Any,
 ) -> None:
     """Print and save the result of a benchmark.
 
-    name   of the benchmark, and of its files
-    rows   the rows of a table, all with the same keys
-    bars   what the benchmark must reach
-    draw   draws the picture; it gets Matplotlib's axes
-    facts  further facts to save
+    name    of the benchmark, and of its files
+    rows    the rows of a table, all with the same keys
+    bars    what the benchmark must reach
+    draw    draws the picture; it gets Matplotlib's axes
+    folder  where the files go, for a try that is not published; by default, where docs/performance.md takes them from
+    facts   further facts to save
     """
     console = Console(width=120)
     _print_rows(console, name, rows)
     if bars:
         shown = [
-            {"bar": bar.name, "measured": f"{bar.value:,.3g} {bar.unit}", "at least": f"{bar.at_least:g}",
+            {"bar": bar.name, "measured": f"{_cell(bar.value)} {bar.unit}", "at least": f"{bar.at_least:g}",
              "aim": f"{bar.aim:g}", "": bar.verdict}
             for bar in bars
         ]  # fmt: skip
@@ -148,10 +153,11 @@ def publish(
         "rows": [dict(row) for row in rows],
         "bars": [{**asdict(bar), "verdict": bar.verdict} for bar in bars],
     }
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    results, images = (folder, folder) if folder else (RESULTS, IMAGES)
+    results.mkdir(parents=True, exist_ok=True)
+    (results / f"{name}.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     if draw:
-        _draw(name, draw)
+        _draw(images / f"{name}.png", draw)
     print(json.dumps(result, ensure_ascii=False))
 
 
@@ -160,14 +166,18 @@ def bars_as_markdown() -> str:
     lines = ["| bar | at least | aim | measured | | `make bench` |", "|---|---|---|---|---|---|"]
     for path in sorted(RESULTS.glob("*.json")):
         for bar in json.loads(path.read_text(encoding="utf-8"))["bars"]:
-            demands = f"{bar['at_least']:g} | {bar['aim']:g} | {_cell(float(bar['value']))} {bar['unit']}"
+            demands = f"{bar['at_least']:g} | {bar['aim']:g} | {_cell(bar['value'])} {bar['unit']}"
             lines.append(f"| {bar['name']} | {demands} | {bar['verdict']} | `{path.stem}` |")
     return "\n".join(lines)
 
 
 def rows_as_markdown(name: str) -> str:
     """Return the rows of one saved result as a Markdown table."""
-    rows = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["rows"]
+    return as_markdown(json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["rows"])
+
+
+def as_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows, all with the same keys, as a Markdown table."""
     lines = [f"| {' | '.join(rows[0])} |", "|---" * len(rows[0]) + "|"]
     return "\n".join([*lines, *(f"| {' | '.join(map(_cell, row.values()))} |" for row in rows)])
 
@@ -177,18 +187,20 @@ def _print_rows(console: Console, title: str, rows: Sequence[Mapping[str, Any]])
     for column in rows[0] if rows else ():
         table.add_column(column, justify="left" if isinstance(rows[0][column], str) else "right")
     for row in rows:
-        table.add_row(*map(_cell, row.values()))
+        table.add_row(*(escape(_cell(value)) for value in row.values()))
     console.print(table)
 
 
 def _cell(value: Any) -> str:
-    """A value as text: numbers with three significant digits, large ones without decimals."""
+    """A value as text: numbers with three significant digits, large ones without decimals; a dash for None."""
+    if value is None:
+        return "-"
     if not isinstance(value, float):
         return str(value)
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _draw(name: str, draw: Callable[[Any], None]) -> None:
+def _draw(path: Path, draw: Callable[[Any], None]) -> None:
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -197,8 +209,8 @@ def _draw(name: str, draw: Callable[[Any], None]) -> None:
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     draw(axes)
     axes.spines[["top", "right"]].set_visible(False)
-    IMAGES.mkdir(parents=True, exist_ok=True)
-    figure.savefig(IMAGES / f"{name}.png", dpi=110)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
     plt.close(figure)
 
 

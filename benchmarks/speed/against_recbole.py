@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,6 +20,7 @@ from typing import Any
 import polars as pl
 import torch
 
+from benchmarks._environment import environment
 from benchmarks.speed import _rounds
 from benchmarks.speed._steps import some_steps
 from caser.config import Training
@@ -31,23 +31,10 @@ from caser.evaluation import protocols
 from caser.models.caser.caser import Caser
 from caser.training.loop import start
 
-ENVIRONMENT = Path("runs/benchmarks/recbole")
 PACKAGES = ("recbole==1.2.1", "numpy<2", "pandas<2.3", "scipy<1.14", "setuptools<80", "ray==2.6.3")
 BATCH_SIZE = 2048
 STEPS = {5: 20, 50: 1}
 AT_LEAST = {5: (4, 10), 50: (60, 120)}
-
-
-def environment() -> Path:
-    """Return the Python of RecBole's environment, which is made if it does not exist."""
-    python = ENVIRONMENT / "bin" / "python"
-    if not python.exists():
-        print(f"Installing RecBole into {ENVIRONMENT} ...", file=sys.stderr, flush=True)
-        subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True)
-        # torch first and pinned: with a range, pip might choose another, larger build.
-        for packages in ((f"torch=={torch.__version__.partition('+')[0]}",), PACKAGES):
-            subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
-    return python.absolute()
 
 
 @contextmanager
@@ -59,7 +46,8 @@ def their_contender(log: InteractionLog, length: int, threads: int) -> Iterator[
             {"user_id:token": log.users, "item_id:token": log.items, "timestamp:float": log.times / 1e6}
         )
         frame.write_csv(Path(folder) / "log" / "log.inter", separator="\t")
-        command = [environment(), "-P", "-W", "ignore", Path(__file__).with_name("_recbole_process.py").absolute()]
+        script = Path(__file__).with_name("_recbole_process.py").absolute()
+        command = [environment("recbole", PACKAGES), "-P", "-W", "ignore", script]
         process = subprocess.Popen(
             [*map(str, command), folder, str(length), str(BATCH_SIZE)],
             stdin=subprocess.PIPE,

@@ -28,7 +28,7 @@ from caser.models.base import StateScorer
 from caser.system.randomness import numpy_generator
 
 NUM_USERS, NUM_ITEMS = 6040, 3416
-MODELS = ("caser", "gru4rec", "sasrec", "nextitnet", "fpmc")
+MODELS = ("caser", "gru4rec", "sasrec", "esasrec", "nextitnet", "fpmc")
 REPEATS = {1: 20, 64: 1}
 """The number of queries at once -> how often they are repeated in a round."""
 

@@ -60,6 +60,7 @@ from caser.models.counting.popularity import RecentPopularity as RecentPopularit
 from caser.models.counting.session_knn import SessionKNN as SessionKNN
 from caser.models.factors.bpr_mf import BPRMF as BPRMF
 from caser.models.factors.fpmc import FPMC as FPMC
+from caser.models.sessions.esasrec import ESASRec as ESASRec
 from caser.models.sessions.gru4rec import GRU4Rec as GRU4Rec
 from caser.models.sessions.nextitnet import NextItNet as NextItNet
 from caser.models.sessions.sasrec import SASRec as SASRec
@@ -68,8 +69,9 @@ from caser.models.settings import NetworkSettings as NetworkSettings
 from caser.study.ablate import ablate as ablate
 from caser.study.audit.audit import Audit as Audit
 from caser.study.audit.audit import audit as audit
-from caser.study.auto import Winner as Winner
 from caser.study.auto import auto as auto
+from caser.study.best import Winner as Winner
+from caser.study.best import best as best
 from caser.study.compare import compare as compare
 from caser.study.engine import Plan as Plan
 from caser.study.recipes import Recipe as Recipe
@@ -95,6 +97,7 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "DataError",
     "DownloadError",
     "EASE",
+    "ESASRec",
     "Explanation",
     "FPMC",
     "GRU4Rec",
@@ -128,6 +131,7 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "ablate",
     "audit",
     "auto",
+    "best",
     "chain_world",
     "compare",
     "compare_sessions",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, get_args
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from caser.errors import ConfigError, MissingDependencyError, did_you_mean
+from caser.system.problems import first_problem
 from caser.system.registry import Registry, in_one_line, instance_of
 
 if TYPE_CHECKING:
@@ -28,18 +29,8 @@ Space = Mapping[str, tuple[Any, ...]]
 LossForm: TypeAlias = Literal["sampled", "full"]
 """Which scores a loss needs: those of targets and drawn negatives, or those of all items."""
 
-RENAMED = {"exclude_seen": "unseen_negatives"}
-"""New names of settings that had another name in earlier versions."""
-
-
-class WrongValueError(ConfigError):
-    """A setting has a value of the wrong type, or outside its range.
-
-    `args` holds the name of the settings class, the name of the setting, and the rest of the sentence.
-    """
-
-    def __str__(self) -> str:
-        return " ".join(self.args)
+Precision: TypeAlias = Literal["float32", "bfloat16"]
+"""The number type of the matrix products of a loss. Parameters, gradients and sums are in float32 in any case."""
 
 
 class Settings(BaseModel):
@@ -89,6 +80,9 @@ class Loss:
     corrects_for_sampling  whether the logQ correction is added to the scores of the negatives
     takes_share            whether the function takes the sampling rate as third argument: the number of negatives of a
                            target, divided by the number of items except the target
+    takes_precision        whether the function takes the number type of its products, as the keyword `precision`
+    sums_negatives         whether the negatives of a target count only by the log of the sum of e^score, so that one
+                           number stands for them where all targets share them
     """
 
     function: Callable[..., Tensor] | str
@@ -97,6 +91,8 @@ class Loss:
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     corrects_for_sampling: bool = False
     takes_share: bool = False
+    takes_precision: bool = False
+    sums_negatives: bool = False
 
     def __post_init__(self) -> None:
         """Raise ConfigError for an argument of the wrong kind."""
@@ -108,6 +104,15 @@ class Loss:
         for setting, default in self.settings.items():
             if isinstance(default, bool) or not isinstance(default, int | float):
                 raise ConfigError(f"the default of a setting of a loss must be a number; {setting} got {default!r}.")
+
+    def unused_settings(self, negatives: str) -> tuple[str, ...]:
+        """Return the names of the settings of training that have no effect with this loss.
+
+        negatives  the setting of that name
+        """
+        is_full = self.form == "full"
+        has_products = self.takes_precision if is_full else self.sums_negatives and negatives == "shared"
+        return (*(FOR_NEGATIVES if is_full else ()), *(() if has_products else ("precision",)))
 
     def load(self) -> Callable[..., Tensor]:
         """Return the loss function. This imports torch for the losses of the library.
@@ -167,8 +172,10 @@ _OWN_LOSSES = {
         ranges={"calibration": (0, 1)},
         takes_share=True,
     ),
-    "sampled-softmax": Loss("caser.training.losses:sampled_softmax", "sampled", corrects_for_sampling=True),
-    "softmax": Loss("caser.training.losses:softmax", "full"),
+    "sampled-softmax": Loss(
+        "caser.training.losses:sampled_softmax", "sampled", corrects_for_sampling=True, sums_negatives=True
+    ),
+    "softmax": Loss("caser.training.losses:softmax", "full", takes_precision=True),
 }
 
 LOSSES: Registry[Loss] = Registry("a loss", "caser.losses", _OWN_LOSSES, instance_of(Loss))
@@ -184,6 +191,8 @@ def register_loss(
     ranges: Mapping[str, tuple[float, float]] | None = None,
     corrects_for_sampling: bool = False,
     takes_share: bool = False,
+    takes_precision: bool = False,
+    sums_negatives: bool = False,
 ) -> None:
     """Add a loss of your own to LOSSES, so that `Training(loss=name)` trains with it.
 
@@ -199,6 +208,10 @@ def register_loss(
     corrects_for_sampling  add the logQ correction to the scores of the negatives: for estimates of a full softmax
     takes_share            pass the sampling rate as third argument: the number of negatives of a target, divided by
                            the number of items except the target
+    takes_precision        pass the setting `precision` as a keyword, "float32" or "bfloat16": the number type that the
+                           function shall use in its matrix products. Without it, the setting is refused for the loss
+    sums_negatives         the negatives of a target count only by the log of the sum of e^score. Where all targets
+                           share one set of negatives, the function then gets this one number for them, N = 1
 
     Instead, an installed package can offer a `Loss` through the entry-point group `caser.losses`. A program that loads
     a saved run needs the loss only if it trains again. Raises ConfigError if another loss already has the name, and for
@@ -210,7 +223,8 @@ def register_loss(
     >>> Training(loss="squared-hinge", loss_settings={"margin": 2.0}).used()["loss_settings"]
     {'margin': 2.0}
     """
-    row = Loss(function, form, dict(settings or {}), dict(ranges or {}), corrects_for_sampling, takes_share)
+    calls = corrects_for_sampling, takes_share, takes_precision, sums_negatives
+    row = Loss(function, form, dict(settings or {}), dict(ranges or {}), *calls)
     row.check(name, row.settings)
     LOSSES.register(name, row)
 
@@ -234,17 +248,19 @@ class Training(Settings):
         default="softmax", description=f"Training loss: {', '.join(sorted(_OWN_LOSSES))}, or one of your own."
     )
     loss_settings: dict[str, float] = Field(default_factory=dict, description=_loss_settings_help())
-    epochs: int = Field(default=30, ge=1, le=100_000)
-    """Largest number of epochs."""
-    patience: int = Field(default=5, ge=0)
+    epochs: int = Field(default=12, ge=1, le=100_000)
+    """Largest number of epochs, over which the learning rate falls; 5 to 25 by the size of the log where it is open."""
+    patience: int = Field(default=3, ge=0)
     """Early stopping: end after this many epochs without a better validation metric; 0 trains all epochs."""
     batch_size: int | None = Field(default=None, ge=1)
-    """Positions per optimiser step; by default 2048, or fewer so that a small log has 40 steps in an epoch."""
+    """Positions per optimiser step; by default 2048, or fewer so that a small log has 250 steps in an epoch."""
     learning_rate: float = Field(default=3e-3, gt=0)
     """Adam's step size."""
-    schedule: Literal["constant", "linear"] = "constant"
+    schedule: Literal["constant", "linear"] = "linear"
     """How the step size changes: it stays constant, or, after a short rise, it falls linearly to 0 over all epochs."""
-    weight_decay: float = Field(default=1e-6, ge=0)
+    averaging: float = Field(default=1.0, ge=0, le=1000)
+    """Judge and keep the mean of the parameters over about this many last epochs; 0 keeps the last ones."""
+    weight_decay: float = Field(default=0.0, ge=0)
     """Adam's L2 penalty, added to the gradient."""
     positions: Literal["every", "full"] = "every"
     """Which positions train: "every" position, the first included; or only "full" windows with T targets (paper)."""
@@ -262,6 +278,9 @@ class Training(Settings):
     """Seed of all random streams."""
     device: str = "auto"
     """Where to train: auto (a GPU when there is one), cpu, cuda or mps."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Number type of the products of softmax, and of sampled-softmax with shared negatives: auto takes bfloat16 where
+    it is clearly faster on this machine. Parameters and sums are in float32."""
 
     @property
     def loss_row(self) -> Loss:
@@ -273,8 +292,9 @@ class Training(Settings):
 
         changes  new values by the name of the setting
 
-        If the loss changes, the copy does not keep `loss_settings`. If the new loss draws no negatives, the copy does
-        not keep the settings of negatives either. Raises ConfigError for a wrong new value, as the constructor does.
+        If the loss changes, the copy keeps neither `loss_settings` nor the settings that the new loss does not use,
+        such as those of negatives for a loss that draws none. Raises ConfigError for a wrong new value, as the
+        constructor does.
 
         >>> Training(loss="bpr", num_negatives=5).replace(loss="softmax").loss
         'softmax'
@@ -282,8 +302,8 @@ class Training(Settings):
         kept = self.model_dump(exclude_unset=True)
         loss = changes.get("loss", self.loss)
         if loss != self.loss:
-            draws_no_negatives = loss in LOSSES and LOSSES[loss].form == "full"
-            dropped = {"loss_settings", *(FOR_NEGATIVES if draws_no_negatives else ())}
+            negatives = changes.get("negatives", self.negatives)
+            dropped = {"loss_settings", *(LOSSES[loss].unused_settings(negatives) if loss in LOSSES else ())}
             kept = {name: value for name, value in kept.items() if name not in dropped}
         return type(self)(**{**kept, **changes})
 
@@ -293,44 +313,23 @@ class Training(Settings):
         `loss_settings` holds all settings of the loss, also those with default values. Manifests and cache keys contain
         this dictionary. `Training(**training.used())` trains in the same way.
         """
-        values = self.model_dump(mode="json")
-        if self.loss_row.form == "full":
-            values = {name: value for name, value in values.items() if name not in FOR_NEGATIVES}
+        unused = self.loss_row.unused_settings(self.negatives)
+        values = {name: value for name, value in self.model_dump(mode="json").items() if name not in unused}
         return {**values, "loss_settings": {**self.loss_row.settings, **self.loss_settings}}
 
     @model_validator(mode="after")
     def _refuse_what_the_loss_does_not_use(self) -> Self:
         row = self.loss_row
         row.check(self.loss, self.loss_settings)
-        unused = [name for name in FOR_NEGATIVES if name in self.model_fields_set] if row.form == "full" else []
-        if unused:
-            sampled = ", ".join(name for name, loss in LOSSES.usable().items() if loss.form == "sampled")
-            raise ConfigError(
-                f"{unused[0]} must be left out where the loss draws no negatives; got {getattr(self, unused[0])!r} "
-                f"with loss {self.loss}. Leave it out, or choose one of: {sampled}."
-            )
+        for name in row.unused_settings(self.negatives):
+            if name in self.model_fields_set:
+                why = "draws no negatives" if name in FOR_NEGATIVES else "does not choose the type of its products"
+                others = [
+                    other for other, loss in LOSSES.usable().items() if name not in loss.unused_settings("shared")
+                ]
+                advice = "set negatives='shared'" if self.loss in others else f"choose one of: {', '.join(others)}"
+                raise ConfigError(
+                    f"{name} must be left out where the loss {why}; got {getattr(self, name)!r} with loss {self.loss}. "
+                    f"Leave it out, or {advice}."
+                )
         return self
-
-
-def first_problem(error: ValidationError, settings: str, known: Iterable[str] = ()) -> ConfigError:
-    """Return an error with one sentence about the first problem that pydantic found.
-
-    error     what pydantic raised
-    settings  the name of the settings class, for the sentence
-    known     the names of its settings, for the suggestion after an unknown name
-    """
-    first = error.errors()[0]
-    # A validator of this library has raised its own error: its message is already one sentence.
-    inner = first.get("ctx", {}).get("error")
-    if isinstance(inner, ConfigError):
-        return inner
-    name = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        renamed = RENAMED.get(name)
-        hint = f"it is now {renamed}." if renamed in set(known) else did_you_mean(name, known)
-        return ConfigError(f"{settings} has no setting {name!r}: {hint}")
-    must = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-    got = "" if isinstance(first["input"], dict) else f"; got {first['input']!r}"
-    if not name:  # the problem is with all settings together
-        return ConfigError(f"{settings} {must}{got}.")
-    return WrongValueError(settings, name, f"{must}{got}.")

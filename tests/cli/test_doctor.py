@@ -58,7 +58,7 @@ def test_it_measures_threads_types_and_batches_and_advises_on_each(monkeypatch: 
 
 def test_a_small_gain_changes_no_advice() -> None:
     assert "keep the present 2" in doctor.advise_threads({1: 105.0, 2: 100.0}, now=2)
-    assert "float32, in which caser trains, is right" in doctor.advise_type({"float32": 100.0, "bfloat16": 105.0})
+    assert "float32 is right for products here" in doctor.advise_type({"float32": 100.0, "bfloat16": 105.0})
     assert "--batch-size 512" in doctor.advise_batch({512: 95.0, 2048: 100.0, 8192: 90.0})
 
 

@@ -178,7 +178,7 @@ def test_the_help_shows_the_defaults_of_a_models_own_training() -> None:
 def test_the_models_own_training_holds_for_flags_that_are_not_typed(log: Path, tmp_path: Path) -> None:
     words = ("--model", "bpr-mf", "--epochs", "1", "--device", "cpu")
     document("train", log, "--out", tmp_path / "run", *words)
-    expected = BPRMF.training.replace(epochs=1, device="cpu").model_dump(mode="json")
+    expected = BPRMF.training.replace(epochs=1, device="cpu").used()
     assert manifest(tmp_path / "run")["training"] == expected
 
 
@@ -195,10 +195,10 @@ def test_filters_are_kept_and_counted(log: Path, tmp_path: Path) -> None:
 
 def test_the_error_for_sessions_says_how_to_leave_the_user_vector_out(log: Path, tmp_path: Path) -> None:
     words = ["train", log, "--protocol", "sessions", "--out", tmp_path / "run", *TINY]
-    code, line = refusal(*words)
+    code, line = refusal(*words, "--user-vector")
     assert code == 2
     assert "--no-user-vector" in line
-    assert document(*words, "--no-user-vector")["protocol"] == "sessions"
+    assert document(*words)["protocol"] == "sessions"
 
 
 # Interruptions
@@ -238,3 +238,35 @@ def test_a_checkpoint_of_other_settings_is_not_continued(
     code, line = refusal("train", log, "--out", tmp_path / "run", *TINY, "--L", "4")
     assert code == 7
     assert "run.checkpoint must be a checkpoint of this very run" in line
+
+
+def test_without_a_model_the_best_of_a_few_is_shipped(log: Path, tmp_path: Path) -> None:
+    said = document("train", log, "--out", tmp_path / "run", "--epochs", "2", "--device", "cpu")
+    assert {"caser", "count-knn", "markov", "popularity"} <= set(said["tried"])
+    assert said["model"] in (next(iter(said["tried"])), "blend")
+    assert manifest(tmp_path / "run")["why"] == said["why"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
+    outcome = caser("train", log, "--out", tmp_path / "run", "--epochs", "2", "--device", "cpu")
+    assert "is best on validation" in outcome.out
+
+
+def test_a_setting_of_caser_asks_for_caser(log: Path, tmp_path: Path) -> None:
+    assert document("train", log, "--out", tmp_path / "run", *TINY)["model"] == "caser"
+
+
+def test_a_preset_gives_published_settings_and_typed_ones_replace_them(log: Path, tmp_path: Path) -> None:
+    words = ("--preset", "paper", "--d", "6", "--epochs", "1", "--device", "cpu")
+    document("train", log, "--out", tmp_path / "run", *words)
+    facts = manifest(tmp_path / "run")
+    assert (facts["settings"]["d"], facts["settings"]["T"]) == (6, 3)
+    assert (facts["training"]["loss"], facts["training"]["positions"]) == ("bce", "full")
+    assert "Did you mean" in refusal("train", log, "--out", tmp_path / "other", "--preset", "papre")[1]
+
+
+def test_a_budget_tunes_and_is_never_worse_on_validation(log: Path, tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    words = ("train", log, "--model", "count-knn", "--store", tmp_path / "store")
+    tuned = document(*words, "--out", tmp_path / "tuned", "--budget", "1s")
+    assert list(tuned["tried"]) == ["count-knn"]
+    plain = document("train", log, "--out", tmp_path / "plain", "--epochs", "1", "--device", "cpu")
+    assert tuned["tried"]["count-knn"] >= plain["tried"]["count-knn"]

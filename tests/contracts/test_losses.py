@@ -100,6 +100,14 @@ def test_a_masked_negative_adds_nothing_and_gets_no_gradient(name: str) -> None:
     torch.testing.assert_close(of_positive_M, gradients(name, positive_M, negative_MN)[0])
 
 
+@pytest.mark.parametrize("name", [name for name, loss in LOSSES.items() if loss.sums_negatives])
+def test_one_number_stands_for_all_negatives_of_a_loss_that_sums_them(name: str) -> None:
+    positive_M, negative_MN = some_scores()
+    sums_M1 = torch.logsumexp(negative_MN, dim=1, keepdim=True)
+    torch.testing.assert_close(loss_of(name, positive_M, sums_M1), loss_of(name, positive_M, negative_MN))
+    assert torch.isfinite(loss_of(name, positive_M, torch.full((6, 1), -torch.inf)))
+
+
 @sampled_losses
 def test_a_target_whose_negatives_are_all_masked_is_finite(name: str) -> None:
     positive_M, negative_MN = torch.tensor([0.3]), torch.full((1, 4), -torch.inf)

@@ -21,6 +21,7 @@ from tests.models.sessions.session_models import NUM_ITEMS, NUM_USERS, Network, 
 from tests.training.windows import windows_of
 
 SMALL: dict[str, dict[str, Any]] = {
+    "esasrec": {"d": 6, "num_heads": 2, "expansion": 2},
     "gru4rec": {"d": 6},
     "nextitnet": {"d": 6, "dilations": (1, 2), "kernel": 2},
     "sasrec": {"d": 6, "num_heads": 2},

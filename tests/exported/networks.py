@@ -38,10 +38,13 @@ SMALL: dict[str, tuple[str, dict[str, Any]]] = {
     "caser of one item, identity": ("caser", {"d": 6, "L": 1, "n_h": 2, "phi_c": "identity", "phi_a": "identity"}),
     "caser of a long window": ("caser", {"d": 6, "L": 40, "n_h": 1}),
     "caser that reaches back": ("caser", {"d": 6, "L": 3, "n_h": 2, "n_v": 2, "reach": 7}),
+    "caser, tied": ("caser", {"d": 6, "L": 3, "n_h": 2, "n_v": 2, "reach": 7, "user_vector": False, "tied": True}),
     "caser with a short reach": ("caser", {"d": 6, "L": 4, "n_h": 2, "n_v": 2, "reach": 2}),
     "gru4rec": ("gru4rec", {"d": 6, "max_length": 6}),
     "sasrec": ("sasrec", {"d": 6, "max_length": 6, "num_heads": 2}),
     "sasrec of one block": ("sasrec", {"d": 6, "max_length": 6, "num_blocks": 1}),
+    "esasrec": ("esasrec", {"d": 6, "max_length": 6, "num_heads": 2}),
+    "esasrec of one block": ("esasrec", {"d": 6, "max_length": 6, "num_blocks": 1, "expansion": 1}),
     "nextitnet": ("nextitnet", {"d": 6, "max_length": 9, "dilations": (1, 2), "kernel": 2}),
 }
 

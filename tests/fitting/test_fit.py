@@ -22,12 +22,15 @@ from caser.fitting.fit import Progress, fit
 from caser.models.caser.caser import Caser
 from caser.models.counting.markov import Markov
 from caser.models.neural import NeuralScorer
+from caser.training import precision
 from caser.training.loop import start, train
 from tests.architecture.source import ROOT
 from tests.data.logs import Row, log_of
 from tests.runs import fitted
 
-MODEL = Caser(L=2, T=1, d=4, n_v=1, n_h=2, dropout=0)
+MODEL = Caser(L=2, T=1, d=4, n_v=1, n_h=2, dropout=0, user_vector=True)
+SUITED = MODEL.replace(item_dropout=0.4, reach=16)
+"""The same, with what the recipe chooses for `split`."""
 TRAINING = Training(epochs=6, patience=2, batch_size=64, learning_rate=0.02, device="cpu")
 FIXED = for_given_epochs(TRAINING)
 
@@ -62,10 +65,10 @@ def test_the_epochs_that_validate_best_are_refitted_from_fresh_parameters_on_the
     values = [entry["validation"] for entry in facts["history"]]
     assert facts["epochs"] == 1 + int(np.argmax(values))
 
-    state = start(MODEL.build(split.log.num_users, split.log.num_items, TRAINING.seed), TRAINING)
+    state = start(SUITED.build(split.log.num_users, split.log.num_items, TRAINING.seed), TRAINING)
     for _ in train(state, split.final, TRAINING, num_targets=MODEL.T, until=facts["epochs"]):
         pass
-    expected = dict(NeuralScorer(state.network).arrays())
+    expected = dict(NeuralScorer(state.finish()).arrays())
     expected["P"][0] = expected["P"][1:].mean(axis=0)
     assert rec.artefact.scorer.arrays().keys() == expected.keys()
     for name, array in rec.artefact.scorer.arrays().items():
@@ -210,6 +213,44 @@ def test_continuing_with_another_number_of_threads_warns(split: Split, tmp_path:
             fit(MODEL, split, TRAINING, checkpoint=path)
     finally:
         torch.set_num_threads(before)
+
+
+# The number type of products
+
+
+@pytest.fixture
+def speeds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Forge what is measured: the next number of the list, which is then removed; a test fills it."""
+    forged: list[float] = []
+    monkeypatch.setattr(precision, "SMALL_TABLE", 1)
+    monkeypatch.setattr(precision, "speed_of_bfloat16", lambda *sizes: forged.pop())
+    return forged
+
+
+@pytest.mark.parametrize(("speed", "chosen"), [(9.0, "bfloat16"), (0.1, "float32")])
+def test_the_number_type_is_measured_once_and_recorded_in_the_manifest(
+    split: Split, speeds: list[float], speed: float, chosen: Any
+) -> None:
+    speeds.append(speed)  # a second measurement would find the list empty
+    artefact = fit(MODEL, split, TRAINING).artefact
+    assert artefact.manifest["training"]["precision"] == chosen
+    again = fit(MODEL, split, Training(**artefact.manifest["training"])).artefact
+    assert same_arrays(artefact.scorer.arrays(), again.scorer.arrays())
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_a_fit_continues_with_the_number_type_that_it_began_with(
+    split: Split, speeds: list[float], tmp_path: Path, epochs: int
+) -> None:
+    reduced = fit(MODEL, split, TRAINING.replace(precision="bfloat16")).artefact
+    speeds.append(9.0)
+    with pytest.raises(Stopped):
+        fit(MODEL, split, TRAINING, checkpoint=tmp_path / "checkpoint", tell=stop_after(epochs))
+    speeds.append(0.1)  # if it were measured again, it would be float32
+    continued = fit(MODEL, split, TRAINING, checkpoint=tmp_path / "checkpoint").artefact
+    assert speeds == [0.1]
+    assert continued.manifest["training"]["precision"] == "bfloat16"
+    assert same_arrays(reduced.scorer.arrays(), continued.scorer.arrays())
 
 
 def test_user_dropout_without_user_vectors_is_refused(split: Split) -> None:

@@ -32,6 +32,7 @@ OTHER: dict[str, Any] = {
     "batch_size": 96,
     "learning_rate": 0.02,
     "schedule": "linear",
+    "averaging": 0.5,
     "weight_decay": 0.1,
     "positions": "full",
     "num_negatives": 7,
@@ -41,6 +42,7 @@ OTHER: dict[str, Any] = {
     "user_dropout": 0.5,
     "seed": 9,
     "device": "cpu",
+    "precision": "bfloat16",
 }
 """A value of each setting of training that is not its default; `loss` itself is walked by the tests."""
 
@@ -144,6 +146,8 @@ def split() -> Split:
 def test_every_setting_that_is_recorded_changes_the_weights(split: Split, loss: str) -> None:
     model, epochs = FPMC(d=4, T=2), 2
     base = Training(loss=loss, batch_size=64, device="cpu")
+    if "precision" in base.used():
+        base = base.replace(precision="float32")
     before = fit(model, split, base, epochs=epochs).artefact
     assert before.manifest["training"] == used_settings(model, base, epochs)
     for setting in set(used_settings(model, base, epochs)) - {"loss", "device", "loss_settings"}:

@@ -2,7 +2,7 @@
 
 `python -m tests.parity.recorded traces` trains anew and adds the digests of this kind of machine; where the traces
 differ from those on record, it says so and writes nothing. `... runs FOLDER` saves one run of every model, with its
-answers, as a new version of the library would record them.
+answers, as a new version of the library would record them; `... runs FOLDER MODEL` adds the run of one new model.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "blend": {"first": "markov", "weight": 0.9},
     "bpr-mf": {"d": 4},
     "caser": {"L": 3, "T": 1, "d": 4, "n_v": 1, "n_h": 2},
+    "esasrec": {"d": 4, "num_blocks": 1, "expansion": 2, "max_length": 8},
     "fpmc": {"d": 4},
     "gru4rec": {"d": 4, "max_length": 8},
     "nextitnet": {"d": 4, "dilations": (1,), "kernel": 2, "max_length": 8},
@@ -109,17 +111,18 @@ def record_traces() -> None:
     TRACES.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
 
-def record_runs(folder: Path) -> None:
-    """Save a run of every model, and its answers."""
+def record_runs(folder: Path, names: Iterable[str]) -> None:
+    """Save a run of each model, and add its answers to those in the folder."""
     split = leave_one_out(chain_world(num_users=20, num_items=12, length=9, seed=4).log)
-    said = {}
-    for name in MODELS:
+    path = folder / ANSWERS
+    said = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    for name in names:
         training = Training(epochs=2, batch_size=64, device="cpu", seed=5)
         recommender = fitted(model_settings(name, SMALL.get(name)), split, training, epochs=2)
         recommender.save(folder / name)
         said[name] = answers(recommender)
-    (folder / ANSWERS).write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    record_traces() if sys.argv[1] == "traces" else record_runs(Path(sys.argv[2]))
+    record_traces() if sys.argv[1] == "traces" else record_runs(Path(sys.argv[2]), sys.argv[3:] or MODELS)

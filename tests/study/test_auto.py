@@ -15,7 +15,8 @@ from caser.evaluation import judge, protocols
 from caser.evaluation.statistics import Difference
 from caser.models.blend import Blend
 from caser.study import auto as trying
-from caser.study.auto import WEIGHTS, auto
+from caser.study.auto import auto
+from caser.study.blending import WEIGHTS
 from caser.study.compare import recipes_for
 from tests.study.small import forbid_training, small_plan, small_split
 
@@ -25,7 +26,7 @@ HISTORIES = [[1, 2, 3], [4], [6, 5]]
 
 
 def blend_of(monkeypatch: pytest.MonkeyPatch, weight: float | None) -> None:
-    monkeypatch.setattr(trying, "_blend_of", lambda *_: (weight, "a blend was tried"))
+    monkeypatch.setattr(trying, "blend_weight", lambda *_: (weight, "a blend was tried"))
 
 
 def test_the_best_on_validation_wins_and_says_why(tmp_path: Path) -> None:
@@ -50,7 +51,7 @@ def test_the_test_part_stays_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(judge, "rank", watched)
     auto(SPLIT, small_plan(tmp_path), ["markov"])
     assert set(parts) == {"validation"}
-    assert len(parts) == 2 + len(WEIGHTS)
+    assert len(parts) == 2 + 1 + len(WEIGHTS) + 1
     assert not (tmp_path / "openings.json").exists()
 
 

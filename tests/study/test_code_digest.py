@@ -169,7 +169,8 @@ with tempfile.TemporaryDirectory() as folder:
     store.run(recipe, store.choice(recipe).epochs, 0, "test")
 print(*(name for name in sys.modules if name.startswith("caser.")))
 """
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("sasrec", "nextitnet", "gru4rec", "bpr-mf", "fpmc")]
+NETWORKS = ("sasrec", "esasrec", "nextitnet", "gru4rec", "bpr-mf", "fpmc")
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS]
 
 
 @pytest.mark.parametrize("name", ["count-knn", "blend", "caser", *SLOW])

@@ -36,7 +36,7 @@ class FakeStore:
     seconds: float = 10.0
     calls: list[tuple[Recipe, float]] = field(default_factory=list)
 
-    def choice(self, recipe: Recipe, most_seconds: float = math.inf) -> Choice:
+    def choice(self, recipe: Recipe, most_seconds: float = math.inf, **_: Any) -> Choice:
         self.calls.append((recipe, most_seconds))
         return Choice(self.value(recipe), min(self.seconds, most_seconds), epochs=2)
 

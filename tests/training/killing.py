@@ -26,7 +26,7 @@ from caser.fitting.fit import fit
 from caser.models.caser.caser import Caser
 from caser.system import storage
 
-MODEL = Caser(L=3, T=2, d=6, n_v=1, n_h=2, dropout=0.25)
+MODEL = Caser(L=3, T=2, d=6, n_v=1, n_h=2, dropout=0.25, user_vector=True)
 TRAINING = Training(
     loss="bce",
     epochs=4,

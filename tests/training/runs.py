@@ -14,7 +14,7 @@ from caser.training.loop import Epoch, TrainingState, start, train
 LOG = chain_world(num_users=60, num_items=30, length=14, seed=3).log
 TAPE = Tape.from_log(LOG)
 MODEL = Caser(L=3, T=2, d=8, n_v=2, n_h=3, dropout=0.25)
-TRAINING = Training(epochs=3, batch_size=128, device="cpu")
+TRAINING = Training(epochs=3, batch_size=128, device="cpu", schedule="constant", averaging=0, weight_decay=1e-6)
 
 
 def fresh(training: Training = TRAINING, model: Caser = MODEL) -> TrainingState:

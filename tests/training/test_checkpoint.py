@@ -29,9 +29,12 @@ def saved(tmp_path: Path) -> Path:
     return tmp_path / "checkpoint"
 
 
+@pytest.mark.parametrize("averaging", [0.0, 1.5])
 @pytest.mark.parametrize("loss", ["softmax", "bce"])
-def test_a_run_continued_after_every_epoch_ends_with_the_same_weights(tmp_path: Path, loss: str) -> None:
-    training = TRAINING.replace(loss=loss, schedule="linear", user_dropout=0.2, epochs=4)
+def test_a_run_continued_after_every_epoch_ends_with_the_same_weights(
+    tmp_path: Path, loss: str, averaging: float
+) -> None:
+    training = TRAINING.replace(loss=loss, schedule="linear", user_dropout=0.2, epochs=4, averaging=averaging)
     unbroken = fresh(training)
     run(unbroken, training)
     path = tmp_path / "checkpoint"
@@ -44,6 +47,8 @@ def test_a_run_continued_after_every_epoch_ends_with_the_same_weights(tmp_path: 
         run(state, training, until=until)
         save_checkpoint(path, state, RECORD)
     assert weights_digest(state) == weights_digest(unbroken)
+    with state.as_judged(), unbroken.as_judged():
+        assert weights_digest(state) == weights_digest(unbroken)
 
 
 def test_a_failing_epoch_leaves_the_last_checkpoint_intact(tmp_path: Path) -> None:

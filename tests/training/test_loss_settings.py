@@ -73,6 +73,21 @@ def test_a_registered_loss_may_be_one_over_the_whole_catalogue(monkeypatch: pyte
     assert epoch.loss == pytest.approx(2 * expected.loss, rel=1e-5)
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_registered_loss_gets_the_number_type_if_it_takes_it(precision: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LOSSES, "_rows", dict(LOSSES._rows))
+    got = set()
+
+    def mine(states_MD: Tensor, vectors_ID: Tensor, bias_I: Tensor, targets_MT: Tensor, *, precision: str) -> Tensor:
+        got.add(precision)
+        return (states_MD @ vectors_ID[1:].T).square().mean()
+
+    register_loss("mine", mine, form="full", takes_precision=True)
+    training = TRAINING.replace(loss="mine", precision=precision, epochs=1)
+    run(fresh(training), training)
+    assert got == {precision}
+
+
 @pytest.mark.parametrize(
     ("returned", "got"),
     [

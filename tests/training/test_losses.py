@@ -73,6 +73,21 @@ def test_softmax_equals_its_formula_to_double_precision(T: int) -> None:
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-14)
 
 
+@pytest.mark.parametrize("T", [1, 3])
+@pytest.mark.parametrize("num_items", [30, 3000])
+def test_softmax_in_bfloat16_is_close_to_its_formula(T: int, num_items: int) -> None:
+    states, vectors, bias, targets = a_case(M=70, num_items=num_items, T=T, D=32)
+    assert (targets == 0).any() == (T > 1)
+    exact = [part.detach().double().requires_grad_() for part in (states, vectors, bias)]
+    expected = two_lines(exact[0], exact[1], exact[2], targets)
+    loss = softmax(states, vectors, bias, targets, precision="bfloat16")
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-2)
+    found, gradients = torch.autograd.grad(loss, (states, vectors, bias)), torch.autograd.grad(expected, exact)
+    for one, other in zip(found, gradients, strict=True):
+        assert one.dtype == torch.float32
+        assert float((one - other).norm() / other.norm()) < 0.02
+
+
 def test_padding_does_not_change_softmax_and_gets_no_gradient() -> None:
     states, vectors, bias, targets = a_case(M=9, num_items=4, T=3, D=2)
     louder = bias.detach().clone()

@@ -25,6 +25,8 @@ CASES: list[dict[str, Any]] = [
     {"loss": "bce"},
     {"loss": "bce", "positions": "full", "unseen_negatives": True},
     {"loss": "sampled-softmax", "popularity_exponent": 0.5, "num_negatives": 4},
+    {"loss": "sampled-softmax", "popularity_exponent": 0.5, "num_negatives": 12, "negatives": "shared"},
+    {"loss": "bce", "num_negatives": 5, "negatives": "shared", "unseen_negatives": True},
 ]
 
 
@@ -39,8 +41,11 @@ def loss_of(training: Training, sampler: NegativeSampler, scores_MI: Tensor, tar
             if training.loss == "softmax":
                 total = total - torch.log_softmax(scores_MI[m, 1:], dim=0)[target - 1]
                 continue
-            own = slice(t * training.num_negatives, (t + 1) * training.num_negatives)
-            items = items_MK[m, own][~masked_MK[m, own]]
+            if training.negatives == "shared":  # one set for all targets of all states
+                items = items_MK[~masked_MK[m]]
+            else:
+                own = slice(t * training.num_negatives, (t + 1) * training.num_negatives)
+                items = items_MK[m, own][~masked_MK[m, own]]
             positive, negative = scores_MI[m, target], scores_MI[m, items]
             if training.loss == "bce":
                 total = total + functional.softplus(-positive) + functional.softplus(negative).sum()
@@ -68,8 +73,9 @@ def textbook(training: Training, by_rows: bool) -> tuple[list[float], dict[str, 
             users_M, targets_MT = batch.users_CW[batch.valid_CW], batch.targets_CWT[batch.valid_CW]
             if len(users_M) == 0:
                 continue
-            num = MODEL.T * training.num_negatives
-            drawn = sampler.draw_for(users_M, targets_MT, num, negatives, shared=False)
+            shared = training.negatives == "shared"
+            num = training.num_negatives * (1 if shared else MODEL.T)
+            drawn = sampler.draw_for(users_M, targets_MT, num, negatives, shared=shared)
             chunks, places = batch.valid_CW.nonzero(as_tuple=True)
             scores_MI = network.encode(batch.users_CW, batch.tape_CX, (chunks, places)) @ network.V.T + network.c
             loss = loss_of(training, sampler, scores_MI, targets_MT, drawn)

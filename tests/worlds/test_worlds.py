@@ -18,6 +18,7 @@ from caser.models.base import Scorer
 from caser.models.caser.caser import Caser
 from caser.models.factors.bpr_mf import BPRMF
 from caser.models.factors.fpmc import FPMC
+from caser.models.sessions.esasrec import ESASRec
 from caser.models.sessions.gru4rec import GRU4Rec
 from caser.models.sessions.nextitnet import NextItNet
 from caser.models.sessions.sasrec import SASRec
@@ -39,6 +40,7 @@ MODELS: dict[str, Any] = {
     "fpmc": FPMC(d=24),
     "gru4rec": GRU4Rec(d=32, max_length=8, dropout=0),
     "nextitnet": NextItNet(d=24, dilations=(1,), max_length=8, dropout=0),
+    "esasrec": ESASRec(d=24, max_length=8, dropout=0),
     "sasrec": SASRec(d=24, max_length=8, dropout=0),
 }
 TRAINING = Training(epochs=7, batch_size=256, learning_rate=0.01, schedule="linear", weight_decay=0, device="cpu")
@@ -78,7 +80,7 @@ def luck(rate: float, num_queries: int) -> float:
 
 
 @pytest.mark.parametrize(
-    "model", ["markov", "fpmc", "caser", "caser, with user vectors", "gru4rec", "nextitnet", "sasrec"]
+    "model", ["markov", "fpmc", "caser", "caser, with user vectors", "gru4rec", "nextitnet", "sasrec", "esasrec"]
 )
 def test_the_chain_is_solved_by_markov_and_by_every_network(model: str) -> None:
     assert hit_rate("chain", model) >= oracle_hit_rate("chain") - 0.01
@@ -91,7 +93,7 @@ def test_the_union_is_solved_where_markov_is_at_chance(model: str) -> None:
     assert hit_rate("union", model) >= oracle_hit_rate("union") - 0.1
 
 
-@pytest.mark.parametrize("model", ["caser", "caser, vertical filters only", "nextitnet", "sasrec"])
+@pytest.mark.parametrize("model", ["caser", "caser, vertical filters only", "nextitnet", "sasrec", "esasrec"])
 def test_the_skip_is_solved_with_vertical_filters_convolutions_and_attention_where_markov_is_at_chance(
     model: str,
 ) -> None:

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 RawId = str | int | float | bool
 """An id of a user or an item as the user's own data has it. Inside the library, users and items are indices."""
 
+Int16 = NDArray[np.int16]
+"""The bits of numbers in bfloat16, a type that NumPy does not have."""
+
 Int32 = NDArray[np.int32]
 """Indices of users and items."""
 

@@ -18,9 +18,9 @@ from caser.cli import answer, audit, auto, data, demo, doctor, evaluate, export,
 from caser.cli.flags import AUTO, DEFAULT_MODEL, DEFAULTS, Command, flag_name
 from caser.cli.show import note
 from caser.cli.unused import explain_unknown_option, refuse_unused
-from caser.config import WrongValueError, first_problem
 from caser.errors import CaserError, ConfigError, did_you_mean
 from caser.models import MODELS
+from caser.system.problems import WrongValueError, first_problem
 
 UNEXPECTED = CaserError.exit_code
 """The exit code of an error that is a mistake of this library."""

@@ -122,12 +122,12 @@ def advise_type(rates: Mapping[str, float]) -> str:
     rates  rate of matrix products, by number type
 
     >>> advise_type({"float32": 100.0, "bfloat16": 60.0})
-    'type: float32, in which caser trains, is right; bfloat16 products run at 0.6 times its rate.'
+    'type: float32 is right for products here; those in bfloat16 run at 0.6 times its rate.'
     """
     ratio = rates["bfloat16"] / rates["float32"]
     if ratio < _NOTICEABLE:
-        return f"type: float32, in which caser trains, is right; bfloat16 products run at {ratio:.2g} times its rate."
-    return f"type: bfloat16 products run at {ratio:.2g} times the rate of float32, but caser trains in float32."
+        return f"type: float32 is right for products here; those in bfloat16 run at {ratio:.2g} times its rate."
+    return f"type: bfloat16 products run at {ratio:.2g} times the rate of float32; --precision auto takes them."
 
 
 def advise_batch(rates: Mapping[int, float]) -> str:

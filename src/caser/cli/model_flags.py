@@ -6,17 +6,22 @@ Which flags a command has depends on `--model`, so the command is built anew for
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from copy import copy
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, create_model
+from cyclopts import Parameter
+from pydantic import create_model
 
-from caser.cli.flags import Command, flag_name, flat
-from caser.config import Training
-from caser.models.settings import ModelSettings, NetworkSettings
+from caser.cli.flags import Command, flag_name, flat, one_of
+from caser.config import Settings, Training
+from caser.models.settings import ModelSettings, NetworkSettings, Preset
 
 NETWORK_PARAMETERS: tuple[str, ...] = ("training", "choose")
 """Parameters of a command that only networks use."""
+
+BY_LOG = "chosen for the log"
+"""What the help shows as the default of a setting whose default depends on the log."""
 
 NETWORK_FLAGS = (*(f"--{flag_name(name)}" for name in Training.model_fields), "--choose", "--no-choose")
 """The flags that models that count do not have."""
@@ -26,33 +31,37 @@ def with_model_flags(command: Command, model: type[ModelSettings]) -> Command:
     """Return a command with the flags of one model.
 
     command  has a parameter `settings`, and may have `training` and `choose`, which have defaults
-    model    its settings become flags with its defaults; so do those of its training if it is a network. A model that
-             counts has no training: the command then has no flags for `training` and `choose`.
+    model    its settings become flags with its defaults; so do those of its training if it is a network, and --preset
+             if it has presets. A model that counts has no training: the command then has no flags for `training` and
+             `choose`.
 
     cyclopts reads the parameters of a command from its signature, so the returned function has a signature of its own.
     """
-    # The values that hold when nothing is typed, and the flags of each.
-    values: dict[str, Any] = {"settings": model()}
-    flags: dict[str, Any] = {"settings": Annotated[model, flat(f"Model: {model.name}")]}
-    absent = NETWORK_PARAMETERS
+    # The flags that take the place of these parameters, and the parameters that this model does not have.
+    flags: dict[str, Any] = {"settings": Annotated[_with_defaults(model, {}), flat(f"Model: {model.name}")]}
+    absent, presets = NETWORK_PARAMETERS, _presets(model)
     if issubclass(model, NetworkSettings):
-        values["training"], flags["training"] = model.training, training_flags(model)
-        absent = ()
+        flags["training"], absent = training_flags(model), ()
     if not model.model_fields:
         absent = (*absent, "settings")
 
-    # The parameters of the command, without those that this model does not have.
     signature = inspect.signature(command, eval_str=True)
-    defaults = {name: value for name, value in values.items() if name in signature.parameters}
     parameters = [
-        parameter.replace(annotation=flags[name], default=values[name]) if name in flags else parameter
+        parameter.replace(annotation=flags[name], default=None) if name in flags else parameter
         for name, parameter in signature.parameters.items()
         if name not in absent
     ]
+    if presets:
+        annotation = Annotated[str | None, one_of(presets), Parameter(help=_help_of(presets))]
+        place = next(index for index, parameter in enumerate(parameters) if parameter.name in flags)
+        preset = inspect.Parameter("preset", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+        parameters.insert(place, preset)
 
     # cyclopts prefers the annotations of `run` to the signature, so these two names must be no command's parameters.
     def run(*_positional: Any, **_named: Any) -> None:
-        command(*_positional, **{**defaults, **_named})
+        settings, training = _chosen(model, _named.pop("preset", None), _named)
+        values = {"settings": settings, "training": training}
+        command(*_positional, **_named | {name: values[name] for name in values if name in signature.parameters})
 
     run.__doc__ = command.__doc__
     vars(run)["__signature__"] = signature.replace(parameters=parameters)
@@ -62,34 +71,55 @@ def with_model_flags(command: Command, model: type[ModelSettings]) -> Command:
 def training_flags(model: type[NetworkSettings]) -> Any:
     """Return the annotation of a parameter that takes the training of a network.
 
-    The help shows the model's own defaults. The value is the model's training with what was typed in place.
+    The help shows the model's own defaults.
 
     >>> from typing import get_args
     >>> from caser.models.factors.bpr_mf import BPRMF
     >>> get_args(training_flags(BPRMF))[0]().loss
     'bpr'
     """
-
-    def onto_defaults(typed: Training) -> Training:
-        return model.training.replace(**typed.model_dump(exclude_unset=True))
-
-    return Annotated[_with_defaults(model.training), AfterValidator(onto_defaults), flat("Training")]
+    own = model.training.model_dump(exclude_unset=True)
+    return Annotated[_with_defaults(Training, own), flat("Training")]
 
 
-class _Described(Training, use_attribute_docstrings=False):
-    """Training settings whose fields keep their descriptions, so that pydantic searches no source for them.
+def _chosen(
+    model: type[ModelSettings], preset: str | None, typed: Mapping[str, Settings | None]
+) -> tuple[ModelSettings, Training | None]:
+    """The settings of the model and of its training: those of the preset or the model's own, and what was typed."""
+    settings, training = model(), None
+    if issubclass(model, NetworkSettings):
+        settings, training = model.preset(preset) if preset else (model(), model.training)
+        training = training.replace(**_values(typed.get("training")))
+    return settings.replace(**_values(typed.get("settings"))), training
 
-    The search goes through all calls in progress and all loaded modules. In a large process, such as one of tests, it
-    is slow.
-    """
+
+def _presets(model: type[ModelSettings]) -> Mapping[str, Preset]:
+    return model.presets if issubclass(model, NetworkSettings) else {}
 
 
-def _with_defaults(training: Training) -> type[Training]:
-    """Make a class of training settings with other defaults: cyclopts shows the defaults of a class in the help."""
+def _values(typed: Settings | None) -> dict[str, Any]:
+    return typed.model_dump(exclude_unset=True) if typed else {}
+
+
+def _with_defaults(settings: type[Settings], defaults: Mapping[str, Any]) -> type[Settings]:
+    """Make a class of settings with other defaults: cyclopts shows the defaults of a class in the help."""
     fields: dict[str, Any] = {}
-    for name, value in training.model_dump(exclude_unset=True).items():
-        field = copy(Training.model_fields[name])
+    for name, value in defaults.items():
+        field = copy(settings.model_fields[name])
         field.default = value
         fields[name] = (field.annotation, field)
-    made: type[Training] = create_model("Training", __base__=_Described, __module__=__name__, **fields)
+    for name in settings.by_log if issubclass(settings, ModelSettings) else ():
+        field = settings.model_fields[name]
+        fields[name] = (Annotated[field.annotation, Parameter(show_default=lambda _: BY_LOG)], field)
+    # The fields have their descriptions. To read them from the source again, pydantic would search all loaded modules.
+    described = {"use_attribute_docstrings": False}
+    made: type[Settings] = create_model(
+        settings.__name__, __base__=settings, __module__=__name__, __cls_kwargs__=described, **fields
+    )
     return made
+
+
+def _help_of(presets: Mapping[str, Preset]) -> str:
+    """The help of --preset: what each is."""
+    listed = "; ".join(f"{name}, {preset.about}" for name, preset in presets.items())
+    return f"Begin with published settings, whatever the log: {listed}. Typed settings replace them."

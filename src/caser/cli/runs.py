@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -21,8 +22,14 @@ def checkpoint_of(out: Path) -> Path:
     return folder.with_name(f"{folder.name}.checkpoint")
 
 
+def parts_of(out: Path) -> Path:
+    """Return the folder for the checkpoints of several models, one of which a run folder will hold: it is beside it."""
+    folder = out.expanduser().resolve()
+    return folder.with_name(f"{folder.name}.checkpoints")
+
+
 def save_run(recommender: Recommender, out: Path) -> None:
-    """Write the run folder and remove its checkpoint.
+    """Write the run folder and remove its checkpoints.
 
     recommender  the fitted model; the command line is added to its manifest
     out          the run folder. If it holds a run that is judged on the same test part, the new run inherits how often
@@ -33,3 +40,4 @@ def save_run(recommender: Recommender, out: Path) -> None:
     manifest["test_openings"] += artefact.test_openings(out, manifest["fingerprint"])
     recommender.save(out)
     checkpoint_of(out).unlink(missing_ok=True)
+    shutil.rmtree(parts_of(out), ignore_errors=True)

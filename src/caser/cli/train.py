@@ -9,10 +9,11 @@ from typing import Annotated, Any
 from caser.answering.recommender import Recommender
 from caser.artefact import folder as artefact
 from caser.cli import show
-from caser.cli.flags import AUTO, DEFAULT_MODEL, Command, FilterFlags, ReadingFlags, Switch, one_of
+from caser.cli.flags import AUTO, Command, FilterFlags, ReadingFlags, Switch, one_of
 from caser.cli.logs import open_log
 from caser.cli.model_flags import with_model_flags
-from caser.cli.runs import checkpoint_of, save_run
+from caser.cli.runs import checkpoint_of, parts_of, save_run
+from caser.cli.study_options import seconds_of
 from caser.config import Training
 from caser.data.filters import LogFilters
 from caser.data.readers import Reading
@@ -22,6 +23,8 @@ from caser.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS
 from caser.fitting.fit import TrainOn, fit
 from caser.models import MODELS, model_class
 from caser.models.settings import ModelSettings
+from caser.study.best import Winner, best
+from caser.study.engine import DEFAULT_STORE
 
 
 def train(
@@ -29,22 +32,28 @@ def train(
     /,
     *,
     out: Path,
-    model: Annotated[str, one_of([AUTO, *MODELS])] = DEFAULT_MODEL,
+    model: Annotated[str | None, one_of([AUTO, *MODELS])] = None,
     protocol: Annotated[str, one_of(PROTOCOLS)] = DEFAULT_PROTOCOL,
     choose: bool = True,
     all: Switch = False,
+    budget: str = "0",
+    store: Path = DEFAULT_STORE,
     json: Switch = False,
     settings: ModelSettings,
     training: Training | None = None,
     reading: ReadingFlags = Reading(),  # noqa: B008 (frozen)
     filters: FilterFlags = LogFilters(),  # noqa: B008
 ) -> None:
-    """Train a model on a log and save it as a run folder.
+    """Train the best model for a log, or a model that you name, and save it as a run folder.
+
+    Without --model and without a setting of Caser, a few models are tried on validation with their default settings:
+    Caser, models that only count, and GRU4Rec where users are anonymous sessions. The run holds the best of them, or a
+    blend of two if it is better.
 
     A neural model is first trained on `fit` and judged on validation after each epoch. It is then trained again on
     `final`, for the best number of epochs. Run the same command again to continue a run that was interrupted.
 
-    `caser train --model NAME --help` shows the settings of another model.
+    `caser train --model NAME --help` shows the settings of another model; --model auto tries all models.
 
     Parameters
     ----------
@@ -53,13 +62,17 @@ def train(
     out
         The run folder to write.
     model
-        Name of the model.
+        Name of the model; without it the best of a few, or Caser if you set one of its settings.
     protocol
         How the log is split and judged.
     choose
         Choose the number of epochs on validation first; otherwise train exactly --epochs.
     all
         Train on everything, test part included: for a model that will not be judged.
+    budget
+        Time for tuning on validation, such as 20m or 1h, after the default settings have been tried; 0 tunes nothing.
+    store
+        The folder that keeps finished trials of tuning, so that they are used again.
     json
         Print one JSON document instead of a table.
 
@@ -67,23 +80,54 @@ def train(
     artefact.check_writable(out)
     split = protocols.apply(protocol, open_log(log, reading, filters))
     train_on: TrainOn = "all" if all else "final"
-    if training is None:
-        recommender = fit(settings, split, train_on=train_on)
-    else:
+    seconds = seconds_of(budget)
+    is_named = model is not None or not choose or bool(settings.model_fields_set)
+    if seconds or not is_named:
         with show.fit_progress() as tell:
-            epochs = None if choose else training.epochs
-            checkpoint = checkpoint_of(out)
-            recommender = fit(
-                settings, split, training, epochs=epochs, train_on=train_on, checkpoint=checkpoint, tell=tell
+            winner = best(
+                split,
+                settings if is_named else None,
+                training,
+                budget=seconds,
+                store=store.expanduser(),
+                train_on=train_on,
+                checkpoints=parts_of(out),
+                tell=tell,
             )
+        recommender, extra = winner.recommender, {"why": list(winner.why), "tried": winner.tried}
+    else:
+        recommender = _train_one(settings, split, training, choose, train_on, out)
+        winner, extra = None, {"history": recommender.artefact.manifest["history"]}
     save_run(recommender, out)
-    if json:
-        history = recommender.artefact.manifest["history"]
-        show.document({**_facts(recommender, out, split), "history": history, "notes": list(split.notes)})
-        return
     facts = _facts(recommender, out, split)
+    if json:
+        show.document({**facts, **extra, "notes": list(split.notes)})
+        return
+    if winner:
+        _show_tried(winner, split)
     show.table("trained", ["", ""], [(name, value) for name, value in facts.items() if value is not None])
     show.note(f"next: caser recommend {out} --user ID" if all else f"judge it with: caser evaluate {out}")
+
+
+def _train_one(
+    settings: ModelSettings, split: Split, training: Training | None, choose: bool, train_on: TrainOn, out: Path
+) -> Recommender:
+    """Train the model that was named."""
+    if training is None:
+        return fit(settings, split, train_on=train_on)
+    epochs = None if choose else training.epochs
+    with show.fit_progress() as tell:
+        checkpoint = checkpoint_of(out)
+        return fit(settings, split, training, epochs=epochs, train_on=train_on, checkpoint=checkpoint, tell=tell)
+
+
+def _show_tried(winner: Winner, split: Split) -> None:
+    """Say which models were tried, and why the winner is one."""
+    metric = protocols.protocol_named(split.name).validation_metric
+    rows = [(name, f"{value:.4f}") for name, value in winner.tried.items()]
+    show.table(f"validation, {metric}", ["model", metric], rows)
+    for sentence in winner.why:
+        show.remark(sentence)
 
 
 def train_command(model: str) -> Command:

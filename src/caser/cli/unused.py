@@ -16,13 +16,13 @@ from cyclopts import ArgumentCollection
 from caser.cli.flags import AUTO, flag_name
 from caser.cli.model_flags import NETWORK_FLAGS
 from caser.cli.study_options import QUICK_EPOCHS
-from caser.config import RENAMED
 from caser.errors import ConfigError
 from caser.models import MODELS, model_class
 from caser.models.settings import NetworkSettings
+from caser.system.problems import RENAMED
 
-AUTO_FLAGS = ("--budget", "--jobs", "--store")
-"""The flags that `caser train` has only with --model auto."""
+AUTO_FLAGS = ("--jobs",)
+"""The flags that `caser train` has only with --model auto, which trains several models at the same time."""
 
 Typed: TypeAlias = Mapping[str, Sequence[str]]
 """The flags that were typed and the values of each; a switch has the value ''."""
@@ -102,6 +102,13 @@ def _swept_setting(typed: Typed) -> str | None:
     return None
 
 
+def _store_without_trials(typed: Typed) -> str | None:
+    """Only trials are kept in the store; --model auto has a budget by default."""
+    if "--store" not in typed or "--budget" in typed or typed.get("--model", [""])[-1] == AUTO:
+        return None
+    return "--store has an effect only with --budget, whose trials it keeps. Add --budget, or leave --store out."
+
+
 def _trains(name: str) -> bool:
     """Whether a model is a network; a name that is unknown is left to other checks."""
     try:
@@ -122,7 +129,12 @@ _NO_CHOICE = excludes("--no-choose", "--patience", "no epoch is validated")
 
 RULES: Mapping[str, Sequence[Rule]] = {
     "data describe": _LOG,
-    "train": (*_LOG, _NO_CHOICE),
+    "train": (
+        *_LOG,
+        _NO_CHOICE,
+        excludes("--no-choose", "--budget", "tuning chooses on validation"),
+        _store_without_trials,
+    ),
     "evaluate": (needs("--trec-depth", "--trec"),),
     "compare": (
         *_LOG,

@@ -22,6 +22,7 @@ from caser.models.activations import ACTIVATIONS
 from caser.models.caser.caser import Caser
 from caser.models.factors.bpr_mf import BPRMF
 from caser.models.factors.fpmc import FPMC
+from caser.models.sessions.esasrec import ESASRec
 from caser.models.sessions.gru4rec import GRU4Rec
 from caser.models.sessions.nextitnet import NextItNet, reads_back
 from caser.models.sessions.sasrec import SASRec
@@ -71,9 +72,9 @@ def caser(g: Graph, config: Caser, users_B: str, read_BX: str) -> str:
                 answers = g("MatMul", read, p[f"F{h}"].reshape(h * config.d, config.n_h))
                 maxima.append(g("Add", g("ReduceMax", answers, [1], keepdims=0), p["bF"][row]))
             features.append(g(ACTIVATIONS[config.phi_c].onnx, g("Concat", *maxima, axis=1)))
-        parts.append(
-            g(ACTIVATIONS[config.phi_a].onnx, g("Gemm", g("Concat", *features, axis=1), "W", "b"))
-        )  # equation 9
+        # The fully connected layer, equation 9.
+        z_Bd = g(ACTIVATIONS[config.phi_a].onnx, g("Gemm", g("Concat", *features, axis=1), "W", "b"))
+        parts.append(g("Gemm", z_Bd, "M", "m") if config.tied else z_Bd)
     if config.user_vector:
         parts.append(g("Gather", "P", users_B))
     return g("Concat", *parts, axis=1)
@@ -139,37 +140,52 @@ def sasrec(g: Graph, config: SASRec, users_B: str, read_BX: str) -> str:
     Returns the name of the last states, (B, D) float32.
     """
     p, d, heads = g.parameters, config.d, config.num_heads
-    # The input of the first block: item vectors plus position vectors, and zero for padding.
-    is_item_BX = _is_item(g, read_BX)
-    place_BX = g("Max", _place(g, is_item_BX), np.int32(0))
-    items_BXd = g("Mul", g("Gather", "Q", read_BX), np.sqrt(np.float32(d)))
-    is_item_BX1 = g("Unsqueeze", is_item_BX, [2])
-    x = g("Where", is_item_BX1, g("Add", items_BXd, g("Gather", "P", place_BX)), np.float32(0))
-    # The mask: an item attends to itself and to the items before it; padding attends only to itself.
-    width = g("Squeeze", g("Shape", read_BX, start=1))
-    places_X = g("Range", np.int64(0), width, np.int64(1))
-    query_places_X1 = g("Unsqueeze", places_X, [1])
-    earlier_BXX = g("And", g("Unsqueeze", is_item_BX, [1]), g("Less", places_X, query_places_X1))
-    attends_BXX = g("Or", earlier_BXX, g("Equal", places_X, query_places_X1))
-    mask_B1XX = g("Unsqueeze", g("Where", attends_BXX, np.float32(0), np.float32(-np.inf)), [1])
+    x = _with_positions(g, g("Mul", g("Gather", "Q", read_BX), np.sqrt(np.float32(d))), read_BX)
+    mask_B1XX = _attention_mask(g, read_BX)
     for block in range(config.num_blocks):
         # Attention: keys and values of all places; queries of the places whose state is needed.
         A, W1, b1, W2, b2 = (p[name][block] for name in ("A", "W1", "b1", "W2", "b2"))
         y = _layer_norm(g, x, p["N"][block, 0])
-        q, k, v = (A[:, start : start + d] for start in (0, d, 2 * d))
-        keys = _heads(g, g("MatMul", y, k), heads, [0, 2, 3, 1])
-        values = _heads(g, g("MatMul", y, v), heads, [0, 2, 1, 3])
+        keys, values = (g("MatMul", y, A[:, start : start + d]) for start in (d, 2 * d))
         if block == config.num_blocks - 1:
-            x, y = _last(g, x), _last(g, y)
-            mask_B1XX = g("Slice", mask_B1XX, [-1], [2**31], [2])
-        queries = _heads(g, g("MatMul", y, q / np.sqrt(np.float32(d // heads))), heads, [0, 2, 1, 3])
-        weights = g("Softmax", g("Add", g("MatMul", queries, keys), mask_B1XX), axis=-1)
-        attended = g("Transpose", g("MatMul", weights, values), perm=[0, 2, 1, 3])
-        x = g("Add", x, g("Reshape", attended, [0, 0, d]))
+            x, y, mask_B1XX = _last(g, x), _last(g, y), _last(g, mask_B1XX, axis=2)
+        queries = g("MatMul", y, A[:, :d] / np.sqrt(np.float32(d // heads)))
+        x = g("Add", x, _attend(g, queries, keys, values, mask_B1XX, heads))
         # The two point-wise layers.
         y = g("Relu", g("Add", g("MatMul", _layer_norm(g, x, p["N"][block, 1]), W1), b1))
         x = g("Add", x, g("Add", g("MatMul", y, W2), b2))
     return g("Squeeze", _layer_norm(g, x, p["n"]), [1])
+
+
+def esasrec(g: Graph, config: ESASRec, users_B: str, read_BX: str) -> str:
+    """Add eSASRec. As in SASRec, the last block computes only the last place after its keys and values.
+
+    g                  the graph, with the network's parameters
+    config             the settings of the model
+    users_B, read_BX   the names of the users (B,) and of the items (B, X), int32
+
+    Returns the name of the last states, (B, D) float32.
+    """
+    p, d, heads, hidden = g.parameters, config.d, config.num_heads, config.expansion * config.d
+    x = _with_positions(g, g("Gather", "Q", read_BX), read_BX)
+    mask_B1XX = _attention_mask(g, read_BX)
+    for block in range(config.num_blocks):
+        A, bQ, WO, bO, W1, W2, G, bG = (p[name][block] for name in ("A", "bQ", "WO", "bO", "W1", "W2", "G", "bG"))
+        # Attention and its gate: keys and values of all places; queries of the places whose state is needed.
+        y = _layer_norm(g, x, p["N"][block, 0])
+        keys, values = (g("MatMul", y, A[:, start : start + d]) for start in (d, 2 * d))
+        if block == config.num_blocks - 1:
+            x, y, mask_B1XX = _last(g, x), _last(g, y), _last(g, mask_B1XX, axis=2)
+        scale = np.sqrt(np.float32(d // heads))
+        queries = g("Add", g("MatMul", y, A[:, :d] / scale), bQ / scale)
+        attended = g("Add", g("MatMul", _attend(g, queries, keys, values, mask_B1XX, heads), WO), bO)
+        x = g("Add", x, g("Mul", _gate(g, x, G[0], bG[0]), attended))
+        # The layers and their gate.
+        y = _layer_norm(g, x, p["N"][block, 1])
+        w, u = (g("MatMul", y, W1[:, start : start + hidden]) for start in (0, hidden))
+        y = g("MatMul", g("Mul", g("Mul", w, g("Sigmoid", w)), u), W2)
+        x = g("Add", x, g("Mul", _gate(g, x, G[1], bG[1]), y))
+    return g("Squeeze", x, [1])
 
 
 def nextitnet(g: Graph, config: NextItNet, users_B: str, read_BX: str) -> str:
@@ -204,6 +220,7 @@ NETWORKS: Registry[NetworkGraph] = Registry(
     {
         "bpr-mf": NetworkGraph(factors, windows=True),
         "caser": NetworkGraph(caser, windows=True),
+        "esasrec": NetworkGraph(esasrec, windows=False),
         "fpmc": NetworkGraph(factors, windows=True),
         "gru4rec": NetworkGraph(gru4rec, windows=False),
         "nextitnet": NetworkGraph(nextitnet, windows=False),
@@ -228,14 +245,47 @@ def _layer_norm(g: Graph, values: str, gain_and_shift_2d: NDArray[Any]) -> str:
     return g("LayerNormalization", values, *gain_and_shift_2d, epsilon=LAYER_NORM_EPSILON)
 
 
+def _with_positions(g: Graph, items_BXd: str, read_BX: str) -> str:
+    """Item vectors plus position vectors, and zero for padding, (B, X, d)."""
+    is_item_BX = _is_item(g, read_BX)
+    places_BXd = g("Gather", "P", g("Max", _place(g, is_item_BX), np.int32(0)))
+    return g("Where", g("Unsqueeze", is_item_BX, [2]), g("Add", items_BXd, places_BXd), np.float32(0))
+
+
+def _attention_mask(g: Graph, read_BX: str) -> str:
+    """0 where a place attends to another, and -inf elsewhere, (B, 1, X, X).
+
+    An item attends to itself and to the items before it; padding attends only to itself.
+    """
+    width = g("Squeeze", g("Shape", read_BX, start=1))
+    places_X = g("Range", np.int64(0), width, np.int64(1))
+    query_places_X1 = g("Unsqueeze", places_X, [1])
+    earlier_BXX = g("And", g("Unsqueeze", _is_item(g, read_BX), [1]), g("Less", places_X, query_places_X1))
+    attends_BXX = g("Or", earlier_BXX, g("Equal", places_X, query_places_X1))
+    return g("Unsqueeze", g("Where", attends_BXX, np.float32(0), np.float32(-np.inf)), [1])
+
+
+def _attend(g: Graph, queries: str, keys: str, values: str, mask_B1XX: str, heads: int) -> str:
+    """Attention of all heads, (B, places of the queries, d). The queries are divided by the root of a head's width."""
+    q, v = (_heads(g, part, heads, [0, 2, 1, 3]) for part in (queries, values))
+    k = _heads(g, keys, heads, [0, 2, 3, 1])
+    weights = g("Softmax", g("Add", g("MatMul", q, k), mask_B1XX), axis=-1)
+    return g("Reshape", g("Transpose", g("MatMul", weights, v), perm=[0, 2, 1, 3]), [0, 0, -1])
+
+
+def _gate(g: Graph, values: str, weights: NDArray[Any], bias_d: NDArray[Any]) -> str:
+    """A gate between 0 and 1 for each coordinate, computed from the values."""
+    return g("Sigmoid", g("Add", g("MatMul", values, weights), bias_d))
+
+
 def _heads(g: Graph, values_BXd: str, heads: int, order: list[int]) -> str:
     """The width split into heads, (B, X, heads, d / heads), with the axes in the given order."""
     return g("Transpose", g("Reshape", values_BXd, [0, 0, heads, -1]), perm=order)
 
 
-def _last(g: Graph, values_BXd: str) -> str:
-    """The last place, (B, 1, d)."""
-    return g("Slice", values_BXd, [-1], [2**31], [1])
+def _last(g: Graph, values: str, axis: int = 1) -> str:
+    """The last place of an axis, which keeps the axis."""
+    return g("Slice", values, [-1], [2**31], [axis])
 
 
 def _zrh(rz_h: NDArray[Any]) -> NDArray[Any]:

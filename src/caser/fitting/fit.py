@@ -12,6 +12,8 @@ from __future__ import annotations
 import math
 import platform
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -27,7 +29,9 @@ from caser.evaluation import judge, protocols
 from caser.evaluation.fingerprint import fingerprint
 from caser.evaluation.judge import check_split
 from caser.fitting.checks import fittable, refuse_unused
-from caser.fitting.network_run import Choice, NetworkRun, Progress, Tell, threads, validation_queries
+from caser.fitting.defaults import facts_of
+from caser.fitting.network_run import NetworkRun, threads, validation_queries
+from caser.fitting.progress import Choice, Progress, Tell
 from caser.models.base import Scorer
 from caser.models.settings import CountingSettings, ModelSettings, NetworkSettings
 
@@ -45,15 +49,21 @@ def choose(
     most_seconds: float = math.inf,
     checkpoint: str | Path | None = None,
     tell: Tell | None = None,
+    keep: bool = False,
+    bars: Sequence[float] = (),
 ) -> Choice:
-    """Train a model on `fit` and judge it on `validation`: the first stage of `fit`, which keeps no model.
+    """Train a model on `fit` and judge it on `validation`: the first stage of `fit`.
 
-    model         settings of any model, such as `caser.Caser(L=5)` or `caser.CountKNN()`
+    model         settings of any model, such as `caser.Caser(L=5)` or `caser.CountKNN()`; what they leave open is
+                  chosen for the log
     split         the split, whose `fit` part trains and whose `validation` part judges
-    training      how to train a network; by default as the model says
+    training      how to train a network; what it leaves open is chosen by the model, for the log
     most_seconds  no further epoch begins after this time; a counting model always finishes
     checkpoint    a file that the training of a network continues from, and that it writes after every epoch
     tell          called with Progress while a network trains
+    keep          keep the model that reached the best value, as `kept` of the result
+    bars          the validation value that a network must reach after each epoch, from the first on; it stops where it
+                  misses one. Empty: it need reach none
 
     Returns the best value on validation, and the number of epochs that reached it. Raises ConfigError for an argument
     that has no effect on this model, DataError for a split without validation queries, NumericalError when training
@@ -69,15 +79,25 @@ def choose(
     model = fittable(model)
     check_split(split)
     refuse_unused(model, training, checkpoint=checkpoint)
+    log = facts_of(split)
+    model = model.for_log(log)
     if isinstance(model, NetworkSettings):
-        run = NetworkRun(model, split, split.fit, training or model.training, checkpoint=checkpoint, tell=tell)
-        return run.choose(most_seconds)
+        refuse_unused(model, training)
+        how = model.training_for(log, training)
+        run = NetworkRun(model, split, split.fit, how, checkpoint=checkpoint, tell=tell)
+        choice = run.choose(most_seconds, keep=keep, bars=bars)
+        if best := run.kept():
+            choice = replace(
+                choice, kept=_recommender(model, best[0], split, split.fit, {"train_on": "fit", **best[1]})
+            )
+        return choice
     began = time.perf_counter()
     scorer = _counted(model, split, split.fit)
     rules = protocols.resolve(split.name, split, "validation")
     metric = protocols.protocol_named(split.name).validation_metric
     value = judge.value(scorer, validation_queries(split), rules, metric)
-    return Choice(value, time.perf_counter() - began)
+    kept = _recommender(model, scorer, split, split.fit, {"train_on": "fit", **_COUNTED}) if keep else None
+    return Choice(value, time.perf_counter() - began, kept=kept)
 
 
 def fit(
@@ -92,9 +112,10 @@ def fit(
 ) -> Recommender:
     """Fit a model on a split and return a recommender.
 
-    model       settings of any model, such as `caser.Caser(L=5)` or `caser.CountKNN()`
+    model       settings of any model, such as `caser.Caser(L=5)` or `caser.CountKNN()`; what they leave open is chosen
+                for the log
     split       the split; its `fit` and `validation` parts choose the number of epochs
-    training    how to train a network; by default as the model says
+    training    how to train a network; what it leaves open is chosen by the model, for the log
     epochs      the number of epochs to train a network; by default the number that is best on `validation`
     train_on    the part that the returned model is trained on: `final` (fit + validation), `fit`, or `all`, the whole
                 log, for a model that will not be judged
@@ -120,18 +141,20 @@ def fit(
     model = fittable(model)
     check_split(split)
     refuse_unused(model, training, epochs=epochs, checkpoint=checkpoint)
+    log = facts_of(split)
+    model = model.for_log(log)
     epochs = None if epochs is None else int(epochs)  # an integer of NumPy is no JSON value
     part = {"fit": split.fit, "final": split.final, "all": split.everything}[train_on]
-    facts: dict[str, Any] = {"training": None, "epochs": None, "history": [], "anonymous_user": None}
+    facts: dict[str, Any] = _COUNTED
     scorer: Scorer
     if isinstance(model, NetworkSettings):
-        run = NetworkRun(
-            model, split, part, training or model.training, epochs=epochs, checkpoint=checkpoint, tell=tell
-        )
+        refuse_unused(model, training, epochs=epochs)
+        how = model.training_for(log, training, epochs=epochs or 1)
+        run = NetworkRun(model, split, part, how, epochs=epochs, checkpoint=checkpoint, tell=tell)
         scorer, facts = run.fit()
     else:
         scorer = _counted(model, split, part)
-    return Recommender(_artefact(model, scorer, split, part, {"train_on": train_on, **facts}))
+    return _recommender(model, scorer, split, part, {"train_on": train_on, **facts})
 
 
 def _counted(model: CountingSettings, split: Split, part: Tape) -> Scorer:
@@ -141,8 +164,12 @@ def _counted(model: CountingSettings, split: Split, part: Tape) -> Scorer:
     return scorer
 
 
-def _artefact(model: ModelSettings, scorer: Scorer, split: Split, part: Tape, facts: dict[str, Any]) -> Artefact:
-    """Everything that the fitted model needs to answer in raw ids, and the facts of how it was made."""
+_COUNTED: dict[str, Any] = {"training": None, "epochs": None, "history": [], "anonymous_user": None}
+"""The entries in the manifest of a model that only counts, where a network has the facts of its training."""
+
+
+def _recommender(model: ModelSettings, scorer: Scorer, split: Split, part: Tape, facts: dict[str, Any]) -> Recommender:
+    """The fitted model with everything that it needs to answer in raw ids, and the facts of how it was made."""
     log = split.log
     rules = protocols.resolve(split.name, split, "test")
     manifest = {
@@ -162,14 +189,16 @@ def _artefact(model: ModelSettings, scorer: Scorer, split: Split, part: Tape, fa
         "why": [],
         **facts,
     }
-    return Artefact(
-        config=model,
-        scorer=scorer,
-        users=log.user_vocabulary,
-        items=log.item_vocabulary,
-        titles=log.titles,
-        histories=part.whole(log.num_users),
-        manifest=manifest,
+    return Recommender(
+        Artefact(
+            config=model,
+            scorer=scorer,
+            users=log.user_vocabulary,
+            items=log.item_vocabulary,
+            titles=log.titles,
+            histories=part.whole(log.num_users),
+            manifest=manifest,
+        )
     )
 
 

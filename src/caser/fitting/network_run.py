@@ -13,11 +13,11 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from caser.data.tape import Tape
 from caser.errors import ArtefactError, ConfigError, DataError, MissingDependencyError
 from caser.evaluation import judge, protocols
 from caser.fitting.checks import used_settings
+from caser.fitting.progress import Choice, Progress, Stage, Tell
 from caser.models.base import Scorer, SequenceEncoder
 from caser.models.settings import NetworkSettings
 from caser.system.memory import TRAINING_COPIES, refuse_what_cannot_fit
@@ -37,51 +38,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from caser.training.loop import Epoch, TrainingState
-
-Stage = Literal["choosing", "refitting"]
-"""Choosing trains on `fit` and judges on `validation`; refitting trains the model that is returned."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a fit has come. It is reported after every batch and after every epoch.
-
-    stage           the stage that runs
-    metric          the metric that chooses the number of epochs
-    epoch, epochs   the number of the epoch, from 1, and the most epochs of this stage
-    batch, batches  batches done in this epoch, and batches of an epoch; 0 in the report after an epoch
-    done            the epoch that has just ended; None in a report after a batch
-    validation      the metric's value after an epoch of choosing; None otherwise
-    """
-
-    stage: Stage
-    metric: str
-    epoch: int
-    epochs: int
-    batch: int = 0
-    batches: int = 0
-    done: Epoch | None = None
-    validation: float | None = None
-
-
-Tell = Callable[[Progress], None]
-"""A function that is called with the progress of a fit."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The validation result of a model with its settings.
-
-    value    the protocol's validation metric, at the best epoch
-    seconds  the time of training and of judging
-    epochs   the number of the best epoch; None for a model that only counts
-    history  one entry per epoch: number, loss, num_states, seconds, validation, validation_seconds
-    """
-
-    value: float
-    seconds: float
-    epochs: int | None = None
-    history: tuple[dict[str, Any], ...] = ()
 
 
 class NetworkRun:
@@ -111,13 +67,15 @@ class NetworkRun:
         Raises ConfigError for a network that the protocol does not allow or that does not fit into memory,
         MissingDependencyError without torch, ArtefactError for a checkpoint that is damaged or belongs to another run.
         """
-        _refuse_untrainable(model, split)
+        _refuse_untrainable(model, split, training)
         self.model, self.split, self.part, self.training, self.epochs = model, split, part, training, epochs
         self.tell: Tell = tell or (lambda _: None)
         self.metric = protocols.protocol_named(split.name).validation_metric
         self.key = _key(model, split, part, training, epochs)
         self.path = Path(checkpoint) if checkpoint else None
         self.saved_stage, self.saved, self.history = self._load_checkpoint()
+        self.best: dict[str, Tensor] | None = None
+        """The parameters at the best epoch, while `choose` is asked to keep them."""
 
     def fit(self) -> tuple[Scorer, dict[str, Any]]:
         """Choose the number of epochs unless it is given, then refit on the part.
@@ -125,32 +83,48 @@ class NetworkRun:
         Returns the scorer, and the manifest's entries `training`, `epochs`, `history` and `anonymous_user`. Raises
         NumericalError when training diverges, DataError when there are no validation queries to choose on.
         """
-        from caser.models.neural import NeuralScorer
-
         if self.epochs is None:
             self.choose()
         epochs = self.epochs or self._best_epoch["number"]
-        network = self._refit(epochs)
-        facts = {
-            "training": used_settings(self.model, self.training, self.epochs),
-            "epochs": epochs,
-            "history": self.history,
-            "anonymous_user": _set_anonymous_user(network, self.part, self.training),
-        }
-        return NeuralScorer(network), facts
+        return self._finished(self._refit(epochs), self.part, epochs)
 
-    def choose(self, most_seconds: float = math.inf) -> Choice:
+    def choose(self, most_seconds: float = math.inf, *, keep: bool = False, bars: Sequence[float] = ()) -> Choice:
         """Train on `fit` until validation no longer improves, or until the time is up.
 
         most_seconds  after this time of training and judging, no further epoch begins
+        bars          the value that must be reached after each epoch, from the first on, or training ends
+        keep          keep the model of the best epoch; `fit` would train the same on `fit`, for this number of epochs
 
         Raises NumericalError when training diverges, DataError when there are no validation queries.
         """
         # A checkpoint of the refit holds the whole history: choosing is finished.
         if self.saved_stage != "refitting":
-            self._train_and_validate(most_seconds)
+            self._train_and_validate(most_seconds, keep, bars)
         best = self._best_epoch
         return Choice(best["validation"], self._seconds, int(best["number"]), tuple(self.history))
+
+    def kept(self) -> tuple[Scorer, dict[str, Any]] | None:
+        """Return what `fit` would return for `fit` and the best epoch: the model that `choose` kept, if it did."""
+        from caser.training.loop import choose_device
+
+        if self.best is None:
+            return None
+        network = self._fresh_network()
+        network.load_state_dict(self.best)
+        network.to(choose_device(self.training.device))
+        return self._finished(network, self.split.fit, int(self._best_epoch["number"]))
+
+    def _finished(self, network: SequenceEncoder, part: Tape, epochs: int) -> tuple[Scorer, dict[str, Any]]:
+        """The scorer of a trained network, and the entries of the manifest."""
+        from caser.models.neural import NeuralScorer
+
+        facts = {
+            "training": used_settings(self.model, self.training, self.epochs),
+            "epochs": epochs,
+            "history": self.history,
+            "anonymous_user": _set_anonymous_user(network, part, self.training),
+        }
+        return NeuralScorer(network), facts
 
     @property
     def _best_epoch(self) -> dict[str, Any]:
@@ -168,9 +142,9 @@ class NetworkRun:
         for epoch in self._train("refitting", state, self.part, epochs):
             self._save_checkpoint(state, "refitting")
             self.tell(Progress("refitting", self.metric, epoch.number, epochs, done=epoch))
-        return state.network
+        return state.finish()
 
-    def _train_and_validate(self, most_seconds: float) -> None:
+    def _train_and_validate(self, most_seconds: float, keep: bool, bars: Sequence[float]) -> None:
         """Train on `fit`, and add an entry to the history after each epoch."""
         from caser.models.neural import NeuralScorer
 
@@ -182,9 +156,13 @@ class NetworkRun:
         scorer = NeuralScorer(state.network)
         epochs = self._train("choosing", state, self.split.fit, max_epochs)
         # `next` trains an epoch, so the check for stopping comes before it.
-        while not self._should_stop(most_seconds) and (epoch := next(epochs, None)):
+        while not self._should_stop(most_seconds, bars) and (epoch := next(epochs, None)):
             began = time.perf_counter()
-            value = judge.value(scorer, queries, rules, self.metric)
+            with state.as_judged():
+                value = judge.value(scorer, queries, rules, self.metric)
+                is_best = all(value > entry["validation"] for entry in self.history)
+                if is_best and keep:
+                    self.best = {name: tensor.cpu().clone() for name, tensor in state.network.state_dict().items()}
             seconds = time.perf_counter() - began
             self.history.append({**asdict(epoch), "validation": value, "validation_seconds": seconds})
             self._save_checkpoint(state, "choosing")
@@ -199,11 +177,13 @@ class NetworkRun:
 
         return train(state, tape, self.training, num_targets=self.model.num_targets, until=until, on_batch=on_batch)
 
-    def _should_stop(self, most_seconds: float) -> bool:
-        """Whether the time is up, or the last `patience` epochs brought no better value."""
+    def _should_stop(self, most_seconds: float, bars: Sequence[float]) -> bool:
+        """Whether the time is up, a bar was missed, or the last `patience` epochs brought no better value."""
         if self.history and self._seconds >= most_seconds:
             return True
         values = [entry["validation"] for entry in self.history]
+        if 0 < len(values) <= len(bars) and max(values) < bars[len(values) - 1]:
+            return True
         patience = self.training.patience
         return bool(patience and len(values) > patience and max(values[-patience:]) <= max(values[:-patience]))
 
@@ -211,12 +191,16 @@ class NetworkRun:
         """A fresh state, or the one from the checkpoint if it was saved in this stage."""
         from caser.training.checkpoint import restore
         from caser.training.loop import start
+        from caser.training.precision import settled
 
-        network = self.model.build(self.split.log.num_users, self.split.log.num_items, self.training.seed)
-        state = start(network, self.training)
+        state = start(self._fresh_network(), self.training)
+        self.training = settled(self.training, state.network)
         if self.saved and self.saved_stage == stage:
             restore(state, *self.saved)
         return state
+
+    def _fresh_network(self) -> SequenceEncoder:
+        return self.model.build(self.split.log.num_users, self.split.log.num_items, self.training.seed)
 
     def _load_checkpoint(self) -> tuple[str | None, tuple[dict[str, Tensor], int] | None, list[dict[str, Any]]]:
         """The checkpoint's stage, its tensors with their epoch, and its history; nothing if there is no checkpoint."""
@@ -237,13 +221,21 @@ class NetworkRun:
                 "number to get an equal result.",
                 stacklevel=2,
             )
+        if record["precision"] != self.training.precision:  # what was chosen for this run is not measured again
+            self.training = self.training.replace(precision=record["precision"])
         return record["stage"], (tensors, epoch), record["history"]
 
     def _save_checkpoint(self, state: TrainingState, stage: Stage) -> None:
         from caser.training.checkpoint import save_checkpoint
 
         if self.path:
-            record = {"key": self.key, "stage": stage, "history": self.history, "threads": threads()}
+            record = {
+                "key": self.key,
+                "stage": stage,
+                "history": self.history,
+                "threads": threads(),
+                "precision": self.training.precision,
+            }
             save_checkpoint(self.path, state, record)
 
 
@@ -266,7 +258,7 @@ def validation_queries(split: Split) -> Queries:
     return split.validation
 
 
-def _refuse_untrainable(model: NetworkSettings, split: Split) -> None:
+def _refuse_untrainable(model: NetworkSettings, split: Split, training: Training) -> None:
     """Raise an error if this network cannot be trained on this split or on this machine."""
     if find_spec("torch") is None:
         raise MissingDependencyError(
@@ -278,7 +270,7 @@ def _refuse_untrainable(model: NetworkSettings, split: Split) -> None:
             "got user_vector=True. Set user_vector=False (--no-user-vector), or take a model without user vectors."
         )
     shapes = model.shapes(split.log.num_users, split.log.num_items)
-    refuse_what_cannot_fit(model.name, shapes.values(), TRAINING_COPIES)
+    refuse_what_cannot_fit(model.name, shapes.values(), TRAINING_COPIES + bool(training.averaging))
 
 
 def _set_anonymous_user(network: SequenceEncoder, part: Tape, training: Training) -> str | None:

@@ -33,6 +33,7 @@ MODELS: Registry[type[ModelSettings]] = Registry(
         "count-knn": "caser.models.counting.count_knn:CountKNN",
         "gru4rec": "caser.models.sessions.gru4rec:GRU4Rec",
         "ease": "caser.models.counting.ease:EASE",
+        "esasrec": "caser.models.sessions.esasrec:ESASRec",
         "fpmc": "caser.models.factors.fpmc:FPMC",
         "markov": "caser.models.counting.markov:Markov",
         "nextitnet": "caser.models.sessions.nextitnet:NextItNet",

@@ -1,7 +1,7 @@
 """A blend: the weighted sum of two models' standardised scores.
 
 Use it for two models that make different errors, such as a model that trains and one that counts. Both must be fitted
-on the same part. This file does not find the weight; `study/auto.py` finds it on validation.
+on the same part. This file does not find the weight; `study/blending.py` finds it on validation.
 """
 
 from __future__ import annotations

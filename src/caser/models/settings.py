@@ -12,10 +12,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from caser.config import Settings, Space, Training
+from caser.config import FOR_NEGATIVES, Settings, Space, Training
+from caser.errors import ConfigError, did_you_mean
 from caser.models.base import Arrays, CountingModel, Scorer, SequenceEncoder, StateScorer
+from caser.models.default_training import default_training
+from caser.models.facts import LogFacts
 
 
 class ModelSettings(Settings):
@@ -26,6 +30,9 @@ class ModelSettings(Settings):
     space: ClassVar[Space] = {}
     """The values that tuning tries, for each setting that it changes. A key is the name of a setting of the model or of
     its training. The values include the default."""
+
+    by_log: ClassVar[tuple[str, ...]] = ()
+    """The settings whose default depends on the log. `suited_to` chooses them where a caller leaves them open."""
 
     added: ClassVar[Mapping[str, Any]] = {}
     """Settings that runs saved by earlier versions lack, and the values with which they mean what they meant then."""
@@ -45,6 +52,25 @@ class ModelSettings(Settings):
         return type(self)(
             **{name: value for name, value in self.model_dump(exclude_unset=True).items() if name in used}
         )
+
+    def suited_to(self, log: LogFacts) -> Mapping[str, Any]:
+        """Return the values that suit a log, for the settings in `by_log`, by name.
+
+        log  the facts of the log
+        """
+        return {}
+
+    def for_log(self, log: LogFacts) -> Self:
+        """Return the settings with which the model is fitted on a log.
+
+        log  the facts of the log
+
+        A setting that the caller gave keeps its value. Raises ConfigError if that cannot be combined with the others.
+        """
+        suited = {name: value for name, value in self.suited_to(log).items() if name not in self.model_fields_set}
+        completed = self.replace(**suited)
+        idle = set(suited) - set(completed.used())  # settings of a part that the caller left out
+        return self.replace(**{name: value for name, value in suited.items() if name not in idle})
 
     @property
     def has_user_vectors(self) -> bool:
@@ -79,6 +105,20 @@ class ModelSettings(Settings):
         """
 
 
+@dataclass(frozen=True)
+class Preset:
+    """Settings of a network under a name, whatever the log: `NetworkSettings.preset` returns them.
+
+    about     what they are, in a sentence
+    settings  the settings of the model, by name
+    training  the settings of its training, by name
+    """
+
+    about: str
+    settings: Mapping[str, Any]
+    training: Mapping[str, Any]
+
+
 class CountingSettings(ModelSettings):
     """Base of the settings of models that count: they fit in one pass, without a training loop."""
 
@@ -98,6 +138,48 @@ class NetworkSettings(ModelSettings):
 
     training: ClassVar[Training] = Training()
     """How the network trains by default. These are the authors' published settings where they are known to be good."""
+
+    presets: ClassVar[Mapping[str, Preset]] = {}
+    """Published settings of the network, by name."""
+
+    @classmethod
+    def preset(cls, name: str) -> tuple[Self, Training]:
+        """Return published settings of the network, and of its training. They do not depend on the log.
+
+        name  the name of the preset
+
+        Raises ConfigError for a preset that the network does not have.
+
+        >>> from caser.models.caser.caser import Caser
+        >>> model, training = Caser.preset("paper")
+        >>> model.L, model.T, training.loss
+        (5, 3, 'bce')
+        """
+        if name not in cls.presets:
+            known = did_you_mean(name, cls.presets) if cls.presets else "it has none."
+            raise ConfigError(f"preset must name published settings of {cls.name}; got {name!r}: {known}")
+        chosen = cls.presets[name]
+        return cls(**chosen.settings), Training(**chosen.training)
+
+    def training_for(self, log: LogFacts, given: Training | None = None, *, epochs: int = 1) -> Training:
+        """Return how the network is trained on a log.
+
+        log     the facts of the log
+        given   what a caller set; the model's own training, and what suits the log, complete it
+        epochs  epochs that will be trained; the plan of the learning rate is at least as long, unless its length is set
+
+        >>> from caser.models.factors.bpr_mf import BPRMF
+        >>> training = BPRMF().training_for(LogFacts(100, 50, 1_000), Training(seed=1))
+        >>> training.loss, training.schedule
+        ('bpr', 'linear')
+        """
+        chosen = self.training.replace(**(given.model_dump(exclude_unset=True) if given else {}))
+        suited = default_training(log)
+        suited["epochs"] = max(suited["epochs"], epochs)
+        # A loss that was chosen brings its own settings of negatives.
+        of_loss = {"loss", *FOR_NEGATIVES} if "loss" in chosen.model_fields_set else set()
+        kept = {name: value for name, value in suited.items() if name not in of_loss}
+        return Training(**{**kept, **chosen.model_dump(exclude_unset=True)})
 
     @property
     def num_targets(self) -> int:

@@ -28,7 +28,7 @@ class ServiceSettings(Settings):
     items: Path | None = None
     """A .csv or .parquet table of items: item_id, optionally title, and any columns that rules may name."""
     onnx: Path | None = None
-    """Answer from this file, made by `caser export` from the same run: much faster for gru4rec, sasrec, nextitnet."""
+    """Answer from this file, made by `caser export` from the same run: faster for models that read long histories."""
     token_file: Path | None = None
     """A file of access tokens, made by `caser token`. Without one, the service answers this machine only."""
     allowed_host: tuple[str, ...] = ()

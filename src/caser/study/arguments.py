@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from caser.config import FOR_NEGATIVES, LOSSES, Training
+from caser.config import LOSSES, Training
 from caser.errors import ConfigError, did_you_mean
 from caser.models.settings import ModelSettings
 from caser.study.recipes import Recipe, settings_of
@@ -105,11 +105,12 @@ def _has_effect(name: str, recipe: Recipe, training: Mapping[str, Any]) -> bool:
     """Whether a setting of `training` has an effect on a network, given the loss that it then trains with."""
     if name == "user_dropout":
         return recipe.model.has_user_vectors
-    loss = training.get("loss", recipe.training.loss if recipe.training else None)
+    now = recipe.training or Training()
+    loss = training.get("loss", now.loss)
     if not isinstance(loss, str) or loss not in LOSSES:
         return True  # Training refuses this loss with its own message
-    if name in FOR_NEGATIVES:
-        return LOSSES[loss].form == "sampled"
+    if name in LOSSES[loss].unused_settings(str(training.get("negatives", now.negatives))):
+        return False
     if name == "loss_settings" and isinstance(training[name], Mapping):
         return set(training[name]) <= set(LOSSES[loss].settings)
     return True

@@ -8,43 +8,24 @@ better. The blend is chosen only if validation shows that it is better. The test
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
-from caser.answering.recommender import Recommender
-from caser.artefact import folder as artefact
+from caser.answering.recommender import Recommender, load
 from caser.data.split import Split
-from caser.evaluation import judge, protocols
+from caser.evaluation import protocols
 from caser.evaluation.judge import check_split
 from caser.fitting.checks import for_given_epochs
 from caser.fitting.fit import fit
-from caser.models.base import Scorer
-from caser.models.blend import Blend, BlendScorer
 from caser.study.arguments import Models
+from caser.study.best import Winner
+from caser.study.blending import blend_weight, blended
 from caser.study.compare import recipes_for
 from caser.study.engine import Plan, StepListener, carry_out, plan_of
 from caser.study.runs import Store
 from caser.study.tuning import Tuned
 
-WEIGHTS = (0.2, 0.35, 0.5, 0.65, 0.8)
-"""The weights of the better model that are tried in a blend."""
-
 _LEAST_SECONDS = 1e-6
 """The budget that stands for 0: it is used up after the first epoch of each network."""
-
-
-@dataclass(frozen=True, eq=False)
-class Winner:
-    """The result of `auto`.
-
-    recommender  the fitted winner
-    why          sentences that say why it won
-    tried        the value of the validation metric of every model that was tried, by name, best first
-    """
-
-    recommender: Recommender
-    why: tuple[str, ...]
-    tried: dict[str, float]
 
 
 def auto(
@@ -89,57 +70,25 @@ def auto(
     fitted = None
     if others:
         why.append(f"{_name(others[0])} comes next: {others[0].choice.value:.4f}")
-        weight, sentence = _blend_of(split, plan, best, others[0])
+        store = Store(plan.store, split)
+        weight, sentence = blend_weight(split, *(_on_fit(store, one) for one in (best, others[0])))
         why.append(sentence)
         if weight is not None:
-            fitted = _blended(split, best, others[0], weight)
+            fitted = blended(_fitted(split, best), _fitted(split, others[0]), weight)
     fitted = fitted or _fitted(split, best)
     fitted.artefact.manifest["why"] = why
     return Winner(fitted, (*why, *notes, *outcome.notes), {_name(one): one.choice.value for one in ranking})
 
 
-def _blend_of(split: Split, plan: Plan, best: Tuned, second: Tuned) -> tuple[float | None, str]:
-    """The weight of the best model in a blend that validation shows to be better, else None; and a sentence."""
-    store, metric = Store(plan.store, split), _metric(split)
-    pair = (best, second)
-    # Fit both models on `fit`, and rank validation with a blend for each weight.
-    runs = [store.run(one.recipe, one.choice.epochs, one.recipe.seed, "validation") for one in pair]
-    scorers: list[Scorer] = [artefact.load(run.folder).scorer for run in runs]
-    blends = {str(weight): BlendScorer(_config(best, second, weight), *scorers) for weight in WEIGHTS}
-    tables = {weight: [judge.rank(blend, split, "validation")] for weight, blend in blends.items()}
-    report = judge.report({**tables, "alone": [runs[0].table]}, split, "validation", baselines=["alone"])
-    # Compare the best blend with the best model.
-    winner = max(tables, key=lambda weight: report.estimate(weight, metric).value)
-    difference = report.differences("alone", metric)[winner]
-    blend = f"a blend of {_name(best)} at {float(winner):g} with {_name(second)}"
-    sentence = difference.sentence(blend, f"{_name(best)} alone", metric, report.num_owners, report.owner_word)
-    return (float(winner) if difference.is_shown and difference.value > 0 else None), sentence
+def _on_fit(store: Store, tuned: Tuned) -> Recommender:
+    """A tuned recipe, trained on `fit`."""
+    return load(store.run(tuned.recipe, tuned.choice.epochs, tuned.recipe.seed, "validation").folder)
 
 
 def _fitted(split: Split, tuned: Tuned) -> Recommender:
     """A tuned recipe, fitted on `final`."""
     training = None if tuned.recipe.training is None else for_given_epochs(tuned.recipe.training)
     return fit(tuned.recipe.model, split, training, epochs=tuned.choice.epochs)
-
-
-def _blended(split: Split, best: Tuned, second: Tuned, weight: float) -> Recommender:
-    """The blend of two tuned recipes, fitted on `final`; its manifest has the training of its network."""
-    parts = [_fitted(split, one).artefact for one in (best, second)]
-    trained = next((part for part in parts if part.manifest["training"]), parts[0])
-    config = _config(best, second, weight)
-    scorer = BlendScorer(config, *(part.scorer for part in parts))
-    return Recommender(replace(parts[0], config=config, scorer=scorer, manifest=trained.manifest))
-
-
-def _config(best: Tuned, second: Tuned, weight: float) -> Blend:
-    first_model, second_model = best.recipe.model, second.recipe.model
-    return Blend(
-        first=first_model.name,
-        first_settings=first_model.model_dump(mode="json"),
-        second=second_model.name,
-        second_settings=second_model.model_dump(mode="json"),
-        weight=weight,
-    )
 
 
 def _name(tuned: Tuned) -> str:

@@ -22,6 +22,7 @@ from caser.errors import ConfigError, NumericalError
 from caser.evaluation import protocols
 from caser.evaluation.fingerprint import fingerprint
 from caser.evaluation.protocols import Part
+from caser.fitting.defaults import facts_of
 from caser.study.keys import is_never_kept
 from caser.study.recipes import Recipe
 from caser.study.runs import Run, Store
@@ -159,6 +160,8 @@ def carry_out(recipes: Mapping[str, Recipe], splits: Mapping[str, Split], plan: 
     raised.
     """
     stores = {view: Store(plan.store, split) for view, split in splits.items()}
+    facts = {view: facts_of(split) for view, split in splits.items()}
+    recipes = {label: recipe.for_log(facts[recipe.view]) for label, recipe in recipes.items()}
     num_tuned = sum(bool(recipe.space) for recipe in recipes.values())
     seconds_each = plan.budget / num_tuned if num_tuned else 0.0
     with workers(stores, plan.workers or default_number()) as submit:
@@ -183,7 +186,8 @@ class _StudyInProgress:
     def finish(self, seconds_each: float) -> Outcome:
         # Submit a choosing task for every recipe. Collect finished tasks in between, so that their refits start early.
         for label, recipe in self.recipes.items():
-            future = self.submit(choose_recipe, recipe, seconds_each, self.plan.is_hard)
+            keep = self.plan.part == "validation"
+            future = self.submit(choose_recipe, recipe, seconds_each, self.plan.is_hard, keep)
             self.pending[future] = (label, None)
             self._collect(block=False)
         while self.pending:
@@ -239,14 +243,14 @@ class _StudyInProgress:
             self.pending[future] = (label, seed)
 
 
-def choose_recipe(stores: Stores, recipe: Recipe, seconds: float, is_hard: bool) -> Tuned:
+def choose_recipe(stores: Stores, recipe: Recipe, seconds: float, is_hard: bool, keep: bool) -> Tuned:
     """Choose the number of epochs, and the settings if there is time to tune. This function runs in a worker.
 
-    stores             the store of each view
-    recipe             the recipe to start from
-    seconds, is_hard   the time limit of tuning, as for `tune`
+    stores                  the store of each view
+    recipe                  the recipe to start from
+    seconds, is_hard, keep  the time limit of tuning, and whether the first model is kept, as for `tune`
     """
-    return tune(stores[recipe.view], recipe, seconds, is_hard)
+    return tune(stores[recipe.view], recipe, seconds, is_hard, keep)
 
 
 def fit_recipe(stores: Stores, recipe: Recipe, epochs: int | None, seed: int, part: Part) -> Run:

@@ -11,6 +11,7 @@ from typing import Any
 from caser.config import Space, Training
 from caser.errors import ConfigError, did_you_mean
 from caser.models import model_settings
+from caser.models.facts import LogFacts
 from caser.models.settings import ModelSettings, NetworkSettings
 
 Setting = str | int | float | bool | None
@@ -118,6 +119,19 @@ class Recipe:
         of_model = {name: value for name, value in settings.items() if name in type(self.model).model_fields}
         of_training = {name: value for name, value in settings.items() if name not in of_model}
         return replace(self, model=self.model.replace(**of_model), training=self.training.replace(**of_training))
+
+    def for_log(self, log: LogFacts) -> Recipe:
+        """Return the recipe with the settings that its model and its training leave open chosen for a log.
+
+        log  the facts of the log
+
+        >>> Recipe.of("caser").for_log(LogFacts(num_users=1_000, num_items=500, num_interactions=8_000)).model.tied
+        True
+        """
+        model = self.model.for_log(log)
+        if not isinstance(model, NetworkSettings):
+            return replace(self, model=model)
+        return replace(self, model=model, training=model.training_for(log, self.training))
 
     def with_seed(self, seed: int) -> Recipe:
         """Return the recipe that trains with another seed; a counting model stays as it is."""

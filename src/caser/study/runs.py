@@ -15,20 +15,22 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import safetensors.numpy
 
+from caser.answering.recommender import Recommender
 from caser.artefact.file_errors import naming_file
 from caser.data.split import Split
 from caser.evaluation import judge
 from caser.evaluation.protocols import Part
 from caser.evaluation.rank_table import RankTable
 from caser.fitting.checks import for_given_epochs
-from caser.fitting.fit import Choice, choose, fit
+from caser.fitting.fit import Choice, Tell, choose, fit
 from caser.study.keys import digest_of, key_of
 from caser.study.recipes import Recipe
 from caser.system.memory import peak_memory
@@ -65,21 +67,47 @@ class Store:
         self.folder, self.split = folder, split
         self.digest = digest_of(split)
 
-    def choice(self, recipe: Recipe, most_seconds: float = math.inf) -> Choice:
+    def choice(
+        self,
+        recipe: Recipe,
+        most_seconds: float = math.inf,
+        *,
+        keep: bool = False,
+        bars: Sequence[float] = (),
+        tell: Tell | None = None,
+    ) -> Choice:
         """Return what validation says of a recipe: read if it is in the store, otherwise found by training.
 
         most_seconds  after so many seconds of training no further epoch begins; a choice with a limit is kept apart
+        keep          also keep the model of the best epoch, as `run` would make it for `validation`
+        bars          the values that a network must reach after each epoch, as for `choose`
+        tell          called with Progress while a network trains
 
         Raises ArtefactError for a damaged file, and as `caser.fitting.fit.choose` does.
         """
         limit = None if math.isinf(most_seconds) else round(most_seconds)
-        path = self.folder / "choices" / f"{self._key(recipe, limit=limit)}.json"
+        task = {"limit": limit, "bars": list(bars)} if bars else {"limit": limit}
+        path = self.folder / "choices" / f"{self._key(recipe, **task)}.json"
         if (kept := _read_json(path)) is not None:
             with _naming(path):
                 return Choice(**{**kept["choice"], "history": tuple(kept["choice"]["history"])})
         checkpoint = _checkpoint(path, recipe)
-        choice = choose(recipe.model, self.split, recipe.training, most_seconds=most_seconds, checkpoint=checkpoint)
-        _write_json(path, {**recipe.facts(), "choice": asdict(choice)})
+        model, training = recipe.model, recipe.training
+        choice = choose(
+            model,
+            self.split,
+            training,
+            most_seconds=most_seconds,
+            checkpoint=checkpoint,
+            tell=tell if recipe.is_neural else None,
+            keep=keep,
+            bars=bars,
+        )
+        if choice.kept is not None:
+            run = self.path_of(recipe, choice.epochs, recipe.seed, "validation")
+            self._save(run, recipe, choice.kept, "validation", choice.seconds, None)
+        choice = replace(choice, kept=None)
+        _write_json(path, {**recipe.facts(), "choice": {name: getattr(choice, name) for name in _CHOICE}})
         _remove(checkpoint)
         return choice
 
@@ -145,6 +173,14 @@ class Store:
                 checkpoint=checkpoint,
             )
             training_seconds = time.perf_counter() - began
+        facts = self._save(path, recipe, fitted, part, training_seconds, peak.megabytes)
+        _remove(checkpoint)
+        return facts
+
+    def _save(
+        self, path: Path, recipe: Recipe, fitted: Recommender, part: Part, training_seconds: float, peak: float | None
+    ) -> dict[str, Any]:
+        """Judge a fitted recipe and keep it; `peak` is the memory of its training in MB, if it is known."""
         # Judge.
         began = time.perf_counter()
         table = judge.rank(fitted.artefact.scorer, self.split, part)
@@ -157,12 +193,15 @@ class Store:
             "epochs": fitted.artefact.manifest["epochs"],
             "num_parameters": sum(array.size for array in fitted.artefact.scorer.arrays().values()),
             "seconds": {"training": round(training_seconds, 3), "ranking": round(ranking_seconds, 3)},
-            "peak_memory_mb": peak.megabytes,
+            "peak_memory_mb": peak,
         }
         facts = {**recipe.facts(), "part": part, "run": run}
         _write_json(path.with_suffix(".json"), facts)
-        _remove(checkpoint)
         return facts
+
+
+_CHOICE = ("value", "seconds", "epochs", "history")
+"""What the store writes down of a choice."""
 
 
 def _ranks(path: Path) -> Path:

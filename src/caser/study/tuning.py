@@ -1,18 +1,22 @@
 """Tuning on validation: tries settings from the recipe's space for a given time.
 
 The first trial is the recipe as it is. Optuna's TPE sampler proposes the settings of further trials, and a trial begins
-as long as time is left. The store keeps every trial with the time it took, and that recorded time counts. So tuning
-that is started again tries the same settings without training. The test part is not used.
+as long as time is left. A trial that falls behind the median of the earlier ones after an epoch ends there. The store
+keeps every trial with the time it took, and that recorded time counts. So tuning that is started again tries the same
+settings without training. The test part is not used.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from statistics import median
 from typing import Any
 
 from caser.errors import ConfigError, MissingDependencyError, NumericalError
-from caser.fitting.fit import Choice
+from caser.fitting.fit import Choice, Tell
 from caser.study.recipes import Recipe
 from caser.study.runs import Store
 from caser.system.randomness import stream_seed
@@ -37,40 +41,67 @@ class Tuned:
     seconds: float
 
 
-def tune(store: Store, recipe: Recipe, seconds: float, is_hard: bool = False) -> Tuned:
+def tune(
+    store: Store,
+    recipe: Recipe,
+    seconds: float,
+    is_hard: bool = False,
+    keep: bool = False,
+    tell: Tell | None = None,
+) -> Tuned:
     """Try settings from a recipe's space, and return the best.
 
     store    keeps the trials
     recipe   the recipe to start from; with a fixed number of epochs, or without a space, no other settings are tried
     seconds  time for training and judging, all trials together
     is_hard  whether the time also cuts the first trial short; otherwise that trial runs to its end
+    keep     whether the store keeps the model of the first trial, so that it need not be trained again for validation
+    tell     called with Progress while a network trains
 
     Raises NumericalError if the recipe as it is diverges. Other settings that diverge, or that cannot be combined, are
     skipped. Raises MissingDependencyError if there is something to tune and optuna is not installed.
     """
     if recipe.epochs is not None:
         return Tuned(recipe, Choice(math.nan, 0.0, recipe.epochs), 0, 0.0)
-    first = store.choice(recipe, seconds if is_hard else math.inf)
+    first = store.choice(recipe, seconds if is_hard else math.inf, keep=keep, tell=tell)
     best, spent, trials = Tuned(recipe, first, 1, first.seconds), first.seconds, 1
     if spent >= seconds or not recipe.space:
         return best
     study, choices = _study(recipe, first)
     distributions = study.trials[0].distributions
+    histories = [first.history]
     while spent < seconds and trials < MOST_TRIALS:
         trial = study.ask(distributions)
         try:
             tried = recipe.replace(**{name: choices[name][place] for name, place in trial.params.items()})
-            choice = store.choice(tried, seconds - spent)
+            choice = store.choice(tried, seconds - spent, bars=_bars(histories), tell=tell)
         except (NumericalError, ConfigError):
             # A trial that fails costs as much as the first, so that tuning ends.
             study.tell(trial, float("-inf"))
             spent, trials = spent + first.seconds, trials + 1
             continue
         study.tell(trial, choice.value)
+        histories.append(choice.history)
         spent, trials = spent + choice.seconds, trials + 1
         if choice.value > best.choice.value:
             best = Tuned(tried, choice, trials, spent)
     return Tuned(best.recipe, best.choice, trials, spent)
+
+
+def _bars(histories: Sequence[Sequence[Mapping[str, Any]]]) -> list[float]:
+    """The value that a trial must have reached after each epoch: the median of what earlier trials had by then.
+
+    histories  of the earlier trials; there are no bars before the third trial
+    """
+    if len(histories) < _TRIALS_WITHOUT_BARS:
+        return []
+    reached = [list(accumulate((float(epoch["validation"]) for epoch in history), max)) for history in histories]
+    shortest = min(map(len, reached))
+    return [median(values[epoch] for values in reached) for epoch in range(shortest)]
+
+
+_TRIALS_WITHOUT_BARS = 3
+"""Trials that always run to their end. Later ones stop at an epoch where they are below the median of the others."""
 
 
 def _study(recipe: Recipe, first: Choice) -> tuple[Any, dict[str, list[Any]]]:

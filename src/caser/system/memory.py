@@ -21,7 +21,7 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHO
 _KEPT_BYTES = 2**28
 
 TRAINING_COPIES = 4
-"""Arrays that training keeps for each parameter: its value, its gradient and Adam's two moments."""
+"""Arrays that training keeps for each parameter: its value, its gradient, Adam's moments. An average is one more."""
 
 
 def refuse_what_cannot_fit(name: str, shapes: Iterable[tuple[int, ...]], copies: int) -> None:

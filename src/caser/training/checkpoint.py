@@ -1,8 +1,8 @@
 """Checkpoints: a run that was killed continues bit for bit from one safetensors file.
 
-A checkpoint holds the parameters, Adam's moments and step, the epoch, and a JSON record of the caller. Random streams
-need not be saved (`system/randomness.py`). The header has a checksum over everything, because safetensors does not
-notice a flipped bit.
+A checkpoint holds the parameters and their averages, Adam's moments and step, the epoch, and a JSON record of the
+caller. Random streams need not be saved (`system/randomness.py`). The header has a checksum over everything, because
+safetensors does not notice a flipped bit.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ def save_checkpoint(path: Path, state: TrainingState, record: dict[str, Any]) ->
     for index, (name, _) in enumerate(state.network.named_parameters()):
         for moment in _MOMENTS if index in moments else ():
             tensors[f"adam/{moment}/{name}"] = moments[index][moment].detach().cpu().contiguous()
+    if state.averages:
+        tensors |= {f"average/{name}": value.cpu().contiguous() for name, value in state.averages.tensors.items()}
     header = json.dumps({"epoch": state.epoch, "record": record}, sort_keys=True)
     write_file(path, save(tensors, {"header": header, "sha256": _digest(header, tensors)}))
 
@@ -69,13 +71,16 @@ def restore(state: TrainingState, tensors: dict[str, Tensor], epoch: int) -> Non
 
     Raises ArtefactError if the checkpoint belongs to another network.
     """
-    shapes = {f"network/{name}": parameter.shape for name, parameter in state.network.named_parameters()}
-    if shapes != {name: tensor.shape for name, tensor in tensors.items() if name.startswith("network/")}:
+    kinds = ("network", "average") if state.averages else ("network",)
+    shapes = {f"{kind}/{name}": value.shape for kind in kinds for name, value in state.network.named_parameters()}
+    if shapes != {name: tensor.shape for name, tensor in tensors.items() if not name.startswith("adam/")}:
         raise ArtefactError(
             "a checkpoint must hold the parameters of this network; it holds those of another. Remove it to start over."
         )
     names = [name for name, _ in state.network.named_parameters()]
     state.network.load_state_dict({name: tensors[f"network/{name}"] for name in names})
+    for name, average in state.averages.tensors.items() if state.averages else ():
+        average.copy_(tensors[f"average/{name}"])
     moments = {
         index: {moment: tensors[f"adam/{moment}/{name}"] for moment in _MOMENTS}
         for index, name in enumerate(names)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +20,7 @@ from caser.errors import ConfigError, NumericalError
 from caser.models.base import SequenceEncoder
 from caser.system.memory import keep_freed_memory
 from caser.system.randomness import torch_generator
+from caser.training.averages import Averages
 from caser.training.batches import Batches
 from caser.training.objective import Objective, StepInputs
 from caser.training.rows import LargeTables
@@ -49,16 +51,28 @@ class TrainingState:
 
     network    the network with its parameters
     optimiser  Adam with its moments
+    averages   the averages of the parameters over the last epochs; None if the setting `averaging` is 0
     epoch      how many epochs are done
     """
 
     network: SequenceEncoder
     optimiser: torch.optim.Adam
+    averages: Averages | None = None
     epoch: int = 0
+
+    def as_judged(self) -> AbstractContextManager[None]:
+        """Return a context within which the network has the parameters that are judged: the averages, if there are."""
+        return self.averages.used() if self.averages else nullcontext()
+
+    def finish(self) -> SequenceEncoder:
+        """End the training, and return the network with the parameters that are judged."""
+        if self.averages:
+            self.averages.keep()
+        return self.network
 
 
 def start(network: SequenceEncoder, training: Training) -> TrainingState:
-    """Make the state before the first epoch: the network on its device, and a new optimiser.
+    """Make the state before the first epoch: the network on its device, a new optimiser, and new averages.
 
     network   a fresh network; it is moved in place
     training  how to train
@@ -68,7 +82,8 @@ def start(network: SequenceEncoder, training: Training) -> TrainingState:
     network.to(choose_device(training.device))
     parameters = list(network.parameters())
     optimiser = torch.optim.Adam(parameters, lr=training.learning_rate, weight_decay=training.weight_decay, fused=True)
-    return TrainingState(network, optimiser)
+    averages = Averages(network, training.averaging) if training.averaging else None
+    return TrainingState(network, optimiser, averages)
 
 
 def train(
@@ -124,14 +139,14 @@ def share_of_rate(done: float) -> float:
 
 
 def default_batch_size(num_positions: int) -> int:
-    """Return the largest power of two from 64 to 2048 with which an epoch has at least 40 steps.
+    """Return the largest power of two from 64 to 2048 with which an epoch has at least 250 steps.
 
     num_positions  number of interactions in the part to train on
 
     >>> default_batch_size(1_000_000), default_batch_size(10_000)
-    (2048, 128)
+    (2048, 64)
     """
-    steps_of_one = max(num_positions // 40, 1)
+    steps_of_one = max(num_positions // 250, 1)
     return min(max(1 << (steps_of_one.bit_length() - 1), 64), 2048)
 
 
@@ -186,6 +201,8 @@ def _epoch(
         if inputs := objective.prepare(batch):
             totals.append(_step(state, tables, objective, inputs, number, index))
             num_states += len(inputs.targets_MT)
+        if state.averages:
+            state.averages.after(state.epoch, index, batches.num_batches)
         if on_batch:
             on_batch(index + 1, batches.num_batches)
     state.epoch = number

@@ -13,8 +13,12 @@ padding, D state width.
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
+
+from caser.config import Precision
+from caser.training.log_sums import sum_over_catalogue
+from caser.training.own_scores import own_scores
 
 
 def bpr(positive_M: Tensor, negative_MN: Tensor) -> Tensor:
@@ -117,16 +121,24 @@ def sampled_softmax(positive_M: Tensor, negative_MN: Tensor) -> Tensor:
     return (torch.logsumexp(torch.cat([positive_M[:, None], negative_MN], dim=1), dim=1) - positive_M).mean()
 
 
-def softmax(states_MD: Tensor, vectors_ID: Tensor, bias_I: Tensor, targets_MT: Tensor) -> Tensor:
+def softmax(
+    states_MD: Tensor,
+    vectors_ID: Tensor,
+    bias_I: Tensor,
+    targets_MT: Tensor,
+    *,
+    precision: Precision = "float32",
+) -> Tensor:
     """Cross-entropy over the whole catalogue: the mean over targets of -log(e^score / sum of e^score over all items).
 
     states_MD   (M, D) floats
     vectors_ID  (I, D) floats, the item vectors; row 0 (padding) is ignored
     bias_I      (I,) floats, the item biases
     targets_MT  (M, T) int64, the targets of each state, 0 where there is none
+    precision   the number type of the three matrix products; all else is in the type of the parameters
 
-    The T targets of a state share one sum over the catalogue, so CE(k) = CE(1) + score(1) - score(k), and only CE(1) is
-    computed over the catalogue, in blocks that never hold all scores. Useful for catalogues of up to about 10^5 items:
+    The T targets of a state share one sum over the catalogue: the loss of target k is log_sum - score(k). The sums are
+    computed in blocks that never hold all scores. Useful for catalogues of up to about 10^5 items:
     it is the best of these losses on the logs that we tried.
 
     >>> states, vectors = torch.zeros(1, 2), torch.zeros(5, 2)  # four items and padding, all scores equal: log 4
@@ -135,29 +147,10 @@ def softmax(states_MD: Tensor, vectors_ID: Tensor, bias_I: Tensor, targets_MT: T
     """
     has_target_MT = targets_MT > 0
     num_M = has_target_MT.sum(1)
-    vectors_JD, bias_J = vectors_ID[1:], bias_I[1:]
-    options = nn.LinearCrossEntropyOptions(
-        batch_chunk_size=max(64, _MOST_SCORES // len(vectors_JD)), chunking_method=None
-    )
-    total = states_MD.new_zeros(())
-    # Cross-entropy of the first targets, for the states with 1, 2, ..., T targets: it counts once for each target.
-    for num in range(1, targets_MT.shape[1] + 1):
-        rows = (num_M == num).nonzero().squeeze(1)
-        if len(rows):
-            first = targets_MT[rows, 0] - 1
-            total = total + num * functional.linear_cross_entropy(
-                states_MD[rows], vectors_JD, first, linear_bias=bias_J, reduction="sum", options=options
-            )
-    # The other targets differ from the first one by the difference of the scores.
-    if targets_MT.shape[1] > 1:
-        targets_MTD = functional.embedding(targets_MT, vectors_ID)
-        scores_MT = torch.einsum("md,mtd->mt", states_MD, targets_MTD) + bias_I[targets_MT]
-        total = total + ((scores_MT[:, :1] - scores_MT) * has_target_MT).sum()
-    return total / num_M.sum()
+    scores_MT = own_scores(states_MD, vectors_ID, bias_I, targets_MT)
+    total = sum_over_catalogue(states_MD, vectors_ID, bias_I, num_M, precision)
+    return (total - torch.where(has_target_MT, scores_MT, 0).sum()) / num_M.sum()
 
 
 _FAR_BELOW = -1e4
 """A finite score so low that a softmax gives it no weight."""
-
-_MOST_SCORES = 2**22
-"""Scores that `softmax` holds at once: 16 MiB. Fewer are not faster on one thread, and a tenth slower on two."""

@@ -28,7 +28,8 @@ _SORTED_AT_ONCE = 2**20
 class NegativeSampler:
     """Draws item i with probability proportional to count(i) ** exponent, with the counts of a tape.
 
-    An exponent of 0 draws uniformly from the whole catalogue, 1 to num_items.
+    An exponent of 0 draws uniformly from the whole catalogue, 1 to num_items. An item without an interaction counts as
+    one with a single interaction: an item that is never drawn would keep the score with which it began.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class NegativeSampler:
         self.num_items = tape.num_items
         weights = torch.ones(self.num_items + 1, dtype=torch.float64)
         if exponent:
-            weights = torch.from_numpy(tape.item_counts).double() ** exponent
+            weights = torch.from_numpy(tape.item_counts).clamp(min=1).double() ** exponent
         weights[0] = 0
         cumulative = weights.cumsum(0)
         self._log_probability = (weights / cumulative[-1]).log().float().to(device)
@@ -98,12 +99,27 @@ class NegativeSampler:
                 items = torch.where(is_seen_MN, self.draw(tuple(items.shape), generator), items)
         # Mask the targets of the state, and items that the user has.
         items_MN = items.expand(len(users_M), num)
-        masked_MN = torch.zeros_like(items_MN, dtype=torch.bool)
-        for target_M in targets_MT.unbind(1):
-            masked_MN |= items_MN == target_M[:, None]
+        masked_MN = torch.zeros(items_MN.shape, dtype=torch.bool, device=items.device)
+        if shared:
+            masked_MN[_places_of(targets_MT, items)] = True
+        else:
+            for target_M in targets_MT.unbind(1):
+                masked_MN |= items_MN == target_M[:, None]
         if self._is_seen is not None:
             masked_MN |= self._is_seen(users_M, items_MN)
         return items, masked_MN
+
+
+def _places_of(targets_MT: Tensor, items_N: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the targets of each state are among the items: the state and the place of each match, two index tensors."""
+    items, place = items_N.sort()
+    first_MT = torch.searchsorted(items, targets_MT)
+    num_MT = torch.searchsorted(items, targets_MT, right=True) - first_MT
+    states_MT = torch.arange(len(targets_MT), device=items.device)[:, None].expand_as(targets_MT)
+    # An item that was drawn n times has n places, one after the other.
+    num = num_MT.flatten()
+    within = torch.arange(int(num.sum()), device=items.device) - (num.cumsum(0) - num).repeat_interleave(num)
+    return states_MT.flatten().repeat_interleave(num), place[first_MT.flatten().repeat_interleave(num) + within]
 
 
 class _SeenItems:

@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,8 +26,10 @@ from caser.data.tape import Tape
 from caser.errors import ConfigError
 from caser.models.base import SequenceEncoder
 from caser.training.batches import Batch
+from caser.training.log_sums import log_sums
 from caser.training.negatives import NegativeSampler
 from caser.training.own_scores import own_scores
+from caser.training.precision import choose_precision
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,9 @@ class StepInputs:
     targets_MT  (M, T) int64, the next items, 0 where there is none
     negatives   int64, the drawn items: (M, T N), where the N negatives of one target are neighbours; (N,) if all states
                 share them; (M, 0) for a full loss, which draws none
-    score_offset_MK  (M, K) floats, added to the scores of the negatives: -inf for a masked negative; otherwise the logQ
-                     correction -log(N q), where q is the probability of the item, or 0 for a loss without it
+    correction  floats like `negatives`, subtracted from their scores: the logQ correction log(N q), where q is the
+                probability of the item; a single 0 for a loss without the correction
+    masked_MK   (M, K) bool, True where a negative does not count for a state
     """
 
     users_CW: Tensor
@@ -48,7 +52,8 @@ class StepInputs:
     places: tuple[Tensor, Tensor]
     targets_MT: Tensor
     negatives: Tensor
-    score_offset_MK: Tensor
+    correction: Tensor
+    masked_MK: Tensor
 
 
 class Objective:
@@ -67,7 +72,10 @@ class Objective:
         """
         self.network, self.training = network, training
         self.row = training.loss_row
-        settings = {**self.row.settings, **training.loss_settings}
+        self.precision = choose_precision(training, network) if "precision" in training.used() else None
+        settings: dict[str, Any] = {**self.row.settings, **training.loss_settings}
+        if self.row.takes_precision:
+            settings["precision"] = self.precision
         self.loss_function: Callable[..., Tensor] = partial(self.row.load(), **settings)
         self.generator = torch.Generator(device)
         self.sampler = NegativeSampler(
@@ -95,16 +103,15 @@ class Objective:
         users_CW = self._with_hidden_users(batch.users_CW)
         if self.row.form == "full":
             empty = targets_MT[:, :0]
-            return StepInputs(users_CW, batch.tape_CX, places, targets_MT, empty, empty)
-        # Draw the negatives, and compute what is added to their scores.
+            return StepInputs(users_CW, batch.tape_CX, places, targets_MT, empty, empty, empty)
+        # Draw the negatives, and compute what is subtracted from their scores.
         shared, N = self.training.negatives == "shared", self.training.num_negatives
         K = N if shared else N * targets_MT.shape[1]
         items, masked_MK = self.sampler.draw_for(batch.users_CW[places], targets_MT, K, self.generator, shared=shared)
-        correction = self.sampler.log_probability(items) + math.log(N) if self.row.corrects_for_sampling else 0.0
-        score_offset_MK = torch.zeros(masked_MK.shape, device=masked_MK.device) - correction
-        return StepInputs(
-            users_CW, batch.tape_CX, places, targets_MT, items, score_offset_MK.masked_fill_(masked_MK, -torch.inf)
-        )
+        correction = torch.zeros((), device=items.device)
+        if self.row.corrects_for_sampling:
+            correction = self.sampler.log_probability(items) + math.log(N)
+        return StepInputs(users_CW, batch.tape_CX, places, targets_MT, items, correction, masked_MK)
 
     def loss(self, inputs: StepInputs) -> Tensor:
         """Run the network and compute the loss.
@@ -151,17 +158,24 @@ class Objective:
     def _scores(
         self, inputs: StepInputs, states_MD: Tensor, vectors_ID: Tensor, bias_I: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Score the targets, (M, T), and the N negatives of each target, (M, T, N); masked negatives get -inf."""
+        """Score the targets, (M, T), and the negatives of each target, (M, T, N); masked negatives get -inf.
+
+        Where all states share the negatives, and the loss needs only the log of their sum, N is 1.
+        """
         targets_MT, items = inputs.targets_MT, inputs.negatives
-        (M, T), N, shared = targets_MT.shape, self.training.num_negatives, items.ndim == 1
-        if shared:
-            positive = own_scores(states_MD, vectors_ID, bias_I, targets_MT)
-            negative = states_MD @ vectors_ID[items].T + bias_I[items]
-        else:
-            scores = own_scores(states_MD, vectors_ID, bias_I, torch.cat([targets_MT, items], dim=1))
-            positive, negative = scores.split_with_sizes([T, T * N], dim=1)
-        negative = negative + inputs.score_offset_MK
-        return positive, negative[:, None, :].expand(M, T, N) if shared else negative.view(M, T, N)
+        (M, T), N = targets_MT.shape, self.training.num_negatives
+        if items.ndim == 1:
+            positive_MT = own_scores(states_MD, vectors_ID, bias_I, targets_MT)
+            vectors_ND, offset_N = vectors_ID[items], bias_I[items] - inputs.correction
+            if self.row.sums_negatives and self.precision:
+                sums_M = log_sums(states_MD, vectors_ND, offset_N, inputs.masked_MK, self.precision)
+                return positive_MT, sums_M[:, None, None].expand(M, T, 1)
+            negative_MN = (states_MD @ vectors_ND.T + offset_N).masked_fill(inputs.masked_MK, -torch.inf)
+            return positive_MT, negative_MN[:, None, :].expand(M, T, N)
+        scores = own_scores(states_MD, vectors_ID, bias_I, torch.cat([targets_MT, items], dim=1))
+        positive_MT, negative_MK = scores.split_with_sizes([T, T * N], dim=1)
+        negative_MK = (negative_MK - inputs.correction).masked_fill(inputs.masked_MK, -torch.inf)
+        return positive_MT, negative_MK.view(M, T, N)
 
     def _with_hidden_users(self, users_CW: Tensor) -> Tensor:
         """User dropout: give some states, chosen at random, the anonymous user 0. Differs from the paper."""

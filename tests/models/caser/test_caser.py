@@ -42,7 +42,8 @@ def configurations(draw: st.DrawFn) -> Caser:
     heights = tuple(sorted(draw(st.sets(st.integers(1, L)))))
     reach = draw(st.one_of(st.none(), st.integers(1, 20)))
     parts = {"n_v": n_v, "n_h": n_h, "user_vector": user_vector, "phi_c": phi_c, "phi_a": phi_a}
-    return Caser(L=L, d=d, heights=heights, reach=reach, **parts)
+    tied = not user_vector and draw(st.booleans())
+    return Caser(L=L, d=d, heights=heights, reach=reach, tied=tied, **parts)
 
 
 def network_of(config: Caser, seed: int = 0) -> CaserNetwork:
@@ -81,7 +82,8 @@ def one_window(config: Caser, parameters: dict[str, Tensor], user: Tensor, items
             kernels = parameters[f"F{h}"].permute(2, 0, 1)[:, None]  # (n_h, 1, h, d)
             convolved = functional.conv2d(E, kernels, parameters["bF"][row])  # (1, n_h, L - h + 1, 1)
             features.append(activate(config.phi_c, convolved).amax(dim=(0, 2, 3)))
-        parts.append(activate(config.phi_a, torch.cat(features) @ parameters["W"] + parameters["b"]))
+        z = activate(config.phi_a, torch.cat(features) @ parameters["W"] + parameters["b"])
+        parts.append(z @ parameters["M"] + parameters["m"] if config.tied else z)
     if config.user_vector:
         parts.append(parameters["P"][user])
     return torch.cat(parts)

@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from caser.models.sessions.esasrec_network import ESASRecNetwork
 from caser.models.sessions.gru4rec_network import GRU4RecNetwork
 from caser.models.sessions.nextitnet_network import NextItNetNetwork
 from caser.models.sessions.sasrec_network import SASRecNetwork
 from caser.system.randomness import torch_generator
 
-Network = GRU4RecNetwork | NextItNetNetwork | SASRecNetwork
+Network = ESASRecNetwork | GRU4RecNetwork | NextItNetNetwork | SASRecNetwork
 NUM_USERS, NUM_ITEMS = 4, 9
 
 

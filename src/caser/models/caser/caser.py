@@ -8,6 +8,7 @@ The parameters have the paper's letters. I counts the padding row 0, U counts th
     Q (I, d) items            F1..FL (h, d, n_h), bF (L, n_h) horizontal filters      W, b the fully connected layer
     P (U, d) users            G (n_v, L), bG (n_v) vertical filters                   V (I, D), c (I) the paper's W', b'
 
+With `tied`, Q takes the place of V, and M (d, d), m (d) map the short-term state z to a state of the same width.
 Where `heights` names only some of 1..L, only those F exist, and bF has one row for each.
 
 Shape suffixes: B queries, L window, P places of a filter in the window (L - h + 1), d width of vectors, n_h filters of
@@ -27,7 +28,9 @@ from caser.arrays.types import Int32, Scores
 from caser.config import Space
 from caser.models.activations import ACTIVATIONS, Activation
 from caser.models.base import Arrays, check_shapes
-from caser.models.settings import NetworkSettings
+from caser.models.caser.recipe import PRESETS, suited_settings
+from caser.models.facts import LogFacts
+from caser.models.settings import NetworkSettings, Preset
 from caser.models.states import ArrayScorer
 
 if TYPE_CHECKING:
@@ -45,7 +48,9 @@ class Caser(NetworkSettings):
     """
 
     name = "caser"
-    added: ClassVar[Mapping[str, Any]] = {"reach": None, "item_dropout": 0.0}
+    presets: ClassVar[Mapping[str, Preset]] = PRESETS
+    by_log: ClassVar[tuple[str, ...]] = ("T", "d", "n_v", "reach", "item_dropout", "user_vector", "tied")
+    added: ClassVar[Mapping[str, Any]] = {"reach": None, "item_dropout": 0.0, "tied": False}
     space: ClassVar[Space] = {
         "L": (3, 5, 9),
         "T": (1, 3),
@@ -81,6 +86,8 @@ class Caser(NetworkSettings):
     """Share of the coordinates of item vectors dropped in training, in steps of 1/256. Not in the paper."""
     user_vector: bool = True
     """Learn a vector for each user (lasting taste)."""
+    tied: bool = False
+    """Score with the item vectors that the filters read; needs user_vector=False. Differs from the paper."""
 
     @model_validator(mode="after")
     def _has_a_part(self) -> Caser:
@@ -88,7 +95,23 @@ class Caser(NetworkSettings):
             raise ValueError("must keep a branch (n_h or n_v above 0) or the user vector")
         if list(self.heights) != sorted({height for height in self.heights if 1 <= height <= self.L}):
             raise ValueError(f"heights must rise from 1 to at most L = {self.L}; got {self.heights}")
+        if self.tied and self.user_vector:
+            raise ValueError("tied must go without user vectors; got tied=True with user_vector=True")
         return self
+
+    def suited_to(self, log: LogFacts) -> Mapping[str, Any]:
+        """Return the values that suit a log, and that go together with what the caller set. See `ModelSettings`.
+
+        log  the facts of the log
+        """
+        suited, given = suited_settings(log), self.model_fields_set
+        if "user_vector" in given or not self.has_branches:
+            suited |= {"user_vector": self.user_vector, "tied": suited["tied"] and not self.user_vector}
+        if "tied" in given:
+            suited["user_vector"] = suited["user_vector"] and not self.tied
+        if "L" in given and not self.n_h:
+            suited["reach"] = None  # the vertical filters read L items
+        return suited
 
     @property
     def vertical_reach(self) -> int:
@@ -117,7 +140,7 @@ class Caser(NetworkSettings):
 
     @property
     def state_width(self) -> int:
-        """D, the width of [z; p_u]."""
+        """D, the width of a state: of [z; p_u], or of z mapped to the item vectors with `tied`."""
         return self.d * (self.has_branches + self.user_vector)
 
     @property
@@ -165,7 +188,8 @@ class Caser(NetworkSettings):
 
     def shapes(self, num_users: int, num_items: int) -> dict[str, tuple[int, ...]]:
         """Return the shape of every parameter by name. See `NetworkSettings.shapes`."""
-        shapes: dict[str, tuple[int, ...]] = {"V": (num_items + 1, self.state_width), "c": (num_items + 1,)}
+        shapes: dict[str, tuple[int, ...]] = {} if self.tied else {"V": (num_items + 1, self.state_width)}
+        shapes |= {"c": (num_items + 1,)}
         if self.has_branches:
             shapes |= {"Q": (num_items + 1, self.d), "W": (self.num_features, self.d), "b": (self.d,)}
         if self.n_h:
@@ -175,6 +199,8 @@ class Caser(NetworkSettings):
             shapes |= {"G": (self.n_v, self.vertical_reach), "bG": (self.n_v,)}
         if self.user_vector:
             shapes |= {"P": (num_users + 1, self.d)}
+        if self.tied:
+            shapes |= {"M": (self.d, self.d), "m": (self.d,)}
         return shapes
 
 
@@ -187,7 +213,8 @@ class CaserScorer(ArrayScorer):
         config  the settings of the model
         arrays  the parameters by name, float32, with the shapes of `config.shapes`
         """
-        super().__init__(arrays, history_length=config.window)
+        vectors = "Q" if config.tied else "V"
+        super().__init__(arrays, history_length=config.window, vectors=vectors, reads_vectors=config.tied)
         self.config = config
 
     def states(self, users_B: Int32 | Scores, histories_BH: Int32) -> Scores:
@@ -206,7 +233,7 @@ class CaserScorer(ArrayScorer):
         return np.concatenate(parts, axis=1)
 
     def _short_term(self, windows_BR: Int32) -> Scores:
-        """z, (B, d): equations 1 to 9."""
+        """z, (B, d): equations 1 to 9. With `tied`, z is mapped to the item vectors."""
         config, p = self.config, self._arrays
         E_BRd = p["Q"][windows_BR]  # equation 1
         features = []
@@ -220,7 +247,8 @@ class CaserScorer(ArrayScorer):
             maxima = [filter_answers(config, p, E_BLd, h).max(axis=0) for h in config.filter_heights]
             features.append(ACTIVATIONS[config.phi_c].numpy(np.concatenate(maxima, axis=1) + p["bF"].ravel()))
         # The fully connected layer, equation 9.
-        return ACTIVATIONS[config.phi_a].numpy(np.concatenate(features, axis=1) @ p["W"] + p["b"])
+        z_Bd: Scores = ACTIVATIONS[config.phi_a].numpy(np.concatenate(features, axis=1) @ p["W"] + p["b"])
+        return z_Bd @ p["M"] + p["m"] if config.tied else z_Bd
 
 
 def filter_answers(config: Caser, p: Arrays, E_BLd: Scores, h: int) -> Scores:

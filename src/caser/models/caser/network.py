@@ -45,6 +45,8 @@ class CaserNetwork(nn.Module):
     b: nn.Parameter
     V: nn.Parameter
     c: nn.Parameter
+    M: nn.Parameter
+    m: nn.Parameter
 
     def __init__(self, config: Caser, num_users: int, num_items: int, seed: int) -> None:
         """Make fresh parameters. See `NetworkSettings.build` for the arguments."""
@@ -78,8 +80,8 @@ class CaserNetwork(nn.Module):
         return torch.cat(parts, dim=-1)
 
     def item_vectors(self) -> tuple[Tensor, Tensor]:
-        """Return W' (I, D) and b' (I,), floats."""
-        return self.V, self.c
+        """Return W' (I, D), or Q with `tied`, and b' (I,), floats."""
+        return self.Q if self.config.tied else self.V, self.c
 
     @property
     def user_columns(self) -> slice | None:
@@ -92,10 +94,11 @@ class CaserNetwork(nn.Module):
         return self.P if self.config.user_vector else None
 
     def _short_term(self, tape_CX: Tensor, rows: Rows) -> Tensor:
-        """Equation 9, z = phi_a(W [o~; o] + b): (M, d)."""
+        """Equation 9, z = phi_a(W [o~; o] + b), (M, d). With `tied`, z is mapped to the item vectors."""
         share = self.config.dropout if self.training else 0.0
         make_features = self._features_by_kernel if usable(self.Q) else self._features
-        return activate(self.config.phi_a, torch.addmm(self.b, make_features(tape_CX, rows, share), self.W))
+        z_Md = activate(self.config.phi_a, torch.addmm(self.b, make_features(tape_CX, rows, share), self.W))
+        return torch.addmm(self.m, z_Md, self.M) if self.config.tied else z_Md
 
     def _features(self, tape_CX: Tensor, rows: Rows, share: float) -> Tensor:
         """[o~; o] after dropout, (M, F), in torch's operations."""
@@ -198,6 +201,8 @@ def _initial(name: str, shape: tuple[int, ...], config: Caser, generator: torch.
         "b": config.num_features,
         "G": config.vertical_reach,
         "bG": config.vertical_reach,
+        "M": config.d,
+        "m": config.d,
     }
     if name == "bF":
         bounds = torch.tensor([1 / math.sqrt(h * config.d) for h in config.filter_heights])

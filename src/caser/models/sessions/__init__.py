@@ -1,1 +1,1 @@
-"""Models that read a history and know no users: GRU4Rec, SASRec, NextItNet."""
+"""Models that read a history and know no users: GRU4Rec, SASRec, eSASRec, NextItNet."""

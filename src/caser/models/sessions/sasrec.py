@@ -20,19 +20,19 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from pydantic import Field, model_validator
 
 from caser.arrays.types import Int32, Scores
 from caser.config import Space
 from caser.models.base import Arrays, check_shapes
+from caser.models.sessions.attention import attend, count_earlier, may_attend
 from caser.models.sessions.scorer import SessionScorer, layer_norm
-from caser.models.sessions.settings import SessionSettings
+from caser.models.sessions.settings import AttentionSettings
 
 if TYPE_CHECKING:
     from caser.models.sessions.sasrec_network import SASRecNetwork
 
 
-class SASRec(SessionSettings):
+class SASRec(AttentionSettings):
     """SASRec: self-attention decides which items of the history matter for the next one.
 
     Useful when histories are long and items far back still matter. It trains with a softmax over the catalogue by
@@ -52,17 +52,6 @@ class SASRec(SessionSettings):
         "T": (1, 3),
         "learning_rate": (5e-4, 1e-3, 2e-3, 3e-3),
     }
-
-    num_blocks: int = Field(default=2, ge=1, le=100)
-    """Number of blocks; a block is attention and two point-wise layers."""
-    num_heads: int = Field(default=1, ge=1)
-    """Number of attention heads; must divide d."""
-
-    @model_validator(mode="after")
-    def _heads_divide_d(self) -> SASRec:
-        if self.d % self.num_heads:
-            raise ValueError(f"num_heads must divide d = {self.d}; got {self.num_heads}")
-        return self
 
     def build(self, num_users: int, num_items: int, seed: int) -> SASRecNetwork:
         """Make the network that trains, with fresh parameters. Needs torch. See `NetworkSettings.build`."""
@@ -99,30 +88,18 @@ def last_states(config: SASRec, p: Arrays, tape_BX: Int32) -> Scores:
     p        the parameters by name
     tape_BX  (B, X) int32, the items that are read, left-padded with 0
 
-    Returns float32 (B, d). An item attends to itself and to the items before it. Padding attends to itself only, and no
-    item attends to padding.
+    Returns float32 (B, d). An item attends to itself and to the items before it.
     """
-    d, width = config.d, tape_BX.shape[1]
-    # Item vectors plus position vectors.
+    # Item vectors plus position vectors; padding is zero.
     is_item_BX = tape_BX > 0
-    place_BX = np.maximum(is_item_BX.cumsum(axis=1) - 1, 0)
-    x = np.where(is_item_BX[..., None], np.sqrt(np.float32(d)) * p["Q"][tape_BX] + p["P"][place_BX], np.float32(0))
-    may_attend = np.tri(width, dtype=bool) & is_item_BX[:, None, :] | np.eye(width, dtype=bool)  # (B, X, X)
+    items_BXd = np.sqrt(np.float32(config.d)) * p["Q"][tape_BX]
+    x = np.where(is_item_BX[..., None], items_BXd + p["P"][count_earlier(is_item_BX)], np.float32(0))
+    may_attend_BXX = may_attend(is_item_BX)
     for block in range(config.num_blocks):
-        # Attention, head by head: softmax(Q K^T / sqrt(width of a head)) V, equations 2 and 3.
-        y = layer_norm(x, *p["N"][block, 0]) @ p["A"][block]
-        q, k, v = (np.split(part, config.num_heads, axis=-1) for part in np.split(y, 3, axis=-1))
-        attended = [_attention(*head, may_attend) for head in zip(q, k, v, strict=True)]
-        x = x + np.concatenate(attended, axis=-1)
+        # Attention.
+        q, k, v = np.split(layer_norm(x, *p["N"][block, 0]) @ p["A"][block], 3, axis=-1)
+        x = x + attend(q, k, v, config.num_heads, may_attend_BXX)
         # The point-wise layers.
         y = layer_norm(x, *p["N"][block, 1])
         x = x + np.maximum(y @ p["W1"][block] + p["b1"][block], 0) @ p["W2"][block] + p["b2"][block]
     return layer_norm(x[:, -1], *p["n"])
-
-
-def _attention(q: Scores, k: Scores, v: Scores, may_attend: np.ndarray) -> Scores:
-    """Attention of one head, (B, X, width of a head)."""
-    weights = np.where(may_attend, q @ k.swapaxes(1, 2) / np.sqrt(np.float32(q.shape[-1])), -np.inf)
-    weights = np.exp(weights - weights.max(axis=-1, keepdims=True))
-    result: Scores = (weights / weights.sum(axis=-1, keepdims=True)) @ v
-    return result

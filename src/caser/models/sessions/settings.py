@@ -1,10 +1,10 @@
-"""The settings that GRU4Rec, SASRec and NextItNet share."""
+"""The settings that session models share: GRU4Rec, SASRec, eSASRec and NextItNet."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from caser.config import Training
 from caser.models.settings import NetworkSettings
@@ -33,3 +33,18 @@ class SessionSettings(NetworkSettings):
     def num_targets(self) -> int:
         """T, how many next items each state must predict in training."""
         return self.T
+
+
+class AttentionSettings(SessionSettings):
+    """Base of the settings of SASRec and eSASRec, whose blocks begin with attention."""
+
+    num_blocks: int = Field(default=2, ge=1, le=100)
+    """Number of blocks; a block is attention and then layers that see one place at a time."""
+    num_heads: int = Field(default=1, ge=1)
+    """Number of attention heads; must divide d."""
+
+    @model_validator(mode="after")
+    def _heads_divide_d(self) -> Self:
+        if self.d % self.num_heads:
+            raise ValueError(f"num_heads must divide d = {self.d}; got {self.num_heads}")
+        return self

@@ -1,0 +1,186 @@
+"""The best model for a log with no settings at all: what `caser train LOG` ships.
+
+A few models are tried with their default settings on validation: Caser; GRU4Rec where all users are sessions that
+training never saw, for which it was made; and the models that count. With a budget, the networks are tuned as well.
+The best model is fitted on `final`, or a blend of the best network and the best counting model, if validation shows
+that the blend is better. The test part stays closed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from caser.answering.recommender import Recommender, load
+from caser.config import Training
+from caser.data.split import Split
+from caser.errors import ConfigError
+from caser.evaluation import protocols
+from caser.evaluation.judge import check_split
+from caser.fitting.checks import for_given_epochs
+from caser.fitting.defaults import facts_of
+from caser.fitting.fit import Choice, Tell, TrainOn, choose, fit
+from caser.models.settings import ModelSettings
+from caser.study.blending import blend_weight, blended
+from caser.study.recipes import Recipe, settings_of
+from caser.study.runs import Store
+from caser.study.tuning import tune
+
+COUNTED = ("popularity", "markov", "count-knn", "session-knn", "ease")
+"""The counting models that are tried. They are fitted in seconds."""
+
+
+@dataclass(frozen=True, eq=False)
+class Winner:
+    """The model that was chosen among several.
+
+    recommender  the fitted winner
+    why          sentences that say why it won
+    tried        the value of the validation metric of every model that was tried, by name, best first
+    """
+
+    recommender: Recommender
+    why: tuple[str, ...]
+    tried: dict[str, float]
+
+
+@dataclass(frozen=True)
+class _Tried:
+    recipe: Recipe
+    choice: Choice
+
+    @property
+    def name(self) -> str:
+        return self.recipe.model.name
+
+
+def best(
+    split: Split,
+    model: ModelSettings | str | None = None,
+    training: Training | None = None,
+    *,
+    budget: float = 0.0,
+    store: Path | None = None,
+    train_on: TrainOn = "final",
+    checkpoints: Path | None = None,
+    tell: Tell | None = None,
+) -> Winner:
+    """Try a few models on validation, and fit the best one, or a blend.
+
+    split        what the models are trained and judged on
+    model        try this model only, such as `caser.Caser(L=9)`; by default a few that suit the split
+    training     settings for the training of every network, such as `caser.Training(seed=1)`; what it leaves open is
+                 chosen for the log
+    budget       seconds for tuning, shared by the models; 0 tries each model once, with its default settings. The
+                 first trial of a network runs to its end in any case, so tuning never ships a worse model on validation
+    store        the folder that keeps finished trials, so that the same call continues; needed for a budget
+    train_on     the part that the winner is trained on, as for `fit`
+    checkpoints  a folder for the checkpoints of the networks, from which the same call continues; None keeps none
+    tell         called with Progress while a network trains
+
+    Models that do not fit this machine are left out, and named. Raises ConfigError for what is no split, or if no model
+    is left, DataError for a split without validation queries, and NumericalError when training diverges.
+
+    >>> from caser.data.synthetic import chain_world
+    >>> from caser.evaluation.protocols import apply
+    >>> split = apply("leave-one-out", chain_world(num_users=40, num_items=6, length=9, seed=0).log)
+    >>> best(split, training=Training(epochs=1, device="cpu")).recommender.artefact.manifest["train_on"]
+    'final'
+    """
+    check_split(split)
+    search = _Search(split, training, budget, store, train_on, checkpoints, tell)
+    tried, left_out = search.carry_out([settings_of(model)] if model else _shortlist(split))
+    if not tried:
+        raise ConfigError(f"a model that can be trained on this log and machine is needed; {'; '.join(left_out)}")
+    first, *others = tried
+    metric = protocols.protocol_named(split.name).validation_metric
+    why = [f"{first.name} is best on validation: {metric} {first.choice.value:.4f}"]
+    second = next((one for one in others if one.recipe.is_neural != first.recipe.is_neural), None)
+    weight = None
+    if second is not None:
+        kind = "network" if second.recipe.is_neural else "counting model"
+        why.append(f"the best {kind} is {second.name}: {second.choice.value:.4f}")
+        weight, sentence = blend_weight(split, *(search.on_fit(one) for one in (first, second)))
+        why.append(sentence)
+    recommender = search.fitted(first)
+    if weight is not None and second is not None:
+        recommender = blended(recommender, search.fitted(second), weight)
+    why += left_out
+    recommender.artefact.manifest["why"] = why
+    return Winner(recommender, tuple(why), {one.name: one.choice.value for one in tried})
+
+
+def _shortlist(split: Split) -> list[ModelSettings]:
+    """The models that are tried on a split."""
+    networks = ["caser", "gru4rec"] if protocols.protocol_named(split.name).anonymous else ["caser"]
+    return [settings_of(name) for name in (*networks, *COUNTED)]
+
+
+@dataclass(frozen=True)
+class _Search:
+    """The arguments of `best` that every model gets."""
+
+    split: Split
+    training: Training | None
+    budget: float
+    store: Path | None
+    train_on: TrainOn
+    checkpoints: Path | None
+    tell: Tell | None
+
+    def carry_out(self, models: list[ModelSettings]) -> tuple[list[_Tried], list[str]]:
+        """The models that could be tried, best first, and sentences on those that could not."""
+        facts = facts_of(self.split)
+        recipes = [Recipe.of(model) for model in models]
+        given = self.training.model_dump(exclude_unset=True) if self.training else {}
+        recipes = [
+            replace(one, training=one.training.replace(**given)).for_log(facts) if one.training else one.for_log(facts)
+            for one in recipes
+        ]
+        seconds_each = self.budget / max(1, sum(bool(one.model.space) for one in recipes))
+        tried, left_out = [], []
+        for recipe in recipes:
+            try:
+                tried.append(self._try(recipe, seconds_each))
+            except ConfigError as error:
+                left_out.append(f"{recipe.model.name} is left out: {error}")
+        return sorted(tried, key=lambda one: -one.choice.value), left_out
+
+    def _try(self, recipe: Recipe, seconds: float) -> _Tried:
+        if seconds and self.store and recipe.model.space:
+            tuned = tune(
+                Store(self.store, self.split), replace(recipe, space=recipe.model.space), seconds, tell=self.tell
+            )
+            return _Tried(tuned.recipe, tuned.choice)
+        if not recipe.is_neural:
+            return _Tried(recipe, choose(recipe.model, self.split, keep=True))
+        checkpoint, how = self._file(recipe, "chosen"), recipe.training
+        choice = choose(recipe.model, self.split, how, checkpoint=checkpoint, tell=self.tell, keep=True)
+        if checkpoint and (kept := checkpoint.with_suffix(".kept")):
+            # The model of the best epoch outlives an interruption of what comes later.
+            choice = replace(choice, kept=choice.kept or (load(kept) if kept.exists() else None))
+            if choice.kept and not kept.exists():
+                choice.kept.save(kept)
+        return _Tried(recipe, choice)
+
+    def on_fit(self, one: _Tried) -> Recommender:
+        """The model as validation judged it: kept, or trained again if it was read from a store or lost."""
+        return one.choice.kept or self._fitted(one, "fit", None)
+
+    def fitted(self, one: _Tried) -> Recommender:
+        """The model, trained on `train_on` for the number of epochs that validation chose."""
+        return self._fitted(one, self.train_on, self._file(one.recipe, "fitted"))
+
+    def _fitted(self, one: _Tried, train_on: TrainOn, checkpoint: Path | None) -> Recommender:
+        model, training = one.recipe.model, one.recipe.training
+        if training is None:
+            return fit(model, self.split, train_on=train_on)
+        fixed = for_given_epochs(training)
+        epochs = one.choice.epochs
+        return fit(model, self.split, fixed, epochs=epochs, train_on=train_on, checkpoint=checkpoint, tell=self.tell)
+
+    def _file(self, recipe: Recipe, stage: str) -> Path | None:
+        if self.checkpoints is None or not recipe.is_neural:
+            return None
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        return self.checkpoints / f"{recipe.model.name}-{stage}.checkpoint"
