@@ -58,8 +58,8 @@ def split() -> Split:
 
 @cache
 def fitted(name: str) -> Fitted:
-    config = settings_of(name)
-    trained = runs.fitted(config, split(), TRAINING, TRAINING.epochs).artefact.scorer
+    artefact = runs.fitted(settings_of(name), split(), TRAINING, TRAINING.epochs).artefact
+    config, trained = artefact.config, artefact.scorer
     return Fitted(config, trained, restored(config, trained.arrays()))
 
 

@@ -63,7 +63,8 @@ def trained(name: str) -> tuple[list[float], str]:
     """The loss of each epoch, and the SHA-256 of the weights after the last, on one thread."""
     model, settings, how = TRAINED[name]
     config = network_settings(model, settings)
-    training = Training(**{"epochs": 3, "batch_size": 128, "device": "cpu", "seed": 5, **how})
+    plain = {"schedule": "constant", "averaging": 0, "weight_decay": 1e-6}
+    training = Training(**{"epochs": 3, "batch_size": 128, "device": "cpu", "seed": 5, **plain, **how})
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

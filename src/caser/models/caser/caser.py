@@ -54,12 +54,13 @@ class Caser(NetworkSettings):
     space: ClassVar[Space] = {
         "L": (3, 5, 9),
         "T": (1, 3),
-        "d": (32, 50, 64, 100),
-        "n_v": (2, 4, 8),
+        "d": (32, 50, 64, 128),
+        "n_v": (4, 8),
+        "reach": (None, 20, 50, 100),
         "n_h": (8, 16, 32),
         "dropout": (0.2, 0.35, 0.5, 0.65),
+        "item_dropout": (0.0, 0.1, 0.2, 0.4),
         "learning_rate": (1e-3, 2e-3, 3e-3, 5e-3),
-        "weight_decay": (0.0, 1e-6, 1e-5),
     }
 
     L: int = Field(default=5, ge=1, le=1000)

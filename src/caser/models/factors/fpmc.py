@@ -35,7 +35,7 @@ class FPMC(NetworkSettings):
         "L": (1, 2, 3, 5),
         "d": (16, 32, 64, 128),
         "learning_rate": (1e-3, 3e-3, 1e-2),
-        "weight_decay": (1e-6, 1e-5, 1e-4),
+        "weight_decay": (0.0, 1e-6, 1e-5, 1e-4),
     }
     L: int = Field(default=1, ge=1, le=1000)
     """How many last items the model reads, as a set: the paper's last basket."""
