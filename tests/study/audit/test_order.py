@@ -35,7 +35,7 @@ class BriefCaser(Caser):
     training: ClassVar[Training] = Training(epochs=2, batch_size=256, device="cpu")
 
 
-NETWORK = QuickCaser(L=3, T=1, d=24, n_v=2, n_h=16, dropout=0, user_vector=False)
+NETWORK = QuickCaser(L=3, reach=3, T=1, d=24, n_v=2, n_h=16, dropout=0, user_vector=False)
 
 
 def drift_world(num_users: int = 200, phases: int = 4, length: int = 16) -> InteractionLog:
@@ -121,7 +121,7 @@ def test_in_a_union_a_network_shows_the_order_that_count_knn_cannot_read() -> No
 @pytest.mark.slow
 def test_in_a_union_the_last_two_items_matter_but_not_their_order() -> None:
     # A window of two: a longer one would see items that, out of order, contradict what it has learned.
-    found = effects_in(union_world(num_users=600).log, block=2, network=NETWORK.replace(L=2))
+    found = effects_in(union_world(num_users=600).log, block=2, network=NETWORK.replace(L=2, reach=2))
     assert found.best_model == "caser"
     assert verdict(found).startswith("Recent items matter, but no worth of their order is shown")
 
