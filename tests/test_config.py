@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,11 +13,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+import caser
 from caser.config import FOR_NEGATIVES, LOSSES, Loss, Settings, Training, register_loss
 from caser.errors import CaserError, ConfigError
 from caser.models import MODELS, model_class, model_settings
 from caser.models.factors.bpr_mf import BPRMF
 
+ANY: Any = caser  # the type checker would refuse some of these calls
 every_class = pytest.mark.parametrize("settings", [Training, *map(model_class, MODELS)], ids=lambda one: one.__name__)
 
 
@@ -73,6 +78,27 @@ def test_a_wrong_value_is_one_sentence_with_what_was_got(values: dict[str, Any],
     assert str(refused.value) == sentence
 
 
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: ANY.Caser(5), "Caser takes settings by name only; got 5. Write Caser(L=...)."),
+        (lambda: ANY.Training("bpr", 3), "Training takes settings by name only; got 'bpr'. Write Training(loss=...)."),
+        (lambda: ANY.Plan(3), "Plan takes settings by name only; got 3. Write Plan(part=...)."),
+        (lambda: ANY.Popularity(3), "Popularity takes settings by name only; got 3. Write Popularity()."),
+    ],
+)
+def test_a_value_without_a_name_is_one_sentence(make: Callable[[], object], sentence: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        make()
+    assert str(refused.value) == sentence
+
+
+def test_settings_still_show_their_signature_and_can_be_copied() -> None:
+    assert next(iter(inspect.signature(caser.Caser).parameters)) == "L"
+    settings = caser.Caser(L=3)
+    assert pickle.loads(pickle.dumps(settings)) == copy.deepcopy(settings) == settings
+
+
 def test_settings_that_contradict_each_other_are_one_sentence() -> None:
     with pytest.raises(ConfigError) as refused:
         model_settings("caser", {"n_h": 0, "n_v": 0, "user_vector": False})
@@ -97,7 +123,7 @@ def test_replace_changes_a_copy_and_checks_it() -> None:
 def test_every_loss_has_a_name_in_the_settings_and_every_name_a_loss() -> None:
     for name in LOSSES:
         assert Training(loss=name).loss == name
-    with pytest.raises(ConfigError, match="known: bce, bpr, bpr-max"):
+    with pytest.raises(ConfigError, match="the known names are bce, bpr, bpr-max"):
         Training(loss="nonsense")
     with pytest.raises(ConfigError, match="did you mean softmax"):
         Training(loss="softmx")
@@ -265,6 +291,27 @@ def test_a_setting_that_was_renamed_is_refused_with_its_new_name() -> None:
 
 def test_a_loss_of_a_package_is_loaded_when_it_is_used() -> None:
     assert Loss("caser.training.losses:bce", "sampled").load().__name__ == "bce"
+
+
+@pytest.mark.parametrize(
+    ("place", "sentence"),
+    [
+        ("no_such_module:loss", r"must be importable; got 'no_such_module:loss', which is not \(ModuleNotFoundError"),
+        ("caser.config:no_such_loss", r"got 'caser.config:no_such_loss', which is not \(AttributeError: .* Mend or"),
+        ("caser.config:FOR_NEGATIVES", r"caser.config:FOR_NEGATIVES must be the function of a loss; got \("),
+    ],
+)
+def test_a_loss_whose_place_holds_no_function_is_refused_where_it_is_used(place: str, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        Loss(place, "sampled").load()
+
+
+@pytest.mark.usefixtures("losses")
+def test_a_training_with_such_a_loss_is_refused_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LOSSES._rows, "broken", Loss("no_such_module:loss", "sampled"))
+    split = caser.leave_one_out(caser.chain_world(num_users=20, num_items=8, length=9, seed=0).log)
+    with pytest.raises(ConfigError, match="the function of a loss must be importable"):
+        caser.fit(caser.Caser(L=2, d=4), split, Training(loss="broken", epochs=1, device="cpu"))
 
 
 def test_settings_need_no_torch() -> None:

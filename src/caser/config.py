@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from caser.errors import ConfigError, did_you_mean
-from caser.system.registry import Registry, instance_of
+from caser.errors import ConfigError, MissingDependencyError, did_you_mean
+from caser.system.problems import first_problem
+from caser.system.registry import Registry, in_one_line, instance_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,29 +32,26 @@ LossForm: TypeAlias = Literal["sampled", "full"]
 Precision: TypeAlias = Literal["float32", "bfloat16"]
 """The number type of the matrix products of a loss. Parameters, gradients and sums are in float32 in any case."""
 
-RENAMED = {"exclude_seen": "unseen_negatives"}
-"""New names of settings that had another name in earlier versions."""
-
-
-class WrongValueError(ConfigError):
-    """A setting has a value of the wrong type, or outside its range.
-
-    `args` holds the name of the settings class, the name of the setting, and the rest of the sentence.
-    """
-
-    def __str__(self) -> str:
-        return " ".join(self.args)
-
 
 class Settings(BaseModel):
     """The base class of all settings classes. Its objects are frozen.
 
-    Raises ConfigError when a value is wrong or a name is unknown. The message is about the first problem only.
+    Raises ConfigError when a value is wrong, a name is unknown, or a value has no name. The message is about the first
+    problem only.
     """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, validate_default=True
     )
+
+    def __new__(cls, *unnamed: Any, **_: Any) -> Self:
+        """Refuse values without a name. (`__init__` cannot: its arguments are the signature that pydantic shows.)"""
+        if unnamed:
+            example = f"{next(iter(cls.model_fields))}=..." if cls.model_fields else ""
+            raise ConfigError(
+                f"{cls.__name__} takes settings by name only; got {unnamed[0]!r}. Write {cls.__name__}({example})."
+            )
+        return super().__new__(cls)
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -117,10 +115,24 @@ class Loss:
         return (*(FOR_NEGATIVES if is_full else ()), *(() if has_products else ("precision",)))
 
     def load(self) -> Callable[..., Tensor]:
-        """Return the loss function. This imports torch for the losses of the library."""
+        """Return the loss function. This imports torch for the losses of the library.
+
+        Raises ConfigError if the place of the function does not exist, cannot be imported or holds no function.
+        """
         if not isinstance(self.function, str):
             return self.function
-        function: Callable[..., Tensor] = resolve_name(self.function)
+        advice = "Mend or remove its package."
+        try:
+            function: Callable[..., Tensor] = resolve_name(self.function)
+        except MissingDependencyError:
+            raise
+        except Exception as error:  # the code of a package runs
+            raise ConfigError(
+                f"the function of a loss must be importable; got {self.function!r}, which is not "
+                f"({in_one_line(error)}). {advice}"
+            ) from error
+        if not callable(function):
+            raise ConfigError(f"{self.function} must be the function of a loss; got {function!r} there. {advice}")
         return function
 
     def check(self, name: str, values: Mapping[str, float]) -> None:
@@ -321,27 +333,3 @@ class Training(Settings):
                     f"Leave it out, or {advice}."
                 )
         return self
-
-
-def first_problem(error: ValidationError, settings: str, known: Iterable[str] = ()) -> ConfigError:
-    """Return an error with one sentence about the first problem that pydantic found.
-
-    error     what pydantic raised
-    settings  the name of the settings class, for the sentence
-    known     the names of its settings, for the suggestion after an unknown name
-    """
-    first = error.errors()[0]
-    # A validator of this library has raised its own error: its message is already one sentence.
-    inner = first.get("ctx", {}).get("error")
-    if isinstance(inner, ConfigError):
-        return inner
-    name = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        renamed = RENAMED.get(name)
-        hint = f"it is now {renamed}." if renamed in set(known) else did_you_mean(name, known)
-        return ConfigError(f"{settings} has no setting {name!r}: {hint}")
-    must = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-    got = "" if isinstance(first["input"], dict) else f"; got {first['input']!r}"
-    if not name:  # the problem is with all settings together
-        return ConfigError(f"{settings} {must}{got}.")
-    return WrongValueError(settings, name, f"{must}{got}.")

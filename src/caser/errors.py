@@ -85,18 +85,23 @@ class BusyError(CaserError):
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return the end of a sentence about an unknown name: the most similar known name, or else all known names.
 
-    A known name that differs only in upper and lower case is the most similar.
+    It has no colon, because a colon comes before it. A known name that differs only in upper and lower case is the most
+    similar.
 
     name   what was asked for        known  the names that exist
 
     >>> did_you_mean("ppopularity", ["popularity", "markov"])
     'did you mean popularity?'
     >>> did_you_mean("zzz", ["popularity", "markov"])
-    'known: markov, popularity'
+    'the known names are markov, popularity.'
+    >>> did_you_mean("zzz", ["markov"])
+    'the only known name is markov.'
     >>> did_you_mean("l", ["L", "T"])
     'did you mean L?'
     """
     names = sorted(known)
     near = [other for other in names if other.lower() == name.lower()]
     near = near or difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return f"did you mean {near[0]}?" if near else f"known: {', '.join(names)}"
+    if near:
+        return f"did you mean {near[0]}?"
+    return f"the {'only known name is' if len(names) == 1 else 'known names are'} {', '.join(names)}."

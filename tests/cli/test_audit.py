@@ -50,3 +50,17 @@ def test_a_folder_that_cannot_be_written_is_refused(log: Path, tmp_path: Path) -
     (tmp_path / "file").write_text("")
     outcome = caser("audit", log, "--no-neural", "--out", tmp_path / "file")
     assert outcome.code == 7
+
+
+def test_without_a_network_the_verdict_the_advice_the_json_and_the_page_do_not_deny_an_order(tmp_path: Path) -> None:
+    union = tmp_path / "union.csv"
+    document("data", "simulate", "union", "--out", union)
+    found = document("audit", union, "--no-neural", "--out", tmp_path / "audit")
+    limit = "as far as count-knn can use it"
+    assert limit in found["verdict"].partition(": ")[0]
+    assert any("Audit with a network that reads the order" in sentence for sentence in found["advice"])
+    assert found["findings"][0]["facts"]["models that read the order of several items"] == "none"
+    page = (tmp_path / "audit" / "report.html").read_text(encoding="utf-8")
+    assert limit in page
+    assert "Audit with a network that reads the order" in page
+    assert "need not read their order" not in page

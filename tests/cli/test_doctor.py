@@ -33,7 +33,7 @@ def test_it_lists_facts_and_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_without_torch_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "_version", lambda package: None if package == "torch" else "1")
+    monkeypatch.setattr(doctor, "version_of", lambda package: None if package == "torch" else "1")
     outcome = caser("doctor")
     assert outcome.code == 0
     assert "pip install 'caser[train]'" in outcome.out

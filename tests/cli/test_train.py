@@ -89,6 +89,9 @@ def test_without_a_terminal_every_epoch_is_one_plain_line(log: Path, tmp_path: P
         ("refitting", epoch, best) for epoch in range(1, best + 1)
     ]
     assert [(stage, int(epoch), int(epochs)) for stage, epoch, epochs in told] == expected
+    # The number of epochs is a limit while it is chosen, and exact afterwards.
+    plans = re.findall(r"^  (\w+): \d+ steps? an epoch, (.*)$", outcome.err, flags=re.MULTILINE)
+    assert plans == [("choosing", "at most 2 epochs"), ("refitting", f"{best} epoch{'s' if best > 1 else ''}")]
     assert "\r" not in outcome.err
     assert "\x1b" not in outcome.err
 

@@ -189,6 +189,17 @@ def test_it_reads_no_more_of_a_history_than_it_declares(name: str) -> None:
 
 
 @every_model
+def test_a_model_that_reads_order_tells_two_orders_of_earlier_items_apart(name: str) -> None:
+    one, other = (np.tile(np.array(history, dtype=np.int32), (len(USERS), 1)) for history in ([2, 7, 10], [7, 2, 10]))
+    for scorer in both(name):
+        differs = not np.allclose(scores(scorer, one), scores(scorer, other), rtol=1e-4)
+        if fitted(name).config.reads_order:
+            assert differs
+        elif isinstance(fitted(name).config, NetworkSettings):  # a model that counts may weigh items by their age
+            assert not differs
+
+
+@every_model
 def test_it_beats_chance_in_an_easy_world_unless_it_ignores_histories(name: str) -> None:
     queries = split().test
     scorer = fitted(name).trained

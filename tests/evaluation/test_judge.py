@@ -78,7 +78,7 @@ def test_a_name_that_a_report_does_not_have_is_refused_with_the_nearest_one() ->
     assert report.estimate("markov", "ndcg@5").value <= report.estimate("markov", "ndcg@10").value
     with pytest.raises(ConfigError, match=r"has popularity, markov, count-knn; got 'markv': did you mean markov\?"):
         report.difference("popularity", "markv", "ndcg@10")
-    with pytest.raises(ConfigError, match="got 'pars': known: count-knn, markov, popularity"):
+    with pytest.raises(ConfigError, match="got 'pars': the known names are count-knn, markov, popularity"):
         report.estimate("pars", "ndcg@10")
     with pytest.raises(ConfigError, match=r"has hit@10, .*, ndcg@5; got 'ndcg@15': did you mean ndcg@.*metrics=\["):
         report.estimate("markov", "ndcg@15")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 import caser
-from caser.errors import ConfigError, DataError
+from caser.errors import CaserError, ConfigError, DataError
 
 LOG = caser.chain_world(num_users=40, num_items=12, length=10, seed=0).log
 SPLIT = caser.leave_one_out(LOG)
@@ -48,6 +49,12 @@ CALLS: dict[str, tuple[Callable[[], object], str]] = {
     "save": (lambda: ANY.Recommender.save(REC, 3), r"path must be the path of a folder; got 3 \(int\)"),
     "explain many": (lambda: ANY.explain(REC, [1], user=1), "item must be one raw id; got .1. .list.. Ask about one"),
     "explain to many": (lambda: ANY.explain(REC, 1, user=[1]), "user must be one raw id"),
+    "reading": (lambda: ANY.read_log("log.csv", "x"), "reading must be caser.Reading.* or None; got 'x'"),
+    "user sessions": (lambda: ANY.user_sessions("x"), "log must be an interaction log; got 'x'.*caser.read_log"),
+    "gap": (lambda: ANY.user_sessions(LOG, gap="30m"), "gap must be a number of seconds; got '30m'"),
+    "answer from a path": (lambda: ANY.Recommender("RUN"), r"artefact must be an artefact; .* got 'RUN'"),
+    "compare on a log": (lambda: ANY.compare(LOG), "split must be a split of a log"),
+    "sweep on a log": (lambda: ANY.sweep(LOG, "count-knn", "reach", [1, 2]), "split must be a split of a log"),
     "explain by settings": (lambda: ANY.explain(SMALL, 1), "recommender must be a recommender"),
 }
 
@@ -72,3 +79,22 @@ def test_only_a_model_with_the_setting_is_told_to_set_user_vector() -> None:
         caser.fit(caser.GRU4Rec(), SPLIT, caser.Training(user_dropout=0.1))
     with pytest.raises(ConfigError, match=r"or set user_vector=True\.$"):
         caser.fit(SMALL.replace(user_vector=False), SPLIT, caser.Training(user_dropout=0.1))
+
+
+def arguments(name: str, value: object) -> tuple[list[object], dict[str, object]]:
+    """The arguments that a call of a public function must have, all with one value: by position, and by name."""
+    parameters = inspect.signature(getattr(caser, name)).parameters.values()
+    needed = [one for one in parameters if one.default is one.empty and one.kind is not one.VAR_KEYWORD]
+    by_name = {one.name: value for one in needed if one.kind is one.KEYWORD_ONLY}
+    return [value] * (len(needed) - len(by_name)), by_name
+
+
+FUNCTIONS = [name for name in caser.__all__ if inspect.isfunction(getattr(caser, name)) and arguments(name, 0)[0]]
+
+
+@pytest.mark.parametrize("value", ["x", 3, None])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_public_function_refuses_text_a_number_and_nothing_as_its_arguments(name: str, value: object) -> None:
+    by_position, by_name = arguments(name, value)
+    with pytest.raises(CaserError):
+        getattr(caser, name)(*by_position, **by_name)

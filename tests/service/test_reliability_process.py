@@ -9,18 +9,30 @@ import socket
 import sqlite3
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from caser.artefact.folder import save
 from caser.service.http.tokens import add_token
 from tests.cli.terminal import refusal
+from tests.runs import caser_run
 from tests.service.clients import Client
-from tests.service.serving import process
+from tests.service.serving import Process, process
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="sets a limit of another process with prlimit")
+
+
+@pytest.fixture(scope="module")
+def read_only(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """A service for requests that change nothing."""
+    folder = tmp_path_factory.mktemp("read-only")
+    save(caser_run(), folder / "run")
+    with process(folder / "run") as served:
+        yield served
 
 
 async def test_after_sigterm_clients_that_ignore_readiness_get_only_complete_answers(run: Path) -> None:
@@ -120,26 +132,24 @@ def test_a_wrong_missing_or_too_long_path_is_refused_with_one_line(run: Path, wo
         b"/C:/x", b"//evil.example/x", b"http://evil.example/x", b"/v1/model%2f..%2freload",
     ],
 )  # fmt: skip
-async def test_a_path_outside_the_page_is_refused(run: Path, target: bytes) -> None:
-    with process(run) as served:
-        async with Client(served.url) as client:
-            reply = await client.send(b"GET " + target + b" HTTP/1.1\r\nhost: localhost\r\n\r\n")
-        assert reply.status in (400, 404)
-        assert b"root:" not in reply.body
-        assert str(run.parent).encode() not in reply.body
+async def test_a_path_outside_the_page_is_refused(read_only: Process, target: bytes) -> None:
+    async with Client(read_only.url) as client:
+        reply = await client.send(b"GET " + target + b" HTTP/1.1\r\nhost: localhost\r\n\r\n")
+    assert reply.status in (400, 404)
+    assert b"root:" not in reply.body
+    assert str(read_only.log.parent).encode() not in reply.body
 
 
-async def test_range_headers_are_ignored(run: Path) -> None:
+async def test_range_headers_are_ignored(read_only: Process) -> None:
     ranges = b",".join(b"%d-%d" % (start, start + 10) for start in range(0, 5000, 2))
-    with process(run) as served:
-        async with Client(served.url) as client:
-            whole = await client.ask("/")
-            request = b"GET / HTTP/1.1\r\nhost: localhost\r\nrange: bytes="
-            start = time.perf_counter()
-            for some in (ranges, b"0-", b"-1", b"5-4", b"0-" + b"9" * 1000):
-                reply = await client.send(request + some + b"\r\n\r\n")
-                assert (reply.status, reply.body) == (200, whole.body)
-            assert time.perf_counter() - start < 5  # 0.05 is normal; a busy machine may stall
+    async with Client(read_only.url) as client:
+        whole = await client.ask("/")
+        request = b"GET / HTTP/1.1\r\nhost: localhost\r\nrange: bytes="
+        start = time.perf_counter()
+        for some in (ranges, b"0-", b"-1", b"5-4", b"0-" + b"9" * 1000):
+            reply = await client.send(request + some + b"\r\n\r\n")
+            assert (reply.status, reply.body) == (200, whole.body)
+        assert time.perf_counter() - start < 5  # 0.05 is normal; a busy machine may stall
 
 
 def test_the_service_connects_to_no_address_that_a_request_names(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

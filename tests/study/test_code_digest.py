@@ -34,6 +34,7 @@ def nothing_remembered() -> Iterator[None]:
 
 def forget() -> None:
     code_digest.cache_clear()
+    digests._followed.cache_clear()
     digests._parse.cache_clear()
 
 

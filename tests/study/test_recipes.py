@@ -67,10 +67,17 @@ def test_the_default_of_a_setting_is_among_the_values_that_tuning_tries(name: st
     assert not {key: settings[key] for key, values in recipe.model.space.items() if settings[key] not in values}
 
 
+def test_the_model_of_a_recipe_may_be_given_by_name() -> None:
+    assert Recipe.of(model="caser", epochs=3) == Recipe.of("caser", epochs=3)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: Recipe.of("caser", epoch=3), "no field 'epoch': did you mean epochs"),
+        (lambda: Recipe.of("caser", model="markov"), "has one model; got 'caser' and model='markov'. Leave one out"),
+        (lambda: Recipe.of(), "a model must be a name or settings, .*; got None"),
+        (lambda: Recipe.of("caser", cls=3), "has no field 'cls'"),
         (lambda: Recipe.of(cast(Any, Caser)), r"a name or settings, .* Write Caser\(\)"),
         (lambda: Recipe(cast(Any, Caser)), r"Write Caser\(\)"),
         (lambda: Recipe(cast(Any, "caser")), r"must be settings, .* Write Recipe.of\('caser'\)"),

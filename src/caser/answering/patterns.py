@@ -24,6 +24,7 @@ from caser.errors import ConfigError
 from caser.models.activations import ACTIVATIONS
 from caser.models.base import Arrays
 from caser.models.caser.caser import Caser, filter_answers
+from caser.system.kinds import must_be
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ def filters_fired(recommender: Recommender, history: Iterable[RawId], most: int 
     most         the largest number of horizontal filters per height
 
     Among equal answers the earlier place comes first, and the filter with the lower number. A filter whose answer is 0
-    under relu did not fire, and is left out. Raises ConfigError for a model that is not Caser.
+    under relu did not fire, and is left out. Raises ConfigError for what is no recommender, and for a model that is not
+    Caser.
 
     >>> from caser.data.split import leave_one_out
     >>> from caser.data.synthetic import chain_world
@@ -98,6 +100,7 @@ def filters_fired(recommender: Recommender, history: Iterable[RawId], most: int 
     >>> found.window, [(one.height, len(one.items)) for one in found.union], len(found.point)
     ([None, 4, 1], [(2, 2)], 4)
     """
+    must_be("recommender", recommender, Recommender, "a recommender, which caser.fit and caser.load return")
     artefact = recommender.artefact
     config = artefact.config
     if not isinstance(config, Caser):

@@ -68,7 +68,10 @@ class Recommender:
         """Answer from an artefact.
 
         artefact  the fitted model with its vocabularies and histories
+
+        Raises ConfigError for what is no artefact.
         """
+        must_be("artefact", artefact, Artefact, "an artefact; caser.load(RUN) reads a saved one and answers from it")
         self.artefact = artefact
         self._is_trained = artefact.histories.item_counts > 0
         self._untrained = np.flatnonzero(~self._is_trained)

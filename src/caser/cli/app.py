@@ -18,9 +18,9 @@ from caser.cli import answer, audit, auto, data, demo, doctor, evaluate, export,
 from caser.cli.flags import AUTO, DEFAULT_MODEL, DEFAULTS, Command, flag_name
 from caser.cli.show import note
 from caser.cli.unused import explain_unknown_option, refuse_unused
-from caser.config import WrongValueError, first_problem
 from caser.errors import CaserError, ConfigError, did_you_mean
 from caser.models import MODELS
+from caser.system.problems import WrongValueError, first_problem
 
 UNEXPECTED = CaserError.exit_code
 """The exit code of an error that is a mistake of this library."""
@@ -67,7 +67,7 @@ def build_app(model: str = DEFAULT_MODEL) -> cyclopts.App:
     """
     if model != AUTO and model not in MODELS:
         hint = did_you_mean(model, MODELS)
-        hint = hint if hint.endswith("?") else f"{hint}. {OWN_MODEL}"
+        hint = hint if hint.endswith("?") else f"{hint} {OWN_MODEL}"
         raise ConfigError(f"--model must be a known name; got {model!r}: {hint}")
     app = cyclopts.App(
         name="caser",

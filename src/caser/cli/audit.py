@@ -49,7 +49,7 @@ def audit(
     model
         The neural model to train beside the counting models.
     neural
-        Train a neural model too. Without one, the audit takes seconds.
+        Train a neural model too. Without one, the audit takes seconds, but it cannot see all that the order is worth.
     block
         Number of neighbouring items that are shuffled together, to measure what their order is worth.
     seed

@@ -7,7 +7,6 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from caser import __version__
 from caser.cli import show
 from caser.cli.flags import Switch
 from caser.data.datasets import cache_folder
+from caser.fitting.fit import version_of
 
 BATCH_SIZES = (512, 2048, 8192)
 """Sizes of a batch, in positions, that are measured."""
@@ -41,7 +41,7 @@ def doctor(*, json: Switch = False) -> None:
 
     """
     facts, advice = _installation()
-    if _version("torch") is None:
+    if version_of("torch") is None:
         advice.insert(0, _NO_TORCH)
     else:
         measured = _measure_torch()
@@ -67,7 +67,7 @@ def _installation() -> tuple[dict[str, Any], list[str]]:
         "cache": str(folder),
         "free disk, GB": free,
         "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY"),
-        **{f"version of {package}": _version(package) for package in PACKAGES},
+        **{f"version of {package}": version_of(package) for package in PACKAGES},
     }
     return facts, ["less than 1 GB is free for the cache; move it with CASER_CACHE."] if free < 1 else []
 
@@ -184,14 +184,6 @@ def _product_rate(name: str, device: str) -> float:
         (left @ right)[0, 0].item()
         seconds.append(time.perf_counter() - began)
     return 2 * 1024**3 / min(seconds) / 1e9
-
-
-def _version(package: str) -> str | None:
-    """Return the installed version of a package; None if it is not installed."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _existing(folder: Path) -> Path:

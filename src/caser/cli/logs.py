@@ -61,7 +61,7 @@ def _read(name: str, reading: Reading, filters: LogFilters) -> InteractionLog:
         return datasets.load(name, filters=filters, on_message=show.note)
     if not path.exists():
         raise DataError(
-            f"LOG must be a file or a public data set; got {name!r}, which is neither "
-            f"({did_you_mean(name, datasets.DATASETS)})."
+            f"LOG must be a file or a public data set; got {name!r}, which is neither: "
+            f"{did_you_mean(name, datasets.DATASETS)}"
         )
     return read_log(path, reading, filters=filters)

@@ -111,7 +111,11 @@ def _with_defaults(settings: type[Settings], defaults: Mapping[str, Any]) -> typ
     for name in settings.by_log if issubclass(settings, ModelSettings) else ():
         field = settings.model_fields[name]
         fields[name] = (Annotated[field.annotation, Parameter(show_default=lambda _: BY_LOG)], field)
-    made: type[Settings] = create_model(settings.__name__, __base__=settings, __module__=__name__, **fields)
+    # The fields have their descriptions. To read them from the source again, pydantic would search all loaded modules.
+    described = {"use_attribute_docstrings": False}
+    made: type[Settings] = create_model(
+        settings.__name__, __base__=settings, __module__=__name__, __cls_kwargs__=described, **fields
+    )
     return made
 
 

@@ -167,7 +167,7 @@ def fit_progress() -> Iterator[FitTell]:
             label = f"{progress.stage} epoch {progress.epoch}/{progress.epochs}"
             if progress.done is None:
                 if progress.batch == 1 and progress.epoch == 1 and not err.is_terminal:
-                    note(f"  {progress.stage}: {progress.batches:,} steps an epoch, at most {progress.epochs} epochs")
+                    note(f"  {_plan_in_words(progress)}")
                 batches = (progress.epoch - 1) * progress.batches + progress.batch
                 bar.update(task, description=label, completed=batches, total=progress.epochs * progress.batches)
                 return
@@ -179,6 +179,16 @@ def fit_progress() -> Iterator[FitTell]:
             )
 
         yield tell
+
+
+def _plan_in_words(progress: fit.Progress) -> str:
+    """Return how long a stage will train: at most so many epochs while they are chosen, and exactly so many after."""
+    steps, epochs = _counted(progress.batches, "step"), _counted(progress.epochs, "epoch")
+    return f"{progress.stage}: {steps} an epoch, {'at most ' if progress.stage == 'choosing' else ''}{epochs}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _bar() -> Progress:

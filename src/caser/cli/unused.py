@@ -16,10 +16,10 @@ from cyclopts import ArgumentCollection
 from caser.cli.flags import AUTO, flag_name
 from caser.cli.model_flags import NETWORK_FLAGS
 from caser.cli.study_options import QUICK_EPOCHS
-from caser.config import RENAMED
 from caser.errors import ConfigError
 from caser.models import MODELS, model_class
 from caser.models.settings import NetworkSettings
+from caser.system.problems import RENAMED
 
 AUTO_FLAGS = ("--jobs",)
 """The flags that `caser train` has only with --model auto, which trains several models at the same time."""

@@ -34,6 +34,7 @@ from caser.data.log import InteractionLog
 from caser.data.readers import read_log
 from caser.data.tables import Layout
 from caser.errors import DownloadError, did_you_mean
+from caser.system.kinds import must_be
 from caser.system.storage import write_file
 
 Say = Callable[[str], object]
@@ -106,6 +107,7 @@ def fetch(name: str, cache: Path | None = None, on_message: Say = print) -> Path
     Raises DownloadError for an unknown name, if all sources fail (the message names each and the reason), or if the
     cached file is not the published one.
     """
+    must_be("name", name, str, "the name of a data set", f"Known: {', '.join(DATASETS)}.", DownloadError)
     if name not in DATASETS:
         raise DownloadError(f"there is no data set {name!r}: {did_you_mean(name, DATASETS)}")
     dataset, folder = DATASETS[name], cache or cache_folder()

@@ -13,6 +13,7 @@ import polars as pl
 
 from caser.arrays.types import Int64
 from caser.data.log import InteractionLog
+from caser.data.split import check_log
 
 Facts = dict[str, Any]
 
@@ -23,12 +24,14 @@ def describe(log: InteractionLog) -> Facts:
     log  any log
 
     Shares lie between 0 and 1. Times are ISO 8601 texts in UTC; facts about times are None for a log without times.
+    Raises DataError for what is no log.
 
     >>> log = InteractionLog.from_columns(pl.Series([1, 1, 1]), pl.Series([7, 7, 8]), np.array([0, 0, 60_000_000]))
     >>> facts = describe(log)
     >>> facts["last_time"], facts["duplicates"], round(facts["share_of_rows_tied"], 3)
     ('1970-01-01T00:01:00Z', 1, 0.667)
     """
+    check_log(log)
     return {
         "interactions": len(log),
         "users": log.num_users,

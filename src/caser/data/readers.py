@@ -26,6 +26,7 @@ from caser.data.formats import read_table
 from caser.data.log import InteractionLog, Vocabulary
 from caser.data.tables import Layout, RawTable, first_line
 from caser.errors import ConfigError, DataError, MissingDependencyError
+from caser.system.kinds import must_be
 
 FAULTS = {
     "user": "without a user",
@@ -86,14 +87,15 @@ def read_log(
     Returns the log. Its `provenance` holds the source, the guesses, the number of bad rows and what each filter
     dropped. Raises DataError, with one sentence that names the source, if the source cannot be read, has bad rows while
     `bad_rows` is "refuse", or has no interaction left after the filters. Raises ConfigError for an unknown option, for
-    `filters` of another type, and for a setting of files together with a frame. Raises MissingDependencyError if a
-    frame of pandas cannot be read because pyarrow is not installed.
+    `reading` or `filters` of another type, and for a setting of files together with a frame. Raises
+    MissingDependencyError if a frame of pandas cannot be read because pyarrow is not installed.
 
     >>> frame = pl.DataFrame({"visitor": ["ann", "bob", "ann"], "item": [3, 3, 4], "time": [20, 10, 30]})
     >>> log = read_log(frame)
     >>> log, log.provenance["notes"][0]
     (InteractionLog(3 interactions, 2 users, 2 items), 'read visitor as user; override with user= (--user)')
     """
+    must_be("reading", reading, Reading | None, "caser.Reading(...) or None")
     reading = (reading or Reading()).replace(**options)
     filters = LogFilters() if filters is None else filters
     if not isinstance(filters, LogFilters):

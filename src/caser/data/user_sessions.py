@@ -7,6 +7,7 @@ are the same in both, so models that read sessions and models that read users ca
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Literal, get_args
 
 import numpy as np
@@ -15,9 +16,10 @@ from caser.arrays.offsets import offsets_of
 from caser.arrays.types import Int64, Mask
 from caser.data.log import InteractionLog
 from caser.data.queries import Queries
-from caser.data.split import Split, split_name
+from caser.data.split import Split, check_log, split_name
 from caser.data.tape import Tape
 from caser.errors import ConfigError, DataError
+from caser.system.kinds import must_be
 
 Reads = Literal["all", "session"]
 """What a history is: everything that the user did before, or the session so far."""
@@ -37,8 +39,8 @@ def user_sessions(log: InteractionLog, gap: float = DEFAULT_GAP, reads: Reads = 
     of earlier sessions count as seen in both readings. Confidence intervals resample users.
 
     Returns a split named "user-sessions", with `gap` and `reads` in the name if they are not the default ones. Raises
-    DataError for a log without times or without users to judge, and for a gap of 0 or less; ConfigError for another
-    value of `reads`. Source: ours.
+    DataError for what is no log, for a log without times or without users to judge, and for a gap that is not above 0;
+    ConfigError for another value of `reads`. Source: ours.
 
     >>> from caser.data.synthetic import chain_world
     >>> log = chain_world(num_users=2, num_items=6, length=9, seed=0).log  # one event every two seconds
@@ -46,6 +48,8 @@ def user_sessions(log: InteractionLog, gap: float = DEFAULT_GAP, reads: Reads = 
     Traceback (most recent call last):
     caser.errors.DataError: this protocol needs users with at least 3 sessions, the last with 2 interactions; ...
     """
+    check_log(log)
+    must_be("gap", gap, Real, "a number of seconds", "Give a number, such as 1800.", DataError)
     if not log.has_times:
         raise DataError(
             "sessions need timestamps; this log has none. Name the time column with --time, or, where a user of the "

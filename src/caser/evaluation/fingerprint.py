@@ -16,6 +16,7 @@ from caser.data.split import Split
 from caser.errors import ConfigError
 from caser.evaluation.protocols import Part, RankingRules, parts
 from caser.evaluation.split_facts import hash_array, queries_hasher
+from caser.system.kinds import must_be
 
 Facts = Mapping[str, Any]
 """What a protocol settled for one part of a split before anything was ranked: JSON values by name."""
@@ -70,10 +71,12 @@ def refuse_mixed(facts_by_name: Mapping[str, Facts]) -> None:
 
     facts_by_name  name of each model or table -> what `describe` returned for it
 
-    Raises ConfigError, naming the first facts that differ, unless all have the same fingerprint.
+    Raises ConfigError, naming the first facts that differ, unless all have the same fingerprint; and for what is no
+    dict.
 
     >>> refuse_mixed({"caser": {"part": "test", "fingerprint": "ab"}, "gru": {"part": "test", "fingerprint": "ab"}})
     """
+    must_be("facts_by_name", facts_by_name, Mapping, "a dict of the facts of each model, by its name")
     (first, facts), *others = facts_by_name.items()
     for name, other in others:
         if other.get("fingerprint") == facts.get("fingerprint") is not None:

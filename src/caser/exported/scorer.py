@@ -23,6 +23,7 @@ from caser.arrays.types import Int32, Scores
 from caser.errors import ArtefactError, MissingDependencyError
 from caser.exported.read import read_onnx, states_alone, weights_digest
 from caser.models.base import Arrays, StateScorer
+from caser.system.kinds import must_be
 
 _MOST_CELLS = 2**21
 """Most cells of (X, X) tables, one per query, that are held at once."""
@@ -35,9 +36,10 @@ def through_onnx(recommender: Recommender, path: str | Path, threads: int = 1) -
     path         the exported file
     threads      the number of threads for one answer; several answers run at the same time in any case
 
-    Raises ArtefactError for a file that `read_onnx` refuses and for a file of another run, and MissingDependencyError
-    without onnxruntime.
+    Raises ArtefactError for a file that `read_onnx` refuses and for a file of another run, ConfigError for what is no
+    recommender, and MissingDependencyError without onnxruntime.
     """
+    must_be("recommender", recommender, Recommender, "a recommender, which caser.fit and caser.load return")
     artefact = recommender.artefact
     exported = read_onnx(path)
     scorer = artefact.scorer

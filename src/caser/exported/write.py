@@ -33,6 +33,7 @@ from caser.exported.networks import NETWORKS
 from caser.exported.read import FORMAT, MOST_BYTES, checked, weights_digest, with_checksum
 from caser.models.base import Arrays, StateScorer
 from caser.models.settings import NetworkSettings
+from caser.system.kinds import must_be
 from caser.system.storage import write_file
 
 ROOM = 2**20
@@ -46,9 +47,11 @@ def write_onnx(artefact: Artefact, path: str | Path, k: int = 10) -> dict[str, A
     path      the file
     k         the number of items in an answer, unless the caller of the graph gives another
 
-    Raises ConfigError for a model that only counts, for a network without a graph, for `k` below 1, and for a network
-    that is too large for one file; ArtefactError if the file cannot be written, or could not be read back.
+    Raises ConfigError for what is no artefact, for a model that only counts, for a network without a graph, for `k`
+    below 1, and for a network that is too large for one file; ArtefactError if the file cannot be written, or could not
+    be read back.
     """
+    must_be("artefact", artefact, Artefact, "an artefact, such as caser.load(RUN).artefact")
     name, scorer = artefact.config.name, artefact.scorer
     if not isinstance(artefact.config, NetworkSettings) or not isinstance(scorer, StateScorer):
         raise ConfigError(

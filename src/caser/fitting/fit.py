@@ -14,6 +14,7 @@ import platform
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -23,7 +24,7 @@ from caser.artefact.folder import Artefact
 from caser.config import Training
 from caser.data.split import Split
 from caser.data.tape import Tape
-from caser.errors import ConfigError
+from caser.errors import ConfigError, did_you_mean
 from caser.evaluation import judge, protocols
 from caser.evaluation.fingerprint import fingerprint
 from caser.evaluation.judge import check_split
@@ -135,7 +136,8 @@ def fit(
     'final'
     """
     if train_on not in get_args(TrainOn):
-        raise ConfigError(f"train_on must be a part that trains; got {train_on!r}: known: fit, final, all.")
+        hint = did_you_mean(str(train_on), get_args(TrainOn))
+        raise ConfigError(f"train_on must be a part that trains; got {train_on!r}: {hint}")
     model = fittable(model)
     check_split(split)
     refuse_unused(model, training, epochs=epochs, checkpoint=checkpoint)
@@ -200,12 +202,22 @@ def _recommender(model: ModelSettings, scorer: Scorer, split: Split, part: Tape,
     )
 
 
+@cache
+def version_of(package: str) -> str | None:
+    """Return the version of an installed package, None without it. It is read once: reading takes a millisecond.
+
+    package  its name on the package index
+
+    >>> version_of("no-such-package") is None
+    True
+    """
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
 def _environment() -> dict[str, Any]:
     """Versions and threads: what a number depends on besides settings, data and seed."""
-    versions: dict[str, str | None] = {}
-    for package in ("numpy", "polars", "scipy", "torch"):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = None
+    versions = {package: version_of(package) for package in ("numpy", "polars", "scipy", "torch")}
     return {"python": platform.python_version(), "threads": threads(), "versions": versions}

@@ -61,6 +61,11 @@ class Blend(CountingSettings):
             "second": model_settings(self.second, self.second_settings),
         }
 
+    @property
+    def reads_order(self) -> bool:
+        """Whether one of the two models can. See `ModelSettings.reads_order`."""
+        return any(part.reads_order for part in self.parts.values())
+
     def used(self) -> dict[str, Any]:
         """Return the settings that have an effect: a model of weight 0 has none."""
         idle = {0.0: "first", 1.0: "second"}.get(self.weight)

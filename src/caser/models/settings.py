@@ -84,6 +84,15 @@ class ModelSettings(Settings):
         """
         return None if self.has_user_vectors else self
 
+    @property
+    def reads_order(self) -> bool:
+        """Whether the model can learn what several items of a history mean together, in their order.
+
+        If it cannot, a test with shuffled histories says nothing on effects that the model does not see. A model that
+        only gives recent items more weight, or adds them up, cannot. False by default: a network that can says so.
+        """
+        return False
+
     @abstractmethod
     def scorer(self, arrays: Arrays, num_users: int, num_items: int) -> Scorer:
         """Make the scorer that answers from saved parameters, without torch.

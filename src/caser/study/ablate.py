@@ -13,6 +13,7 @@ from dataclasses import replace
 from caser.config import Training
 from caser.data.split import Split
 from caser.errors import ConfigError
+from caser.evaluation.judge import check_split
 from caser.evaluation.protocols import protocol_named
 from caser.models.caser.caser import Caser
 from caser.study.arguments import refuse_seed
@@ -50,9 +51,11 @@ def ablate(
     choose    whether to choose each row's number of epochs on validation; otherwise all train `training.epochs`
     tell      called with a `Step` after each step
 
-    The study opens the test part, unless the plan's part is `validation`. Raises ConfigError for a model that is not
-    Caser or lacks a part, for a setting of training without an effect, or if the full model cannot be trained.
+    The study opens the test part, unless the plan's part is `validation`. Raises ConfigError for what is no split, for
+    a model that is not Caser or lacks a part, for a setting of training without an effect, or if the full model cannot
+    be trained.
     """
+    check_split(split)
     full = Caser() if model is None else model
     if not isinstance(full, Caser):
         raise ConfigError(f"an ablation must start from settings of Caser, such as caser.Caser(L=5); got {full!r}.")

@@ -13,6 +13,7 @@ from typing import Any
 from caser.answering.recommender import Recommender, load
 from caser.data.split import Split
 from caser.evaluation import protocols
+from caser.evaluation.judge import check_split
 from caser.fitting.checks import for_given_epochs
 from caser.fitting.fit import fit
 from caser.study.arguments import Models
@@ -45,8 +46,8 @@ def auto(
               {"seed": 1}; each model's own otherwise
     tell      called with a `Step` after each step
 
-    The test part is never opened. Raises ConfigError for an unknown model, and for a setting of training that is wrong
-    or has no effect on these models.
+    The test part is never opened. Raises ConfigError for what is no split, for an unknown model, and for a
+    setting of training that is wrong or has no effect on these models.
 
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
@@ -58,6 +59,7 @@ def auto(
     >>> sorted(winner.tried)
     ['count-knn', 'markov', 'popularity']
     """
+    check_split(split)
     recipes, notes = recipes_for(split, models, tuned=True, training=training)
     budget = plan_of(plan).budget or _LEAST_SECONDS
     on_validation = plan.replace(part="validation", seeds=(), budget=budget, is_hard=True)

@@ -16,6 +16,7 @@ from caser.config import Training
 from caser.data.split import Split
 from caser.errors import ConfigError
 from caser.evaluation import protocols
+from caser.evaluation.judge import check_split
 from caser.fitting.checks import for_given_epochs
 from caser.fitting.defaults import facts_of
 from caser.fitting.fit import Choice, Tell, TrainOn, choose, fit
@@ -77,8 +78,8 @@ def best(
     checkpoints  a folder for the checkpoints of the networks, from which the same call continues; None keeps none
     tell         called with Progress while a network trains
 
-    Models that do not fit this machine are left out, and named. Raises ConfigError if none is left, DataError for a
-    split without validation queries, and NumericalError when training diverges.
+    Models that do not fit this machine are left out, and named. Raises ConfigError for what is no split, or if no model
+    is left, DataError for a split without validation queries, and NumericalError when training diverges.
 
     >>> from caser.data.synthetic import chain_world
     >>> from caser.evaluation.protocols import apply
@@ -86,6 +87,7 @@ def best(
     >>> best(split, training=Training(epochs=1, device="cpu")).recommender.artefact.manifest["train_on"]
     'final'
     """
+    check_split(split)
     search = _Search(split, training, budget, store, train_on, checkpoints, tell)
     tried, left_out = search.carry_out([settings_of(model)] if model else _shortlist(split))
     if not tried:

@@ -71,7 +71,7 @@ def modules_reached(*entries: str) -> dict[str, Path]:
     reached: dict[str, Path] = {}
     for entry in entries:
         start, home = _home_of(entry)
-        homes = (_own_home(), home)
+        homes = tuple(dict.fromkeys((_own_home(), home)))
         waiting = _with_packages(start)
         while waiting:
             name = waiting.pop()
@@ -163,14 +163,17 @@ def _find(module: str, homes: Iterable[_Home]) -> Path | None:
     return None
 
 
-def _followed(module: str, path: Path, homes: Iterable[_Home]) -> Iterator[str]:
+@cache
+def _followed(module: str, path: Path, homes: tuple[_Home, ...]) -> tuple[str, ...]:
     """The modules that a module imports and that may count."""
+    followed: list[str] = []
     package = module if path.stem == "__init__" else module.rpartition(".")[0]
     for base, names in _parse(path).imports:
         imported = _absolute(base, package)
         _refuse_missing(imported, module, homes)
         for name in (imported, *(f"{imported}.{one}" for one in names)):
-            yield from _with_packages(name)
+            followed += _with_packages(name)
+    return tuple(followed)
 
 
 def _with_packages(module: str) -> list[str]:

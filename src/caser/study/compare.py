@@ -12,6 +12,7 @@ from typing import Any
 
 from caser.data.split import Split
 from caser.errors import ConfigError
+from caser.evaluation.judge import check_split
 from caser.evaluation.protocols import protocol_named
 from caser.evaluation.report import Report
 from caser.models import COUNTING_BASELINES, MODELS
@@ -40,8 +41,9 @@ def compare(
     tell      called with a `Step` after each step
 
     The study opens the test part, unless the plan's part is `validation`. Models that the protocol does not allow, and
-    models whose training fails, are left out and named in the notes. Raises ConfigError for an unknown model, for a
-    setting of training that is wrong or has no effect on these models, or if no counting model could be fitted.
+    models whose training fails, are left out and named in the notes. Raises ConfigError for what is no split, for an
+    unknown model, for a setting of training that is wrong or has no effect on these models, or if no counting model
+    could be fitted.
 
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
@@ -53,6 +55,7 @@ def compare(
     >>> study.ranking[0]
     'markov'
     """
+    check_split(split)
     plan = plan_of(plan)
     refuse_seed(training)
     recipes, notes = recipes_for(split, models, tuned=plan.budget > 0, training=training)

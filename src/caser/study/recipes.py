@@ -70,17 +70,22 @@ class Recipe:
             )
 
     @classmethod
-    def of(cls, model: ModelSettings | str, **changes: Any) -> Recipe:
+    def of(cls, model: ModelSettings | str | None = None, /, **changes: Any) -> Recipe:
         """Return the recipe of a model with the training that the model itself declares.
 
-        model    settings of a model, or its name, for the default settings
+        model    settings of a model, or its name, for the default settings; may also be given as `model=...`
         changes  values for other fields of the recipe, such as `epochs=5`
 
-        Raises ConfigError for an unknown name of a model or of a field, and as the constructor does.
+        Raises ConfigError for no model, for two of them, for an unknown name of a model or of a field, and as the
+        constructor does.
 
         >>> Recipe.of("markov").training is None, Recipe.of("bpr-mf").training.loss
         (True, 'bpr')
         """
+        if model is None:
+            model = changes.pop("model", None)
+        elif "model" in changes:
+            raise ConfigError(f"a recipe has one model; got {model!r} and model={changes['model']!r}. Leave one out.")
         settings = settings_of(model)
         known = [one.name for one in fields(cls) if one.name != "model"]
         for name in changes:
@@ -149,12 +154,12 @@ class Recipe:
         return {**self.facts(), "settings": self.model.used(), "epochs": self.epochs}
 
 
-def settings_of(model: ModelSettings | str) -> ModelSettings:
+def settings_of(model: ModelSettings | str | None) -> ModelSettings:
     """Return the settings of a model.
 
     model  the settings, or the name of a model, for its default settings
 
-    Raises ConfigError for an unknown name, and for anything else, such as a settings class.
+    Raises ConfigError for an unknown name, and for anything else, such as None or a settings class.
 
     >>> settings_of("markov").name
     'markov'

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from caser.data.split import Split
 from caser.errors import ConfigError, did_you_mean
+from caser.evaluation.judge import check_split
 from caser.models.settings import ModelSettings
 from caser.study.arguments import refuse_seed
 from caser.study.compare import best_of, sentence
@@ -59,6 +60,7 @@ def sweep(
     >>> list(study.report.values)
     ['reach = 1', 'reach = 3']
     """
+    check_split(split)
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.of(recipe)
     refuse_seed(recipe.training)
     _check_setting(recipe, over)

@@ -30,6 +30,17 @@ def instance_of(kind: type) -> Check:
     return lambda row: None if isinstance(row, kind) else f"a {kind.__module__}.{kind.__name__}"
 
 
+def in_one_line(error: Exception) -> str:
+    """Return an error of foreign code in one line, without a full stop, to go into a sentence.
+
+    error  what the code raised
+
+    >>> in_one_line(ImportError("no such module."))
+    'ImportError: no such module'
+    """
+    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
+
+
 class Registry(Mapping[str, Row], Generic[Row]):
     """A read-only mapping from names to rows, with `register` to add a row. Rows themselves must not be text.
 
@@ -119,8 +130,9 @@ class Registry(Mapping[str, Row], Generic[Row]):
         except MissingDependencyError:
             raise
         except Exception as error:
-            reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
-            raise ConfigError(f"{described}; it cannot be imported: {reason}. Mend or remove its package.") from error
+            raise ConfigError(
+                f"{described}; it cannot be imported: {in_one_line(error)}. Mend or remove its package."
+            ) from error
         if self.check(row):
             raise ConfigError(f"{described}; got {row!r}. Mend or remove its package.")
         return row

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from caser.arrays.types import RawId
 from caser.data.describe import describe
 from caser.data.log import InteractionLog
 from caser.data.split import leave_one_out
@@ -17,7 +18,7 @@ from caser.study.audit.activity import bots, busiest_hours, cold, concentration
 from caser.study.audit.clock import clock, finest_step
 from caser.study.audit.leakage import are_sessions, leakage
 from caser.study.audit.repeats import repeats
-from tests.data.logs import log_of
+from tests.data.logs import log_of, log_of_sequences
 
 SECOND = 1_000_000
 HOUR = 3_600 * SECOND
@@ -116,6 +117,15 @@ def test_targets_that_a_protocol_removes_are_a_warning() -> None:
     finding = repeats(protocols.apply("caser-paper", CHAIN), describe(CHAIN))
     assert finding.severity == "warning"
     assert "no model can find them" in finding.advice[0]
+
+
+def test_a_repeat_that_no_target_shows_is_still_a_repeat() -> None:
+    sequences: dict[RawId, list[RawId]] = {user: [1, 2, 3, 4, 5, 6] for user in range(20)}
+    twice = log_of_sequences({**sequences, 0: [1, 2, 1, 4, 5, 6]})
+    says_never = ("No user takes an item twice: seen items need not be candidates.",)
+    found = [repeats(leave_one_out(log), describe(log)) for log in (log_of_sequences(sequences), twice)]
+    assert [finding.facts["share of validation targets seen before"] for finding in found] == [0, 0]
+    assert [finding.advice for finding in found] == [says_never, ()]
 
 
 def test_rows_to_drop_are_named_with_their_flags() -> None:

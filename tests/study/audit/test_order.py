@@ -11,11 +11,13 @@ import pytest
 from caser.config import Training
 from caser.data.log import InteractionLog
 from caser.data.split import leave_one_out
-from caser.data.synthetic import chain_world, noise_world, skip_world, union_world
+from caser.data.synthetic import World, chain_world, noise_world, skip_world, union_world
 from caser.models.caser.caser import Caser
 from caser.study.audit.finished_parts import FinishedParts
 from caser.study.audit.order import Effects, order_effects
-from caser.study.audit.verdict import blocks_finding, losses, order_finding, verdict
+from caser.study.audit.order_findings import blocks_finding, order_finding
+from caser.study.audit.shown import losses
+from caser.study.audit.verdict import verdict
 from tests.data.logs import log_of_sequences
 
 
@@ -33,7 +35,7 @@ class BriefCaser(Caser):
     training: ClassVar[Training] = Training(epochs=2, batch_size=256, device="cpu")
 
 
-NETWORK = QuickCaser(L=3, T=1, d=24, n_v=2, n_h=16, dropout=0, user_vector=False)
+NETWORK = QuickCaser(L=3, reach=3, T=1, d=24, n_v=2, n_h=16, dropout=0, user_vector=False)
 
 
 def drift_world(num_users: int = 200, phases: int = 4, length: int = 16) -> InteractionLog:
@@ -74,14 +76,16 @@ def test_what_a_model_has_over_popularity_is_order_recency_and_the_set_of_items(
 
 def test_in_noise_no_history_helps() -> None:
     found = effects_in(noise_world(num_users=300, length=12).log)
-    assert verdict(found).startswith("Nothing in the history helps")
-    assert order_finding(found).advice[0].startswith("Do not train a sequence model")
+    assert verdict(found).startswith(
+        "Nothing in the history is shown to help, as far as markov and count-knn can use it"
+    )
+    assert order_finding(found).advice[0].startswith("No model of this audit beats popularity. Audit with a network")
 
 
 def test_where_tastes_drift_recency_matters_and_order_does_not() -> None:
     found = effects_in(drift_world())
     assert verdict(found).startswith("Recent items matter, but no worth of their order is shown")
-    assert "does not need the order within" in blocks_finding(found).sentence
+    assert "is not shown to lose when 10 neighbours are shuffled" in blocks_finding(found).sentence
 
 
 def test_where_only_the_set_of_items_counts_neither_matters() -> None:
@@ -89,10 +93,35 @@ def test_where_only_the_set_of_items_counts_neither_matters() -> None:
     assert verdict(found).startswith("Order is not shown to matter")
 
 
+@pytest.mark.parametrize("world", [union_world(), skip_world(), chain_world(order=2)], ids=["union", "skip", "chain"])
+def test_where_counting_models_cannot_read_the_order_they_do_not_deny_it(world: World) -> None:
+    found = effects_in(world.log)
+    assert losses(found)[0].low <= 0
+    assert verdict(found).startswith(
+        "Recent items matter, but no worth of their order is shown, as far as count-knn can use it: "
+    )
+    assert "Audit with a network that reads the order" in order_finding(found).advice[0]
+
+
+def test_blocks_are_tested_from_the_largest_down() -> None:
+    found = effects_in(skip_world().log)  # blocks of 2 cost a little by chance, blocks of 5 nothing
+    assert found.loss("count-knn", 1, 2).low > 0
+    assert blocks_finding(found).sentence.startswith(
+        "count-knn is not shown to lose when 5 neighbours are shuffled, but"
+    )
+
+
+@pytest.mark.slow
+def test_in_a_union_a_network_shows_the_order_that_count_knn_cannot_read() -> None:
+    found = effects_in(union_world(num_users=600).log, network=NETWORK)
+    assert verdict(found).startswith("Order matters")
+    assert "caser, which reads the order of several items, loses" in blocks_finding(found).sentence
+
+
 @pytest.mark.slow
 def test_in_a_union_the_last_two_items_matter_but_not_their_order() -> None:
     # A window of two: a longer one would see items that, out of order, contradict what it has learned.
-    found = effects_in(union_world(num_users=600).log, block=2, network=NETWORK.replace(L=2))
+    found = effects_in(union_world(num_users=600).log, block=2, network=NETWORK.replace(L=2, reach=2))
     assert found.best_model == "caser"
     assert verdict(found).startswith("Recent items matter, but no worth of their order is shown")
 

@@ -145,6 +145,11 @@ class Caser(NetworkSettings):
         return self.d * (self.has_branches + self.user_vector)
 
     @property
+    def reads_order(self) -> bool:
+        """Whether the window has more than one item. See `ModelSettings.reads_order`."""
+        return self.window > 1
+
+    @property
     def num_targets(self) -> int:
         """T, how many next items each window must predict in training."""
         return self.T

@@ -25,6 +25,11 @@ class SessionSettings(NetworkSettings):
     """How many next items each state must predict in training."""
 
     @property
+    def reads_order(self) -> bool:
+        """Always true. See `ModelSettings.reads_order`."""
+        return True
+
+    @property
     def num_targets(self) -> int:
         """T, how many next items each state must predict in training."""
         return self.T

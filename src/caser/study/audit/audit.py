@@ -26,10 +26,11 @@ from caser.study.audit.findings import Fact, Finding
 from caser.study.audit.finished_parts import FinishedParts
 from caser.study.audit.leakage import leakage
 from caser.study.audit.order import MOST_QUERIES, SHUFFLES, Effects, Say, order_effects
+from caser.study.audit.order_findings import blocks_finding, order_finding
 from caser.study.audit.repeats import repeats
 from caser.study.audit.rules import rules_finding
 from caser.study.audit.ties import reordered, ties
-from caser.study.audit.verdict import blocks_finding, order_finding, verdict
+from caser.study.audit.verdict import verdict
 from caser.study.study import facts_of_log
 
 FEW_TIES = 0.05
@@ -104,7 +105,8 @@ def audit(
     log       what to audit
     protocol  the name of the protocol that splits and judges
     model     the name of the network to train beside the counting models; caser by default
-    neural    whether to train a network; without one the audit takes seconds, and no model may be named
+    neural    whether to train a network. Without one the audit takes seconds, but no model in it reads the order of
+              several items, so it cannot find that order does not matter; and no model may be named
     block     how many neighbouring items are shuffled to measure what their order is worth
     seed      of training, shuffles and other random draws
     folder    where finished parts are kept, so that an audit that was killed continues; None keeps nothing
@@ -120,7 +122,7 @@ def audit(
     >>> from caser.data.synthetic import chain_world
     >>> audited = audit(chain_world(num_users=100, num_items=8, length=12).log, neural=False)
     >>> audited.verdict.split(":")[0], len(audited.findings)
-    ('Order matters, and so does recency', 10)
+    ('Order matters; recency matters too', 10)
     """
     # Check what was asked.
     if model is not None and not neural:

@@ -50,7 +50,7 @@ MOST_QUERIES = 5_000
 OTHER_SIZES = (2, 10, 20)
 """Further block sizes, which show how much of the order a model needs."""
 ALL_SIZES = ("markov", "count-knn")
-"""Models that are judged with every block size: they are quick, and they read the order."""
+"""Models that are judged with every block size: they are quick, and they use the order of single items."""
 
 Say = Callable[[str], object]
 """A function that is called with a sentence before and during long work."""
@@ -60,12 +60,13 @@ Say = Callable[[str], object]
 class Effects:
     """The values of models on true and on shuffled histories.
 
-    values  model -> block -> value of the metric per query, (Q,); block 1 is the true order. Every model has 1, `block`
-            and `whole`; Markov and count kNN have other sizes as well
-    owners  (Q,) int32, the user or session of each query
-    metric  the name of the metric
-    block   the size whose shuffle measures the worth of the order; `whole` measures recency as well
-    owner   what an interval resamples: "user" or "session"
+    values   model -> block -> value of the metric per query, (Q,); block 1 is the true order. Every model has 1,
+             `block` and `whole`; Markov and count kNN have other sizes as well
+    owners   (Q,) int32, the user or session of each query
+    metric   the name of the metric
+    block    the size whose shuffle measures the worth of the order; `whole` measures recency as well
+    owner    what an interval resamples: "user" or "session"
+    readers  the models that can learn what several items mean in their order, see `ModelSettings.reads_order`
     """
 
     values: Mapping[str, Mapping[Block, Values]]
@@ -73,6 +74,7 @@ class Effects:
     metric: str
     block: int
     owner: str = "user"
+    readers: tuple[str, ...] = ()
 
     @property
     def best_model(self) -> str:
@@ -137,7 +139,9 @@ def order_effects(
     for name, model in models.items():
         few: list[Block] = [1, block, "whole"]
         values[name] = _values(model, queries, blocks if name in ALL_SIZES else few, parts, say)
-    return Effects(values, split.validation.owners, metric, block, "session" if protocol.anonymous else "user")
+    readers = tuple(name for name, model in models.items() if model.reads_order)
+    owner = "session" if protocol.anonymous else "user"
+    return Effects(values, split.validation.owners, metric, block, owner, readers)
 
 
 def quick_training(model: NetworkSettings, seed: int) -> Training:

@@ -45,7 +45,7 @@ def repeats(split: Split, facts: Facts) -> Finding:
             f"{share(targets)} of targets were seen before, but the protocol removes seen items: no model can find "
             "them."
         )
-    if remove_seen and targets == 0:
+    if remove_seen and repeated == 0:
         advice.append("No user takes an item twice: seen items need not be candidates.")
     if in_a_row > MANY_IN_A_ROW:
         advice.append(
