@@ -18,6 +18,7 @@ from caser.data.split import Split, leave_one_out
 from caser.data.synthetic import chain_world
 from caser.errors import CaserError, ConfigError
 from caser.fitting.checks import for_given_epochs, refuse_unused, used_settings
+from caser.fitting.defaults import facts_of
 from caser.fitting.fit import choose, fit
 from caser.models import MODELS, model_settings
 from caser.models.caser.caser import Caser
@@ -31,7 +32,7 @@ OTHER: dict[str, Any] = {
     "patience": 1,
     "batch_size": 96,
     "learning_rate": 0.02,
-    "schedule": "linear",
+    "schedule": "constant",
     "averaging": 0.5,
     "weight_decay": 0.1,
     "positions": "full",
@@ -149,7 +150,8 @@ def test_every_setting_that_is_recorded_changes_the_weights(split: Split, loss: 
     if "precision" in base.used():
         base = base.replace(precision="float32")
     before = fit(model, split, base, epochs=epochs).artefact
-    assert before.manifest["training"] == used_settings(model, base, epochs)
+    complete = model.training_for(facts_of(split), base)
+    assert before.manifest["training"] == used_settings(model, complete, epochs)
     for setting in set(used_settings(model, base, epochs)) - {"loss", "device", "loss_settings"}:
         after = fit(model, split, base.replace(**{setting: other_value(setting, loss)}), epochs=epochs).artefact
         arrays = after.scorer.arrays()
@@ -192,9 +194,9 @@ def test_patience_is_refused_where_the_number_of_epochs_is_given(split: Split) -
 
 
 def test_two_numbers_of_epochs_are_refused_unless_they_agree() -> None:
-    refuse_unused(Caser(), Training(epochs=3), epochs=3)
+    refuse_unused(Caser(), Training(epochs=3, schedule="constant"), epochs=3)
     with pytest.raises(ConfigError, match="epochs of the training must be left out"):
-        refuse_unused(Caser(), Training(epochs=4), epochs=3)
+        refuse_unused(Caser(), Training(epochs=4, schedule="constant"), epochs=3)
 
 
 def test_a_linear_schedule_has_a_length_that_given_epochs_cannot_exceed() -> None:

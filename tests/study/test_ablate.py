@@ -20,8 +20,8 @@ from caser.study.recipes import Recipe
 from caser.study.study import Study
 from tests.study.small import forbid_training, small_plan, small_split, training_of
 
-FULL = Caser(L=3, T=2, d=4, n_v=1, n_h=2, dropout=0.25)
-ONCE = Training(epochs=1, device="cpu")
+FULL = Caser(L=3, T=2, d=4, n_v=1, n_h=2, dropout=0.25, reach=None, item_dropout=0, user_vector=True, tied=False)
+ONCE = Training(epochs=1, device="cpu", schedule="linear", loss="softmax")
 
 
 @pytest.fixture(scope="module")

@@ -118,7 +118,7 @@ def test_training_settings_apply_to_networks_and_keep_the_defaults_of_the_model(
 
 def test_all_models_but_the_blend_are_compared_by_default() -> None:
     recipes, _ = recipes_for(small_split(), (), tuned=False, training={})
-    assert len(recipes) == 12
+    assert len(recipes) == 13
     assert "blend" not in recipes
 
 

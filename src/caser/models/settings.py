@@ -93,6 +93,10 @@ class ModelSettings(Settings):
         """
         return False
 
+    def with_user_vectors(self) -> Self:
+        """Return the same settings with user vectors, also for a log on which the model would do without them."""
+        return self
+
     @abstractmethod
     def scorer(self, arrays: Arrays, num_users: int, num_items: int) -> Scorer:
         """Make the scorer that answers from saved parameters, without torch.

@@ -15,6 +15,7 @@ from caser.data.split import Split
 from caser.errors import ConfigError
 from caser.evaluation.judge import check_split
 from caser.evaluation.protocols import protocol_named
+from caser.fitting.defaults import facts_of
 from caser.models.caser.caser import Caser
 from caser.study.arguments import refuse_seed
 from caser.study.compare import sentence
@@ -66,7 +67,10 @@ def ablate(
             f"n_v={full.n_v}, n_h={full.n_h}, user_vector={full.user_vector}. Leave those settings out."
         )
     _check_training(full, training, choose=choose, anonymous=anonymous)
-    how = training or full.training
+    # Choose what is open for the full model once, so that its variants differ in nothing else.
+    log = facts_of(split)
+    full = (full.without_user_vectors() if anonymous else full.with_user_vectors()).for_log(log)
+    how = full.training_for(log, training)
     recipes = dict(_variants(full, how, anonymous))
     reference = "vh" if anonymous else FULL
     if removals:

@@ -16,6 +16,7 @@ from caser.data.log import InteractionLog
 from caser.data.split import Split
 from caser.data.user_sessions import DEFAULT_GAP, Reads, user_sessions
 from caser.errors import ConfigError
+from caser.fitting.defaults import facts_of
 from caser.models.settings import ModelSettings
 from caser.study.arguments import Models, models_by_name, refuse_seed, with_training
 from caser.study.compare import best_of, sentence
@@ -62,7 +63,9 @@ def compare_sessions(
     recipes: dict[str, Recipe] = {}
     for model in named.values():
         recipes |= dict(_recipes(model, tuned=plan.budget > 0))
-    recipes = with_training(recipes, training)
+    # What is open is chosen once, so that the rows of a model differ only in what they read.
+    facts = facts_of(splits["all"])
+    recipes = {label: one.for_log(facts) for label, one in with_training(recipes, training).items()}
     counting = [label for label, recipe in recipes.items() if not recipe.is_neural]
     if not counting:
         raise ConfigError("a session study needs a counting model to compare with; got none. Name markov too.")
@@ -82,7 +85,7 @@ def compare_sessions(
 def _recipes(model: ModelSettings, *, tuned: bool) -> Iterator[tuple[str, Recipe]]:
     """Every version of a model: it reads this session or all sessions, and has no user vector or one."""
     plain = model.without_user_vectors()
-    kinds = {"": plain} if plain is model else {"": plain, " + user vector": model}
+    kinds = {"": plain} if plain is model else {"": plain, " + user vector": model.with_user_vectors()}
     for suffix, settings in kinds.items():
         if settings is None:
             continue

@@ -172,6 +172,10 @@ class Caser(NetworkSettings):
         """Whether the setting `user_vector` is on."""
         return self.user_vector
 
+    def with_user_vectors(self) -> Self:
+        """Return the same settings with `user_vector=True`, as a caller's own choice."""
+        return self.replace(user_vector=True)
+
     def without_user_vectors(self) -> Self:
         """Return the same settings with `user_vector=False`."""
         return self.replace(user_vector=False)
