@@ -38,7 +38,7 @@ TRAINED: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "caser, as in the paper": (
         "caser",
         {"L": 5, "T": 3, "d": 8, "n_v": 2, "n_h": 3},
-        {"loss": "bce", "positions": "full", "learning_rate": 1e-3, "unseen_negatives": True, "batch_size": 100},
+        {"loss": "bce", "positions": "full", "learning_rate": 1e-3, "unseen_negatives": True},
     ),
     "gru4rec": ("gru4rec", {"d": 8, "max_length": 8}, {}),
     "sasrec": ("sasrec", {"d": 8, "num_blocks": 1, "max_length": 8}, {}),

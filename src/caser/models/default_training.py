@@ -18,7 +18,7 @@ The cost of the full softmax grows with the catalogue, that of the sampled one d
 given up where an epoch costs several times as much.
 """
 
-TARGETS_TO_SEE = 10_000_000
+TARGETS_TO_SEE = 12_000_000
 """How many targets a training sees by default, all epochs together."""
 
 FEWEST_EPOCHS, MOST_EPOCHS = 5, 25
@@ -37,7 +37,7 @@ def default_training(log: LogFacts) -> dict[str, Any]:
     of the parameters are good at every epoch. A large log needs fewer epochs.
 
     >>> default_training(LogFacts(num_users=6_040, num_items=3_416, num_interactions=993_571))
-    {'schedule': 'linear', 'epochs': 10, 'loss': 'softmax'}
+    {'schedule': 'linear', 'epochs': 12, 'loss': 'softmax'}
     """
     planned = round(TARGETS_TO_SEE / max(1, log.num_interactions))
     epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, planned))

@@ -70,8 +70,7 @@ class Batches:
         tape         the part to train on
         window       how many tape positions a state reads
         num_targets  T, how many next items a state predicts
-        batch_size   states per batch: of a windowed model, those at items, on average; of a causal model, valid or not,
-                     where a chunk that is longer is a batch of its own
+        batch_size   states per batch, valid or not; a causal chunk that is longer is a batch of its own
         max_length   the largest number of states in a chunk of a causal model; None for a windowed model
         positions    "every", or "full": only states with `window` items before them and all T targets
         device       where the batches are made
@@ -94,7 +93,7 @@ class Batches:
         self._cuts: _WindowedChunks | _CausalChunks
         if max_length is None:
             width = min(max(32, 2 * window), batch_size)  # neighbouring chunks both read window - 1 positions
-            self._cuts = _WindowedChunks(self.padded_length, width, batch_size, int(lengths.sum()))
+            self._cuts = _WindowedChunks(self.padded_length, width, batch_size)
         else:
             self._cuts = _CausalChunks(block_offsets[:-1], lengths, max_length, batch_size)
         # Move the arrays that `_batch` reads to the device.
@@ -168,9 +167,8 @@ class _Chunks:
 class _WindowedChunks:
     """Cuts the whole padded tape into chunks of one width, which start at a random phase."""
 
-    def __init__(self, padded_length: int, width: int, batch_size: int, num_items: int) -> None:
-        # A long window puts many zeros between users: a batch has as many chunks as hold `batch_size` items on average.
-        self.width, self.chunks_per_batch = width, max(1, batch_size * padded_length // (width * num_items))
+    def __init__(self, padded_length: int, width: int, batch_size: int) -> None:
+        self.width, self.chunks_per_batch = width, max(1, batch_size // width)
         self.num_chunks = math.ceil((padded_length + width - 1) / width)
         self.num_batches = math.ceil(self.num_chunks / self.chunks_per_batch)
 
