@@ -25,7 +25,7 @@ from tests import runs
 
 QUICK: dict[str, dict[str, Any]] = {
     "blend": {"first": "markov", "weight": 0.9},
-    "caser": {"L": 3, "T": 1, "d": 16, "n_v": 1, "n_h": 4, "dropout": 0.0},
+    "caser": {"L": 3, "T": 1, "d": 16, "n_v": 1, "reach": 4, "n_h": 4, "dropout": 0.0, "item_dropout": 0.0},
     "count-knn": {"history_length": 4},
     "esasrec": {"d": 16, "num_blocks": 1, "expansion": 2, "max_length": 8, "dropout": 0.0},
     "gru4rec": {"d": 16, "max_length": 8, "dropout": 0.0},
