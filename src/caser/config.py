@@ -249,7 +249,7 @@ class Training(Settings):
     )
     loss_settings: dict[str, float] = Field(default_factory=dict, description=_loss_settings_help())
     epochs: int = Field(default=12, ge=1, le=100_000)
-    """Largest number of epochs, over which the learning rate falls; 5 to 25 by the size of the log where it is open."""
+    """Largest number of epochs."""
     patience: int = Field(default=3, ge=0)
     """Early stopping: end after this many epochs without a better validation metric; 0 trains all epochs."""
     batch_size: int | None = Field(default=None, ge=1)

@@ -13,7 +13,7 @@ from caser.models import MODELS, model_class
 from caser.models.settings import NetworkSettings
 from tests.cli.terminal import document
 
-SMALL = ("--d", "8", "--n-h", "2", "--device", "cpu")
+SMALL = ("--d", "8", "--n-h", "2", "--user-vector", "--device", "cpu")
 TINY = (*SMALL, "--epochs", "2")
 """Flags that make Caser train in a moment."""
 

@@ -50,7 +50,7 @@ def test_it_judges_caser_beside_counting_and_recommends_films(tmp_path: Path) ->
     for model in ("popularity", "markov", "count-knn", "caser ◂"):
         assert f"\n{model}" in outcome.out
     assert "ten recommendations for user 1" in outcome.out
-    assert "ten recommendations after Toy Story (1995), Star Wars (1977) (fold-in)" in outcome.out
+    assert "ten recommendations after Toy Story (1995), Star Wars (1977) (history)" in outcome.out
     assert "1. the log: MovieLens-100K; 20 users" in outcome.err
 
 
@@ -58,7 +58,7 @@ def test_it_judges_caser_beside_counting_and_recommends_films(tmp_path: Path) ->
 def test_it_prints_one_document_when_asked(tmp_path: Path) -> None:
     said = document("demo", "--epochs", 1, "--out", tmp_path / "demo")
     assert set(said["models"]) == {"popularity", "markov", "count-knn", "caser"}
-    assert said["history"]["source"] == "fold-in"
+    assert said["history"]["source"] == "history"
     assert {row["title"] for row in said["user"]["items"]} <= set(FILMS)
 
 

@@ -6,7 +6,7 @@ Which flags a command has depends on `--model`, so the command is built anew for
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import copy
 from typing import Annotated, Any
 
@@ -23,6 +23,9 @@ NETWORK_PARAMETERS: tuple[str, ...] = ("training", "choose")
 BY_LOG = "chosen for the log"
 """What the help shows as the default of a setting whose default depends on the log."""
 
+TRAINING_BY_LOG = ("loss", "epochs")
+"""The settings of training whose default depends on the log (`caser.models.default_training`)."""
+
 NETWORK_FLAGS = (*(f"--{flag_name(name)}" for name in Training.model_fields), "--choose", "--no-choose")
 """The flags that models that count do not have."""
 
@@ -38,7 +41,7 @@ def with_model_flags(command: Command, model: type[ModelSettings]) -> Command:
     cyclopts reads the parameters of a command from its signature, so the returned function has a signature of its own.
     """
     # The flags that take the place of these parameters, and the parameters that this model does not have.
-    flags: dict[str, Any] = {"settings": Annotated[_with_defaults(model, {}), flat(f"Model: {model.name}")]}
+    flags: dict[str, Any] = {"settings": Annotated[_shown(model, {}, model.by_log), flat(f"Model: {model.name}")]}
     absent, presets = NETWORK_PARAMETERS, _presets(model)
     if issubclass(model, NetworkSettings):
         flags["training"], absent = training_flags(model), ()
@@ -79,7 +82,7 @@ def training_flags(model: type[NetworkSettings]) -> Any:
     'bpr'
     """
     own = model.training.model_dump(exclude_unset=True)
-    return Annotated[_with_defaults(Training, own), flat("Training")]
+    return Annotated[_shown(Training, own, [name for name in TRAINING_BY_LOG if name not in own]), flat("Training")]
 
 
 def _chosen(
@@ -101,21 +104,21 @@ def _values(typed: Settings | None) -> dict[str, Any]:
     return typed.model_dump(exclude_unset=True) if typed else {}
 
 
-def _with_defaults(settings: type[Settings], defaults: Mapping[str, Any]) -> type[Settings]:
-    """Make a class of settings with other defaults: cyclopts shows the defaults of a class in the help."""
+def _shown(settings: type[Settings], defaults: Mapping[str, Any], by_log: Iterable[str]) -> type[Settings]:
+    """Make a class of settings with other defaults: cyclopts shows the defaults of a class in the help.
+
+    defaults  the other defaults, by name
+    by_log    the settings for which the help shows that their default depends on the log
+    """
     fields: dict[str, Any] = {}
     for name, value in defaults.items():
         field = copy(settings.model_fields[name])
         field.default = value
         fields[name] = (field.annotation, field)
-    for name in settings.by_log if issubclass(settings, ModelSettings) else ():
+    for name in by_log:
         field = settings.model_fields[name]
         fields[name] = (Annotated[field.annotation, Parameter(show_default=lambda _: BY_LOG)], field)
-    # The fields have their descriptions. To read them from the source again, pydantic would search all loaded modules.
-    described = {"use_attribute_docstrings": False}
-    made: type[Settings] = create_model(
-        settings.__name__, __base__=settings, __module__=__name__, __cls_kwargs__=described, **fields
-    )
+    made: type[Settings] = create_model(settings.__name__, __base__=settings, __module__=__name__, **fields)
     return made
 
 
