@@ -271,3 +271,14 @@ def test_a_budget_tunes_and_is_never_worse_on_validation(log: Path, tmp_path: Pa
     assert list(tuned["tried"]) == ["count-knn"]
     plain = document("train", log, "--out", tmp_path / "plain", "--epochs", "1", "--device", "cpu")
     assert tuned["tried"]["count-knn"] >= plain["tried"]["count-knn"]
+
+
+def test_without_choosing_the_plan_of_the_log_is_trained_to_its_end(log: Path, tmp_path: Path) -> None:
+    document("train", log, "--out", tmp_path / "run", "--no-choose", "--d", "4", "--n-h", "0", "--device", "cpu")
+    facts = manifest(tmp_path / "run")
+    assert facts["epochs"] == facts["training"]["epochs"] == 25
+
+
+def test_a_preset_is_refused_for_a_model_that_has_none(log: Path, tmp_path: Path) -> None:
+    words = ("train", log, "--out", tmp_path / "run", "--model", "markov", "--preset", "paper")
+    assert "--preset has no effect on markov" in refusal(*words)[1]

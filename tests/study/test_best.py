@@ -9,7 +9,7 @@ import pytest
 
 from caser.config import Training
 from caser.data.synthetic import noise_world
-from caser.errors import ConfigError
+from caser.errors import ConfigError, DataError
 from caser.evaluation import judge, protocols
 from caser.fitting.checks import for_given_epochs
 from caser.fitting.fit import Progress, choose, fit
@@ -122,3 +122,39 @@ def test_the_model_that_choosing_keeps_is_the_one_that_fit_would_train() -> None
     assert choice.kept.artefact.manifest["train_on"] == "fit"
     for name, array in again.scorer.arrays().items():
         assert (choice.kept.artefact.scorer.arrays()[name] == array).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"model": "popularity", "training": ONCE}, "training must be left out for popularity"),
+        ({"model": "caser", "budget": 2.0}, "needs a store for its trials"),
+        ({"budget": -1.0}, "a number of seconds from 0 on"),
+        ({"model": "markov", "budget": 2.0, "store": Path("store")}, "markov, which has no settings to tune"),
+    ],
+    ids=str,
+)
+def test_an_argument_without_effect_is_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        best(SPLIT, **arguments)
+
+
+def test_of_equal_models_the_one_that_counts_is_shipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    no_blend(monkeypatch)
+    monkeypatch.setattr(judge, "value", lambda *_: 0.5)
+    assert best(SPLIT, training=ONCE).recommender.artefact.config.name in COUNTED
+
+
+def test_a_shipped_network_keeps_the_history_of_its_choice(tmp_path: Path) -> None:
+    manifest = best(SPLIT, "caser", ONCE, checkpoints=tmp_path / "parts").recommender.artefact.manifest
+    assert [entry["number"] for entry in manifest["history"]] == [1]
+
+
+def test_a_failed_call_leaves_no_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise DataError("there is nothing to choose on.")
+
+    monkeypatch.setattr(trying, "choose", fail)
+    with pytest.raises(DataError):
+        best(SPLIT, training=ONCE, checkpoints=tmp_path / "parts")
+    assert not list(tmp_path.iterdir())

@@ -20,9 +20,10 @@ from caser.data.readers import Reading
 from caser.data.split import Split
 from caser.evaluation import protocols
 from caser.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS
+from caser.fitting.defaults import facts_of
 from caser.fitting.fit import TrainOn, fit
 from caser.models import MODELS, model_class
-from caser.models.settings import ModelSettings
+from caser.models.settings import ModelSettings, NetworkSettings
 from caser.study.best import Winner, best
 from caser.study.engine import DEFAULT_STORE
 
@@ -46,7 +47,7 @@ def train(
 ) -> None:
     """Train the best model for a log, or a model that you name, and save it as a run folder.
 
-    Without --model and without a setting of Caser, a few models are tried on validation with their default settings:
+    Without --model, --no-choose and a setting of Caser, a few models are tried on validation with their defaults:
     Caser, models that only count, and GRU4Rec where users are anonymous sessions. The run holds the best of them, or a
     blend of two if it is better.
 
@@ -66,7 +67,7 @@ def train(
     protocol
         How the log is split and judged.
     choose
-        Choose the number of epochs on validation first; otherwise train exactly --epochs.
+        Choose on validation first. Otherwise train all epochs of one model, Caser if none is named.
     all
         Train on everything, test part included: for a model that will not be judged.
     budget
@@ -115,7 +116,9 @@ def _train_one(
     """Train the model that was named."""
     if training is None:
         return fit(settings, split, train_on=train_on)
-    epochs = None if choose else training.epochs
+    epochs = None
+    if isinstance(settings, NetworkSettings) and not choose:
+        epochs = settings.training_for(facts_of(split), training).epochs
     with show.fit_progress() as tell:
         checkpoint = checkpoint_of(out)
         return fit(settings, split, training, epochs=epochs, train_on=train_on, checkpoint=checkpoint, tell=tell)

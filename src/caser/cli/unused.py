@@ -210,6 +210,9 @@ def _about_other_models(command: str, flag: str, model: str) -> str | None:
         return f"{flag} has no effect with --model auto, which trains each model in its own way. Leave {flag} out."
     if model != AUTO and command == "train" and flag in AUTO_FLAGS:
         return f"{flag} has an effect only with --model auto, which tries every model; got {model}. Leave {flag} out."
+    if flag == "--preset":
+        having = [name for name, one in MODELS.usable().items() if getattr(one, "presets", None)]
+        return f"--preset has no effect on {model}, which has no published settings here; {_has_it(having)}."
     if flag in NETWORK_FLAGS and not _trains(model):
         return f"{flag} has no effect on {model}, which only counts and has no training. Leave {flag} out."
     if not models_with_it:

@@ -132,7 +132,8 @@ def _refuse_for_network(model: NetworkSettings, training: Training, epochs: int 
             "patience must be left out where the number of epochs is given, because validation chooses nothing then; "
             f"got patience={training.patience} with epochs={epochs}. Leave one of them out."
         )
-    if training.schedule == "linear" and epochs > training.epochs:
+    has_length = "epochs" in training.model_fields_set  # otherwise the plan is as long as it must be
+    if training.schedule == "linear" and has_length and epochs > training.epochs:
         raise ConfigError(
             f"epochs must be at most the length of the linear schedule, {training.epochs}, which is set by "
             f"epochs of the training; got {epochs}. Raise the length, or take the constant schedule."

@@ -8,6 +8,7 @@ that the blend is better. The test part stays closed.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,10 +18,10 @@ from caser.data.split import Split
 from caser.errors import ConfigError
 from caser.evaluation import protocols
 from caser.evaluation.judge import check_split
-from caser.fitting.checks import for_given_epochs
+from caser.fitting.checks import for_given_epochs, refuse_unused
 from caser.fitting.defaults import facts_of
 from caser.fitting.fit import Choice, Tell, TrainOn, choose, fit
-from caser.models.settings import ModelSettings
+from caser.models.settings import CountingSettings, ModelSettings
 from caser.study.blending import blend_weight, blended
 from caser.study.recipes import Recipe, settings_of
 from caser.study.runs import Store
@@ -48,6 +49,7 @@ class Winner:
 class _Tried:
     recipe: Recipe
     choice: Choice
+    num_trials: int = 1
 
     @property
     def name(self) -> str:
@@ -88,13 +90,19 @@ def best(
     'final'
     """
     check_split(split)
+    named = settings_of(model) if model else None
+    _check(named, training, budget, store)
     search = _Search(split, training, budget, store, train_on, checkpoints, tell)
-    tried, left_out = search.carry_out([settings_of(model)] if model else _shortlist(split))
+    try:
+        tried, left_out = search.carry_out([named] if named else _shortlist(split))
+    finally:
+        search.remove_empty_folder()
     if not tried:
         raise ConfigError(f"a model that can be trained on this log and machine is needed; {'; '.join(left_out)}")
     first, *others = tried
     metric = protocols.protocol_named(split.name).validation_metric
     why = [f"{first.name} is best on validation: {metric} {first.choice.value:.4f}"]
+    why += [f"{one.name} was tuned: {one.num_trials} trials" for one in tried if one.num_trials > 1]
     second = next((one for one in others if one.recipe.is_neural != first.recipe.is_neural), None)
     weight = None
     if second is not None:
@@ -108,6 +116,19 @@ def best(
     why += left_out
     recommender.artefact.manifest["why"] = why
     return Winner(recommender, tuple(why), {one.name: one.choice.value for one in tried})
+
+
+def _check(model: ModelSettings | None, training: Training | None, budget: float, store: Path | None) -> None:
+    """Raise ConfigError for an argument of `best` that is wrong, or that has no effect on the model."""
+    if isinstance(model, CountingSettings):
+        refuse_unused(model, training)
+    if budget < 0 or (budget and store is None):
+        raise ConfigError(
+            f"budget must be a number of seconds from 0 on, and needs a store for its trials; got {budget!r} with "
+            f"store={store!r}."
+        )
+    if budget and model is not None and not model.space:
+        raise ConfigError(f"budget must be left out for {model.name}, which has no settings to tune; got {budget:g} s.")
 
 
 def _shortlist(split: Split) -> list[ModelSettings]:
@@ -144,14 +165,15 @@ class _Search:
                 tried.append(self._try(recipe, seconds_each))
             except ConfigError as error:
                 left_out.append(f"{recipe.model.name} is left out: {error}")
-        return sorted(tried, key=lambda one: -one.choice.value), left_out
+        # Of two equal models the simpler one comes first: the one that only counts.
+        return sorted(tried, key=lambda one: (-one.choice.value, one.recipe.is_neural)), left_out
 
     def _try(self, recipe: Recipe, seconds: float) -> _Tried:
         if seconds and self.store and recipe.model.space:
             tuned = tune(
                 Store(self.store, self.split), replace(recipe, space=recipe.model.space), seconds, tell=self.tell
             )
-            return _Tried(tuned.recipe, tuned.choice)
+            return _Tried(tuned.recipe, tuned.choice, tuned.num_trials)
         if not recipe.is_neural:
             return _Tried(recipe, choose(recipe.model, self.split, keep=True))
         checkpoint, how = self._file(recipe, "chosen"), recipe.training
@@ -175,9 +197,16 @@ class _Search:
         model, training = one.recipe.model, one.recipe.training
         if training is None:
             return fit(model, self.split, train_on=train_on)
-        fixed = for_given_epochs(training)
-        epochs = one.choice.epochs
-        return fit(model, self.split, fixed, epochs=epochs, train_on=train_on, checkpoint=checkpoint, tell=self.tell)
+        fixed, epochs = for_given_epochs(training), one.choice.epochs
+        fitted = fit(model, self.split, fixed, epochs=epochs, train_on=train_on, checkpoint=checkpoint, tell=self.tell)
+        fitted.artefact.manifest["history"] = list(one.choice.history)
+        return fitted
+
+    def remove_empty_folder(self) -> None:
+        """Remove the folder of checkpoints if nothing was written into it."""
+        if self.checkpoints is not None:
+            with suppress(OSError):
+                self.checkpoints.rmdir()
 
     def _file(self, recipe: Recipe, stage: str) -> Path | None:
         if self.checkpoints is None or not recipe.is_neural:

@@ -15,7 +15,7 @@ from itertools import accumulate
 from statistics import median
 from typing import Any
 
-from caser.errors import ConfigError, MissingDependencyError, NumericalError
+from caser.errors import ConfigError, DataError, MissingDependencyError, NumericalError
 from caser.fitting.fit import Choice, Tell
 from caser.study.recipes import Recipe
 from caser.study.runs import Store
@@ -58,8 +58,9 @@ def tune(
     keep     whether the store keeps the model of the first trial, so that it need not be trained again for validation
     tell     called with Progress while a network trains
 
-    Raises NumericalError if the recipe as it is diverges. Other settings that diverge, or that cannot be combined, are
-    skipped. Raises MissingDependencyError if there is something to tune and optuna is not installed.
+    Raises NumericalError if the recipe as it is diverges. Other settings that diverge, that cannot be combined, or with
+    which this log cannot train, are skipped. Raises MissingDependencyError if there is something to tune and optuna is
+    not installed.
     """
     if recipe.epochs is not None:
         return Tuned(recipe, Choice(math.nan, 0.0, recipe.epochs), 0, 0.0)
@@ -75,7 +76,7 @@ def tune(
         try:
             tried = recipe.replace(**{name: choices[name][place] for name, place in trial.params.items()})
             choice = store.choice(tried, seconds - spent, bars=_bars(histories), tell=tell)
-        except (NumericalError, ConfigError):
+        except (NumericalError, ConfigError, DataError):
             # A trial that fails costs as much as the first, so that tuning ends.
             study.tell(trial, float("-inf"))
             spent, trials = spent + first.seconds, trials + 1

@@ -118,3 +118,10 @@ def test_a_caller_s_training_completes_the_model_s_own() -> None:
     merged = BPRMF().training_for(LONG, Training(seed=3))
     assert (merged.seed, merged.loss, merged.num_negatives) == (3, own.loss, own.num_negatives)
     assert BPRMF().training_for(LONG, Training(loss="softmax")).loss == "softmax"
+
+
+def test_who_asks_for_a_tied_table_asks_for_no_user_vector() -> None:
+    assert not Caser(tied=True).user_vector
+    assert Caser(tied=True).for_log(LONG).tied
+    with pytest.raises(ConfigError, match="tied must go without user vectors"):
+        Caser(tied=True, user_vector=True)

@@ -90,6 +90,14 @@ class Caser(NetworkSettings):
     tied: bool = False
     """Score with the item vectors that the filters read; needs user_vector=False. Differs from the paper."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _tied_goes_without_user_vectors(cls, values: Any) -> Any:
+        """Who asks for `tied` and leaves the user vector open asks for no user vector."""
+        if isinstance(values, Mapping) and values.get("tied") and "user_vector" not in values:
+            return {**values, "user_vector": False}
+        return values
+
     @model_validator(mode="after")
     def _has_a_part(self) -> Caser:
         if not (self.n_v or self.n_h or self.user_vector):
@@ -97,7 +105,9 @@ class Caser(NetworkSettings):
         if list(self.heights) != sorted({height for height in self.heights if 1 <= height <= self.L}):
             raise ValueError(f"heights must rise from 1 to at most L = {self.L}; got {self.heights}")
         if self.tied and self.user_vector:
-            raise ValueError("tied must go without user vectors; got tied=True with user_vector=True")
+            raise ValueError(
+                "tied must go without user vectors; got tied=True with user_vector=True. Leave one of them out"
+            )
         return self
 
     def suited_to(self, log: LogFacts) -> Mapping[str, Any]:
