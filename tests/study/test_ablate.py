@@ -12,6 +12,7 @@ import pytest
 from caser.config import Training
 from caser.errors import ConfigError
 from caser.evaluation.statistics import Difference
+from caser.fitting.defaults import facts_of
 from caser.models.caser.caser import Caser
 from caser.models.counting.markov import Markov
 from caser.study import ablate as ablating
@@ -21,7 +22,8 @@ from caser.study.study import Study
 from tests.study.small import forbid_training, small_plan, small_split, training_of
 
 FULL = Caser(L=3, T=2, d=4, n_v=1, n_h=2, dropout=0.25, reach=None, item_dropout=0, user_vector=True, tied=False)
-ONCE = Training(epochs=1, device="cpu", schedule="linear", loss="softmax")
+ONCE = Training(epochs=1, device="cpu")
+SUITED = FULL.training_for(facts_of(small_split()), ONCE)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 def test_a_variant_has_the_parts_of_its_name(study: Study, name: str, n_h: int, n_v: int, user_vector: bool) -> None:
     recipe = study.recipe(name)
     assert recipe.model == FULL.replace(n_h=n_h, n_v=n_v, user_vector=user_vector).without_unused()
-    assert (recipe.training, recipe.group) == (ONCE, PAPER_GROUP)
+    assert (recipe.training, recipe.group) == (SUITED, PAPER_GROUP)
 
 
 def test_a_removal_changes_exactly_one_setting_of_the_full_model(study: Study) -> None:

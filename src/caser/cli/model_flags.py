@@ -23,7 +23,7 @@ NETWORK_PARAMETERS: tuple[str, ...] = ("training", "choose")
 BY_LOG = "chosen for the log"
 """What the help shows as the default of a setting whose default depends on the log."""
 
-TRAINING_BY_LOG = ("loss", "epochs")
+TRAINING_BY_LOG = ("loss", "epochs", "patience")
 """The settings of training whose default depends on the log (`caser.models.default_training`)."""
 
 NETWORK_FLAGS = (*(f"--{flag_name(name)}" for name in Training.model_fields), "--choose", "--no-choose")

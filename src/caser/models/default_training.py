@@ -24,6 +24,9 @@ TARGETS_TO_SEE = 12_000_000
 FEWEST_EPOCHS, MOST_EPOCHS = 5, 25
 """The bounds of the default number of epochs."""
 
+LEAST_PATIENCE = 3
+"""The least default patience. It is a quarter of the planned epochs where that is more."""
+
 NUM_NEGATIVES = 2048
 """Negatives of a batch. They then cost about as much as 2,048 items of the full softmax."""
 
@@ -37,11 +40,13 @@ def default_training(log: LogFacts) -> dict[str, Any]:
     of the parameters are good at every epoch. A large log needs fewer epochs.
 
     >>> default_training(LogFacts(num_users=6_040, num_items=3_416, num_interactions=993_571))
-    {'schedule': 'linear', 'epochs': 12, 'loss': 'softmax'}
+    {'schedule': 'linear', 'epochs': 12, 'patience': 3, 'loss': 'softmax'}
     """
     planned = round(TARGETS_TO_SEE / max(1, log.num_interactions))
     epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, planned))
-    return {"schedule": "linear", "epochs": epochs, **default_loss(log.num_items)}
+    # On a small log an epoch is short, and validation is noisy: an early peak must not end the training.
+    patience = max(LEAST_PATIENCE, round(epochs / 4))
+    return {"schedule": "linear", "epochs": epochs, "patience": patience, **default_loss(log.num_items)}
 
 
 def default_loss(num_items: int) -> dict[str, Any]:
