@@ -22,7 +22,7 @@ from caser.study.compare import compare
 from caser.study.engine import Plan
 from caser.study.study import Study
 
-FULL = Caser(L=3, T=1, d=16, n_v=2, n_h=16, heights=(1, 2), phi_a="identity", dropout=0)
+FULL = Caser(L=3, T=1, d=16, n_v=2, reach=None, n_h=16, heights=(1, 2), phi_a="identity", dropout=0, item_dropout=0)
 TRAINING = Training(epochs=8, batch_size=256, learning_rate=0.01, schedule="linear", weight_decay=0, device="cpu")
 WORLDS: dict[str, Callable[..., World]] = {"union": union_world, "skip": skip_world}
 SEEDS = pytest.mark.parametrize("seed", [0, 1, 2])

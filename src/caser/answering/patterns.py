@@ -95,7 +95,8 @@ def filters_fired(recommender: Recommender, history: Iterable[RawId], most: int 
     >>> from caser.config import Training
     >>> split = leave_one_out(chain_world(num_users=20, num_items=6, length=9, seed=0).log)
     >>> training = Training(epochs=1, device="cpu", seed=0)
-    >>> recommender = fit(Caser(L=3, d=8, n_h=2, heights=(2,), phi_c="tanh"), split, training, epochs=1)
+    >>> model = Caser(L=3, d=8, n_v=4, reach=3, n_h=2, heights=(2,), phi_c="tanh")
+    >>> recommender = fit(model, split, training, epochs=1)
     >>> found = filters_fired(recommender, [4, 1], most=1)
     >>> found.window, [(one.height, len(one.items)) for one in found.union], len(found.point)
     ([None, 4, 1], [(2, 2)], 4)
