@@ -91,7 +91,8 @@ def test_the_table_of_what_depends_on_the_log_is_complete() -> None:
 def test_a_preset_is_the_same_for_every_log(name: str, log: LogFacts) -> None:
     model, training = Caser.preset(name)
     assert model.for_log(log) == model
-    assert model.training_for(log, training) == training
+    # Patience is open, because a preset is also trained for a given number of epochs, which patience excludes.
+    assert model.training_for(log, training).replace(patience=training.patience) == training
     assert set(Caser.by_log) <= model.model_fields_set
     refuse_unused(model, training)
 
