@@ -46,3 +46,16 @@ def forbid_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "fit", refuse)
     monkeypatch.setattr(runs, "choose", refuse)
     monkeypatch.setattr(judge, "rank", refuse)
+
+
+def watch_parts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """From now on, every part that is ranked is added to the list that is returned."""
+    parts: list[str] = []
+    rank = judge.rank
+
+    def watched(scorer: Any, split: Any, part: Any, **options: Any) -> Any:
+        parts.append(part)
+        return rank(scorer, split, part, **options)
+
+    monkeypatch.setattr(judge, "rank", watched)
+    return parts

@@ -11,14 +11,14 @@ import pytest
 from caser.answering.recommender import load
 from caser.data.synthetic import noise_world
 from caser.errors import ConfigError
-from caser.evaluation import judge, protocols
+from caser.evaluation import protocols
 from caser.evaluation.statistics import Difference
 from caser.models.blend import Blend
 from caser.study import auto as trying
 from caser.study.auto import auto
 from caser.study.blending import WEIGHTS
 from caser.study.compare import recipes_for
-from tests.study.small import forbid_training, small_plan, small_split
+from tests.study.small import forbid_training, small_plan, small_split, watch_parts
 
 SPLIT = small_split(num_users=80)
 ONCE = {"epochs": 1, "device": "cpu"}
@@ -41,14 +41,7 @@ def test_the_best_on_validation_wins_and_says_why(tmp_path: Path) -> None:
 
 
 def test_the_test_part_stays_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    parts: list[str] = []
-    rank = judge.rank
-
-    def watched(scorer: Any, split: Any, part: Any, **options: Any) -> Any:
-        parts.append(part)
-        return rank(scorer, split, part, **options)
-
-    monkeypatch.setattr(judge, "rank", watched)
+    parts = watch_parts(monkeypatch)
     auto(SPLIT, small_plan(tmp_path), ["markov"])
     assert set(parts) == {"validation"}
     assert len(parts) == 2 + 1 + len(WEIGHTS) + 1

@@ -18,7 +18,7 @@ from caser.models.caser.caser import Caser
 from caser.models.counting.ease import EASE
 from caser.study import best as trying
 from caser.study.best import COUNTED, best
-from tests.study.small import small_split
+from tests.study.small import small_split, watch_parts
 
 ONCE = Training(epochs=1, device="cpu")
 SPLIT = small_split(num_users=80)
@@ -67,14 +67,7 @@ def test_a_blend_wins_only_where_validation_shows_it(monkeypatch: pytest.MonkeyP
 
 
 def test_the_test_part_stays_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    parts: list[str] = []
-    rank = judge.rank
-
-    def watched(scorer: Any, split: Any, part: Any, **options: Any) -> Any:
-        parts.append(part)
-        return rank(scorer, split, part, **options)
-
-    monkeypatch.setattr(judge, "rank", watched)
+    parts = watch_parts(monkeypatch)
     best(SPLIT, training=ONCE)
     assert set(parts) == {"validation"}
 

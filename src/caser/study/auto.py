@@ -14,15 +14,13 @@ from caser.answering.recommender import Recommender, load
 from caser.data.split import Split
 from caser.evaluation import protocols
 from caser.evaluation.judge import check_split
-from caser.fitting.checks import for_given_epochs
-from caser.fitting.fit import fit
 from caser.study.arguments import Models
 from caser.study.best import Winner
 from caser.study.blending import blend_weight, blended
 from caser.study.compare import recipes_for
 from caser.study.engine import Plan, StepListener, carry_out, plan_of
 from caser.study.runs import Store
-from caser.study.tuning import Tuned
+from caser.study.tuning import Tuned, fit_chosen
 
 _LEAST_SECONDS = 1e-6
 """The budget that stands for 0: it is used up after the first epoch of each network."""
@@ -74,8 +72,9 @@ def auto(
         weight, sentence = blend_weight(split, *(_on_fit(store, one) for one in (best, others[0])))
         why.append(sentence)
         if weight is not None:
-            fitted = blended(_fitted(split, best), _fitted(split, others[0]), weight)
-    fitted = fitted or _fitted(split, best)
+            second = fit_chosen(others[0].recipe, others[0].choice, split)
+            fitted = blended(fit_chosen(best.recipe, best.choice, split), second, weight)
+    fitted = fitted or fit_chosen(best.recipe, best.choice, split)
     fitted.artefact.manifest["why"] = why
     return Winner(fitted, (*why, *notes, *outcome.notes), {_name(one): one.choice.value for one in ranking})
 
@@ -83,12 +82,6 @@ def auto(
 def _on_fit(store: Store, tuned: Tuned) -> Recommender:
     """A tuned recipe, trained on `fit`."""
     return load(store.run(tuned.recipe, tuned.choice.epochs, tuned.recipe.seed, "validation").folder)
-
-
-def _fitted(split: Split, tuned: Tuned) -> Recommender:
-    """A tuned recipe, fitted on `final`."""
-    training = None if tuned.recipe.training is None else for_given_epochs(tuned.recipe.training)
-    return fit(tuned.recipe.model, split, training, epochs=tuned.choice.epochs)
 
 
 def _name(tuned: Tuned) -> str:

@@ -18,14 +18,14 @@ from caser.data.split import Split
 from caser.errors import ConfigError
 from caser.evaluation import protocols
 from caser.evaluation.judge import check_split
-from caser.fitting.checks import for_given_epochs, refuse_unused
+from caser.fitting.checks import refuse_unused
 from caser.fitting.defaults import facts_of
-from caser.fitting.fit import Choice, Tell, TrainOn, choose, fit
-from caser.models.settings import CountingSettings, ModelSettings
+from caser.fitting.fit import Choice, Tell, TrainOn, choose
+from caser.models.settings import CountingSettings, ModelSettings, NetworkSettings
 from caser.study.blending import blend_weight, blended
 from caser.study.recipes import Recipe, settings_of
 from caser.study.runs import Store
-from caser.study.tuning import tune
+from caser.study.tuning import fit_chosen, tune
 
 COUNTED = ("popularity", "markov", "count-knn", "session-knn", "ease")
 """The counting models that are tried. They are fitted in seconds."""
@@ -152,12 +152,7 @@ class _Search:
     def carry_out(self, models: list[ModelSettings]) -> tuple[list[_Tried], list[str]]:
         """The models that could be tried, best first, and sentences on those that could not."""
         facts = facts_of(self.split)
-        recipes = [Recipe.of(model) for model in models]
-        given = self.training.model_dump(exclude_unset=True) if self.training else {}
-        recipes = [
-            replace(one, training=one.training.replace(**given)).for_log(facts) if one.training else one.for_log(facts)
-            for one in recipes
-        ]
+        recipes = [self._recipe(model).for_log(facts) for model in models]
         seconds_each = self.budget / max(1, sum(bool(one.model.space) for one in recipes))
         tried, left_out = [], []
         for recipe in recipes:
@@ -167,6 +162,11 @@ class _Search:
                 left_out.append(f"{recipe.model.name} is left out: {error}")
         # Of two equal models the simpler one comes first: the one that only counts.
         return sorted(tried, key=lambda one: (-one.choice.value, one.recipe.is_neural)), left_out
+
+    def _recipe(self, model: ModelSettings) -> Recipe:
+        """The recipe of a model; what the caller set of the training goes to networks only."""
+        is_set = self.training is not None and isinstance(model, NetworkSettings)
+        return Recipe.of(model, training=self.training) if is_set else Recipe.of(model)
 
     def _try(self, recipe: Recipe, seconds: float) -> _Tried:
         if seconds and self.store and recipe.model.space:
@@ -194,11 +194,9 @@ class _Search:
         return self._fitted(one, self.train_on, self._file(one.recipe, "fitted"))
 
     def _fitted(self, one: _Tried, train_on: TrainOn, checkpoint: Path | None) -> Recommender:
-        model, training = one.recipe.model, one.recipe.training
-        if training is None:
-            return fit(model, self.split, train_on=train_on)
-        fixed, epochs = for_given_epochs(training), one.choice.epochs
-        fitted = fit(model, self.split, fixed, epochs=epochs, train_on=train_on, checkpoint=checkpoint, tell=self.tell)
+        fitted = fit_chosen(
+            one.recipe, one.choice, self.split, train_on=train_on, checkpoint=checkpoint, tell=self.tell
+        )
         fitted.artefact.manifest["history"] = list(one.choice.history)
         return fitted
 

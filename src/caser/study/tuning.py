@@ -12,11 +12,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from pathlib import Path
 from statistics import median
 from typing import Any
 
+from caser.answering.recommender import Recommender
+from caser.data.split import Split
 from caser.errors import ConfigError, DataError, MissingDependencyError, NumericalError
-from caser.fitting.fit import Choice, Tell
+from caser.fitting.checks import for_given_epochs
+from caser.fitting.fit import Choice, Tell, TrainOn, fit
 from caser.study.recipes import Recipe
 from caser.study.runs import Store
 from caser.system.randomness import stream_seed
@@ -89,10 +93,31 @@ def tune(
     return Tuned(best.recipe, best.choice, trials, spent)
 
 
+def fit_chosen(
+    recipe: Recipe,
+    choice: Choice,
+    split: Split,
+    *,
+    train_on: TrainOn = "final",
+    checkpoint: Path | None = None,
+    tell: Tell | None = None,
+) -> Recommender:
+    """Fit a recipe for the number of epochs that validation chose; a counting model is fitted in one pass.
+
+    recipe                      the recipe
+    choice                      what validation said of it
+    split                       the split that it was chosen on
+    train_on, checkpoint, tell  as for `fit`; a counting model takes no checkpoint
+    """
+    training = None if recipe.training is None else for_given_epochs(recipe.training)
+    epochs = choice.epochs
+    return fit(recipe.model, split, training, epochs=epochs, train_on=train_on, checkpoint=checkpoint, tell=tell)
+
+
 def _bars(histories: Sequence[Sequence[Mapping[str, Any]]]) -> list[float]:
     """The value that a trial must have reached after each epoch: the median of what earlier trials had by then.
 
-    histories  of the earlier trials; there are no bars before the third trial
+    histories  of the earlier trials; there are no bars for the first _TRIALS_WITHOUT_BARS
     """
     if len(histories) < _TRIALS_WITHOUT_BARS:
         return []
