@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from caser.answering.questions import listed
+from caser.answering.asked import listed
 from caser.answering.recommender import Recommender
 from caser.arrays.ragged import last_columns
 from caser.arrays.types import Int32, Int64, RawId, Scores
@@ -106,7 +106,7 @@ def filters_fired(recommender: Recommender, history: Iterable[RawId], most: int 
     config = artefact.config
     if not isinstance(config, Caser):
         raise ConfigError(f"only Caser has filters that can be shown; this run is a {config.name}.")
-    indices = artefact.items.indices(listed(history))
+    indices = artefact.items.indices(listed(history, "history", is_ordered=True))
     read = indices[indices > 0][None, -config.window :]
     window_R = last_columns(read, config.window)[0]
     items: list[RawId | None] = [artefact.items.raw([index])[0] if index else None for index in window_R.tolist()]
