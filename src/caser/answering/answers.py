@@ -10,6 +10,7 @@ from typing import Any, Literal, overload
 import polars as pl
 
 from caser.arrays.types import RawId
+from caser.data.ids import in_words, json_id, written
 from caser.system.frames import write_frames
 
 AnswerSource = Literal[
@@ -57,7 +58,7 @@ class Answer:
     @property
     def notes(self) -> list[str]:
         """Sentences that a reader of the answer should see."""
-        return [f"ignored unknown items: {', '.join(map(str, self.ignored))}"] if self.ignored else []
+        return [f"ignored unknown items: {', '.join(map(in_words, self.ignored))}"] if self.ignored else []
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one dictionary per item: `rank` from 1, `item_id`, `score`, and `title` if the log has titles."""
@@ -98,9 +99,17 @@ class Recommendations(Sequence[Answer]):
         return len(self.answers)
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        """Return JSON values: `user_id` or `similar_to`, `source`, `items` (rank, item_id, score, title), `notes`."""
+        """Return JSON values: `user_id` or `similar_to`, `source`, `items` (rank, item_id, score, title), `notes`.
+
+        An id that not every reader of JSON keeps exact, such as a whole number beyond 2^53, is text (`ids.json_id`).
+        """
         return [
-            {self.asked: answer.query, "source": answer.source, "items": answer.rows(), "notes": answer.notes}
+            {
+                self.asked: None if answer.query is None else json_id(answer.query),
+                "source": answer.source,
+                "items": [{**row, "item_id": json_id(row["item_id"])} for row in answer.rows()],
+                "notes": answer.notes,
+            }
             for answer in self.answers
         ]
 
@@ -152,4 +161,4 @@ def _column(name: str, values: list[Any], dtype: pl.DataType) -> pl.Series:
     try:
         return pl.Series(name, values, dtype=dtype, strict=True)
     except (TypeError, pl.exceptions.PolarsError):
-        return pl.Series(name, [None if value is None else str(value) for value in values], dtype=pl.String)
+        return pl.Series(name, [None if value is None else written(value) for value in values], dtype=pl.String)

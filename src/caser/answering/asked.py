@@ -104,8 +104,8 @@ def _refuse_other_shapes(ids: Any, name: str, *, is_ordered: bool) -> None:
         )
     if hasattr(ids, "columns") or hasattr(ids, "column_names") or hasattr(ids, "collect_schema"):
         raise ConfigError(
-            f"{name} must be ids; got a table, a {kind}. Pass one column of it, such as table['user_id'] for users; for "
-            "histories, one list of items per user, oldest first."
+            f"{name} must be ids; got a table, a {kind}. Pass one column of it, such as table['user_id'] for users, and "
+            "one list of items per user, oldest first, for histories."
         )
     if isinstance(ids, io.IOBase):
         raise ConfigError(f"{name} must be ids; got an open file. Pass a list: [line.rstrip('\\n') for line in file].")

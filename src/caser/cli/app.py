@@ -173,9 +173,16 @@ def _sentence(error: Exception, model: str) -> str:
         option = error.token.keyword or error.token.value
         flags = [name for argument in error.argument_collection if argument.parse for name in argument.names]
         return explain_unknown_option(command, option, model, flags)
+    if isinstance(error, cyclopts.MissingArgumentError) and error.argument and error.argument.parse:
+        return f"{_one_line(error)} A value that begins with - is joined to its flag: {_flag_of(error)}=-VALUE"
     if isinstance(error, cyclopts.CoercionError) and error.argument and error.argument.name in ("--model", "--models"):
         return f"{_one_line(error)} {OWN_MODEL}"
     return _one_line(error)
+
+
+def _flag_of(error: cyclopts.MissingArgumentError) -> str:
+    """Return the flag that has no value, as it was typed if possible."""
+    return error.keyword or (error.argument.name if error.argument else "--flag")
 
 
 PLAIN_WORDS = {

@@ -119,6 +119,8 @@ def as_kind(value: Any, kind: type) -> RawId | None:
     >>> as_kind("7", int), as_kind(7, str), as_kind("007", int)
     (7, '7', None)
     """
+    if type(value) is int and abs(value) >= _TOO_LARGE:
+        return None
     raw = plain(value)
     if type(raw) is kind:
         return raw
@@ -143,13 +145,13 @@ def json_id(raw: RawId) -> str | int:
 
 
 def in_words(value: Any, longest: int = 60) -> str:
-    """Return an id as it is shown in a sentence or a table: in quotes where it would not be seen as it is.
+    r"""Return an id as it is shown in a sentence or a table: in quotes where it would not be seen as it is.
 
     value    an id, or what was given in place of one
     longest  how many characters to show; the rest of a longer text is left out
 
-    >>> [in_words(raw) for raw in (7, "tea", " tea", "two\\nlines")]
-    ['7', 'tea', "' tea'", "'two\\\\nlines'"]
+    >>> [in_words(raw) for raw in (7, "tea", " tea", "a\tb")]
+    ['7', 'tea', "' tea'", "'a\\tb'"]
     """
     text = written(value) if type(value) in _PLAIN_TYPES else repr(value)
     is_clear = text.isprintable() and text == text.strip() and text != ""

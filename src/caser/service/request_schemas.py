@@ -10,10 +10,23 @@ from typing import Annotated, Any, TypeAlias
 from urllib.parse import unquote
 
 from fastapi import Path, Query
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+)
+from pydantic_core.core_schema import CoreSchema, custom_error_schema
 
-MAX_ID_LENGTH = 200
-"""Characters that an id of a user, an item or an event may have."""
+from caser.data.ids import MAX_ID_LENGTH
+
+MAX_EVENT_ID_LENGTH = 200
+"""Characters that the id of an event may have."""
 MAX_VALUE_LENGTH = 200
 """Characters that the value of an attribute may have in a rule; also the limit of a search text."""
 MAX_COLUMN_LENGTH = 100
@@ -29,11 +42,24 @@ def _whole_float_to_int(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Id: TypeAlias = (
-    Annotated[StrictStr, Field(min_length=1, max_length=MAX_ID_LENGTH)]
-    | Annotated[StrictInt, Field(ge=-(2**63), lt=2**63), BeforeValidator(_whole_float_to_int)]
-)
-"""A raw id as the log has it. The number 5 and the text "5" are the same id."""
+class _Sentence:
+    """Gives a type one sentence in place of the errors of its parts.
+
+    sentence  what a value must be
+    """
+
+    def __init__(self, sentence: str) -> None:
+        self._sentence = sentence
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return custom_error_schema(handler(source), "wrong_kind", custom_error_message=self._sentence)
+
+
+Id: TypeAlias = Annotated[
+    Annotated[StrictStr, Field(min_length=1, max_length=MAX_ID_LENGTH)] | StrictInt,
+    _Sentence(f"must be an id: a text of 1 to {MAX_ID_LENGTH:,} characters, or a whole number (7, not 7.0)"),
+]
+"""A raw id as the log has it. The number 5 and the text "5" are the same id, and 5.0 and "05" are others."""
 
 Ids: TypeAlias = Annotated[list[Id], Field(max_length=MAX_LIST_LENGTH)]
 Value: TypeAlias = Annotated[StrictStr, Field(max_length=MAX_VALUE_LENGTH)] | StrictInt | StrictFloat | StrictBool
@@ -136,7 +162,7 @@ class NewEvent(Schema):
 
     user_id: Id
     item_id: Id
-    event_id: Annotated[StrictStr, Field(min_length=1, max_length=MAX_ID_LENGTH)] | None = None
+    event_id: Annotated[StrictStr, Field(min_length=1, max_length=MAX_EVENT_ID_LENGTH)] | None = None
     """An id of your own. Events with the same id count once. Without one, the service makes an id."""
     time: Annotated[float, Field(ge=0, lt=1e11)] | None = None
     """The time of the interaction, in seconds since 1970. The default is now."""

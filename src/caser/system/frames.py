@@ -35,7 +35,8 @@ def write_frames(path: str | Path, frames: Iterable[pl.DataFrame], schema: pl.Sc
     with replacing(target) as partial:
         try:
             if target.suffix == ".csv":
-                source.sink_csv(partial, check_extension=False, sync_on_close="all")
+                # Text is quoted, so that " 7" keeps its blank, and a reader may tell the text "NA" from a missing value.
+                source.sink_csv(partial, check_extension=False, sync_on_close="all", quote_style="non_numeric")
             else:
                 source.sink_parquet(partial, sync_on_close="all")
         except pl.exceptions.ComputeError as error:  # polars reports some failures of the disk in this way

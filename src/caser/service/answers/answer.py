@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 from caser.answering.answers import Answer
 from caser.answering.recommender import Recommender
 from caser.arrays.types import RawId
+from caser.data.ids import in_words, json_id, written
 from caser.service.answers.loaded_model import LoadedModel
 from caser.service.answers.reasons import explain_items, patterns_of
 from caser.service.answers.rules import MAX_REMOVED_LISTED, CompiledRules, FilteredRanking, ScoredItem
@@ -53,7 +54,7 @@ def user_and_history(model: LoadedModel, events: EventStore, window: int, reques
     user = request.user_id
     if user is None:
         return None, tuple(request.history or ())
-    recent = events.recent(model.user_key(user))
+    recent = events.recent(written(user))
     known_user = None if recent.is_erased else user
     if request.history is not None:
         return known_user, tuple(request.history)
@@ -155,7 +156,7 @@ class PendingQuestion:
         for rank, one in enumerate(self.result.kept, start=1):
             item: dict[str, Any] = {
                 "rank": rank,
-                "item_id": one.item,
+                "item_id": json_id(one.item),
                 "score": one.score,
                 "title": titles.get(one.item),
             }
@@ -167,12 +168,12 @@ class PendingQuestion:
         return {
             "api_version": API_VERSION,
             "model_version": self.model.version,
-            "user_id": self.request.user_id,
+            "user_id": None if self.request.user_id is None else json_id(self.request.user_id),
             "source": answer.source if answer else "popularity",
             "items": items,
-            "ignored": ignored,
+            "ignored": list(map(json_id, ignored)),
             "removed": [
-                {"item_id": item, "title": titles.get(item), "rule": rule}
+                {"item_id": json_id(item), "title": titles.get(item), "rule": rule}
                 for item, rule in self.result.removed[:MAX_REMOVED_LISTED]
             ],
             "notes": self._notes(len(items), ignored),
@@ -192,7 +193,7 @@ class PendingQuestion:
         return [raw for raw, index in zip(self.request.exclude, self.excluded, strict=False) if not index]
 
     def _notes(self, num_found: int, ignored: Sequence[RawId]) -> list[str]:
-        notes = [f"ignored unknown items: {', '.join(map(str, ignored[:10]))}"] if ignored else []
+        notes = [f"ignored unknown items: {', '.join(map(in_words, ignored[:10]))}"] if ignored else []
         if not self.rules.is_empty and (columns := self.rules.unknown_columns):
             notes.append(f"no item has the attribute {', '.join(columns)}")
         if num_found < self.request.k:

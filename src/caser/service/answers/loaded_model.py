@@ -17,7 +17,6 @@ import numpy as np
 from caser.answering.recommender import Recommender, load
 from caser.arrays.types import RawId
 from caser.artefact.folder import MANIFEST, Artefact
-from caser.data.log import Vocabulary
 from caser.errors import ArtefactError, CaserError
 from caser.exported.scorer import through_onnx
 from caser.service.answers.catalogue import Catalogue, read_table
@@ -45,15 +44,9 @@ class LoadedModel:
             partial(_stored_history, recommender.artefact)
         )
         """The items of a user's history in the run, oldest first."""
-        self.user_key: Callable[[RawId], str] = lru_cache(_MAX_CACHED_USERS)(partial(_key, recommender.artefact.users))
-        """The text that identifies a user in the event store. The number 5 and the text "5" have the same key."""
-
-    def item_key(self, item: RawId) -> str:
-        """The text that identifies `item` in the event store."""
-        return _key(self.recommender.artefact.items, item)
 
     def raw_item(self, key: str) -> RawId:
-        """The raw id of the item with this `key`; the key itself if the run does not know the item."""
+        """The raw id of the item that is written as `key`; the key itself if the run does not know the item."""
         items = self.recommender.artefact.items
         index = int(items.indices([key])[0])
         return items.raw([index])[0] if index else key
@@ -118,11 +111,6 @@ def _check_that_it_answers(model: LoadedModel) -> None:
         raise ArtefactError(f"a run must answer; this one failed: {error}") from None
     if not all(result[0].items for result in results):
         raise ArtefactError("a run must answer; this one recommended nothing. Train again.")
-
-
-def _key(vocabulary: Vocabulary, raw: RawId) -> str:
-    index = int(vocabulary.indices([raw])[0])
-    return str(vocabulary.raw([index])[0]) if index else str(raw)
 
 
 def _stored_history(artefact: Artefact, user: RawId) -> tuple[RawId, ...]:

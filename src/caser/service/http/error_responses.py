@@ -12,9 +12,10 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteException
 from starlette.requests import ClientDisconnect
 
+from caser.data.ids import MAX_ID_LENGTH
 from caser.errors import BusyError, CaserError, StoreError, UnknownIdError
 from caser.service.logs import logger
-from caser.service.request_schemas import MAX_ID_LENGTH, Schema
+from caser.service.request_schemas import Schema
 from caser.service.response_schemas import ErrorResponse
 
 Handler: TypeAlias = Callable[[Request, Any], Coroutine[Any, Any, Response]]
@@ -68,7 +69,7 @@ async def _invalid(_: Request, error: RequestValidationError) -> Response:
     first = error.errors()[0]
     place, *names = first["loc"]
     if place == "path":
-        return error_response(404, f"an id must have 1 to {MAX_ID_LENGTH} characters in UTF-8.")
+        return error_response(404, f"an id must have 1 to {MAX_ID_LENGTH:,} characters in UTF-8.")
     where = ".".join(map(str, names))[:200] or "the body"
     if first["type"] == "extra_forbidden":
         return error_response(422, _unknown_field(where, str(names[-1])))

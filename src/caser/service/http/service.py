@@ -17,6 +17,7 @@ from typing import Any
 
 from fastapi import HTTPException, Request
 
+from caser.data.ids import json_id, written
 from caser.errors import CaserError
 from caser.service.answers.answer import API_VERSION, answer_questions
 from caser.service.answers.loaded_model import LoadedModel, load_model
@@ -78,7 +79,7 @@ class Service:
         Raises BusyError when the queue is full, NumericalError when a score is no number.
         """
         # `request.state.user = ...` does the same, but makes an object first, which takes 2 % of the time of an answer.
-        request.scope["state"]["user"] = None if question.user_id is None else str(question.user_id)
+        request.scope["state"]["user"] = None if question.user_id is None else written(question.user_id)
         answer = await self.queue.ask(question)
         self._record([answer], request)
         return answer
@@ -106,8 +107,8 @@ class Service:
         events = [
             Event(
                 new_event.event_id or secrets.token_hex(16),
-                model.user_key(new_event.user_id),
-                model.item_key(new_event.item_id),
+                written(new_event.user_id),
+                written(new_event.item_id),
                 now if new_event.time is None else new_event.time,
             )
             for new_event in new_events
@@ -128,7 +129,7 @@ class Service:
         """
         request.state.user = user_id
         model = self.model
-        recent = self.events.recent(model.user_key(user_id))
+        recent = self.events.recent(user_id)
         stored = () if recent.is_erased else model.stored_history(user_id)
         interactions = [(item, None) for item in stored] + [
             (model.raw_item(item), time) for item, time in zip(recent.items, recent.times, strict=True)
@@ -136,7 +137,7 @@ class Service:
         return self._versioned(
             user_id=user_id,
             interactions=[
-                {"item_id": item, "title": model.catalogue.title(item), "time": time}
+                {"item_id": json_id(item), "title": model.catalogue.title(item), "time": time}
                 for item, time in interactions[-self.settings.window :]
             ],
         )
@@ -149,7 +150,7 @@ class Service:
         Raises BusyError when too many writes wait, StoreError when the store cannot be written.
         """
         request.state.user = user_id
-        return self._versioned(events_removed=await self.events.erase(self.model.user_key(user_id)))
+        return self._versioned(events_removed=await self.events.erase(user_id))
 
     async def similar(self, item_id: ItemIdInPath, k: NumSimilar = 10) -> dict[str, Any]:
         """Return the items most similar to one item.
@@ -161,10 +162,10 @@ class Service:
         model = self.model
         similar = (await self.queue.run_in_thread(lambda: model.recommender.similar([item_id], k=k)))[0]
         items = [
-            {"rank": rank, "item_id": item, "score": score, "title": model.catalogue.title(item)}
+            {"rank": rank, "item_id": json_id(item), "score": score, "title": model.catalogue.title(item)}
             for rank, (item, score) in enumerate(zip(similar.items, similar.scores, strict=True), start=1)
         ]
-        return self._versioned(model, similar_to=similar.query, source=similar.source, items=items)
+        return self._versioned(model, similar_to=json_id(model.raw_item(item_id)), source=similar.source, items=items)
 
     async def search(self, query: SearchText = "", k: NumFound = 20) -> dict[str, Any]:
         """Find items whose titles contain every word of `query`. Without words, return the most popular items.
@@ -173,7 +174,8 @@ class Service:
         """
         model = self.model
         found = await self.queue.run_in_thread(lambda: model.catalogue.search(query, k))
-        return self._versioned(model, items=[{"item_id": item, "title": model.catalogue.title(item)} for item in found])
+        items = [{"item_id": json_id(item), "title": model.catalogue.title(item)} for item in found]
+        return self._versioned(model, items=items)
 
     async def model_facts(self) -> dict[str, Any]:
         """Describe the model that is served."""
@@ -237,10 +239,10 @@ class Service:
                 self._answer_log.write(
                     kind="answer",
                     request=request.state.id,
-                    user=None if user is None else self.pseudonym(self.model.user_key(user)),
+                    user=None if user is None else self.pseudonym(written(user)),
                     model=answer["model_version"],
                     source=answer["source"],
-                    items=[str(item["item_id"]) for item in answer["items"]],
+                    items=[written(item["item_id"]) for item in answer["items"]],
                 )
 
     def _record_events(
@@ -251,7 +253,7 @@ class Service:
         for new_event, event, new in zip(new_events, events, is_new, strict=True):
             is_known = model.knows_item(new_event.item_id)
             if not is_known:
-                unknown_items[new_event.item_id] = None
+                unknown_items[json_id(new_event.item_id)] = None
             if new:
                 self.metrics.count_event(new_event.item_id, is_known=is_known)
                 if self._answer_log is not None:
