@@ -10,7 +10,7 @@ from typing import Any, Literal, overload
 import polars as pl
 
 from caser.arrays.types import RawId
-from caser.data.ids import in_words, json_id, written
+from caser.data.ids import MAX_JSON_INTEGER, in_words, json_id, written
 from caser.system.frames import write_frames
 
 AnswerSource = Literal[
@@ -133,11 +133,13 @@ class Recommendations(Sequence[Answer]):
     def write(self, path: str | Path) -> None:
         """Write the rows of `to_frame` to a file.
 
-        path  the file; it must end in .parquet or .csv
+        path  the file; it must end in .parquet, .csv or .jsonl
 
-        Raises ConfigError for another ending, ArtefactError if the file cannot be written.
+        Ids that the file would not keep exact are text in it (`id_column`). Raises ConfigError for another ending,
+        ArtefactError if the file cannot be written.
         """
         frame = self.to_frame()
+        frame = frame.with_columns(id_column(frame.to_series(0), path), id_column(frame["item_id"], path))
         write_frames(path, [frame], frame.schema)
 
 
@@ -154,6 +156,27 @@ def table_schema(asked: str, query_type: pl.DataType, item_type: pl.DataType, *,
     """
     schema = {asked: query_type, "item_id": item_type, "score": pl.Float64(), "rank": pl.Int32(), "source": pl.String()}
     return pl.Schema({**schema, "title": pl.String()} if titled else schema)
+
+
+def id_column(ids: pl.Series, path: str | Path) -> pl.Series:
+    """Return a column of ids as a file holds them, so that every reader of the file gets the ids of the log.
+
+    ids   the column
+    path  the file. Parquet keeps every type; CSV holds floats in the way that they are written (`ids.written`); JSON
+          lines hold whole numbers up to 2^53, and text
+
+    >>> id_column(pl.Series([7, 2**60]), "answers.jsonl").to_list()
+    ['7', '1152921504606846976']
+    """
+    ending = Path(path).suffix
+    if ending == ".parquet" or ids.dtype == pl.String or (ids.dtype.is_integer() and ending == ".csv"):
+        return ids
+    distinct = ids.unique()
+    known = [raw for raw in distinct.to_list() if raw is not None]
+    if ids.dtype.is_integer() and all(abs(raw) <= MAX_JSON_INTEGER for raw in known):
+        return ids
+    texts = [None if raw is None else written(raw) for raw in distinct.to_list()]
+    return ids.replace_strict(distinct, texts, return_dtype=pl.String)
 
 
 def _column(name: str, values: list[Any], dtype: pl.DataType) -> pl.Series:

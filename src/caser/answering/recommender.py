@@ -18,7 +18,7 @@ from typing import TypeVar
 import numpy as np
 import polars as pl
 
-from caser.answering.answers import Answer, AnswerSource, Recommendations, table_schema
+from caser.answering.answers import Answer, AnswerSource, Recommendations, id_column, table_schema
 from caser.answering.asked import Histories, Ids, listed, pair
 from caser.answering.best_items import MEMORY_MB, best_items, most_similar, questions_at_once
 from caser.answering.fold_in import UserPrior
@@ -119,7 +119,7 @@ class Recommender:
         unknown_users: UnknownUsers = "auto",
         memory_mb: int = MEMORY_MB,
     ) -> tuple[RawId, ...]:
-        """Recommend for every user of the log, and write the answers to a .parquet or .csv file.
+        """Recommend for every user of the log, and write the answers to a .parquet, .csv or .jsonl file.
 
         path           the file; its columns are those of `Recommendations.to_frame`
         k              the number of items for a user
@@ -135,16 +135,18 @@ class Recommender:
         """
         check_k(k)
         users, items, titles = self.artefact.users.ids, self.artefact.items.ids, self.artefact.titles
+        user_ids, item_ids = id_column(users, path), id_column(items, path)
         candidates, ignored = self._candidates(exclude, only)
 
         def frames() -> Iterator[pl.DataFrame]:
+            start = 0
             for block in self._blocks(users, memory_mb):
                 questions = [self.question(user, None, unknown_users) for user in block]
                 top = self._top_k(questions, candidates, exclude_seen, k, memory_mb)
                 rows = top.rows
                 columns = {
-                    "user_id": block.gather(rows),
-                    "item_id": items.gather(top.items - 1),
+                    "user_id": user_ids.gather(start + rows),
+                    "item_id": item_ids.gather(top.items - 1),
                     "score": top.scores,
                     # The place of a row among all rows, less the number of rows of earlier users.
                     "rank": np.arange(1, len(rows) + 1) - np.searchsorted(rows, rows),
@@ -152,9 +154,10 @@ class Recommender:
                 }
                 if titles is not None:
                     columns["title"] = titles.gather(top.items - 1)
+                start += len(block)
                 yield pl.DataFrame(columns, schema=schema)
 
-        schema = table_schema("user_id", users.dtype, items.dtype, titled=titles is not None)
+        schema = table_schema("user_id", user_ids.dtype, item_ids.dtype, titled=titles is not None)
         write_frames(path, frames(), schema)
         return ignored
 
