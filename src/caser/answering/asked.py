@@ -23,6 +23,8 @@ Histories = Iterable[RawId] | Iterable[Iterable[RawId]]
 """One history, oldest item first, or many."""
 
 _ONE_ID = (str, int, float, np.generic)
+_SIGNS_OF_A_TABLE = ("collect_schema", "column_names", "columns")
+"""What tables have and columns lack: those of polars, of Arrow and of pandas."""
 
 
 def listed(ids: Any, name: str = "ids", *, is_ordered: bool = False) -> list[RawId]:
@@ -87,6 +89,7 @@ def _list_histories(histories: Any) -> list[list[RawId]]:
 
 
 def _list_history(history: Any) -> list[RawId]:
+    _refuse_other_shapes(history, "a history", is_ordered=True)
     if isinstance(history, _ONE_ID) or not isinstance(history, Iterable):
         raise ConfigError(f"each history must be a list of ids; got {in_words(history)} among the histories.")
     return listed(history, "a history", is_ordered=True)
@@ -102,10 +105,10 @@ def _refuse_other_shapes(ids: Any, name: str, *, is_ordered: bool) -> None:
             f"{name} must be a list; got a {kind}. For a dict of histories by user, pass users=list(d) and "
             "histories=list(d.values())."
         )
-    if hasattr(ids, "columns") or hasattr(ids, "column_names") or hasattr(ids, "collect_schema"):
+    if any(hasattr(ids, sign) for sign in _SIGNS_OF_A_TABLE):
         raise ConfigError(
-            f"{name} must be ids; got a table, a {kind}. Pass one column of it, such as table['user_id'] for users, and "
-            "one list of items per user, oldest first, for histories."
+            f"{name} must be ids; got a table, a {kind}. Pass one column of it, such as table['user_id'] for users; "
+            "for histories, one list of items per user, oldest first."
         )
     if isinstance(ids, io.IOBase):
         raise ConfigError(f"{name} must be ids; got an open file. Pass a list: [line.rstrip('\\n') for line in file].")

@@ -82,6 +82,7 @@ def _unquote(part: str) -> str:
 
 UserIdInPath: TypeAlias = Annotated[str, BeforeValidator(_unquote), Path(min_length=1, max_length=MAX_ID_LENGTH)]
 ItemIdInPath: TypeAlias = UserIdInPath
+IdInQuery: TypeAlias = Annotated[str, Query(min_length=1, max_length=MAX_ID_LENGTH, description="The raw id.")]
 NumSimilar: TypeAlias = Annotated[int, Query(ge=1, le=MAX_K, description="How many items to return.")]
 NumFound: TypeAlias = Annotated[int, Query(ge=1, le=100, description="How many items to return.")]
 SearchText: TypeAlias = Annotated[

@@ -11,7 +11,6 @@ from polars.io.plugins import register_io_source
 from caser.errors import ConfigError
 from caser.system.storage import replacing
 
-
 TABLE_ENDINGS = (".parquet", ".csv", ".jsonl")
 """How the name of a file of a table may end."""
 
@@ -39,7 +38,7 @@ def write_frames(path: str | Path, frames: Iterable[pl.DataFrame], schema: pl.Sc
     with replacing(target) as partial:
         try:
             if target.suffix == ".csv":
-                # Text is quoted, so that " 7" keeps its blank, and a reader may tell the text "NA" from a missing value.
+                # Text is quoted, so that " 7" keeps its blank, and the text "NA" differs from a missing value.
                 source.sink_csv(partial, check_extension=False, sync_on_close="all", quote_style="non_numeric")
             elif target.suffix == ".jsonl":
                 source.sink_ndjson(partial, sync_on_close="all")

@@ -28,6 +28,7 @@ from caser.service.http.metrics import Metrics
 from caser.service.logs import JsonLog, Pseudonym, logger
 from caser.service.request_schemas import (
     BulkRecommendRequest,
+    IdInQuery,
     ItemIdInPath,
     NewEvent,
     NewEvents,
@@ -151,6 +152,31 @@ class Service:
         """
         request.state.user = user_id
         return self._versioned(events_removed=await self.events.erase(user_id))
+
+    async def history_of(self, user_id: IdInQuery, request: Request) -> dict[str, Any]:
+        """Return the history of a user, with the id in the query: for an id such as "..", which a path cannot hold.
+
+        user_id  the raw id       request  receives the user, for the log
+        """
+        return await self.history(user_id, request)
+
+    async def erase_user(self, user_id: IdInQuery, request: Request) -> dict[str, Any]:
+        """Erase a user, with the id in the query: for an id such as "..", which a path cannot hold.
+
+        user_id  the raw id       request  receives the user, for the log
+
+        Raises as `erase` does.
+        """
+        return await self.erase(user_id, request)
+
+    async def similar_to(self, item_id: IdInQuery, k: NumSimilar = 10) -> dict[str, Any]:
+        """Return the items most similar to one item, with the id in the query: for an id which a path cannot hold.
+
+        item_id  the raw id       k  how many items
+
+        Raises as `similar` does.
+        """
+        return await self.similar(item_id, k)
 
     async def similar(self, item_id: ItemIdInPath, k: NumSimilar = 10) -> dict[str, Any]:
         """Return the items most similar to one item.
