@@ -11,6 +11,7 @@ from urllib.parse import quote
 import polars as pl
 
 from caser.answering.recommender import Recommender
+from caser.data.ids import written
 from caser.data.log import InteractionLog
 from caser.data.split import leave_one_out
 from caser.fitting.fit import fit
@@ -43,9 +44,20 @@ def run_with(users: Sequence[Any], items: Sequence[Any]) -> Recommender:
     return run_of(log_table(users, items))
 
 
-def by_command(folder: Path, flag: str, written: Iterable[str]) -> list[list[Any]]:
+def by_file(path: Path) -> list[tuple[str, str]]:
+    """The user and the item of each row of a file of answers, as they are written."""
+    if path.suffix == ".parquet":
+        frame = pl.read_parquet(path)
+    elif path.suffix == ".csv":
+        frame = pl.read_csv(path, infer_schema=False)
+    else:
+        frame = pl.read_ndjson(path) if path.stat().st_size else pl.DataFrame({"user_id": [], "item_id": []})
+    return [(written(user), written(item)) for user, item in frame["user_id", "item_id"].rows()]
+
+
+def by_command(folder: Path, flag: str, ids: Iterable[str]) -> list[list[Any]]:
     """The items of each answer that the command line gives, as JSON has them, for ids given as they are written."""
-    said = document("recommend", folder, *(f"--{flag}={one}" for one in written), "--k", 3)
+    said = document("recommend", folder, *(f"--{flag}={one}" for one in ids), "--k", 3)
     return [[item["item_id"] for item in answer["items"]] for answer in said["answers"]]
 
 
@@ -56,9 +68,9 @@ async def by_http(served: Served, **question: Any) -> list[Any]:
     return [item["item_id"] for item in response.json()["items"]]
 
 
-def user_path(written: str, rest: str = "") -> str:
+def user_path(user: str, rest: str = "") -> str:
     """The path of a user, with the id percent-encoded."""
-    return f"/v1/users/{quote(written, safe='')}{rest}"
+    return f"/v1/users/{quote(user, safe='')}{rest}"
 
 
 JSON = {"content-type": "application/json"}

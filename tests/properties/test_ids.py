@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import polars as pl
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -17,7 +16,7 @@ from hypothesis import strategies as st
 from caser.answering.recommender import Recommender, load
 from caser.data.ids import as_kind, id_written, json_id, written
 from caser.errors import ConfigError
-from tests.identity import by_command, by_http, run_with
+from tests.identity import by_command, by_file, by_http, run_with
 from tests.service.serving import serving
 
 characters = st.characters(exclude_categories=["Cs"])
@@ -50,20 +49,13 @@ def test_every_id_of_a_log_gets_the_same_answer_on_every_road(users: list[Any], 
 
 def by_batch(run: Recommender, folder: Path, users: list[Any]) -> list[list[Any]]:
     """The items of each user in the files of a batch, which must agree."""
-    items: dict[str, list[list[Any]]] = {}
-    for ending in ("parquet", "jsonl", "csv"):
-        path = folder / f"all.{ending}"
-        run.recommend_all(path, k=3)
-        read = {"parquet": pl.read_parquet, "jsonl": _lines, "csv": lambda one: pl.read_csv(one, infer_schema=False)}
-        pairs = [(written(user), written(item)) for user, item in read[ending](path)["user_id", "item_id"].rows()]
-        items[ending] = [[item for user, item in pairs if user == written(wanted)] for wanted in users]
-    assert items["parquet"] == items["jsonl"] == items["csv"]
-    kind = run.artefact.items.kind
-    return [[json_id(raw) for text in row if (raw := id_written(text, kind)) is not None] for row in items["csv"]]
-
-
-def _lines(path: Path) -> pl.DataFrame:
-    return pl.read_ndjson(path) if path.stat().st_size else pl.DataFrame({"user_id": [], "item_id": []})
+    files = [folder / f"all.{ending}" for ending in ("parquet", "jsonl", "csv")]
+    for file in files:
+        run.recommend_all(file, k=3)
+    rows, *others = map(by_file, files)
+    assert others == [rows, rows]
+    by_text = {written(raw): json_id(raw) for raw in run.artefact.items.ids.to_list()}
+    return [[by_text[item] for user, item in rows if user == written(wanted)] for wanted in users]
 
 
 async def ask_the_service(folder: Path, users: list[Any], expected: list[list[Any]]) -> None:

@@ -45,10 +45,8 @@ def listed(ids: Any, name: str = "ids", *, is_ordered: bool = False) -> list[Raw
     _refuse_other_shapes(ids, name, is_ordered=is_ordered)
     if not isinstance(ids, Iterable):
         return [plain(ids, where)]
-    if getattr(ids, "ndim", 1) != 1:
-        raise ConfigError(
-            f"{name} must be one row of ids; got an array of shape {tuple(ids.shape)}. Give one column, or a list."
-        )
+    if isinstance(ids, np.ndarray) and ids.ndim != 1:
+        raise ConfigError(f"{name} must be one row of ids; got an array of shape {ids.shape}. Give one column of it.")
     return [plain(one, where) for one in ids]
 
 

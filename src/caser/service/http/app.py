@@ -121,10 +121,7 @@ def _add_routes(app: FastAPI, service: Service) -> None:
     add("GET", "/v1/users/{user_id}/history", service.history, responses.HistoryResponse)
     add("DELETE", "/v1/users/{user_id}", service.erase, responses.EraseResponse, 503, 507)
     add("GET", "/v1/items/{item_id}/similar", service.similar, responses.SimilarItemsResponse)
-    # The same with the id in the query: a browser takes ".." out of a path, and some proxies decode its slashes.
-    add("GET", "/v1/history", service.history_of, responses.HistoryResponse, 422)
-    add("DELETE", "/v1/users", service.erase_user, responses.EraseResponse, 422, 503, 507)
-    add("GET", "/v1/similar", service.similar_to, responses.SimilarItemsResponse, 404, 422)
+    _add_routes_with_query(add, service)
     add("GET", "/v1/items", service.search, responses.ItemSearchResponse, 422)
     add("GET", "/v1/model", service.model_facts, responses.ModelResponse)
     add("POST", "/v1/model/reload", service.reload, responses.ModelResponse, 409)
@@ -132,6 +129,13 @@ def _add_routes(app: FastAPI, service: Service) -> None:
     add("GET", "/healthz", service.health, responses.HealthResponse)
     add("GET", "/readyz", service.ready, responses.HealthResponse, 503)
     app.add_api_route("/metrics", metrics, include_in_schema=False)
+
+
+def _add_routes_with_query(add: Callable[..., None], service: Service) -> None:
+    """Add routes whose id is in the query: a browser takes ".." out of a path, and some proxies decode its slashes."""
+    add("GET", "/v1/history", service.history_of, responses.HistoryResponse, 422)
+    add("DELETE", "/v1/users", service.erase_user, responses.EraseResponse, 422, 503, 507)
+    add("GET", "/v1/similar", service.similar_to, responses.SimilarItemsResponse, 404, 422)
 
 
 def _with_whole_numbers(document: Any) -> Any:
