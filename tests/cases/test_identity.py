@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from caser.data.ids import MAX_ID_LENGTH, json_id, written
 from caser.data.log import Vocabulary
 from caser.data.readers import read_log
 from caser.errors import ConfigError, DataError, UnknownIdError
+from caser.study import replay
 from tests.cli.terminal import caser, document, refusal
 from tests.identity import by_command, by_file, by_http, log_table, run_of, run_with, user_path
 from tests.runs import ITEMS, USERS, caser_run
@@ -206,7 +208,7 @@ def test_every_column_and_list_of_ids_gives_the_same_answers(numbers: Recommende
     columns: list[Any] = [
         (2, 5), ["2", 5], range(2, 6, 3), np.array([2, 5], dtype=np.int16), np.array(["2", "5"]), iter([2, 5]),
         frame["user_id"], frame["user_id"].cast(pl.String).cast(pl.Categorical), frame.to_pandas()["user_id"],
-        pd.Index([2, 5]), pd.Series([2, 5], dtype="Int64"), {2: 0, 5: 0}.keys(),
+        frame.to_arrow()["user_id"], pd.Index([2, 5]), pd.Series([2, 5], dtype="Int64"), {2: 0, 5: 0}.keys(),
     ]  # fmt: skip
     for users in columns:
         assert [answer.items for answer in numbers.recommend(users=users)] == expected
@@ -228,6 +230,7 @@ def test_histories_may_be_lists_arrays_or_a_column_of_lists(numbers: Recommender
 
 WIDE = [2**53 - 1, 2**53, 2**53 + 1, 1_161_888_007_138_312_001, 2**63 - 1]
 HASHES = [2**64 - 1, 18_446_744_073_709_000_001, 2**63, 2]
+ROUNDED = [2**53 + 1, 2**62, 5]
 LONG = [f"{10**39 + step}" for step in range(3)] + ["-" + "9" * 40]
 
 
@@ -248,6 +251,10 @@ async def test_wide_numbers_are_answered_on_every_road_and_survive_a_browser(ids
             as_browser = await by_http(served, user_id=json_id(raw), exclude_seen=False)
             # What JavaScript reads: every number as a float. Asked about again, each item is the same one.
             assert [int(float(one)) if isinstance(one, int) else one for one in as_browser] == as_browser
+            await served.post("/v1/events", {"user_id": raw, "item_id": raw})
+            history = await served.get(user_path(written(raw), "/history"))
+            assert history["interactions"][-1]["item_id"] == json_id(raw)
+            assert history == {**await served.get(f"/v1/history?user_id={written(raw)}")}
             for item in as_browser:
                 similar = await served.get(f"/v1/items/{item}/similar")
                 assert similar["similar_to"] == item
@@ -344,6 +351,47 @@ def test_an_id_that_is_too_long_to_be_asked_for_is_not_trained_on() -> None:
         read_log(frame)
     longest = "b" * MAX_ID_LENGTH
     assert run_with(["a", longest], ["x", "y", "z"]).recommend(users=longest)[0].source == "known user"
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        pl.Series([1, 2, 3], dtype=pl.Int8),
+        pl.Series([1, 2, 2**64 - 1], dtype=pl.UInt64),
+        pl.Series([10**37, -1, 0], dtype=pl.Int128),
+        pl.Series([0.1, 7.0, 1e-30], dtype=pl.Float32),
+        pl.Series([False, True]),
+        pl.Series(["\x00", " ", "\u2028", "a\x1fb"]),
+    ],
+    ids=lambda ids: str(ids.dtype),
+)
+def test_a_saved_run_holds_ids_of_every_kind(ids: pl.Series, tmp_path: Path) -> None:
+    run = run_of(log_table(ids.to_list(), ids.to_list()).with_columns(pl.col("user", "item").cast(ids.dtype)))
+    run.save(tmp_path / "run")
+    again = load(tmp_path / "run")
+    assert again.artefact.users.ids.dtype == again.artefact.items.ids.dtype == ids.dtype
+    for raw in ids.to_list():
+        for asked in (raw, written(raw), json_id(raw)):
+            answer = again.recommend(users=asked, k=2, exclude_seen=False)[0]
+            assert (answer.query, answer.source) == (raw, "known user")
+            assert answer.items == run.recommend(users=raw, k=2, exclude_seen=False)[0].items
+
+
+def test_a_service_is_compared_with_its_run_for_ids_that_json_would_round(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_with(ROUNDED, ROUNDED).save(tmp_path / "run")
+
+    def post(url: str, path: str, body: Any, token: str | None) -> Any:
+        async def ask() -> Any:
+            async with serving(tmp_path / "run") as served:
+                return await served.post(path, body)
+
+        return asyncio.run(ask())
+
+    monkeypatch.setattr(replay, "_post", post)
+    agreement = replay.compare_with_service(load(tmp_path / "run"), "", users=9, k=3, seed=0, token=None)
+    assert (agreement.same, agreement.ties, agreement.different) == (len(ROUNDED), 0, {})
 
 
 def test_an_exported_run_answers_for_the_same_ids(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def kind_of(dtype: pl.DataType) -> type:
 
 
 def plain(value: Any, where: str = "an id") -> RawId:
-    """Return an id as a plain value of Python. A number of NumPy, of any width, becomes an int, a float or a bool.
+    """Return an id as a plain value of Python. So are values of NumPy and Arrow, of any width.
 
     value  an id as a caller gave it
     where  what the value is, for the message
@@ -64,10 +64,12 @@ def plain(value: Any, where: str = "an id") -> RawId:
     """
     if type(value) is str and value.isascii() and value:
         return value
-    value = value.item() if isinstance(value, np.generic) else value
-    for kind in (str, bool, int, float):
+    value = value.item() if isinstance(value, np.generic) else value.as_py() if hasattr(value, "as_py") else value
+    if isinstance(value, str):
+        return _checked(str.__str__(value), where)
+    for kind in (bool, int, float):
         if isinstance(value, kind):
-            return _checked(value if type(value) in _PLAIN_TYPES else kind(value), where)
+            return _checked(kind(value), where)
     raise ConfigError(
         f"{where} must be text or a number; got {in_words(value)}, a {type(value).__name__}. Give it as the log has it."
     )
