@@ -23,6 +23,7 @@ Histories = Iterable[RawId] | Iterable[Iterable[RawId]]
 """One history, oldest item first, or many."""
 
 _ONE_ID = (str, int, float, np.generic)
+_MOST = 2**63
 _SIGNS_OF_A_TABLE = ("collect_schema", "column_names", "columns")
 """What tables have and columns lack: those of polars, of Arrow and of pandas."""
 
@@ -47,7 +48,12 @@ def listed(ids: Any, name: str = "ids", *, is_ordered: bool = False) -> list[Raw
         return [plain(ids, where)]
     if isinstance(ids, np.ndarray) and ids.ndim != 1:
         raise ConfigError(f"{name} must be one row of ids; got an array of shape {ids.shape}. Give one column of it.")
-    return [plain(one, where) for one in ids]
+    # Most ids need no conversion: a test of the type here saves a call for each item of a history.
+    return [
+        one if (type(one) is int and -_MOST <= one <= _MOST) or (type(one) is str and one and one.isascii())
+        else plain(one, where)
+        for one in ids
+    ]  # fmt: skip
 
 
 def pair(users: Ids | None, histories: Histories | None) -> list[tuple[RawId | None, Iterable[RawId] | None]]:
