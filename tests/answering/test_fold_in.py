@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -160,7 +161,5 @@ def test_the_search_ends_whatever_the_parameters_are(name: str, size: float, whi
     arrays[name].reshape(-1)[slice(1) if which == "one" else slice(None)] = size
     scorer = run.config.scorer(arrays, 4, 6)
     assert isinstance(scorer, StateScorer)
-    try:
+    with suppress(NumericalError):
         assert np.isfinite(fold_in(scorer, HISTORY, PRIOR)).all()
-    except NumericalError as error:
-        assert "must be finite" in str(error)

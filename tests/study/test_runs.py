@@ -147,17 +147,17 @@ def test_the_ranks_of_another_run_are_refused(store: Store) -> None:
         store.run(MARKOV, None, 0, "test")
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        *[("epochs", value) for value in (10**9, 10**30, -1, 0, True, "3", 1.5, [1])],
-        *[("value", value) for value in ("high", None, [], True)],
-        *[("seconds", value) for value in (-1.0, "1", None)],
-        *[("history", value) for value in (None, {}, [1], [{}], [{"number": "1"}], "x")],
-        ("self", 1),
-        ("surprise", 1),
-    ],
-)
+WRONG: dict[str, list[object]] = {
+    "epochs": [10**9, 10**30, -1, 0, True, "3", 1.5, [1]],
+    "value": ["high", None, [], True],
+    "seconds": [-1.0, "1", None],
+    "history": [None, {}, [1], [{}], [{"number": "1"}], "x"],
+    "self": [1],
+    "surprise": [1],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG.items() for value in values])
 def test_a_choice_with_a_good_seal_and_a_wrong_value_is_one_clear_error(store: Store, name: str, value: object) -> None:
     store.choice(MARKOV)
     (path,) = (store.folder / "choices").glob("*.json")
