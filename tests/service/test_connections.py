@@ -44,12 +44,13 @@ class Server:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Server]:
-        config = uvicorn.Config(app, http=protocol_for(self.shared), lifespan="off", log_config=None, ws="none")
+        protocol = protocol_for(self.shared)
+        config = uvicorn.Config(app, http=protocol, lifespan="off", log_config=None, ws="none")
         config.load()
         state = uvicorn.server.ServerState()
         loop = asyncio.get_running_loop()
         made = await loop.create_server(
-            lambda: config.http_protocol_class(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+            lambda: protocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0
         )
         self.port = made.sockets[0].getsockname()[1]
         clock = loop.create_task(self._tick())
