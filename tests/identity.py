@@ -11,7 +11,7 @@ from urllib.parse import quote
 import polars as pl
 
 from caser.answering.recommender import Recommender
-from caser.data.ids import written
+from caser.data.id_text import written
 from caser.data.log import InteractionLog
 from caser.data.split import leave_one_out
 from caser.fitting.fit import fit

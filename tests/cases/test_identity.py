@@ -15,7 +15,7 @@ import pytest
 from caser.answering.explain import explain
 from caser.answering.recommender import Recommender, load
 from caser.artefact.folder import save
-from caser.data.ids import MAX_ID_LENGTH, json_id, written
+from caser.data.id_text import MAX_ID_LENGTH, json_id, written
 from caser.data.log import Vocabulary
 from caser.data.readers import read_log
 from caser.errors import ConfigError, DataError, UnknownIdError
@@ -79,7 +79,7 @@ def test_what_cannot_be_an_id_of_the_log_is_refused_in_words(numbers: Recommende
 
 
 def test_a_whole_float_is_refused_with_both_readings(numbers: Recommender) -> None:
-    with pytest.raises(ConfigError, match=r'got 7\.0, a float\. Give 7 for the id 7, or "7\.0" for that text'):
+    with pytest.raises(ConfigError, match=r'got 7\.0\. Give 7 for the id 7, or "7\.0" for that text'):
         numbers.recommend(users=[7.0])
 
 
@@ -137,7 +137,8 @@ def test_texts_with_zeros_blanks_or_signs_are_ids_of_their_own() -> None:
     assert [answer.source for answer in run.recommend(users=texts)] == ["known user"] * 8
     assert run.recommend(users=7)[0].items == run.recommend(users="7")[0].items
     assert run.recommend(histories=[[7]])[0].items != run.recommend(histories=[["007"]])[0].items
-    for value in (7.0, True):
+    assert run.recommend(users=True)[0].items == run.recommend(users="true")[0].items
+    for value in (8.0, False):
         with pytest.raises(ConfigError, match="where ids are text"):
             run.recommend(users=value)
 

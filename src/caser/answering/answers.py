@@ -10,7 +10,7 @@ from typing import Any, Literal, overload
 import polars as pl
 
 from caser.arrays.types import RawId
-from caser.data.ids import MAX_JSON_INTEGER, in_words, json_id, written
+from caser.data.id_text import MAX_JSON_INTEGER, in_words, json_id, written
 from caser.system.frames import write_frames
 
 AnswerSource = Literal[
@@ -101,7 +101,7 @@ class Recommendations(Sequence[Answer]):
     def to_dicts(self) -> list[dict[str, Any]]:
         """Return JSON values: `user_id` or `similar_to`, `source`, `items` (rank, item_id, score, title), `notes`.
 
-        An id that not every reader of JSON keeps exact, such as a whole number beyond 2^53, is text (`ids.json_id`).
+        An id that not every reader of JSON keeps exact, such as one beyond 2^53, is text (see `id_text.json_id`).
         """
         return [
             {
@@ -162,8 +162,8 @@ def id_column(ids: pl.Series, path: str | Path) -> pl.Series:
     """Return a column of ids as a file holds them, so that every reader of the file gets the ids of the log.
 
     ids   the column
-    path  the file. Parquet keeps every type; CSV holds floats in the way that they are written (`ids.written`); JSON
-          lines hold whole numbers up to 2^53, and text
+    path  the file. Parquet keeps every type; CSV holds floats as `id_text.written` gives them; JSON lines hold whole
+          numbers up to 2^53, and text
 
     >>> id_column(pl.Series([7, 2**60]), "answers.jsonl").to_list()
     ['7', '1152921504606846976']

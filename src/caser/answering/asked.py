@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from caser.arrays.types import RawId
-from caser.data.ids import in_words, plain
+from caser.data.id_text import in_words, plain
 from caser.errors import ConfigError
 
 Ids = RawId | Iterable[RawId]

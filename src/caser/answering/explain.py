@@ -25,7 +25,7 @@ from caser.answering.questions import Question, UnknownUsers, scores_of, states_
 from caser.answering.recommender import Recommender
 from caser.arrays.types import Floats, Int32, RawId
 from caser.artefact.folder import Artefact
-from caser.data.ids import json_id
+from caser.data.id_text import json_id
 from caser.system.kinds import must_be
 
 
@@ -66,7 +66,7 @@ class Explanation:
     history: list[Effect]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the explanation as JSON values, ids as `ids.json_id` gives them."""
+        """Return the explanation as JSON values, ids as `id_text.json_id` gives them."""
         return {
             **asdict(self),
             "item_id": json_id(self.item_id),

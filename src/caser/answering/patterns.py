@@ -20,7 +20,7 @@ from caser.answering.asked import listed
 from caser.answering.recommender import Recommender
 from caser.arrays.ragged import last_columns
 from caser.arrays.types import Int32, Int64, RawId, Scores
-from caser.data.ids import json_id
+from caser.data.id_text import json_id
 from caser.errors import ConfigError
 from caser.models.activations import ACTIVATIONS
 from caser.models.base import Arrays
@@ -75,7 +75,7 @@ class Patterns:
     point: list[PointPattern]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the patterns as JSON values, ids as `ids.json_id` gives them."""
+        """Return the patterns as JSON values, ids as `id_text.json_id` gives them."""
         union = [{**asdict(one), "items": _json_ids(one.items)} for one in self.union]
         return {**asdict(self), "window": _json_ids(self.window), "union": union}
 

@@ -19,7 +19,7 @@ from caser.answering.fold_in import UserPrior, fold_in
 from caser.arrays.ragged import pad_left
 from caser.arrays.types import Int32, Int64, RawId, Scores
 from caser.artefact.folder import Artefact
-from caser.data.ids import plain
+from caser.data.id_text import plain
 from caser.errors import ConfigError, did_you_mean
 from caser.models.base import Scorer, StateScorer
 from caser.search.exact import ScoresOf

@@ -27,7 +27,7 @@ from caser.arrays.types import Int64, RawId, Scores
 from caser.artefact.folder import Artefact
 from caser.artefact.folder import load as load_artefact
 from caser.artefact.folder import save as save_artefact
-from caser.data.ids import in_words, plain
+from caser.data.id_text import in_words, plain
 from caser.errors import ConfigError, UnknownIdError
 from caser.search.cells import Index
 from caser.search.cells import build as build_index

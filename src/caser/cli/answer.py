@@ -18,7 +18,7 @@ from caser.arrays.types import RawId
 from caser.artefact import folder as artefacts
 from caser.cli import show
 from caser.cli.flags import DEFAULT_K, Switch, TableFile, Whole
-from caser.data.ids import in_words, json_id
+from caser.data.id_text import in_words, json_id
 from caser.errors import ConfigError
 from caser.search import cells
 

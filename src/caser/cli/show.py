@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from caser.data.ids import MAX_ID_LENGTH, in_words
+from caser.data.id_text import MAX_ID_LENGTH, in_words
 from caser.fitting import fit
 from caser.study import engine
 

@@ -19,7 +19,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from caser.arrays.types import Int32, Int64, RawId
-from caser.data.ids import MAX_ID_LENGTH, as_kind, in_words, kind_of
+from caser.data.id_text import MAX_ID_LENGTH, id_written, in_words, kind_of, plain, refuse_converted, written
 from caser.errors import DataError, UnknownIdError, did_you_mean
 
 
@@ -57,13 +57,21 @@ class Vocabulary:
     def lookup(self, raw: Iterable[RawId]) -> list[int]:
         """Return the index of each raw id, 0 for an unknown one.
 
-        raw  ids; a number stands for the text that it is written as, and only that text for the number (see `ids.py`)
+        raw  ids; a number stands for the text that it is written as, and only that text for it (see `id_text.py`)
 
-        Raises ConfigError for a float or a bool where ids are of another kind, and for what cannot be an id.
+        Raises ConfigError for an unknown float or bool where ids are of another kind, and for what cannot be an id.
         """
         index_of, kind = self._index.get, self.kind
         # The type is compared first: Python takes True, 1 and 1.0 for the same key.
-        return [index_of(one, 0) if type(one) is kind else index_of(as_kind(one, kind), 0) for one in raw]
+        return [index_of(one, 0) if type(one) is kind else self._index_of_other(one) for one in raw]
+
+    def _index_of_other(self, raw: RawId) -> int:
+        """Return the index of an id whose type is not that of the ids: of the one that is written in the same way."""
+        raw = raw if type(raw) in (str, int) else plain(raw)
+        index = self._index.get(id_written(written(raw), self.kind), 0)
+        if index == 0:
+            refuse_converted(raw, self.kind)
+        return index
 
     def indices(self, raw: Iterable[RawId]) -> Int32:
         """Return the index of each raw id as an array, (N,) int32; 0 for an unknown one.
@@ -133,7 +141,7 @@ class InteractionLog:
         times         (N,) int64, microseconds since 1970 UTC; None if the order of rows is the order of events
         titles        titles of items by raw id        provenance  facts about the source; JSON values only
 
-        Raises DataError if there are no rows, and for an id that is empty or longer than `ids.MAX_ID_LENGTH`.
+        Raises DataError if there are no rows, and for an id that is empty or longer than `id_text.MAX_ID_LENGTH`.
 
         >>> log = InteractionLog.from_columns(pl.Series(["b", "a", "b"]), pl.Series([7, 7, 8]), np.array([3, 1, 2]))
         >>> log.user_vocabulary.raw(log.users), log.item_vocabulary.raw(log.items)

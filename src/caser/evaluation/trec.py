@@ -31,7 +31,7 @@ import polars as pl
 
 from caser.arrays.offsets import places_of
 from caser.arrays.types import Int32, RawId
-from caser.data.ids import written
+from caser.data.id_text import written
 from caser.data.queries import Queries
 from caser.data.split import Split
 from caser.errors import ConfigError, DataError

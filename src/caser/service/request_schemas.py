@@ -23,7 +23,7 @@ from pydantic import (
 )
 from pydantic_core.core_schema import CoreSchema, custom_error_schema
 
-from caser.data.ids import MAX_ID_LENGTH
+from caser.data.id_text import MAX_ID_LENGTH
 
 MAX_EVENT_ID_LENGTH = 200
 """Characters that the id of an event may have."""

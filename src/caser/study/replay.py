@@ -18,7 +18,7 @@ import numpy as np
 import orjson
 
 from caser.answering.recommender import Recommender
-from caser.data.ids import json_id, written
+from caser.data.id_text import json_id, written
 from caser.errors import ConfigError, DataError
 
 _PER_REQUEST = 100

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 from caser.answering.answers import Answer
 from caser.answering.recommender import Recommender
 from caser.arrays.types import RawId
-from caser.data.ids import in_words, json_id, written
+from caser.data.id_text import in_words, json_id, written
 from caser.service.answers.loaded_model import LoadedModel
 from caser.service.answers.reasons import explain_items, patterns_of
 from caser.service.answers.rules import MAX_REMOVED_LISTED, CompiledRules, FilteredRanking, ScoredItem

@@ -13,7 +13,7 @@ from caser.answering.patterns import filters_fired
 from caser.answering.questions import Question
 from caser.answering.recommender import Recommender
 from caser.arrays.types import RawId
-from caser.data.ids import json_id
+from caser.data.id_text import json_id
 from caser.models.caser.caser import Caser
 from caser.service.answers.catalogue import Catalogue
 

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteException
 from starlette.requests import ClientDisconnect
 
-from caser.data.ids import MAX_ID_LENGTH
+from caser.data.id_text import MAX_ID_LENGTH
 from caser.errors import BusyError, CaserError, StoreError, UnknownIdError
 from caser.service.logs import logger
 from caser.service.request_schemas import Schema

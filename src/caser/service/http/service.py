@@ -17,7 +17,7 @@ from typing import Any
 
 from fastapi import HTTPException, Request
 
-from caser.data.ids import json_id, written
+from caser.data.id_text import json_id, written
 from caser.errors import CaserError
 from caser.service.answers.answer import API_VERSION, answer_questions
 from caser.service.answers.loaded_model import LoadedModel, load_model

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from caser.arrays.types import Int64, Mask
 from caser.data.describe import Facts
-from caser.data.ids import in_words
+from caser.data.id_text import in_words
 from caser.data.log import InteractionLog
 from caser.data.split import Split
 from caser.study.audit.findings import Fact, Finding, Severity, count, share

@@ -8,8 +8,8 @@ A log holds ids of one kind: text, whole numbers, floats, or true and false. Eve
     bool            true, false
 
 Two ids are the same if they are written in the same way. So the text "7" and the number 7 are one id, while "007",
-" 7", "+7", "0_7", "7.0" and digits of another script are other ids. A float or a bool is an id only in a log of floats
-or bools. In any other log it is refused, because 7.0 may mean 7 or "7.0", and True is usually a mistake.
+" 7", "+7", "0_7", "7.0" and digits of another script are other ids. An unknown float or bool is refused in a log of
+other ids, because 7.0 may mean 7 or "7.0", and True is usually a mistake.
 """
 
 from __future__ import annotations
@@ -111,24 +111,25 @@ def id_written(text: str, kind: type) -> RawId | None:
     return number if str(number) == text else None
 
 
-def as_kind(value: Any, kind: type) -> RawId | None:
-    """Return the id of a kind that a caller's value stands for; None if there is none.
+def refuse_converted(raw: RawId, kind: type) -> None:
+    """Raise ConfigError for an unknown float or bool where ids are of another kind: it may stand for a known id.
 
-    value  an id as a caller gave it        kind  the kind of the log's ids: str, int, float or bool
+    raw   an id that the log does not hold        kind  the kind of the log's ids: str, int, float or bool
 
-    Raises ConfigError as `plain` does, and for a float or a bool where ids are of another kind.
-
-    >>> as_kind("7", int), as_kind(7, str), as_kind("007", int)
-    (7, '7', None)
+    >>> refuse_converted("7.0", int)
+    >>> refuse_converted(True, int)
+    Traceback (most recent call last):
+    caser.errors.ConfigError: an id must be as in the log, where ids are whole numbers; got True. Give its text.
     """
-    if type(value) is int and abs(value) >= _TOO_LARGE:
-        return None
-    raw = plain(value)
-    if type(raw) is kind:
-        return raw
-    if type(raw) in (float, bool):
-        raise ConfigError(f"an id must be given as the log has it, where ids are {_IN_WORDS[kind]}; {_advice(raw)}")
-    return id_written(written(raw), kind)
+    if type(raw) is kind or type(raw) not in (float, bool):
+        return
+    advice = "Give its text."
+    if isinstance(raw, float) and raw.is_integer() and abs(raw) <= MAX_JSON_INTEGER:
+        advice = (
+            f'Give {int(raw)} for the id {int(raw)}, or "{raw!r}" for that text. A column becomes floats where values '
+            "are missing."
+        )
+    raise ConfigError(f"an id must be as in the log, where ids are {_IN_WORDS[kind]}; got {raw!r}. {advice}")
 
 
 def json_id(raw: RawId) -> str | int:
@@ -172,14 +173,3 @@ def _checked(raw: RawId, where: str) -> RawId:
     if isinstance(raw, str) and any("\ud800" <= letter <= "\udfff" for letter in raw):
         raise ConfigError(f"{where} must be text in Unicode; got {in_words(raw)}. Is it encoded in UTF-8?")
     return raw
-
-
-def _advice(raw: RawId) -> str:
-    """Return the end of the sentence about a float or a bool where ids are of another kind."""
-    if isinstance(raw, float) and raw.is_integer() and abs(raw) <= MAX_JSON_INTEGER:
-        whole = int(raw)
-        return (
-            f'got {raw!r}, a float. Give {whole} for the id {whole}, or "{raw!r}" for that text. A column becomes '
-            "floats where values are missing."
-        )
-    return f"got {raw!r}, a {type(raw).__name__}. Give the text of the id."
