@@ -253,6 +253,6 @@ def _check_lengths(ids: pl.Series, kind: str) -> None:
     wrong = ids.filter((lengths == 0) | (lengths > MAX_ID_LENGTH))
     if len(wrong):
         raise DataError(
-            f"the id of a {kind} must have 1 to {MAX_ID_LENGTH:,} characters; got {in_words(wrong[0])} with "
+            f"each {kind} id must have 1 to {MAX_ID_LENGTH:,} characters; got {in_words(wrong[0])} with "
             f"{len(wrong[0]):,}. Name the column of ids with {kind}= (--{kind}), or give long texts short ids."
         )
