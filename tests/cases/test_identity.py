@@ -121,7 +121,7 @@ async def test_a_json_value_that_is_no_id_is_refused_in_words(numbers_folder: Pa
         )
         assert response.status_code == 422
         assert (
-            "must be an id: a text of 1 to 4,000 characters, or a whole number (7, not 7.0)" in response.json()["error"]
+            "must be an id: a text of 1 to 1,000 characters, or a whole number (7, not 7.0)" in response.json()["error"]
         )
 
 
@@ -348,7 +348,7 @@ async def test_awkward_ids_can_be_asked_for_over_http(awkward: Path) -> None:
 
 def test_an_id_that_is_too_long_to_be_asked_for_is_not_trained_on() -> None:
     frame = log_table(["a", "b" * (MAX_ID_LENGTH + 1)], ["x", "y", "z"])
-    with pytest.raises(DataError, match=r"each user id must have 1 to 4,000 characters; got b+\.\.\. with 4,001"):
+    with pytest.raises(DataError, match=r"each user id must have 1 to 1,000 characters; got b+\.\.\. with 1,001"):
         read_log(frame)
     longest = "b" * MAX_ID_LENGTH
     assert run_with(["a", longest], ["x", "y", "z"]).recommend(users=longest)[0].source == "known user"

@@ -32,7 +32,7 @@ kinds = st.one_of(*(st.lists(ids, min_size=2, max_size=5, unique=True) for ids i
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell of Windows does not pass every text on")
 @settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(kinds, kinds)
-@example(["a", "b" * 4000], [2**63 - 1, -(2**63)])
+@example(["a", "b" * 1000], [2**63 - 1, -(2**63)])
 @example([1e16, 7.0], ["\x00", "\u2028", "é", "e\u0301"])
 def test_every_id_of_a_log_gets_the_same_answer_on_every_road(users: list[Any], items: list[Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -30,7 +30,7 @@ async def sent(served: Served, content: bytes | str, path: str = "/v1/recommend"
         ('{"user_id": ""}', "user_id"),
         (
             '{"user_id": 7.0}',
-            "user_id: must be an id: a text of 1 to 4,000 characters, or a whole number (7, not 7.0).",
+            "user_id: must be an id: a text of 1 to 1,000 characters, or a whole number (7, not 7.0).",
         ),
         ('{"user_id": "\\ud800"}', "the body: Invalid JSON"),
         ('{"k": 0}', "k: must be greater than or equal to 1"),

@@ -23,7 +23,7 @@ import polars as pl
 from caser.arrays.types import RawId
 from caser.errors import ConfigError
 
-MAX_ID_LENGTH = 4_000
+MAX_ID_LENGTH = 1_000
 """Characters that an id may have. With 12 bytes for a percent-encoded character, it still fits into a request line."""
 
 MAX_JSON_INTEGER = 2**53 - 1
