@@ -16,8 +16,8 @@ from pydantic import ConfigDict, Field
 from caser.config import Settings
 from caser.errors import ArtefactError, ConfigError, did_you_mean
 
-FORMAT = 1
-"""Version of the folder's layout; a higher one is refused."""
+FORMAT = 2
+"""Version of the folder's layout; a higher one is refused. Format 1 has no times of interactions and of training."""
 
 OPENING = b'{\n  "manifest_sha256": "'
 """How every manifest starts; the digest follows."""
@@ -74,6 +74,8 @@ class Manifest(Settings):
     """How many times the test part was opened for this model."""
     command: str | None = None
     """The command line that trained it."""
+    trained_at: float | None = None
+    """When training ended, in seconds since 1970; null in a run of format 1."""
     why: list[str] = Field(default_factory=list)
     """Sentences on why this model was chosen, where several were tried."""
 
@@ -82,6 +84,20 @@ class Manifest(Settings):
         """Return the names of the keys that say how the model was made, in order."""
         keys = tuple(cls.model_fields)
         return keys[keys.index("protocol") :]
+
+
+_OPTIONAL = ("index", "trained_at")
+
+
+def trained_digest(manifest: Manifest) -> str:
+    """Return a SHA-256 digest of what was trained: the model, its settings and its files, and how it ranks.
+
+    manifest  of a saved run
+
+    An evaluation changes the manifest, and not this digest.
+    """
+    trained = manifest.model_dump(include={"model", "settings", "files", "index", "seen"})
+    return hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()
 
 
 def make(path: Path, **values: Any) -> Manifest:
@@ -147,7 +163,7 @@ def parse(path: Path, content: bytes) -> Manifest:
             f"{path} must have a format up to {FORMAT}; got {version!r}, written by caser "
             f"{values.get('library_version', 'of an unknown version')}. Upgrade caser."
         )
-    if missing := [name for name in Manifest.model_fields if name not in {*values, "index"}]:
+    if missing := [name for name in Manifest.model_fields if name not in {*values, *_OPTIONAL}]:
         raise ArtefactError(f"{path} must have the key {missing[0]!r}; it is missing. Train again.")
     return make(path, **values)
 

@@ -18,6 +18,7 @@ from caser.data.tape import Tape
 
 _VOCABULARY_COLUMNS = ["index", "user_id", "item_id", "item_title"]
 _HISTORY_COLUMNS = {"user": pl.Int32, "item": pl.Int32, "order": pl.Int32}
+_TIME_COLUMN = {"time": pl.Int64}
 
 
 def vocabulary_to_parquet(users: Vocabulary, items: Vocabulary, titles: pl.Series | None) -> bytes:
@@ -56,8 +57,11 @@ def histories_to_parquet(tape: Tape) -> bytes:
     """Return the interactions as a Parquet file of user index, item index, and place in the user's history from 0.
 
     tape  the part of the log that the model was trained on
+
+    Where the log has times, the column `time` holds them, in microseconds since 1970.
     """
-    return _parquet(pl.DataFrame({"user": tape.users, "item": tape.items, "order": _order(tape)}))
+    columns = {"user": tape.users, "item": tape.items, "order": _order(tape)}
+    return _parquet(pl.DataFrame(columns if tape.times is None else {**columns, "time": tape.times}))
 
 
 def histories_from_parquet(content: bytes, num_users: int, num_items: int) -> Tape:
@@ -67,13 +71,18 @@ def histories_from_parquet(content: bytes, num_users: int, num_items: int) -> Ta
     num_users, num_items  sizes of the vocabulary that the indices must lie in
     """
     frame = pl.read_parquet(content)
-    if dict(frame.schema) != _HISTORY_COLUMNS or frame.null_count().sum_horizontal().item():
-        raise ValueError(f"columns {dict(frame.schema)}, or rows with nulls")
-    users, items, order = (frame[name].to_numpy() for name in frame.columns)
+    columns = dict(frame.schema)
+    if (
+        columns not in (_HISTORY_COLUMNS, {**_HISTORY_COLUMNS, **_TIME_COLUMN})
+        or frame.null_count().sum_horizontal().item()
+    ):
+        raise ValueError(f"columns {columns}, or rows with nulls")
+    users, items, order, *times = (frame[name].to_numpy() for name in frame.columns)
     for values, most in ((users, num_users), (items, num_items)):
         if len(values) and not 1 <= values.min() <= values.max() <= most:
             raise ValueError("users or items that are not in the vocabulary")
-    tape = Tape(items, offsets_of(np.bincount(users, minlength=num_users + 1)), num_items)
+    offsets = offsets_of(np.bincount(users, minlength=num_users + 1))
+    tape = Tape(items, offsets, num_items, log_times=times[0] if times else None)
     if not (np.array_equal(tape.users, users) and np.array_equal(_order(tape), order)):
         raise ValueError("interactions that are not ordered by user and by their place in the user's history")
     return tape

@@ -54,7 +54,7 @@ class VersionedResponse(Schema):
 
     api_version: Literal["1"]
     model_version: str
-    """The SHA-256 digest of the run's manifest."""
+    """The SHA-256 digest of the model that was trained. An evaluation of the run does not change it."""
 
 
 class UnionPattern(Schema):
@@ -126,7 +126,7 @@ class EventsResponse(VersionedResponse):
 
 
 class Interaction(Schema):
-    """One interaction of a user. Interactions of the training log have no time."""
+    """One interaction of a user. Its time is in seconds since 1970; null if the training log has no times."""
 
     item_id: Id
     title: str | None
@@ -178,6 +178,8 @@ class ModelResponse(VersionedResponse):
     protocol: str
     durable: bool
     """Whether events are kept on disk."""
+    trained: float
+    """When the model was trained, in seconds since 1970."""
     loaded: float
     """When the model was loaded, in seconds since 1970."""
 

@@ -5,7 +5,7 @@ caser_answers_total                              answers, by how they were made
 caser_events_total                               events, by whether the model knows the item
 caser_event_items_unknown_share                  share of the last events whose item the model does not know
 caser_popularity_drift                           total variation distance between popularity in the run and lately
-caser_model_age_seconds                          time since the run was written
+caser_model_age_seconds                          time since the model was trained
 caser_questions_waiting                          questions in the queue
 """
 
@@ -58,7 +58,10 @@ class Metrics:
                 "Total variation distance between popularity in the run and in the last events.",
                 self.popularity_drift,
             ),
-            "caser_model_age_seconds": ("Seconds since the run was written.", lambda: time.time() - model().written_at),
+            "caser_model_age_seconds": (
+                "Seconds since the model that is served was trained.",
+                lambda: time.time() - model().trained_at,
+            ),
             "caser_questions_waiting": ("Questions in the queue.", num_waiting),
         }
         for name, (meaning, value) in gauges.items():

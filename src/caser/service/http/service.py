@@ -122,22 +122,18 @@ class Service:
         )
 
     async def history(self, user_id: UserIdInPath, request: Request) -> dict[str, Any]:
-        """Return the history of a user: the run's history of the user, followed by the events since.
+        """Return the history of a user: what the run holds of the user, and the events that it does not hold.
 
         user_id  the raw id       request  receives the user, for the log
         """
         request.state.user = user_id
         model = self.model
         recent = self.events.recent(model.user_key(user_id))
-        stored = () if recent.is_erased else model.stored_history(user_id)
-        interactions = [(item, None) for item in stored] + [
-            (model.raw_item(item), time) for item, time in zip(recent.items, recent.times, strict=True)
-        ]
         return self._versioned(
             user_id=user_id,
             interactions=[
                 {"item_id": item, "title": model.catalogue.title(item), "time": time}
-                for item, time in interactions[-self.settings.window :]
+                for item, time in model.history(user_id, recent, self.settings.window)[0]
             ],
         )
 
@@ -191,6 +187,7 @@ class Service:
             metrics=artefact.manifest["metrics"],
             protocol=artefact.manifest["protocol"],
             durable=self.events.is_durable,
+            trained=model.trained_at,
             loaded=model.loaded_at,
         )
 
