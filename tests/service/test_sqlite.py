@@ -27,13 +27,13 @@ def store(tmp_path: Path) -> Iterator[SqliteEvents]:
 
 async def test_an_acknowledged_event_is_in_the_history_at_once(store: SqliteEvents) -> None:
     assert store.recent("ann").items == ()
-    assert await store.append([event(1)]) == [True]
+    assert await store.append([event(1)]) == ["new"]
     assert store.recent("ann").items == ("i1",)
 
 
 async def test_an_event_counts_once_however_often_it_is_sent(store: SqliteEvents) -> None:
-    assert await store.append([event(1), event(2), event(1)]) == [True, True, False]
-    assert await store.append([event(2)]) == [False]
+    assert await store.append([event(1), event(2), event(1)]) == ["new", "new", "known"]
+    assert await store.append([event(2)]) == ["known"]
     assert store.recent("ann").items == ("i1", "i2")
 
 
@@ -162,7 +162,7 @@ async def test_a_full_disk_loses_no_acknowledged_event(store: SqliteEvents) -> N
         await store.append([event(number, item="x" * 200) for number in range(2, 200)])
     assert store.recent("ann").items == ("i1",)
     store._writer.execute("PRAGMA max_page_count=100000")
-    assert await store.append([event(2)]) == [True]
+    assert await store.append([event(2)]) == ["new"]
 
 
 async def test_writes_beyond_the_queue_limit_are_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

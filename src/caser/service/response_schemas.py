@@ -119,6 +119,8 @@ class EventsResponse(VersionedResponse):
     """How many events are new."""
     known: int
     """How many events were stored before."""
+    conflicts: list[str]
+    """Ids of events that were stored before with another user, item or time. The stored events stay as they are."""
     durable: bool
     """Whether the events are on disk."""
     unknown_items: list[Id]
@@ -204,7 +206,7 @@ class ErrorResponse(Schema):
         408: "The body did not arrive in time.",
         409: "The run folder holds no intact run; the service keeps the model that is loaded.",
         413: "The body is too long.",
-        415: "The body must be JSON.",
+        415: "The body must be JSON in UTF-8, as it is or compressed with gzip.",
         421: "The request is addressed to another host.",
         422: "The body or a parameter does not match its schema.",
         429: "Too many requests; the header Retry-After says when to try again.",

@@ -2,8 +2,8 @@
 
 The rule, which docs/serving.md gives to users:
 
-- An event that the run holds (the same user, item and second) counts once. Where the log has only days or minutes, it is
-  the same day or minute.
+- An event that the run holds (the same user, item and second) counts once. Where the log has only days or minutes, the
+  same day or minute is meant.
 - All other events are placed by their time among the interactions of the run; at equal times they come after them.
 - Where the log has no times, the events come after the interactions of the run. First events that repeat its end, item
   by item, count once.
@@ -23,8 +23,6 @@ from heapq import merge
 from operator import itemgetter
 from typing import NamedTuple
 
-import numpy as np
-
 from caser.arrays.types import Int64, RawId
 
 _SECOND = 1_000_000
@@ -39,10 +37,11 @@ class Interaction(NamedTuple):
 
 
 def unit_of(times: Int64 | None) -> int:
-    """Return the unit in which a log gives its times, in microseconds: a day, a minute, or (also for finer ones) a second.
+    """Return the unit of the times of a log, in microseconds: a day, a minute, or else a second.
 
     times  (N,) microseconds since 1970; None for a log without times
 
+    >>> import numpy as np
     >>> unit_of(np.array([0, 86_400_000_000])) // 1_000_000, unit_of(np.array([5, 120_000_000])) // 1_000_000
     (86400, 1)
     """

@@ -22,7 +22,7 @@ from typing import TypeAlias
 
 from caser.errors import StoreError
 from caser.service.events.group_commit import GroupCommit
-from caser.service.events.store import Event, RecentHistory, user_digest
+from caser.service.events.store import Event, Outcome, RecentHistory, user_digest
 from caser.service.settings import DEFAULT_WINDOW
 
 _FORMAT_VERSION = 1
@@ -73,13 +73,13 @@ class SqliteEvents:
         self._read_new_commits()
         self._group_commit: GroupCommit[_Job] = GroupCommit(self._write)
 
-    async def append(self, events: Sequence[Event]) -> list[bool]:
-        """Store all of `events`, or none. Returns, for each event, whether it is new.
+    async def append(self, events: Sequence[Event]) -> list[Outcome]:
+        """Store all of `events` that are new, or none. Returns what became of each event.
 
         Raises BusyError when too many writes wait, StoreError when the events cannot be written.
         """
-        is_new: list[bool] = await self._group_commit(list(events))
-        return is_new
+        outcomes: list[Outcome] = await self._group_commit(list(events))
+        return outcomes
 
     async def erase(self, user_id: str) -> int:
         """Remove all events of the user `user_id`, overwrite their bytes, and mark the user as erased.
@@ -134,7 +134,7 @@ class SqliteEvents:
         elif is_durable and (damage := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise ValueError(f"a damaged database ({damage})")
 
-    def _write(self, jobs: Sequence[_Job]) -> list[list[bool] | int]:
+    def _write(self, jobs: Sequence[_Job]) -> list[list[Outcome] | int]:
         """Commit several jobs together. Returns, for each job, the result of `append` or of `erase`."""
         try:
             self._writer.execute("BEGIN IMMEDIATE")
@@ -152,10 +152,15 @@ class SqliteEvents:
                 self._writer.execute("ROLLBACK")
             raise StoreError(f"{self._path} must be writable; got: {error}. No acknowledged event was lost.") from None
 
-    def _insert(self, event: Event) -> bool:
+    def _insert(self, event: Event) -> Outcome:
         row = (event.event_id, event.user_id, event.item_id, event.time)
         statement = "INSERT OR IGNORE INTO events (event_id, user_id, item_id, time) VALUES (?, ?, ?, ?)"
-        return self._writer.execute(statement, row).rowcount == 1
+        if self._writer.execute(statement, row).rowcount == 1:
+            return "new"
+        select = "SELECT user_id, item_id, time FROM events WHERE event_id = ?"
+        *ids, stored_time = self._writer.execute(select, (event.event_id,)).fetchone()
+        is_same = ids == [event.user_id, event.item_id] and (event.is_now or event.time == stored_time)
+        return "known" if is_same else "conflict"
 
     def _delete_user(self, user_id: str) -> int:
         num_removed = self._writer.execute("DELETE FROM events WHERE user_id = ?", (user_id,)).rowcount

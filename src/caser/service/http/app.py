@@ -19,15 +19,15 @@ from caser.service import response_schemas as responses
 from caser.service.answers.answer import API_VERSION
 from caser.service.http.access import AccessControl, RateLimit
 from caser.service.http.error_responses import HANDLERS, described_errors
-from caser.service.http.json_route import JsonRoute
+from caser.service.http.json_route import JsonRoute, StrictRoute
 from caser.service.http.middleware import RequestMiddleware
 from caser.service.http.page import page_routes
 from caser.service.http.service import Service
 
 _HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
-_ERRORS_OF_EVERY_ROUTE = (400, 401, 403, 413, 421, 429, 500)
-_ERRORS_WITH_BODY = (408, 415, 422)
-_ERRORS_WITH_ID_IN_PATH = (404, 422)
+_ERRORS_OF_EVERY_ROUTE = (400, 401, 403, 413, 421, 422, 429, 500)
+_ERRORS_WITH_BODY = (408, 415)
+_ERRORS_WITH_ID_IN_PATH = (404,)
 _PROMETHEUS_MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 Operation: TypeAlias = Callable[..., Awaitable[dict[str, Any]]]
@@ -88,7 +88,7 @@ def _add_routes(app: FastAPI, service: Service) -> None:
     """Add each route: its method, path, operation, response schema, and the errors that are special to it."""
 
     def add(
-        method: str, path: str, operation: Operation, schema: type, *errors: int, route_class: RouteClass = APIRoute
+        method: str, path: str, operation: Operation, schema: type, *errors: int, route_class: RouteClass = StrictRoute
     ) -> None:
         errors_of_kind = (
             *_ERRORS_OF_EVERY_ROUTE,
@@ -121,12 +121,12 @@ def _add_routes(app: FastAPI, service: Service) -> None:
     add("GET", "/v1/users/{user_id}/history", service.history, responses.HistoryResponse)
     add("DELETE", "/v1/users/{user_id}", service.erase, responses.EraseResponse, 503, 507)
     add("GET", "/v1/items/{item_id}/similar", service.similar, responses.SimilarItemsResponse)
-    add("GET", "/v1/items", service.search, responses.ItemSearchResponse, 422)
+    add("GET", "/v1/items", service.search, responses.ItemSearchResponse)
     add("GET", "/v1/model", service.model_facts, responses.ModelResponse)
     add("POST", "/v1/model/reload", service.reload, responses.ModelResponse, 409)
     # For load balancers and monitoring.
-    add("GET", "/healthz", service.health, responses.HealthResponse)
-    add("GET", "/readyz", service.ready, responses.HealthResponse, 503)
+    add("GET", "/healthz", service.health, responses.HealthResponse, route_class=APIRoute)
+    add("GET", "/readyz", service.ready, responses.HealthResponse, 503, route_class=APIRoute)
     app.add_api_route("/metrics", metrics, include_in_schema=False)
 
 

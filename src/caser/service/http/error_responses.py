@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeAlias
 
@@ -13,14 +12,11 @@ from starlette.exceptions import HTTPException as StarletteException
 from starlette.requests import ClientDisconnect
 
 from caser.errors import BusyError, CaserError, StoreError, UnknownIdError
+from caser.service.http.invalid_requests import sentence_about
 from caser.service.logs import logger
-from caser.service.request_schemas import MAX_ID_LENGTH, Schema
 from caser.service.response_schemas import ErrorResponse
 
 Handler: TypeAlias = Callable[[Request, Any], Coroutine[Any, Any, Response]]
-
-_FIELDS = tuple(dict.fromkeys(name for schema in Schema.__subclasses__() for name in schema.model_fields))
-"""The names of the fields that some request has."""
 
 CLOSE_CONNECTION = {"connection": "close"}
 RETRY_SOON = {"retry-after": "1"}
@@ -64,27 +60,7 @@ async def _wrong_method(_: Request, error: StarletteException) -> Response:
 
 
 async def _invalid(_: Request, error: RequestValidationError) -> Response:
-    """Name the first field that is invalid and the rule that it breaks."""
-    first = error.errors()[0]
-    place, *names = first["loc"]
-    if place == "path":
-        return error_response(404, f"an id must have 1 to {MAX_ID_LENGTH} characters in UTF-8.")
-    where = ".".join(map(str, names))[:200] or "the body"
-    if first["type"] == "extra_forbidden":
-        return error_response(422, _unknown_field(where, str(names[-1])))
-    rule = first["msg"].replace("Input should be", "must be").replace("String should have", "must have")[:300]
-    return error_response(422, f"{where} {rule}." if place == "query" else f"{where}: {rule}.")
-
-
-def _unknown_field(where: str, name: str) -> str:
-    """Return the sentence about a field that no request has at this place, with the most similar field of a request.
-
-    >>> _unknown_field("histry", "histry")
-    'histry is not a field of this request; did you mean history?'
-    """
-    near = difflib.get_close_matches(name, _FIELDS, n=1, cutoff=0.6)
-    hint = f"did you mean {near[0]}?" if near and near[0] != name else "see /openapi.json."
-    return f"{where} is not a field of this request; {hint}"
+    return error_response(404 if error.errors()[0]["loc"][0] == "path" else 422, sentence_about(error.errors()))
 
 
 async def _busy(_: Request, error: BusyError) -> Response:

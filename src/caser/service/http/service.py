@@ -21,12 +21,15 @@ from caser.errors import CaserError
 from caser.service.answers.answer import API_VERSION, answer_questions
 from caser.service.answers.loaded_model import LoadedModel, load_model
 from caser.service.answers.queue import QuestionQueue
-from caser.service.events.store import Event, EventStore
+from caser.service.events.store import Event, EventStore, Outcome
 from caser.service.http.error_responses import RETRY_SOON
 from caser.service.http.metrics import Metrics
 from caser.service.logs import JsonLog, Pseudonym, logger
 from caser.service.request_schemas import (
+    MAX_SECONDS_AHEAD,
+    TIME_RULE,
     BulkRecommendRequest,
+    EventsBody,
     ItemIdInPath,
     NewEvent,
     NewEvents,
@@ -94,29 +97,35 @@ class Service:
         self._record(answers, request)
         return self._versioned(answers=answers)
 
-    async def store_events(self, body: NewEvent | NewEvents, request: Request) -> dict[str, Any]:
+    async def store_events(self, body: EventsBody, request: Request) -> dict[str, Any]:
         """Store one event or several. After the response, every answer takes them into account.
 
         body  one event, or several       request  not used, but `JsonRoute` passes it
 
-        Raises BusyError when too many writes wait, StoreError when the events cannot be written.
+        Raises BusyError when too many writes wait, StoreError when the events cannot be written, HTTPException 422 for
+        a time in the future.
         """
         model, now = self.model, time.time()
         new_events = body.events if isinstance(body, NewEvents) else [body]
+        _check_times(body, now)
         events = [
             Event(
                 new_event.event_id or secrets.token_hex(16),
                 model.user_key(new_event.user_id),
                 model.item_key(new_event.item_id),
                 now if new_event.time is None else new_event.time,
+                is_now=new_event.time is None,
             )
             for new_event in new_events
         ]
-        is_new = await self.events.append(events)
-        unknown_items = self._record_events(model, new_events, events, is_new)
+        outcomes = await self.events.append(events)
+        unknown_items = self._record_events(model, new_events, events, outcomes)
         return self._versioned(
-            accepted=sum(is_new),
-            known=len(is_new) - sum(is_new),
+            accepted=outcomes.count("new"),
+            known=outcomes.count("known"),
+            conflicts=[
+                event.event_id for event, outcome in zip(events, outcomes, strict=True) if outcome == "conflict"
+            ],
             durable=self.events.is_durable,
             unknown_items=unknown_items,
         )
@@ -241,15 +250,15 @@ class Service:
                 )
 
     def _record_events(
-        self, model: LoadedModel, new_events: Sequence[NewEvent], events: Sequence[Event], is_new: Sequence[bool]
+        self, model: LoadedModel, new_events: Sequence[NewEvent], events: Sequence[Event], outcomes: Sequence[Outcome]
     ) -> list[str | int]:
         """Count the new events and write them to the answer log. Returns the items that the model does not know."""
         unknown_items: dict[str | int, None] = {}
-        for new_event, event, new in zip(new_events, events, is_new, strict=True):
+        for new_event, event, outcome in zip(new_events, events, outcomes, strict=True):
             is_known = model.knows_item(new_event.item_id)
             if not is_known:
                 unknown_items[new_event.item_id] = None
-            if new:
+            if outcome == "new":
                 self.metrics.count_event(new_event.item_id, is_known=is_known)
                 if self._answer_log is not None:
                     user = self.pseudonym(event.user_id)
@@ -259,3 +268,12 @@ class Service:
     def _versioned(self, model: LoadedModel | None = None, /, **values: Any) -> dict[str, Any]:
         """Add the versions of the API and of `model`, by default the one that is served now."""
         return {"api_version": API_VERSION, "model_version": (model or self.model).version, **values}
+
+
+def _check_times(body: NewEvent | NewEvents, now: float) -> None:
+    """Raise HTTPException 422, which names the event, if a time is too far ahead of the clock `now`."""
+    latest = now + MAX_SECONDS_AHEAD
+    for number, event in enumerate(body.events if isinstance(body, NewEvents) else [body]):
+        if event.time is not None and event.time > latest:
+            where = f"events[{number}].time" if isinstance(body, NewEvents) else "time"
+            raise HTTPException(422, f"{where} {TIME_RULE}.")
