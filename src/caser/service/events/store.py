@@ -60,6 +60,13 @@ class EventStore(Protocol):
     is_durable: bool
     """Whether acknowledged events are still there after the process has ended."""
 
+    def problem(self) -> str | None:
+        """Why events cannot be stored now, as a sentence without paths; None if they can."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the store is gone, so that only a restart helps."""
+
     async def append(self, events: Sequence[Event]) -> list[Outcome]:
         """Store all of `events` that are new, or none. Returns once they are on disk: what became of each event.
 
@@ -75,7 +82,7 @@ class EventStore(Protocol):
     def recent(self, user_id: str) -> RecentHistory:
         """The last events of the user `user_id`, with every event that was acknowledged before this call.
 
-        This is fast for a user who was asked about before.
+        This is fast for a user who was asked about before. Raises StoreError when the store cannot be read.
         """
 
     def close(self) -> None:

@@ -118,7 +118,7 @@ def _add_routes(app: FastAPI, service: Service) -> None:
         route_class=JsonRoute,
     )  # fmt: skip
     # Users, items and the model.
-    add("GET", "/v1/users/{user_id}/history", service.history, responses.HistoryResponse)
+    add("GET", "/v1/users/{user_id}/history", service.history, responses.HistoryResponse, 503)
     add("DELETE", "/v1/users/{user_id}", service.erase, responses.EraseResponse, 503, 507)
     add("GET", "/v1/items/{item_id}/similar", service.similar, responses.SimilarItemsResponse)
     add("GET", "/v1/items", service.search, responses.ItemSearchResponse)

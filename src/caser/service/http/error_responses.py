@@ -20,6 +20,11 @@ Handler: TypeAlias = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 
 CLOSE_CONNECTION = {"connection": "close"}
 RETRY_SOON = {"retry-after": "1"}
+RETRY_LATER = {"retry-after": "60"}
+_STORE_LOST = (
+    "the store of events was deleted or replaced, or cannot be used, so no event is stored; the service must be restarted "
+    "with a good --store."
+)
 
 
 def error_response(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> Response:
@@ -35,6 +40,8 @@ def failure_response(error: Exception, request_id: str) -> Response:
     """Return the response to a request that failed with `error`, and log the error under `request_id`."""
     logger.error("request %s failed", request_id, exc_info=error)
     if isinstance(error, StoreError):
+        if error.is_lasting:
+            return error_response(503, _STORE_LOST, RETRY_LATER)
         return error_response(507, "the event could not be written, and is not stored; send it again later.")
     reason = "the model did not give a number" if isinstance(error, CaserError) else "the service failed"
     return error_response(500, f"{reason}; the log has the details under the id {request_id}.")

@@ -22,7 +22,7 @@ from caser.service.answers.answer import API_VERSION, answer_questions
 from caser.service.answers.loaded_model import LoadedModel, load_model
 from caser.service.answers.queue import QuestionQueue
 from caser.service.events.store import Event, EventStore, Outcome
-from caser.service.http.error_responses import RETRY_SOON
+from caser.service.http.error_responses import RETRY_LATER, RETRY_SOON
 from caser.service.http.metrics import Metrics
 from caser.service.logs import JsonLog, Pseudonym, logger
 from caser.service.request_schemas import (
@@ -219,17 +219,20 @@ class Service:
         return await self.model_facts()
 
     async def health(self) -> dict[str, Any]:
-        """Report that the process answers."""
-        return {"status": "ok"}
+        """Report that the process answers, and whether events can be stored."""
+        return {"status": "ok", "store": self.events.problem() or "ok"}
 
     async def ready(self) -> dict[str, Any]:
-        """Report whether the service accepts requests. It reports 503 while it is stopping.
+        """Report whether the service accepts requests. It reports 503 while it is stopping, and when its store is gone.
 
-        Raises HTTPException 503 while the service is stopping.
+        Raises HTTPException 503 in both cases.
         """
         if self.is_draining:
             raise HTTPException(503, "the service is stopping; ask another one.", RETRY_SOON)
-        return {"status": "ready"}
+        problem = self.events.problem()
+        if self.events.is_lost:
+            raise HTTPException(503, f"{problem}.", RETRY_LATER)
+        return {"status": "ready", "store": problem or "ok"}
 
     def _answer(self, questions: Sequence[RecommendRequest]) -> list[dict[str, Any]]:
         return answer_questions(self.model, self.events, self.settings.window, questions)
