@@ -19,6 +19,7 @@ def serve(
     *,
     host: str = DEFAULT_HOST,
     port: Whole = DEFAULT_PORT,
+    uds: Path | None = None,
     workers: Whole = 1,
     settings: Annotated[ServiceSettings, flat("Service")] = ServiceSettings(),  # noqa: B008
 ) -> None:
@@ -32,6 +33,8 @@ def serve(
         The address to listen on. --token-file is required if other machines can reach this address.
     port
         The port; 0 takes a free one.
+    uds
+        A Unix socket to listen on, in place of --host and --port. Its owner and group may connect.
     workers
         Number of processes; must be 1. To use more cores, start several services that share one --store, each with its
         own --port.
@@ -44,13 +47,15 @@ def serve(
         )
     if not 0 <= port <= MAX_PORT:
         raise ConfigError(f"--port must be from 0 to {MAX_PORT}; got {port}.")
+    if uds is not None and (host, port) != (DEFAULT_HOST, DEFAULT_PORT):
+        raise ConfigError("--uds must stand alone, without --host and --port: it replaces them. Leave one of both out.")
     try:
         from caser.service.http import server
     except ImportError as error:
         raise MissingDependencyError(
             f"serving needs the extra 'serve'; {error.name} is not installed. Type: pip install 'caser[serve]'"
         ) from None
-    server.serve(run, settings, host, port)
+    server.serve(run, settings, host, port, uds)
 
 
 def token(*, token_file: Path, name: str = "default") -> None:

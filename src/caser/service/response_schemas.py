@@ -213,7 +213,7 @@ class ErrorResponse(Schema):
         422: "The body or a parameter does not match its schema.",
         429: "Too many requests; the header Retry-After says when to try again.",
         500: "The service failed; the sentence holds the id under which the log has the details.",
-        503: "The service is too busy, is stopping or has lost its store; the header Retry-After says when to try again.",
+        503: "The service is too busy, is stopping or has lost its store; Retry-After says when to try again.",
         507: "The events could not be written.",
     }
     """The meaning of each status, as the API documentation gives it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +31,7 @@ def _delete_log(store: Path) -> None:
 def _replace(store: Path) -> None:
     other = store.with_name("other.db")
     SqliteEvents(other).close()
-    os.replace(other, store)
+    other.replace(store)
 
 
 def _move(store: Path) -> None:

@@ -194,8 +194,10 @@ class PendingQuestion:
         notes = [f"ignored unknown items: {', '.join(map(str, ignored[:10]))}"] if ignored else []
         if not self.rules.is_empty and (columns := self.rules.unknown_columns):
             notes.append(f"no item has the attribute {', '.join(columns)}")
-        if num_found < self.request.k:
-            notes.append(f"there are only {num_found} such items")
+        if not num_found:
+            notes.append("nothing is left to recommend: every item is in the history, or a rule removes it")
+        elif num_found < self.request.k:
+            notes.append("there is only 1 such item" if num_found == 1 else f"there are only {num_found} such items")
         return notes
 
 

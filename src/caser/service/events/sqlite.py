@@ -23,8 +23,8 @@ from typing import TypeAlias
 
 from caser.errors import StoreError
 from caser.service.events.group_commit import GroupCommit
-from caser.service.events.store_file import StoreFile
 from caser.service.events.store import Event, Outcome, RecentHistory, user_digest
+from caser.service.events.store_file import StoreFile
 from caser.service.settings import DEFAULT_WINDOW
 
 _FORMAT_VERSION = 1

@@ -1,12 +1,11 @@
 """The file of an event store: whether it is still the file that was opened.
 
-A process can go on writing to a file that somebody deleted or replaced, and SQLite does not notice it. Such events would
-be lost with the process, so nothing that was written after that may be acknowledged.
+A process can go on writing to a file that somebody deleted or replaced, and SQLite does not notice it. Such events
+would be lost with the process, so nothing that was written after that may be acknowledged.
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TypeAlias
 
@@ -49,7 +48,7 @@ class StoreFile:
 
 def _identity(path: Path, *, needs_content: bool = False) -> _Identity | None:
     try:
-        found = os.stat(path)
+        found = path.stat()
     except OSError:
         return None
     return None if needs_content and not found.st_size else (found.st_dev, found.st_ino)

@@ -58,11 +58,12 @@ def make_app(service: Service, access: AccessControl, rate_limit: RateLimit | No
 
     The health checks and the files of the page need no token.
     """
-    pages = page_routes()
+    pages, root_path = page_routes(), service.settings.root_path
     app = _Application(
         title="caser",
         version=API_VERSION,
         description=f"Recommends the next items for a user or a history. Served by caser {__version__}.",
+        servers=[{"url": root_path}] if root_path else None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,

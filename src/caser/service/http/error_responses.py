@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+import re
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from fastapi import Request, Response
@@ -18,12 +20,15 @@ from caser.service.response_schemas import ErrorResponse
 
 Handler: TypeAlias = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 
+_FOLDERS = re.compile(r"(?<![^\s'\"(])/(?:[^/\s:;'\"]+/)*(?=[^/\s])")
+"""The folders of an absolute path, up to the name of the file."""
+
 CLOSE_CONNECTION = {"connection": "close"}
 RETRY_SOON = {"retry-after": "1"}
 RETRY_LATER = {"retry-after": "60"}
 _STORE_LOST = (
-    "the store of events was deleted or replaced, or cannot be used, so no event is stored; the service must be restarted "
-    "with a good --store."
+    "the store of events was deleted or replaced, or cannot be used, so no event is stored; the service must be "
+    "restarted with a good --store."
 )
 
 
@@ -38,13 +43,29 @@ def error_response(status: int, sentence: str, headers: Mapping[str, str] | None
 
 def failure_response(error: Exception, request_id: str) -> Response:
     """Return the response to a request that failed with `error`, and log the error under `request_id`."""
-    logger.error("request %s failed", request_id, exc_info=error)
     if isinstance(error, StoreError):
+        logger.error("request %s failed: %s", request_id, error)
         if error.is_lasting:
             return error_response(503, _STORE_LOST, RETRY_LATER)
         return error_response(507, "the event could not be written, and is not stored; send it again later.")
+    logger.error("request %s failed", request_id, exc_info=error)
     reason = "the model did not give a number" if isinstance(error, CaserError) else "the service failed"
     return error_response(500, f"{reason}; the log has the details under the id {request_id}.")
+
+
+def without_folders(sentence: str, files: Iterable[Path] = ()) -> str:
+    """Return a sentence in which each path is the name of its file: a client need not know the folders of the server.
+
+    sentence  may hold absolute paths
+    files     files and folders whose path may have spaces, or be relative
+
+    >>> without_folders("/srv/demo/weights.safetensors does not match its checksum. Train again.")
+    'weights.safetensors does not match its checksum. Train again.'
+    """
+    for file in files:
+        for path in (file.resolve(), file):
+            sentence = sentence.replace(str(path), path.name)
+    return _FOLDERS.sub("", sentence)
 
 
 def described_errors(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -22,7 +22,7 @@ from caser.service.answers.answer import API_VERSION, answer_questions
 from caser.service.answers.loaded_model import LoadedModel, load_model
 from caser.service.answers.queue import QuestionQueue
 from caser.service.events.store import Event, EventStore, Outcome
-from caser.service.http.error_responses import RETRY_LATER, RETRY_SOON
+from caser.service.http.error_responses import RETRY_LATER, RETRY_SOON, without_folders
 from caser.service.http.metrics import Metrics
 from caser.service.logs import JsonLog, Pseudonym, logger
 from caser.service.request_schemas import (
@@ -210,7 +210,9 @@ class Service:
                 model = await asyncio.to_thread(load_model, self.run, self.settings.items, self.settings.onnx)
             except (CaserError, MemoryError) as error:
                 logger.warning("reload refused: %s", error)
-                sentence = "the run folder must hold an intact run that answers; it does not, and the loaded one stays."
+                files = [file for file in (self.run, self.settings.items, self.settings.onnx) if file is not None]
+                reason = str(error) if isinstance(error, CaserError) else "there is too little memory to load it."
+                sentence = f"the run cannot be loaded, and the loaded one stays: {without_folders(reason, files)}"
                 raise HTTPException(409, sentence) from None
             self.model = model
             # The thread may still be using the old model: in this thread, collect its memory after that.
