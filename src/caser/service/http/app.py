@@ -11,6 +11,7 @@ from inspect import getdoc
 from typing import Any, TypeAlias
 
 from fastapi import Depends, FastAPI, Response
+from fastapi.responses import PlainTextResponse
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
@@ -109,6 +110,7 @@ def _add_routes(app: FastAPI, service: Service) -> None:
         )
 
     async def metrics() -> Response:
+        """Return the metrics of the service in the text format of Prometheus."""
         return Response(service.metrics.text(), media_type=_PROMETHEUS_MEDIA_TYPE)
 
     # With a JSON body.
@@ -128,7 +130,13 @@ def _add_routes(app: FastAPI, service: Service) -> None:
     # For load balancers and monitoring.
     add("GET", "/healthz", service.health, responses.HealthResponse, route_class=APIRoute)
     add("GET", "/readyz", service.ready, responses.HealthResponse, 503, route_class=APIRoute)
-    app.add_api_route("/metrics", metrics, include_in_schema=False)
+    app.router.add_api_route(
+        "/metrics",
+        metrics,
+        response_class=PlainTextResponse,
+        responses=described_errors(*_ERRORS_OF_EVERY_ROUTE),
+        dependencies=[_TOKEN],
+    )
 
 
 def _with_whole_numbers(document: Any) -> Any:

@@ -59,7 +59,9 @@ class Service:
         self.model = load_model(run, settings.items, settings.onnx)
         self.is_draining = False
         self.queue: QuestionQueue[RecommendRequest, dict[str, Any]] = QuestionQueue(self._answer, settings.max_waiting)
-        self.metrics = Metrics(lambda: self.model, lambda: self.queue.num_waiting)
+        self.metrics = Metrics(
+            lambda: self.model, lambda: self.queue.num_waiting, events.problem, is_durable=events.is_durable
+        )
         self.pseudonym = pseudonym
         self._answer_log = None if settings.answer_log is None else JsonLog(settings.answer_log)
         self.request_log = JsonLog()
