@@ -38,13 +38,13 @@ _MEANINGS = {
     ),
     "caser_popularity_drift": (
         "How far the popularity of items has moved since training, from 0 (not at all) to 1 (no item in common): half "
-        f"the sum of the differences between the shares of each item in the run and among {_OF_THE_LAST}. Compare it with "
-        "caser_popularity_drift_by_chance."
+        f"the sum of the differences between the shares of each item in the run and among {_OF_THE_LAST}. Compare it "
+        "with caser_popularity_drift_by_chance."
     ),
     "caser_popularity_drift_by_chance": (
         "The value that caser_popularity_drift would have by chance, for as many events, if nothing had changed."
     ),
-    "caser_model_age_seconds": "Seconds since the model that is served was trained. Neither a reload nor a copy resets it.",
+    "caser_model_age_seconds": "Seconds since the model that is served was trained. A reload does not reset it.",
     "caser_store_writable": "1 if events can be stored, 0 if the last one could not: /healthz says why.",
     "caser_store_durable": "1 if events are on disk, 0 if they are in memory and are lost when the service stops.",
     "caser_questions_waiting": "Questions that wait for their answer now. At --max-waiting further ones are refused.",
