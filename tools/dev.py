@@ -20,6 +20,7 @@ checkout only, and names no package index: pip's own configuration decides where
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib.util
 import json
@@ -186,14 +187,20 @@ def option(words: Sequence[str], name: str, default: str) -> str:
 
 
 def check_port(host: str, port: int) -> None:
-    """Raise SetupError for a port on which another program listens."""
+    """Raise SetupError for a port that another program has taken."""
     try:
-        with socket.create_connection((host, port), timeout=1):
-            pass
-    except OSError:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            if os.name == "posix":  # old connections to a program that has ended take no port
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            return  # `caser serve` says what is wrong
+    else:
         return
     raise SetupError(
-        f"serve needs a free port; a program listens on port {port} of {host}, perhaps an earlier `serve`; stop it, or "
+        f"serve needs a free port; a program has taken port {port} of {host}, perhaps an earlier `serve`; stop it, or "
         f"type: make serve PORT={port + 1} (or: python tools/dev.py serve --port {port + 1})"
     )
 

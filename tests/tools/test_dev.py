@@ -256,7 +256,7 @@ def test_serving_installs_the_extra_serves_the_run_and_names_the_address(
         assert dev.main(["serve", "--port", str(port)]) == 1
         shown = capsys.readouterr()
         assert shown.out == ""
-        assert f"a program listens on port {port}" in shown.err
+        assert f"a program has taken port {port}" in shown.err
         assert f"make serve PORT={port + 1}" in shown.err
     assert ran == steps == []
     assert dev.main(["serve", f"--port={port}"]) == 0

@@ -40,6 +40,17 @@ def test_a_port_in_use_is_one_line_before_the_run_is_read(tmp_path: Path) -> Non
     assert f"--port must be free on 127.0.0.1; another program listens on {port}" in line
 
 
+def test_a_port_is_taken_before_anybody_listens() -> None:
+    with bound_sockets("127.0.0.1", 0) as [first]:
+        port = first.getsockname()[1]
+        with pytest.raises(ConfigError, match="--port must be free"), bound_sockets("127.0.0.1", port):
+            pass
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), timeout=5)
+    with bound_sockets("127.0.0.1", port):
+        pass
+
+
 @pytest.mark.parametrize(
     ("host", "sentence"),
     [

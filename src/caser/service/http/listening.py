@@ -39,15 +39,6 @@ def bound_sockets(host: str, port: int, uds: Path | None = None) -> Iterator[lis
                 uds.unlink()
 
 
-def check_port_is_free(host: str, port: int) -> None:
-    """Raise ConfigError if the address cannot be listened on now.
-
-    host  a name or an address       port  the port
-    """
-    with bound_sockets(host, port):
-        pass
-
-
 def shown(listening: socket.socket) -> str:
     """Return the address of a socket as people write it: a URL with brackets around an IPv6 address, or a path.
 
@@ -95,6 +86,8 @@ def _bound(family: int, address: Sequence[object]) -> socket.socket:
         if family == socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         opened.bind(tuple(address))
+        if os.name == "posix":  # from here on, no other program may bind it, although nobody listens yet
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     except BaseException:
         opened.close()
         raise
