@@ -11,9 +11,12 @@ import pytest
 
 from caser.answering.recommender import load
 from caser.data.log import InteractionLog
+from caser.data.readers import Reading, read_log
 from caser.data.split import leave_one_out
+from caser.errors import StoreError
 from caser.fitting.fit import TrainOn, fit
 from caser.models.counting.markov import Markov
+from tests.cli.terminal import document, refusal
 from tests.service.serving import Served, serving
 
 MICROSECONDS = 1_000_000
@@ -133,3 +136,32 @@ async def test_a_history_longer_than_the_window_is_its_end(tmp_path: Path) -> No
         await send(served, ("bot", rows[-1][1], 2999), ("bot", 5, 10.5))
         assert await taken(served, "bot") == [item for _, item, _ in rows[-4:]]
         assert (await served.post("/v1/recommend", {"user_id": "bot", "exclude_seen": True}))["items"] == []
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+async def test_the_events_of_a_store_are_written_as_a_log_that_can_be_trained_on(tmp_path: Path, ending: str) -> None:
+    store, out = tmp_path / "my events.db", tmp_path / f"events.{ending}"
+    train(tmp_path / "run", LOG)
+    async with serving(tmp_path / "run", store=store) as served:
+        await send(served, ("ann", 4, 1800.25), ('new, "user"', 2, 10), ("ann", 1, 1500.125))
+        assert document("data", "events", store, "--out", out) == {"out": str(out), "events": 3}
+        log = read_log(out, Reading(user="user_id", item="item_id", time="timestamp"))
+        users, items = log.user_vocabulary.raw(log.users), log.item_vocabulary.raw(log.items)
+        moments = [float(moment / MICROSECONDS - BEGIN) for moment in log.times]
+        assert sorted(zip(users, map(int, items), moments, strict=True)) == [
+            ("ann", 1, 1500.125), ("ann", 4, 1800.25), ('new, "user"', 2, 10.0)
+        ]  # fmt: skip
+        # A run of the log and the exported events holds every event once.
+        rows = [*LOG, *zip(users, map(int, items), moments, strict=True)]
+        train(tmp_path / "run", rows)
+        before = await taken(served, "ann")
+        await served.post("/v1/model/reload")
+        assert before == await taken(served, "ann") == [1, 2, 3, 1, 4]
+
+
+def test_what_is_no_store_is_not_exported(tmp_path: Path) -> None:
+    (tmp_path / "text.db").write_text("user_id\n" * 100)
+    for name in ("text.db", "none.db"):
+        code, line = refusal("data", "events", tmp_path / name, "--out", tmp_path / "out.csv")
+        assert (code, "must be the store of a service" in line) == (StoreError.exit_code, True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["text.db"]

@@ -153,9 +153,8 @@ class SqliteEvents:
     def _prepare(self, connection: sqlite3.Connection, *, is_durable: bool) -> None:
         """Check that the file is an event store, create its tables if it is new, and set how safely it is written."""
         is_empty = not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        marks = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
-        if not is_empty and marks != [_APPLICATION_ID, _FORMAT_VERSION]:
-            raise ValueError("a database that another program or another version made")
+        if not is_empty:
+            check_marks(connection)
         # Only the writer of a durable file must wait for the disk. A temporary file need not survive a power cut.
         connection.execute(f"PRAGMA synchronous={'FULL' if is_durable else 'OFF'}")
         connection.execute("PRAGMA journal_mode=WAL")
@@ -276,3 +275,13 @@ class SqliteEvents:
     def _last_seq(self, table: str) -> int:
         seq: int = self._reader.execute(f"SELECT coalesce(max(seq), 0) FROM {table}").fetchone()[0]  # noqa: S608
         return seq
+
+
+def check_marks(connection: sqlite3.Connection) -> None:
+    """Raise ValueError for a database that is no event store of this version.
+
+    connection  to the database
+    """
+    marks = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
+    if marks != [_APPLICATION_ID, _FORMAT_VERSION]:
+        raise ValueError("a database that another program or another version made")

@@ -10,8 +10,10 @@ import asyncio
 import gc
 import signal
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import TypeAlias
 
 import uvicorn
 from fastapi import FastAPI
@@ -24,6 +26,9 @@ from caser.service.http.service import Service
 from caser.service.http.tokens import read_tokens
 from caser.service.logs import log_to_stderr, logger, make_pseudonym, read_pseudonym_key
 from caser.service.settings import DEFAULT_HOST, ServiceSettings
+
+OnReady: TypeAlias = Callable[[list[str], str], None]
+"""Takes the addresses and the version of the model."""
 
 _SHUTDOWN_SECONDS = 10
 """How long requests in progress may take after the server has stopped to accept new ones."""
@@ -51,12 +56,20 @@ def app_for_run(run: Path, settings: ServiceSettings, host: str = DEFAULT_HOST) 
     return make_app(service, access, rate_limit)
 
 
-def serve(run: Path, settings: ServiceSettings, host: str, port: int, uds: Path | None = None) -> None:
+def serve(
+    run: Path,
+    settings: ServiceSettings,
+    host: str,
+    port: int,
+    uds: Path | None = None,
+    on_ready: OnReady = lambda *_: None,
+) -> None:
     """Serve a run until SIGTERM or Ctrl-C.
 
     run   the run folder                 settings  how to serve it
     host  the address to listen on       port      the port; 0 takes a free one
     uds   the path of a Unix socket to listen on, in place of host and port
+    on_ready  is called with the addresses and the version of the model when the service answers
 
     Raises as `app_for_run` does, and ConfigError for an address that cannot be listened on.
     """
@@ -80,7 +93,7 @@ def serve(run: Path, settings: ServiceSettings, host: str, port: int, uds: Path 
             timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         )
         try:
-            _DrainingServer(config, service, settings.drain_seconds).run(sockets)
+            _DrainingServer(config, service, settings.drain_seconds, on_ready).run(sockets)
         finally:
             service.close()
             logger.info("stopped")
@@ -94,8 +107,9 @@ def _access(settings: ServiceSettings, host: str) -> AccessControl:
 class _DrainingServer(uvicorn.Server):
     """A server that reports that it is not ready for a while before it stops."""
 
-    def __init__(self, config: uvicorn.Config, service: Service, drain_seconds: float) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, drain_seconds: float, on_ready: OnReady) -> None:
         super().__init__(config)
+        self._on_ready = on_ready
         self._service = service
         self._drain_seconds = drain_seconds
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -108,8 +122,10 @@ class _DrainingServer(uvicorn.Server):
         except OSError as error:  # another program began to listen while the model was loaded
             host, port = (sockets or [])[0].getsockname()[:2]
             raise refusal(host, port, error) from None
-        for listening in sockets or []:
-            logger.info("serving on %s", shown(listening))
+        addresses = [shown(listening) for listening in sockets or []]
+        for address in addresses:
+            logger.info("serving on %s", address)
+        self._on_ready(addresses, self._service.model.version)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """On the first signal, start to drain; on the second, stop at once."""
