@@ -15,10 +15,12 @@ from caser.arrays.offsets import offsets_of, places_of
 from caser.arrays.types import Int32
 from caser.data.log import Vocabulary
 from caser.data.tape import Tape
+from caser.system.parsing import parse_parquet
 
-_VOCABULARY_COLUMNS = ["index", "user_id", "item_id", "item_title"]
+_VOCABULARY_COLUMNS = {"index": 4, "user_id": 16, "item_id": 16, "item_title": 16}
+"""The columns, and the least bytes that a value of each takes in memory."""
+
 _HISTORY_COLUMNS = {"user": pl.Int32, "item": pl.Int32, "order": pl.Int32}
-_TIME_COLUMN = {"time": pl.Int64}
 
 
 def vocabulary_to_parquet(users: Vocabulary, items: Vocabulary, titles: pl.Series | None) -> bytes:
@@ -42,9 +44,7 @@ def vocabulary_from_parquet(content: bytes) -> tuple[Vocabulary, Vocabulary, pl.
 
     content  the bytes of the file
     """
-    frame = pl.read_parquet(content)
-    if frame.columns != _VOCABULARY_COLUMNS:
-        raise ValueError(f"columns {', '.join(frame.columns)}")
+    frame = parse_parquet(content, _VOCABULARY_COLUMNS)
     index, users, items, titles = frame.get_columns()
     if not index.equals(pl.int_range(1, len(frame) + 1, dtype=pl.Int32, eager=True)) or titles.dtype != pl.String:
         raise ValueError("an index that does not count from 1, or titles that are not text")
@@ -70,13 +70,10 @@ def histories_from_parquet(content: bytes, num_users: int, num_items: int) -> Ta
     content               the bytes of the file
     num_users, num_items  sizes of the vocabulary that the indices must lie in
     """
-    frame = pl.read_parquet(content)
-    columns = dict(frame.schema)
-    if (
-        columns not in (_HISTORY_COLUMNS, {**_HISTORY_COLUMNS, **_TIME_COLUMN})
-        or frame.null_count().sum_horizontal().item()
-    ):
-        raise ValueError(f"columns {columns}, or rows with nulls")
+    frame = parse_parquet(content, dict.fromkeys(_HISTORY_COLUMNS, 4), optional={"time": 8})
+    kinds = dict(frame.schema)
+    if kinds != {name: {**_HISTORY_COLUMNS, "time": pl.Int64}[name] for name in kinds} or _has_nulls(frame):
+        raise ValueError(f"columns {kinds}, or rows with nulls")
     users, items, order, *times = (frame[name].to_numpy() for name in frame.columns)
     for values, most in ((users, num_users), (items, num_items)):
         if len(values) and not 1 <= values.min() <= values.max() <= most:
@@ -86,6 +83,10 @@ def histories_from_parquet(content: bytes, num_users: int, num_items: int) -> Ta
     if not (np.array_equal(tape.users, users) and np.array_equal(_order(tape), order)):
         raise ValueError("interactions that are not ordered by user and by their place in the user's history")
     return tape
+
+
+def _has_nulls(frame: pl.DataFrame) -> bool:
+    return bool(frame.null_count().sum_horizontal().item())
 
 
 def _ids(column: pl.Series) -> pl.Series:

@@ -7,6 +7,7 @@ they load scripts from other servers; `/openapi.json` describes every route.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from inspect import getdoc
 from typing import Any, TypeAlias
 
@@ -88,26 +89,7 @@ def make_app(service: Service, access: AccessControl, rate_limit: RateLimit | No
 
 def _add_routes(app: FastAPI, service: Service) -> None:
     """Add each route: its method, path, operation, response schema, and the errors that are special to it."""
-
-    def add(
-        method: str, path: str, operation: Operation, schema: type, *errors: int, route_class: RouteClass = StrictRoute
-    ) -> None:
-        errors_of_kind = (
-            *_ERRORS_OF_EVERY_ROUTE,
-            *(_ERRORS_WITH_BODY if route_class is JsonRoute else ()),
-            *(_ERRORS_WITH_ID_IN_PATH if "{" in path else ()),
-        )
-        app.router.add_api_route(
-            path,
-            operation,
-            methods=[method],
-            response_model=schema,
-            description=(getdoc(operation) or "").partition("\n\n")[0],
-            response_model_exclude_unset=True,
-            responses=described_errors(*{*errors_of_kind, *errors}),
-            dependencies=[] if path in _HEALTH_PATHS else [_TOKEN],
-            route_class_override=route_class,
-        )
+    add = partial(_add_route, app)
 
     async def metrics() -> Response:
         """Return the metrics of the service in the text format of Prometheus."""
@@ -136,6 +118,33 @@ def _add_routes(app: FastAPI, service: Service) -> None:
         response_class=PlainTextResponse,
         responses=described_errors(*_ERRORS_OF_EVERY_ROUTE),
         dependencies=[_TOKEN],
+    )
+
+
+def _add_route(
+    app: FastAPI,
+    method: str,
+    path: str,
+    operation: Operation,
+    schema: type,
+    *errors: int,
+    route_class: RouteClass = StrictRoute,
+) -> None:
+    errors_of_kind = (
+        *_ERRORS_OF_EVERY_ROUTE,
+        *(_ERRORS_WITH_BODY if route_class is JsonRoute else ()),
+        *(_ERRORS_WITH_ID_IN_PATH if "{" in path else ()),
+    )
+    app.router.add_api_route(
+        path,
+        operation,
+        methods=[method],
+        response_model=schema,
+        description=(getdoc(operation) or "").partition("\n\n")[0],
+        response_model_exclude_unset=True,
+        responses=described_errors(*{*errors_of_kind, *errors}),
+        dependencies=[] if path in _HEALTH_PATHS else [_TOKEN],
+        route_class_override=route_class,
     )
 
 
