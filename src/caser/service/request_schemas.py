@@ -14,14 +14,14 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
-    GetCoreSchemaHandler,
     StrictBool,
     StrictFloat,
     StrictInt,
     StrictStr,
+    Tag,
 )
-from pydantic_core.core_schema import CoreSchema, custom_error_schema
 
 from caser.data.id_text import MAX_ID_LENGTH
 
@@ -33,6 +33,13 @@ MAX_COLUMN_LENGTH = 100
 """Characters that the name of a column may have."""
 MAX_LIST_LENGTH = 1000
 """Ids in a list, requests in a bulk request, or events in one request."""
+MAX_SECONDS_AHEAD = 86_400
+"""How far the time of an event may be ahead of the service's clock."""
+TIME_RULE = (
+    "must be a time in seconds since 1970, as a number: not in milliseconds, not as text, not before 1970, and at most "
+    "a day ahead of the clock of the service"
+)
+"""What the time of an event must be, as the end of a sentence."""
 MAX_K = 1000
 """Items that one answer may have."""
 
@@ -42,23 +49,7 @@ def _whole_float_to_int(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-class _Sentence:
-    """Gives a type one sentence in place of the errors of its parts.
-
-    sentence  what a value must be
-    """
-
-    def __init__(self, sentence: str) -> None:
-        self._sentence = sentence
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return custom_error_schema(handler(source), "wrong_kind", custom_error_message=self._sentence)
-
-
-Id: TypeAlias = Annotated[
-    Annotated[StrictStr, Field(min_length=1, max_length=MAX_ID_LENGTH)] | StrictInt,
-    _Sentence(f"must be an id: a text of 1 to {MAX_ID_LENGTH:,} characters, or a whole number (7, not 7.0)"),
-]
+Id: TypeAlias = Annotated[StrictStr, Field(min_length=1, max_length=MAX_ID_LENGTH)] | StrictInt
 """A raw id as the log has it. The number 5 and the text "5" are the same id, and 5.0 and "05" are others."""
 
 Ids: TypeAlias = Annotated[list[Id], Field(max_length=MAX_LIST_LENGTH)]
@@ -166,10 +157,22 @@ class NewEvent(Schema):
     event_id: Annotated[StrictStr, Field(min_length=1, max_length=MAX_EVENT_ID_LENGTH)] | None = None
     """An id of your own. Events with the same id count once. Without one, the service makes an id."""
     time: Annotated[float, Field(ge=0, lt=1e11)] | None = None
-    """The time of the interaction, in seconds since 1970. The default is now."""
+    """The time of the interaction, in seconds since 1970, at most a day ahead of the service's clock. Default: now."""
 
 
 class NewEvents(Schema):
     """Several events. The service stores all of them or none."""
 
     events: Annotated[list[NewEvent], Field(min_length=1, max_length=MAX_LIST_LENGTH)]
+
+
+def _kind_of_body(body: Any) -> str:
+    """Tell one event from several, so that an error names a field of the kind that was meant."""
+    is_several = "events" in body if isinstance(body, dict) else isinstance(body, NewEvents)
+    return "NewEvents" if is_several else "NewEvent"
+
+
+EventsBody: TypeAlias = Annotated[
+    Annotated[NewEvent, Tag("NewEvent")] | Annotated[NewEvents, Tag("NewEvents")], Discriminator(_kind_of_body)
+]
+"""The body of POST /v1/events: one event, or several under `events`."""

@@ -49,7 +49,7 @@ def user_and_history(model: LoadedModel, events: EventStore, window: int, reques
     model    knows the users and histories of the run       events  the users' events since then
     window   how many last interactions count               request  the question
 
-    The history is the run's history of the user followed by their events, or None if the run's history is up to date.
+    The history is the one history of the user (see `one_history.py`), or None if the run holds all of it.
     """
     user = request.user_id
     if user is None:
@@ -58,11 +58,10 @@ def user_and_history(model: LoadedModel, events: EventStore, window: int, reques
     known_user = None if recent.is_erased else user
     if request.history is not None:
         return known_user, tuple(request.history)
-    if recent.is_erased:
-        return None, recent.items
-    if not recent.items:
+    if not recent.is_erased and not recent.items:
         return user, None
-    return user, (*model.stored_history(user), *recent.items)[-window:]
+    interactions, is_new = model.history(user, recent, window)
+    return known_user, tuple(one.item for one in interactions) if is_new or recent.is_erased else None
 
 
 def answer_questions(
@@ -196,8 +195,10 @@ class PendingQuestion:
         notes = [f"ignored unknown items: {', '.join(map(in_words, ignored[:10]))}"] if ignored else []
         if not self.rules.is_empty and (columns := self.rules.unknown_columns):
             notes.append(f"no item has the attribute {', '.join(columns)}")
-        if num_found < self.request.k:
-            notes.append(f"there are only {num_found} such items")
+        if not num_found:
+            notes.append("nothing is left to recommend: every item is in the history, or a rule removes it")
+        elif num_found < self.request.k:
+            notes.append("there is only 1 such item" if num_found == 1 else f"there are only {num_found} such items")
         return notes
 
 

@@ -24,7 +24,7 @@ export async function toggleSimilar(row, item, actions, onError) {
   row.append(list);
   try {
     const query = new URLSearchParams({ item_id: String(item.item_id), k: String(NUM_SIMILAR) });
-    const { items } = await callService(`/v1/similar?${query}`);
+    const { items } = await callService(`v1/similar?${query}`);
     const entries = items.map((/** @type {import("./store.js").Recommended} */ similar) =>
       element("li", {}, button({ class: "pill", onclick: () => actions.add(similar) }, titleElement(similar))),
     );
