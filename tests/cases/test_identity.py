@@ -395,6 +395,21 @@ def test_a_service_is_compared_with_its_run_for_ids_that_json_would_round(
     assert (agreement.same, agreement.ties, agreement.different) == (len(ROUNDED), 0, {})
 
 
+@pytest.mark.parametrize(
+    ("ids", "unknown", "column"),
+    [
+        ([7, 8, 9], "007", ["7", "007"]),
+        ([0.5, 7.0, 8.5], 7, ["0.5", "7"]),
+        (["7", "8", "9"], 10, ["7", "10"]),
+        ([7, 8, 9], 2**70, ["7", str(2**70)]),
+        ([7, 8, 9], 10, [7, 10]),
+    ],
+)
+def test_a_frame_of_answers_keeps_known_and_unknown_ids_apart(ids: list[Any], unknown: Any, column: list[Any]) -> None:
+    frame = run_with(ids, ids).recommend(users=[ids[0], unknown], k=1, exclude_seen=False).to_frame()
+    assert frame["user_id"].to_list() == column
+
+
 def test_an_exported_run_answers_for_the_same_ids(tmp_path: Path) -> None:
     pytest.importorskip("onnx")
     from caser.exported.scorer import through_onnx

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -10,7 +11,7 @@ from typing import Any, Literal, overload
 import polars as pl
 
 from caser.arrays.types import RawId
-from caser.data.id_text import MAX_JSON_INTEGER, in_words, json_id, written
+from caser.data.id_text import MAX_JSON_INTEGER, in_words, json_id, kind_of, written
 from caser.system.frames import write_frames
 
 AnswerSource = Literal[
@@ -181,7 +182,8 @@ def id_column(ids: pl.Series, path: str | Path) -> pl.Series:
 
 def _column(name: str, values: list[Any], dtype: pl.DataType) -> pl.Series:
     """A column. Ids have the type that they have in the log, or are text if an unknown id does not fit that type."""
-    try:
-        return pl.Series(name, values, dtype=dtype, strict=True)
-    except (TypeError, pl.exceptions.PolarsError):
-        return pl.Series(name, [None if value is None else written(value) for value in values], dtype=pl.String)
+    kind = kind_of(dtype)  # compared here, because polars would take an unknown 7 for the 7.0 of a log of floats
+    if all(value is None or type(value) is kind for value in values):
+        with suppress(TypeError, pl.exceptions.PolarsError):  # a number that is too large for the type
+            return pl.Series(name, values, dtype=dtype, strict=True)
+    return pl.Series(name, [None if value is None else written(value) for value in values], dtype=pl.String)

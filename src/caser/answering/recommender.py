@@ -82,7 +82,8 @@ class Recommender:
     ) -> Recommendations:
         """Recommend for users with their stored histories, for histories without a user, or for both in pairs.
 
-        users          raw ids, one or many
+        users          raw ids, one or many: a list, an array or one column of a table. An id is the text that it is
+                       written as, so "7" is the user 7, and "007" is another one (see `data/id_text.py`)
         histories      raw ids of items, oldest first, one history or many; with `users`, one history per user, which
                        replaces the stored history of that user
         k              the number of items in an answer
