@@ -119,7 +119,7 @@ def simulate(
 
 
 def events(store: Path, /, *, out: TableFile, json: Switch = False) -> None:
-    """Write the events that a service has stored as a log, with user_id, item_id, timestamp in seconds, and event_id.
+    """Write the events that a service has stored as a log, with user_id, item_id, and timestamp in seconds.
 
     Parameters
     ----------

@@ -80,15 +80,19 @@ def test_an_ipv6_address_is_shown_in_brackets() -> None:
 
 def test_a_unix_socket_is_served_logged_and_removed(run: Path) -> None:
     path = run.parent / "caser.sock"
-    command = [sys.executable, "-m", "caser", "serve", str(run), "--uds", str(path)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as served:
+    command = [sys.executable, "-m", "caser", "serve", str(run), "--uds", str(path), "--json"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as served:
         assert served.stderr is not None
+        assert served.stdout is not None
         line = json.loads(served.stderr.readline())
         assert line["message"] == f"serving on the Unix socket {path}"
         assert stat.S_IMODE(path.stat().st_mode) == 0o660
         with httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://localhost") as client:
             assert client.get("/readyz").json() == {"status": "ready", "store": "ok"}
         served.terminate()
+        document = json.loads(served.stdout.read())
+        assert document["addresses"] == [f"the Unix socket {path}"]
+        assert len(document["model_version"]) == 64
         messages = [json.loads(line)["message"] for line in served.stderr if b'"message"' in line]
         assert served.wait(20) == 0
     assert any(message.startswith("stopping after SIGTERM") for message in messages)

@@ -11,7 +11,7 @@ import polars as pl
 from caser.errors import StoreError
 from caser.service.events.sqlite import check_marks
 
-SCHEMA = pl.Schema({"user_id": pl.String, "item_id": pl.String, "timestamp": pl.Float64, "event_id": pl.String})
+SCHEMA = pl.Schema({"user_id": pl.String, "item_id": pl.String, "timestamp": pl.Float64})
 """The columns of the log; timestamp is in seconds since 1970."""
 
 _ROWS_AT_ONCE = 100_000
@@ -30,7 +30,7 @@ def event_frames(store: Path) -> Iterator[pl.DataFrame]:
         connection = sqlite3.connect(name, uri=True, isolation_level=None, timeout=10, check_same_thread=False)
         try:
             check_marks(connection)
-            rows = connection.execute("SELECT user_id, item_id, time, event_id FROM events ORDER BY time, seq")
+            rows = connection.execute("SELECT user_id, item_id, time FROM events ORDER BY time, seq")
             while some := rows.fetchmany(_ROWS_AT_ONCE):
                 yield pl.DataFrame(some, schema=SCHEMA, orient="row")
         finally:
