@@ -52,7 +52,7 @@ def test_the_table_begins_with_the_verdict_and_the_missing_extra_is_named(
 ) -> None:
     outcome = caser("compare", log, "--models", "markov", *places)
     assert outcome.code == 0
-    assert outcome.out.startswith("markov is the best counting model; no network was compared with it.")
+    assert outcome.out.startswith("markov is the best simple model: it counts which item follows which.")
     assert "pip install 'caser[report]'" in outcome.err
     assert f"every number is in {tmp_path / 'out' / 'study.json'}" in outcome.err
     assert max(map(len, outcome.out.splitlines())) <= 160
