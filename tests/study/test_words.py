@@ -1,4 +1,4 @@
-"""The sentences on differences: what they say of few users, of Holm's correction, and of training that was cut short."""
+"""The sentences on differences: what they say of few users, of Holm's correction, and of training cut short."""
 
 from __future__ import annotations
 
