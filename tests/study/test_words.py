@@ -52,14 +52,19 @@ def test_the_first_sentence_stands_alone_and_every_other_has_a_subject(
     first, *rest = said(study, difference)
     assert first == headline.format(n=study.report.num_owners)
     assert rest
-    subjects = ("The true difference ", "In this test, ", "Both have ", f"{study.report.num_owners} users are enough ")
+    subjects = (
+        "The true difference ",
+        "In this test, ",
+        "Both have ",
+        f"With {study.report.num_owners} users, only a ",
+    )
     assert all(one.startswith(subjects) for one in rest)
 
 
 def test_what_the_users_can_show_is_said_in_plain_words_and_never_as_zero(study: Study) -> None:
     sentences = " ".join(said(study, Difference(0.01, -0.02, 0.04, 0.05)))
     assert "the 95 % interval of the difference (-0.0200 to +0.0400) contains 0." in sentences
-    assert "to show a difference of about 0.0500 or more in most tests (4 of 5), not a smaller one." in sentences
+    assert "only a difference of about 0.0500 or more would show in most tests (4 of 5)." in sentences
     assert "smallest" not in sentences
     assert "of about" not in " ".join(said(study, Difference(0.0, 0.0, 0.0, 0.0)))
 
@@ -107,6 +112,7 @@ def with_curve(study: Study, values: list[float], epochs: int) -> Study:
         ([0.1, 0.2, 0.3, 0.4], 4, True),  # the best epoch is the last that was allowed
         ([0.1, 0.2, 0.3, 0.4], 9, False),  # more epochs were allowed, so training stopped by itself
         ([0.1, 0.4, 0.3, 0.2], 4, False),  # the best epoch is long past
+        ([0.1, 0.4, 0.4, 0.403], 4, False),  # the curve is flat
         ([0.2, 0.2, 0.2, 0.2], 4, False),
         ([0.1], 1, False),
     ],

@@ -14,6 +14,8 @@ from caser.study.study import Study
 
 SEVERAL = 2
 """From this number of training epochs on, a curve can be said to rise."""
+LEAST_GAIN = 0.01
+"""The share of its value that a network gains in the last quarter of its epochs if it is still improving."""
 
 
 def concluded(study: Study, verdicts: Iterable[str], advice: Iterable[str] = ()) -> Study:
@@ -45,7 +47,7 @@ def sentence(study: Study, first: str, second: str) -> str:
 def still_improving(study: Study) -> list[str]:
     """Return the labels of the networks in `study` that were still improving when their number of epochs was used up.
 
-    They used all epochs that their training allows, and their best epoch is in the last quarter.
+    They used all epochs that their training allows, and in the last quarter of these they gained at least 1 %.
     """
     labels = []
     for label in study.report.values:
@@ -53,8 +55,8 @@ def still_improving(study: Study) -> list[str]:
         if recipe.training is None or not SEVERAL <= len(history) == recipe.training.epochs:
             continue
         values = [float(epoch["validation"]) for epoch in history]
-        best = 1 + values.index(max(values))
-        if best > 0.75 * len(values) and max(values) > values[0]:
+        last = -(-len(values) // 4)
+        if max(values[-last:]) > max(values[:-last]) * (1 + LEAST_GAIN):
             labels.append(label)
     return labels
 
@@ -84,13 +86,14 @@ def _compared(study: Study, first: str, second: str, difference: Difference) -> 
         yield f"Both have the same {metric} for each of the {report.num_owners:,} {report.owner_word}s"
     else:
         yield f"{report.num_owners:,} {report.owner_word}s show no clear difference between {first} and {second}"
-        here = f"In this test, {_better(first, second, difference.value)} {size} {metric} higher"
-        yield from _may_be_chance(difference, here, first, f"{report.num_owners:,} {report.owner_word}s")
+        better = first if difference.value >= 0 else second
+        here = f"In this test, the {metric} of {better} is higher by {size}"
+        yield from _may_be_chance(difference, here, f"{report.num_owners:,} {report.owner_word}s")
     if report.num_owners < ENOUGH_OWNERS:
         yield f"Only {report.num_owners} {report.owner_word}s were tested, so these numbers are rough"
 
 
-def _may_be_chance(difference: Difference, here: str, first: str, owners: str) -> Iterator[str]:
+def _may_be_chance(difference: Difference, here: str, owners: str) -> Iterator[str]:
     """Why a difference is not shown: `here` begins the sentence, `owners` is how many users were tested."""
     ends = f"{difference.low:+.4f} to {difference.high:+.4f}"
     if difference.is_lost_to_correction:
@@ -102,14 +105,8 @@ def _may_be_chance(difference: Difference, here: str, first: str, owners: str) -
         return
     yield f"{here}, but that may be chance: the 95 % interval of the difference ({ends}) contains 0"
     if difference.smallest_detectable > 0:
-        yield (
-            f"{owners} are enough to show a difference of about {difference.smallest_detectable:.4f} or more in most "
-            "tests (4 of 5), not a smaller one"
-        )
-
-
-def _better(first: str, second: str, value: float) -> str:
-    return f"{first if value >= 0 else second} is"
+        size = f"{difference.smallest_detectable:.4f}"
+        yield f"With {owners}, only a difference of about {size} or more would show in most tests (4 of 5)"
 
 
 def _owners(study: Study) -> str:
