@@ -141,8 +141,8 @@ def slices(study: StudyFacts) -> Figure | None:
     return Figure(
         "slices",
         "Quality by slice",
-        f"Each panel divides the tested interactions in another way and shows {who}; n is their number, and each line is "
-        "a 95 % interval. Look for groups in which another model is best.",
+        f"Each panel divides the tested interactions in another way and shows {who}; n is their number, and each line "
+        "is a 95 % interval. Look for groups in which another model is best.",
         f"{metric} of {len(colours)} models on {len(panels)} kinds of slices",
         sharing(panels, "y"),
         columns=2,
