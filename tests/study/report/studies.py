@@ -115,8 +115,8 @@ def compare(label: str = "caser") -> dict[str, Any]:
         "command": "caser compare ml-100k --seeds 3 --budget 10m",
         "verdicts": [
             "943 users show no clear difference between caser and count-knn. In this test, the ndcg@10 of caser is "
-            "higher by 0.0060, but that may be chance: the 95 % interval of the difference (-0.0020 to +0.0140) contains "
-            "0.",
+            "higher by 0.0060, but that may be chance: the 95 % interval of the difference (-0.0020 to +0.0140) "
+            "contains 0.",
             "sasrec beats count-knn by 0.0100 ndcg@10. The true difference probably lies between 0.0040 and 0.0160 "
             "(95 % interval).",
         ],
