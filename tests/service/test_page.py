@@ -114,7 +114,7 @@ def test_the_effects_of_all_clicks_and_the_rest_add_up_below_the_history(tab: Ta
     effects = [signed(text) for text in tab.page.locator("#history .effect").all_text_contents() if text]
     assert len(effects) == 3  # the model has L = 3
     rest, total = map(signed, tab.page.locator("#sum dd").all_text_contents())
-    assert tab.page.locator("#sum dt").all_text_contents() == ["The rest", "= short-term"]
+    assert tab.page.locator("#sum dt").all_text_contents() == ["Beyond single clicks", "= short-term"]
     assert sum(effects) + rest == pytest.approx(total, abs=1e-9)
     assert total == pytest.approx(item["why"]["parts"]["short-term"], abs=0.005)
 

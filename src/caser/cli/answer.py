@@ -202,10 +202,10 @@ def _show_effects(explained: Mapping[str, Any]) -> None:
     effects = [{**one, "effect": round(one["effect"], digits)} for one in explained["history"]]
     # The rest of the rounded numbers, so that a reader who adds them up finds the total.
     rest = total - sum(one["effect"] for one in effects)
-    sums = [{"item_id": "the rest", "effect": rest}, {"item_id": f"= {part}", "effect": total}]
+    sums = [{"item_id": "beyond single items", "effect": rest}, {"item_id": f"= {part}", "effect": total}]
     show.items(f"what {part} is made of", ["item_id", "title", "effect"], [*effects, *sums])
     show.remark(f"the effect of an item: how much lower {part} would be without it")
-    show.remark("the rest: what the items do only together, and what the model says without a history")
+    show.remark("beyond single items: what the items do only together, and what the model says without a history")
 
 
 def _check_asked(users: Sequence[str], history: Sequence[str], *, all: bool) -> None:

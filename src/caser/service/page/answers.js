@@ -164,7 +164,7 @@ function fillRow(row, item, scale, ranks) {
 
 /**
  * How the part of the score that depends on the clicks adds up: the click that raises it most, the second if its effect is
- * more than half as large, the click that lowers it most if it matters, and the rest.
+ * more than half as large, the click that lowers it most if it matters, and everything else.
  *
  * @param {Recommended} item
  * @param {number} digits  how many decimals are shown
@@ -184,7 +184,7 @@ function reasons(item, digits) {
   };
   const terms = [...named].flatMap((one) => [titleElement(one), number(one.effect), ", "]);
   const rest = restOf(sum.total, [...named], digits);
-  return [element("b", {}, sum.part), number(sum.total), " = ", ...terms, "the rest", number(rest)];
+  return [element("b", {}, sum.part), number(sum.total), " = ", ...terms, "everything else", number(rest)];
 }
 
 /**
@@ -197,7 +197,7 @@ function explainSums(items, digits) {
   const part = sumOf(items[0], digits)?.part;
   if (!part) return "";
   const first = `The line below each name splits its ${part}. The number after a click says how much lower ${part} would be without it.`;
-  return `${first} The rest comes from the other clicks, from clicks together, and from no click at all.`;
+  return `${first} Everything else: the other clicks, what clicks do only together, and what needs no click.`;
 }
 
 /**

@@ -219,12 +219,12 @@ function showSum(sum, pointedAt, digits, numRows, effectAt, length) {
   const title = byId("sum-title");
   if (pointedAt) title.replaceChildren(`Effect of each click on ${sum.part} of `, titleElement(pointedAt));
   else title.textContent = "Point at a recommendation to see the effect of each click.";
-  // Everything that no visible row shows is in the rest: earlier clicks too.
+  // Effects of clicks that no visible row shows are in the rest too.
   const visible = [...effectAt].filter(([place]) => place >= length - numRows).map(([, effect]) => ({ effect }));
   const rest = restOf(sum.total, /** @type {Effect[]} */ (visible), digits);
   const number = (/** @type {number} */ value) => (pointedAt ? formatSigned(value, true, digits) : "");
   byId("sum").replaceChildren(
-    element("div", {}, element("dt", {}, "The rest"), element("dd", {}, number(rest))),
+    element("div", {}, element("dt", {}, "Beyond single clicks"), element("dd", {}, number(rest))),
     element("div", {}, element("dt", {}, `= ${sum.part}`), element("dd", {}, number(sum.total))),
   );
 }
