@@ -80,6 +80,7 @@ def test_a_sweep_has_a_row_for_each_value_and_keeps_the_test_part_closed(log: Pa
 def test_quick_is_one_seed_and_few_epochs(log: Path, places: tuple[object, ...]) -> None:
     found = document("sweep", log, "--over", "n_v=1,2", "--quick", *TINY[:4], *TINY[6:], *places)
     assert found["seeds"] == [0]
+    assert found["advice"][-1].startswith("This study is quick (--quick): one seed, and training ends after 12 epochs")
     assert study_options.StudyOptions(quick=True).shortened(Training(epochs=90)).epochs == study_options.QUICK_EPOCHS
     assert study_options.StudyOptions(quick=True).shortened(Training(epochs=3)).epochs == 3
 
