@@ -135,7 +135,7 @@ def test_one_user_cannot_show_a_difference() -> None:
 
 @pytest.mark.parametrize(("num_owners", "is_shown"), [(2, False), (3, False), (5, False), (6, True), (30, True)])
 def test_few_users_who_all_agree_show_nothing(num_owners: int, is_shown: bool) -> None:
-    difference = paired_difference(np.ones(num_owners), np.zeros(num_owners), np.arange(num_owners))
+    difference = paired_difference(np.ones(num_owners), np.zeros(num_owners), np.arange(num_owners, dtype=np.int32))
     assert (difference.num_owners, difference.is_shown, difference.is_lost_to_correction) == (
         num_owners,
         is_shown,
@@ -145,7 +145,7 @@ def test_few_users_who_all_agree_show_nothing(num_owners: int, is_shown: bool) -
 
 
 def test_a_size_of_zero_is_never_quoted_as_the_smallest_that_could_be_shown() -> None:
-    equal = paired_difference(np.ones(50), np.ones(50), np.arange(50))
+    equal = paired_difference(np.ones(50), np.ones(50), np.arange(50, dtype=np.int32))
     assert "0.0000 or more" not in equal.sentence("caser", "markov", "hit@10", 50)
 
 
