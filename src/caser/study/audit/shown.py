@@ -96,9 +96,9 @@ def bounded(difference: Difference) -> str:
     difference  of two values of a metric
 
     >>> bounded(Difference(0.01, 0.005, 0.015, 0.007))
-    '0.0100 (95 % 0.0050 to 0.0150)'
+    '0.0100 (95 % interval 0.0050 to 0.0150)'
     """
-    return f"{difference.value:.4f} (95 % {difference.low:.4f} to {difference.high:.4f})"
+    return f"{difference.value:.4f} (95 % interval {difference.low:.4f} to {difference.high:.4f})"
 
 
 def not_shown(difference: Difference, effects: Effects) -> str:
@@ -110,7 +110,7 @@ def not_shown(difference: Difference, effects: Effects) -> str:
     owners = count(effects.num_owners, effects.owner)
     if effects.num_owners < LEAST_OWNERS:
         return f"{difference.value:+.4f}; {owners} cannot show a difference"
-    interval = f"{difference.value:+.4f}, 95 % {difference.low:+.4f} to {difference.high:+.4f}"
+    interval = f"{difference.value:+.4f}, 95 % interval {difference.low:+.4f} to {difference.high:+.4f}"
     if not difference.smallest_detectable > 0:  # every user has the same difference
         return interval
     return f"{interval}; {owners} would show one of about {difference.smallest_detectable:.4f} or more"
