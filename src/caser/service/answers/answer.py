@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 from caser.answering.answers import Answer
 from caser.answering.recommender import Recommender
 from caser.arrays.types import RawId
+from caser.data.attributes import items_that_meet
 from caser.service.answers.loaded_model import LoadedModel
 from caser.service.answers.reasons import explain_items, patterns_of
 from caser.service.answers.rules import MAX_REMOVED_LISTED, CompiledRules, FilteredRanking, ScoredItem
@@ -122,7 +123,7 @@ class PendingQuestion:
         where, num_items = self.rules.where, len(self.model.recommender.artefact.items)
         self.fetch += len(self.rules.exclude)
         if where and self.only is None:
-            matching = self.model.catalogue.matching(where)
+            matching = items_that_meet(where)
             depth = self.fetch * num_items // max(1, len(matching))
             if depth > _MAX_READ_FOR_FILTERS:
                 self.only = tuple(matching)
@@ -193,11 +194,19 @@ class PendingQuestion:
 
     def _notes(self, num_found: int, ignored: Sequence[RawId]) -> list[str]:
         notes = [f"ignored unknown items: {', '.join(map(str, ignored[:10]))}"] if ignored else []
-        if not self.rules.is_empty and (columns := self.rules.unknown_columns):
-            notes.append(f"no item has the attribute {', '.join(columns)}")
+        notes += self.rules.unknown_values
         if num_found < self.request.k:
-            notes.append(f"there are only {num_found} such items")
+            notes.append(f"there are only {num_found} such items" if num_found else self._why_nothing())
         return notes
+
+    def _why_nothing(self) -> str:
+        """Say why the answer has no items."""
+        if not self.rules.where:
+            return "no item is left: the rules, and the items of the history, leave none"
+        matching = len(items_that_meet(self.rules.where))
+        if not matching:
+            return "no item is left: none meets all filters"
+        return f"no item is left: {matching:,} meet the filters, but other rules and the history leave none of them"
 
 
 def _rank_together(recommender: Recommender, group: _Group, members: Sequence[PendingQuestion]) -> None:

@@ -20,7 +20,7 @@ from caser.artefact.folder import MANIFEST, Artefact
 from caser.data.log import Vocabulary
 from caser.errors import ArtefactError, CaserError
 from caser.exported.scorer import through_onnx
-from caser.service.answers.catalogue import Catalogue, read_table
+from caser.service.answers.catalogue import Catalogue
 from caser.system.storage import read_file, settled
 
 _MAX_TRIES = 3
@@ -67,13 +67,12 @@ class LoadedModel:
 def load_model(run: Path, items: Path | None, onnx: Path | None = None) -> LoadedModel:
     """Load a run, and check that it can answer.
 
-    run    the run folder           items  a table of items (.csv or .parquet), or None
+    run    the run folder           items  a table of items, or None
     onnx   a file that was exported from this run and answers in its place, or None
 
     Raises ArtefactError if the run is damaged, cannot answer, or is not the run that `onnx` was exported from;
-    DataError if the table of items cannot be read.
+    DataError if the table of items cannot be read or names no item of the run.
     """
-    table = None if items is None else read_table(items)
     # The folder may be replaced while it is read: read again until the manifest is the same before and after.
     for _ in range(_MAX_TRIES):
         before = _read_manifest(run)
@@ -87,8 +86,9 @@ def load_model(run: Path, items: Path | None, onnx: Path | None = None) -> Loade
         )
     if onnx is not None:
         recommender = through_onnx(recommender, onnx)
-    catalogue = Catalogue.of(recommender.artefact, table)
-    model = LoadedModel(recommender, catalogue, hashlib.sha256(manifest).hexdigest(), written_at)
+    if items is not None:
+        recommender = recommender.with_items(items)
+    model = LoadedModel(recommender, Catalogue.of(recommender), hashlib.sha256(manifest).hexdigest(), written_at)
     _check_that_it_answers(model)
     return model
 
