@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caser.answering.recommender import load
-from caser.errors import DataError
 from caser.data.attributes import Attribute
+from caser.errors import DataError
 from caser.service.answers.catalogue import Catalogue
 from caser.service.answers.rules import CompiledRules
 from caser.service.request_schemas import AnswerRules, Boost

@@ -38,7 +38,12 @@ class WantedItems:
         """
         if self.filtered is None or num_found >= k:
             return self.unknown
-        return (*self.unknown, f"only {num_found} of {k} items: {self.filtered:,} meet the filters, seen ones included")
+        if not self.filtered:
+            return (*self.unknown, "no item meets all filters")
+        return (
+            *self.unknown,
+            f"only {num_found} of {k} items: {self.filtered:,} meet the filters, and not all may be shown",
+        )
 
     def refuse_none(self) -> None:
         """Raise ConfigError if no item meets the filters."""

@@ -98,7 +98,9 @@ class Attribute:
         """The texts of the smallest and the largest value of a column of numbers or dates; None for other columns."""
         if not self.numbers:
             return None
-        low, high = (function(self.items_by_value, key=lambda text: number_of(text, self.kind)) for function in (min, max))
+        low, high = (
+            function(self.items_by_value, key=lambda text: number_of(text, self.kind)) for function in (min, max)
+        )
         return low, high
 
     def common_values(self, limit: int, max_length: int = 200) -> list[str]:

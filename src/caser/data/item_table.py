@@ -67,7 +67,7 @@ def read_items(source: ItemSource, items: Vocabulary, id_column: str | None = No
     >>> table.titles.to_list(), sorted(table.attributes["genres"].condition("War").items)
     (['Heat', 'Up'], [7, 8])
     >>> table.notes[1]
-    '1 of 3 rows names an item that is not in the log, first 9'
+    "1 of 3 rows names an item that the model does not know, first '9'"
     """
     name = Path(source).name if isinstance(source, str | Path) else "the table"
     try:
@@ -117,7 +117,9 @@ def _open(source: ItemSource) -> RawTable:
     try:
         data = Path(source).expanduser().read_bytes()
     except (OSError, ValueError) as error:
-        raise DataError(f"it must be a file that can be read; got {getattr(error, 'strerror', None) or error}") from None
+        raise DataError(
+            f"it must be a file that can be read; got {getattr(error, 'strerror', None) or error}"
+        ) from None
     table = read_table(data, Layout())[1]
     if 2 * table.faults.count() > len(table.places):
         first = table.places.filter(table.faults.is_not_null())[0]
@@ -174,14 +176,16 @@ def _no_match(table: RawTable, column: str, ids: Sequence[RawId], items: Vocabul
     known = {_plain(raw): raw for raw in items.ids.to_list()}
     pair = next(((one, known[_plain(one)]) for one in ids if _plain(one) in known), None)
     here, there = pair or (ids[0], items.ids[0])
-    sentence = f"its rows must name items of the log; none of {len(ids):,} ids does: column {column} holds {here!r}, "
-    sentence += f"the log has {there!r}"
+    sentence = (
+        f"its rows must name items of the model; none of {len(ids):,} ids does: column {column} holds {str(here)!r}, "
+    )
+    sentence += f"the model has {str(there)!r}"
     if pair:
         return f"{sentence}; write both in the same way, as text if they have leading zeros"
     hint = _note_on_other_columns(table, column, 0, items)
     if hint:
         return f"{sentence}; {hint[0]} Then rename it to item_id"
-    return f"{sentence}; give the table that belongs to this log"
+    return f"{sentence}; give the table that belongs to its log"
 
 
 def _note_on_other_columns(table: RawTable, column: str, num_matched: int, items: Vocabulary) -> tuple[str, ...]:
@@ -191,9 +195,11 @@ def _note_on_other_columns(table: RawTable, column: str, num_matched: int, items
     texts = pl.Series(map(str, items.ids.to_list()))
     for other in table.columns:
         values = table.select([other]).to_series()
-        found = 0 if values.dtype.is_nested() else int(values.cast(pl.String, strict=False).is_in(texts.implode()).sum())
+        found = (
+            0 if values.dtype.is_nested() else int(values.cast(pl.String, strict=False).is_in(texts.implode()).sum())
+        )
         if other != column and found > num_matched:
-            return (f"column {other} holds more ids of the log ({found:,}) than {column}: is it the item id?",)
+            return (f"column {other} holds more ids of the model ({found:,}) than {column}: is it the item id?",)
     return ()
 
 
@@ -210,19 +216,27 @@ def _notes_on_rows(
     num_faults = table.faults.count()
     if num_faults:
         first = table.places.filter(table.faults.is_not_null())[0]
-        notes.append(f"{num_faults:,} of {total:,} rows left out, {table.faults.drop_nulls()[0]}, first {first}")
-    if missing := sum(one is None for one in ids) - num_faults:
-        notes.append(f"{missing:,} of {total:,} rows left out, without an item id")
+        notes.append(f"{num_faults:,} of {total:,} rows left out, {table.faults.drop_nulls()[0]}, first {table.place_name} {first}")
+    without_id = [
+        row for row, (one, fault) in enumerate(zip(ids, table.faults, strict=True)) if one is None and not fault
+    ]
+    if without_id:
+        place = f"{table.place_name} {table.places[without_id[0]]}"
+        notes.append(f"{len(without_id):,} of {total:,} rows left out, without an item id, first {place}")
     known = {row for found in rows.values() for row in found}
     unknown = [one for row, one in enumerate(ids) if one is not None and row not in known]
     if unknown:
-        names = "names an item that is" if len(unknown) == 1 else "name items that are"
-        notes.append(f"{len(unknown):,} of {total:,} rows {names} not in the log, first {unknown[0]!r}")
+        names = "names an item" if len(unknown) == 1 else "name items"
+        notes.append(
+            f"{len(unknown):,} of {total:,} rows {names} that the model does not know, first {str(unknown[0])!r}"
+        )
     if len(rows) < len(items):
-        first = next(raw for index, raw in enumerate(items.ids.to_list(), start=1) if index not in rows)
+        without_row = next(raw for index, raw in enumerate(items.ids.to_list(), start=1) if index not in rows)
         lacking = len(items) - len(rows)
         have = "item has" if lacking == 1 else "items have"
-        notes.append(f"{lacking:,} of {len(items):,} {have} no row, first {first!r}: filters never keep such items")
+        notes.append(
+            f"{lacking:,} of {len(items):,} {have} no row, first {str(without_row)!r}: filters never keep such items"
+        )
     return tuple(notes)
 
 
