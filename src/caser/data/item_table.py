@@ -16,6 +16,7 @@ from typing import TypeAlias
 import polars as pl
 
 from caser.arrays.types import RawId
+from caser.data import log_titles
 from caser.data.attributes import Attribute
 from caser.data.columns import MISSING, SYNONYMS, clean_ids
 from caser.data.formats import read_table
@@ -30,11 +31,7 @@ ItemSource: TypeAlias = str | Path | pl.DataFrame
 ID_NAMES = (*SYNONYMS["item"], "id")
 """Names of the column of item ids, most likely first; in lower case, with letters and digits only."""
 
-TITLE_NAMES = (
-    *("title", "itemtitle", "name", "itemname", "movietitle", "moviename", "filmtitle", "producttitle", "productname"),
-    *("prodname", "booktitle", "bookname", "tracktitle", "trackname", "songtitle", "songname", "articletitle"),
-    *("articlename", "newstitle", "headline", "videotitle", "businessname", "venuename"),
-)
+TITLE_NAMES = ("title", "name", "itemtitle", *log_titles.TITLE_NAMES, "headline")
 """Names of the column of titles, most likely first; in lower case, with letters and digits only."""
 
 
@@ -135,17 +132,11 @@ def _id_column(table: RawTable, of_log: str | None) -> str:
         return table.columns[0]
     if of_log in table.columns:
         return str(of_log)
-    column = _first_named(table.columns, ID_NAMES)
+    column = log_titles.first_named(table.columns, ID_NAMES)
     if column is None:
         names = ", ".join(repr(name[:40]) for name in table.columns[:12])
         raise DataError(f"a column must hold the item ids; got the columns {names}; rename that column to item_id")
     return column
-
-
-def _first_named(columns: Sequence[str], names: Sequence[str]) -> str | None:
-    """Return the column with the first of some plain names that a column has."""
-    plain = {"".join(filter(str.isalnum, column.lower())): column for column in reversed(columns)}
-    return next((plain[name] for name in names if name in plain), None)
 
 
 def _ids(table: RawTable, column: str) -> list[RawId | None]:
@@ -215,8 +206,8 @@ def _notes_on_rows(
     notes, total = [], len(ids)
     num_faults = table.faults.count()
     if num_faults:
-        first = table.places.filter(table.faults.is_not_null())[0]
-        notes.append(f"{num_faults:,} of {total:,} rows left out, {table.faults.drop_nulls()[0]}, first {table.place_name} {first}")
+        place = f"{table.place_name} {table.places.filter(table.faults.is_not_null())[0]}"
+        notes.append(f"{num_faults:,} of {total:,} rows left out, {table.faults.drop_nulls()[0]}, first {place}")
     without_id = [
         row for row, (one, fault) in enumerate(zip(ids, table.faults, strict=True)) if one is None and not fault
     ]
@@ -278,7 +269,7 @@ def _columns(table: RawTable, names: Sequence[str]) -> Iterator[tuple[str, pl.Se
 
 def _title_column(table: RawTable, names: Sequence[str]) -> str | None:
     if table.has_header:
-        return _first_named(names, TITLE_NAMES)
+        return log_titles.first_named(names, TITLE_NAMES)
     # Without a header, as in u.item and movies.dat, the second column holds the titles if it is text.
     second = names[:1]
     values = read_values(table.select(second).to_series(), ("", *MISSING)) if second else None

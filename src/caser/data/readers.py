@@ -24,6 +24,7 @@ from caser.data.columns import SYNONYMS, as_integers_if_exact, choose_columns, c
 from caser.data.filters import LogFilters, apply_filters
 from caser.data.formats import read_table
 from caser.data.log import InteractionLog, Vocabulary
+from caser.data.log_titles import with_own_titles
 from caser.data.tables import Layout, RawTable, first_line
 from caser.errors import ConfigError, DataError, MissingDependencyError
 from caser.system.kinds import must_be
@@ -185,12 +186,12 @@ def _to_log(table: RawTable, reading: Reading, filters: LogFilters, facts: dict[
     }
     times = frame["time"].to_numpy() if "time" in frame else None
     log = InteractionLog.from_columns(frame["user"], frame["item"], times, provenance=provenance)
-    if not table.is_text:
-        return log
-    # The ids of a text file are still text. They are converted here, because the vocabularies hold each id only once.
-    vocabularies = (log.user_vocabulary, log.item_vocabulary)
-    users, items = (Vocabulary(as_integers_if_exact(vocabulary.ids)) for vocabulary in vocabularies)
-    return replace(log, user_vocabulary=users, item_vocabulary=items)
+    if table.is_text:
+        # The ids of a text file are still text. They are converted here: the vocabularies hold each id only once.
+        vocabularies = (log.user_vocabulary, log.item_vocabulary)
+        users, items = (Vocabulary(as_integers_if_exact(vocabulary.ids)) for vocabulary in vocabularies)
+        log = replace(log, user_vocabulary=users, item_vocabulary=items)
+    return with_own_titles(log, table, roles)
 
 
 def _needed_roles(filters: LogFilters) -> set[str]:
