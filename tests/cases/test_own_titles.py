@@ -24,7 +24,7 @@ def rows(title: str = "movie_title") -> pl.DataFrame:
     return pl.DataFrame({"user": users, "item": films, title: [TITLES[film] for film in films], "time": range(24)})
 
 
-def titles_of(log: caser.InteractionLog) -> dict[str, str]:
+def titles_of(log: caser.InteractionLog) -> dict[object, object]:
     assert log.titles is not None
     return dict(zip(log.item_vocabulary.ids.to_list(), log.titles.to_list(), strict=True))
 

@@ -77,10 +77,10 @@ def wanted_items(
     barred = np.union1d(untrained, vocabulary.indices(excluded))
     named = [*excluded, *chosen]
     ignored = tuple(raw for raw, index in zip(named, vocabulary.indices(named), strict=True) if not index)
-    allowed = None if only is None else np.unique(vocabulary.indices(chosen))
+    allowed = None if only is None else np.unique(vocabulary.indices(chosen)).astype(np.int64)
     if not filters:
         return WantedItems(Candidates(barred, allowed), ignored)
     wanted = conditions(attributes, filters)
-    meeting = np.unique(vocabulary.indices(items_that_meet(wanted)))
+    meeting = np.unique(vocabulary.indices(items_that_meet(wanted))).astype(np.int64)
     allowed = meeting if allowed is None else np.intersect1d(allowed, meeting)
     return WantedItems(Candidates(barred, allowed), ignored, unknown_values(wanted), len(meeting))
