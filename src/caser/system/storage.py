@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from caser.errors import ArtefactError
+from caser.system.memory import memory
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -77,7 +78,7 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
 def read_file(path: Path, most: int | None = None) -> bytes:
     """Return the content of a regular file. Links of either kind, pipes and devices are refused.
 
-    most  the largest size that is accepted, in bytes; any size by default
+    most  the largest size that is accepted, in bytes; by default half of the memory of this machine
 
     Raises ArtefactError, which names the path, if the file cannot be read, is not a regular file with one name, or is
     larger than `most`.
@@ -92,8 +93,9 @@ def read_file(path: Path, most: int | None = None) -> bytes:
             facts = os.fstat(file.fileno())
             if not stat.S_ISREG(facts.st_mode) or facts.st_nlink > 1:
                 raise ArtefactError(f"{path} must be a regular file with one name; got a hard link or a special file.")
-            if most is not None and facts.st_size > most:
-                raise ArtefactError(f"{path} must have at most {most:,} bytes; got {facts.st_size:,}.")
+            limit = memory() / 2 if most is None else most
+            if facts.st_size > limit:
+                raise ArtefactError(f"{path} must have at most {limit:,.0f} bytes; got {facts.st_size:,}.")
             return file.read()
     except (OSError, ValueError) as error:
         raise ArtefactError(f"{path} must be readable; got: {_reason(error)}. Check the path.") from None
