@@ -240,12 +240,13 @@ def _matched(
     roles = f"read column {column} as item id" + (f", {title} as title" if title else ", no column as title")
     notes = (*table.notes, roles, *notes)
     kept = [found[0] for found in rows.values()]
+    repeated = {index: found for index, found in rows.items() if len(found) > 1}
     raw = dict(zip(items.raw(list(rows)), kept, strict=True))
     titles, attributes = None, {}
     for name, series in _columns(table, others):
         if name == title:
             texts = [None if one is None else str(one).strip() or None for one in series.to_list()]
-            _check_same(table, name, texts, rows, items)
+            _check_same(table, name, texts, repeated, items)
             by_index = {index: texts[found[0]] for index, found in rows.items()}
             titles = pl.Series([by_index.get(index) for index in range(1, len(items) + 1)], dtype=pl.String)
             continue
@@ -253,7 +254,7 @@ def _matched(
         if values is None:
             notes = (*notes, f"{name}: left out, because rules cannot name its values ({series.dtype})")
             continue
-        _check_same(table, name, values.texts, rows, items)
+        _check_same(table, name, values.texts, repeated, items)
         attributes[name] = _attribute(name, values, raw)
         notes = (*notes, *values.notes)
     return ItemTable(titles, attributes, notes)
@@ -287,7 +288,7 @@ def _check_same(
 ) -> None:
     """Raise DataError if two rows of one item differ in a column.
 
-    values  (N,) the value of each row
+    values  (N,) the value of each row        rows  the rows of each item that has several
     """
     differing = {index: found for index, found in rows.items() if len({values[row] for row in found}) > 1}
     if not differing:

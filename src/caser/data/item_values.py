@@ -192,7 +192,7 @@ def _as_lists(
     split = _splitter(texts)
     if split is None or any(isinstance(row, tuple) for row in rows):
         return lists, ()
-    example = next(row for row in texts if len(split(row)) > 1 or split is not _at_bars)
+    example = max(texts, key=lambda text: len(split(text)))
     note = f"{name}: a text such as {example[:60]!r} is read as a list of values: {', '.join(map(str, split(example)))}"
     return {row: present(split(row)) if isinstance(row, str) else values for row, values in lists.items()}, (note,)
 
