@@ -191,10 +191,10 @@ def test_equal_rows_and_differing_rows_of_unknown_items_do_no_harm(tmp_path: Pat
 def test_titles_of_a_table_become_those_of_a_log(tmp_path: Path) -> None:
     log = InteractionLog.from_columns(pl.Series([1, 1]), pl.Series([501, 500]), None)
     (tmp_path / "movies.csv").write_text("movieId,name\n500,Up\n501,Heat\n")
-    titled, notes = add_titles(log, tmp_path / "movies.csv")
+    titled = add_titles(log, tmp_path / "movies.csv")
     assert titled.titles is not None
     assert titled.titles.to_list() == ["Heat", "Up"]
-    assert "read column movieId as item id, name as title" in notes
+    assert "movies.csv: read column movieId as item id, name as title" in titled.provenance["notes"]
 
 
 def test_a_table_without_titles_gives_a_log_none(tmp_path: Path) -> None:

@@ -24,17 +24,9 @@ def load_with_items(run: Path, items: Path | None) -> Recommender:
     if items is None:
         return recommender
     recommender = recommender.with_items(items)
-    say_notes(items, () if recommender.items is None else recommender.items.notes)
-    return recommender
-
-
-def say_notes(items: Path, notes: Sequence[str]) -> None:
-    """Say on stderr what was guessed about a table of items.
-
-    items  the file        notes  the sentences
-    """
-    for sentence in notes:
+    for sentence in recommender.items.notes if recommender.items else ():
         show.note(f"  {items.name}: {sentence}")
+    return recommender
 
 
 def filters_of(conditions: Sequence[str], attributes: Attributes) -> dict[str, Wanted]:

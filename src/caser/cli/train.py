@@ -10,7 +10,6 @@ from caser.answering.recommender import Recommender
 from caser.artefact import folder as artefact
 from caser.cli import show
 from caser.cli.flags import AUTO, Command, FilterFlags, ReadingFlags, Switch, one_of
-from caser.cli.items import say_notes
 from caser.cli.logs import open_log
 from caser.cli.model_flags import with_model_flags
 from caser.cli.runs import checkpoint_of, parts_of, save_run
@@ -120,9 +119,10 @@ def _with_titles(log: InteractionLog, items: Path | None) -> InteractionLog:
     """Return the log with the titles of a table of items, if there is one."""
     if items is None:
         return log
-    log, notes = add_titles(log, items)
-    say_notes(items, notes)
-    return log
+    titled = add_titles(log, items)
+    for sentence in titled.provenance["notes"][len(log.provenance.get("notes", [])) :]:
+        show.note(f"  {sentence}")
+    return titled
 
 
 def _train_one(

@@ -24,6 +24,7 @@ from caser.data.item_values import ItemValues, read_values
 from caser.data.log import InteractionLog, Vocabulary
 from caser.data.tables import Layout, RawTable
 from caser.errors import DataError
+from caser.system.kinds import must_be
 
 ItemSource: TypeAlias = str | Path | pl.DataFrame
 """The path of a file, or a polars frame."""
@@ -66,7 +67,6 @@ def read_items(source: ItemSource, items: Vocabulary, id_column: str | None = No
     >>> table.notes[1]
     "1 of 3 rows names an item that the model does not know, first '9'"
     """
-    name = Path(source).name if isinstance(source, str | Path) else "the table"
     try:
         table = _open(source)
         column = _id_column(table, id_column)
@@ -76,25 +76,29 @@ def read_items(source: ItemSource, items: Vocabulary, id_column: str | None = No
         notes += _note_on_other_columns(table, column, sum(map(len, rows.values())), items)
         return _matched(table, column, rows, items, notes)
     except DataError as error:
-        raise DataError(f"{str(error).rstrip('.')}; in the table of items {name}.") from None
+        raise DataError(f"{str(error).rstrip('.')}; in the table of items {_name(source)}.") from None
 
 
-def add_titles(log: InteractionLog, source: ItemSource) -> tuple[InteractionLog, tuple[str, ...]]:
-    """Return a log with the titles of a table of items, and the notes on the table.
+def add_titles(log: InteractionLog, source: ItemSource) -> InteractionLog:
+    """Return a log with the titles of a table of items.
 
     log     the log; titles that it has stay where the table has none
-    source  the table, as for `read_items`
+    source  the table: a file, or a frame of polars
 
-    Raises DataError as `read_items` does, and for a table without a column of titles.
+    The notes on the table are added to those of the log. Raises DataError for a table that cannot be read, that names
+    no item of the log, that has two rows which say different things about one item, or that has no column of titles.
 
     >>> log = InteractionLog.from_columns(pl.Series(["ann"]), pl.Series(["a"]), None)
-    >>> add_titles(log, pl.DataFrame({"id": ["a"], "title": ["Up"]}))[0].titles.to_list()
+    >>> add_titles(log, pl.DataFrame({"id": ["a"], "title": ["Up"]})).titles.to_list()
     ['Up']
     """
+    must_be("log", log, InteractionLog, "a log", "Read it with caser.read_log.")
     table = read_items(source, log.item_vocabulary, log.provenance.get("reading", {}).get("item"))
     if table.titles is None:
         raise DataError(f"a column must hold the titles, called title or name; got {', '.join(table.attributes)}.")
-    return replace(log, titles=combined(log.titles, table.titles)), table.notes
+    notes = [*log.provenance.get("notes", []), *(f"{_name(source)}: {note}" for note in table.notes)]
+    titles = combined(log.titles, table.titles)
+    return replace(log, titles=titles, provenance={**log.provenance, "notes": notes})
 
 
 def combined(old: pl.Series | None, new: pl.Series | None) -> pl.Series | None:
@@ -105,6 +109,10 @@ def combined(old: pl.Series | None, new: pl.Series | None) -> pl.Series | None:
     if old is None or new is None:
         return old if new is None else new
     return pl.select(pl.coalesce(new, old)).to_series()
+
+
+def _name(source: ItemSource) -> str:
+    return Path(source).name if isinstance(source, str | Path) else "(frame)"
 
 
 def _open(source: ItemSource) -> RawTable:
