@@ -127,7 +127,7 @@ def test_a_link_to_a_run_is_followed(run: Path, tmp_path: Path) -> None:
 
 def test_facts_change_in_one_step_and_the_model_stays(run: Path) -> None:
     before = (run / WEIGHTS).read_bytes()
-    (run / f".{MANIFEST}.01234567.partial").write_bytes(b"left by a killed process")
+    (run / f".{MANIFEST}.caser-01234567.partial").write_bytes(b"left by a killed process")
     update_manifest(run, metrics={"hit@10": 0.25}, test_openings=2)
     assert load(run).manifest == {**FACTS, "metrics": {"hit@10": 0.25}, "test_openings": 2}
     assert (run / WEIGHTS).read_bytes() == before
