@@ -70,8 +70,12 @@ def test_a_run_keeps_the_titles_of_its_log_and_every_command_shows_them(tmp_path
     rows().write_csv(tmp_path / "log.csv")
     run = tmp_path / "run"
     terminal.caser("train", tmp_path / "log.csv", "--out", run, "--model", "markov")
-    assert "Alien" in terminal.caser("recommend", run, "--item", "d", "--item", "c").out
-    assert "Brazil" in terminal.caser("similar", run, "--item", "a", "--k", 3).out
+    out = terminal.caser("recommend", run, "--item", "d", "--item", "c").out
+    assert out.startswith("history d (Dune) c (Casino) · ")
+    assert "Alien" in out
+    out = terminal.caser("similar", run, "--item", "a", "--k", 3).out
+    assert out.startswith("most similar to a (Alien)\n")
+    assert "Brazil" in out
     out = terminal.caser("explain", run, "--item", "b", "--history", "a").out
     assert ("Brazil for history" in out, "Alien" in out) == (True, True)
     terminal.caser("recommend", run, "--all", "--out", tmp_path / "all.csv", "--no-exclude-seen")

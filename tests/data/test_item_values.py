@@ -61,7 +61,8 @@ def test_values_of_a_text_file(column: list[str], kind: str, expected: list[list
 @pytest.mark.parametrize(
     ("column", "dtype", "kind", "expected"),
     [
-        (["10", "20"], None, "text", [["10"], ["20"]]),  # text in Parquet is meant as text
+        (["10", "2.5"], None, "number", [["10"], ["2.5"]]),  # as JSON with 10 and 2.5 in one field is read
+        (["007", "7"], None, "text", [["007"], ["7"]]),
         (["NA", "GB"], None, "text", [["NA"], ["GB"]]),
         ([1.0, 2.5, float("nan"), None], None, "number", [["1"], ["2.5"], [], []]),
         ([Decimal("2.50")], None, "number", [["2.5"]]),

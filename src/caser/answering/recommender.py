@@ -249,6 +249,14 @@ class Recommender:
         vectors_ID, bias_I = scorer.item_vectors()
         return build_index(vectors_ID, bias_I, self._is_trained, states_of(scorer, questions), recall)
 
+    def title(self, item: RawId) -> str | None:
+        """Return the title of an item; None for an unknown item, or one without a title.
+
+        item  a raw id
+        """
+        (index,) = self.artefact.items.lookup([item])
+        return None if self._titles is None or not index else self._titles[index - 1]
+
     def question(
         self, user: RawId | None = None, history: Iterable[RawId] | None = None, unknown_users: UnknownUsers = "auto"
     ) -> Question:

@@ -18,7 +18,7 @@ from caser.arrays.types import RawId
 from caser.artefact import folder as artefacts
 from caser.cli import show
 from caser.cli.flags import DEFAULT_K, Switch, TableFile, Whole
-from caser.cli.items import filters_of, load_with_items
+from caser.cli.items import filters_of, load_with_items, with_title
 from caser.errors import ConfigError
 from caser.search import cells
 
@@ -111,7 +111,7 @@ def recommend(
     if json:
         show.document({"run": str(run), "model": rec.artefact.config.name, "answers": answers.to_dicts()})
     else:
-        _show_answers(answers, item)
+        _show_answers(answers, [with_title(rec, one) for one in item])
 
 
 def index(run: Path, /, *, recall: float = 0.95, json: Switch = False) -> None:
@@ -167,7 +167,7 @@ def similar(run: Path, /, *, item: str, k: Whole = DEFAULT_K, items: Path | None
     if json:
         show.document({"run": str(run), **answer})
     else:
-        show.answers(f"most similar to {item}", answer["items"])
+        show.answers(f"most similar to {with_title(rec, item)}", answer["items"])
 
 
 def explain(
@@ -198,13 +198,14 @@ def explain(
         Print one JSON document instead of tables.
 
     """
-    explained = explaining.explain(load_with_items(run, items), item=item, user=user, history=history or None).to_dict()
+    rec = load_with_items(run, items)
+    explained = explaining.explain(rec, item=item, user=user, history=history or None).to_dict()
     if json:
         show.document(explained)
         return
     parts = {**explained["parts"], "score": explained["score"]}
     name_of_item = explained["title"] or f"item {item}"
-    title = f"{name_of_item} for {_asked_for(explained['user_id'], history)} · {explained['source']}"
+    title = f"{name_of_item} for {_asked_for(explained['user_id'], [with_title(rec, one) for one in history])} · {explained['source']}"
     show.table(title, ["part", "score"], [(name, f"{value:.4f}") for name, value in parts.items()])
     if explained["history"]:
         show.items("what each item of the history adds to it", ["item_id", "title", "effect"], explained["history"])

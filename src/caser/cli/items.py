@@ -29,6 +29,15 @@ def load_with_items(run: Path, items: Path | None) -> Recommender:
     return recommender
 
 
+def with_title(recommender: Recommender, item: str) -> str:
+    """Return an item as a heading names it: its id, and its title if there is one.
+
+    recommender  knows the titles        item  an id
+    """
+    title = recommender.title(item)
+    return f"{item} ({title})" if title else item
+
+
 def filters_of(conditions: Sequence[str], attributes: Attributes) -> dict[str, Wanted]:
     """Turn the values of --filter into filters.
 

@@ -143,7 +143,10 @@ def _id_column(table: RawTable, of_log: str | None) -> str:
     column = log_titles.first_named(table.columns, ID_NAMES)
     if column is None:
         names = ", ".join(repr(name[:40]) for name in table.columns[:12])
-        raise DataError(f"a column must hold the item ids; got the columns {names}; rename that column to item_id")
+        raise DataError(
+            f"a column must hold the item ids; got the columns {names}; rename that column to "
+            "item_id, or add a first line with names"
+        )
     return column
 
 
@@ -151,6 +154,8 @@ def _ids(table: RawTable, column: str) -> list[RawId | None]:
     """Return the item of each row; None for a missing id or a row with a fault. Whole floats become integers."""
     ids = clean_ids(table.select([column]).to_series(), table.is_text)
     ids = ids.set(table.faults.is_not_null(), None)
+    if table.is_text and ids.str.ends_with(".0").all():
+        ids = ids.str.strip_suffix(".0")  # pandas writes a column of integers with a hole in this way
     whole = (int(one) if isinstance(one, float) and one.is_integer() else one for one in ids.to_list())
     return list(whole)
 
@@ -306,8 +311,8 @@ def _check_same(
     (raw,) = items.raw([index])
     first, second = (f"{_shown(values[row])} in {table.place_name} {table.places[row]}" for row in (found[0], other))
     raise DataError(
-        f"an item must have one row, or equal rows; {raw!r} has {name} {first} and {second} ({len(differing):,} items "
-        "are like this); keep one row of each, or write several values into one row, as A|B"
+        f"an item must have one row, or equal rows; {raw!r} has {name} {first} and {second} (items like this: "
+        f"{len(differing):,}); keep one row of each, or write several values into one row, as A|B"
     )
 
 

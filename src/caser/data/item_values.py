@@ -1,8 +1,8 @@
 """The values of one column of a table of items: text, numbers, dates or booleans; one value or a list per item.
 
-All values of a column decide its kind, so a column of sizes with one "XL" is text. Numbers in a text file are numbers
-only if none is written with a leading zero, because "007" is a code. Every value also has a text, by which values are
-compared: the number 5, the text "5" and the float 5.0 have the text "5", and midnight has the text of its day.
+All values of a column decide its kind, so a column of sizes with one "XL" is text. Texts are numbers only if all are
+numbers, and none is written with a leading zero, because "007" is a code. Every value also has a text, by which values
+are compared: the number 5, the text "5" and the float 5.0 have the text "5", and midnight has the text of its day.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def read_values(column: pl.Series, missing: Collection[str] = ()) -> ItemValues 
     """Return the values of a column; None if they are records, bytes or anything else that no rule can name.
 
     column   one value or one list of values for each row
-    missing  texts that mean that a value is missing; for a text file only, in which numbers are recognised
+    missing  texts that mean that a value is missing, for a text file
 
     Texts such as "Action|Drama", and columns whose texts all look like ['Action', 'Drama'], are lists of values.
 
@@ -69,7 +69,7 @@ def read_values(column: pl.Series, missing: Collection[str] = ()) -> ItemValues 
         return None
     lists, notes = _as_lists(column.name, distinct, missing)
     scalars = [value for values in lists.values() for value in values]
-    kind = kind_of(scalars, is_text=bool(missing))
+    kind = kind_of(scalars)
     if kind is None:
         return None
     texts = {row: frozenset(text_of(value, kind) for value in values) for row, values in lists.items()}
@@ -80,13 +80,12 @@ def read_values(column: pl.Series, missing: Collection[str] = ()) -> ItemValues 
     return ItemValues(kind, [texts[row] for row in rows], [numbers[row] for row in rows], notes)
 
 
-def kind_of(values: Iterable[Any], *, is_text: bool) -> Kind | None:
+def kind_of(values: Iterable[Any]) -> Kind | None:
     """Return the kind of all values together; None if a value is neither text, number, date nor boolean.
 
-    values   values that are not missing
-    is_text  whether they are from a text file, where numbers and booleans are written as text
+    values  values that are not missing
 
-    >>> kind_of(["1", "2.50"], is_text=True), kind_of(["1", "XL"], is_text=True), kind_of(["01"], is_text=True)
+    >>> kind_of(["1", "2.50"]), kind_of(["1", "XL"]), kind_of(["01"])
     ('number', 'text', 'text')
     """
     values = list(values)
@@ -100,9 +99,9 @@ def kind_of(values: Iterable[Any], *, is_text: bool) -> Kind | None:
     if kinds and kinds <= {date, datetime}:
         return "date"
     if kinds == {str}:
-        if is_text and all(is_number(value) for value in values):
+        if all(is_number(value) for value in values):
             return "number"
-        if is_text and all(value.lower() in ("true", "false") for value in values):
+        if all(value.lower() in ("true", "false") for value in values):
             return "boolean"
         if all(moment_of(value) is not None for value in values):
             return "date"
