@@ -205,7 +205,8 @@ def explain(
         return
     parts = {**explained["parts"], "score": explained["score"]}
     name_of_item = explained["title"] or f"item {item}"
-    title = f"{name_of_item} for {_asked_for(explained['user_id'], [with_title(rec, one) for one in history])} · {explained['source']}"
+    asked = _asked_for(explained["user_id"], [with_title(rec, one) for one in history])
+    title = f"{name_of_item} for {asked} · {explained['source']}"
     show.table(title, ["part", "score"], [(name, f"{value:.4f}") for name, value in parts.items()])
     if explained["history"]:
         show.items("what each item of the history adds to it", ["item_id", "title", "effect"], explained["history"])

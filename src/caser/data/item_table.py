@@ -70,7 +70,7 @@ def read_items(source: ItemSource, items: Vocabulary, id_column: str | None = No
     try:
         table = _open(source)
         column = _id_column(table, id_column)
-        ids = _ids(table, column)
+        ids = _ids(table, column, items)
         rows = _matched_rows(table, column, ids, items)
         notes = _notes_on_rows(table, ids, rows, items)
         notes += _note_on_other_columns(table, column, sum(map(len, rows.values())), items)
@@ -150,30 +150,31 @@ def _id_column(table: RawTable, of_log: str | None) -> str:
     return column
 
 
-def _ids(table: RawTable, column: str) -> list[RawId | None]:
-    """Return the item of each row; None for a missing id or a row with a fault. Whole floats become integers."""
+def _ids(table: RawTable, column: str, items: Vocabulary) -> list[str | None]:
+    """Return the item of each row as it is written; None for a missing id or a row with a fault."""
     ids = clean_ids(table.select([column]).to_series(), table.is_text)
     ids = ids.set(table.faults.is_not_null(), None)
+    # A column of integers with a hole becomes floats in pandas: 7.0 is the id 7, as in a log.
+    if ids.dtype.is_float() and not items.ids.dtype.is_float() and (ids.drop_nulls() % 1 == 0).all():
+        ids = ids.cast(pl.Int64, strict=False)
     if table.is_text and ids.str.ends_with(".0").all():
-        ids = ids.str.strip_suffix(".0")  # pandas writes a column of integers with a hole in this way
-    whole = (int(one) if isinstance(one, float) and one.is_integer() else one for one in ids.to_list())
-    return list(whole)
+        ids = ids.str.strip_suffix(".0")
+    return [None if one is None else str(one) for one in ids.to_list()]
 
 
-def _matched_rows(table: RawTable, column: str, ids: Sequence[RawId | None], items: Vocabulary) -> dict[int, list[int]]:
+def _matched_rows(table: RawTable, column: str, ids: Sequence[str | None], items: Vocabulary) -> dict[int, list[int]]:
     """Return the rows of each known item, by the index of the item. Raises DataError if no row names a known item."""
     rows: dict[int, list[int]] = {}
-    distinct = list(dict.fromkeys(one for one in ids if one is not None))
-    index_of = dict(zip(distinct, items.lookup(distinct), strict=True))
+    index_of = {str(raw): index for index, raw in enumerate(items.ids.to_list(), start=1)}
     for row, one in enumerate(ids):
-        if one is not None and index_of[one]:
+        if one is not None and one in index_of:
             rows.setdefault(index_of[one], []).append(row)
     if not rows:
-        raise DataError(_no_match(table, column, distinct, items))
+        raise DataError(_no_match(table, column, [one for one in ids if one is not None], items))
     return rows
 
 
-def _no_match(table: RawTable, column: str, ids: Sequence[RawId], items: Vocabulary) -> str:
+def _no_match(table: RawTable, column: str, ids: Sequence[str], items: Vocabulary) -> str:
     """Return the sentence about a table that names no known item, with an id of each side and what may be wrong."""
     if not ids:
         return f"every row must name an item; column {column} holds none"
@@ -181,7 +182,7 @@ def _no_match(table: RawTable, column: str, ids: Sequence[RawId], items: Vocabul
     pair = next(((one, known[_plain(one)]) for one in ids if _plain(one) in known), None)
     here, there = pair or (ids[0], items.ids[0])
     sentence = (
-        f"its rows must name items of the model; none of {len(ids):,} ids does: column {column} holds {str(here)!r}, "
+        f"its rows must name items of the model; none of {len(set(ids)):,} ids does: column {column} holds {here!r}, "
     )
     sentence += f"the model has {str(there)!r}"
     if pair:
@@ -213,7 +214,7 @@ def _plain(raw: RawId) -> str:
 
 
 def _notes_on_rows(
-    table: RawTable, ids: Sequence[RawId | None], rows: Mapping[int, list[int]], items: Vocabulary
+    table: RawTable, ids: Sequence[str | None], rows: Mapping[int, list[int]], items: Vocabulary
 ) -> tuple[str, ...]:
     """Say which rows and which items do not match."""
     notes, total = [], len(ids)
@@ -231,9 +232,7 @@ def _notes_on_rows(
     unknown = [one for row, one in enumerate(ids) if one is not None and row not in known]
     if unknown:
         names = "names an item" if len(unknown) == 1 else "name items"
-        notes.append(
-            f"{len(unknown):,} of {total:,} rows {names} that the model does not know, first {str(unknown[0])!r}"
-        )
+        notes.append(f"{len(unknown):,} of {total:,} rows {names} that the model does not know, first {unknown[0]!r}")
     if len(rows) < len(items):
         without_row = next(raw for index, raw in enumerate(items.ids.to_list(), start=1) if index not in rows)
         lacking = len(items) - len(rows)
