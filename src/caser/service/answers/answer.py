@@ -123,10 +123,11 @@ class PendingQuestion:
         where, num_items = self.rules.where, len(self.model.recommender.artefact.items)
         self.fetch += len(self.rules.exclude)
         if where and self.only is None:
-            matching = items_that_meet(where)
-            depth = self.fetch * num_items // max(1, len(matching))
+            most = min(condition.most for condition in where)
+            num_matching = most if len(where) == 1 else len(items_that_meet(where))
+            depth = self.fetch * num_items // max(1, num_matching)
             if depth > _MAX_READ_FOR_FILTERS:
-                self.only = tuple(matching)
+                self.only = tuple(items_that_meet(where))
             else:
                 self.fetch = max(self.fetch, depth)
         if self.request.rules is not None:
