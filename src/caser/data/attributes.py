@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -23,7 +25,7 @@ from caser.arrays.types import RawId
 from caser.data.item_values import DAY_MICROSECONDS, NO_TEXTS, Kind, is_number, moment_of, number_of, text_of
 from caser.errors import ConfigError, did_you_mean
 
-Wanted: TypeAlias = str | float | bool | Sequence[str | float | bool] | Mapping[str, Any]
+Wanted: TypeAlias = str | float | date | Sequence[str | float | date] | Set[str | float | date] | Mapping[str, Any]
 """One value, several values, or a range {"min": ..., "max": ...}."""
 
 MAX_NEAR = 3
@@ -71,7 +73,7 @@ class Attribute:
         """
         if isinstance(wanted, Mapping):
             return Condition(self, NO_TEXTS, self._ends(wanted, place))
-        values = [wanted] if isinstance(wanted, str | int | float) else list(wanted)
+        values = list(wanted) if isinstance(wanted, Sequence | Set) and not isinstance(wanted, str) else [wanted]
         if not values:
             raise ConfigError(f"{place}must have at least one value; got none.")
         return Condition(self, frozenset(self._text(value, place) for value in values))
@@ -137,11 +139,14 @@ class Attribute:
 
     def _text(self, value: Any, place: str) -> str:
         """The text of a value that a rule names."""
-        if not isinstance(value, str | int | float):
-            raise ConfigError(f"{place}a value must be text, a number, true or false; got {type(value).__name__}.")
+        value = value.item() if isinstance(value, np.generic) else value
+        if not isinstance(value, str | int | float | date):
+            raise ConfigError(
+                f"{place}a value must be text, a number, a date, true or false; got {type(value).__name__}."
+            )
         fits = {
             "text": True,
-            "number": not isinstance(value, bool) and (not isinstance(value, str) or is_number(value.strip())),
+            "number": is_number(value.strip()) if isinstance(value, str) else _is_plain_number(value),
             "date": moment_of(value) is not None,
             "boolean": isinstance(value, bool) or str(value).lower() in ("true", "false"),
         }
@@ -166,13 +171,17 @@ class Attribute:
         if not given or not given.keys() <= {"min", "max"}:
             raise ConfigError(f'{place}a range must have "min", "max" or both, and nothing else.')
         ends = {name: number_of(self._text(end, place), self.kind) for name, end in given.items()}
-        last = given.get("max")
-        if isinstance(last, str) and self.kind == "date" and len(last.strip()) == len("2020-01-01"):
+        last = given.get("max", "")
+        if self.kind == "date" and len(str(last).strip()) == len("2020-01-01"):
             ends["max"] += DAY_MICROSECONDS - 1  # a day ends with its last microsecond
         low, high = ends.get("min", -np.inf), ends.get("max", np.inf)
         if low > high:
             raise ConfigError(f"{place}min must not be above max.")
         return low, high
+
+
+def _is_plain_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 @dataclass(frozen=True, eq=False)
