@@ -27,7 +27,7 @@ from pathlib import Path
 import polars as pl
 
 from caser.arrays.types import RawId
-from caser.data.columns import as_integers_if_exact
+from caser.data.ids import as_integers_if_exact
 from caser.data.delimited import read_delimited
 from caser.data.filters import LogFilters
 from caser.data.log import InteractionLog
