@@ -54,10 +54,7 @@ def is_missing(texts: pl.Series, words: Collection[str]) -> pl.Series:
     >>> is_missing(pl.Series(["7", r"\N", " NA ", None]), MISSING).to_list()
     [False, True, True, True]
     """
-    longest = max(map(len, words), default=0)
-    short = texts.set(texts.str.len_bytes() > 4 * longest + 16, None)  # an id that is longer is not stripped and searched
-    found = short.str.strip_chars().is_in(list(words))
-    return texts.is_null() | found.fill_null(False)
+    return texts.str.strip_chars().is_in(list(words)).fill_null(True)
 
 
 def read_ids(ids: pl.Series, places: pl.Series, words: Collection[str]) -> tuple[pl.Series, list[str]]:
@@ -94,10 +91,9 @@ def read_ids(ids: pl.Series, places: pl.Series, words: Collection[str]) -> tuple
         raise DataError(
             f"ids must be text or whole numbers; got {_shown(ids)} in column {ids.name!r}, of the type {kind}"
         )
-    missing = is_missing(ids if ids.dtype == pl.String else ids.cast(pl.String), words) if words != [""] or (
-        ids.dtype == pl.String
-    ) else ids.is_null()
-    return ids.set(missing, None), [note] if note else []
+    if ids.dtype == pl.String or words != [""]:  # a number is written as one of the words only if the caller names them
+        ids = ids.set(is_missing(ids.cast(pl.String), words), None)
+    return ids, [note] if note else []
 
 
 def as_integers_if_exact(ids: pl.Series) -> pl.Series:
@@ -174,8 +170,12 @@ def _whole(ids: pl.Series, places: pl.Series) -> tuple[pl.Series, str | None]:
 
 def _text_of_binary(ids: pl.Series) -> tuple[pl.Series, str]:
     """Return binary values as text: as they are if all are printable, as UUIDs if all have 16 bytes, else in hex."""
-    text = ids.cast(pl.String, strict=False)
-    if text.null_count() == ids.null_count() and not text.str.contains(r"\p{C}").any():
+    try:
+        text = ids.cast(pl.String)
+        is_printable = not text.str.contains(r"\p{C}").any()
+    except pl.exceptions.PolarsError:  # some value is not UTF-8
+        is_printable = False
+    if is_printable:
         return text, f"{ids.name} holds binary values: read as text"
     if (ids.bin.size().drop_nulls() == 16).all():
         texts = [None if value is None else str(uuid.UUID(bytes=value)) for value in ids.unique().to_list()]

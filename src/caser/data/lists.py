@@ -54,9 +54,9 @@ def one_event_per_row(columns: pl.DataFrame, places: pl.Series, faults: pl.Serie
     ).with_columns(place=places, fault=faults)
     # A row with empty lists has no events.
     kept = nulled.filter((pl.col("item").list.len() > 0).fill_null(True))
-    notes = [f"{' and '.join(lists)} are lists: each element is one event, in the order of the list"]
+    notes = [f"the columns of {' and '.join(lists)} hold lists: each element is one event, in the order of the list"]
     if len(kept) < len(nulled):
-        notes.append(f"{len(nulled) - len(kept):,} rows have empty lists and no events")
+        notes.append(f"{len(nulled) - len(kept):,} rows with empty lists have no events")
     events = kept.explode(lists)
     return Events(
         events.drop("place", "fault"), events["place"].alias(places.name), events["fault"].alias(faults.name), notes

@@ -173,9 +173,16 @@ def _to_frame(source: object) -> tuple[pl.DataFrame, tuple[str, ...]]:
 
 
 def _with_index(frame: Any) -> tuple[Any, tuple[str, ...]]:
-    """Make columns of the named levels of a pandas index, which polars would drop without a word."""
-    levels = [name for name in getattr(getattr(frame, "index", None), "names", ()) if name is not None]
-    if not hasattr(frame, "reset_index") or not levels or set(levels) & set(frame.columns):
+    """Make columns of the named levels of a pandas index, which polars would drop; say if a nameless one is dropped."""
+    index = getattr(frame, "index", None)
+    names = list(getattr(index, "names", ()))
+    if index is None or not hasattr(frame, "reset_index"):
         return frame, ()
-    named = ", ".join(map(str, levels))
-    return frame.reset_index(level=levels), (f"the index of the frame holds {named}: read as columns",)
+    levels = [name for name in names if name is not None and name not in frame.columns]
+    if levels:
+        named = ", ".join(map(str, levels))
+        return frame.reset_index(level=levels), (f"the index of the frame holds {named}: read as columns",)
+    if names == [None] and str(index.dtype) not in ("int64", "int32", "uint64"):
+        first = repr(index[0]) if len(index) else "nothing"
+        return frame, (f"doubt: the index of the frame ({first}, ...) has no name and is not read: name it, or reset it",)
+    return frame, ()

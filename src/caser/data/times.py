@@ -30,6 +30,9 @@ DIGITS = {8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S", 17:
 NEARLY_ALL = 0.95
 """The share of values that must be plausible dates before the others count as unreadable."""
 
+SAMPLE = 10_000
+"""How many numbers are looked at before all are tried as dates."""
+
 LATEST = 2**62
 """A number is a time only if it is fewer than this many microseconds before or after 1970."""
 
@@ -64,18 +67,21 @@ def to_microseconds(
             "with the day too, such as time='date,time' (--time date,time), or only that one"
         )
     if times.dtype == pl.String:
+        numbers = _numbers(times)
+        if numbers.null_count() == 0 and time_format is None and not any(map(_has_digit, words)):
+            return _from_numbers(numbers.alias(times.name), places)  # the usual case: no word is searched for
         times = times.set(is_missing(times, words), None)
     if time_format is not None:
         return _as_said(times, time_format)
     if times.dtype == pl.String:
-        return _from_text(times, places)
+        return _from_text(times.str.strip_chars(), places)
     if times.dtype.is_numeric():
         return _from_numbers(times, places)
     if times.dtype in (pl.Date, pl.Datetime):
         return times.cast(pl.Datetime("us")).cast(pl.Int64), "dates"
     if times.dtype == pl.Null:
         return times.cast(pl.Int64), "dates"
-    raise DataError(f"times must be numbers, dates or text; got {times.dtype} in column {times.name!r}")
+    raise DataError(f"times must be numbers, dates or text; got {times.dtype} in column {times.name!r}; convert it")
 
 
 def looks_like_moments(values: pl.Series) -> str | None:
@@ -187,9 +193,8 @@ def _scaled(numbers: pl.Series, unit: str) -> pl.Series:
 
 def _digits_as_dates(numbers: pl.Series) -> pl.Series | None:
     """Return microseconds if nearly all numbers are dates written as digits, such as 20220408; else None."""
-    counted = numbers.drop_nulls()
-    counted = counted.filter(counted != 0)
-    middle = counted.cast(pl.Float64).median()
+    few = numbers.gather_every(max(1, len(numbers) // SAMPLE))
+    middle = few.filter(few != 0).cast(pl.Float64).median()
     if not isinstance(middle, float) or not np.isfinite(middle):
         return None
     digits = len(f"{middle:.0f}")
@@ -198,7 +203,7 @@ def _digits_as_dates(numbers: pl.Series) -> pl.Series | None:
     whole = numbers.cast(pl.Int64, strict=False)
     whole = whole.set((whole.cast(numbers.dtype) != numbers).fill_null(True), None) if numbers.dtype.is_float() else whole
     dates = parse(whole.cast(pl.String), DIGITS[digits])
-    return dates if dates.count() >= NEARLY_ALL * len(counted) else None
+    return dates if dates.count() >= NEARLY_ALL * int((numbers != 0).sum() or 0) else None
 
 
 def _refuse_months(floats: pl.Series, name: str) -> None:
@@ -246,6 +251,10 @@ def _numbers(text: pl.Series) -> pl.Series:
         return integers
     floats = text.cast(pl.Float64, strict=False)
     return integers if integers.count() == floats.count() else floats
+
+
+def _has_digit(word: str) -> bool:
+    return any(map(str.isdigit, word))
 
 
 def _first_shown(times: pl.Series, places: pl.Series) -> str:
