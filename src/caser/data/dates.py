@@ -63,6 +63,11 @@ NUMBERED_MONTHS = tuple(
 )
 """Forms with more than one meaning, or without a day: they are suggested, never chosen."""
 
+MONTH_NAME = r"(?i)\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
+
+NUMBERED = r"^\s*\d{1,4}[-/. ]\d{1,2}\D|^\s*\d{1,4}[-/]\d{1,4}\s*$|^\s*\d{8}\b"
+"""How each of NUMBERED_MONTHS begins."""
+
 TIME_OF_DAY = r"^\s*\d{1,2}:\d\d(:\d\d([.,]\d+)?)?(\s*[AaPp][Mm])?\s*$"
 
 YEAR_1000 = -30_610_224_000_000_000
@@ -85,7 +90,7 @@ def read_dates(text: pl.Series) -> pl.Series:
     if moments.null_count() > text.null_count():
         rest = (moments.is_null() & text.is_not_null()).arg_true()
         moments = moments.scatter(rest, _rewritten(text.gather(rest)))
-    if moments.null_count() > text.null_count():
+    if text.filter(moments.is_null())[:TRIED].str.contains(MONTH_NAME).any():
         moments = _filled(moments, text.str.replace(r"\b(GMT|UTC|Z)\s*$", "+0000"), NAMED_MONTHS)
     return moments
 
@@ -122,6 +127,8 @@ def fitting_forms(text: pl.Series) -> list[str]:
     """
     text = text.drop_nulls().unique(maintain_order=True)
     few = text[:TRIED]
+    if not few.str.contains(NUMBERED).all():
+        return []
     return [form for form in NUMBERED_MONTHS if len(few) and _reads_all(few, form) and _reads_all(text, form)]
 
 

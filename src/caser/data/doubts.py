@@ -12,12 +12,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from caser.data.ids import MISSING, shortened
+from caser.data.ids import MISSING, missing_flags, shortened
 from caser.data.log import InteractionLog
 from caser.data.times import looks_like_moments, shown_moment
 
 PLACEHOLDERS = (
-    *("0", "-1", "unknown", "anonymous", "anon", "guest", "undefined", "missing", "nil", "not set", "(not set)"),
+    *("-1", "unknown", "anonymous", "anon", "guest", "undefined", "missing", "nil", "not set", "(not set)"),
     *("default", "other", "n.a.", "?", "--", "empty", "blank", "test"),
 )
 """Ids, in lower case, that often stand for many users or items whose id is not known."""
@@ -55,6 +55,9 @@ def doubts_on_log(log: InteractionLog, *, is_typed: bool) -> list[str]:
         doubts += _on_shares(vocabulary.ids, counts, role, plural)
         if vocabulary.ids.dtype == pl.String:
             doubts += _on_texts(vocabulary.ids, counts, role, plural, is_typed=is_typed)
+    for number, role in ((log.num_users, "user"), (log.num_items, "item")):
+        if number == 1 and len(log) >= MANY:
+            doubts.append(f"doubt: all {len(log):,} events have one {role}: is the column of the {role} right?")
     if log.num_users == len(log) >= MANY:
         doubts.append("doubt: every user has exactly one event: is the column of the user the number of the row?")
     elif 2 * log.num_items > len(log) >= 2 * MANY:
@@ -107,20 +110,19 @@ def _on_shares(ids: pl.Series, counts: NDArray[np.int64], role: str, plural: str
     large = share > 0.2 and times_mean >= 5 if role == "user" else share > 0.4 and times_mean >= 10
     if large:
         return [_of_share(ids, counts, most, role)]
-    if ids.dtype != pl.String:
-        found = ids.is_in([0, -1])
-    else:
-        found = ids.str.to_lowercase().is_in(PLACEHOLDERS)
-    median = max(1.0, float(np.median(counts)))
-    rows = [row for row in found.arg_true().to_list() if counts[row] >= 5 * median and counts[row] >= 0.03 * counts.sum()]
+    texts = ids.cast(pl.String)
+    unlike = counts / max(1.0, float(np.median(counts)))  # how many times as many events as the usual id
+    placeholder = texts.str.to_lowercase().is_in(PLACEHOLDERS).to_numpy() & (unlike >= 2)
+    zero = (texts == "0").to_numpy() & (unlike >= 5)
+    rows = np.flatnonzero((placeholder | zero) & (counts >= 0.02 * counts.sum())).tolist()
     return [_of_share(ids, counts, row, role) for row in rows]
 
 
 def _of_share(ids: pl.Series, counts: NDArray[np.int64], row: int, role: str) -> str:
     return (
         f"doubt: the {role} {shortened(ids[row])} has {counts[row]:,} of {counts.sum():,} events "
-        f"({counts[row] / counts.sum():.0%}): does it stand for many {role}s? --missing {shortened(str(ids[row]))} makes "
-        "it a missing value"
+        f"({counts[row] / counts.sum():.0%}): does it stand for many {role}s? {missing_flags([str(ids[row])])} makes it "
+        "a missing value"
     )
 
 
@@ -132,8 +134,8 @@ def _on_texts(
     if is_typed and (words := ids.filter(ids.is_in(MISSING)).to_list()):
         number = int(counts[ids.is_in(MISSING).to_numpy()].sum())
         doubts.append(
-            f"doubt: {number:,} events have the {role} {' or '.join(map(repr, words))}: --missing {' '.join(words)} makes "
-            "it a missing value"
+            f"doubt: {number:,} events have the {role} {' or '.join(map(repr, words))}: {missing_flags(words)} makes it a "
+            "missing value"
         )
     for pattern, meaning in (
         (SPREADSHEET, "rounded by a spreadsheet, so that several may have become one: export the column as text"),

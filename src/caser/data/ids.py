@@ -16,6 +16,7 @@ Moments, durations, lists and structs are no ids. A missing id is null.
 
 from __future__ import annotations
 
+import shlex
 import uuid
 from collections.abc import Collection
 
@@ -122,6 +123,17 @@ def without_point_zero(ids: pl.Series) -> pl.Series | None:
     if numbers.dtype == pl.String or bool((numbers.abs() > WHOLE_FLOAT_LIMIT).any()):
         return None
     return numbers
+
+
+def missing_flags(words: Collection[str]) -> str:
+    """Return the flags that make words mean a missing value, as they are typed.
+
+    words  ids
+
+    >>> missing_flags(["-1", "not set"])
+    "--missing=-1 --missing='not set'"
+    """
+    return " ".join(f"--missing={shlex.quote(word)}" for word in words)
 
 
 def shortened(value: object) -> str:

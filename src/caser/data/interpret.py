@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from caser.data.dates import READABLE
@@ -80,7 +81,7 @@ def to_log(table: RawTable, rules: Rules, filters: LogFilters, facts: Mapping[st
     is_bad = _is_bad(values, raw.faults)
     bad_rows = _count_bad_rows(values, raw, is_bad)
     if bad_rows:
-        _check_bad_rows(bad_rows, raw, roles.columns, table, skip=rules.skip)
+        _check_bad_rows(bad_rows, roles.columns, table, rules, total=len(raw.places))
     good = values.with_columns(place=raw.places).filter(~is_bad) if bad_rows else values.with_columns(place=raw.places)
     # Filter by rating and kind of event.
     kept, dropped = _filter_rows(good, filters, roles.columns)
@@ -97,7 +98,7 @@ def to_log(table: RawTable, rules: Rules, filters: LogFilters, facts: Mapping[st
     times = kept["time"].to_numpy() if "time" in kept else None
     log = InteractionLog.from_columns(kept["user"], kept["item"], times, provenance=provenance)
     log = _with_integers(log) if table.is_text else log
-    return _with_notes(log, [_first_row(kept), *_doubts(log, kept, raw.places.name, is_typed=not table.is_text)])
+    return _with_notes(log, [_first_row(log), *_doubts(log, kept, raw.places.name, is_typed=not table.is_text)])
 
 
 def bad_rows_in_words(bad: Mapping[str, Any]) -> str:
@@ -188,13 +189,13 @@ def _count_bad_rows(values: pl.DataFrame, raw: Events, is_bad: pl.Series) -> Bad
 
 
 def _check_bad_rows(
-    bad_rows: BadRows, raw: Events, columns: Mapping[str, str], table: RawTable, *, skip: bool
+    bad_rows: BadRows, columns: Mapping[str, str], table: RawTable, rules: Rules, total: int
 ) -> None:
     """Raise DataError for bad rows, unless they are to be skipped and a good row is left."""
-    bad, total = sum(reason["count"] for reason in bad_rows.values()), len(raw.places)
-    if skip and bad < total:
+    bad = sum(reason["count"] for reason in bad_rows.values())
+    if rules.skip and bad < total:
         return
-    place = table.place_name
+    place, time_format = table.place_name, rules.time_format
     counts = "; ".join(
         f"{reason['count']:,} {why} (first at {place} {reason['first']:,})"
         f"{': ' if 'values' in reason else ''}{bad_rows_in_words(reason)}"
@@ -209,6 +210,8 @@ def _check_bad_rows(
             f"; {columns['user']} is {share:.0%} missing, and {others[0]} is there: pass user={others[0]!r} "
             f"(--user {others[0]})"
         )
+    elif FAULTS["time"] in bad_rows and time_format is not None:
+        sentence += f"; times are read as time_format={time_format!r} (--time-format) says"
     elif FAULTS["time"] in bad_rows and "time" in columns:
         sentence += f"; times are read as {READABLE}"
     if bad <= max(1, FEW * total) and bad < total:
@@ -264,11 +267,12 @@ def _with_integers(log: InteractionLog) -> InteractionLog:
     return _with_notes(replace(log, user_vocabulary=users, item_vocabulary=items), notes)
 
 
-def _first_row(frame: pl.DataFrame) -> str:
-    """Return how the first row was understood."""
-    row = frame.row(0, named=True)
-    when = f", time {shown_moment(row['time'])}" if "time" in row else ""
-    return f"first row: user {shortened(str(row['user']))}, item {shortened(str(row['item']))}{when}".replace("'", "")
+def _first_row(log: InteractionLog) -> str:
+    """Return how the first row of the source was understood."""
+    [place] = np.flatnonzero(log.rows == 0)
+    user, item = log.user_vocabulary.ids[int(log.users[place]) - 1], log.item_vocabulary.ids[int(log.items[place]) - 1]
+    when = f", time {shown_moment(int(log.times[place]))}" if log.has_times else ""
+    return f"first row: user {str(user)[:60]}, item {str(item)[:60]}{when}"
 
 
 def _doubts(log: InteractionLog, frame: pl.DataFrame, place: str, *, is_typed: bool) -> list[str]:

@@ -203,6 +203,10 @@ def _which_columns(few: pl.DataFrame, moments: Sequence[int]) -> str:
     readings = [
         f"--no-header --user {user} --item {item}" + ("" if time is None else f" --time {time}") for user, item, time in pairs
     ]
+    usual = LAYOUTS.get((few.width, tuple(moments)))
+    if counting and usual is not None:
+        flags = [f"--{role} {place}" for place, role in enumerate(usual, start=1) if role in ("user", "item", "time")]
+        readings = [*readings[:1], f"--no-header {' '.join(flags)}"]
     seen = "; ".join(
         [
             *(f"column {position} looks like times" for position in moments),
