@@ -162,7 +162,9 @@ def test_months_as_numbers_are_refused_with_both_readings(tmp_path: Path) -> Non
 
 def test_one_stray_number_among_days_is_a_bad_row(tmp_path: Path) -> None:
     days = "".join(f"1,{row},{20200101 + row}\n" for row in range(28))
-    with pytest.raises(DataError, match=r"1 with a missing or unreadable time \(first at line 30\): 1 '99999999'.*skip"):
+    with pytest.raises(
+        DataError, match=r"1 with a missing or unreadable time \(first at line 30\): 1 '99999999'.*skip"
+    ):
         read(tmp_path, f"{HEADER}{days}1,2,99999999\n")
 
 
@@ -193,7 +195,9 @@ def test_an_unused_column_of_numbers_that_look_like_times_is_named(tmp_path: Pat
 
 
 def test_a_column_named_time_without_moments_beside_moments_is_refused(tmp_path: Path) -> None:
-    text = "user,item,time,seen\n" + rows_of(user, item, lambda _, __, seconds: seconds - 1_600_000_000, as_text("%Y-%m-%dT%H:%M"))
+    text = "user,item,time,seen\n" + rows_of(
+        user, item, lambda _, __, seconds: seconds - 1_600_000_000, as_text("%Y-%m-%dT%H:%M")
+    )
     with pytest.raises(DataError, match=r"got '37' in time, while seen holds .*--time seen\), or .*--time time\)"):
         read(tmp_path, text)
 
@@ -202,7 +206,9 @@ def test_a_day_and_a_time_of_day_in_two_columns_are_joined(tmp_path: Path) -> No
     text = "customer_id,product_id,date,time\n" + rows_of(user, item, as_text("%Y-%m-%d"), as_text("%H:%M:%S"))
     log = read(tmp_path, text)
     assert moments(log)[0] == "2020-09-13T12:27:17+00:00"
-    assert any(note.startswith("time holds times of day: read date and time together") for note in log.provenance["notes"])
+    assert any(
+        note.startswith("time holds times of day: read date and time together") for note in log.provenance["notes"]
+    )
     assert read(tmp_path, text, time="date,time").digest == log.digest
     with pytest.raises(DataError, match=r"got '12:27:17' at line 2 in 'time', a time of day; .*--time date,time"):
         read(tmp_path, text, time="time")
@@ -226,8 +232,14 @@ def test_typed_days_and_times_of_day_are_joined(day: date) -> None:
     ("change", "doubt"),
     [
         (lambda row, seconds: row, "all times lie before 1995, from 1970-01-01 00:00:00 UTC to"),
-        (lambda row, seconds: 0 if row == 7 else seconds, "1 of 180 times lie before 1995 (first at line 9: 1970-01-01"),
-        (lambda row, seconds: -5 if row == 7 else seconds, "1 of 180 times lie before 1995 (first at line 9: 1969-12-31"),
+        (
+            lambda row, seconds: 0 if row == 7 else seconds,
+            "1 of 180 times lie before 1995 (first at line 9: 1970-01-01",
+        ),
+        (
+            lambda row, seconds: -5 if row == 7 else seconds,
+            "1 of 180 times lie before 1995 (first at line 9: 1969-12-31",
+        ),
         (
             lambda row, seconds: 4_102_444_800 if row == 7 else seconds,
             "1 of 180 times lie more than a year ahead of now (first at line 9: 2100-01-01",

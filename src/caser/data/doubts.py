@@ -62,7 +62,8 @@ def doubts_on_log(log: InteractionLog, *, is_typed: bool) -> list[str]:
         doubts.append("doubt: every user has exactly one event: is the column of the user the number of the row?")
     elif 2 * log.num_items > len(log) >= 2 * MANY:
         doubts.append(
-            f"doubt: {log.num_items:,} of {len(log):,} events have an item of their own: is the column of the item right?"
+            f"doubt: {log.num_items:,} of {len(log):,} events have an item of their own: is the column of the item "
+            "right?"
         )
     return doubts
 
@@ -72,8 +73,8 @@ def doubts_on_times(times: pl.Series, places: pl.Series) -> list[str]:
 
     times   (N,) microseconds since 1970        places  (N,) where each is in the source, named "line" or "row"
 
-    >>> doubts_on_times(pl.Series([37_000_000, 637_000_000]), pl.Series("line", [2, 3]))
-    ['doubt: all times lie before 1995, from 1970-01-01 00:00:37 UTC to 1970-01-01 00:10:37 UTC: are they seconds since 1970?']
+    >>> print(*doubts_on_times(pl.Series([37_000_000, 637_000_000]), pl.Series("line", [2, 3])))
+    doubt: all times lie before 1995, from 1970-01-01 00:00:37 UTC to 1970-01-01 00:10:37 UTC: are they in another unit?
     """
     first, last = times.min(), times.max()
     if not isinstance(first, int) or not isinstance(last, int):
@@ -82,7 +83,7 @@ def doubts_on_times(times: pl.Series, places: pl.Series) -> list[str]:
         return [f"doubt: all times are {shown_moment(first)}: only the order of rows orders the events"]
     if last < OLDEST:
         span = f"from {shown_moment(first)} to {shown_moment(last)}"
-        return [f"doubt: all times lie before 1995, {span}: are they seconds since 1970?"]
+        return [f"doubt: all times lie before 1995, {span}: are they in another unit?"]
     now = int(time.time() * 1_000_000)
     doubts = []
     if first < OLDEST:
@@ -121,21 +122,19 @@ def _on_shares(ids: pl.Series, counts: NDArray[np.int64], role: str, plural: str
 def _of_share(ids: pl.Series, counts: NDArray[np.int64], row: int, role: str) -> str:
     return (
         f"doubt: the {role} {shortened(ids[row])} has {counts[row]:,} of {counts.sum():,} events "
-        f"({counts[row] / counts.sum():.0%}): does it stand for many {role}s? {missing_flags([str(ids[row])])} makes it "
-        "a missing value"
+        f"({counts[row] / counts.sum():.0%}): does it stand for many {role}s? {missing_flags([str(ids[row])])} makes "
+        "it a missing value"
     )
 
 
-def _on_texts(
-    ids: pl.Series, counts: NDArray[np.int64], role: str, plural: str, *, is_typed: bool
-) -> list[str]:
+def _on_texts(ids: pl.Series, counts: NDArray[np.int64], role: str, plural: str, *, is_typed: bool) -> list[str]:
     """Return the doubts on how ids are written."""
     doubts = []
     if is_typed and (words := ids.filter(ids.is_in(MISSING)).to_list()):
         number = int(counts[ids.is_in(MISSING).to_numpy()].sum())
         doubts.append(
-            f"doubt: {number:,} events have the {role} {' or '.join(map(repr, words))}: {missing_flags(words)} makes it a "
-            "missing value"
+            f"doubt: {number:,} events have the {role} {' or '.join(map(repr, words))}: {missing_flags(words)} makes "
+            "it a missing value"
         )
     for pattern, meaning in (
         (SPREADSHEET, "rounded by a spreadsheet, so that several may have become one: export the column as text"),
@@ -143,7 +142,8 @@ def _on_texts(
     ):
         like = ids.str.contains(pattern)
         if like.sum() >= (1 if pattern is SPREADSHEET else max(1, 0.2 * len(ids))):
-            doubts.append(f"doubt: {like.sum():,} of {len(ids):,} {plural} look like {shortened(ids[like.arg_max() or 0])}: {meaning}")
+            first = shortened(ids[like.arg_max() or 0])
+            doubts.append(f"doubt: {like.sum():,} of {len(ids):,} {plural} look like {first}: {meaning}")
     if looks_like_moments(ids[:1000]) == "dates":
         doubts.append(f"doubt: the {plural} are moments, such as {shortened(ids[0])}: is the column right?")
     return [*doubts, *_on_spellings(ids, plural)]

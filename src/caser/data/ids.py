@@ -2,14 +2,14 @@ r"""Ids: turn a column into the ids of users or items, without changing any of t
 
 Only the text that a number is written as stands for it: "007", " 7" and "+7" are other ids than 7. The rules:
 
-    text                 stays text. The ids of a text file become integers if each is exactly how its integer is written
-    7.0 in a text file   is 7 if every id of the column is a whole number written with ".0" below 2^53, which is how
-                         pandas writes a column of integers with a hole; otherwise the column stays text as it is written
-    integers             of any width stay integers if they fit 64 bits; otherwise the whole column becomes text
-    decimals, floats     become integers if all are whole, and floats below 2^53; otherwise they are refused, because
-                         how they were written is lost
-    booleans             become the texts "true" and "false"
-    binary               becomes text if all values are printable text, UUIDs if all have 16 bytes, else hexadecimal text
+    text                stays text. The ids of a text file become integers if each is exactly how its integer is written
+    7.0 in a text file  is 7 if every id of the column is a whole number written with ".0" below 2^53, which is how
+                        pandas writes a column of integers with a hole; otherwise the column stays text as it is
+    integers            of any width stay integers if they fit 64 bits; otherwise the whole column becomes text
+    decimals, floats    become integers if all are whole, and floats below 2^53; otherwise they are refused, because
+                        how they were written is lost
+    booleans            become the texts "true" and "false"
+    binary              becomes text if all values are printable text, UUIDs if all have 16 bytes, else hexadecimal
 
 Moments, durations, lists and structs are no ids. A missing id is null.
 """
@@ -17,7 +17,6 @@ Moments, durations, lists and structs are no ids. A missing id is null.
 from __future__ import annotations
 
 import shlex
-import uuid
 from collections.abc import Collection
 
 import polars as pl
@@ -190,11 +189,9 @@ def _text_of_binary(ids: pl.Series) -> tuple[pl.Series, str]:
     if is_printable:
         return text, f"{ids.name} holds binary values: read as text"
     if (ids.bin.size().drop_nulls() == 16).all():
-        texts = [None if value is None else str(uuid.UUID(bytes=value)) for value in ids.unique().to_list()]
-        return (
-            ids.bin.encode("hex").replace_strict(ids.unique().bin.encode("hex"), texts, return_dtype=pl.String),
-            f"{ids.name} holds 16 bytes per value: read as UUIDs",
-        )
+        hexadecimal = ids.bin.encode("hex")
+        uuids = hexadecimal.str.replace(r"^(.{8})(.{4})(.{4})(.{4})(.{12})$", "${1}-${2}-${3}-${4}-${5}")
+        return uuids, f"{ids.name} holds 16 bytes per value: read as UUIDs"
     return ids.bin.encode("hex"), f"{ids.name} holds binary values: read as hexadecimal text"
 
 

@@ -22,7 +22,8 @@ from caser.data.filters import LogFilters
 from caser.data.ids import as_integers_if_exact, read_ids, shortened, without_point_zero, words_for_missing
 from caser.data.lists import Events, one_event_per_row
 from caser.data.log import InteractionLog, Vocabulary
-from caser.data.roles import choose_columns, flag, other_users
+from caser.data.names import flag, other_users
+from caser.data.roles import choose_columns
 from caser.data.tables import RawTable
 from caser.data.times import shown_moment, to_microseconds
 from caser.errors import DataError
@@ -109,7 +110,9 @@ def bad_rows_in_words(bad: Mapping[str, Any]) -> str:
     >>> bad_rows_in_words({"count": 12, "first": 3, "values": {"NA": 10, "": 2}})
     "10 'NA', 2 empty"
     """
-    return ", ".join(f"{count:,} {shortened(word) if word else 'empty'}" for word, count in bad.get("values", {}).items())
+    return ", ".join(
+        f"{count:,} {shortened(word) if word else 'empty'}" for word, count in bad.get("values", {}).items()
+    )
 
 
 def _refuse_uneven_lines(table: RawTable) -> None:
@@ -188,9 +191,7 @@ def _count_bad_rows(values: pl.DataFrame, raw: Events, is_bad: pl.Series) -> Bad
     return found
 
 
-def _check_bad_rows(
-    bad_rows: BadRows, columns: Mapping[str, str], table: RawTable, rules: Rules, total: int
-) -> None:
+def _check_bad_rows(bad_rows: BadRows, columns: Mapping[str, str], table: RawTable, rules: Rules, total: int) -> None:
     """Raise DataError for bad rows, unless they are to be skipped and a good row is left."""
     bad = sum(reason["count"] for reason in bad_rows.values())
     if rules.skip and bad < total:

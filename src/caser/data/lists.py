@@ -49,9 +49,9 @@ def one_event_per_row(columns: pl.DataFrame, places: pl.Series, faults: pl.Serie
     lengths = columns.select(pl.col(name).list.len() for name in lists)
     unequal = lengths.select(pl.any_horizontal(pl.col(name).ne_missing(pl.col("item")) for name in lists)).to_series()
     faults = faults.set(faults.is_null() & unequal, UNEQUAL)
-    nulled = columns.with_columns(
-        pl.when(~unequal).then(pl.col(name)).alias(name) for name in lists
-    ).with_columns(place=places, fault=faults)
+    nulled = columns.with_columns(pl.when(~unequal).then(pl.col(name)).alias(name) for name in lists).with_columns(
+        place=places, fault=faults
+    )
     # A row with empty lists has no events.
     kept = nulled.filter((pl.col("item").list.len() > 0).fill_null(True))
     notes = [f"the columns of {' and '.join(lists)} hold lists: each element is one event, in the order of the list"]

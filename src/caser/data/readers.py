@@ -22,10 +22,11 @@ from caser.data.filters import LogFilters, apply_filters
 from caser.data.formats import read_table
 from caser.data.interpret import Rules, to_log
 from caser.data.log import InteractionLog
-from caser.data.roles import SYNONYMS
+from caser.data.names import SYNONYMS
 from caser.data.tables import Layout, RawTable, first_line
 from caser.errors import ConfigError, DataError, MissingDependencyError
 from caser.system.kinds import must_be
+
 
 @runtime_checkable
 class ArrowTable(Protocol):
@@ -153,10 +154,14 @@ def _to_frame(source: object) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Return a frame of polars, and sentences on what was converted."""
     if isinstance(source, pl.DataFrame):
         return source, ()
-    if not isinstance(source, pl.LazyFrame | ArrowTable) or isinstance(source, pl.Series) or hasattr(source, "to_frame"):
+    if (
+        not isinstance(source, pl.LazyFrame | ArrowTable)
+        or isinstance(source, pl.Series)
+        or hasattr(source, "to_frame")
+    ):
         raise DataError(
-            f"a log must be a path or a polars, pandas or Arrow table; got {type(source).__name__}; make a table of it, "
-            "such as polars.DataFrame({'user': [...], 'item': [...], 'time': [...]})"
+            f"a log must be a path or a polars, pandas or Arrow table; got {type(source).__name__}; make a table of "
+            "it, such as polars.DataFrame({'user': [...], 'item': [...], 'time': [...]})"
         )
     try:
         if isinstance(source, pl.LazyFrame):
@@ -184,5 +189,7 @@ def _with_index(frame: Any) -> tuple[Any, tuple[str, ...]]:
         return frame.reset_index(level=levels), (f"the index of the frame holds {named}: read as columns",)
     if names == [None] and str(index.dtype) not in ("int64", "int32", "uint64"):
         first = repr(index[0]) if len(index) else "nothing"
-        return frame, (f"doubt: the index of the frame ({first}, ...) has no name and is not read: name it, or reset it",)
+        return frame, (
+            f"doubt: the index of the frame ({first}, ...) has no name and is not read: name it, or reset it",
+        )
     return frame, ()

@@ -1,8 +1,8 @@
 """Times: turn a column into microseconds since 1970 UTC, and say in which unit it was.
 
 A column has one unit. Numbers are seconds, milliseconds, microseconds or nanoseconds since 1970, whichever gives their
-median a usual size, unless their digits are dates: 20220408 is a day and 20201231235900 a moment. Columns whose values are
-plausible in two different units are refused. `dates.py` reads text.
+median a usual size, unless their digits are dates: 20220408 is a day and 20201231235900 a moment. Columns whose values
+are plausible in two different units are refused. `dates.py` reads text.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def to_microseconds(
     """
     if are_times_of_day(times) and time_format is None:
         raise DataError(
-            f"times must have a day; got {_first_shown(times, places)} in {times.name!r}, a time of day; name the column "
-            "with the day too, such as time='date,time' (--time date,time), or only that one"
+            f"times must have a day; got {_first_shown(times, places)} in {times.name!r}, a time of day; name the "
+            "column with the day too, such as time='date,time' (--time date,time), or only that one"
         )
     if times.dtype == pl.String:
         numbers = _numbers(times)
@@ -201,7 +201,9 @@ def _digits_as_dates(numbers: pl.Series) -> pl.Series | None:
     if digits not in DIGITS or not 1900 <= middle / 10.0 ** (digits - 4) < 2101:
         return None
     whole = numbers.cast(pl.Int64, strict=False)
-    whole = whole.set((whole.cast(numbers.dtype) != numbers).fill_null(True), None) if numbers.dtype.is_float() else whole
+    whole = (
+        whole.set((whole.cast(numbers.dtype) != numbers).fill_null(True), None) if numbers.dtype.is_float() else whole
+    )
     dates = parse(whole.cast(pl.String), DIGITS[digits])
     return dates if dates.count() >= NEARLY_ALL * int((numbers != 0).sum() or 0) else None
 
@@ -209,7 +211,7 @@ def _digits_as_dates(numbers: pl.Series) -> pl.Series | None:
 def _refuse_months(floats: pl.Series, name: str) -> None:
     """Raise DataError if every number is a month such as 202012: a month is no moment, and seconds are as likely."""
     low, high = floats.min(), floats.max()
-    if not (isinstance(low, float) and isinstance(high, float) and 190001 <= low and high <= 210012):
+    if not (isinstance(low, float) and isinstance(high, float) and low >= 190001 and high <= 210012):
         return
     if ((floats % 100).is_between(1, 12) & (floats % 1 == 0)).all():
         raise DataError(
@@ -229,8 +231,8 @@ def _refuse_two_units(floats: pl.Series, numbers: pl.Series, places: pl.Series) 
         row = _is_usual(floats, unit).fill_null(False).arg_max() or 0
         found.append(f"{count:,} in {unit} (first at {places.name} {places[row]:,}: {numbers[row]})")
     raise DataError(
-        f"all times must be in one unit; got {' and '.join(found)} in column {numbers.name!r}; convert them to one unit, "
-        "or pass time_format= (--time-format seconds) to read every number in one"
+        f"all times must be in one unit; got {' and '.join(found)} in column {numbers.name!r}; convert them to one "
+        "unit, or pass time_format= (--time-format seconds) to read every number in one"
     )
 
 
