@@ -47,6 +47,7 @@ def choose_columns(
     Raises DataError if a named column does not exist, a needed role has no column, two roles have the same column, or
     the table can be read in several ways.
 
+    >>> import polars as pl
     >>> table = RawTable.from_frame(pl.DataFrame({"visitor_id": [1], "itemId": [2], "stars": [3]}))
     >>> choose_columns(table, {}).columns
     {'user': 'visitor_id', 'item': 'itemId'}
