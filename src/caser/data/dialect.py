@@ -1,0 +1,164 @@
+"""The dialect of a text file: what separates its fields, what is around a quoted one, and what names its columns.
+
+The first lines decide what the caller does not say. A hint of Excel (`sep=;`) is passed over, and runs of blanks count
+as one separator. Lines are made blank and never removed, so that the numbers of lines stay right.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from caser.data.tables import Layout
+
+SEPARATORS = {
+    "::": "'::'",
+    "\t": "a tab",
+    ",": "a comma",
+    ";": "a semicolon",
+    "|": "a bar",
+    "\x01": "the character U+0001, as Hive writes it",
+    " ": "a space",
+}
+"""Separators that are recognised, in the order in which the first lines are searched for them, and their names."""
+
+RIVALS = (",", ";", "|")
+"""Separators that also occur within fields. The one that makes more fields wins: 1;503;4,5 has semicolons."""
+
+SAMPLE_LINES, SAMPLE_BYTES = 20, 1 << 16
+
+STEADY = 0.5
+"""The share of the first lines in which a separator must occur equally often."""
+
+LIKE_DATA = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*|\s*\d{4}-\d\d-\d\d.*")
+"""A number or a date. A first line with such a field is data, not a header."""
+
+HINT = re.compile(rb'\s*"?sep=([^\r\n])"?[ \r,;\t]*(?:\n|\Z)', re.IGNORECASE)
+"""The first line that Excel writes or reads as a hint at the separator."""
+
+
+class Dialect(NamedTuple):
+    """How the fields of a text file are written.
+
+    separator  text between two fields        quote  the character around a quoted field; "" if there are no quotes
+    notes      sentences about what was guessed
+    """
+
+    separator: str
+    quote: str
+    notes: tuple[str, ...]
+
+
+def dialect_of(text: bytes, layout: Layout, first: str) -> tuple[Dialect, bytes]:
+    r"""Return the dialect of a text, and the text without a hint at it, and with one blank in place of several.
+
+    text   UTF-8 with LF at the ends of lines        layout  what the caller says
+    first  the first line of the text that is not blank
+
+    >>> dialect_of(b"sep=;\nuser;item\nann;tea\n", Layout(), "sep=;")[0].separator
+    ';'
+    >>> dialect_of(b"user   item\nann    tea\n", Layout(), "user   item")[1]
+    b'user item\nann tea\n'
+    """
+    notes: tuple[str, ...] = ()
+    separator = layout.separator
+    # Pass over Excel's hint.
+    if hint := HINT.match(text):
+        separator = separator or hint[1].decode("utf-8", "replace")
+        text = b"\n" * max(text.count(b"\n", 0, hint.end()), 1) + text[hint.end() :]
+        notes = (f"passed over the first line, a hint at the separator: {first.strip()}",)
+    sample = [line for line in text[:SAMPLE_BYTES].decode("utf-8", "replace").split("\n")[:-1] if line.strip()]
+    sample = sample[:SAMPLE_LINES] or [first]
+    # Find the separator.
+    if separator is None:
+        separator = guess_separator(sample)
+        notes = (*notes, f"fields are separated by {SEPARATORS.get(separator, repr(separator))}")
+    # Find the character around quoted fields.
+    quote = "" if layout.quotes == "plain" else _quote(text, separator, sample[0])
+    if layout.quotes == "auto" and len(separator) > 1:
+        quote = ""
+    # Make runs of blanks one separator.
+    if separator == " " and not quote and re.search(rb"  |\t|^ | $", text, re.MULTILINE):
+        text = re.sub(rb"^[ \t]+|[ \t]+$", b"", re.sub(rb"[ \t]+", b" ", text), flags=re.MULTILINE)
+        notes = (*notes, "several blanks after one another are one separator")
+    return Dialect(separator, quote, notes), text
+
+
+def unescaped(separator: object) -> object:
+    r"""Return a separator in which a backslash and a letter, as a shell hands them over, are the character they mean.
+
+    separator  text, or a value that is not text, which is returned unchanged
+
+    >>> unescaped(r"\t"), unescaped(r"\x01"), unescaped("|")
+    ('\t', '\x01', '|')
+    """
+    if not isinstance(separator, str):
+        return separator
+    by_name = {"t": "\t", "s": " ", "\\": "\\", "0": "\0", "a": "\a", "v": "\v", "f": "\f"}
+    escaped = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|([0-7]{3})|([tsavf0\\])|([|;,]))")
+
+    def character(match: re.Match[str]) -> str:
+        by_code, by_point, octal, name, itself = match.groups()
+        return (
+            chr(int(by_code or by_point, 16))
+            if by_code or by_point
+            else (chr(int(octal, 8)) if octal else by_name.get(name, itself))
+        )
+
+    return escaped.sub(character, separator)
+
+
+def guess_separator(lines: Sequence[str]) -> str:
+    """Return the separator of lines of text.
+
+    lines  the first lines of a file that are not blank
+
+    >>> guess_separator(["user;item;rating", "1;503;4,5"]), guess_separator(["ann lee,green tea"])
+    (';', ',')
+    """
+    bare = [re.sub(r'"[^"]*"', "", line) for line in lines]
+    steady = {}
+    for separator in SEPARATORS:
+        counts = Counter(line.count(separator) for line in bare)
+        usual, times = max(counts.items(), key=lambda pair: (pair[1], pair[0]))
+        if usual and separator in bare[0] and times >= STEADY * len(bare):
+            steady[separator] = usual
+    rivals = {separator: steady[separator] for separator in RIVALS if separator in steady}
+    best = max(rivals, key=rivals.__getitem__) if rivals else None
+    found = next((one for one in SEPARATORS if one in steady), None)
+    if found in RIVALS and best is not None:
+        return best
+    return found or next((one for one in SEPARATORS if one in bare[0]), ",")
+
+
+def names_of(fields: Sequence[str], layout: Layout) -> tuple[list[str], bool]:
+    """Return the names of the columns, and whether the fields of the first line are these names.
+
+    fields  of the first line        layout  what the caller says about a header
+
+    A field such as RecBole's `user_id:token` is the name `user_id`. Equal names are made distinct by appending `#`.
+
+    >>> names_of(["user_id:token", "item", "item"], Layout()), names_of(["ann", "503"], Layout())
+    ((['user_id', 'item', 'item#'], True), (['1', '2'], False))
+    """
+    has_header = layout.header if layout.header is not None else not any(map(LIKE_DATA.fullmatch, fields))
+    if not has_header:
+        return [str(position + 1) for position in range(len(fields))], False
+    names = [field.split(":")[0] if re.fullmatch(r".*:(token|float)(_seq)?", field) else field for field in fields]
+    taken: dict[str, None] = {}
+    for name in names:
+        while name in taken:
+            name += "#"
+        taken[name] = None
+    return list(taken), True
+
+
+def _quote(text: bytes, separator: str, first: str) -> str:
+    """Return the quote that wraps fields: a double one if any, a single one if it wraps all of the first line."""
+    if b'"' in text:
+        return '"'
+    fields = [field.strip() for field in first.split(separator)]
+    is_single = all(len(field) > 2 and field.startswith("'") and field.endswith("'") for field in fields)
+    return "'" if is_single else ""
