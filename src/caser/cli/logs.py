@@ -17,7 +17,7 @@ from caser.errors import ArtefactError, ConfigError, DataError, did_you_mean
 def open_log(name: str, reading: Reading, filters: LogFilters) -> InteractionLog:
     """Read a log, and say on stderr what was guessed, skipped and filtered.
 
-    name     a file, a folder, a pattern such as "logs/*.csv", "-" for the standard input, or the name of a public data set
+    name     a file, a folder, a pattern such as "logs/*.csv", "-" for the standard input, or a public data set
     reading  how to read a file; a data set takes no such settings
     filters  which interactions to keep
 

@@ -64,22 +64,22 @@ def read_delimited(data: bytes, layout: Layout) -> RawTable:
         split = _read_quoted(text, dialect, layout)
         if isinstance(split, RawTable):
             return replace(split, notes=(*notes, *split.notes))
-        text, dialect, more = split
+        text, more = split
         notes = (*notes, *more)
-    table = _read_plain(text, dialect, layout)
+    table = _read_plain(text, dialect.separator, layout, is_bare=not dialect.quote or bool(more))
     return replace(table, notes=(*notes, *table.notes))
 
 
-def _read_quoted(text: bytes, dialect: Dialect, layout: Layout) -> RawTable | tuple[bytes, Dialect, tuple[str, ...]]:
-    """Read text with quotes; or return text whose quotes need no care any more, its dialect, and notes."""
+def _read_quoted(text: bytes, dialect: Dialect, layout: Layout) -> RawTable | tuple[bytes, tuple[str, ...]]:
+    """Read text with quotes; or return text whose quotes need no care any more, and a note if they are plain."""
     separator, quote = dialect.separator.encode(), dialect.quote.encode()
-    is_simple = layout.quotes != "backslash" and not _blank_edges(text, dialect.separator)
+    is_simple = layout.quotes != "backslash" and separator != b" " and not _blank_edges(text, dialect.separator)
     if is_simple and all(_quotes_only_wrap(block, separator, quote) for block in _blocks(text)):
-        return text.replace(quote, b""), dialect._replace(quote=""), ()
+        return text.replace(quote, b""), ()
     splitter, note = split_quoted(text.decode(), dialect.separator, layout.quotes, dialect.quote)
     notes = () if note is None else (note,)
     if splitter is None:
-        return text, dialect._replace(quote=""), notes
+        return text, notes
     names = [name or "" for name in splitter.rows[0]]
     columns, has_header = names_of(names, layout)
     if has_header:
@@ -91,17 +91,18 @@ def _read_quoted(text: bytes, dialect: Dialect, layout: Layout) -> RawTable | tu
     return _table(records, has_header, layout, notes)
 
 
-def _read_plain(text: bytes, dialect: Dialect, layout: Layout) -> RawTable:
-    """Read text in which quotes are plain characters."""
-    separator = dialect.separator
+def _read_plain(text: bytes, separator: str, layout: Layout, is_bare: bool) -> RawTable:
+    """Read text in which quotes are plain characters. If it had none, `is_bare`, blanks around fields are removed."""
     first = _first_line(text)
-    columns, has_header = names_of([name.strip(BLANKS) for name in first.split(separator)], layout)
+    names = [name.strip(BLANKS) if is_bare else name for name in first.split(separator)]
+    columns, has_header = names_of(names, layout)
     notes: tuple[str, ...] = ()
     if has_header:
         _refuse_faulty_header(next((why for mark, why in FORBIDDEN.items() if mark in first), None))
     frame, places, faults = _plain_records(text, separator, columns, has_header)
     refuse_ragged(text, separator, len(columns), faults)
-    if num_edges := _blank_edges(text, separator):
+    num_edges = _blank_edges(text, separator) if is_bare else 0
+    if num_edges:
         frame = frame.with_columns(pl.all().str.strip_chars(BLANKS.replace(separator, "")))
         notes = (*notes, _note_on_blanks(num_edges, "edges of fields"))
     return _table((frame, places, faults), has_header, layout, notes)

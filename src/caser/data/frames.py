@@ -6,6 +6,7 @@ of pandas is read as columns.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import polars as pl
@@ -22,7 +23,8 @@ class ArrowTable(Protocol):
         """Return a capsule with a stream of the table's rows."""
 
 
-CONVERTERS = {
+CONVERTERS: Mapping[str, str] = {
+    "to_frame": "pass a frame with a column for the user and one for the item: one column is not enough",
     "toPandas": "call .toPandas() first",
     "to_arrow": "call .to_arrow() first",
     "to_polars": "call .to_polars() first",
@@ -34,38 +36,43 @@ CONVERTERS = {
 }
 """Methods and attributes of other libraries' tables, and what turns such a table into a frame."""
 
-BY_KIND = {
-    dict: "make a frame of it: polars.DataFrame({'user': [...], 'item': [...]})",
+MAKE_A_FRAME = "make a frame of it: polars.DataFrame({'user': [...], 'item': [...], 'time': [...]})"
+
+BY_KIND: Mapping[type, str] = {
+    dict: MAKE_A_FRAME,
     list: "make a frame of it: polars.DataFrame(rows, schema=['user', 'item', 'time'], orient='row')",
     tuple: "make a frame of it: polars.DataFrame(rows, schema=['user', 'item', 'time'], orient='row')",
-    bytes: "write it into a file first, or read it: polars.read_csv(data)",
+    bytes: "make a frame of it: polars.read_csv(data)",
 }
 """What turns values of Python into a frame."""
 
 
-def to_frame(source: object) -> pl.DataFrame:
-    """Return a table that a program holds as a polars frame.
+def to_frame(source: object) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Return a table that a program holds as a polars frame, and sentences on what was converted.
 
     source  a polars frame, or any other table with Arrow's C stream interface
 
     Raises DataError for another object, with what to do, and for a table that cannot be read, such as one with a column
     of several kinds. Raises MissingDependencyError if a frame of pandas needs pyarrow, and it is not installed.
 
-    >>> to_frame(pl.LazyFrame({"user": [7]})).rows()
+    >>> to_frame(pl.LazyFrame({"user": [7]}))[0].rows()
     [(7,)]
     """
     if isinstance(source, pl.DataFrame):
-        return source
-    if not isinstance(source, pl.LazyFrame | ArrowTable):
+        return source, ()
+    is_column = isinstance(source, pl.Series) or hasattr(source, "to_frame")
+    if is_column or not isinstance(source, pl.LazyFrame | ArrowTable):
         advice = next((text for kind, text in BY_KIND.items() if isinstance(source, kind)), None)
         advice = advice or next((text for name, text in CONVERTERS.items() if hasattr(source, name)), None)
-        advice = advice or ("make a frame of it: polars.DataFrame(...)" if hasattr(source, "__len__") else None)
         raise DataError(
-            f"a log must be a path or a polars, pandas or Arrow table; got {type(source).__name__}"
-            + (f"; {advice}" if advice else "")
+            f"a log must be a path or a polars, pandas or Arrow table; got {type(source).__name__}; "
+            f"{advice or MAKE_A_FRAME}"
         )
     try:
-        return source.collect() if isinstance(source, pl.LazyFrame) else pl.DataFrame(_with_index(source))
+        if isinstance(source, pl.LazyFrame):
+            return source.collect(), ()
+        flat, notes = _with_index(source)
+        return pl.DataFrame(flat), notes
     except ImportError as error:  # pandas and polars may export a frame only with pyarrow
         raise MissingDependencyError(
             f"this frame can be read only with another package: {first_line(error).rstrip('.')}. "
@@ -73,19 +80,30 @@ def to_frame(source: object) -> pl.DataFrame:
         ) from None
     except Exception as error:  # foreign code runs here: the caller's query, or the export of another library
         raise DataError(
-            f"a table must be readable, each column of one kind; got {first_line(error)}{_mixed_columns(source)}"
+            f"a table must be readable, each column of one kind; got {first_line(error)}{_mixed_column(source)}"
         ) from None
 
 
-def _with_index(table: Any) -> Any:
-    """Return a frame of pandas with its named index as columns, as after a `groupby`; any other table unchanged."""
-    names = [name for name in getattr(getattr(table, "index", None), "names", None) or [] if name is not None]
-    is_new = names and not any(name in table.columns for name in names)
-    return table.reset_index() if is_new and hasattr(table, "reset_index") else table
+def _with_index(frame: Any) -> tuple[Any, tuple[str, ...]]:
+    """Make columns of the named levels of a pandas index, which polars would drop; say if a nameless one is dropped."""
+    index = getattr(frame, "index", None)
+    names = list(getattr(index, "names", ()))
+    if index is None or not hasattr(frame, "reset_index"):
+        return frame, ()
+    levels = [name for name in names if name is not None and name not in frame.columns]
+    if levels:
+        named = ", ".join(map(str, levels))
+        return frame.reset_index(level=levels), (f"the index of the frame holds {named}: read as columns",)
+    if names == [None] and str(index.dtype) not in ("int64", "int32", "uint64"):
+        first = repr(index[0]) if len(index) else "nothing"
+        return frame, (
+            f"doubt: the index of the frame ({first}, ...) has no name and is not read: name it, or reset it",
+        )
+    return frame, ()
 
 
-def _mixed_columns(table: Any) -> str:
-    """Return the end of a sentence that names the columns of a pandas frame that hold several kinds of values."""
+def _mixed_column(table: Any) -> str:
+    """Return the end of a sentence that names a column of a pandas frame that holds several kinds of values."""
     if not hasattr(table, "items"):  # as frames of polars, which are of one kind in each column
         return ""
     try:

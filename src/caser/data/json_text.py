@@ -55,9 +55,10 @@ def read_json_lines(data: bytes, layout: Layout) -> RawTable:
     lines = lines_of(text)
     if len(lines) and _json_object(lines["text"][0]) is None:
         _refuse_other_notations(text)
-        records = _spread_objects(text.decode())
-        if records is not None:
-            return _table_of(records, (*notes, "objects are printed over several lines each"))
+        spread = _spread_objects(text.decode())
+        if spread is not None:
+            records, note = spread
+            return _table_of(records, (*notes, note, *_note_on_mongo(text)))
     frame = pl.DataFrame()
     if b'"$' not in text:
         try:
@@ -106,11 +107,12 @@ def _table_of(values: list[Any], notes: tuple[str, ...]) -> RawTable:
     return RawTable(_with_dotted_columns(frame), numbered("row", 1, len(rows)), faults, notes=notes)
 
 
-def _spread_objects(text: str) -> list[Any] | None:
-    """Return the objects of a text in which an object spans lines; None if the text does not begin with one.
+def _spread_objects(text: str) -> tuple[list[Any], str] | None:
+    """Return the objects of a text in which an object spans lines, and a note; None if the text is of another form.
 
     If there is only one object, it must hold one list of objects, which are returned. Raises DataError otherwise.
     """
+    note = "objects are printed over several lines each"
     try:
         values = list(_values(text))
     except (ValueError, RecursionError) as error:
@@ -118,12 +120,13 @@ def _spread_objects(text: str) -> list[Any] | None:
             raise DataError(f"a JSON document must be whole; got {_reason(error)}; write one object per line") from None
         return None
     if len(values) != 1 or not isinstance(values[0], dict):
-        return values
+        return values, note
     lists = {name: value for name, value in values[0].items() if isinstance(value, list) and _are_objects(value)}
     if len(lists) == 1:
-        return next(iter(lists.values()))
+        ((name, objects),) = lists.items()
+        return objects, f"read the {len(objects):,} objects under {name!r} of one JSON document"
     if not any(isinstance(value, list | dict) for value in values[0].values()):
-        return values
+        return values, note
     names = ", ".join(repr(name[:40]) for name in list(values[0])[:8])
     raise DataError(
         f"this is one JSON document, not JSON lines: it must be or hold one list of objects; got the fields {names}; "

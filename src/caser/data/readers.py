@@ -26,7 +26,7 @@ from caser.data.filters import LogFilters, apply_filters
 from caser.data.frames import ArrowTable, to_frame
 from caser.data.log import InteractionLog, Vocabulary
 from caser.data.quotes import Quotes
-from caser.data.sources import find_source, open_source
+from caser.data.sources import Source, find_source, open_source
 from caser.data.tables import Layout, RawTable
 from caser.errors import ConfigError, DataError
 from caser.system.kinds import must_be
@@ -101,6 +101,9 @@ def read_log(
         raise ConfigError(f"filters must be caser.LogFilters(...); got {filters!r}.")
     facts: dict[str, Any] = {"source": str(source) if isinstance(source, str | Path) else "frame"}
     try:
+        if isinstance(source, str | Path):
+            source = find_source(source)
+            facts["source"] = source.name
         table = _open(source, reading, facts)
         return apply_filters(_to_log(table, reading, filters, facts), filters)
     except DataError as error:
@@ -108,19 +111,17 @@ def read_log(
         raise type(error)(f"{sentence}; in {facts['source']}.") from None
 
 
-def _open(source: LogSource, reading: Reading, facts: dict[str, Any]) -> RawTable:
-    """Return the rows of the source, and add the name, checksum and format of a file to `facts`."""
-    if isinstance(source, str | Path):
-        found = find_source(source)
-        facts["source"] = found.name
-        layout = Layout(reading.separator, reading.header, reading.quotes)
-        more, table = open_source(found, layout, reading.format)
+def _open(source: object, reading: Reading, facts: dict[str, Any]) -> RawTable:
+    """Return the rows of the source, and add the checksum and format of a file to `facts`."""
+    if isinstance(source, Source):
+        more, table = open_source(source, Layout(reading.separator, reading.header, reading.quotes), reading.format)
         facts.update(more)
         return table
     for name in ("separator", "header", "format", "quotes"):
         if getattr(reading, name) != Reading.model_fields[name].default:
             raise ConfigError(f"{name} has an effect only when a file is read; got a frame. Leave {name} out.")
-    return RawTable.from_frame(to_frame(source))
+    frame, notes = to_frame(source)
+    return replace(RawTable.from_frame(frame), notes=notes)
 
 
 def _to_log(table: RawTable, reading: Reading, filters: LogFilters, facts: dict[str, Any]) -> InteractionLog:

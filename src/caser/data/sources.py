@@ -6,6 +6,7 @@ have the same columns. A folder called `day=2024-01-01` adds a column `day`. Eve
 
 from __future__ import annotations
 
+import functools
 import glob
 import hashlib
 import os
@@ -57,6 +58,11 @@ class Source:
     pipe: str | None = None
     base: Path = Path()
 
+    @functools.cached_property
+    def contents(self) -> list[bytes]:
+        """The bytes of each part, or those of the pipe. They are read once, as a pipe can be read only once."""
+        return [_piped(self.pipe)] if self.pipe else [_read_bytes(part) for part in self.parts]
+
 
 def open_source(
     path: str | Path | Source, layout: Layout, format: str | None = None
@@ -70,7 +76,7 @@ def open_source(
     their names, `format`, and `parts` if there are several. Raises DataError if the source cannot be read.
     """
     source = path if isinstance(path, Source) else find_source(path)
-    contents = [_piped(source.pipe)] if source.pipe else [_read_bytes(part) for part in source.parts]
+    contents = source.contents
     digest = hashlib.sha256()
     for content in contents:
         digest.update(content)
