@@ -36,6 +36,9 @@ UNIT = b"\x1f"
 
 BLOCK_BYTES = 1 << 23
 
+WIDE_BLANK = "\u00a0".encode()
+"""The one of BLANKS that takes two bytes."""
+
 Records = tuple[pl.LazyFrame, pl.Series, pl.Series]
 """The fields of each record, the line at which it begins, and its fault or null."""
 
@@ -73,7 +76,7 @@ def read_delimited(data: bytes, layout: Layout) -> RawTable:
 def _read_quoted(text: bytes, dialect: Dialect, layout: Layout) -> RawTable | tuple[bytes, tuple[str, ...]]:
     """Read text with quotes; or return text whose quotes need no care any more, and a note if they are plain."""
     separator, quote = dialect.separator.encode(), dialect.quote.encode()
-    is_simple = layout.quotes != "backslash" and separator != b" " and not _blank_edges(text, dialect.separator)
+    is_simple = layout.quotes != "backslash" and separator != b" " and WIDE_BLANK not in text
     if is_simple and all(_quotes_only_wrap(block, separator, quote) for block in _blocks(text)):
         return text.replace(quote, b""), ()
     splitter, note = split_quoted(text.decode(), dialect.separator, layout.quotes, dialect.quote)
@@ -99,10 +102,9 @@ def _read_plain(text: bytes, separator: str, layout: Layout, is_bare: bool) -> R
     notes: tuple[str, ...] = ()
     if has_header:
         _refuse_faulty_header(next((why for mark, why in FORBIDDEN.items() if mark in first), None))
-    frame, places, faults = _plain_records(text, separator, columns, has_header)
+    (frame, places, faults), num_edges = _plain_records(text, separator, columns, has_header)
     refuse_ragged(text, separator, len(columns), faults)
-    num_edges = _blank_edges(text, separator) if is_bare else 0
-    if num_edges:
+    if is_bare and num_edges:
         frame = frame.with_columns(pl.all().str.strip_chars(BLANKS.replace(separator, "")))
         notes = (*notes, _note_on_blanks(num_edges, "edges of fields"))
     return _table((frame, places, faults), has_header, layout, notes)
@@ -138,19 +140,6 @@ def _without_repeated_header(text: bytes, dialect: Dialect, layout: Layout) -> t
     return text[:begin] + END.join(kept), (f"passed over {num_copies:,} more lines equal to the header",)
 
 
-def _blank_edges(text: bytes, separator: str) -> int:
-    """Count the edges of fields that have a blank beside a separator, or beside the end of a line."""
-    edges = 0
-    for blank in BLANKS.replace(separator, ""):
-        code = blank.encode()
-        if code not in text:
-            continue
-        for mark in (separator.encode(), END):
-            edges += text.count(code + mark) + text.count(mark + code)
-        edges += text.startswith(code) + text.endswith(code)
-    return edges
-
-
 def _first_line(text: bytes) -> str:
     """Return the first line that is not blank, without its end. Raises DataError for an empty file."""
     match = NOT_BLANK.search(text)
@@ -168,8 +157,8 @@ def _blocks(text: bytes, start: int = 0) -> Iterator[bytes]:
         start = end
 
 
-def _plain_records(text: bytes, separator: str, columns: Sequence[str], has_header: bool) -> Records:
-    """Split every line at every separator, block by block."""
+def _plain_records(text: bytes, separator: str, columns: Sequence[str], has_header: bool) -> tuple[Records, int]:
+    """Split every line at every separator, block by block; return records, and how many edges of fields are blank."""
     # Find the first line of data.
     match = NOT_BLANK.search(text)
     start = 0 if match is None else match.start()
@@ -181,17 +170,21 @@ def _plain_records(text: bytes, separator: str, columns: Sequence[str], has_head
     schema = dict.fromkeys(columns, pl.String)
     parts: list[Records] = [(pl.LazyFrame(schema=schema), numbered("line", line, 0), no_faults(0))]
     forbidden = [mark.encode() for mark in FORBIDDEN if mark.encode() in text]
+    num_edges = 0
     for block in _blocks(text, start):
         num_lines = block.count(END)
         is_faulty = any(mark in block for mark in forbidden)
         regular = None if is_faulty else _regular(block, separator.encode(), len(columns))
         if regular is None:
             parts.append(_line_by_line(lines_of(block, line), separator, columns))
+            num_edges += sum(map((END + block).count, _blank_pairs(separator)))
         else:
+            regular, num_blank = regular
+            num_edges += num_blank
             parts.append((_scan(regular, separator, schema), numbered("line", line, num_lines), no_faults(num_lines)))
         line += num_lines
     frames, places, faults = zip(*parts, strict=True)
-    return pl.concat(frames), pl.concat(places), pl.concat(faults)
+    return (pl.concat(frames), pl.concat(places), pl.concat(faults)), num_edges
 
 
 def _scan(block: bytes, separator: str, schema: dict[str, type[pl.String]]) -> pl.LazyFrame:
@@ -217,15 +210,39 @@ def _line_by_line(lines: pl.DataFrame, separator: str, columns: Sequence[str]) -
     )
 
 
-def _regular(block: bytes, separator: bytes, width: int) -> bytes | None:
-    """Return the block with separators and ends of lines of one byte, if every line has `width` fields; else None."""
+def _regular(block: bytes, separator: bytes, width: int) -> tuple[bytes, int] | None:
+    """Return the block with separators of one byte, and its blank edges; None if a line has not `width` fields."""
     marked = _marks(block, separator)
     if marked is None:
         return None
     block, marks, is_end = marked
     # Every line has `width` fields if exactly every `width`-th mark is an end of line.
     is_grid = len(marks) % width == 0 and bool(is_end[width - 1 :: width].all())
-    return block if width > 1 and is_grid and int(is_end.sum()) * width == len(marks) else None
+    if width == 1 or not is_grid or int(is_end.sum()) * width != len(marks):
+        return None
+    return block, _num_blank_edges(block, marks, separator)
+
+
+def _num_blank_edges(block: bytes, marks: NDArray[np.int64], separator: bytes) -> int:
+    """Count the blanks beside separators and ends of lines, which are at `marks`."""
+    if WIDE_BLANK in block:
+        return sum(map((END + block).count, _blank_pairs(separator.decode())))
+    blanks = [blank for blank in BLANKS.encode("ascii", "ignore").replace(separator, b"") if bytes([blank]) in block]
+    if not blanks:
+        return 0
+    codes, is_blank = np.frombuffer(block, np.uint8), np.zeros(256, np.bool_)
+    is_blank[blanks] = True
+    after = np.minimum(marks + 1, len(codes) - 1)
+    # A first mark at 0 has nothing before it; the last character of the block is an end of line.
+    edges = is_blank[codes[marks - 1]].sum() + is_blank[codes[after]].sum() + is_blank[codes[0]]
+    return int(edges)
+
+
+def _blank_pairs(separator: str) -> list[bytes]:
+    """Return each blank before and after each separator and end of line."""
+    marks = (separator, "\n")
+    pairs = [[blank + mark, mark + blank] for blank in BLANKS.replace(separator, "") for mark in marks]
+    return [pair.encode() for both in pairs for pair in both]
 
 
 def _quotes_only_wrap(block: bytes, separator: bytes, quote: bytes = QUOTE) -> bool:
@@ -238,7 +255,11 @@ def _quotes_only_wrap(block: bytes, separator: bytes, quote: bytes = QUOTE) -> b
     starts = np.append(0, marks[:-1] + 1)
     wrapped = (codes[starts] == quote[0]) & (codes[marks - 1] == quote[0]) & (marks - starts >= 2)
     is_whole_line = is_end & np.append(True, is_end[:-1])  # a line of one field could be blank without its quotes
-    return np.count_nonzero(codes == quote[0]) == 2 * np.count_nonzero(wrapped) and not (is_whole_line & wrapped).any()
+    return (
+        np.count_nonzero(codes == quote[0]) == 2 * np.count_nonzero(wrapped)
+        and not (is_whole_line & wrapped).any()
+        and not _num_blank_edges(block, marks, separator)
+    )
 
 
 def _marks(block: bytes, separator: bytes) -> tuple[bytes, NDArray[np.int64], NDArray[np.bool_]] | None:
