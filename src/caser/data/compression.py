@@ -66,7 +66,7 @@ def _unpacked(name: str, data: bytes) -> bytes:
         raise
     except FAILURES as error:
         raise DataError(
-            f"a {name} file must be whole; got {first_line(error) or type(error).__name__}; copy it again"
+            f"a file compressed with {name} must be whole; got {first_line(error)}; copy it again"
         ) from None
 
 

@@ -137,7 +137,7 @@ def _without_repeated_header(text: bytes, dialect: Dialect, layout: Layout) -> t
     lines = text[begin:].split(END)
     kept = [b"" if line.removeprefix(BYTE_ORDER_MARK) == header else line for line in lines]
     num_copies = sum(old != new for old, new in zip(lines, kept, strict=True))
-    return text[:begin] + END.join(kept), (f"passed over {num_copies:,} more lines equal to the header",)
+    return text[:begin] + END.join(kept), (f"passed over lines that are equal to the header: {num_copies:,}",)
 
 
 def _first_line(text: bytes) -> str:

@@ -6,6 +6,7 @@ as one separator. Lines are made blank and never removed, so that the numbers of
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -34,6 +35,9 @@ STEADY = 0.5
 
 LIKE_DATA = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*|\s*\d{4}-\d\d-\d\d.*")
 """A number or a date. A first line with such a field is data, not a header."""
+
+COMMENT = re.compile(r"\s*[#%]")
+"""How a comment begins before the first row of some files of graphs."""
 
 HINT = re.compile(rb'\s*"?sep=([^\r\n])"?[ \r,;\t]*(?:\n|\Z)', re.IGNORECASE)
 """The first line that Excel writes or reads as a hint at the separator."""
@@ -69,16 +73,28 @@ def dialect_of(text: bytes, layout: Layout, first: str) -> tuple[Dialect, bytes]
         separator = separator or hint[1].decode("utf-8", "replace")
         text = b"\n" * max(text.count(b"\n", 0, hint.end()), 1) + text[hint.end() :]
         notes = (f"passed over the first line, a hint at the separator: {first.strip()}",)
-    sample = [line for line in text[:SAMPLE_BYTES].decode("utf-8", "replace").split("\n")[:-1] if line.strip()]
-    sample = sample[:SAMPLE_LINES] or [first]
     # Find the separator.
+    sample = _first_lines(text) or [first]
+    bare = [line for line in sample if not COMMENT.match(line)] or sample
     if separator is None:
-        separator = guess_separator(sample)
+        separator = guess_separator(bare)
         notes = (*notes, f"fields are separated by {SEPARATORS.get(separator, repr(separator))}")
+    # Pass over comments.
+    comments = [
+        line
+        for line in itertools.takewhile(COMMENT.match, sample)
+        if _width(line, separator) != _width(bare[0], separator)
+    ]
+    for line in comments:
+        text = text.replace(line.encode(), b"", 1)
+    if comments:
+        notes = (*notes, f"passed over {len(comments):,} comments at the beginning: {comments[0][:60]}")
     # Find the character around quoted fields.
-    quote = "" if layout.quotes == "plain" else _quote(text, separator, sample[0])
+    quote = "" if layout.quotes == "plain" else _quote(text, separator, sample[-1])
     if layout.quotes == "auto" and len(separator) > 1:
         quote = ""
+    if layout.quotes == "backslash":
+        quote = quote or '"'
     # Make runs of blanks one separator.
     if separator == " " and not quote and re.search(rb"  |\t|^ | $", text, re.MULTILINE):
         text = re.sub(rb"^[ \t]+|[ \t]+$", b"", re.sub(rb"[ \t]+", b" ", text), flags=re.MULTILINE)
@@ -119,9 +135,11 @@ def guess_separator(lines: Sequence[str]) -> str:
     (';', ',')
     """
     bare = [re.sub(r'"[^"]*"', "", line) for line in lines]
+    # Blanks beside another separator are not separators.
+    tight = [re.sub(r"[ \t]*([,;|])[ \t]*", r"\1", line) for line in bare]
     steady = {}
     for separator in SEPARATORS:
-        counts = Counter(line.count(separator) for line in bare)
+        counts = Counter(line.count(separator) for line in (tight if separator in "\t " else bare))
         usual, times = max(counts.items(), key=lambda pair: (pair[1], pair[0]))
         if usual and separator in bare[0] and times >= STEADY * len(bare):
             steady[separator] = usual
@@ -155,10 +173,22 @@ def names_of(fields: Sequence[str], layout: Layout) -> tuple[list[str], bool]:
     return list(taken), True
 
 
-def _quote(text: bytes, separator: str, first: str) -> str:
-    """Return the quote that wraps fields: a double one if any, a single one if it wraps all of the first line."""
+def _first_lines(text: bytes) -> list[str]:
+    """Return the first lines that are not blank and are whole."""
+    lines = text[:SAMPLE_BYTES].decode("utf-8", "replace").split("\n")
+    whole = lines if len(text) <= SAMPLE_BYTES else lines[:-1]
+    return [line for line in whole if line.strip()][:SAMPLE_LINES]
+
+
+def _width(line: str, separator: str) -> int:
+    """Return the number of fields of a line; blanks after one another are one separator."""
+    return len(line.split()) if separator == " " else line.count(separator) + 1
+
+
+def _quote(text: bytes, separator: str, line: str) -> str:
+    """Return the quote that wraps fields: a double one if any, a single one if it wraps each field of a line."""
     if b'"' in text:
         return '"'
-    fields = [field.strip() for field in first.split(separator)]
+    fields = [field.strip() for field in line.split(separator)]
     is_single = all(len(field) > 2 and field.startswith("'") and field.endswith("'") for field in fields)
     return "'" if is_single else ""

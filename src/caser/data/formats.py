@@ -107,6 +107,6 @@ def _format_of(data: bytes) -> str:
         if data.startswith(magic):
             return name
     start, _ = to_text(data[:SAMPLE_BYTES])
-    if re.match(rb"\s*\{", start):
+    if re.match(rb"[\s\x1e]*\{", start):
         return "jsonl"
     return "json" if re.match(rb"\s*\[\s*([\[{\"\]\d-]|\Z)", start) else "delimited"

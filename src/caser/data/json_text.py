@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -53,7 +54,8 @@ def read_json_lines(data: bytes, layout: Layout) -> RawTable:
     """
     text, notes = to_text(data)
     lines = lines_of(text)
-    if len(lines) and _json_object(lines["text"][0]) is None:
+    first = _json_object(lines["text"][0]) if len(lines) else {}
+    if first is None or (len(lines) == 1 and _is_document(first)):
         _refuse_other_notations(text)
         spread = _spread_objects(text.decode())
         if spread is not None:
@@ -129,9 +131,15 @@ def _spread_objects(text: str) -> tuple[list[Any], str] | None:
         return values, note
     names = ", ".join(repr(name[:40]) for name in list(values[0])[:8])
     raise DataError(
-        f"this is one JSON document, not JSON lines: it must be or hold one list of objects; got the fields {names}; "
+        f"this is one JSON document: it must be or hold one list of objects; got the fields {names}; "
         "write one object per line, for example: jq -c '.FIELD[]' FILE > log.jsonl"
     )
+
+
+def _is_document(record: Record) -> bool:
+    """Return whether the only object of a file holds the records: it has lists of objects, and no plain value."""
+    has_records = any(isinstance(value, list) and _are_objects(value) for value in record.values())
+    return has_records and all(isinstance(value, list | dict) for value in record.values())
 
 
 def _are_objects(values: list[Any]) -> bool:
@@ -221,6 +229,7 @@ def _frame_of(rows: list[Record | None]) -> pl.DataFrame:
 
 def _column(name: str, values: list[Any]) -> pl.Series:
     """Return values as a column; as texts in JSON if they do not fit into a column of one kind."""
+    values = [None if isinstance(value, float) and math.isnan(value) else value for value in values]
     kinds = {type(value) for value in values if value is not None}
     if kinds <= {str, int, float, bool}:
         if len(kinds) > 1:

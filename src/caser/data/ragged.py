@@ -40,11 +40,12 @@ def refuse_ragged(text: bytes, separator: str, width: int, faults: pl.Series) ->
     more = ", ..." if len(counts) > 5 else ""
     raise DataError(
         f"the lines of a table must have the same number of fields; got {num_wrong:,} of {len(faults):,} rows with "
-        f"another number than the first line, which has {width} (for example {got}{more}); {_advice(lines, separator)}"
+        f"another number than the first line, which has {width} (for example {got}{more}); "
+        + _advice(lines, separator, width)
     )
 
 
-def _advice(lines: list[str], separator: str) -> str:
+def _advice(lines: list[str], separator: str, width: int) -> str:
     """Return what lines seem to be, and what to do."""
     is_head = [BLOCK_HEAD.fullmatch(line) is not None for line in lines]
     if (is_head[0] and any(is_head[1:])) or sum(is_head) > 1:
@@ -59,6 +60,8 @@ def _advice(lines: list[str], separator: str) -> str:
             "this seems to be one user or session per line, followed by all its items: write one line per interaction: "
             f"awk -F'{between}' '{{for(i=2;i<=NF;i++)print $1\",\"$i}}' FILE > log.csv"
         )
+    if set(widths) == {width + 1}:
+        return "each other line has one field more: name it in the first line, or remove the separator at ends of lines"
     return (
         "correct or remove the first line if it is not like the others, or name what separates the fields with "
         "separator= (--separator)"

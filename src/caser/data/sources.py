@@ -256,6 +256,12 @@ def _joined(tables: Mapping[str, RawTable]) -> RawTable:
     schema = first.frame.collect_schema()
     for name, table in tables.items():
         other = table.frame.collect_schema()
+        if table.has_header != first.has_header:
+            with_one, without = (first_name, name) if first.has_header else (name, first_name)
+            raise DataError(
+                f"all parts of a table must begin with the names of the columns, or none; got names in {with_one} and "
+                f"none in {without}; join parts of one file, in their order, with cat"
+            )
         if set(other) != set(schema):
             differing = ", ".join(repr(column[:40]) for column in sorted(set(other) ^ set(schema))[:6])
             raise DataError(

@@ -35,6 +35,9 @@ BYTE_ORDER_MARK = codecs.BOM_UTF8
 
 SAMPLE_BYTES = 4096
 
+UTF16_NULS = 0.1
+"""The share of characters below U+0100 in a text that is taken for UTF-16 without a byte order mark."""
+
 CONTROLS = bytes({*range(9), *range(14, 32)} - {0x01, 0x1B, 0x1C, 0x1D, 0x1E, 0x1F})
 """Bytes that no text holds. The characters that separate fields and records in some exports are not among them."""
 
@@ -44,8 +47,8 @@ def to_text(data: bytes) -> tuple[bytes, tuple[str, ...]]:
 
     data  the bytes of a file
 
-    The encoding is that of the byte order mark; UTF-16 or UTF-32 without one if most of every second byte, or of three
-    in four bytes, are NUL; else UTF-8. Bytes that are not UTF-8 are read as cp1252 or latin-1, unless most characters
+    The encoding is that of the byte order mark; UTF-16 or UTF-32 without one if NUL bytes are where these have them;
+    else UTF-8. Bytes that are not UTF-8 are read as cp1252 or latin-1, unless most characters
     beyond ASCII are UTF-8: then each is replaced by `DAMAGED`. Raises DataError if the text breaks off within a
     character of UTF-16 or UTF-32.
 
@@ -78,7 +81,7 @@ def looks_binary(text: bytes) -> bool:
     >>> looks_binary(bytes(range(40))), looks_binary(b"user,item" + bytes(1) + b"ann,tea")
     (True, False)
     """
-    sample = text[:SAMPLE_BYTES]
+    sample = text[:SAMPLE_BYTES].rstrip(b"\0")  # a log that was being written in a crash can end with NUL characters
     found = len(sample) - len(sample.translate(None, CONTROLS))
     others = len(sample.translate(None, b"\0")) - len(sample.translate(None, CONTROLS + b"\0"))
     return found > max(2, len(sample) // 20) or others > 2
@@ -120,19 +123,19 @@ def _decoded(data: bytes, encoding: str) -> tuple[bytes, tuple[str, ...]]:
 
 
 def _encoding_by_nuls(sample: bytes) -> str | None:
-    """Return the encoding whose unused bytes are NUL in most characters; None if it is none of two or four bytes."""
+    """Return the encoding of two or four bytes per character whose unused bytes are NUL; None if it is none of them."""
     codes = np.frombuffer(sample[: len(sample) // 4 * 4], np.uint8).reshape(-1, 4)
     if len(codes) == 0 or codes.all():
         return None
-    unused = (codes == 0).mean(axis=0) > 0.5
-    by_place = {
-        (False, True, True, True): "utf-32-le",
-        (True, True, True, False): "utf-32-be",
-        (False, True, False, True): "utf-16-le",
-        (True, False, True, False): "utf-16-be",
-    }
-    used = codes[:, ~unused]
-    return by_place.get(tuple(unused.tolist())) if used.all() else None
+    # Of four bytes, three are NUL. Of two, the same one is NUL in letters, digits and ends of lines.
+    first, second, third, fourth = (float(share) for share in (codes == 0).mean(axis=0))
+    if first == 0 and min(third, fourth) == 1:
+        return "utf-32-le"
+    if fourth == 0 and min(first, second) == 1:
+        return "utf-32-be"
+    if first == third == 0 and min(second, fourth) > UTF16_NULS:
+        return "utf-16-le"
+    return "utf-16-be" if second == fourth == 0 and min(first, third) > UTF16_NULS else None
 
 
 def _is_utf8(data: bytes) -> bool:
