@@ -223,8 +223,19 @@ def _unwrapped(value: Any) -> Any:
 
 def _frame_of(rows: list[Record | None]) -> pl.DataFrame:
     """Return rows as a frame with one column per field. Values of several kinds in one column become text."""
+    rows = [row and _with_dotted_names(row) for row in rows]
     names = dict.fromkeys(name for row in rows if row for name in row)
     return pl.DataFrame([_column(name, [None if row is None else row.get(name) for row in rows]) for name in names])
+
+
+def _with_dotted_names(row: Record) -> Record:
+    """Return a record with the fields of its objects beside them, with a dot between the names."""
+    new, objects = dict(row), {name: value for name, value in row.items() if isinstance(value, dict)}
+    for _ in range(NESTED_IN):
+        dotted = {f"{name}.{key}": one for name, value in objects.items() for key, one in value.items()}
+        new = dotted | new
+        objects = {name: value for name, value in dotted.items() if isinstance(value, dict)}
+    return new
 
 
 def _column(name: str, values: list[Any]) -> pl.Series:
