@@ -70,7 +70,6 @@ def to_log(table: RawTable, rules: Rules, filters: LogFilters, facts: Mapping[st
 
     Raises DataError if the columns or values have no meaning or several, for bad rows, and if no row is left.
     """
-    _refuse_uneven_lines(table)
     # Choose the columns and convert their values.
     roles = choose_columns(table, rules.named, _needed_roles(filters))
     frame = roles.table.select(list(roles.columns.values()))
@@ -113,22 +112,6 @@ def bad_rows_in_words(bad: Mapping[str, Any]) -> str:
     return ", ".join(
         f"{count:,} {shortened(word) if word else 'empty'}" for word, count in bad.get("values", {}).items()
     )
-
-
-def _refuse_uneven_lines(table: RawTable) -> None:
-    """Raise DataError if so many lines cannot be split that they are hardly bad lines of an otherwise good table."""
-    bad = len(table.faults) - table.faults.null_count()
-    if bad <= max(1, FEW * len(table.faults)) or table.faults.drop_nulls().n_unique() > 1 or len(table.columns) < 3:
-        return
-    if "column count" not in str(table.faults.drop_nulls()[0]):
-        return
-    first = table.faults.is_not_null().arg_max() or 0
-    if bad > len(table.faults) // 2:
-        raise DataError(
-            f"every line must have the same number of fields; got {bad:,} of {len(table.faults):,} lines with another "
-            f"number than the first (first at {table.place_name} {table.places[first]:,}): is this one user or session "
-            "per line, with all its items? Write one event per line, with the user, the item and, if known, the time"
-        )
 
 
 def _needed_roles(filters: LogFilters) -> set[str]:

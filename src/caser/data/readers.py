@@ -1,43 +1,37 @@
 """Read an interaction log from a file or a frame.
 
-Files: CSV, TSV, space-separated triplets, MovieLens `u.data`, `ratings.dat` and `ratings.csv`, RecBole `.inter`, JSON
-lines and Parquet, each also gzipped. Frames: polars, pandas and Arrow. What the caller does not say is guessed, and
-every guess is a sentence in `provenance["notes"]`. A row without a user, an item or a readable time is a bad row: the
+Files: CSV, TSV, space-separated triplets, MovieLens `u.data`, `ratings.dat` and `ratings.csv`, RecBole `.inter`, JSON,
+Parquet, Arrow and Avro, each also compressed, in a folder of parts, or through a pipe; see `sources.py`. Frames of
+polars, pandas and Arrow; see `frames.py`. What the caller does not say is guessed, and every guess is a sentence in
+`provenance["notes"]`. A row without a user, an item or a readable time is a bad row: the
 log is refused, or bad rows are skipped and counted. Rows with equal times keep their order. The whole source is held in
 memory.
 """
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Annotated, Any, Literal, TypeAlias
 
 import polars as pl
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from caser.config import Settings
+from caser.data.dialect import unescaped
 from caser.data.filters import LogFilters, apply_filters
-from caser.data.formats import read_table
+from caser.data.frames import ArrowTable, to_frame
 from caser.data.interpret import Rules, to_log
 from caser.data.log import InteractionLog
 from caser.data.names import SYNONYMS
-from caser.data.tables import Layout, RawTable, first_line
-from caser.errors import ConfigError, DataError, MissingDependencyError
+from caser.data.quotes import Quotes
+from caser.data.sources import Source, find_source, open_source
+from caser.data.tables import Layout, RawTable
+from caser.errors import ConfigError, DataError
 from caser.system.kinds import must_be
 
-
-@runtime_checkable
-class ArrowTable(Protocol):
-    """Any table with Arrow's C stream interface, such as a frame of pandas or a table of pyarrow."""
-
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """Return a capsule with a stream of the table's rows."""
-
-
 LogSource: TypeAlias = str | Path | pl.DataFrame | pl.LazyFrame | ArrowTable
-"""The path of a file, a polars frame, or any other Arrow table."""
+"""The path of a file, a folder of parts or a pipe, a pattern of paths, a polars frame, or any other Arrow table."""
 
 
 class Reading(Settings):
@@ -57,12 +51,15 @@ class Reading(Settings):
     """Column with the rating, for --min-rating."""
     event_type: str | None = None
     """Column with the kind of event, for --event-types."""
-    separator: str | None = Field(default=None, pattern=r'^[^"\r\n]+$')
-    """Text between two fields of a text file."""
+    separator: Annotated[str, BeforeValidator(unescaped)] | None = Field(default=None, pattern=r'^[^"\r\n]+$')
+    r"""Text between two fields of a text file; `\t` is a tab."""
     header: bool | None = None
     """Whether the first line of a text file names the columns."""
+    quotes: Quotes = "auto"
+    """What quotes mean in a text file: characters like others (plain), or the ends of a field, in which a quote is
+    written twice (doubled) or follows a backslash (backslash)."""
     format: str | None = None
-    """Format of a file: delimited, jsonl or parquet."""
+    """Format of a file: delimited, jsonl, json, parquet, arrow or avro."""
     bad_rows: Literal["refuse", "skip"] = "refuse"
     """What to do with rows that have no user, no item or no readable time: refuse the log, or skip these rows."""
 
@@ -72,7 +69,8 @@ def read_log(
 ) -> InteractionLog:
     """Read an interaction log from a file or a frame.
 
-    source   a path, a frame of polars or pandas, or a table of Arrow
+    source   the path of a file, of a folder of parts or of a pipe, "-" for the standard input, a pattern such as
+             "logs/*.csv", a frame of polars or pandas, or a table of Arrow
     reading  how to read it; by default everything is guessed
     filters  which interactions to keep; all of them by default
     options  single settings of `Reading`, such as `user="visitor"`, which replace those of `reading`
@@ -93,13 +91,12 @@ def read_log(
     filters = LogFilters() if filters is None else filters
     if not isinstance(filters, LogFilters):
         raise ConfigError(f"filters must be caser.LogFilters(...); got {filters!r}.")
-    if isinstance(source, str | Path):
-        source = _absolute(source)
-    facts: dict[str, Any] = {"source": str(source) if isinstance(source, Path) else "frame"}
+    facts: dict[str, Any] = {"source": str(source) if isinstance(source, str | Path) else "frame"}
     try:
+        if isinstance(source, str | Path):
+            source = find_source(source)
+            facts["source"] = source.name
         table = _open(source, reading, facts)
-        if _names_positions(reading, table):
-            table = _open(source, reading.replace(header=False), facts)
         facts["reading"] = reading.model_dump(mode="json", exclude_defaults=True)
         rules = Rules(
             named=reading.model_dump(include=set(SYNONYMS)),
@@ -113,83 +110,16 @@ def read_log(
         raise type(error)(f"{sentence}; in {facts['source']}.") from None
 
 
-def _open(source: LogSource, reading: Reading, facts: dict[str, Any]) -> RawTable:
+def _open(source: object, reading: Reading, facts: dict[str, Any]) -> RawTable:
     """Return the rows of the source, and add the checksum and format of a file to `facts`."""
-    if isinstance(source, Path):
-        data = _read_bytes(source)
-        facts["sha256"] = hashlib.sha256(data).hexdigest()
-        facts["format"], table = read_table(data, Layout(reading.separator, reading.header), reading.format)
+    if isinstance(source, Source):
+        named = [getattr(reading, role) for role in SYNONYMS]
+        layout = Layout(reading.separator, reading.header, reading.quotes, tuple(filter(None, named)))
+        more, table = open_source(source, layout, reading.format)
+        facts.update(more)
         return table
-    for name in ("separator", "header", "format"):
-        if getattr(reading, name) is not None:
+    for name in ("separator", "header", "format", "quotes"):
+        if getattr(reading, name) != Reading.model_fields[name].default:
             raise ConfigError(f"{name} has an effect only when a file is read; got a frame. Leave {name} out.")
-    frame, notes = _to_frame(source)
+    frame, notes = to_frame(source)
     return replace(RawTable.from_frame(frame), notes=notes)
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise DataError(f"a log must be a file that can be read; got {reason!r}") from None
-
-
-def _absolute(path: str | Path) -> Path:
-    """Return the absolute path, so that `provenance` is true in any folder; the given path if it cannot be resolved."""
-    try:
-        return Path(path).expanduser().resolve()
-    except (OSError, ValueError, RuntimeError):
-        return Path(path)
-
-
-def _names_positions(reading: Reading, table: RawTable) -> bool:
-    """Return whether columns are named by number, in a file whose first line was guessed to be a header."""
-    named = [name for role in ("user", "item", "time") if (name := getattr(reading, role))]
-    by_number = [name for name in named if name not in table.columns and name.isdecimal()]
-    return reading.header is None and table.is_text and table.has_header and bool(named) and by_number == named
-
-
-def _to_frame(source: object) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """Return a frame of polars, and sentences on what was converted."""
-    if isinstance(source, pl.DataFrame):
-        return source, ()
-    if (
-        not isinstance(source, pl.LazyFrame | ArrowTable)
-        or isinstance(source, pl.Series)
-        or hasattr(source, "to_frame")
-    ):
-        raise DataError(
-            f"a log must be a path or a polars, pandas or Arrow table; got {type(source).__name__}; make a table of "
-            "it, such as polars.DataFrame({'user': [...], 'item': [...], 'time': [...]})"
-        )
-    try:
-        if isinstance(source, pl.LazyFrame):
-            return source.collect(), ()
-        flat, notes = _with_index(source)
-        return pl.DataFrame(flat), notes
-    except ImportError as error:  # pandas and polars may export a frame only with pyarrow
-        raise MissingDependencyError(
-            f"this frame can be read only with another package: {first_line(error).rstrip('.')}. "
-            "Run: pip install pyarrow"
-        ) from None
-    except Exception as error:  # foreign code runs here: the caller's query, or the export of another library
-        raise DataError(f"a table must be readable, each column of one kind; got {first_line(error)}") from None
-
-
-def _with_index(frame: Any) -> tuple[Any, tuple[str, ...]]:
-    """Make columns of the named levels of a pandas index, which polars would drop; say if a nameless one is dropped."""
-    index = getattr(frame, "index", None)
-    names = list(getattr(index, "names", ()))
-    if index is None or not hasattr(frame, "reset_index"):
-        return frame, ()
-    levels = [name for name in names if name is not None and name not in frame.columns]
-    if levels:
-        named = ", ".join(map(str, levels))
-        return frame.reset_index(level=levels), (f"the index of the frame holds {named}: read as columns",)
-    if names == [None] and str(index.dtype) not in ("int64", "int32", "uint64"):
-        first = repr(index[0]) if len(index) else "nothing"
-        return frame, (
-            f"doubt: the index of the frame ({first}, ...) has no name and is not read: name it, or reset it",
-        )
-    return frame, ()

@@ -135,6 +135,6 @@ def _no_column(table: RawTable, role: str, chosen: Mapping[str, str]) -> str:
     if not table.has_header:
         columns = f"{len(table.columns)} columns without a header, called 1, 2, ..."
     sentence = f"a column must hold the {role.replace('_', ' ')}; got {columns}; name it with {flag(role)}"
-    if table.is_text and table.has_header and not chosen:
+    if table.is_header_guessed and not chosen:
         sentence += "; if the first line is data and not a header, pass header=False (--no-header)"
     return sentence

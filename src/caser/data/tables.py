@@ -7,21 +7,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import polars as pl
 
 from caser.errors import DataError
 
+WRONG_COUNT = "with a wrong column count"
+"""Why a row of a text file is bad that has another number of fields than the first line."""
+
 
 @dataclass(frozen=True)
 class Layout:
-    """What the caller says about a text file; None means that the first line of the file decides.
+    """What the caller says about a text file; None means that the first lines of the file decide.
 
     separator  the text between two fields        header  whether the first line names the columns
+    quotes     "auto", "plain", "doubled" or "backslash": what quotes mean; see `quotes.py`
+    named      the columns that the caller names; if they are numbers, the first line is not a header
     """
 
     separator: str | None = None
     header: bool | None = None
+    quotes: Literal["auto", "plain", "doubled", "backslash"] = "auto"
+    named: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +42,7 @@ class RawTable:
     is_text     True if every column is text, so that numbers must still be recognised
     has_header  False if the columns are named by their positions "1", "2", ...
     notes       sentences about what was guessed
+    is_header_guessed  True if the first line is a header only because no field of it is a number or a date
     """
 
     frame: pl.LazyFrame
@@ -42,6 +51,7 @@ class RawTable:
     is_text: bool = False
     has_header: bool = True
     notes: tuple[str, ...] = ()
+    is_header_guessed: bool = False
 
     @property
     def place_name(self) -> str:
