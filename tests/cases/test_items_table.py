@@ -57,7 +57,7 @@ def test_the_column_of_ids_is_found_by_the_names_that_a_log_may_use(tmp_path: Pa
 
 def test_the_column_that_the_log_was_read_with_comes_first(tmp_path: Path) -> None:
     (tmp_path / "items.csv").write_text("item_id,code,genre\n1,500,War\n2,501,Drama\n")
-    read = read_items(tmp_path / "items.csv", NUMBERS, "code")
+    read = read_items(tmp_path / "items.csv", NUMBERS, {"item": "code"})
     assert with_value(read, "genre", "War") == [500]
 
 

@@ -91,8 +91,7 @@ class Recommender:
         rows and items that do not match. Raises DataError for a table that cannot be read, that names no item of the
         run, or that has two rows which say different things about one item.
         """
-        of_log = self.artefact.manifest["log"].get("reading", {}).get("item")
-        table = read_items(source, self.artefact.items, of_log)
+        table = read_items(source, self.artefact.items, self.artefact.manifest["log"].get("reading"))
         return Recommender(replace(self.artefact, titles=combined(self.artefact.titles, table.titles)), table)
 
     @property

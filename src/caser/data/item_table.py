@@ -11,23 +11,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import polars as pl
 
 from caser.arrays.types import RawId
 from caser.data import log_titles
 from caser.data.attributes import Attribute
-from caser.data.columns import MISSING, SYNONYMS, clean_ids
-from caser.data.formats import read_table
+from caser.data.frames import ArrowTable, to_frame
+from caser.data.ids import read_ids, without_point_zero, words_for_missing
 from caser.data.item_values import ItemValues, read_values
 from caser.data.log import InteractionLog, Vocabulary
+from caser.data.names import SYNONYMS, first_named
+from caser.data.sources import open_source
 from caser.data.tables import Layout, RawTable
 from caser.errors import DataError
 from caser.system.kinds import must_be
 
-ItemSource: TypeAlias = str | Path | pl.DataFrame
-"""The path of a file, or a polars frame."""
+ItemSource: TypeAlias = str | Path | pl.DataFrame | pl.LazyFrame | ArrowTable
+"""The path of a file or of a folder of parts, a polars frame, or any other Arrow table."""
 
 ID_NAMES = (*SYNONYMS["item"], "id")
 """Names of the column of item ids, most likely first; in lower case, with letters and digits only."""
@@ -50,12 +52,13 @@ class ItemTable:
     notes: tuple[str, ...]
 
 
-def read_items(source: ItemSource, items: Vocabulary, id_column: str | None = None) -> ItemTable:
+def read_items(source: ItemSource, items: Vocabulary, reading: Mapping[str, Any] | None = None) -> ItemTable:
     """Read a table of items.
 
-    source     a path, or a polars frame
-    items      the known items
-    id_column  the column that the log called its item, which is taken if the table has it too
+    source   a path, or a frame
+    items    the known items
+    reading  how the log was read, as its `provenance` says: the table may have the same `item` column and the same
+             `missing` words
 
     Raises DataError, with one sentence that names the source, if the source cannot be read, has no column of item ids,
     names no known item, or has two rows that say different things about one known item.
@@ -69,12 +72,14 @@ def read_items(source: ItemSource, items: Vocabulary, id_column: str | None = No
     """
     try:
         table = _open(source)
-        column = _id_column(table, id_column)
-        ids = _ids(table, column, items)
+        how = reading or {}
+        words = words_for_missing(how.get("missing"), table.is_text)
+        column = _id_column(table, how.get("item"))
+        ids = _ids(table, column, words)
         rows = _matched_rows(table, column, ids, items)
         notes = _notes_on_rows(table, ids, rows, items)
         notes += _note_on_other_columns(table, column, sum(map(len, rows.values())), items)
-        return _matched(table, column, rows, items, notes)
+        return _matched(table, column, rows, items, words, notes)
     except DataError as error:
         raise DataError(f"{str(error).rstrip('.')}; in the table of items {_name(source)}.") from None
 
@@ -93,7 +98,7 @@ def add_titles(log: InteractionLog, source: ItemSource) -> InteractionLog:
     ['Up']
     """
     must_be("log", log, InteractionLog, "a log", "Read it with caser.read_log.")
-    table = read_items(source, log.item_vocabulary, log.provenance.get("reading", {}).get("item"))
+    table = read_items(source, log.item_vocabulary, log.provenance.get("reading"))
     if table.titles is None:
         raise DataError(f"a column must hold the titles, called title or name; got {', '.join(table.attributes)}.")
     notes = [*log.provenance.get("notes", []), *(f"{_name(source)}: {note}" for note in table.notes)]
@@ -116,16 +121,11 @@ def _name(source: ItemSource) -> str:
 
 
 def _open(source: ItemSource) -> RawTable:
-    """Read the rows of the source."""
-    if isinstance(source, pl.DataFrame):
-        return RawTable.from_frame(source)
-    try:
-        data = Path(source).expanduser().read_bytes()
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"it must be a file that can be read; got {getattr(error, 'strerror', None) or error}"
-        ) from None
-    table = read_table(data, Layout())[1]
+    """Read the rows of the source, unless most of them cannot be split into columns."""
+    if isinstance(source, str | Path):
+        table = open_source(source, Layout())[1]
+    else:
+        table = RawTable.from_frame(to_frame(source)[0])
     if 2 * table.faults.count() > len(table.places):
         first = table.places.filter(table.faults.is_not_null())[0]
         raise DataError(
@@ -140,7 +140,7 @@ def _id_column(table: RawTable, of_log: str | None) -> str:
         return table.columns[0]
     if of_log in table.columns:
         return str(of_log)
-    column = log_titles.first_named(table.columns, ID_NAMES)
+    column = first_named(table.columns, ID_NAMES)
     if column is None:
         names = ", ".join(repr(name[:40]) for name in table.columns[:12])
         raise DataError(
@@ -150,14 +150,11 @@ def _id_column(table: RawTable, of_log: str | None) -> str:
     return column
 
 
-def _ids(table: RawTable, column: str, items: Vocabulary) -> list[str | None]:
+def _ids(table: RawTable, column: str, words: Sequence[str]) -> list[str | None]:
     """Return the item of each row as it is written; None for a missing id or a row with a fault."""
-    ids = clean_ids(table.select([column]).to_series(), table.is_text)
+    ids, _ = read_ids(table.select([column]).to_series(), table.places, words)
     ids = ids.set(table.faults.is_not_null(), None)
-    # A column of integers with a hole becomes floats in pandas: 7.0 is the id 7, as in a log.
-    if ids.dtype.is_float() and not items.ids.dtype.is_float() and (ids.drop_nulls() % 1 == 0).all():
-        ids = ids.cast(pl.Int64, strict=False)
-    if table.is_text and ids.str.ends_with(".0").all():
+    if table.is_text and without_point_zero(ids.drop_nulls()) is not None:
         ids = ids.str.strip_suffix(".0")
     return [None if one is None else str(one) for one in ids.to_list()]
 
@@ -244,7 +241,12 @@ def _notes_on_rows(
 
 
 def _matched(
-    table: RawTable, column: str, rows: Mapping[int, list[int]], items: Vocabulary, notes: tuple[str, ...]
+    table: RawTable,
+    column: str,
+    rows: Mapping[int, list[int]],
+    items: Vocabulary,
+    words: Sequence[str],
+    notes: tuple[str, ...],
 ) -> ItemTable:
     """Read the other columns, and give each known item the values of its row."""
     others = [name for name in table.columns if name != column]
@@ -262,7 +264,7 @@ def _matched(
             by_index = {index: texts[found[0]] for index, found in rows.items()}
             titles = pl.Series([by_index.get(index) for index in range(1, len(items) + 1)], dtype=pl.String)
             continue
-        values = read_values(series, ("", *MISSING) if table.is_text else ())
+        values = read_values(series, words if table.is_text else ())
         if values is None:
             notes = (*notes, f"{name}: left out, because rules cannot name its values ({series.dtype})")
             continue
@@ -282,10 +284,10 @@ def _columns(table: RawTable, names: Sequence[str]) -> Iterator[tuple[str, pl.Se
 
 def _title_column(table: RawTable, names: Sequence[str]) -> str | None:
     if table.has_header:
-        return log_titles.first_named(names, TITLE_NAMES)
+        return first_named(names, TITLE_NAMES)
     # Without a header, as in u.item and movies.dat, the second column holds the titles if it is text.
     second = names[:1]
-    values = read_values(table.select(second).to_series(), ("", *MISSING)) if second else None
+    values = read_values(table.select(second).to_series()) if second else None
     return second[0] if values is not None and values.kind == "text" and len(names) > 1 else None
 
 

@@ -6,12 +6,13 @@ The column is recognised by its name. It holds titles only if each item has one 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import replace
 
 import polars as pl
 
 from caser.data.log import InteractionLog
+from caser.data.names import first_named
 from caser.data.tables import RawTable
 
 TITLE_NAMES = (
@@ -22,28 +23,7 @@ TITLE_NAMES = (
 """Names of the column of titles, most likely first; in lower case, with letters and digits only."""
 
 
-def plain_name(column: str) -> str:
-    """Return the name of a column in lower case, with letters and digits only.
-
-    column  a name as the header has it
-    """
-    return "".join(filter(str.isalnum, column.lower()))
-
-
-def first_named(columns: Collection[str], names: Collection[str]) -> str | None:
-    """Return the first column that has the earliest of some names; None if no column has one of them.
-
-    columns  names of columns as the header has them
-    names    plain names, the most likely one first
-
-    >>> first_named(["ID", "Movie Title"], ["title", "movietitle"])
-    'Movie Title'
-    """
-    plain = {plain_name(column): column for column in reversed(list(columns))}
-    return next((plain[name] for name in names if name in plain), None)
-
-
-def with_own_titles(log: InteractionLog, table: RawTable, roles: dict[str, str]) -> InteractionLog:
+def with_own_titles(log: InteractionLog, table: RawTable, roles: Mapping[str, str]) -> InteractionLog:
     """Return the log with the titles in a column of its table; the same log if there is no such column.
 
     log    the log that was made of the table
