@@ -148,7 +148,7 @@ async def test_a_value_that_no_item_has_is_said_with_what_there_is(
     run: Path, recommender: Recommender, filters: dict[str, Any], note: str
 ) -> None:
     answer = await asked(run, filters=filters)
-    assert (ids(answer), answer["notes"]) == ([], [note, "no item is left: none meets all filters"])
+    assert (ids(answer), answer["notes"]) == ([], [note, "nothing is left to recommend: no item meets all filters"])
     notes = recommender.recommend(histories=[[]], filters=filters)[0].notes
     assert notes == [note, "no item meets all filters"]
 
@@ -157,10 +157,10 @@ async def test_an_answer_without_items_says_why(run: Path) -> None:
     answer = await asked(run, user_id="ann", filters={"genre": "Comedy"}, exclude_seen=True)  # Ann knows both comedies
     assert ids(answer) == []
     assert answer["notes"][-1] == (
-        "no item is left: 2 meet the filters, but other rules and the history leave none of them"
+        "nothing is left to recommend: 2 items meet the filters, and other rules or the history remove them"
     )
     answer = await asked(run, only=[20], exclude=[20])
-    assert answer["notes"][-1] == "no item is left: the rules, and the items of the history, leave none"
+    assert answer["notes"][-1] == "nothing is left to recommend: every item is in the history, or a rule removes it"
 
 
 async def test_the_model_lists_values_of_text_and_ranges_of_numbers(run: Path) -> None:

@@ -31,6 +31,13 @@ MAX_COLUMN_LENGTH = 100
 """Characters that the name of a column may have."""
 MAX_LIST_LENGTH = 1000
 """Ids in a list, requests in a bulk request, or events in one request."""
+MAX_SECONDS_AHEAD = 86_400
+"""How far the time of an event may be ahead of the service's clock."""
+TIME_RULE = (
+    "must be a time in seconds since 1970, as a number: not in milliseconds, not as text, not before 1970, and at most "
+    "a day ahead of the clock of the service"
+)
+"""What the time of an event must be, as the end of a sentence."""
 MAX_K = 1000
 """Items that one answer may have."""
 
@@ -170,10 +177,22 @@ class NewEvent(Schema):
     event_id: Annotated[StrictStr, Field(min_length=1, max_length=MAX_ID_LENGTH)] | None = None
     """An id of your own. Events with the same id count once. Without one, the service makes an id."""
     time: Annotated[float, Field(ge=0, lt=1e11)] | None = None
-    """The time of the interaction, in seconds since 1970. The default is now."""
+    """The time of the interaction, in seconds since 1970, at most a day ahead of the service's clock. Default: now."""
 
 
 class NewEvents(Schema):
     """Several events. The service stores all of them or none."""
 
     events: Annotated[list[NewEvent], Field(min_length=1, max_length=MAX_LIST_LENGTH)]
+
+
+def _kind_of_body(body: Any) -> str:
+    """Tell one event from several, so that an error names a field of the kind that was meant."""
+    is_several = "events" in body if isinstance(body, dict) else isinstance(body, NewEvents)
+    return "NewEvents" if is_several else "NewEvent"
+
+
+EventsBody: TypeAlias = Annotated[
+    Annotated[NewEvent, Tag("NewEvent")] | Annotated[NewEvents, Tag("NewEvents")], Discriminator(_kind_of_body)
+]
+"""The body of POST /v1/events: one event, or several under `events`."""

@@ -49,7 +49,7 @@ def user_and_history(model: LoadedModel, events: EventStore, window: int, reques
     model    knows the users and histories of the run       events  the users' events since then
     window   how many last interactions count               request  the question
 
-    The history is the run's history of the user followed by their events, or None if the run's history is up to date.
+    The history is the one history of the user (see `one_history.py`), or None if the run holds all of it.
     """
     user = request.user_id
     if user is None:
@@ -58,11 +58,10 @@ def user_and_history(model: LoadedModel, events: EventStore, window: int, reques
     known_user = None if recent.is_erased else user
     if request.history is not None:
         return known_user, tuple(request.history)
-    if recent.is_erased:
-        return None, recent.items
-    if not recent.items:
+    if not recent.is_erased and not recent.items:
         return user, None
-    return user, (*model.stored_history(user), *recent.items)[-window:]
+    interactions, is_new = model.history(user, recent, window)
+    return known_user, tuple(one.item for one in interactions) if is_new or recent.is_erased else None
 
 
 def answer_questions(
@@ -197,17 +196,19 @@ class PendingQuestion:
         notes = [f"ignored unknown items: {', '.join(map(str, ignored[:10]))}"] if ignored else []
         notes += self.rules.unknown_values
         if num_found < self.request.k:
-            notes.append(f"there are only {num_found} such items" if num_found else self._why_nothing())
+            few = "there is only 1 such item" if num_found == 1 else f"there are only {num_found} such items"
+            notes.append(few if num_found else self._why_nothing())
         return notes
 
     def _why_nothing(self) -> str:
         """Say why the answer has no items."""
         if not self.rules.where:
-            return "no item is left: the rules, and the items of the history, leave none"
+            return "nothing is left to recommend: every item is in the history, or a rule removes it"
         matching = len(items_that_meet(self.rules.where))
         if not matching:
-            return "no item is left: none meets all filters"
-        return f"no item is left: {matching:,} meet the filters, but other rules and the history leave none of them"
+            return "nothing is left to recommend: no item meets all filters"
+        meet = f"{matching:,} items meet the filters, and other rules or the history remove them"
+        return f"nothing is left to recommend: {meet}"
 
 
 def _rank_together(recommender: Recommender, group: _Group, members: Sequence[PendingQuestion]) -> None:

@@ -23,7 +23,7 @@ export async function toggleSimilar(row, item, actions, onError) {
   const list = element("ul", { class: "similar", "aria-label": `Similar to ${isolatedName(item)}` });
   row.append(list);
   try {
-    const { items } = await callService(`/v1/items/${encodeURIComponent(item.item_id)}/similar?k=${NUM_SIMILAR}`);
+    const { items } = await callService(`v1/items/${encodeURIComponent(item.item_id)}/similar?k=${NUM_SIMILAR}`);
     const entries = items.map((/** @type {import("./store.js").Recommended} */ similar) =>
       element("li", {}, button({ class: "pill", onclick: () => actions.add(similar) }, titleElement(similar))),
     );
