@@ -9,6 +9,7 @@ from typing import Any
 from caser.cli import show
 from caser.data import datasets, sources
 from caser.data.filters import LogFilters
+from caser.data.interpret import bad_rows_in_words
 from caser.data.log import InteractionLog
 from caser.data.readers import Reading, read_log
 from caser.errors import ArtefactError, ConfigError, DataError, did_you_mean
@@ -27,7 +28,9 @@ def open_log(name: str, reading: Reading, filters: LogFilters) -> InteractionLog
     for sentence in log.provenance.get("notes", []):
         show.note(f"  {sentence}")
     for reason, bad in log.provenance.get("bad_rows", {}).items():
-        show.note(f"  skipped {bad['count']:,} rows {reason}; the first is at {bad['first']:,}")
+        words = bad_rows_in_words(bad)
+        end = f": {words}" if words else ""
+        show.note(f"  skipped {bad['count']:,} rows {reason}; the first is at {bad['first']:,}{end}")
     for step in log.provenance.get("filters", []):
         show.note(f"  filter {step['filter']} dropped {step['dropped']:,} interactions")
     return log

@@ -160,8 +160,12 @@ def names_of(fields: Sequence[str], layout: Layout) -> tuple[list[str], bool]:
 
     >>> names_of(["user_id:token", "item", "item"], Layout()), names_of(["ann", "503"], Layout())
     ((['user_id', 'item', 'item#'], True), (['1', '2'], False))
+    >>> names_of(["ann", "tea"], Layout(named=("1", "2")))
+    (['1', '2'], False)
     """
-    has_header = layout.header if layout.header is not None else not any(map(LIKE_DATA.fullmatch, fields))
+    is_by_number = bool(layout.named) and all(name.isdecimal() and name not in fields for name in layout.named)
+    is_guess = not is_by_number and not any(map(LIKE_DATA.fullmatch, fields))
+    has_header = is_guess if layout.header is None else layout.header
     if not has_header:
         return [str(position + 1) for position in range(len(fields))], False
     names = [field.split(":")[0] if re.fullmatch(r".*:(token|float)(_seq)?", field) else field for field in fields]

@@ -1,7 +1,7 @@
 """Formats: turn the bytes of a file into a table of columns.
 
 A reader is a function `(data, layout) -> RawTable` and a row in READERS. Compression and format are recognised from the
-content, not from the file name. Text stays text here; `columns.py` decides what is a number or a date, because it knows
+content, not from the file name. Text stays text here; `interpret.py` decides what is a number or a date, for it knows
 the role of each column. A file is held in memory as a whole. For any bytes, the only error raised is DataError.
 """
 
