@@ -222,6 +222,22 @@ def test_an_unused_time_of_day_is_named(tmp_path: Path) -> None:
     assert "--time date,clock joins them" in doubts_of(read(tmp_path, text))[0]
 
 
+def test_days_beside_hours_are_said_to_lose_their_order(tmp_path: Path) -> None:
+    text = "user,item,date,hour\n" + rows_of(user, item, as_text("%Y-%m-%d"), as_text("%H"))
+    assert doubts_of(read(tmp_path, text))[0] == (
+        "doubt: hour holds times of day and is not used: --time date,hour joins them"
+    )
+    assert moments(read(tmp_path, text, time="date,hour"))[0] == "2020-09-13T12:00:00+00:00"
+
+
+@pytest.mark.parametrize("missing", [0, -1])
+def test_a_missing_time_written_as_a_number_does_not_decide_the_unit(tmp_path: Path, missing: int) -> None:
+    rows = [f"{row % 30},{row % 12},{missing if row % 3 else 1_600_000_000_000 + row}\n" for row in range(180)]
+    log = read(tmp_path, HEADER + "".join(rows))
+    assert log.provenance["time_unit"] == "milliseconds"
+    assert doubts_of(log)[0].startswith("doubt: 120 of 180 times lie before 1995 (first at line 3: ")
+
+
 @pytest.mark.parametrize("day", [date(2020, 1, 1), datetime(2020, 1, 1)], ids=["date", "midnight"])
 def test_typed_days_and_times_of_day_are_joined(day: date) -> None:
     log = read_log(pl.DataFrame({"user": [1], "item": [1], "date": [day], "time": [time(3, 4, 5)]}))

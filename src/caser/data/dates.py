@@ -9,6 +9,7 @@ month differs from country to country.
 
 from __future__ import annotations
 
+import datetime
 import re
 
 import polars as pl
@@ -155,6 +156,21 @@ def are_times_of_day(times: pl.Series) -> bool:
         return bool(times.dtype == pl.Time)
     few = times.drop_nulls()[:TRIED]
     return len(few) > 0 and bool(few.str.contains(TIME_OF_DAY).all())
+
+
+def are_days(times: pl.Series) -> bool:
+    """Return whether the first values of a column are days without a time of day.
+
+    times  a column of any type
+
+    >>> are_days(pl.Series(["2020-01-01"])), are_days(pl.Series([20200101])), are_days(pl.Series(["2020-01-01 23:59"]))
+    (True, True, False)
+    """
+    few = times.drop_nulls()[:TRIED]
+    if few.dtype == pl.Datetime:
+        return bool((few.dt.time() == datetime.time(0)).all())
+    texts = few.cast(pl.String, strict=False) if not few.dtype.is_nested() else few[:0].cast(pl.String)
+    return few.dtype == pl.Date or (len(texts) > 0 and bool((texts.str.strip_chars().str.len_chars() <= 10).all()))
 
 
 def _filled(moments: pl.Series, text: pl.Series, forms: tuple[str, ...]) -> pl.Series:

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from caser.data.dates import are_times_of_day
+from caser.data.dates import are_days, are_times_of_day
 from caser.data.ids import shortened
 from caser.data.names import flag, in_words, plain_name
 from caser.data.tables import RawTable
 from caser.data.times import looks_like_moments
 from caser.errors import DataError
+
+CLOCKS = ("hour", "hours", "hourmin", "hourminute", "clock", "timeofday")
+"""Names of columns with times of day, in lower case, with letters and digits only."""
 
 SEARCHED = 40
 """How many unused columns are searched for moments."""
@@ -44,8 +47,8 @@ def checked_time(table: RawTable, chosen: dict[str, str]) -> tuple[RawTable, dic
             )
             return table.with_joined([days[0], column], joined), {**chosen, "time": joined}, [note]
         return table, chosen, []
-    clocks = [other for other in few.columns if are_times_of_day(few[other])]
-    if clocks:
+    clocks = [other for other in few.columns if are_times_of_day(few[other]) or plain_name(other) in CLOCKS]
+    if clocks and are_days(values):
         notes = [f"doubt: {clocks[0]} holds times of day and is not used: --time {column},{clocks[0]} joins them"]
         return table, chosen, notes
     if not looks_like_moments(values) and moments and not values.dtype.is_nested():
