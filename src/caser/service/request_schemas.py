@@ -49,7 +49,9 @@ def _whole_float_to_int(value: Any) -> Any:
 
 def _kind_of_condition(value: Any) -> str:
     """Which of the three forms of a condition a JSON value has, so that an error is about that form only."""
-    return "values" if isinstance(value, list) else "range" if isinstance(value, dict | BaseModel) else "value"
+    if isinstance(value, list):
+        return "list[value]"
+    return "dict[range]" if isinstance(value, dict | BaseModel) else "function-value"
 
 
 Id: TypeAlias = (
@@ -100,7 +102,9 @@ class Range(Schema):
 
 
 Condition: TypeAlias = Annotated[
-    Annotated[Values, Tag("values")] | Annotated[Range, Tag("range")] | Annotated[Value, Tag("value")],
+    Annotated[Values, Tag("list[value]")]
+    | Annotated[Range, Tag("dict[range]")]
+    | Annotated[Value, Tag("function-value")],
     Discriminator(_kind_of_condition),
 ]
 Conditions: TypeAlias = Annotated[dict[Column, Condition], Field(max_length=10)]

@@ -71,7 +71,7 @@ class CompiledRules:
     ) -> CompiledRules:
         """Compile the `exclude`, `filters` and `rules` of a request against the attributes in `catalogue`.
 
-        place  where the question stands in the request, for the sentence about an error, such as "questions.3."
+        place  where the question stands in the request, for the sentence about an error, such as "questions[3]."
 
         Raises ConfigError for a column that does not exist, and for a value that does not fit its column.
         """
@@ -87,7 +87,7 @@ class CompiledRules:
             _compiled(catalogue, rules.without, f"{place}rules.without."),
             rules.at_most,
             [
-                (_compiled(catalogue, boost.where, f"{place}rules.boosts.{number}.where."), boost.amount)
+                (_compiled(catalogue, boost.where, f"{place}rules.boosts[{number}].where."), boost.amount)
                 for number, boost in enumerate(rules.boosts)
             ],
         )

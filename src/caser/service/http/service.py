@@ -99,7 +99,7 @@ class Service:
         Raises as `recommend` does.
         """
         for number, question in enumerate(bulk.questions):
-            self._check_rules(question, f"questions.{number}.")
+            self._check_rules(question, f"questions[{number}].")
         answers = await self.queue.ask_all(bulk.questions)
         self._record(answers, request)
         return self._versioned(answers=answers)
