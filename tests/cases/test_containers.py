@@ -41,7 +41,8 @@ def zipped(members: dict[str, str | bytes]) -> bytes:
 
 
 def zstandard(content: bytes) -> bytes:
-    return pa.compress(content, codec="zstd", asbytes=True)
+    packed: bytes = pa.compress(content, codec="zstd", asbytes=True)
+    return packed
 
 
 def binary(write: str, frame: pl.DataFrame = FRAME, **options: Any) -> bytes:

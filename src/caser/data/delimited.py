@@ -179,9 +179,10 @@ def _plain_records(text: bytes, separator: str, columns: Sequence[str], has_head
             parts.append(_line_by_line(lines_of(block, line), separator, columns))
             num_edges += sum(map((END + block).count, _blank_pairs(separator)))
         else:
-            regular, num_blank = regular
-            num_edges += num_blank
-            parts.append((_scan(regular, separator, schema), numbered("line", line, num_lines), no_faults(num_lines)))
+            num_edges += regular[1]
+            parts.append(
+                (_scan(regular[0], separator, schema), numbered("line", line, num_lines), no_faults(num_lines))
+            )
         line += num_lines
     frames, places, faults = zip(*parts, strict=True)
     return (pl.concat(frames), pl.concat(places), pl.concat(faults)), num_edges

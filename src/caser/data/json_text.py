@@ -36,6 +36,9 @@ PYTHON_TO_JSON = (
     "< FILE > log.jsonl"
 )
 
+BETWEEN = " \t\r\n,\x1e"
+"""Characters between values that follow one another; U+001E begins each in a JSON text sequence."""
+
 Record = dict[str, Any]
 """One JSON object."""
 
@@ -148,9 +151,10 @@ def _are_objects(values: list[Any]) -> bool:
 
 def _values(text: str) -> Iterator[Any]:
     """Yield the JSON values that follow one another. Raises ValueError at text that is none."""
-    decoder, start, blank = json.JSONDecoder(), 0, re.compile(r"[\s,\x1e]*")
+    decoder, start = json.JSONDecoder(), 0
     while True:
-        start = blank.match(text, start).end()  # type: ignore[union-attr] (it matches the empty text)
+        while start < len(text) and text[start] in BETWEEN:
+            start += 1
         if start == len(text):
             return
         value, start = decoder.raw_decode(text, start)

@@ -93,10 +93,9 @@ def read_log(
         raise ConfigError(f"filters must be caser.LogFilters(...); got {filters!r}.")
     facts: dict[str, Any] = {"source": str(source) if isinstance(source, str | Path) else "frame"}
     try:
-        if isinstance(source, str | Path):
-            source = find_source(source)
-            facts["source"] = source.name
-        table = _open(source, reading, facts)
+        found = find_source(source) if isinstance(source, str | Path) else source
+        facts["source"] = found.name if isinstance(found, Source) else "frame"
+        table = _open(found, reading, facts)
         facts["reading"] = reading.model_dump(mode="json", exclude_defaults=True)
         rules = Rules(
             named=reading.model_dump(include=set(SYNONYMS)),

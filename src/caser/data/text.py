@@ -93,9 +93,9 @@ def _to_utf8(data: bytes) -> tuple[bytes, tuple[str, ...]]:
         if data.startswith(mark):
             return _decoded(data[len(mark) :], encoding)
     data = data.removeprefix(BYTE_ORDER_MARK)
-    encoding = _encoding_by_nuls(data[:SAMPLE_BYTES])
-    if encoding is not None:
-        return _decoded(data, encoding)
+    by_nuls = _encoding_by_nuls(data[:SAMPLE_BYTES])
+    if by_nuls is not None:
+        return _decoded(data, by_nuls)
     if data.isascii() or _is_utf8(data):
         return data, ()
     # Mark the damage in a file that is UTF-8 otherwise.
