@@ -173,7 +173,8 @@ def _from_numbers(numbers: pl.Series, places: pl.Series) -> tuple[pl.Series, str
     _refuse_months(finite, numbers.name)
     _refuse_two_units(finite, numbers, places)
     median = finite.set(finite <= 0, None).median()  # 0 and -1 often stand for a missing time
-    size = median if isinstance(median, float) else float(finite.abs().max() or 0.0)
+    median = median if isinstance(median, float) else finite.abs().max()
+    size = median if isinstance(median, float) else 0.0
     unit = next(unit for unit, bound in TIME_UNITS.items() if size <= bound)
     return _scaled(numbers, unit), unit
 
