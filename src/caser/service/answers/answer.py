@@ -60,8 +60,8 @@ def user_and_history(model: LoadedModel, events: EventStore, window: int, reques
         return known_user, tuple(request.history)
     if not recent.is_erased and not recent.items:
         return user, None
-    interactions, is_new = model.history(user, recent, window)
-    return known_user, tuple(one.item for one in interactions) if is_new or recent.is_erased else None
+    history = model.history(user, recent, window)
+    return known_user, history.items if history.is_new or recent.is_erased else None
 
 
 def answer_questions(

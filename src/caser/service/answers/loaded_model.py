@@ -21,12 +21,13 @@ from caser.data.log import Vocabulary
 from caser.errors import ArtefactError, CaserError
 from caser.exported.scorer import through_onnx
 from caser.service.answers.catalogue import Catalogue
-from caser.service.answers.one_history import Interaction, RunHistory, joined, new_events, unit_of
+from caser.service.answers.one_history import Interaction, OneHistory, RunHistory, one_history, unit_of
 from caser.service.events.store import RecentHistory
 from caser.system.storage import read_file, settled
 
 _MAX_TRIES = 3
 _MAX_CACHED_USERS = 10_000
+_MAX_CACHED_ITEMS = 100_000
 
 
 class LoadedModel:
@@ -43,6 +44,7 @@ class LoadedModel:
         self.version = version
         self.trained_at = trained_at
         self.loaded_at = time.time()
+        self._histories: dict[tuple[RawId, int], tuple[RecentHistory, OneHistory]] = {}
         unit = unit_of(recommender.artefact.histories.times)
         self.run_history: Callable[[RawId, int], RunHistory] = lru_cache(_MAX_CACHED_USERS)(
             partial(_run_history, recommender.artefact, unit)
@@ -51,25 +53,30 @@ class LoadedModel:
         self.user_key: Callable[[RawId], str] = lru_cache(_MAX_CACHED_USERS)(partial(_key, recommender.artefact.users))
         """The text that identifies a user in the event store. The number 5 and the text "5" have the same key."""
 
+        self.raw_item: Callable[[str], RawId] = lru_cache(_MAX_CACHED_ITEMS)(
+            partial(_raw_item, recommender.artefact.items)
+        )
+        """The raw id of the item with a key of the event store; the key itself if the run does not know the item."""
+
     def item_key(self, item: RawId) -> str:
         """The text that identifies `item` in the event store."""
         return _key(self.recommender.artefact.items, item)
 
-    def raw_item(self, key: str) -> RawId:
-        """The raw id of the item with this `key`; the key itself if the run does not know the item."""
-        items = self.recommender.artefact.items
-        index = int(items.indices([key])[0])
-        return items.raw([index])[0] if index else key
-
-    def history(self, user: RawId, recent: RecentHistory, window: int) -> tuple[list[Interaction], bool]:
-        """The one history of a user, each interaction once, oldest first; and whether it has more than the run holds.
+    def history(self, user: RawId, recent: RecentHistory, window: int) -> OneHistory:
+        """The one history of a user: what the run holds and the events since, each interaction once.
 
         user  the raw id       recent  the user's stored events       window  how many last interactions count
         """
+        known = self._histories.get((user, window))
+        if known is not None and known[0] is recent:  # the store makes another object when anything changes
+            return known[1]
         run = RunHistory() if recent.is_erased else self.run_history(user, window)
         events = [Interaction(self.raw_item(key), time) for key, time in zip(recent.items, recent.times, strict=True)]
-        interactions = joined(run, new_events(run, events))[-window:]
-        return interactions, tuple(interactions) != run.interactions
+        history = one_history(run, events, window)
+        if len(self._histories) >= _MAX_CACHED_USERS:
+            self._histories.clear()
+        self._histories[user, window] = (recent, history)
+        return history
 
     def knows_item(self, item: RawId) -> bool:
         """Whether the model was trained on `item`."""
@@ -138,6 +145,11 @@ def _check_that_it_answers(model: LoadedModel) -> None:
 def _key(vocabulary: Vocabulary, raw: RawId) -> str:
     index = int(vocabulary.indices([raw])[0])
     return str(vocabulary.raw([index])[0]) if index else str(raw)
+
+
+def _raw_item(vocabulary: Vocabulary, key: str) -> RawId:
+    [index] = vocabulary.lookup([key])
+    return vocabulary.raw([index])[0] if index else key
 
 
 def _run_history(artefact: Artefact, unit: int, user: RawId, length: int) -> RunHistory:

@@ -149,7 +149,7 @@ class Service:
             user_id=user_id,
             interactions=[
                 {"item_id": item, "title": model.catalogue.title(item), "time": time}
-                for item, time in model.history(user_id, recent, self.settings.window)[0]
+                for item, time in model.history(user_id, recent, self.settings.window).interactions
             ],
         )
 
