@@ -258,7 +258,8 @@ def test_serving_installs_the_extra_serves_the_run_and_names_the_address(
         assert shown.out == ""
         assert f"a program has taken port {port}" in shown.err
         assert f"make serve PORT={port + 1}" in shown.err
-    assert ran == steps == []
+    assert not ran
+    assert not steps
     assert dev.main(["serve", f"--port={port}"]) == 0
     assert steps[-1][-1] == ".[serve]"
     assert ran == [("-m", "caser", "serve", "runs/demo", f"--port={port}")]

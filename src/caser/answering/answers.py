@@ -47,6 +47,7 @@ class Answer:
     titles   one title per item, None for an item without one; None if the log has no titles
     source   how the answer was made
     ignored  ids of the question (history, exclude, only) that the model does not know
+    remarks  sentences about filters: values that no item has, and an answer with fewer items than asked for
     """
 
     query: RawId | None
@@ -55,11 +56,13 @@ class Answer:
     titles: list[str | None] | None
     source: AnswerSource
     ignored: tuple[RawId, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def notes(self) -> list[str]:
         """Sentences that a reader of the answer should see."""
-        return [f"ignored unknown items: {', '.join(map(in_words, self.ignored))}"] if self.ignored else []
+        ignored = [f"ignored unknown items: {', '.join(map(in_words, self.ignored))}"] if self.ignored else []
+        return [*ignored, *self.remarks]
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one dictionary per item: `rank` from 1, `item_id`, `score`, and `title` if the log has titles."""

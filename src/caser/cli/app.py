@@ -116,7 +116,7 @@ def run(arguments: Sequence[str]) -> int:
 
     arguments  the words after `caser`; `--debug` anywhere also prints the traceback of an error
     """
-    words = [word for word in arguments if word != "--debug"]
+    words = _with_standard_input([word for word in arguments if word != "--debug"])
     try:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_: note(f"caser: {message}")
@@ -135,6 +135,16 @@ def run(arguments: Sequence[str]) -> int:
         _report(sentence, with_traceback="--debug" in arguments)
         return UNEXPECTED
     return 0
+
+
+def _with_standard_input(words: Sequence[str]) -> list[str]:
+    """Replace the LOG "-" by a path, because the parser takes every word that begins with a hyphen for an option.
+
+    >>> _with_standard_input(["train", "-", "--model", "markov"])
+    ['train', '/dev/stdin', '--model', 'markov']
+    """
+    first_flag = next((index for index, word in enumerate(words) if word.startswith("--")), len(words))
+    return ["/dev/stdin" if word == "-" and index < first_flag else word for index, word in enumerate(words)]
 
 
 def _model_in(words: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import polars as pl
 import pytest
@@ -19,15 +19,25 @@ from caser.models.counting.markov import Markov
 from tests.cli.terminal import document, refusal
 from tests.service.serving import Served, serving
 
+Row: TypeAlias = tuple[str, int, float]
+"""User, item, and seconds after BEGIN."""
+
 MICROSECONDS = 1_000_000
 BEGIN = 1_600_000_000
-LOG = [("ann", 1, 0), ("ann", 2, 600), ("ann", 3, 1200), ("bob", 2, 0), ("bob", 3, 60), ("bob", 4, 120), ("eve", 4, 9)]
-"""User, item, and seconds after BEGIN."""
+LOG: list[Row] = [
+    ("ann", 1, 0),
+    ("ann", 2, 600),
+    ("ann", 3, 1200),
+    ("bob", 2, 0),
+    ("bob", 3, 60),
+    ("bob", 4, 120),
+    ("eve", 4, 9),
+]
 
 
 def train(
     path: Path,
-    rows: list[tuple[str, int, float]],
+    rows: list[Row],
     *,
     train_on: TrainOn = "all",
     has_times: bool = True,
@@ -45,13 +55,14 @@ async def taken(served: Served, user: str) -> list[Any]:
     return [one["item_id"] for one in (await served.get(f"/v1/users/{user}/history"))["interactions"]]
 
 
-async def send(served: Served, *events: tuple[str, int, float], begin: int = BEGIN) -> None:
+async def send(served: Served, *events: Row, begin: int = BEGIN) -> None:
     body = [{"user_id": user, "item_id": item, "time": begin + second} for user, item, second in events]
     await served.post("/v1/events", {"events": body})
 
 
 async def test_after_training_on_the_stored_events_each_counts_once_and_the_run_answers_alike(tmp_path: Path) -> None:
-    run, events = tmp_path / "run", [("ann", 4, 1800.25), ("ann", 2, 2400.5)]
+    run = tmp_path / "run"
+    events: list[Row] = [("ann", 4, 1800.25), ("ann", 2, 2400.5)]
     train(run, LOG)
     async with serving(run, store=tmp_path / "events.db", window=5) as served:
         await send(served, *events)
@@ -85,7 +96,7 @@ async def test_after_training_on_the_stored_events_each_counts_once_and_the_run_
     ],
 )
 async def test_an_event_counts_once_and_has_its_place_in_time(
-    tmp_path: Path, stored: list[tuple[str, int, float]], trained: list[tuple[str, int, float]], expected: list[int]
+    tmp_path: Path, stored: list[Row], trained: list[Row], expected: list[int]
 ) -> None:
     train(tmp_path / "run", LOG + trained)
     async with serving(tmp_path / "run") as served:
@@ -130,7 +141,7 @@ async def test_an_erased_user_has_only_the_events_since(tmp_path: Path) -> None:
 
 
 async def test_a_history_longer_than_the_window_is_its_end(tmp_path: Path) -> None:
-    rows = [("bot", 1 + place % 7, float(place)) for place in range(3000)]
+    rows: list[Row] = [("bot", 1 + place % 7, float(place)) for place in range(3000)]
     train(tmp_path / "run", LOG + rows)
     async with serving(tmp_path / "run", window=4) as served:
         await send(served, ("bot", rows[-1][1], 2999), ("bot", 5, 10.5))
@@ -146,14 +157,14 @@ async def test_the_events_of_a_store_are_written_as_a_log_that_can_be_trained_on
         await send(served, ("ann", 4, 1800.25), ('new, "user"', 2, 10), ("ann", 1, 1500.125))
         assert document("data", "events", store, "--out", out) == {"out": str(out), "events": 3}
         log = read_log(out, Reading(user="user_id", item="item_id", time="timestamp"))
-        users, items = log.user_vocabulary.raw(log.users), log.item_vocabulary.raw(log.items)
+        users, items = map(str, log.user_vocabulary.raw(log.users)), map(int, log.item_vocabulary.raw(log.items))
         moments = [float(moment / MICROSECONDS - BEGIN) for moment in log.times]
-        assert sorted(zip(users, map(int, items), moments, strict=True)) == [
+        events: list[Row] = list(zip(users, items, moments, strict=True))
+        assert sorted(events) == [
             ("ann", 1, 1500.125), ("ann", 4, 1800.25), ('new, "user"', 2, 10.0)
         ]  # fmt: skip
         # A run of the log and the exported events holds every event once.
-        rows = [*LOG, *zip(users, map(int, items), moments, strict=True)]
-        train(tmp_path / "run", rows)
+        train(tmp_path / "run", LOG + events)
         before = await taken(served, "ann")
         await served.post("/v1/model/reload")
         assert before == await taken(served, "ann") == [1, 2, 3, 1, 4]

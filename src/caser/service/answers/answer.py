@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 from caser.answering.answers import Answer
 from caser.answering.recommender import Recommender
 from caser.arrays.types import RawId
+from caser.data.attributes import items_that_meet
 from caser.data.id_text import in_words, json_id, written
 from caser.service.answers.loaded_model import LoadedModel
 from caser.service.answers.reasons import explain_items, patterns_of
@@ -60,8 +61,8 @@ def user_and_history(model: LoadedModel, events: EventStore, window: int, reques
         return known_user, tuple(request.history)
     if not recent.is_erased and not recent.items:
         return user, None
-    interactions, is_new = model.history(user, recent, window)
-    return known_user, tuple(one.item for one in interactions) if is_new or recent.is_erased else None
+    history = model.history(user, recent, window)
+    return known_user, history.items if history.is_new or recent.is_erased else None
 
 
 def answer_questions(
@@ -122,10 +123,11 @@ class PendingQuestion:
         where, num_items = self.rules.where, len(self.model.recommender.artefact.items)
         self.fetch += len(self.rules.exclude)
         if where and self.only is None:
-            matching = self.model.catalogue.matching(where)
-            depth = self.fetch * num_items // max(1, len(matching))
+            most = min(condition.most for condition in where)
+            num_matching = most if len(where) == 1 else len(items_that_meet(where))
+            depth = self.fetch * num_items // max(1, num_matching)
             if depth > _MAX_READ_FOR_FILTERS:
-                self.only = tuple(matching)
+                self.only = tuple(items_that_meet(where))
             else:
                 self.fetch = max(self.fetch, depth)
         if self.request.rules is not None:
@@ -193,13 +195,21 @@ class PendingQuestion:
 
     def _notes(self, num_found: int, ignored: Sequence[RawId]) -> list[str]:
         notes = [f"ignored unknown items: {', '.join(map(in_words, ignored[:10]))}"] if ignored else []
-        if not self.rules.is_empty and (columns := self.rules.unknown_columns):
-            notes.append(f"no item has the attribute {', '.join(columns)}")
-        if not num_found:
-            notes.append("nothing is left to recommend: every item is in the history, or a rule removes it")
-        elif num_found < self.request.k:
-            notes.append("there is only 1 such item" if num_found == 1 else f"there are only {num_found} such items")
+        notes += self.rules.unknown_values
+        if num_found < self.request.k:
+            few = "there is only 1 such item" if num_found == 1 else f"there are only {num_found} such items"
+            notes.append(few if num_found else self._why_nothing())
         return notes
+
+    def _why_nothing(self) -> str:
+        """Say why the answer has no items."""
+        if not self.rules.where:
+            return "nothing is left to recommend: every item is in the history, or a rule removes it"
+        matching = len(items_that_meet(self.rules.where))
+        if not matching:
+            return "nothing is left to recommend: no item meets all filters"
+        meet = f"{matching:,} items meet the filters, and other rules or the history remove them"
+        return f"nothing is left to recommend: {meet}"
 
 
 def _rank_together(recommender: Recommender, group: _Group, members: Sequence[PendingQuestion]) -> None:

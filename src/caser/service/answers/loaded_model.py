@@ -17,15 +17,17 @@ from caser.answering.recommender import Recommender, load
 from caser.arrays.types import RawId
 from caser.artefact.folder import MANIFEST, WEIGHTS, Artefact
 from caser.artefact.manifest import parse, trained_digest
+from caser.data.log import Vocabulary
 from caser.errors import ArtefactError, CaserError
 from caser.exported.scorer import through_onnx
-from caser.service.answers.catalogue import Catalogue, read_table
-from caser.service.answers.one_history import Interaction, RunHistory, joined, new_events, unit_of
+from caser.service.answers.catalogue import Catalogue
+from caser.service.answers.one_history import Interaction, OneHistory, RunHistory, one_history, unit_of
 from caser.service.events.store import RecentHistory
 from caser.system.storage import read_file, settled
 
 _MAX_TRIES = 3
 _MAX_CACHED_USERS = 10_000
+_MAX_CACHED_ITEMS = 100_000
 
 
 class LoadedModel:
@@ -42,27 +44,32 @@ class LoadedModel:
         self.version = version
         self.trained_at = trained_at
         self.loaded_at = time.time()
+        self._histories: dict[tuple[RawId, int], tuple[RecentHistory, OneHistory]] = {}
         unit = unit_of(recommender.artefact.histories.times)
         self.run_history: Callable[[RawId, int], RunHistory] = lru_cache(_MAX_CACHED_USERS)(
             partial(_run_history, recommender.artefact, unit)
         )
         """The last so many interactions that the run holds of a user."""
+        self.raw_item: Callable[[str], RawId] = lru_cache(_MAX_CACHED_ITEMS)(
+            partial(_raw_item, recommender.artefact.items)
+        )
+        """The raw id of the item that is written as a key of the store; the key itself if the run does not know it."""
 
-    def raw_item(self, key: str) -> RawId:
-        """The raw id of the item that is written as `key`; the key itself if the run does not know the item."""
-        items = self.recommender.artefact.items
-        index = int(items.indices([key])[0])
-        return items.raw([index])[0] if index else key
-
-    def history(self, user: RawId, recent: RecentHistory, window: int) -> tuple[list[Interaction], bool]:
-        """The one history of a user, each interaction once, oldest first; and whether it has more than the run holds.
+    def history(self, user: RawId, recent: RecentHistory, window: int) -> OneHistory:
+        """The one history of a user: what the run holds and the events since, each interaction once.
 
         user  the raw id       recent  the user's stored events       window  how many last interactions count
         """
+        known = self._histories.get((user, window))
+        if known is not None and known[0] is recent:  # the store makes another object when anything changes
+            return known[1]
         run = RunHistory() if recent.is_erased else self.run_history(user, window)
         events = [Interaction(self.raw_item(key), time) for key, time in zip(recent.items, recent.times, strict=True)]
-        interactions = joined(run, new_events(run, events))[-window:]
-        return interactions, tuple(interactions) != run.interactions
+        history = one_history(run, events, window)
+        if len(self._histories) >= _MAX_CACHED_USERS:
+            self._histories.clear()
+        self._histories[user, window] = (recent, history)
+        return history
 
     def knows_item(self, item: RawId) -> bool:
         """Whether the model was trained on `item`."""
@@ -73,13 +80,12 @@ class LoadedModel:
 def load_model(run: Path, items: Path | None, onnx: Path | None = None) -> LoadedModel:
     """Load a run, and check that it can answer.
 
-    run    the run folder           items  a table of items (.csv or .parquet), or None
+    run    the run folder           items  a table of items, or None
     onnx   a file that was exported from this run and answers in its place, or None
 
     Raises ArtefactError if the run is damaged, cannot answer, or is not the run that `onnx` was exported from;
-    DataError if the table of items cannot be read.
+    DataError if the table of items cannot be read or names no item of the run.
     """
-    table = None if items is None else read_table(items)
     # The folder may be replaced while it is read: read again until the manifest is the same before and after.
     for _ in range(_MAX_TRIES):
         before = _read_manifest(run)
@@ -93,9 +99,11 @@ def load_model(run: Path, items: Path | None, onnx: Path | None = None) -> Loade
         )
     if onnx is not None:
         recommender = through_onnx(recommender, onnx)
-    catalogue = Catalogue.of(recommender.artefact, table)
+    if items is not None:
+        recommender = recommender.with_items(items)
     trained = parse(run / MANIFEST, manifest)
-    model = LoadedModel(recommender, catalogue, trained_digest(trained), trained.trained_at or written_at)
+    version, trained_at = trained_digest(trained), trained.trained_at or written_at
+    model = LoadedModel(recommender, Catalogue.of(recommender), version, trained_at)
     _check_that_it_answers(model)
     return model
 
@@ -125,6 +133,11 @@ def _check_that_it_answers(model: LoadedModel) -> None:
         raise ArtefactError(f"a run must answer; this one failed: {error}") from None
     if not all(result[0].items for result in results):
         raise ArtefactError("a run must answer; this one recommended nothing. Train again.")
+
+
+def _raw_item(vocabulary: Vocabulary, key: str) -> RawId:
+    [index] = vocabulary.lookup([key])
+    return vocabulary.raw([index])[0] if index else key
 
 
 def _run_history(artefact: Artefact, unit: int, user: RawId, length: int) -> RunHistory:

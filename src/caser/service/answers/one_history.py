@@ -14,7 +14,7 @@ still counts.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,6 +36,18 @@ class Interaction(NamedTuple):
     time: float | None
 
 
+class OneHistory(NamedTuple):
+    """The history of a user, each interaction once, oldest first.
+
+    interactions  at most a window of them        items  their items
+    is_new        whether it has an interaction that the run does not hold
+    """
+
+    interactions: tuple[Interaction, ...]
+    items: tuple[RawId, ...]
+    is_new: bool
+
+
 def unit_of(times: Int64 | None) -> int:
     """Return the unit of the times of a log, in microseconds: a day, a minute, or else a second.
 
@@ -47,7 +59,10 @@ def unit_of(times: Int64 | None) -> int:
     """
     if times is None or not len(times):
         return _SECOND
-    return next((unit for unit in _COARSE_UNITS if not (times % unit).any()), _SECOND)
+    for unit in _COARSE_UNITS:
+        if not (times[:1000] % unit).any() and not (times % unit).any():
+            return unit
+    return _SECOND
 
 
 @dataclass(frozen=True)
@@ -89,6 +104,23 @@ class RunHistory:
         return place < len(times) and times[place] <= last
 
 
+def one_history(run: RunHistory, events: Sequence[Interaction], window: int) -> OneHistory:
+    """Join what the run holds of a user with the stored events.
+
+    run     the last `window` interactions that the run holds of the user, or all if there are fewer
+    events  the stored events of the user, oldest first
+    window  how many last interactions count
+
+    >>> one_history(RunHistory(("tea", "milk")), [Interaction("milk", 5.0), Interaction("soap", 9.0)], 2).items
+    ('milk', 'soap')
+    """
+    since = new_events(run, events)
+    interactions = tuple(joined(run, since)[-window:])
+    # Where the window is full, events that are older than all of it do not count.
+    is_same = not since or (len(run.items) >= window and interactions[0] is run.interactions[0])
+    return OneHistory(interactions, tuple(one.item for one in interactions), not is_same)
+
+
 def new_events(run: RunHistory, events: Sequence[Interaction]) -> list[Interaction]:
     """Return the events that the run does not hold.
 
@@ -118,6 +150,9 @@ def joined(run: RunHistory, events: Sequence[Interaction]) -> list[Interaction]:
     >>> [one.item for one in joined(run, [Interaction("cake", 2.0), Interaction("soap", 5.0)])]
     ['tea', 'cake', 'milk', 'soap']
     """
-    if run.times is None:
-        return [*run.interactions, *events]
-    return list(merge(run.interactions, events, key=itemgetter(1)))
+    place = len(run.items)
+    if run.times is not None and events:
+        # Only the end of the run can follow an event: no more is merged.
+        place = bisect_right(run.times, round((events[0].time or 0.0) * 1e6))
+    before, after = run.interactions[:place], run.interactions[place:]
+    return [*before, *(merge(after, events, key=itemgetter(1)) if after else events)]

@@ -22,6 +22,7 @@ from caser.errors import CaserError
 from caser.service.answers.answer import API_VERSION, answer_questions
 from caser.service.answers.loaded_model import LoadedModel, load_model
 from caser.service.answers.queue import QuestionQueue
+from caser.service.answers.rules import CompiledRules
 from caser.service.events.store import Event, EventStore, Outcome
 from caser.service.http.error_responses import RETRY_LATER, RETRY_SOON, without_folders
 from caser.service.http.metrics import Metrics
@@ -82,10 +83,12 @@ class Service:
 
         question  the body of the request       request  receives the user, for the log
 
-        Raises BusyError when the queue is full, NumericalError when a score is no number.
+        Raises BusyError when the queue is full, NumericalError when a score is no number, ConfigError for a rule that
+        does not fit the table of items.
         """
         # `request.state.user = ...` does the same, but makes an object first, which takes 2 % of the time of an answer.
         request.scope["state"]["user"] = None if question.user_id is None else written(question.user_id)
+        self._check_rules(question)
         answer = await self.queue.ask(question)
         self._record([answer], request)
         return answer
@@ -97,6 +100,8 @@ class Service:
 
         Raises as `recommend` does.
         """
+        for number, question in enumerate(bulk.questions):
+            self._check_rules(question, f"questions[{number}].")
         answers = await self.queue.ask_all(bulk.questions)
         self._record(answers, request)
         return self._versioned(answers=answers)
@@ -146,7 +151,7 @@ class Service:
             user_id=user_id,
             interactions=[
                 {"item_id": json_id(item), "title": model.catalogue.title(item), "time": time}
-                for item, time in model.history(user_id, recent, self.settings.window)[0]
+                for item, time in model.history(user_id, recent, self.settings.window).interactions
             ],
         )
 
@@ -223,6 +228,8 @@ class Service:
             columns=model.catalogue.columns,
             values=model.catalogue.common_values,
             has_titles=bool(model.catalogue.titles),
+            ranges=model.catalogue.ranges,
+            item_notes=model.catalogue.notes,
             exclude_seen=artefact.manifest["seen"] == "remove",
             metrics=artefact.manifest["metrics"],
             protocol=artefact.manifest["protocol"],
@@ -249,6 +256,7 @@ class Service:
             # The thread may still be using the old model: in this thread, collect its memory after that.
             await self.queue.run_in_thread(gc.collect)
         logger.info("reloaded: now serving %s", model.version[:12])
+        self.log_items()
         return await self.model_facts()
 
     async def health(self) -> dict[str, Any]:
@@ -266,6 +274,16 @@ class Service:
         if self.events.is_lost:
             raise HTTPException(503, f"{problem}.", RETRY_LATER)
         return {"status": "ready", "store": problem or "ok"}
+
+    def log_items(self) -> None:
+        """Log what was guessed about the table of items, and what of it does not match the run."""
+        for sentence in self.model.catalogue.notes:
+            logger.info("table of items: %s", sentence)
+
+    def _check_rules(self, question: RecommendRequest, place: str = "") -> None:
+        """Raise ConfigError for a rule that does not fit the table of items, before the question is queued."""
+        if question.filters or question.rules is not None:
+            CompiledRules.of(self.model.catalogue, frozenset(), question.filters, question.rules, place)
 
     def _answer(self, questions: Sequence[RecommendRequest]) -> list[dict[str, Any]]:
         return answer_questions(self.model, self.events, self.settings.window, questions)
