@@ -37,13 +37,13 @@ WHOLE_FLOAT_LIMIT = 2**53
 def words_for_missing(named: Collection[str] | None, is_text: bool) -> list[str]:
     """Return the texts that mean that a value is missing.
 
-    named    the words that the caller names; None for the usual ones
+    named    the words that the caller names; None for the usual ones. The empty text is always one of them
     is_text  whether the source is a text file. Other sources mark a missing value themselves
 
     >>> words_for_missing(None, is_text=False), words_for_missing(("?",), is_text=True)
-    ([''], ['?'])
+    ([''], ['', '?'])
     """
-    return list(named) if named is not None else list(MISSING) if is_text else [""]
+    return ["", *named] if named is not None else list(MISSING) if is_text else [""]
 
 
 def is_missing(texts: pl.Series, words: Collection[str]) -> pl.Series:
