@@ -163,6 +163,13 @@ def test_tables_in_binary_formats_are_read(tmp_path: Path, content: bytes) -> No
     assert raw(read(tmp_path, content)) == EVENTS
 
 
+def test_fields_of_objects_in_a_binary_table_are_columns_with_dots(tmp_path: Path) -> None:
+    nested = FRAME.select(pl.struct(id="user_id").alias("user"), item="item_id", time="timestamp")
+    with pytest.raises(DataError, match=r"--user user\.id"):
+        read(tmp_path, binary("write_parquet", nested))
+    assert raw(read(tmp_path, binary("write_parquet", nested), user="user.id")) == EVENTS
+
+
 @pytest.mark.parametrize("name", ["Arrow", "Arrow stream", "Avro", "Parquet"])
 def test_a_binary_table_that_breaks_off_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match="must be whole"):
