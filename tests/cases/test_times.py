@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import polars as pl
 import pytest
 
 from caser.data.log import InteractionLog
-from caser.data.readers import read_log
+from caser.data.readers import Reading, read_log
 from caser.errors import DataError
 from tests.cases.logs import Cell, doubts_of, item, read, rows_of, seconds, user
 
@@ -228,6 +229,27 @@ def test_days_beside_hours_are_said_to_lose_their_order(tmp_path: Path) -> None:
         "doubt: hour holds times of day and is not used: --time date,hour joins them"
     )
     assert moments(read(tmp_path, text, time="date,hour"))[0] == "2020-09-13T12:00:00+00:00"
+
+
+def test_a_time_that_means_missing_can_be_named(tmp_path: Path) -> None:
+    rows = [(row % 30 + 1, row % 12 + 1, 0 if row % 60 == 7 else 1_600_000_000 + row) for row in range(180)]
+    text = HEADER + "".join(f"{user},{item},{seconds}\n" for user, item, seconds in rows)
+    assert doubts_of(read(tmp_path, text))[0].endswith("they are kept: pass --missing=0 if 0 means none")
+    frame = pl.DataFrame(rows, HEADER.strip().split(","), orient="row")
+    for log in (
+        read(tmp_path, text, missing=("0",), bad_rows="skip"),
+        read_log(frame, missing=("0",), bad_rows="skip"),
+    ):
+        assert log.provenance["bad_rows"]["with a missing or unreadable time"]["count"] == 3
+        assert not doubts_of(log)
+
+
+def test_a_log_is_read_again_with_the_settings_in_its_provenance(tmp_path: Path) -> None:
+    text = HEADER + "1,2,3/4/2020\n1,?,4/4/2020\n2,3,5/4/2020\n"
+    log = read(tmp_path, text, time_format="%d/%m/%Y", missing=("?",), bad_rows="skip")
+    facts = json.loads(json.dumps(log.provenance))
+    assert facts == log.provenance
+    assert read_log(facts["source"], Reading(**facts["reading"])).digest == log.digest
 
 
 @pytest.mark.parametrize("missing", [0, -1])
