@@ -188,6 +188,21 @@ def test_two_unused_columns_of_dates_are_refused_with_both_flags(tmp_path: Path)
 def test_a_date_that_is_a_fact_about_the_item_is_no_time(tmp_path: Path) -> None:
     log = read(tmp_path, "user,item,released\n" + rows_of(user, item, lambda _, item, __: f"{item + 1500}-01-01"))
     assert not log.has_times
+    assert any("released holds one moment for each item and is not used as time" in n for n in log.provenance["notes"])
+
+
+@pytest.mark.parametrize(("day", "clock"), [("date", "logged_ms"), ("eventdate", "seen")])
+def test_a_column_of_days_beside_finer_moments_is_doubted(tmp_path: Path, day: str, clock: str) -> None:
+    finer = as_text("%Y-%m-%d %H:%M:%S") if clock == "seen" else lambda _, __, seconds: seconds * 1000
+    text = f"user,item,{day},{clock}\n" + rows_of(user, item, as_text("%Y-%m-%d"), finer)
+    assert doubts_of(read(tmp_path, text))[0].startswith(f"doubt: {day} holds days only; {clock} looks like times (")
+    assert moments(read(tmp_path, text, time=clock))[0] == "2020-09-13T12:27:17+00:00"
+
+
+def test_a_column_of_days_and_one_of_numbers_without_names_are_refused(tmp_path: Path) -> None:
+    text = "user,item,bought,logged\n" + rows_of(user, item, as_text("%Y-%m-%d"), seconds)
+    with pytest.raises(DataError, match=r"got 2 that look like moments; pass --time bought .*, or --time logged"):
+        read(tmp_path, text)
 
 
 def test_an_unused_column_of_numbers_that_look_like_times_is_named(tmp_path: Path) -> None:
