@@ -1,8 +1,9 @@
 r"""JSON: one object per line, one array of objects, or objects that are printed over several lines each.
 
 Values keep their kinds: the ids 1, 1.0 and "1" stay three ids. An object inside a record becomes columns with dots in
-their names (`user.id`), beside a column of objects that cannot be an id. Lists stay lists. The extended JSON of
-mongoexport, such as `{"$oid": "5e00"}`, is unwrapped.
+their names (`user.id`), beside a column of objects that cannot be an id. Lists stay lists; a list of objects also
+becomes a list for each of their fields (`events.item`). The extended JSON of mongoexport, such as `{"$oid": "5e00"}`,
+is unwrapped.
 """
 
 from __future__ import annotations
@@ -283,14 +284,15 @@ def _merges_kinds(schema: Mapping[str, Any], text: str) -> bool:
 
 
 def _with_dotted_columns(frame: pl.DataFrame) -> pl.LazyFrame:
-    """Add the fields of objects as columns, with a dot between the names."""
+    """Add the fields of objects, and of objects in lists, as columns, with a dot between the names."""
     for _ in range(NESTED_IN):
-        dotted = {
-            f"{name}.{field.name}": pl.col(name).struct.field(field.name)
-            for name, kind in frame.schema.items()
-            if isinstance(kind, pl.Struct)
-            for field in kind.fields
-        }
+        dotted: dict[str, pl.Expr] = {}
+        for name, kind in frame.schema.items():
+            inner = kind.inner if isinstance(kind, pl.List) else kind
+            for field in inner.fields if isinstance(inner, pl.Struct) else ():
+                in_list = pl.col(name).list.eval(pl.element().struct.field(field.name))
+                part = in_list if isinstance(kind, pl.List) else pl.col(name).struct.field(field.name)
+                dotted[f"{name}.{field.name}"] = part
         new = [column.alias(name) for name, column in dotted.items() if name not in frame.columns]
         if not new:
             break
