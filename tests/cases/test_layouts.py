@@ -38,13 +38,18 @@ def test_a_moment_in_the_middle_is_the_time_and_never_the_item(tmp_path: Path) -
         ),
         (
             (user, iso, lambda *_: 30.2359, lambda *_: -97.795, item),
-            ["--user 1 --item 5 --time 2", "30.2359", "column 2 looks like times"],
+            ["pass --no-header --user 1 --item 5 --time 2 (in Python", "30.2359", "column 2 looks like times"],
             {"user": "1", "item": "5"},
         ),
         (
             (user, item, lambda *_: 4006, lambda *_: "pv", seconds),
             ["--user 1 --item 2 --time 5", "column 5 looks like times"],
             {"user": "1", "item": "2", "event_type": "4"},
+        ),
+        (
+            (user, lambda user, *_: "click" if user % 2 else "buy", item, seconds),
+            ["--no-header --user 1 --item 3 --time 4", "column 2 holds kinds of events"],
+            {"user": "1", "item": "3"},
         ),
         ((iso, user, item), ["--user 2 --item 3 --time 1"], {"user": "2", "item": "3", "time": "1"}),
         (
@@ -54,7 +59,7 @@ def test_a_moment_in_the_middle_is_the_time_and_never_the_item(tmp_path: Path) -
         ),
         ((user, item, lambda *_: 5, lambda *_: 7), ["--user 1 --item 2"], {"user": "1", "item": "2"}),
     ],
-    ids=["clicks", "check-ins", "shop", "time first", "two columns like times", "no time"],
+    ids=["clicks", "check-ins", "shop", "kinds of events", "time first", "two columns like times", "no time"],
 )
 def test_columns_without_a_header_that_have_several_readings_are_refused_with_the_flags(
     tmp_path: Path, cells: Any, ways: list[str], options: dict[str, str]
@@ -164,6 +169,25 @@ def test_events_of_a_shop_are_read_and_a_kind_that_never_occurs_is_refused_with_
     bought = read(tmp_path, text, filters=LogFilters(event_types=("purchase",)))
     assert len(bought) == 42
     assert not any("is not used" in note for note in bought.provenance["notes"])
+
+
+@pytest.mark.parametrize("kind", ["view", "add_to_cart", "PURCHASE"])
+def test_kinds_of_events_are_no_items(tmp_path: Path, kind: str) -> None:
+    text = rows_of(user, item, lambda user, *_: kind if user % 2 else "click", seconds)
+    log = read(tmp_path, text)
+    assert items_of(log) == ITEMS
+    assert any(note.startswith("column 3 is not used: events of every kind") for note in log.provenance["notes"])
+    doubted = read(tmp_path, text, user="1", item="3", time="4", header=False)
+    assert any("the items are kinds of events" in doubt for doubt in doubts_of(doubted))
+
+
+def test_a_third_column_of_large_numbers_is_said_to_be_left_out(tmp_path: Path) -> None:
+    log = read(tmp_path, rows_of(user, item, lambda _, __, seconds: seconds - 1_600_000_000))
+    assert not log.has_times
+    assert doubts_of(log) == [
+        "doubt: column 3 (up to 4110) is not used: if it is the time, pass --no-header --user 1 --item 2 --time 3"
+    ]
+    assert not doubts_of(read(tmp_path, rows_of(user, item, lambda user, *_: user % 5 + 1)))
 
 
 def test_lists_of_items_and_times_are_taken_apart(tmp_path: Path) -> None:

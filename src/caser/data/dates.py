@@ -9,6 +9,7 @@ month differs from country to country.
 
 from __future__ import annotations
 
+import datetime
 import re
 
 import polars as pl
@@ -81,6 +82,8 @@ TIME_OF_DAY = r"^\s*\d{1,2}:\d\d(:\d\d([.,]\d+)?)?(\s*[AaPp][Mm])?\s*$"
 
 YEAR_1000 = -30_610_224_000_000_000
 """The beginning of the year 1000, in microseconds since 1970."""
+
+DAY = r"^\s*(\d{8}|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4})\s*$"
 
 TRIED = 1000
 """How many texts are tried before a form is tried on all."""
@@ -155,6 +158,22 @@ def are_times_of_day(times: pl.Series) -> bool:
         return bool(times.dtype == pl.Time)
     few = times.drop_nulls()[:TRIED]
     return len(few) > 0 and bool(few.str.contains(TIME_OF_DAY).all())
+
+
+def are_days(times: pl.Series) -> bool:
+    """Return whether the first values of a column are days without a time of day.
+
+    times  a column of any type
+
+    >>> are_days(pl.Series(["2020-01-01"])), are_days(pl.Series([20200101])), are_days(pl.Series([1600000000]))
+    (True, True, False)
+    """
+    few = times.drop_nulls()[:TRIED]
+    if few.dtype == pl.Datetime:
+        return bool((few.dt.time() == datetime.time(0)).all())
+    if few.dtype != pl.String and not few.dtype.is_integer():
+        return few.dtype == pl.Date
+    return len(few) > 0 and bool(few.cast(pl.String).str.contains(DAY).all())
 
 
 def _filled(moments: pl.Series, text: pl.Series, forms: tuple[str, ...]) -> pl.Series:

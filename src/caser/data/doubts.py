@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from caser.data.ids import MISSING, missing_flags, shortened
 from caser.data.log import InteractionLog
+from caser.data.names import are_event_kinds
 from caser.data.times import looks_like_moments, shown_moment
 
 PLACEHOLDERS = (
@@ -33,6 +34,9 @@ MANY = 10
 
 OLDEST = 788_918_400_000_000
 """1995 in microseconds since 1970. Logs of events on the web are younger."""
+
+MOST_KINDS = 50
+"""The most kinds of events that a log has."""
 
 YEAR = 366 * 86_400_000_000
 
@@ -96,9 +100,12 @@ def doubts_on_times(times: pl.Series, places: pl.Series) -> list[str]:
 def _on_some(times: pl.Series, places: pl.Series, mask: pl.Series, claim: str) -> str:
     row = mask.arg_max() or 0
     count = int(mask.sum())
+    advice = (
+        "pass --missing=0 if 0 means none" if (times.filter(mask) == 0).all() else "correct them, or drop these rows"
+    )
     return (
         f"doubt: {count:,} of {len(times):,} times {claim} (first at {places.name} {places[row]:,}: "
-        f"{shown_moment(times[row])}); they are kept: correct them, or drop these rows"
+        f"{shown_moment(times[row])}); they are kept: {advice}"
     )
 
 
@@ -144,6 +151,8 @@ def _on_texts(ids: pl.Series, counts: NDArray[np.int64], role: str, plural: str,
         if like.sum() >= (1 if pattern is SPREADSHEET else max(1, 0.2 * len(ids))):
             first = shortened(ids[like.arg_max() or 0])
             doubts.append(f"doubt: {like.sum():,} of {len(ids):,} {plural} look like {first}: {meaning}")
+    if len(ids) <= MOST_KINDS and are_event_kinds(ids):
+        doubts.append(f"doubt: the {plural} are kinds of events, such as {shortened(ids[0])}: is the column right?")
     if looks_like_moments(ids[:1000]) == "dates":
         doubts.append(f"doubt: the {plural} are moments, such as {shortened(ids[0])}: is the column right?")
     return [*doubts, *_on_spellings(ids, plural)]

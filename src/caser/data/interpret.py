@@ -188,7 +188,7 @@ def _check_bad_rows(bad_rows: BadRows, columns: Mapping[str, str], table: RawTab
     sentence = f"every row must have a user, an item and a readable time; got rows: {counts}"
     others = other_users(table.columns, list(columns.values())) if table.has_header else []
     missing_users = bad_rows.get(FAULTS["user"], {"count": 0})["count"]
-    if others and 2 * missing_users >= total:
+    if others and missing_users > FEW * total:
         share = missing_users / total
         sentence += (
             f"; {columns['user']} is {share:.0%} missing, and {others[0]} is there: pass user={others[0]!r} "

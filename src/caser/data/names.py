@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from caser.data.tables import RawTable
 
@@ -27,6 +27,27 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
 
 LIST_ENDINGS = ("s", "list", "seq", "sequence", "history")
 """Endings that a name may have besides, in a table of one sequence per row: item_ids, item_id_list."""
+
+
+EVENT_KINDS = (
+    *("view", "views", "pv", "pageview", "click", "clicks", "clk", "open", "impression", "imp", "visit", "watch"),
+    *("buy", "buys", "purchase", "purchased", "order", "ordered", "transaction", "checkout", "cart", "addtocart"),
+    *("removefromcart", "fav", "favorite", "like", "liked", "dislike", "share", "save", "wishlist", "comment"),
+    *("play", "played", "listen", "skip", "rate", "rated", "search", "download", "install"),
+)
+"""Usual kinds of events; in lower case, with letters and digits only. A column of them is no column of items."""
+
+
+def are_event_kinds(values: Iterable[object]) -> bool:
+    """Return whether values are kinds of events, and not items.
+
+    values  some values
+
+    >>> are_event_kinds(["view", "add_to_cart"]), are_event_kinds(["view", "tea"])
+    (True, False)
+    """
+    plain = [plain_name(str(value)) for value in values]
+    return bool(plain) and all(name in EVENT_KINDS for name in plain)
 
 
 def flag(role: str) -> str:

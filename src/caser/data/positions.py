@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from caser.data.ids import shortened
+from caser.data.names import are_event_kinds
 from caser.data.tables import RawTable
 from caser.data.times import looks_like_moments
 from caser.errors import DataError
@@ -50,22 +51,24 @@ def by_position(table: RawTable, chosen: Mapping[str, str]) -> dict[str, str]:
     columns = table.columns
     few = table.sample(columns[:SEARCHED])
     moments = [position for position, values in enumerate(few, start=1) if looks_like_moments(values)]
+    events = [position for position, values in enumerate(few, start=1) if are_event_kinds(values.unique())]
+    counting = [1] if len(few) > 2 and _counts_upward(few.to_series(0)) else []
     layout = LAYOUTS.get((len(columns), tuple(moments)))
-    if layout is not None and not (len(few) > 2 and _counts_upward(few.to_series(0))):
+    if layout is not None and not counting and not {1, layout.index("item") + 1} & {*events}:
         return dict(zip(layout, columns, strict=True))
     if chosen:
         return {}
-    raise DataError(_which_columns(few, moments))
+    raise DataError(_which_columns(few, moments, events, counting))
 
 
-def _which_columns(few: pl.DataFrame, moments: Sequence[int]) -> str:
+def _which_columns(few: pl.DataFrame, moments: Sequence[int], events: Sequence[int], counting: Sequence[int]) -> str:
     """Say how to name columns without a header: each likely reading, and the first row."""
     positions = range(1, few.width + 1)
-    counting = [1] if len(few) > 2 and _counts_upward(few.to_series(0)) else []
-    ids = [position for position in positions if position not in (*moments, *counting)]
+    no_ids = [*events, *counting, *(position for position in positions if _has_fractions(few.to_series(position - 1)))]
+    ids = [position for position in positions if position not in (*moments, *no_ids)]
     times: list[int | None] = [*moments[-1:]] or [None]
     if len(moments) > 1 and len(ids) < 2:  # some of these columns may be ids as well
-        ids = [position for position in positions if position not in counting]
+        ids = [position for position in positions if position not in no_ids]
         times = list(moments)
     pairs = [
         (user, item, time)
@@ -85,6 +88,7 @@ def _which_columns(few: pl.DataFrame, moments: Sequence[int]) -> str:
     seen = "; ".join(
         [
             *(f"column {position} looks like times" for position in moments),
+            *(f"column {position} holds kinds of events" for position in events),
             *(f"column {position} counts rows" for position in counting),
         ]
     )
@@ -94,6 +98,11 @@ def _which_columns(few: pl.DataFrame, moments: Sequence[int]) -> str:
         f"columns with the first row {row}{f' ({seen})' if seen else ''}; "
         f"pass {', or '.join(readings[:3]) or '--no-header --user 1 --item 2'} (in Python user=, item=, time=)"
     )
+
+
+def _has_fractions(values: pl.Series) -> bool:
+    """Return whether values are numbers with fractions, such as a place or a price."""
+    return bool(values.str.contains(r"^\s*-?\d+\.\d*[1-9]\d*\s*$").any())
 
 
 def _counts_upward(values: pl.Series) -> bool:

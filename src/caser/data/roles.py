@@ -10,13 +10,18 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
+import polars as pl
+
 from caser.data.ids import shortened
-from caser.data.names import SYNONYMS, by_name, flag, in_words
-from caser.data.positions import by_position
+from caser.data.names import SYNONYMS, are_event_kinds, by_name, flag, in_words
+from caser.data.positions import SEARCHED, by_position
 from caser.data.tables import RawTable
 from caser.data.time_column import checked_time
 from caser.data.times import looks_like_moments
 from caser.errors import DataError, did_you_mean
+
+LARGEST_RATING = 100
+"""A number that is larger is hardly a rating."""
 
 
 class Roles(NamedTuple):
@@ -47,7 +52,6 @@ def choose_columns(
     Raises DataError if a named column does not exist, a needed role has no column, two roles have the same column, or
     the table can be read in several ways.
 
-    >>> import polars as pl
     >>> table = RawTable.from_frame(pl.DataFrame({"visitor_id": [1], "itemId": [2], "stars": [3]}))
     >>> choose_columns(table, {}).columns
     {'user': 'visitor_id', 'item': 'itemId'}
@@ -76,7 +80,9 @@ def choose_columns(
         guess = chosen.get("time")
         table, chosen, more = checked_time(table, chosen)
         notes = [*(note for note in notes if chosen.get("time") == guess or "as time;" not in note), *more]
-    return Roles(table, chosen, [*notes, *_ignored_events(table, chosen, named)])
+    return Roles(
+        table, chosen, [*notes, *_ignored_events(table, chosen, named), *_ignored_number(table, chosen, guessed)]
+    )
 
 
 def _named_columns(table: RawTable, named: Mapping[str, str | None]) -> tuple[RawTable, dict[str, str]]:
@@ -113,16 +119,35 @@ def _refuse_moments_as_ids(table: RawTable, chosen: Mapping[str, str], roles: Co
             )
 
 
+def _ignored_number(table: RawTable, chosen: Mapping[str, str], guessed: Mapping[str, str]) -> list[str]:
+    """Say that a third column without a name is not used, if its numbers are too large for ratings."""
+    column = guessed.get("rating")
+    if table.has_header or column is None or "time" in chosen or column in chosen.values():
+        return []
+    values = table.sample([column]).to_series().cast(pl.Float64, strict=False)
+    largest = values.max()
+    if not isinstance(largest, float) or largest <= LARGEST_RATING:
+        return []
+    return [
+        f"doubt: column {column} (up to {largest:g}) is not used: if it is the time, pass --no-header "
+        f"--user {chosen['user']} --item {chosen['item']} --time {column}"
+    ]
+
+
 def _ignored_events(table: RawTable, chosen: Mapping[str, str], named: Mapping[str, str | None]) -> list[str]:
     """Say that a column with kinds of events is not used."""
-    column = by_name(table.columns).get("event_type") if table.has_header else None
+    column = by_name(table.columns).get("event_type")
+    if not table.has_header:
+        few = table.sample([one for one in table.columns if one not in chosen.values()][:SEARCHED])
+        column = next((values.name for values in few if are_event_kinds(values.unique())), None)
     if column is None or column in chosen.values() or named.get("event_type") is not None:
         return []
     kinds = table.sample([column]).to_series().drop_nulls().unique(maintain_order=True)
     if kinds.dtype.is_nested() or not 1 <= len(kinds) <= 20:
         return []
     shown = ", ".join(shortened(str(kind)).strip("'") for kind in kinds[:6].to_list())
-    return [f"{column} is not used: events of every kind count alike ({shown}); choose some with --event-types"]
+    words = in_words(column, table)
+    return [f"{words} is not used: events of every kind count alike ({shown}); choose some with --event-types"]
 
 
 def _note(table: RawTable, role: str, column: str) -> str:
