@@ -24,8 +24,9 @@ import pytest
 from pyarrow import feather
 
 from caser.cli.app import run
+from caser.cli.logs import reopen_log
 from caser.data.readers import read_log
-from caser.errors import DataError
+from caser.errors import ArtefactError, DataError
 from tests.cases.events import EVENTS, NAMES, RECORDS, ROWS, has_note, raw, read, text, written
 
 FRAME = pl.DataFrame(RECORDS)
@@ -284,6 +285,11 @@ def test_a_log_can_come_from_the_standard_input() -> None:
     done = subprocess.run(command, input=text().encode(), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     assert b"pipe" in done.stdout
+
+
+def test_a_run_that_was_trained_on_a_pipe_asks_for_the_log() -> None:
+    with pytest.raises(ArtefactError, match="trained on a log from a pipe; give the same log as a file with --log"):
+        reopen_log({"source": "pipe"}, None)
 
 
 @needs_pipes
