@@ -100,9 +100,12 @@ def doubts_on_times(times: pl.Series, places: pl.Series) -> list[str]:
 def _on_some(times: pl.Series, places: pl.Series, mask: pl.Series, claim: str) -> str:
     row = mask.arg_max() or 0
     count = int(mask.sum())
+    advice = (
+        "pass --missing=0 if 0 means none" if (times.filter(mask) == 0).all() else "correct them, or drop these rows"
+    )
     return (
         f"doubt: {count:,} of {len(times):,} times {claim} (first at {places.name} {places[row]:,}: "
-        f"{shown_moment(times[row])}); they are kept: correct them, or drop these rows"
+        f"{shown_moment(times[row])}); they are kept: {advice}"
     )
 
 
