@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import codecs
 import gzip
 import json
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from caser.service.http import middleware
 from tests.service.serving import serving
 
 EVENT: dict[str, Any] = {"user_id": "ann", "item_id": 10}
@@ -116,10 +118,12 @@ BODIES: dict[str, tuple[bytes, dict[str, str], int]] = {
 
 
 @pytest.mark.parametrize("name", BODIES)
-async def test_a_body_is_read_or_refused_by_name(run: Path, name: str) -> None:
+async def test_a_body_is_read_or_refused_by_name(run: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(middleware, "_DISCARD_SECONDS", 600)
     content, headers, status = BODIES[name]
     async with serving(run) as served:
-        response = await served.client.post("/v1/recommend", content=content, headers={**JSON, **headers})
+        asked = served.client.post("/v1/recommend", content=content, headers={**JSON, **headers})
+        response = await asyncio.wait_for(asked, 60)  # the body is complete: nothing more of it is waited for
         assert response.status_code == status, response.text
         assert len(response.json()["items"]) == 1 if status == 200 else "must" in response.json()["error"]
 
