@@ -72,7 +72,7 @@ async def test_a_time_may_be_a_day_ahead_and_as_old_as_1970(run: Path) -> None:
     async with serving(run) as served:
         await served.post("/v1/events", {"user_id": "new", "item_id": 20, "time": now + 80_000})
         await served.post("/v1/events", {"user_id": "new", "item_id": 10, "time": 0})
-        refused = await served.post("/v1/events", {"user_id": "new", "item_id": 30, "time": now + 90_000}, 422)
+        refused = await served.post("/v1/events", {"user_id": "new", "item_id": 30, "time": now + 90_000}, 409)
         assert "at most a day ahead" in refused["error"]
         history = (await served.get("/v1/users/new/history"))["interactions"]
         assert [one["item_id"] for one in history] == [10, 20]
