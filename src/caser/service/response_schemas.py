@@ -216,7 +216,7 @@ class ErrorResponse(Schema):
         404: "The path or the id does not exist.",
         405: "The path does not allow this method.",
         408: "The body did not arrive in time.",
-        409: "The run folder holds no intact run; the service keeps the model that is loaded.",
+        409: "The run folder holds no intact run (the loaded model stays), or an event is ahead of the clock.",
         413: "The body is too long.",
         415: "The body must be JSON in UTF-8, as it is or compressed with gzip.",
         421: "The request is addressed to another host.",

@@ -32,6 +32,9 @@ _ERRORS_WITH_BODY = (408, 415)
 _ERRORS_WITH_ID_IN_PATH = (404,)
 _PROMETHEUS_MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
+_ERROR_AS_JSON = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}}
+"""Describes an error of a route whose answer is not JSON."""
+
 Operation: TypeAlias = Callable[..., Awaitable[dict[str, Any]]]
 RouteClass: TypeAlias = type[APIRoute]
 
@@ -97,7 +100,7 @@ def _add_routes(app: FastAPI, service: Service) -> None:
 
     # With a JSON body.
     add("POST", "/v1/recommend", service.recommend, responses.RecommendResponse, 503, route_class=JsonRoute)
-    add("POST", "/v1/events", service.store_events, responses.EventsResponse, 503, 507, route_class=JsonRoute)
+    add("POST", "/v1/events", service.store_events, responses.EventsResponse, 409, 503, 507, route_class=JsonRoute)
     add(
         "POST", "/v1/recommend/bulk", service.recommend_bulk, responses.BulkRecommendResponse, 503,
         route_class=JsonRoute,
@@ -117,7 +120,10 @@ def _add_routes(app: FastAPI, service: Service) -> None:
         "/metrics",
         metrics,
         response_class=PlainTextResponse,
-        responses=described_errors(*_ERRORS_OF_EVERY_ROUTE),
+        responses={
+            status: {"description": error["description"], "content": _ERROR_AS_JSON}
+            for status, error in described_errors(*_ERRORS_OF_EVERY_ROUTE).items()
+        },
         dependencies=[_TOKEN],
     )
 

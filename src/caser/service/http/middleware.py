@@ -147,6 +147,7 @@ class _LimitedBody:
         self._max_bytes = max_bytes
         self._bytes_left = max_bytes
         self._deadline: float | None = None
+        self._is_complete = False
 
     def check_length(self, content_length: bytes) -> None:
         """Refuse a body whose declared length is too large or is no number."""
@@ -169,6 +170,7 @@ class _LimitedBody:
             sentence = f"a body must arrive within {BODY_SECONDS:.0f} seconds; it did not."
             raise HTTPException(408, sentence, CLOSE_CONNECTION) from None
         self._bytes_left -= len(message.get("body", b""))
+        self._is_complete = not message.get("more_body", False)
         if self._bytes_left < 0:
             raise self._too_long()
         return message
@@ -178,6 +180,8 @@ class _LimitedBody:
 
         If the connection were closed while the client sends, the client might lose the response.
         """
+        if self._is_complete:  # a body that is too long only once it is unpacked
+            return
         with suppress(TimeoutError):
             async with asyncio.timeout(_DISCARD_SECONDS):
                 while (message := await self._receive())["type"] == "http.request" and message.get("more_body"):

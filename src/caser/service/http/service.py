@@ -111,7 +111,7 @@ class Service:
 
         body  one event, or several       request  not used, but `JsonRoute` passes it
 
-        Raises BusyError when too many writes wait, StoreError when the events cannot be written, HTTPException 422 for
+        Raises BusyError when too many writes wait, StoreError when the events cannot be written, HTTPException 409 for
         a time in the future.
         """
         model, now = self.model, time.time()
@@ -325,9 +325,12 @@ class Service:
 
 
 def _check_times(body: NewEvent | NewEvents, now: float) -> None:
-    """Raise HTTPException 422, which names the event, if a time is too far ahead of the clock `now`."""
+    """Raise HTTPException 409, which names the event, if a time is too far ahead of the clock `now`.
+
+    No schema can say so, because the clock moves: the request conflicts with the state of the service.
+    """
     latest = now + MAX_SECONDS_AHEAD
     for number, event in enumerate(body.events if isinstance(body, NewEvents) else [body]):
         if event.time is not None and event.time > latest:
             where = f"events[{number}].time" if isinstance(body, NewEvents) else "time"
-            raise HTTPException(422, f"{where} {TIME_RULE}.")
+            raise HTTPException(409, f"{where} {TIME_RULE}.")
