@@ -110,17 +110,15 @@ class Splitter:
     def _add(self, text: str, start: int, end: int, line: int) -> int:
         """Add the record that begins at `start`, whose first line ends at `end`; return where the record ends."""
         first_end, fault = end, None
-        clean = self._clean_fields(text[start:end])
-        if clean is not None:
-            fields = clean
-        elif self.quote in text[start:end] or self.backslash:
+        fields = self._clean_fields(text[start:end])
+        if fields is None and (self.quote in text[start:end] or self.backslash):
             fields, end = self._fields(text, start, end)
             is_doubtful = fields is not None and self._swallows(text[start:end], len(fields))
             if fields is None or is_doubtful:
                 fields, end, fault = text[start:first_end].split(self.separator), first_end, BROKEN_QUOTE
                 self.num_doubtful += is_doubtful
                 self.num_broken += 1
-        else:
+        elif fields is None:
             fields = [self._stripped(one) for one in text[start:end].split(self.separator)]
         self.width = self.width or len(fields)
         if fault is None and len(fields) != self.width:
