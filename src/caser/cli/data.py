@@ -22,6 +22,9 @@ from caser.system.frames import write_frames
 FETCHABLE = [name for name, dataset in datasets.DATASETS.items() if dataset.sources]
 """The data sets that have an address to fetch them from."""
 
+FIRST_TIME = 1_577_836_800
+"""The first time in a simulated log, 2020 in seconds since 1970: times around 1970 look like an error."""
+
 DataSetName: TypeAlias = Annotated[str, cyclopts.Parameter(help=f"One of {', '.join(FETCHABLE)}.")]
 
 
@@ -93,7 +96,7 @@ def simulate(
     world
         What decides the next item. chain: the last item; union: a pair of items; skip: an earlier item; noise: nothing.
     out
-        The .csv or .parquet file to write.
+        The .csv, .parquet or .jsonl file to write.
     num_users
         Number of users.
     num_items
@@ -154,6 +157,6 @@ def _as_frame(log: InteractionLog) -> pl.DataFrame:
         {
             "user_id": log.user_vocabulary.raw(log.users),
             "item_id": log.item_vocabulary.raw(log.items),
-            "timestamp": log.times // 1_000_000 if log.has_times else log.rows,
+            "timestamp": FIRST_TIME + log.times // 1_000_000 if log.has_times else log.rows,
         }
     )

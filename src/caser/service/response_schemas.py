@@ -177,9 +177,13 @@ class ModelResponse(VersionedResponse):
     columns: list[str]
     """Columns of the table of items. Filters and rules may name them."""
     values: dict[str, list[str]]
-    """The most common values of each column, at most 50."""
+    """The most common values of each column, at most 50; none for numbers and dates with more than 50 values."""
     has_titles: bool
     """Whether any item has a title."""
+    ranges: dict[str, dict[Literal["min", "max"], str | float]]
+    """The smallest and the largest value of each column of numbers or dates."""
+    item_notes: list[str]
+    """What was guessed about the table of items, and which of its rows and of the model's items do not match."""
     exclude_seen: bool
     """Whether an answer leaves out the items of the history by default."""
     metrics: dict[str, Any] | None

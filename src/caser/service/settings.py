@@ -27,7 +27,7 @@ class ServiceSettings(Settings):
     store: Path | None = None
     """The file that keeps events. Without one, events are lost when the service stops."""
     items: Path | None = None
-    """A .csv or .parquet table of items: item_id, optionally title, and any columns that rules may name."""
+    """A table of items, in any format that a log may have: item ids, optionally titles, and columns for rules."""
     onnx: Path | None = None
     """Answer from this file, made by `caser export` from the same run: faster for models that read long histories."""
     token_file: Path | None = None

@@ -36,9 +36,9 @@ JSON = {"content-type": "application/json"}
         ({"events": [EVENT, {"user_id": "ann"}]}, "events[1].item_id is missing"),
         ({"user_id": "ann"}, "item_id is missing"),
         ({}, "user_id is missing"),
-        ({"events": [{**EVENT, "user_id": None}]}, "events[0].user_id must be an id: a text of 1 to 200 characters"),
+        ({"events": [{**EVENT, "user_id": None}]}, "events[0].user_id must be an id: a text of 1 to 1,000 characters"),
         ({**EVENT, "item_id": [10]}, "item_id must be an id"),
-        ({**EVENT, "user_id": "x" * 201}, "user_id must be an id"),
+        ({**EVENT, "user_id": "x" * 1001}, "user_id must be an id"),
         ({**EVENT, "event_id": 7}, "event_id must be text"),
         ({**EVENT, "tim": 7}, "tim is not a field of this request; did you mean time?"),
         (

@@ -20,7 +20,7 @@ from caser.artefact.manifest import parse, trained_digest
 from caser.data.log import Vocabulary
 from caser.errors import ArtefactError, CaserError
 from caser.exported.scorer import through_onnx
-from caser.service.answers.catalogue import Catalogue, read_table
+from caser.service.answers.catalogue import Catalogue
 from caser.service.answers.one_history import Interaction, OneHistory, RunHistory, one_history, unit_of
 from caser.service.events.store import RecentHistory
 from caser.system.storage import read_file, settled
@@ -50,17 +50,10 @@ class LoadedModel:
             partial(_run_history, recommender.artefact, unit)
         )
         """The last so many interactions that the run holds of a user."""
-        self.user_key: Callable[[RawId], str] = lru_cache(_MAX_CACHED_USERS)(partial(_key, recommender.artefact.users))
-        """The text that identifies a user in the event store. The number 5 and the text "5" have the same key."""
-
         self.raw_item: Callable[[str], RawId] = lru_cache(_MAX_CACHED_ITEMS)(
             partial(_raw_item, recommender.artefact.items)
         )
-        """The raw id of the item with a key of the event store; the key itself if the run does not know the item."""
-
-    def item_key(self, item: RawId) -> str:
-        """The text that identifies `item` in the event store."""
-        return _key(self.recommender.artefact.items, item)
+        """The raw id of the item that is written as a key of the store; the key itself if the run does not know it."""
 
     def history(self, user: RawId, recent: RecentHistory, window: int) -> OneHistory:
         """The one history of a user: what the run holds and the events since, each interaction once.
@@ -87,13 +80,12 @@ class LoadedModel:
 def load_model(run: Path, items: Path | None, onnx: Path | None = None) -> LoadedModel:
     """Load a run, and check that it can answer.
 
-    run    the run folder           items  a table of items (.csv or .parquet), or None
+    run    the run folder           items  a table of items, or None
     onnx   a file that was exported from this run and answers in its place, or None
 
     Raises ArtefactError if the run is damaged, cannot answer, or is not the run that `onnx` was exported from;
-    DataError if the table of items cannot be read.
+    DataError if the table of items cannot be read or names no item of the run.
     """
-    table = None if items is None else read_table(items)
     # The folder may be replaced while it is read: read again until the manifest is the same before and after.
     for _ in range(_MAX_TRIES):
         before = _read_manifest(run)
@@ -107,9 +99,11 @@ def load_model(run: Path, items: Path | None, onnx: Path | None = None) -> Loade
         )
     if onnx is not None:
         recommender = through_onnx(recommender, onnx)
-    catalogue = Catalogue.of(recommender.artefact, table)
+    if items is not None:
+        recommender = recommender.with_items(items)
     trained = parse(run / MANIFEST, manifest)
-    model = LoadedModel(recommender, catalogue, trained_digest(trained), trained.trained_at or written_at)
+    version, trained_at = trained_digest(trained), trained.trained_at or written_at
+    model = LoadedModel(recommender, Catalogue.of(recommender), version, trained_at)
     _check_that_it_answers(model)
     return model
 
@@ -139,11 +133,6 @@ def _check_that_it_answers(model: LoadedModel) -> None:
         raise ArtefactError(f"a run must answer; this one failed: {error}") from None
     if not all(result[0].items for result in results):
         raise ArtefactError("a run must answer; this one recommended nothing. Train again.")
-
-
-def _key(vocabulary: Vocabulary, raw: RawId) -> str:
-    index = int(vocabulary.indices([raw])[0])
-    return str(vocabulary.raw([index])[0]) if index else str(raw)
 
 
 def _raw_item(vocabulary: Vocabulary, key: str) -> RawId:

@@ -109,6 +109,7 @@ def _add_routes(app: FastAPI, service: Service) -> None:
     add("GET", "/v1/users/{user_id}/history", service.history, responses.HistoryResponse, 503)
     add("DELETE", "/v1/users/{user_id}", service.erase, responses.EraseResponse, 503, 507)
     add("GET", "/v1/items/{item_id}/similar", service.similar, responses.SimilarItemsResponse)
+    _add_routes_with_query(add, service)
     add("GET", "/v1/items", service.search, responses.ItemSearchResponse)
     add("GET", "/v1/model", service.model_facts, responses.ModelResponse)
     add("POST", "/v1/model/reload", service.reload, responses.ModelResponse, 409)
@@ -152,6 +153,13 @@ def _add_route(
         dependencies=[] if path in _HEALTH_PATHS else [_TOKEN],
         route_class_override=route_class,
     )
+
+
+def _add_routes_with_query(add: Callable[..., None], service: Service) -> None:
+    """Add routes whose id is in the query: a browser takes ".." out of a path, and some proxies decode its slashes."""
+    add("GET", "/v1/history", service.history_of, responses.HistoryResponse, 422)
+    add("DELETE", "/v1/users", service.erase_user, responses.EraseResponse, 422, 503, 507)
+    add("GET", "/v1/similar", service.similar_to, responses.SimilarItemsResponse, 404, 422)
 
 
 def _with_whole_numbers(document: Any) -> Any:

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteException
 from starlette.requests import ClientDisconnect
 
-from caser.errors import BusyError, CaserError, StoreError, UnknownIdError
+from caser.errors import BusyError, CaserError, ConfigError, StoreError, UnknownIdError
 from caser.service.http.invalid_requests import sentence_about
 from caser.service.logs import logger
 from caser.service.response_schemas import ErrorResponse
@@ -99,6 +99,10 @@ async def _unknown_id(_: Request, error: UnknownIdError) -> Response:
     return error_response(404, str(error))
 
 
+async def _rule_that_does_not_fit(_: Request, error: ConfigError) -> Response:
+    return error_response(422, str(error))
+
+
 async def _disconnected(_: Request, __: ClientDisconnect) -> Response:
     return error_response(400, "the body must be complete; the connection ended before its end.")
 
@@ -110,6 +114,7 @@ HANDLERS: dict[int | type[Exception], Handler] = {
     RequestValidationError: _invalid,
     BusyError: _busy,
     UnknownIdError: _unknown_id,
+    ConfigError: _rule_that_does_not_fit,
     ClientDisconnect: _disconnected,
 }
 """The handler of each class of error. Any other error is a failure of the service (`failure_response`)."""

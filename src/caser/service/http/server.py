@@ -78,6 +78,7 @@ def serve(
         app = app_for_run(run, settings, host)
         log_to_stderr()
         service: Service = app.state.service
+        service.log_items()
         # The model stays in memory until a reload: the garbage collector need not look at its objects again.
         gc.collect()
         gc.freeze()

@@ -17,10 +17,12 @@ from typing import Any
 
 from fastapi import HTTPException, Request
 
+from caser.data.id_text import json_id, written
 from caser.errors import CaserError
 from caser.service.answers.answer import API_VERSION, answer_questions
 from caser.service.answers.loaded_model import LoadedModel, load_model
 from caser.service.answers.queue import QuestionQueue
+from caser.service.answers.rules import CompiledRules
 from caser.service.events.store import Event, EventStore, Outcome
 from caser.service.http.error_responses import RETRY_LATER, RETRY_SOON, without_folders
 from caser.service.http.metrics import Metrics
@@ -30,6 +32,7 @@ from caser.service.request_schemas import (
     TIME_RULE,
     BulkRecommendRequest,
     EventsBody,
+    IdInQuery,
     ItemIdInPath,
     NewEvent,
     NewEvents,
@@ -80,10 +83,12 @@ class Service:
 
         question  the body of the request       request  receives the user, for the log
 
-        Raises BusyError when the queue is full, NumericalError when a score is no number.
+        Raises BusyError when the queue is full, NumericalError when a score is no number, ConfigError for a rule that
+        does not fit the table of items.
         """
         # `request.state.user = ...` does the same, but makes an object first, which takes 2 % of the time of an answer.
-        request.scope["state"]["user"] = None if question.user_id is None else str(question.user_id)
+        request.scope["state"]["user"] = None if question.user_id is None else written(question.user_id)
+        self._check_rules(question)
         answer = await self.queue.ask(question)
         self._record([answer], request)
         return answer
@@ -95,6 +100,8 @@ class Service:
 
         Raises as `recommend` does.
         """
+        for number, question in enumerate(bulk.questions):
+            self._check_rules(question, f"questions[{number}].")
         answers = await self.queue.ask_all(bulk.questions)
         self._record(answers, request)
         return self._versioned(answers=answers)
@@ -113,8 +120,8 @@ class Service:
         events = [
             Event(
                 new_event.event_id or secrets.token_hex(16),
-                model.user_key(new_event.user_id),
-                model.item_key(new_event.item_id),
+                written(new_event.user_id),
+                written(new_event.item_id),
                 now if new_event.time is None else new_event.time,
                 is_now=new_event.time is None,
             )
@@ -139,11 +146,11 @@ class Service:
         """
         request.state.user = user_id
         model = self.model
-        recent = self.events.recent(model.user_key(user_id))
+        recent = self.events.recent(user_id)
         return self._versioned(
             user_id=user_id,
             interactions=[
-                {"item_id": item, "title": model.catalogue.title(item), "time": time}
+                {"item_id": json_id(item), "title": model.catalogue.title(item), "time": time}
                 for item, time in model.history(user_id, recent, self.settings.window).interactions
             ],
         )
@@ -156,7 +163,32 @@ class Service:
         Raises BusyError when too many writes wait, StoreError when the store cannot be written.
         """
         request.state.user = user_id
-        return self._versioned(events_removed=await self.events.erase(self.model.user_key(user_id)))
+        return self._versioned(events_removed=await self.events.erase(user_id))
+
+    async def history_of(self, user_id: IdInQuery, request: Request) -> dict[str, Any]:
+        """Return the history of a user, with the id in the query: for an id such as "..", which a path cannot hold.
+
+        user_id  the raw id       request  receives the user, for the log
+        """
+        return await self.history(user_id, request)
+
+    async def erase_user(self, user_id: IdInQuery, request: Request) -> dict[str, Any]:
+        """Erase a user, with the id in the query: for an id such as "..", which a path cannot hold.
+
+        user_id  the raw id       request  receives the user, for the log
+
+        Raises as `erase` does.
+        """
+        return await self.erase(user_id, request)
+
+    async def similar_to(self, item_id: IdInQuery, k: NumSimilar = 10) -> dict[str, Any]:
+        """Return the items most similar to one item, with the id in the query: for an id which a path cannot hold.
+
+        item_id  the raw id       k  how many items
+
+        Raises as `similar` does.
+        """
+        return await self.similar(item_id, k)
 
     async def similar(self, item_id: ItemIdInPath, k: NumSimilar = 10) -> dict[str, Any]:
         """Return the items most similar to one item.
@@ -168,10 +200,10 @@ class Service:
         model = self.model
         similar = (await self.queue.run_in_thread(lambda: model.recommender.similar([item_id], k=k)))[0]
         items = [
-            {"rank": rank, "item_id": item, "score": score, "title": model.catalogue.title(item)}
+            {"rank": rank, "item_id": json_id(item), "score": score, "title": model.catalogue.title(item)}
             for rank, (item, score) in enumerate(zip(similar.items, similar.scores, strict=True), start=1)
         ]
-        return self._versioned(model, similar_to=similar.query, source=similar.source, items=items)
+        return self._versioned(model, similar_to=json_id(model.raw_item(item_id)), source=similar.source, items=items)
 
     async def search(self, query: SearchText = "", k: NumFound = 20) -> dict[str, Any]:
         """Find items whose titles contain every word of `query`. Without words, return the most popular items.
@@ -180,7 +212,8 @@ class Service:
         """
         model = self.model
         found = await self.queue.run_in_thread(lambda: model.catalogue.search(query, k))
-        return self._versioned(model, items=[{"item_id": item, "title": model.catalogue.title(item)} for item in found])
+        items = [{"item_id": json_id(item), "title": model.catalogue.title(item)} for item in found]
+        return self._versioned(model, items=items)
 
     async def model_facts(self) -> dict[str, Any]:
         """Describe the model that is served."""
@@ -195,6 +228,8 @@ class Service:
             columns=model.catalogue.columns,
             values=model.catalogue.common_values,
             has_titles=bool(model.catalogue.titles),
+            ranges=model.catalogue.ranges,
+            item_notes=model.catalogue.notes,
             exclude_seen=artefact.manifest["seen"] == "remove",
             metrics=artefact.manifest["metrics"],
             protocol=artefact.manifest["protocol"],
@@ -221,6 +256,7 @@ class Service:
             # The thread may still be using the old model: in this thread, collect its memory after that.
             await self.queue.run_in_thread(gc.collect)
         logger.info("reloaded: now serving %s", model.version[:12])
+        self.log_items()
         return await self.model_facts()
 
     async def health(self) -> dict[str, Any]:
@@ -239,6 +275,16 @@ class Service:
             raise HTTPException(503, f"{problem}.", RETRY_LATER)
         return {"status": "ready", "store": problem or "ok"}
 
+    def log_items(self) -> None:
+        """Log what was guessed about the table of items, and what of it does not match the run."""
+        for sentence in self.model.catalogue.notes:
+            logger.info("table of items: %s", sentence)
+
+    def _check_rules(self, question: RecommendRequest, place: str = "") -> None:
+        """Raise ConfigError for a rule that does not fit the table of items, before the question is queued."""
+        if question.filters or question.rules is not None:
+            CompiledRules.of(self.model.catalogue, frozenset(), question.filters, question.rules, place)
+
     def _answer(self, questions: Sequence[RecommendRequest]) -> list[dict[str, Any]]:
         return answer_questions(self.model, self.events, self.settings.window, questions)
 
@@ -251,10 +297,10 @@ class Service:
                 self._answer_log.write(
                     kind="answer",
                     request=request.state.id,
-                    user=None if user is None else self.pseudonym(self.model.user_key(user)),
+                    user=None if user is None else self.pseudonym(written(user)),
                     model=answer["model_version"],
                     source=answer["source"],
-                    items=[str(item["item_id"]) for item in answer["items"]],
+                    items=[written(item["item_id"]) for item in answer["items"]],
                 )
 
     def _record_events(
@@ -265,7 +311,7 @@ class Service:
         for new_event, event, outcome in zip(new_events, events, outcomes, strict=True):
             is_known = model.knows_item(new_event.item_id)
             if not is_known:
-                unknown_items[new_event.item_id] = None
+                unknown_items[json_id(new_event.item_id)] = None
             if outcome == "new":
                 self.metrics.count_event(new_event.item_id, is_known=is_known)
                 if self._answer_log is not None:
