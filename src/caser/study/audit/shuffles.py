@@ -20,7 +20,6 @@ import numpy as np
 from caser.arrays.offsets import offsets_of, places_of
 from caser.arrays.types import Int64
 from caser.data.split import Split
-from caser.data.tape import Tape
 
 Block = int | Literal["whole"]
 """The size of the blocks that are shuffled."""
