@@ -24,34 +24,51 @@ def main(words: list[str]) -> None:
     words  how many mutants, the seed, the root of the checkout, and the modules, as paths in it
     """
     wanted, seed, root, *modules = words
-    places = [place for module in modules for place in places_of(Path(root), module)]
     drawn = random.Random(int(seed))
-    chosen = places if int(wanted) >= len(places) else drawn.sample(places, int(wanted))
-    json.dump([drawn.choice(place) for place in sorted(chosen, key=lambda place: place[0]["order"])], sys.stdout)
+    codes = {module: (Path(root) / module).read_text(encoding="utf-8") for module in modules}
+    places = [(module, faults) for module, code in codes.items() for faults in places_of(code)]
+    drawn.shuffle(places)
+    found: list[dict[str, Any]] = []
+    for module, faults in places:
+        if len(found) == int(wanted):
+            break
+        if mutant := one_of(codes[module], faults, drawn):
+            found.append({"module": module, **mutant})
+    json.dump(sorted(found, key=lambda mutant: (modules.index(mutant["module"]), mutant["line"])), sys.stdout)
 
 
-def places_of(root: Path, module: str) -> list[list[dict[str, Any]]]:
-    """Return the mutants of a module, grouped by the place in the code that they change.
+def places_of(code: str) -> list[list[tuple[Any, int]]]:
+    """Return the faults that can be put into a module, grouped by place: operators, and how often they apply before.
 
-    root    the checkout        module  the path of the module in it
+    code  the text of the module
     """
     from cosmic_ray.ast import ast_nodes, get_ast
+
+    tree = get_ast(code)
+    by_place: dict[tuple[int, int], list[tuple[Any, int]]] = defaultdict(list)
+    for operator in operators():
+        found = [start for node in ast_nodes(tree) for start, _ in operator.mutation_positions(node)]
+        for occurrence, start in enumerate(found):
+            by_place[start].append((operator, occurrence))
+    return list(by_place.values())
+
+
+def one_of(code: str, faults: list[tuple[Any, int]], drawn: random.Random) -> dict[str, Any] | None:
+    """Return a mutant with one of the faults of a place; None if every one of them leaves the behaviour as it is.
+
+    code    the text of the module
+    faults  as `places_of` returns them
+    drawn   the source of randomness
+    """
     from cosmic_ray.mutating import mutate_code
 
-    code = (root / module).read_text(encoding="utf-8")
-    tree, meaning = get_ast(code), behaviour_of(code)
-    by_place: dict[tuple[int, int], list[dict[str, Any]]] = defaultdict(list)
-    for operator in operators():
-        found = [place for node in ast_nodes(tree) for place in operator.mutation_positions(node)]
-        for occurrence, (start, _) in enumerate(found):
-            mutated = mutate_code(code, operator, occurrence)
-            if mutated is None or behaviour_of(mutated) in (meaning, None):
-                continue
-            name = type(operator).__name__
-            line = changed_line(code, mutated, start[0])
-            mutant = {"module": module, "fault": name, "line": line[0], "was": line[1], "is": line[2]}
-            by_place[start].append({**mutant, "code": mutated, "order": [module, *start]})
-    return list(by_place.values())
+    for operator, occurrence in drawn.sample(faults, len(faults)):
+        mutated = mutate_code(code, operator, occurrence)
+        if mutated is None or behaviour_of(mutated) in (behaviour_of(code), None):
+            continue
+        line, before, after = changed_line(code, mutated)
+        return {"fault": type(operator).__name__, "line": line, "was": before, "is": after, "code": mutated}
+    return None
 
 
 def operators() -> Iterator[Any]:
@@ -115,18 +132,19 @@ def behaviour_of(code: str) -> str | None:
     return ast.dump(tree)
 
 
-def changed_line(code: str, mutated: str, line: int) -> tuple[int, str, str]:
-    """Return the number of the first line that differs, and that line before and after.
+def changed_line(code: str, mutated: str) -> tuple[int, str, str]:
+    r"""Return the number of the first line that differs, and that line before and after.
 
-    code, mutated  the text before and after        line  what to return if no line differs
+    code, mutated  the text before and after
 
-    >>> changed_line("a\\nb\\n", "a\\nc\\n", 1)
+    >>> changed_line("a\nb\n", "a\nc\n")
     (2, 'b', 'c')
     """
-    for number, (before, after) in enumerate(zip(code.splitlines(), mutated.splitlines(), strict=False), 1):
-        if before != after:
-            return number, before.strip(), after.strip()
-    return line, "", ""
+    lines = zip(code.splitlines(), mutated.splitlines(), strict=False)
+    number, before, after = next(
+        (number, before, after) for number, (before, after) in enumerate(lines, 1) if before != after
+    )
+    return number, before.strip(), after.strip()
 
 
 if __name__ == "__main__":

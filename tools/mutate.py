@@ -37,25 +37,25 @@ MOST_SECONDS = 120
 """Tests that take longer count as failed: the fault made a loop without end."""
 
 ROOMS: dict[str, tuple[str, ...]] = {
-    "data/tape.py": ("tests/data/test_tape.py", "tests/test_small_blocks.py", "tests/data/test_user_sessions.py"),
+    "data/tape.py": ("tests/data/test_tape.py", "tests/contracts/test_blocks.py", "tests/data/test_user_sessions.py"),
     "data/split.py": ("tests/data/test_split.py", "tests/properties/test_split.py"),
-    "training/negatives.py": ("tests/training/test_negatives.py", "tests/test_small_blocks.py"),
+    "training/negatives.py": ("tests/training/test_negatives.py", "tests/contracts/test_blocks.py"),
     "training/batches.py": ("tests/training/test_batches.py", "tests/properties/test_batches.py"),
     "evaluation/ranking.py": (
         "tests/evaluation/test_ranking.py",
         "tests/properties/test_ranking.py",
-        "tests/test_small_blocks.py",
+        "tests/contracts/test_blocks.py",
     ),
     "evaluation/fingerprint.py": ("tests/evaluation/test_fingerprint.py", "tests/evaluation/test_judge.py"),
     "evaluation/slices.py": ("tests/evaluation/test_slices.py", "tests/properties/test_slices.py"),
-    "answering/best_items.py": ("tests/answering", "tests/search", "tests/test_small_blocks.py"),
-    "answering/recommender.py": ("tests/answering", "tests/search", "tests/test_every_road.py"),
+    "answering/best_items.py": ("tests/answering", "tests/search", "tests/contracts/test_blocks.py"),
+    "answering/recommender.py": ("tests/answering", "tests/search", "tests/service/test_every_road.py"),
     "service/http/access.py": ("tests/service/test_access.py", "tests/service/test_middleware.py"),
     "study/keys.py": ("tests/study/test_keys.py", "tests/study/audit/test_keys.py"),
 }
 """Each module that is mutated, and its tests, those that know it best first. Its doctests run too."""
 
-HEAVY = ("numpy", "polars", "scipy.stats", "torch", "numba", "hypothesis", "pytest", "fastapi", "httpx", "pydantic")
+HEAVY = ("numpy", "polars", "scipy.stats", "torch", "numba", "pytest", "fastapi", "httpx", "pydantic")
 
 
 def main(words: Sequence[str]) -> int:
@@ -160,8 +160,10 @@ def run_tests(copy: Path, names: Sequence[str]) -> int:
     os.dup2(silence, 2)
     import pytest
 
+    # Plugins that this process has imported already, such as anyio's, cannot be rewritten, which would be an error.
+    quiet = ("-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
     try:
-        return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", *names]))
+        return int(pytest.main(["-x", *quiet, *names]))
     except BaseException:  # whatever a fault raises while tests are collected
         return 1
 

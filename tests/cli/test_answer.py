@@ -12,6 +12,7 @@ import pytest
 from caser.models import model_settings
 from tests.cli.conftest import TrainedRun
 from tests.cli.terminal import caser, document, refusal
+from tests.skips import NEEDS_EXTRAS
 
 EVERYTHING = set(range(1, 9))
 
@@ -270,7 +271,7 @@ def test_all_users_are_answered_within_the_memory_given(caser_run: Path, tmp_pat
 
 
 def test_index_adds_an_index_and_says_its_recall(caser_run: Path, tmp_path: Path) -> None:
-    pytest.importorskip("faiss")
+    pytest.importorskip("faiss", reason=NEEDS_EXTRAS)
     run = tmp_path / "run"
     shutil.copytree(caser_run, run)
     before = only_answer(run, "--user", 1)

@@ -13,10 +13,14 @@ import pytest
 from playwright.sync_api import Browser, Route
 
 from tests.service.page_served import CHROMIUM, IMAGE, OVERRIDE, SCRIPT, Tab, ask, browser, save_run, serving
+from tests.skips import skipped
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"the page needs a browser; there is no {CHROMIUM}"),
+    pytest.mark.skipif(
+        not CHROMIUM.exists(),
+        reason=skipped(f"the page needs a browser; there is no {CHROMIUM}", "apt install chromium"),
+    ),
 ]
 
 
