@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,12 @@ def key(recipe: Recipe, data: str = "data", **task: Any) -> str:
 @pytest.mark.parametrize("change", [{"L": 4}, {"dropout": 0.25}, {"learning_rate": 0.1}, {"seed": 1}, {"loss": "bce"}])
 def test_another_setting_has_another_key(change: dict[str, object]) -> None:
     assert key(TINY.replace(**change)) != key(TINY)
+
+
+def test_a_key_is_the_name_of_a_file_of_20_digits_and_the_same_twice() -> None:
+    assert re.fullmatch("[0-9a-f]{20}", key(TINY))
+    assert key(TINY) == key(TINY)
+    assert key(TINY, part="test", seed=1) == key(TINY, seed=1, part="test")
 
 
 def test_other_data_and_another_task_have_another_key() -> None:
