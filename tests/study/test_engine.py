@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -17,6 +16,7 @@ from caser.study.engine import Outcome, Step, carry_out
 from caser.study.recipes import Recipe
 from caser.study.study import run_study
 from caser.study.workers import default_number, workers
+from caser.system.sealed import unseal_json
 from tests.study.small import MARKOV, POPULARITY, TINY, forbid_training, small_plan, small_split
 
 SPLIT = small_split()
@@ -30,7 +30,7 @@ def outcome_of(store: Path, recipes: dict[str, Recipe], steps: list[Step] | None
 
 def openings(store: Path) -> list[int]:
     path = store / "openings.json"
-    return list(json.loads(path.read_text()).values()) if path.exists() else []
+    return list(unseal_json(path.read_bytes())["values"]["openings"].values()) if path.exists() else []
 
 
 def test_rows_stay_in_the_order_they_were_given(tmp_path: Path) -> None:

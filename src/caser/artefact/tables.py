@@ -15,8 +15,11 @@ from caser.arrays.offsets import offsets_of, places_of
 from caser.arrays.types import Int32
 from caser.data.log import Vocabulary
 from caser.data.tape import Tape
+from caser.system.parsing import parse_parquet
 
-_VOCABULARY_COLUMNS = ["index", "user_id", "item_id", "item_title"]
+_VOCABULARY_COLUMNS = {"index": 4, "user_id": 16, "item_id": 16, "item_title": 16}
+"""The columns, and the least bytes that a value of each takes in memory."""
+
 _HISTORY_COLUMNS = {"user": pl.Int32, "item": pl.Int32, "order": pl.Int32}
 
 
@@ -41,9 +44,7 @@ def vocabulary_from_parquet(content: bytes) -> tuple[Vocabulary, Vocabulary, pl.
 
     content  the bytes of the file
     """
-    frame = pl.read_parquet(content)
-    if frame.columns != _VOCABULARY_COLUMNS:
-        raise ValueError(f"columns {', '.join(frame.columns)}")
+    frame = parse_parquet(content, _VOCABULARY_COLUMNS)
     index, users, items, titles = frame.get_columns()
     if not index.equals(pl.int_range(1, len(frame) + 1, dtype=pl.Int32, eager=True)) or titles.dtype != pl.String:
         raise ValueError("an index that does not count from 1, or titles that are not text")
@@ -66,7 +67,7 @@ def histories_from_parquet(content: bytes, num_users: int, num_items: int) -> Ta
     content               the bytes of the file
     num_users, num_items  sizes of the vocabulary that the indices must lie in
     """
-    frame = pl.read_parquet(content)
+    frame = parse_parquet(content, dict.fromkeys(_HISTORY_COLUMNS, 4))
     if dict(frame.schema) != _HISTORY_COLUMNS or frame.null_count().sum_horizontal().item():
         raise ValueError(f"columns {dict(frame.schema)}, or rows with nulls")
     users, items, order = (frame[name].to_numpy() for name in frame.columns)

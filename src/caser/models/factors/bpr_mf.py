@@ -33,7 +33,7 @@ class BPRMF(NetworkSettings):
         "learning_rate": (1e-3, 3e-3, 1e-2),
         "weight_decay": (0.0, 1e-6, 1e-5, 1e-4),
     }
-    d: int = Field(default=64, ge=1)
+    d: int = Field(default=64, ge=1, le=100_000)
     """Width of item and user vectors."""
 
     @property

@@ -41,7 +41,7 @@ class FPMC(NetworkSettings):
     """How many last items the model reads, as a set: the paper's last basket."""
     T: int = Field(default=1, ge=1, le=100)
     """How many next items each position must predict in training."""
-    d: int = Field(default=64, ge=1)
+    d: int = Field(default=64, ge=1, le=100_000)
     """Width of item and user vectors."""
     user_vector: bool = True
     """Learn a vector for each user (lasting taste)."""
