@@ -44,13 +44,17 @@ QUESTIONS: dict[str, tuple[InteractionLog, dict[str, Any]]] = {
 }
 
 
+def num_files(folder: Path) -> int:
+    return sum(path.is_file() for path in folder.rglob("*"))
+
+
 @pytest.fixture(scope="module")
 def in_one_folder(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict[str, Any], int]]:
     """Every question asked in one folder, one after the other: its audit, and how many parts were made for it."""
     folder, found = tmp_path_factory.mktemp("audit"), {}
     for question, (log, options) in QUESTIONS.items():
-        before = len(list(folder.rglob("*.npy")))
-        found[question] = facts(log, folder, **options), len(list(folder.rglob("*.npy"))) - before
+        before = num_files(folder)
+        found[question] = facts(log, folder, **options), num_files(folder) - before
     return found
 
 
