@@ -254,6 +254,34 @@ def test_serving_installs_the_extra_serves_the_run_and_names_the_address(
     assert "Open http://127.0.0.1:8000/ in a browser" in capsys.readouterr().out
 
 
+def test_neighbouring_tests_stay_in_one_process(steps: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr(dev, "run", lambda *words: ran.append(words) or 0)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    assert dev.main(["test", "-k", "tape"]) == 0
+    assert ran == [("-m", "pytest", "-n", "2", "--dist", "worksteal", "-k", "tape")]
+
+
+def test_the_tool_that_makes_faults_is_installed_once_in_an_environment_of_its_own(
+    steps: list[list[str]], checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr(dev, "run", lambda *words: ran.append(words) or 0)
+    monkeypatch.setattr(dev, "MUTATION", checkout / ".venv-mutation")
+    dev.main(["setup", "dev"])
+    begun = len(steps)
+    assert dev.main(["mutate", "--number", "3"]) == 0
+    made, installed = steps[begun:]
+    python = checkout / ".venv-mutation" / "bin" / "python"
+    assert made[1:3] == ["-m", "venv"]
+    assert (installed[0], installed[-1]) == (str(python), dev.MUTATION_TOOL)
+    assert ran == [("tools/mutate.py", "--python", str(python), "--number", "3")]
+    python.parent.mkdir(parents=True)
+    python.touch()
+    dev.main(["mutate"])
+    assert len(steps) == begun + 2
+
+
 def test_a_command_that_fails_shows_the_end_of_its_output(capsys: pytest.CaptureFixture[str]) -> None:
     code = "print(*range(100), sep='\\n'); raise SystemExit(3)"
     with pytest.raises(dev.SetupError, match="Counting must succeed; it ended with status 3"):
