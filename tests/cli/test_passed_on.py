@@ -14,6 +14,7 @@ import pytest
 
 from caser.cli import audit, auto, replay, study, train
 from caser.cli.study_options import StudyOptions
+from caser.config import Settings
 from caser.data.filters import LogFilters
 from caser.data.log import InteractionLog
 from caser.data.split import Split
@@ -116,11 +117,11 @@ def pairs(words: tuple[Any, ...]) -> list[tuple[Any, ...]]:
     return found
 
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[..., Any]] = {
     "compare": study.compare, "ablate": study.ablate, "sweep": study.sweep, "audit": audit.audit, "train": train.train,
     "train --model auto": auto.train_auto,
 }  # fmt: skip
-OF_A_CLASS = {"options": StudyOptions, "filters": LogFilters}
+OF_A_CLASS: dict[str, type[Settings]] = {"options": StudyOptions, "filters": LogFilters}
 SHOWN = {"log", "json", "out", "model", "settings", "training", "reading"}
 """Parameters that decide where and how something is shown, or have tests of their own."""
 
@@ -139,17 +140,21 @@ def test_a_replay_asks_for_as_many_users_items_and_for_the_seed_that_were_typed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[Any] = []
+
+    def recorder(result: Any) -> Callable[..., Any]:
+        def record(*given: Any, **options: Any) -> Any:
+            calls.append((given, options))
+            return result
+
+        return record
+
     monkeypatch.setattr(replay, "load", lambda run: "the run")
-    monkeypatch.setattr(replaying, "hit_rate", lambda log, k: calls.append((log, k)) or replaying.Served())
-    monkeypatch.setattr(
-        replaying,
-        "compare_with_service",
-        lambda *given, **options: calls.append((given, options)) or replaying.Agreement(1, 0, {}),
-    )
+    monkeypatch.setattr(replaying, "hit_rate", recorder(replaying.Served()))
+    monkeypatch.setattr(replaying, "compare_with_service", recorder(replaying.Agreement(1, 0, {})))
     monkeypatch.setenv("CASER_TOKEN", "secret")
     words = ("--log", "answers", "--against", "http://a", "--k", 3, "--users", 4, "--seed", 5)
     assert caser("replay", "run", *words).code == 0
     assert calls == [
-        (Path("answers"), 3),
+        ((Path("answers"), 3), {}),
         (("the run", "http://a"), {"users": 4, "k": 3, "seed": 5, "token": "secret"}),
     ]

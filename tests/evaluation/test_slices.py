@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from caser.arrays.types import Int64
 from caser.data.queries import Queries
 from caser.data.synthetic import chain_world
 from caser.data.tape import Tape
@@ -87,12 +88,12 @@ def test_every_target_lies_in_one_bucket_and_means_of_buckets_add_up(protocol: s
 def test_every_bound_is_the_first_number_of_its_bucket() -> None:
     # One query for each length of a history; the items before it that were seen are as many again.
     lengths = [0, 1, 5, 6, 20, 21, 50, 51, 200, 201, 300]
-    ends = np.cumsum(np.array(lengths) * 2)
+    ends: Int64 = np.cumsum(np.array(lengths) * 2)
     numbers = np.arange(len(lengths))
     queries = Queries(
         users=np.ones(len(lengths), dtype=np.int32),
         items=np.ones(ends[-1], dtype=np.int32),
-        starts=ends - lengths,
+        starts=ends - np.array(lengths),
         ends=ends,
         targets=np.ones(len(lengths), dtype=np.int32),
         target_offsets=np.arange(len(lengths) + 1),

@@ -50,6 +50,19 @@ def steps(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 @pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """Return the list of what the environment's Python would run; nothing is really run."""
+    words_of_each: list[tuple[str, ...]] = []
+
+    def record(*words: str) -> int:
+        words_of_each.append(words)
+        return 0
+
+    monkeypatch.setattr(dev, "run", record)
+    return words_of_each
+
+
+@pytest.fixture
 def failure(monkeypatch: pytest.MonkeyPatch) -> Failure:
     """Return a function that makes the next call of pip fail."""
     working_pip = dev.pip
@@ -254,19 +267,17 @@ def test_serving_installs_the_extra_serves_the_run_and_names_the_address(
     assert "Open http://127.0.0.1:8000/ in a browser" in capsys.readouterr().out
 
 
-def test_neighbouring_tests_stay_in_one_process(steps: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    ran: list[tuple[str, ...]] = []
-    monkeypatch.setattr(dev, "run", lambda *words: ran.append(words) or 0)
+def test_neighbouring_tests_stay_in_one_process(
+    steps: list[list[str]], ran: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     assert dev.main(["test", "-k", "tape"]) == 0
     assert ran == [("-m", "pytest", "-n", "2", "--dist", "worksteal", "-k", "tape")]
 
 
 def test_the_tool_that_makes_faults_is_installed_once_in_an_environment_of_its_own(
-    steps: list[list[str]], checkout: Path, monkeypatch: pytest.MonkeyPatch
+    steps: list[list[str]], ran: list[tuple[str, ...]], checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ran: list[tuple[str, ...]] = []
-    monkeypatch.setattr(dev, "run", lambda *words: ran.append(words) or 0)
     monkeypatch.setattr(dev, "MUTATION", checkout / ".venv-mutation")
     dev.main(["setup", "dev"])
     begun = len(steps)
