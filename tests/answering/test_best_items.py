@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from caser.answering.best_items import best_items, most_similar, questions_at_once
+from caser.answering.questions import states_of
 from caser.answering.recommender import Recommender
 from caser.errors import ConfigError
 from caser.search.exact import Candidates
@@ -72,3 +74,23 @@ def test_a_recommender_without_an_index_answers_exactly() -> None:
     questions = [Recommender(artefact).question(user) for user in USERS[:3]]
     top = best_items(artefact, questions, Candidates(np.array([0, 4, 6])), 2)
     assert np.bincount(top.rows).tolist() == [2, 2, 2]
+
+
+@pytest.mark.parametrize(("most", "asked"), [(1000, [1, 2, 3]), (2, [1, 3]), (1, [1])])
+def test_an_index_is_tuned_on_users_from_the_first_to_the_last_with_a_history(
+    most: int, asked: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recommender = Recommender(caser_run())
+    given: list[Any] = []
+    monkeypatch.setattr("caser.answering.recommender._MAX_INDEX_QUERIES", most)
+    monkeypatch.setattr("caser.answering.recommender.build_index", lambda *arguments: given.extend(arguments))
+    recommender.new_index(0.9)
+    vectors_ID, bias_I, is_trained_I, states_BD, recall = given
+    scorer = recommender.artefact.state_scorer
+    assert scorer is not None
+    questions = [recommender.question(user) for user in USERS]
+    np.testing.assert_array_equal(states_BD, states_of(scorer, [questions[user - 1] for user in asked]))
+    np.testing.assert_array_equal(vectors_ID, scorer.item_vectors()[0])
+    np.testing.assert_array_equal(bias_I, scorer.item_vectors()[1])
+    assert is_trained_I.tolist() == [False, True, True, True, False, True, False]
+    assert recall == 0.9
