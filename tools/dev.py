@@ -102,8 +102,7 @@ def test(words: Sequence[str]) -> int:
     """Run the tests in up to four processes; about 4 minutes on two cores."""
     install("dev")
     workers = min(4, os.cpu_count() or 1)
-    # A process keeps neighbouring tests, so that what a file of tests prepares is prepared once and not in each.
-    return run("-m", "pytest", "-n", str(workers), "--dist", "worksteal", *words)
+    return run("-m", "pytest", "-n", str(workers), *words)
 
 
 def check(words: Sequence[str]) -> int:

@@ -267,14 +267,6 @@ def test_serving_installs_the_extra_serves_the_run_and_names_the_address(
     assert "Open http://127.0.0.1:8000/ in a browser" in capsys.readouterr().out
 
 
-def test_neighbouring_tests_stay_in_one_process(
-    steps: list[list[str]], ran: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    assert dev.main(["test", "-k", "tape"]) == 0
-    assert ran == [("-m", "pytest", "-n", "2", "--dist", "worksteal", "-k", "tape")]
-
-
 def test_the_tool_that_makes_faults_is_installed_once_in_an_environment_of_its_own(
     steps: list[list[str]], ran: list[tuple[str, ...]], checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
