@@ -25,6 +25,11 @@ def on_another_system(needs: str) -> str:
     return skipped(f"{needs}, which this operating system does not have", "python tools/dev.py test (on Linux)")
 
 
+def without_browser(path: object) -> str:
+    """The reason of a test that needs a browser; `path` is where it would be."""
+    return skipped(f"the page needs a browser; there is no {path}", "apt install chromium")
+
+
 SLOW = skipped("slow", "python tools/dev.py test --slow")
 NO_LOGS = without_log("real logs")
 NEEDS_EXTRAS = skipped("needs a package of the extra dev", "python tools/dev.py setup dev")
