@@ -23,6 +23,8 @@ def test_sequences_lie_one_after_another_and_the_anonymous_user_has_no_items() -
 def test_a_log_lies_on_the_tape_in_time_order_with_its_mask() -> None:
     log = log_of([("b", "x", 3), ("a", "y", 1), ("b", "z", 2), ("a", "x", 4)])
     assert [Tape.from_log(log).sequence(user).tolist() for user in (1, 2)] == [[1, 3], [2, 3]]
+    first = Tape.from_log(log, log.users == 1)
+    assert (first.offsets.tolist(), first.num_users, first.sequence(2).tolist()) == ([0, 0, 2, 2], 2, [])
     masked = Tape.from_log(log, log.users == 2)
     assert (len(masked), masked.num_users, masked.num_items) == (2, 2, 3)
     assert masked.sequence(1).tolist() == []
