@@ -16,6 +16,7 @@ VALUES: dict[str, tuple[list[Any], Any]] = {
     "items": (["items.csv"], Path("items.csv")),
     "onnx": (["model.onnx"], Path("model.onnx")),
     "token_file": (["tokens"], Path("tokens")),
+    "root_path": (["/shop"], "/shop"),
     "allowed_host": (["shop.example"], ("shop.example",)),
     "answer_log": (["answers.jsonl"], Path("answers.jsonl")),
     "log_user_ids": ([], True),
@@ -35,7 +36,8 @@ NEEDED: dict[str, dict[str, Any]] = {"burst": {"rate": 9.0}}
 def served(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What would have been served: the run, the settings, the host and the port."""
     arguments: list[Any] = []
-    monkeypatch.setattr(server, "serve", lambda *given: arguments.extend(given))
+    # Without the last argument, the function that is told the address.
+    monkeypatch.setattr(server, "serve", lambda *given: arguments.extend(given[:-1]))
     return arguments
 
 
@@ -48,7 +50,7 @@ def test_a_setting_arrives_as_it_was_typed_and_the_others_keep_their_defaults(na
     assert outcome.code == 0, outcome.err
     run, settings, *address = served
     assert (run, settings, address) == (
-        Path("run"), ServiceSettings(**{name: value, **needed}), [DEFAULT_HOST, DEFAULT_PORT],
+        Path("run"), ServiceSettings(**{name: value, **needed}), [DEFAULT_HOST, DEFAULT_PORT, None],
     )  # fmt: skip
     assert settings != ServiceSettings()
 
@@ -56,7 +58,12 @@ def test_a_setting_arrives_as_it_was_typed_and_the_others_keep_their_defaults(na
 @pytest.mark.parametrize("port", [0, 65_535])
 def test_the_address_arrives_as_it_was_typed(port: int, served: list[Any]) -> None:
     assert caser("serve", "run", "--host", "::1", "--port", port).code == 0
-    assert served == [Path("run"), ServiceSettings(), "::1", port]
+    assert served == [Path("run"), ServiceSettings(), "::1", port, None]
+
+
+def test_a_socket_arrives_as_it_was_typed(served: list[Any]) -> None:
+    assert caser("serve", "run", "--uds", "caser.sock").code == 0
+    assert served == [Path("run"), ServiceSettings(), DEFAULT_HOST, DEFAULT_PORT, Path("caser.sock")]
 
 
 @pytest.mark.parametrize("port", [-1, 65_536])

@@ -18,6 +18,7 @@ from caser.arrays.types import RawId
 from caser.artefact import folder as artefacts
 from caser.cli import show
 from caser.cli.flags import DEFAULT_K, Switch, TableFile, Whole
+from caser.data.id_text import in_words, json_id
 from caser.errors import ConfigError
 from caser.search import cells
 
@@ -54,7 +55,7 @@ def recommend(
     all
         Answer for every user of the log; needs --out.
     out
-        Write the answers to this .parquet or .csv file.
+        Write the answers to this .parquet, .csv or .jsonl file.
     k
         How many items to recommend.
     exclude
@@ -155,7 +156,7 @@ def similar(run: Path, /, *, item: str, k: Whole = DEFAULT_K, json: Switch = Fal
     if json:
         show.document({"run": str(run), **answer})
     else:
-        show.answers(f"most similar to {item}", answer["items"])
+        show.answers(f"most similar to {in_words(item)}", answer["items"])
 
 
 def explain(
@@ -188,7 +189,7 @@ def explain(
         show.document(explained)
         return
     parts = {**explained["parts"], "score": explained["score"]}
-    name_of_item = explained["title"] or f"item {item}"
+    name_of_item = explained["title"] or f"item {in_words(item)}"
     title = f"{name_of_item} for {_asked_for(explained['user_id'], history)} · {explained['source']}"
     show.table(title, ["part", "score"], [(name, f"{value:.4f}") for name, value in parts.items()])
     if explained["history"]:
@@ -221,11 +222,11 @@ def _check_asked(users: Sequence[str], history: Sequence[str], *, all: bool) -> 
 def _show_file(out: Path, num_users: int, k: int, ignored: Sequence[RawId], *, json: bool) -> None:
     """Say what was written for every user, and which ids nobody knows."""
     if json:
-        show.document({"out": str(out), "users": num_users, "k": k, "ignored": list(ignored)})
+        show.document({"out": str(out), "users": num_users, "k": k, "ignored": list(map(json_id, ignored))})
         return
     show.note(f"wrote up to {k} items for each of {num_users:,} users to {out}")
     if ignored:
-        show.note(f"  ignored unknown items: {', '.join(map(str, ignored))}")
+        show.note(f"  ignored unknown items: {', '.join(map(in_words, ignored))}")
 
 
 def _show_answers(answers: Recommendations, history: Sequence[str]) -> None:
@@ -239,5 +240,5 @@ def _show_answers(answers: Recommendations, history: Sequence[str]) -> None:
 def _asked_for(user: RawId | None, history: Sequence[str]) -> str:
     """Name the user or the history that an answer is for."""
     if user is not None:
-        return f"user {user}"
-    return f"history {' '.join(history)}" if history else "an unknown user"
+        return f"user {in_words(user)}"
+    return f"history {' '.join(map(in_words, history))}" if history else "an unknown user"

@@ -10,16 +10,36 @@ from typing import Annotated, Any, TypeAlias
 from urllib.parse import unquote
 
 from fastapi import Path, Query
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    Tag,
+)
 
-MAX_ID_LENGTH = 200
-"""Characters that an id of a user, an item or an event may have."""
+from caser.data.id_text import MAX_ID_LENGTH
+
+MAX_EVENT_ID_LENGTH = 200
+"""Characters that the id of an event may have."""
 MAX_VALUE_LENGTH = 200
 """Characters that the value of an attribute may have in a rule; also the limit of a search text."""
 MAX_COLUMN_LENGTH = 100
 """Characters that the name of a column may have."""
 MAX_LIST_LENGTH = 1000
 """Ids in a list, requests in a bulk request, or events in one request."""
+MAX_SECONDS_AHEAD = 86_400
+"""How far the time of an event may be ahead of the service's clock."""
+TIME_RULE = (
+    "must be a time in seconds since 1970, as a number: not in milliseconds, not as text, not before 1970, and at most "
+    "a day ahead of the clock of the service"
+)
+"""What the time of an event must be, as the end of a sentence."""
 MAX_K = 1000
 """Items that one answer may have."""
 
@@ -29,11 +49,8 @@ def _whole_float_to_int(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Id: TypeAlias = (
-    Annotated[StrictStr, Field(min_length=1, max_length=MAX_ID_LENGTH)]
-    | Annotated[StrictInt, Field(ge=-(2**63), lt=2**63), BeforeValidator(_whole_float_to_int)]
-)
-"""A raw id as the log has it. The number 5 and the text "5" are the same id."""
+Id: TypeAlias = Annotated[StrictStr, Field(min_length=1, max_length=MAX_ID_LENGTH)] | StrictInt
+"""A raw id as the log has it. The number 5 and the text "5" are the same id, and 5.0 and "05" are others."""
 
 Ids: TypeAlias = Annotated[list[Id], Field(max_length=MAX_LIST_LENGTH)]
 Value: TypeAlias = Annotated[StrictStr, Field(max_length=MAX_VALUE_LENGTH)] | StrictInt | StrictFloat | StrictBool
@@ -56,6 +73,7 @@ def _unquote(part: str) -> str:
 
 UserIdInPath: TypeAlias = Annotated[str, BeforeValidator(_unquote), Path(min_length=1, max_length=MAX_ID_LENGTH)]
 ItemIdInPath: TypeAlias = UserIdInPath
+IdInQuery: TypeAlias = Annotated[str, Query(min_length=1, max_length=MAX_ID_LENGTH, description="The raw id.")]
 NumSimilar: TypeAlias = Annotated[int, Query(ge=1, le=MAX_K, description="How many items to return.")]
 NumFound: TypeAlias = Annotated[int, Query(ge=1, le=100, description="How many items to return.")]
 SearchText: TypeAlias = Annotated[
@@ -136,13 +154,25 @@ class NewEvent(Schema):
 
     user_id: Id
     item_id: Id
-    event_id: Annotated[StrictStr, Field(min_length=1, max_length=MAX_ID_LENGTH)] | None = None
+    event_id: Annotated[StrictStr, Field(min_length=1, max_length=MAX_EVENT_ID_LENGTH)] | None = None
     """An id of your own. Events with the same id count once. Without one, the service makes an id."""
     time: Annotated[float, Field(ge=0, lt=1e11)] | None = None
-    """The time of the interaction, in seconds since 1970. The default is now."""
+    """The time of the interaction, in seconds since 1970, at most a day ahead of the service's clock. Default: now."""
 
 
 class NewEvents(Schema):
     """Several events. The service stores all of them or none."""
 
     events: Annotated[list[NewEvent], Field(min_length=1, max_length=MAX_LIST_LENGTH)]
+
+
+def _kind_of_body(body: Any) -> str:
+    """Tell one event from several, so that an error names a field of the kind that was meant."""
+    is_several = "events" in body if isinstance(body, dict) else isinstance(body, NewEvents)
+    return "NewEvents" if is_several else "NewEvent"
+
+
+EventsBody: TypeAlias = Annotated[
+    Annotated[NewEvent, Tag("NewEvent")] | Annotated[NewEvents, Tag("NewEvents")], Discriminator(_kind_of_body)
+]
+"""The body of POST /v1/events: one event, or several under `events`."""

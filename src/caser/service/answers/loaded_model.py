@@ -6,7 +6,6 @@ A reload makes another `LoadedModel`. Assumes that the run folder is replaced in
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from functools import lru_cache, partial
@@ -16,11 +15,13 @@ import numpy as np
 
 from caser.answering.recommender import Recommender, load
 from caser.arrays.types import RawId
-from caser.artefact.folder import MANIFEST, Artefact
-from caser.data.log import Vocabulary
+from caser.artefact.folder import MANIFEST, WEIGHTS, Artefact
+from caser.artefact.manifest import parse, trained_digest
 from caser.errors import ArtefactError, CaserError
 from caser.exported.scorer import through_onnx
 from caser.service.answers.catalogue import Catalogue, read_table
+from caser.service.answers.one_history import Interaction, RunHistory, joined, new_events, unit_of
+from caser.service.events.store import RecentHistory
 from caser.system.storage import read_file, settled
 
 _MAX_TRIES = 3
@@ -31,32 +32,37 @@ class LoadedModel:
     """A recommender that is ready to answer, with the titles and attributes of its items.
 
     recommender  answers questions                       catalogue   titles and attributes of the items
-    version      SHA-256 digest of the run's manifest    written_at  when the run was written, in seconds since 1970
+    version      SHA-256 digest of what was trained      trained_at  when it was trained, in seconds since 1970
     loaded_at    when it was loaded, in seconds since 1970
     """
 
-    def __init__(self, recommender: Recommender, catalogue: Catalogue, version: str, written_at: float) -> None:
+    def __init__(self, recommender: Recommender, catalogue: Catalogue, version: str, trained_at: float) -> None:
         self.recommender = recommender
         self.catalogue = catalogue
         self.version = version
-        self.written_at = written_at
+        self.trained_at = trained_at
         self.loaded_at = time.time()
-        self.stored_history: Callable[[RawId], tuple[RawId, ...]] = lru_cache(_MAX_CACHED_USERS)(
-            partial(_stored_history, recommender.artefact)
+        unit = unit_of(recommender.artefact.histories.times)
+        self.run_history: Callable[[RawId, int], RunHistory] = lru_cache(_MAX_CACHED_USERS)(
+            partial(_run_history, recommender.artefact, unit)
         )
-        """The items of a user's history in the run, oldest first."""
-        self.user_key: Callable[[RawId], str] = lru_cache(_MAX_CACHED_USERS)(partial(_key, recommender.artefact.users))
-        """The text that identifies a user in the event store. The number 5 and the text "5" have the same key."""
-
-    def item_key(self, item: RawId) -> str:
-        """The text that identifies `item` in the event store."""
-        return _key(self.recommender.artefact.items, item)
+        """The last so many interactions that the run holds of a user."""
 
     def raw_item(self, key: str) -> RawId:
-        """The raw id of the item with this `key`; the key itself if the run does not know the item."""
+        """The raw id of the item that is written as `key`; the key itself if the run does not know the item."""
         items = self.recommender.artefact.items
         index = int(items.indices([key])[0])
         return items.raw([index])[0] if index else key
+
+    def history(self, user: RawId, recent: RecentHistory, window: int) -> tuple[list[Interaction], bool]:
+        """The one history of a user, each interaction once, oldest first; and whether it has more than the run holds.
+
+        user  the raw id       recent  the user's stored events       window  how many last interactions count
+        """
+        run = RunHistory() if recent.is_erased else self.run_history(user, window)
+        events = [Interaction(self.raw_item(key), time) for key, time in zip(recent.items, recent.times, strict=True)]
+        interactions = joined(run, new_events(run, events))[-window:]
+        return interactions, tuple(interactions) != run.interactions
 
     def knows_item(self, item: RawId) -> bool:
         """Whether the model was trained on `item`."""
@@ -88,18 +94,19 @@ def load_model(run: Path, items: Path | None, onnx: Path | None = None) -> Loade
     if onnx is not None:
         recommender = through_onnx(recommender, onnx)
     catalogue = Catalogue.of(recommender.artefact, table)
-    model = LoadedModel(recommender, catalogue, hashlib.sha256(manifest).hexdigest(), written_at)
+    trained = parse(run / MANIFEST, manifest)
+    model = LoadedModel(recommender, catalogue, trained_digest(trained), trained.trained_at or written_at)
     _check_that_it_answers(model)
     return model
 
 
 def _read_manifest(run: Path) -> tuple[bytes, float]:
-    """The bytes of the manifest, and when it was written."""
+    """The bytes of the manifest, and when the weights were written: nothing but training and copying writes them."""
     try:
         path = settled(Path(run).resolve()) / MANIFEST
         if not path.parent.is_dir():
             raise ArtefactError(f"{run} must be the folder of a saved run; there is none. Check the path.")
-        return read_file(path), path.stat().st_mtime
+        return read_file(path), path.with_name(WEIGHTS).stat().st_mtime
     except OSError as error:  # the name is too long, or the folder is being replaced at this moment
         raise ArtefactError(f"{run} must be the folder of a saved run; got: {error.strerror}. Try again.") from None
 
@@ -120,11 +127,9 @@ def _check_that_it_answers(model: LoadedModel) -> None:
         raise ArtefactError("a run must answer; this one recommended nothing. Train again.")
 
 
-def _key(vocabulary: Vocabulary, raw: RawId) -> str:
-    index = int(vocabulary.indices([raw])[0])
-    return str(vocabulary.raw([index])[0]) if index else str(raw)
-
-
-def _stored_history(artefact: Artefact, user: RawId) -> tuple[RawId, ...]:
-    index = int(artefact.users.indices([user])[0])
-    return tuple(artefact.items.raw(artefact.histories.sequence(index)))
+def _run_history(artefact: Artefact, unit: int, user: RawId, length: int) -> RunHistory:
+    index, tape = int(artefact.users.indices([user])[0]), artefact.histories
+    end = int(tape.offsets[index + 1])
+    rows = slice(max(int(tape.offsets[index]), end - length), end)
+    times = None if tape.times is None else tuple(tape.times[rows].tolist())
+    return RunHistory(tuple(artefact.items.raw(tape.items[rows])), times, unit)
