@@ -195,6 +195,7 @@ ELSEWHERE = {
     "caser.exported.scorer._MOST_CELLS": "tests/exported/test_scorer.py",
     "caser.search.exact.MOST_SCORES": "tests/contracts/test_blocks.py",
     "caser.service.answers.queue.MAX_BATCH_SIZE": "tests/service/test_small_limits.py",
+    "caser.service.events.export._ROWS_AT_ONCE": "tests/service/test_small_limits.py",
     "caser.service.events.group_commit._MAX_PER_COMMIT": "tests/service/test_small_limits.py",
     "caser.study.audit.order.MOST_QUERIES": "tests/contracts/test_blocks.py",
     "caser.study.replay._PER_REQUEST": "tests/service/test_small_limits.py",

@@ -19,6 +19,7 @@ from caser.service.answers import answer as answers
 from caser.service.answers import loaded_model
 from caser.service.answers.loaded_model import load_model
 from caser.service.answers.queue import QuestionQueue
+from caser.service.events.export import event_frames
 from caser.service.events.sqlite import SqliteEvents
 from caser.service.events.store import Event
 from caser.service.http.access import RateLimit
@@ -81,6 +82,16 @@ async def test_histories_are_those_of_all_events_whatever_a_commit_or_the_memory
             own = sorted((event for event in events if event.user_id == user), key=lambda event: event.time)
             assert store.recent(user).items == tuple(event.item_id for event in own[-3:])
             assert store.recent(user).times == tuple(event.time for event in own[-3:])
+    store.close()
+
+
+@pytest.mark.parametrize("rows", SMALL)
+async def test_exported_events_are_all_there_in_order_of_time(rows: int, tmp_path: Path, monkeypatch: Patch) -> None:
+    monkeypatch.setattr("caser.service.events.export._ROWS_AT_ONCE", rows)
+    store = SqliteEvents(tmp_path / "events.db")
+    await store.append([Event(f"e{number}", "ann", f"i{number}", float(number % 3)) for number in range(7)])
+    frame = pl.concat(event_frames(tmp_path / "events.db"))
+    assert frame["item_id"].to_list() == ["i0", "i3", "i6", "i1", "i4", "i2", "i5"]
     store.close()
 
 
