@@ -79,6 +79,7 @@ _HOME = {
     "rank": "caser.evaluation.judge",
     "read_log": "caser.data.readers",
     "refuse_mixed": "caser.evaluation.fingerprint",
+    "refit": "caser.study.refitting",
     "register_loss": "caser.config",
     "register_metric": "caser.evaluation.metrics",
     "register_model": "caser.models",

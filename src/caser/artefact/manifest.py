@@ -16,7 +16,7 @@ from pydantic import ConfigDict, Field
 from caser.config import Settings
 from caser.errors import ArtefactError, ConfigError, did_you_mean
 
-FORMAT = 1
+FORMAT = 2
 """Version of the folder's layout; a higher one is refused."""
 
 OPENING = b'{\n  "manifest_sha256": "'
@@ -56,6 +56,8 @@ class Manifest(Settings):
     """Whether items of the history are removed from the candidates."""
     train_on: Literal["fit", "final", "all"]
     """The part of the log that the model was trained on."""
+    left_out: dict[str, Any] | None = None
+    """How many interactions that part leaves out, of how many users, since when and until when; null for none."""
     training: dict[str, Any] | None
     """The settings that had an effect on the training of a network; null for a counting model."""
     epochs: int | None
@@ -82,6 +84,10 @@ class Manifest(Settings):
         """Return the names of the keys that say how the model was made, in order."""
         keys = tuple(cls.model_fields)
         return keys[keys.index("protocol") :]
+
+
+_MAY_BE_ABSENT = {"index", "left_out"}
+"""Keys that a run need not have: one without an approximate index, and one of format 1."""
 
 
 def make(path: Path, **values: Any) -> Manifest:
@@ -147,7 +153,7 @@ def parse(path: Path, content: bytes) -> Manifest:
             f"{path} must have a format up to {FORMAT}; got {version!r}, written by caser "
             f"{values.get('library_version', 'of an unknown version')}. Upgrade caser."
         )
-    if missing := [name for name in Manifest.model_fields if name not in {*values, "index"}]:
+    if missing := [name for name in Manifest.model_fields if name not in {*values, *_MAY_BE_ABSENT}]:
         raise ArtefactError(f"{path} must have the key {missing[0]!r}; it is missing. Train again.")
     return make(path, **values)
 

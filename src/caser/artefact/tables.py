@@ -12,12 +12,12 @@ import numpy as np
 import polars as pl
 
 from caser.arrays.offsets import offsets_of, places_of
-from caser.arrays.types import Int32
+from caser.arrays.types import Int32, Mask
 from caser.data.log import Vocabulary
 from caser.data.tape import Tape
 
 _VOCABULARY_COLUMNS = ["index", "user_id", "item_id", "item_title"]
-_HISTORY_COLUMNS = {"user": pl.Int32, "item": pl.Int32, "order": pl.Int32}
+_HISTORY_COLUMNS = {"user": pl.Int32, "item": pl.Int32, "order": pl.Int32, "trained": pl.Boolean}
 
 
 def vocabulary_to_parquet(users: Vocabulary, items: Vocabulary, titles: pl.Series | None) -> bytes:
@@ -52,31 +52,39 @@ def vocabulary_from_parquet(content: bytes) -> tuple[Vocabulary, Vocabulary, pl.
     return Vocabulary(users), Vocabulary(items), titles.head(len(items)) if has_titles else None
 
 
-def histories_to_parquet(tape: Tape) -> bytes:
+def histories_to_parquet(tape: Tape, is_trained: Mask | None) -> bytes:
     """Return the interactions as a Parquet file of user index, item index, and place in the user's history from 0.
 
-    tape  the part of the log that the model was trained on
+    tape        all interactions
+    is_trained  (N,) bool, whether the model was trained on each of them, the last column; None if on all of them
     """
-    return _parquet(pl.DataFrame({"user": tape.users, "item": tape.items, "order": _order(tape)}))
+    trained = np.ones(len(tape), dtype=np.bool_) if is_trained is None else is_trained
+    columns = {"user": tape.users, "item": tape.items, "order": _order(tape), "trained": trained}
+    return _parquet(pl.DataFrame(columns))
 
 
-def histories_from_parquet(content: bytes, num_users: int, num_items: int) -> Tape:
-    """Read the interactions back. Raises ValueError for a table that `histories_to_parquet` cannot have made.
+def histories_from_parquet(content: bytes, num_users: int, num_items: int) -> tuple[Tape, Mask | None]:
+    """Read the interactions back, and on which of them the model was trained; None if on all of them.
 
     content               the bytes of the file
     num_users, num_items  sizes of the vocabulary that the indices must lie in
+
+    Files of format 1 hold only interactions that trained the model, and no column that says so. Raises ValueError for a
+    table that `histories_to_parquet` cannot have made.
     """
     frame = pl.read_parquet(content)
+    if "trained" not in frame.columns:
+        frame = frame.with_columns(trained=pl.lit(value=True))
     if dict(frame.schema) != _HISTORY_COLUMNS or frame.null_count().sum_horizontal().item():
         raise ValueError(f"columns {dict(frame.schema)}, or rows with nulls")
-    users, items, order = (frame[name].to_numpy() for name in frame.columns)
+    users, items, order, trained = (frame[name].to_numpy() for name in frame.columns)
     for values, most in ((users, num_users), (items, num_items)):
         if len(values) and not 1 <= values.min() <= values.max() <= most:
             raise ValueError("users or items that are not in the vocabulary")
     tape = Tape(items, offsets_of(np.bincount(users, minlength=num_users + 1)), num_items)
     if not (np.array_equal(tape.users, users) and np.array_equal(_order(tape), order)):
         raise ValueError("interactions that are not ordered by user and by their place in the user's history")
-    return tape
+    return tape, None if trained.all() else trained
 
 
 def _ids(column: pl.Series) -> pl.Series:

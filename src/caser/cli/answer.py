@@ -18,6 +18,7 @@ from caser.arrays.types import RawId
 from caser.artefact import folder as artefacts
 from caser.cli import show
 from caser.cli.flags import DEFAULT_K, Switch, TableFile, Whole
+from caser.cli.runs import tell_left_out
 from caser.errors import ConfigError
 from caser.search import cells
 
@@ -85,7 +86,9 @@ def recommend(
             unknown_users=unknown_users,
             memory_mb=memory_mb,
         )
-        _show_file(out, len(rec.artefact.users), k, ignored, json=json)
+        _show_file(out, rec, k, ignored, json=json)
+        if not json:
+            tell_left_out(run, rec.artefact.manifest)
         return
     answers = rec.recommend(
         users=user or None,
@@ -99,9 +102,11 @@ def recommend(
     if out:
         answers.write(out)
     if json:
-        show.document({"run": str(run), "model": rec.artefact.config.name, "answers": answers.to_dicts()})
+        facts = {"run": str(run), "model": rec.artefact.config.name, "left_out": rec.artefact.manifest["left_out"]}
+        show.document({**facts, "answers": answers.to_dicts()})
     else:
         _show_answers(answers, item)
+        tell_left_out(run, rec.artefact.manifest)
 
 
 def index(run: Path, /, *, recall: float = 0.95, json: Switch = False) -> None:
@@ -205,10 +210,11 @@ def _check_asked(users: Sequence[str], history: Sequence[str], *, all: bool) -> 
         )
 
 
-def _show_file(out: Path, num_users: int, k: int, ignored: Sequence[RawId], *, json: bool) -> None:
+def _show_file(out: Path, rec: recommender.Recommender, k: int, ignored: Sequence[RawId], *, json: bool) -> None:
     """Say what was written for every user, and which ids nobody knows."""
+    num_users, left_out = len(rec.artefact.users), rec.artefact.manifest["left_out"]
     if json:
-        show.document({"out": str(out), "users": num_users, "k": k, "ignored": list(ignored)})
+        show.document({"out": str(out), "users": num_users, "k": k, "left_out": left_out, "ignored": list(ignored)})
         return
     show.note(f"wrote up to {k} items for each of {num_users:,} users to {out}")
     if ignored:

@@ -14,7 +14,7 @@ import cyclopts
 from pydantic import ValidationError
 
 from caser import __version__
-from caser.cli import answer, audit, auto, data, demo, doctor, evaluate, export, replay, serve, study, train
+from caser.cli import answer, audit, auto, data, demo, doctor, evaluate, export, refit, replay, serve, study, train
 from caser.cli.flags import AUTO, DEFAULT_MODEL, DEFAULTS, Command, flag_name
 from caser.cli.show import note
 from caser.cli.unused import explain_unknown_option, refuse_unused
@@ -93,6 +93,7 @@ def _commands(model: str) -> dict[str, Command]:
         "demo": demo.demo,
         "train": auto.train_auto if is_auto else train.train_command(model),
         "evaluate": evaluate.evaluate,
+        "refit": refit.refit,
         "compare": study.compare,
         "ablate": study.ablate_command(),
         "sweep": study.sweep_command(DEFAULT_MODEL if is_auto else model),

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+from caser.artefact.folder import read_facts
 from caser.cli import show
 from caser.cli.flags import Whole, flat
+from caser.cli.runs import tell_left_out
 from caser.errors import ConfigError, MissingDependencyError
 from caser.service.settings import DEFAULT_HOST, DEFAULT_PORT, ServiceSettings
 
@@ -50,6 +52,7 @@ def serve(
         raise MissingDependencyError(
             f"serving needs the extra 'serve'; {error.name} is not installed. Type: pip install 'caser[serve]'"
         ) from None
+    tell_left_out(run, read_facts(run))
     server.serve(run, settings, host, port)
 
 

@@ -80,7 +80,8 @@ def judging_part(recommender: Recommender, split: Split) -> Part:
     if trained_on not in JUDGED_ON:
         raise ArtefactError(
             f"a model must not have seen the part that judges it; this {name} was trained on everything, the test part "
-            "included. Train it again with train_on='final' (on the command line: without --all)."
+            "included. Judge the run that it was refitted from, or train it again with train_on='final' (on the "
+            "command line: without --all)."
         )
     if (split.name, split.log.digest) != (facts["protocol"], facts["log"]["digest"]):
         raise ArtefactError(

@@ -74,7 +74,7 @@ class Catalogue:
                     titles |= {raw: str(value) for raw, value in values.items()}
                 elif name != "item_id":
                     attributes[name] = {raw: attribute_texts(value) for raw, value in values.items()}
-        return cls(ids, artefact.histories.item_counts[1:].tolist(), titles, attributes)
+        return cls(ids, artefact.trained.item_counts[1:].tolist(), titles, attributes)
 
     @property
     def columns(self) -> list[str]:

@@ -101,7 +101,7 @@ class Metrics:
         artefact = self._model().recommender.artefact
         indices = artefact.items.indices(list(self._last_items))
         recent_counts = Counts(index for index in indices.tolist() if index)
-        total, trained_counts = sum(recent_counts.values()), artefact.histories.item_counts
+        total, trained_counts = sum(recent_counts.values()), artefact.trained.item_counts
         if not total:
             return 0.0
         overlap = sum(
