@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from caser import __version__
 from caser.cli import answer, audit, auto, data, demo, doctor, evaluate, export, refit, replay, serve, study, train
 from caser.cli.flags import AUTO, DEFAULT_MODEL, DEFAULTS, Command, flag_name
+from caser.cli.needs import check_needs
 from caser.cli.show import note
 from caser.cli.unused import explain_unknown_option, refuse_unused
 from caser.errors import CaserError, ConfigError, did_you_mean
@@ -78,7 +79,7 @@ def build_app(model: str = DEFAULT_MODEL) -> cyclopts.App:
         default_parameter=DEFAULTS,
         help_format="markdown",
         suppress_keyboard_interrupt=False,
-        config=refuse_unused,
+        config=(refuse_unused, check_needs),
     )
     app.command(data.build_app(), name="data")
     for name, command in _commands(model).items():

@@ -17,6 +17,7 @@ from caser.cli import show
 from caser.cli.flags import Switch
 from caser.data.datasets import cache_folder
 from caser.fitting.fit import version_of
+from caser.system.hints import install_line
 
 BATCH_SIZES = (512, 2048, 8192)
 """Sizes of a batch, in positions, that are measured."""
@@ -27,8 +28,6 @@ _NUM_USERS = 200
 
 _NOTICEABLE = 1.1
 """A ratio of two speeds from which the difference is noticeable."""
-
-_NO_TORCH = "torch is missing: neural models can answer, but cannot be trained. Run: pip install 'caser[train]'"
 
 
 def doctor(*, json: Switch = False) -> None:
@@ -42,7 +41,7 @@ def doctor(*, json: Switch = False) -> None:
     """
     facts, advice = _installation()
     if version_of("torch") is None:
-        advice.insert(0, _NO_TORCH)
+        advice.insert(0, f"torch is missing: networks can answer, but not be trained. Type: {install_line('train')}")
     else:
         measured = _measure_torch()
         facts.update(measured["facts"])

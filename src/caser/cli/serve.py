@@ -9,7 +9,7 @@ from caser.artefact.folder import read_facts
 from caser.cli import show
 from caser.cli.flags import Whole, flat
 from caser.cli.runs import tell_left_out
-from caser.errors import ConfigError, MissingDependencyError
+from caser.errors import ConfigError
 from caser.service.settings import DEFAULT_HOST, DEFAULT_PORT, ServiceSettings
 
 MAX_PORT = 65_535
@@ -46,12 +46,8 @@ def serve(
         )
     if not 0 <= port <= MAX_PORT:
         raise ConfigError(f"--port must be from 0 to {MAX_PORT}; got {port}.")
-    try:
-        from caser.service.http import server
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"serving needs the extra 'serve'; {error.name} is not installed. Type: pip install 'caser[serve]'"
-        ) from None
+    from caser.service.http import server
+
     tell_left_out(run, read_facts(run))
     server.serve(run, settings, host, port)
 

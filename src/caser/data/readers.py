@@ -26,6 +26,7 @@ from caser.data.formats import read_table
 from caser.data.log import InteractionLog, Vocabulary
 from caser.data.tables import Layout, RawTable, first_line
 from caser.errors import ConfigError, DataError, MissingDependencyError
+from caser.system.hints import install_package
 from caser.system.kinds import must_be
 
 FAULTS = {
@@ -150,7 +151,7 @@ def _to_frame(source: object) -> pl.DataFrame:
     except ImportError as error:  # pandas and polars may export a frame only with pyarrow
         raise MissingDependencyError(
             f"this frame can be read only with another package: {first_line(error).rstrip('.')}. "
-            "Run: pip install pyarrow"
+            f"Type: {install_package('pyarrow')}"
         ) from None
     except Exception as error:  # foreign code runs here: the caller's query, or the export of another library
         raise DataError(f"a table must be readable, each column of one kind; got {first_line(error)}") from None

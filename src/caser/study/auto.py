@@ -21,10 +21,7 @@ from caser.study.blending import blend_weight, blended
 from caser.study.compare import recipes_for
 from caser.study.engine import Plan, StepListener, carry_out, plan_of
 from caser.study.runs import Store
-from caser.study.tuning import Tuned, fit_chosen
-
-_LEAST_SECONDS = 1e-6
-"""The budget that stands for 0: it is used up after the first epoch of each network."""
+from caser.study.tuning import LEAST_SECONDS, Tuned, fit_chosen
 
 
 def auto(
@@ -62,7 +59,7 @@ def auto(
     """
     check_split(split)
     recipes, notes = recipes_for(split, models, tuned=True, training=training)
-    budget = plan_of(plan).budget or _LEAST_SECONDS
+    budget = plan_of(plan).budget or LEAST_SECONDS
     on_validation = plan.replace(part="validation", seeds=(), budget=budget, is_hard=True)
     outcome = carry_out(recipes, {"": split}, on_validation, tell or (lambda _: None))
     ranking = sorted(outcome.chosen.values(), key=lambda tuned: -tuned.choice.value)

@@ -7,6 +7,7 @@ on an index, because it was installed from a folder. So every line that is print
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import sys
@@ -74,11 +75,12 @@ def _is_on_path(name: str) -> bool:
 
 
 def _from_here(path: Path) -> str:
-    """A path as short as it can be typed: relative to the current folder if it is inside."""
+    """A path as it can be typed here: relative to the current folder if it is inside, and never a bare name."""
     try:
-        return str(path.relative_to(Path.cwd()))
+        inside = path.relative_to(Path.cwd())
     except (ValueError, OSError):  # elsewhere, or the current folder is gone
         return str(path)
+    return str(Path(inside)) if len(inside.parts) != 1 else f".{os.sep}{inside}"
 
 
 def _requirement(extra: str) -> str:
