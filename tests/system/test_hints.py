@@ -1,4 +1,4 @@
-"""Lines that a person types: a program that PATH finds is named, any other has its path; an extra comes from its source."""
+"""Lines that a person types: a program that PATH does not find has its path, and an extra comes from its source."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_checkout_is_named_as_it_is_seen_from_here(environment: Path, monkeypa
     monkeypatch.setattr(hints, "CHECKOUT", environment)
     assert install_line("serve") == '.venv/bin/python -m pip install -e ".venv/bin[serve]"'
     monkeypatch.chdir(environment)
-    assert install_line("serve") == 'python -m pip install -e ".[serve]"'.replace("python", str(Path("python")), 1)
+    assert install_line("serve") == './python -m pip install -e ".[serve]"'
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,8 @@ def test_a_checkout_is_named_as_it_is_seen_from_here(environment: Path, monkeypa
     [
         ({"url": "file:///opt/my%20caser", "dir_info": {}}, '"/opt/my caser[serve]"'),
         (
-            {"url": "file:///opt/caser-0.1.0-py3-none-any.whl", "archive_info": {}},
-            '"/opt/caser-0.1.0-py3-none-any.whl[serve]"',
+            {"url": "file:///opt/caser-0.1.whl", "archive_info": {}},
+            '"/opt/caser-0.1.whl[serve]"',
         ),
         (
             {"url": "https://example.org/caser.git", "vcs_info": {"vcs": "git", "commit_id": "abc"}},
