@@ -5,10 +5,13 @@ The exit code of an error is in its class, in `caser.errors`; EPILOGUE lists all
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import cyclopts
 from pydantic import ValidationError
@@ -17,7 +20,7 @@ from caser import __version__
 from caser.cli import answer, audit, auto, data, demo, doctor, evaluate, export, refit, replay, serve, study, train
 from caser.cli.flags import AUTO, DEFAULT_MODEL, DEFAULTS, Command, flag_name
 from caser.cli.needs import check_needs
-from caser.cli.show import note
+from caser.cli.show import allow_any_encoding, note
 from caser.cli.unused import explain_unknown_option, refuse_unused
 from caser.errors import CaserError, ConfigError, did_you_mean
 from caser.models import MODELS
@@ -117,11 +120,13 @@ def run(arguments: Sequence[str]) -> int:
     arguments  the words after `caser`; `--debug` anywhere also prints the traceback of an error
     """
     words = [word for word in arguments if word != "--debug"]
+    allow_any_encoding()
     try:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_: note(f"caser: {message}")
             app = build_app(_model_in(words))
             app(words, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
     except (CaserError, cyclopts.CycloptsError, ValidationError) as error:
         _report(_sentence(error, _model_in(words)), with_traceback="--debug" in arguments)
         return error.exit_code if isinstance(error, CaserError) else ConfigError.exit_code
@@ -129,12 +134,19 @@ def run(arguments: Sequence[str]) -> int:
         note("caser: interrupted. The same command again continues a training from its last checkpoint.")
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone; nobody is left to tell
+        _close_stdout()
         return UNEXPECTED
     except Exception as error:
         sentence = f"unexpected {type(error).__name__}: {_one_line(error)}. Run again with --debug and report it."
         _report(sentence, with_traceback="--debug" in arguments)
         return UNEXPECTED
     return 0
+
+
+def _close_stdout() -> None:
+    """Send the rest of the output nowhere, so that Python does not complain when it flushes stdout at its end."""
+    with suppress(OSError, ValueError):  # stdout is no file, as in a test
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _model_in(words: Sequence[str]) -> str:

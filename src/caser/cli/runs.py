@@ -30,10 +30,11 @@ def tell_left_out(run: Path, manifest: Mapping[str, Any]) -> None:
     left_out, advice = manifest["left_out"], command_line("refit", str(run), "--out", f"{run}-all")
     if left_out is not None:
         events, users, total = left_out["interactions"], left_out["users"], manifest["log"]["interactions"]
-        days = "" if left_out["since"] is None else f", {left_out['since']} to {left_out['until']}"
+        since, until = left_out["since"], left_out["until"]
+        days = "" if since is None else f", {since}" if since == until else f", {since} to {until}"
         show.note(
             f"  answers read and remove all interactions, but {events:,} of {total:,} did not train the model, so that "
-            f"they can judge it ({users:,} users{days}); to train it on everything: {advice}"
+            f"they can judge it ({users:,} user{'s' * (users != 1)}{days}); to train it on everything: {advice}"
         )
     elif manifest["train_on"] in JUDGED_ON:  # format 1
         show.note(
