@@ -124,7 +124,7 @@ class Recommendations(Sequence[Answer]):
     def write(self, path: str | Path) -> None:
         """Write the rows of `to_frame` to a file.
 
-        path  the file; it must end in .parquet or .csv
+        path  the file, with an ending of `frames.SINKS`, such as .parquet or .csv
 
         Raises ConfigError for another ending, ArtefactError if the file cannot be written.
         """

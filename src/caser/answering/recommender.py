@@ -125,9 +125,9 @@ class Recommender:
         unknown_users: UnknownUsers = "auto",
         memory_mb: int = MEMORY_MB,
     ) -> tuple[RawId, ...]:
-        """Recommend for every user of the log, and write the answers to a .parquet or .csv file.
+        """Recommend for every user of the log, and write the answers to a file.
 
-        path           the file; its columns are those of `Recommendations.to_frame`
+        path           the file, such as recs.parquet or recs.csv; its columns are those of `Recommendations.to_frame`
         k              the number of items for a user
         exclude        items that must not be recommended
         only           the only items that may be recommended; None allows all

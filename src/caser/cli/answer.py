@@ -55,7 +55,7 @@ def recommend(
     all
         Answer for every user of the log; needs --out.
     out
-        Write the answers to this .parquet or .csv file.
+        Write the answers to this .parquet, .csv, .tsv or .jsonl file (text also with .gz).
     k
         How many items to recommend.
     exclude

@@ -12,6 +12,7 @@ import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import pairwise
 
 import cyclopts
 from pydantic import ValidationError
@@ -128,7 +129,7 @@ def run(arguments: Sequence[str]) -> int:
             app(words, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
     except (CaserError, cyclopts.CycloptsError, ValidationError) as error:
-        _report(_sentence(error, _model_in(words)), with_traceback="--debug" in arguments)
+        _report(_sentence(error, words), with_traceback="--debug" in arguments)
         return error.exit_code if isinstance(error, CaserError) else ConfigError.exit_code
     except KeyboardInterrupt:
         note("caser: interrupted. The same command again continues a training from its last checkpoint.")
@@ -170,10 +171,10 @@ def _report(sentence: str, *, with_traceback: bool) -> None:
     note(f"caser: {sentence}")
 
 
-def _sentence(error: Exception, model: str) -> str:
+def _sentence(error: Exception, words: Sequence[str]) -> str:
     """Return one line for an error that the user can fix.
 
-    model  the value of --model; an option that only another model has is explained with it
+    words  the words that were typed; an option that only another model than --model has is explained with it
     """
     cause = error.__cause__
     problem = next((one for one in (error, cause) if isinstance(one, ValidationError)), None)
@@ -186,10 +187,23 @@ def _sentence(error: Exception, model: str) -> str:
         command = " ".join(error.command_chain or ())
         option = error.token.keyword or error.token.value
         flags = [name for argument in error.argument_collection if argument.parse for name in argument.names]
-        return explain_unknown_option(command, option, model, flags)
+        return explain_unknown_option(command, option, _model_in(words), flags)
+    if isinstance(error, cyclopts.MissingArgumentError) and (sentence := _value_like_a_flag(error, words)):
+        return sentence
     if isinstance(error, cyclopts.CoercionError) and error.argument and error.argument.name in ("--model", "--models"):
         return f"{_one_line(error)} {OWN_MODEL}"
     return _one_line(error)
+
+
+def _value_like_a_flag(error: cyclopts.MissingArgumentError, words: Sequence[str]) -> str | None:
+    """Return a sentence for a flag whose value begins with "-", which makes it look like another flag."""
+    names = error.argument.names if error.argument else ()
+    for flag, value in pairwise(words):
+        if flag in names and value.startswith("-") and not value.startswith("--"):
+            return (
+                f"{flag} needs a value; got {value}, which looks like a flag. Type {flag}={value} if it is the value."
+            )
+    return None
 
 
 PLAIN_WORDS = {

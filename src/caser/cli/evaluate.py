@@ -44,7 +44,7 @@ def evaluate(
     log
         Where the log is now, if it has moved. It must be the same log.
     per_user
-        Also write every model's value for every query to this Parquet or CSV file.
+        Also write every model's value for every query to this file, such as values.parquet or values.csv.
     trec
         Also write the targets and every model's ranked lists into this folder, as TREC qrels and run files.
     trec_depth
