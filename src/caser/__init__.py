@@ -1,13 +1,15 @@
 """Next-item recommendations from an interaction log: trained, judged honestly, explained.
 
 The public names, each loaded when it is first used: importing the library is quick and needs no torch. Their types
-are in `__init__.pyi`, which must name the same.
+are in `__init__.pyi`, which must name the same. The import asks the threads of torch to sleep while they wait.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import Any
+
+from caser.system.idle_threads import let_idle_threads_sleep as _let_idle_threads_sleep
 
 __version__ = "0.1.0"
 
@@ -95,6 +97,8 @@ _HOME = {
 }
 
 __all__ = sorted(_HOME)
+
+_let_idle_threads_sleep()
 
 
 def __getattr__(name: str) -> Any:

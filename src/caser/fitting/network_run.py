@@ -32,6 +32,7 @@ from caser.fitting.progress import Choice, Progress, Stage, Tell
 from caser.models.base import Scorer, SequenceEncoder
 from caser.models.settings import NetworkSettings
 from caser.system.extras import require
+from caser.system.idle_threads import warn_of_busy_threads
 from caser.system.memory import TRAINING_COPIES, refuse_what_cannot_fit
 
 if TYPE_CHECKING:
@@ -261,6 +262,7 @@ def validation_queries(split: Split) -> Queries:
 def _refuse_untrainable(model: NetworkSettings, split: Split, training: Training) -> None:
     """Raise an error if this network cannot be trained on this split or on this machine."""
     require("train", f"training {model.name}")
+    warn_of_busy_threads(threads())
     if protocols.protocol_named(split.name).anonymous and model.has_user_vectors:
         raise ConfigError(
             f"the protocol {split.name} judges only users that training never saw, so a user vector cannot be learned; "
