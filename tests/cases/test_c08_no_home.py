@@ -31,7 +31,7 @@ def no_home(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_a_home_the_cache_is_asked_for(no_home: None, tmp_path: Path) -> None:
-    with pytest.raises(DownloadError, match="this user has no home.*CASER_CACHE=/tmp/caser"):
+    with pytest.raises(DownloadError, match=r"this user has no home.*CASER_CACHE=/tmp/caser"):
         cache_folder()
     code, line = refusal("train", "ml-100k", "--model", "markov", "--out", tmp_path / "run")
     assert code == DownloadError.exit_code
