@@ -44,7 +44,7 @@ class Settings(BaseModel):
         frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, validate_default=True
     )
 
-    def __new__(cls, *unnamed: Any, **_: Any) -> Self:
+    def __new__(cls, /, *unnamed: Any, **_: Any) -> Self:
         """Refuse values without a name. (`__init__` cannot: its arguments are the signature that pydantic shows.)"""
         if unnamed:
             example = f"{next(iter(cls.model_fields))}=..." if cls.model_fields else ""
@@ -53,11 +53,23 @@ class Settings(BaseModel):
             )
         return super().__new__(cls)
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, /, **values: Any) -> None:
         try:
             super().__init__(**values)
         except ValidationError as error:
             raise first_problem(error, type(self).__name__, type(self).model_fields) from None
+
+    @classmethod
+    def of(cls, values: object) -> Self:
+        """Return settings from a value that was read from a file.
+
+        values  the values by name
+
+        Raises ConfigError as the constructor does, and for anything else than values by name.
+        """
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"{cls.__name__} must be values by name; got {str(values)[:40]!r}.")
+        return cls(**{str(name): value for name, value in values.items()})
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some settings changed.
@@ -250,9 +262,9 @@ class Training(Settings):
     loss_settings: dict[str, float] = Field(default_factory=dict, description=_loss_settings_help())
     epochs: int = Field(default=12, ge=1, le=100_000)
     """Largest number of epochs."""
-    patience: int = Field(default=3, ge=0)
+    patience: int = Field(default=3, ge=0, le=100_000)
     """Early stopping: end after this many epochs without a better validation metric; 0 trains all epochs."""
-    batch_size: int | None = Field(default=None, ge=1)
+    batch_size: int | None = Field(default=None, ge=1, le=100_000_000)
     """Positions per optimiser step; by default 2048, or fewer so that a small log has 250 steps in an epoch."""
     learning_rate: float = Field(default=3e-3, gt=0)
     """Adam's step size."""
@@ -264,7 +276,7 @@ class Training(Settings):
     """Adam's L2 penalty, added to the gradient."""
     positions: Literal["every", "full"] = "every"
     """Which positions train: "every" position, the first included; or only "full" windows with T targets (paper)."""
-    num_negatives: int = Field(default=3, ge=1)
+    num_negatives: int = Field(default=3, ge=1, le=1_000_000)
     """Number of negatives per target, for losses that draw negatives."""
     negatives: Literal["per-target", "shared"] = "per-target"
     """Draw negatives for each target, or draw one set that all targets of the batch share."""
@@ -274,7 +286,7 @@ class Training(Settings):
     """Draw only negatives that the user does not have in the training part."""
     user_dropout: float = Field(default=0.0, ge=0, lt=1)
     """Share of positions whose user is hidden, to train a vector for unknown users. Differs from the paper."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=-(2**63), le=2**63 - 1)
     """Seed of all random streams."""
     device: str = "auto"
     """Where to train: auto (a GPU when there is one), cpu, cuda or mps."""

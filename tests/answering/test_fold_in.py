@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from caser.answering.fold_in import MOST_POSITIONS, FoldInObjective, UserPrior, fold_in
 from caser.arrays.ragged import pad_left
-from caser.errors import ConfigError
+from caser.errors import ConfigError, NumericalError
 from caser.models.base import StateScorer
 from caser.models.caser.caser import Caser
 from tests.runs import caser_run
@@ -148,3 +149,17 @@ def test_a_model_without_user_vectors_cannot_fold_in() -> None:
         fold_in(a_scorer(user_vector=False), HISTORY, PRIOR)
     with pytest.raises(ConfigError, match="at least one user"):
         UserPrior.of(np.ones((2, 2)), np.array([0, 0]))
+
+
+@pytest.mark.parametrize("name", ["V", "Q", "P", "b"])
+@pytest.mark.parametrize("size", [1e6, 1e9, 1e20, 3e38])
+@pytest.mark.parametrize("which", ["one", "all"])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_the_search_ends_whatever_the_parameters_are(name: str, size: float, which: str) -> None:
+    run = caser_run()
+    arrays = {key: array.copy() for key, array in run.scorer.arrays().items()}
+    arrays[name].reshape(-1)[slice(1) if which == "one" else slice(None)] = size
+    scorer = run.config.scorer(arrays, 4, 6)
+    assert isinstance(scorer, StateScorer)
+    with suppress(NumericalError):
+        assert np.isfinite(fold_in(scorer, HISTORY, PRIOR)).all()

@@ -127,7 +127,7 @@ def test_a_link_to_a_run_is_followed(run: Path, tmp_path: Path) -> None:
 
 def test_facts_change_in_one_step_and_the_model_stays(run: Path) -> None:
     before = (run / WEIGHTS).read_bytes()
-    (run / f".{MANIFEST}.01234567.partial").write_bytes(b"left by a killed process")
+    (run / f".{MANIFEST}.caser-01234567.partial").write_bytes(b"left by a killed process")
     update_manifest(run, metrics={"hit@10": 0.25}, test_openings=2)
     assert load(run).manifest == {**FACTS, "metrics": {"hit@10": 0.25}, "test_openings": 2}
     assert (run / WEIGHTS).read_bytes() == before
@@ -358,6 +358,13 @@ def test_an_unknown_file_in_the_folder_is_refused(run: Path, name: str) -> None:
     refuses(run, name, "does not belong to a saved run")
 
 
+def nested(levels: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(levels):
+        value = {"in": value}
+    return value
+
+
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
@@ -371,6 +378,20 @@ def test_an_unknown_file_in_the_folder_is_refused(run: Path, name: str) -> None:
         ({"settings": {"L": 2}}, "must have 'T'"),
         ({"settings": {"L": 2, "heads": 8}}, "heads"),
         ({"files": {}}, "must list"),
+        ({"self": 1}, "unknown key 'self'"),
+        ({"path": 1}, "unknown key 'path'"),
+        ({"log": nested(400)}, "levels deep"),
+        ({"log": {"source": "\ud800"}}, "half of a character"),
+        ({"epochs": 0}, "epochs"),
+        ({"epochs": 10**30}, "beyond 64 bits"),
+        ({"metrics": {"ndcg@10": {"value": float("nan")}}}, "not finite"),
+        ({"metrics": {"ndcg@10": {"value": float("inf")}}}, "not finite"),
+        ({"test_openings": 10**9}, "test_openings"),
+        ({"history": [{"number": 1}]}, "loss"),
+        ({"history": [3]}, "history"),
+        ({"index": {"probes": 1, "recall@10": 2.0}}, "recall@10"),
+        ({"index": {"probes": 0, "recall@10": 1.0}}, "probes"),
+        ({"index": {"probes": 1, "recall@10": 1.0, "extra": 1}}, "extra"),
         ({"files": {WEIGHTS: "0", VOCABULARY: "0", "../../etc/passwd": "0"}}, "must list"),
     ],
 )
@@ -416,6 +437,9 @@ Q = caser_run().scorer.arrays()["Q"]
         (WEIGHTS, other_weights(Q=Q.T)),
         (WEIGHTS, b"\xff" * 100),
         (WEIGHTS, (2**62).to_bytes(8, "little") + b"{}"),
+        (WEIGHTS, (2**25).to_bytes(8, "little") + b" " * 2**25),
+        (WEIGHTS, other_weights(**{f"more{number}": Q[:0] for number in range(10_001)})),
+        (HISTORIES, other_frame(HISTORIES, pl.lit(1).alias("surprise"))),
         (VOCABULARY, b"PAR1" + b"\0" * 50 + b"PAR1"),
         (VOCABULARY, other_frame(VOCABULARY, pl.col("index") + 1)),
         (VOCABULARY, other_frame(VOCABULARY, pl.lit(10, dtype=pl.Int64).alias("item_id"))),
@@ -486,3 +510,30 @@ def test_a_model_that_no_program_could_load_is_refused_before_anything_is_writte
     with pytest.raises(ConfigError, match="name 'recent-popularity', but that name belongs to RecentPopularity"):
         save(replace(artefact, config=Nameless()), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_an_index_that_the_manifest_does_not_list_is_refused(run: Path) -> None:
+    (run / "index.safetensors").write_bytes(b"")
+    refuses(run, "index.safetensors", "must be listed")
+
+
+def test_a_sparse_file_larger_than_memory_is_refused_before_it_is_read(run: Path) -> None:
+    with (run / WEIGHTS).open("r+b") as file:
+        file.truncate(2**40)
+    refuses(run, WEIGHTS, "must have at most")
+
+
+@pytest.mark.parametrize("name", ["history_length", "reach"])
+@pytest.mark.parametrize("value", [10**9, 10**18])
+def test_a_counting_model_with_settings_out_of_range_is_refused(tmp_path: Path, name: str, value: int) -> None:
+    save(counted(CountKNN()), tmp_path / "run")
+    manifest = json.loads((tmp_path / "run" / MANIFEST).read_bytes())
+    resign(tmp_path / "run", settings={**manifest["settings"], name: value})
+    refuses(tmp_path / "run", MANIFEST, name)
+
+
+def test_a_table_whose_rows_would_not_fit_into_memory_is_refused_with_an_estimate(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("caser.system.parsing.memory", lambda: 500.0)
+    refuses(run, VOCABULARY, "GB of memory")

@@ -23,12 +23,14 @@ ENCODINGS = ("ascii", "cp1252", "cp437", "latin-1", "utf-16")
 
 def printed(encoding: str, *words: object) -> tuple[int, str, str]:
     """Run a command whose output has an encoding; return its exit code, its output and its notes."""
-    out, err = (io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="\n") for _ in range(2))
+    buffers = io.BytesIO(), io.BytesIO()
+    out, err = (io.TextIOWrapper(buffer, encoding=encoding, newline="\n") for buffer in buffers)
     with redirect_stdout(out), redirect_stderr(err):
         code = app.run([str(word) for word in words])
     for stream in (out, err):
         stream.flush()
-    return code, *(stream.buffer.getvalue().decode(encoding) for stream in (out, err))  # type: ignore[attr-defined]
+    printed_out, printed_err = (buffer.getvalue().decode(encoding) for buffer in buffers)
+    return code, printed_out, printed_err
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -17,6 +16,7 @@ from caser.study.engine import Outcome, Step, carry_out
 from caser.study.recipes import Recipe
 from caser.study.study import run_study
 from caser.study.workers import default_number, workers
+from caser.system.sealed import unseal_json
 from tests.study.small import MARKOV, POPULARITY, TINY, forbid_training, small_plan, small_split
 
 SPLIT = small_split()
@@ -30,7 +30,7 @@ def outcome_of(store: Path, recipes: dict[str, Recipe], steps: list[Step] | None
 
 def openings(store: Path) -> list[int]:
     path = store / "openings.json"
-    return list(json.loads(path.read_text()).values()) if path.exists() else []
+    return list(unseal_json(path.read_bytes())["values"]["openings"].values()) if path.exists() else []
 
 
 def test_rows_stay_in_the_order_they_were_given(tmp_path: Path) -> None:
@@ -99,6 +99,17 @@ def test_steps_count_up_to_their_total(tmp_path: Path) -> None:
     outcome_of(tmp_path, {"markov": MARKOV, "caser": TINY}, steps, seeds=(0, 1))
     assert [step.done for step in steps] == [1, 2, 3, 4, 5]
     assert {step.total for step in steps} == {5}
+
+
+def test_the_time_left_is_unknown_before_a_network_has_finished_a_step_and_nothing_at_the_end(
+    tmp_path: Path,
+) -> None:
+    steps: list[Step] = []
+    outcome_of(tmp_path, {"markov": MARKOV, "caser": TINY}, steps, seeds=(0, 1))
+    first = next(i for i, step in enumerate(steps) if step.label == "caser")
+    assert [step.seconds_left for step in steps[:first]] == [None] * first
+    assert all(step.seconds_left is not None and step.seconds_left > 0 for step in steps[first:-1])
+    assert steps[-1].seconds_left == 0
 
 
 # How often the test part was opened

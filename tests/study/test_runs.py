@@ -14,6 +14,7 @@ from caser.evaluation.protocols import Part
 from caser.models.settings import ModelSettings
 from caser.study.recipes import Recipe
 from caser.study.runs import Store
+from caser.system.sealed import seal_json, unseal_json
 from tests.study.small import MARKOV, TINY, forbid_training, small_split
 
 SPLIT = small_split()
@@ -107,7 +108,7 @@ def test_openings_are_counted_for_each_test_part(store: Store) -> None:
     store.count_opening("a")
     store.count_opening("b")
     assert [store.num_openings(name) for name in "abc"] == [2, 1, 0]
-    assert json.loads((store.folder / "openings.json").read_text()) == {"a": 2, "b": 1}
+    assert unseal_json((store.folder / "openings.json").read_bytes())["values"]["openings"] == {"a": 2, "b": 1}
 
 
 def test_no_partial_file_and_no_checkpoint_is_left(store: Store) -> None:
@@ -122,3 +123,54 @@ def test_settings_are_written_beside_the_numbers(store: Store) -> None:
     settings: ModelSettings = TINY.model
     assert facts["settings"] == settings.model_dump(mode="json")
     assert facts["training"]["seed"] == 7
+
+
+def test_one_flipped_bit_in_any_file_of_a_run_is_noticed(store: Store) -> None:
+    run = store.run(MARKOV, None, 0, "test")
+    for ending in (".json", ".ranks.safetensors"):
+        path = run.folder.with_suffix(ending)
+        content = path.read_bytes()
+        for flipped in np.random.default_rng(0).choice(8 * len(content), 60, replace=False).tolist():
+            place, bit = divmod(flipped, 8)
+            path.write_bytes(content[:place] + bytes([content[place] ^ (1 << bit)]) + content[place + 1 :])
+            with pytest.raises(ArtefactError, match="must hold what a study wrote"):
+                store.run(MARKOV, None, 0, "test")
+        path.write_bytes(content)
+
+
+def test_the_ranks_of_another_run_are_refused(store: Store) -> None:
+    one, other = (store.run(MARKOV, None, 0, part) for part in ("test", "validation"))
+    one.folder.with_suffix(".ranks.safetensors").write_bytes(
+        other.folder.with_suffix(".ranks.safetensors").read_bytes()
+    )
+    with pytest.raises(ArtefactError, match="the ranks of another run"):
+        store.run(MARKOV, None, 0, "test")
+
+
+WRONG: dict[str, list[object]] = {
+    "epochs": [10**9, 10**30, -1, 0, True, "3", 1.5, [1]],
+    "value": ["high", None, [], True],
+    "seconds": [-1.0, "1", None],
+    "history": [None, {}, [1], [{}], [{"number": "1"}], "x"],
+    "self": [1],
+    "surprise": [1],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG.items() for value in values])
+def test_a_choice_with_a_good_seal_and_a_wrong_value_is_one_clear_error(store: Store, name: str, value: object) -> None:
+    store.choice(MARKOV)
+    (path,) = (store.folder / "choices").glob("*.json")
+    kept = unseal_json(path.read_bytes())
+    path.write_bytes(seal_json({**kept, "values": {**kept["values"], name: value}}))
+    with pytest.raises(ArtefactError, match="must hold what a study wrote") as caught:
+        store.choice(MARKOV)
+    assert "unexpected" not in str(caught.value)
+
+
+@pytest.mark.parametrize("values", [{"a": -1}, {"a": 10**30}, {"a": "1"}, {"a": True}, [1], None, 3])
+def test_a_wrong_count_of_openings_is_one_clear_error(store: Store, values: object) -> None:
+    store.folder.mkdir(parents=True, exist_ok=True)
+    (store.folder / "openings.json").write_bytes(seal_json({"values": {"openings": values}}))
+    with pytest.raises(ArtefactError, match="must hold what a study wrote"):
+        store.count_opening("a")

@@ -55,7 +55,7 @@ def test_an_error_in_the_frames_keeps_the_old_table_and_is_raised_as_it_is(
 
 
 def test_the_leftover_of_a_killed_writer_is_removed(tmp_path: Path) -> None:
-    (tmp_path / ".table.csv.01234567.partial").write_text("item")
+    (tmp_path / ".table.csv.caser-01234567.partial").write_text("item")
     write_frames(tmp_path / "table.csv", [frame(7)], SCHEMA)
     assert [entry.name for entry in tmp_path.iterdir()] == ["table.csv"]
 

@@ -23,8 +23,10 @@ def test_a_file_is_written_and_replaced_with_the_usual_permissions(tmp_path: Pat
 
 
 def test_only_strays_of_the_same_name_are_removed(tmp_path: Path) -> None:
-    mine = [".run.01234567.partial", ".run.previous"]
-    others = [".run.checkpoint.01234567.partial", ".other.01234567.partial", ".run.partial", "run.01234567.partial"]
+    mine = [".run.caser-01234567.partial", ".run.caser-previous"]
+    others = [".run.checkpoint.caser-01234567.partial", ".other.caser-01234567.partial", ".run.caser-partial"]
+    others += ["run.caser-01234567.partial", ".run.01234567.partial", ".run.backup.partial", ".run.previous"]
+    others += [".run.caser-0123456.partial", ".run.caser-backup1.partial", ".run.partial"]
     for name in (*mine, *others):
         (tmp_path / name).mkdir()
     write_folder(tmp_path / "run", {"file": b""})
@@ -34,7 +36,7 @@ def test_only_strays_of_the_same_name_are_removed(tmp_path: Path) -> None:
 
 def test_a_previous_folder_is_read_until_the_next_write_puts_it_back(tmp_path: Path) -> None:
     write_folder(tmp_path / "run", {"file": b"old"})
-    (tmp_path / "run").rename(tmp_path / ".run.previous")
+    (tmp_path / "run").rename(tmp_path / ".run.caser-previous")
     assert read_file(settled(tmp_path / "run") / "file") == b"old"
     with pytest.raises(ArtefactError):
         write_folder(tmp_path / "run", {"no/such/folder": b""})

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from caser.arrays.ragged import padded_histories
 from caser.arrays.types import Floats, Int32, Int64, Scores
-from caser.errors import ConfigError
+from caser.errors import ConfigError, NumericalError
 from caser.models.base import StateScorer
 
 MOST_POSITIONS = 50
 """The vector is fitted to at most this many of the last items of a history."""
 
 _MOST_STEPS = 100
+_MOST_TRIES = 30
 _SMALLEST_GAIN = 1e-6
 _LARGEST_CHANGE = 10.0
 """One step may change the difference of two items' scores by at most this much, so that no exponential overflows."""
@@ -69,7 +70,8 @@ def fold_in(scorer: StateScorer, history: Int32, prior: UserPrior) -> Floats:
         sum over positions t of -log softmax(a_t + U p)[x_t]  +  precision / 2 |p - mean|^2
 
     where x_t is the item at position t, a_t are the scores that the items before t give without a user, and U holds the
-    user columns of the item vectors. Raises ConfigError for a model without user vectors.
+    user columns of the item vectors. The search ends after a fixed number of steps, whatever the parameters are. Raises
+    ConfigError for a model without user vectors, and NumericalError if the vector that it finds is not finite.
     """
     if scorer.user_columns is None:
         raise ConfigError("fold-in needs a model with user vectors; this one has none.")
@@ -84,20 +86,26 @@ def fold_in(scorer: StateScorer, history: Int32, prior: UserPrior) -> Floats:
         # The quasi-Newton direction. Stop when it promises no more improvement.
         step_E = -inverse_EE @ gradient_E
         slope = float(gradient_E @ step_E)
-        if -slope < _SMALLEST_GAIN:
+        if not -slope >= _SMALLEST_GAIN:  # true also for NaN
             break
         # A line search along the direction, until the slope at its end is small or still negative.
         changes_I = objective.gains(step_E)
-        size = min(1.0, _LARGEST_CHANGE / float(changes_I.max() - changes_I.min()))
-        while True:
+        size = min(1.0, _LARGEST_CHANGE / max(float(changes_I.max() - changes_I.min()), _SMALLEST_GAIN))
+        for _ in range(_MOST_TRIES):
             new_gradient_E = objective.gradient(offset_E + size * step_E, gains_I + size * changes_I)
             end_slope = float(new_gradient_E @ step_E)
             if end_slope <= -slope / 4:
                 break
             size *= slope / (slope - end_slope)  # the step went too far: take the zero of the line through both slopes
+        else:
+            break  # no step is better: the vectors are so large that rounding hides the slope
         # Take the step, and learn the curvature from it.
         inverse_EE = _updated(inverse_EE, size * step_E, new_gradient_E - gradient_E)
         offset_E, gains_I, gradient_E = offset_E + size * step_E, gains_I + size * changes_I, new_gradient_E
+    if not np.isfinite(offset_E).all():
+        raise NumericalError(
+            "the vector of an unknown user must be finite; the parameters of this model are too large."
+        )
     return prior.mean + offset_E
 
 

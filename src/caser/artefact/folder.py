@@ -44,6 +44,7 @@ from caser.models.base import Arrays, Scorer, StateScorer
 from caser.models.settings import ModelSettings
 from caser.search.cells import Index
 from caser.system.kinds import must_be
+from caser.system.parsing import ArrayRule, check_arrays, parse_arrays
 from caser.system.storage import partial_path, read_file, refused, settled, write_file, write_folder
 
 MANIFEST = "manifest.json"
@@ -145,7 +146,7 @@ def load(path: str | Path) -> Artefact:
     with naming_file(folder / HISTORIES):
         histories, is_trained = histories_from_parquet(contents[HISTORIES], len(users), len(items))
     with naming_file(folder / WEIGHTS):
-        arrays = _checked(safetensors.numpy.load(contents[WEIGHTS]))
+        arrays = _checked(parse_arrays(contents[WEIGHTS])[0])
         scorer = config.scorer(arrays, len(users), len(items))
     with naming_file(folder / INDEX):
         index = _index(manifest, contents, scorer)
@@ -275,6 +276,8 @@ def _read_manifest(folder: Path) -> Manifest:
     manifest = manifests.parse(path, read_file(path, _MOST_MANIFEST_BYTES))
     if set(manifest.files) - {INDEX} != _LISTED or (INDEX in manifest.files) != (manifest.index is not None):
         raise ArtefactError(f"{path} must list {', '.join(sorted(_LISTED))}; got {', '.join(sorted(manifest.files))}.")
+    if INDEX not in manifest.files and (folder / INDEX).exists():
+        raise ArtefactError(f"{folder / INDEX} must be listed in {MANIFEST}; it is not. Remove it, or train again.")
     return manifest
 
 
@@ -307,12 +310,9 @@ def _index(manifest: Manifest, contents: dict[str, bytes], scorer: Scorer) -> In
     """The approximate index of a run, or None. Raises ValueError if its parts do not go together."""
     if manifest.index is None:
         return None
-    arrays, facts = safetensors.numpy.load(contents[INDEX]), manifest.index
-    if set(arrays) != {"cells"} or arrays["cells"].dtype != np.int32 or arrays["cells"].ndim != 1:
-        raise ValueError("arrays other than one row of int32 cells")
-    has_types = type(facts.get("probes")) is int and type(facts.get("recall@10")) is float
-    if set(facts) != {"probes", "recall@10"} or not has_types:
-        raise ValueError(f"facts {facts} of the index in {MANIFEST}")
+    arrays, facts = parse_arrays(contents[INDEX])[0], manifest.index
+    num_items = len(histories.item_counts)
+    check_arrays(arrays, {"cells": ArrayRule(np.int32, (num_items,), least=0, most=num_items)})
     if not isinstance(scorer, StateScorer):
         raise ValueError("an index for a model without item vectors")
     return Index(arrays["cells"], *scorer.item_vectors(), facts["probes"], facts["recall@10"])

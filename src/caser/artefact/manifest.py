@@ -6,24 +6,81 @@ therefore noticed. The set of keys is closed: an unknown key or a missing one is
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from caser.config import Settings
 from caser.errors import ArtefactError, ConfigError, did_you_mean
+from caser.system.sealed import BROKEN, opening, seal_json, unseal_json
 
 FORMAT = 2
 """Version of the folder's layout; a higher one is refused."""
 
-OPENING = b'{\n  "manifest_sha256": "'
+_DIGEST = "manifest_sha256"
+
+OPENING = opening(_DIGEST)
 """How every manifest starts; the digest follows."""
 
-_END = len(OPENING) + 64
-"""Where the digest ends, and the text that it covers starts."""
+
+class EpochFacts(Settings):
+    """An epoch of choosing, as the history of a manifest holds it."""
+
+    model_config = ConfigDict(strict=True)
+
+    number: int = Field(ge=1)
+    """The epoch, from 1."""
+    loss: float
+    """The mean loss over all targets."""
+    num_states: int = Field(ge=0)
+    """How many positions trained."""
+    seconds: float = Field(ge=0)
+    """How long training took."""
+    validation: float
+    """The value of the metric that chooses."""
+    validation_seconds: float = Field(ge=0)
+    """How long judging took."""
+
+
+class IndexFacts(Settings):
+    """What a manifest says of an approximate index."""
+
+    model_config = ConfigDict(strict=True)
+
+    probes: int = Field(ge=1)
+    """How many cells a query probes."""
+    recall: float = Field(alias="recall@10", ge=0, le=1)
+    """The share of the exact top 10 that answers held when the index was built."""
+
+
+class LeftOutFacts(Settings):
+    """What the weights of a run leave out of its log."""
+
+    model_config = ConfigDict(strict=True)
+
+    interactions: int = Field(ge=1)
+    """How many interactions."""
+    users: int = Field(ge=1)
+    """Of how many users."""
+    since: Annotated[str, Field(max_length=40)] | None
+    """The day of the first of them; null for a log without times."""
+    until: Annotated[str, Field(max_length=40)] | None
+    """The day of the last of them; null for a log without times."""
+
+
+def readable_as(kind: type[Settings]) -> AfterValidator:
+    """Return a check: a value, or each value of a list, must be what a settings class describes. It stays as it is.
+
+    kind  the settings class
+    """
+
+    def check(value: Any) -> Any:
+        for one in value if isinstance(value, list) else [value]:
+            kind.of(one)
+        return value
+
+    return AfterValidator(check)
 
 
 class Manifest(Settings):
@@ -45,7 +102,7 @@ class Manifest(Settings):
     """The model's settings."""
     files: dict[str, str]
     """SHA-256 of every other file of the folder."""
-    index: dict[str, Any] | None = None
+    index: Annotated[dict[str, Any], readable_as(IndexFacts)] | None = None
     """`probes`, the cells that the approximate index looks at, and `recall@10`; absent where there is no index."""
 
     protocol: str
@@ -56,13 +113,13 @@ class Manifest(Settings):
     """Whether items of the history are removed from the candidates."""
     train_on: Literal["fit", "final", "all"]
     """The part of the log that the model was trained on."""
-    left_out: dict[str, Any] | None = None
+    left_out: Annotated[dict[str, Any], readable_as(LeftOutFacts)] | None = None
     """How many interactions that part leaves out, of how many users, since when and until when; null for none."""
     training: dict[str, Any] | None
     """The settings that had an effect on the training of a network; null for a counting model."""
-    epochs: int | None
+    epochs: Annotated[int, Field(ge=1)] | None
     """The number of epochs trained; null for a counting model."""
-    history: list[dict[str, Any]]
+    history: Annotated[list[dict[str, Any]], readable_as(EpochFacts)]
     """Loss, validation value and seconds of each epoch of choosing."""
     anonymous_user: Literal["mean", "learned"] | None
     """What user vector 0, for unknown users, is; null for a model without user vectors."""
@@ -72,7 +129,7 @@ class Manifest(Settings):
     """Versions of Python and packages, and the number of threads."""
     metrics: dict[str, Any] | None = None
     """The metrics of the last evaluation, with their intervals."""
-    test_openings: int = Field(default=0, ge=0)
+    test_openings: int = Field(default=0, ge=0, le=1_000_000)
     """How many times the test part was opened for this model."""
     command: str | None = None
     """The command line that trained it."""
@@ -90,7 +147,7 @@ _MAY_BE_ABSENT = {"index", "left_out"}
 """Keys that a run need not have: one without an approximate index, and one of format 1."""
 
 
-def make(path: Path, **values: Any) -> Manifest:
+def make(path: Path, /, **values: Any) -> Manifest:
     """Make a manifest. Raises ArtefactError for an unknown or missing key, or for a value that is not possible.
 
     path    the file it belongs to, for messages
@@ -123,11 +180,9 @@ def render(path: Path, manifest: Manifest) -> bytes:
     """
     try:
         values = manifest.model_dump(exclude={"index"} if manifest.index is None else None)
-        text = json.dumps({"manifest_sha256": "0" * 64, **values}, indent=2, allow_nan=False)
+        return seal_json(values, _DIGEST)
     except (TypeError, ValueError, RecursionError) as error:
         raise ArtefactError(f"{path} must hold JSON values only; got: {error}.") from None
-    rest = text.encode()[_END:] + b"\n"
-    return OPENING + _digest(rest) + rest
 
 
 def parse(path: Path, content: bytes) -> Manifest:
@@ -140,23 +195,24 @@ def parse(path: Path, content: bytes) -> Manifest:
     """
     if not content.startswith(OPENING):
         raise ArtefactError(f"{path} must be the manifest of a saved run; it does not start like one.")
-    if content[len(OPENING) : _END] != _digest(content[_END:]):
-        raise ArtefactError(f"{path} does not match its checksum: it is damaged or was changed. Train again.")
     try:
-        values = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise ArtefactError(f"{path} must be JSON; got: {error}.") from None
-    del values["manifest_sha256"]
+        values = unseal_json(content, _DIGEST)
+    except ValueError as error:
+        if str(error) == BROKEN:
+            raise ArtefactError(
+                f"{path} does not match its checksum: it is damaged or was changed. Train again."
+            ) from None
+        raise ArtefactError(f"{path} must be JSON that a saved run holds; got: {error}. Train again.") from None
     version = values.get("format")
     if not isinstance(version, int) or version > FORMAT:
         raise ArtefactError(
             f"{path} must have a format up to {FORMAT}; got {version!r}, written by caser "
             f"{values.get('library_version', 'of an unknown version')}. Upgrade caser."
         )
+    if unknown := sorted(set(values) - set(Manifest.model_fields)):
+        raise ArtefactError(
+            f"{path} has an unknown key {unknown[0][:40]!r}: it is damaged or was changed. Train again."
+        )
     if missing := [name for name in Manifest.model_fields if name not in {*values, *_MAY_BE_ABSENT}]:
         raise ArtefactError(f"{path} must have the key {missing[0]!r}; it is missing. Train again.")
     return make(path, **values)
-
-
-def _digest(content: bytes) -> bytes:
-    return hashlib.sha256(content).hexdigest().encode()

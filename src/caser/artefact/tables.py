@@ -15,8 +15,11 @@ from caser.arrays.offsets import offsets_of, places_of
 from caser.arrays.types import Int32, Mask
 from caser.data.log import Vocabulary
 from caser.data.tape import Tape
+from caser.system.parsing import parse_parquet
 
-_VOCABULARY_COLUMNS = ["index", "user_id", "item_id", "item_title"]
+_VOCABULARY_COLUMNS = {"index": 4, "user_id": 16, "item_id": 16, "item_title": 16}
+"""The columns, and the least bytes that a value of each takes in memory."""
+
 _HISTORY_COLUMNS = {"user": pl.Int32, "item": pl.Int32, "order": pl.Int32, "trained": pl.Boolean}
 
 
@@ -41,9 +44,7 @@ def vocabulary_from_parquet(content: bytes) -> tuple[Vocabulary, Vocabulary, pl.
 
     content  the bytes of the file
     """
-    frame = pl.read_parquet(content)
-    if frame.columns != _VOCABULARY_COLUMNS:
-        raise ValueError(f"columns {', '.join(frame.columns)}")
+    frame = parse_parquet(content, _VOCABULARY_COLUMNS)
     index, users, items, titles = frame.get_columns()
     if not index.equals(pl.int_range(1, len(frame) + 1, dtype=pl.Int32, eager=True)) or titles.dtype != pl.String:
         raise ValueError("an index that does not count from 1, or titles that are not text")
@@ -72,7 +73,7 @@ def histories_from_parquet(content: bytes, num_users: int, num_items: int) -> tu
     Files of format 1 hold only interactions that trained the model, and no column that says so. Raises ValueError for a
     table that `histories_to_parquet` cannot have made.
     """
-    frame = pl.read_parquet(content)
+    frame = parse_parquet(content, {"user": 4, "item": 4, "order": 4}, optional={"trained": 1})
     if "trained" not in frame.columns:
         frame = frame.with_columns(trained=pl.lit(value=True))
     if dict(frame.schema) != _HISTORY_COLUMNS or frame.null_count().sum_horizontal().item():

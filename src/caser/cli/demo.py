@@ -40,7 +40,7 @@ class DemoLog:
 def demo(
     *, out: Path = Path("runs/demo"), epochs: int = Caser.training.epochs, seed: int = 0, json: Switch = False
 ) -> None:
-    """Train Caser on MovieLens-100K, judge it beside models that only count, and recommend.
+    """Train Caser on MovieLens-100K, judge it beside simple models, and recommend.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def demo(
     training = Caser.training.replace(epochs=epochs, seed=seed)
     with show.fit_progress() as tell:
         recommender = fit(Caser(), split, training, checkpoint=checkpoint_of(out), tell=tell)
-    show.note("4. judging it beside models that only count")
+    show.note("4. judging it beside simple models")
     judged = evaluate(recommender, split).to_dict()
     save_run(recommender, out)
     history = _example_history(log)
@@ -128,7 +128,7 @@ def _show_demo(judged: dict[str, Any], answers: dict[str, dict[str, Any]], histo
 
 def _show_next(out: Path, user: RawId, item: RawId, *, is_fetched: bool) -> None:
     """Print commands to type next. A run can be judged again only if its log can be read again."""
-    commands = [("recommend", str(out), "--user", str(user)), ("similar", str(out), "--item", str(item))]
-    commands += [("evaluate", str(out)), ("refit", str(out), "--out", f"{out}-all")] if is_fetched else []
+    commands = [["recommend", str(out), "--user", str(user)], ["similar", str(out), "--item", str(item)]]
+    commands += [["evaluate", str(out)], ["refit", str(out), "--out", f"{out}-all"]] if is_fetched else []
     for words in commands:
         show.note(f"    {command_line(*words)}")

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 from caser.arrays.types import Int32, Scores
 from caser.errors import ConfigError
 from caser.models.base import Arrays
+
+
+class HasScores(Protocol):
+    """An object that scores, and need not know anything else of this library."""
+
+    def scores(self, users_B: Int32, histories_BH: Int32, /) -> Scores:
+        """Return the score of every item, (B, I). See `Scorer.scores`.
+
+        users_B       (B,) int32, user indices
+        histories_BH  (B, H) int32, item indices, oldest first, padded with 0 on the left
+        """
+        ...
+
+
+Foreign: TypeAlias = HasScores | Callable[[Int32, Int32], Scores]
+"""What can be judged in place of a recommender."""
 
 
 class ForeignScorer:

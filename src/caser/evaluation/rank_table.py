@@ -22,6 +22,7 @@ from caser.arrays.offsets import offsets_of, places_of
 from caser.arrays.types import Int32, Int64, Mask, Scores
 from caser.errors import ArtefactError
 from caser.evaluation.metrics import Metric, Values
+from caser.system.parsing import parse_json
 
 Arrays = Mapping[str, NDArray[Any]]
 """Arrays by name, as safetensors keeps them."""
@@ -146,7 +147,7 @@ class RankTable:
             num_candidates=arrays["num_candidates"],
             owners=arrays["owners"],
             top_QK=arrays["top_QK"],
-            facts=json.loads(arrays["facts"].tobytes()),
+            facts=parse_json(arrays["facts"].tobytes()),
         )
 
     @classmethod
@@ -210,10 +211,14 @@ def _problems(arrays: Arrays) -> Iterator[str]:
     if len(arrays["is_repeat"]) != num_ranks:
         yield f"{num_ranks} ranks with {len(arrays['is_repeat'])} marks of repeats"
     # Contents.
-    if not (arrays["ranks"] >= 1).all():
-        yield "a rank below 1"
+    most = np.repeat(arrays["num_candidates"], arrays["num_targets"])
+    is_rank = (arrays["ranks"] >= 1) & ((arrays["ranks"] <= most) | np.isinf(arrays["ranks"]))
+    if not is_rank.all():  # false also for NaN
+        yield f"a rank that is not from 1 to the number of candidates, {arrays['ranks'][~is_rank][0]:g}"
+    if (arrays["num_candidates"] < 0).any() or (arrays["owners"] < 0).any() or (arrays["top_QK"] < 0).any():
+        yield "a negative number of candidates, user or item"
     try:
-        facts = json.loads(arrays["facts"].tobytes())
+        facts = parse_json(arrays["facts"].tobytes())
     except ValueError:
         facts = None
     if not isinstance(facts, dict):

@@ -11,7 +11,6 @@ Needs neither onnx nor onnxruntime. A caller must give a runtime the bytes that 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ import safetensors.numpy
 from caser.errors import ArtefactError
 from caser.exported.protobuf import EncodingError, Field, fields, message
 from caser.models.base import Arrays
+from caser.system.parsing import parse_json
 from caser.system.storage import read_file
 
 FORMAT = 1
@@ -224,8 +224,8 @@ def _facts(metadata: dict[str, bytes]) -> dict[str, Any]:
     if set(metadata) != {"caser", "sha256"}:
         raise _RefusedError(f"metadata of {', '.join(sorted(metadata)) or 'nothing'}")
     try:
-        facts = json.loads(metadata["caser"])
-    except (ValueError, RecursionError) as error:
+        facts = parse_json(metadata["caser"])
+    except ValueError as error:
         raise _RefusedError(f"facts that are not JSON: {error}") from None
     version = facts.get("format") if isinstance(facts, dict) else None
     if not isinstance(version, int) or version > FORMAT:

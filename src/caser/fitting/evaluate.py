@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from caser.answering.recommender import Recommender
-from caser.arrays.types import Int32, Scores
 from caser.data.split import Split
 from caser.errors import ArtefactError
 from caser.evaluation import judge, protocols
 from caser.evaluation.fingerprint import fingerprint
-from caser.evaluation.foreign import ForeignScorer, foreign_scorer
+from caser.evaluation.foreign import Foreign, ForeignScorer, foreign_scorer
 from caser.evaluation.judge import check_split
 from caser.evaluation.protocols import Part
 from caser.evaluation.report import Report
@@ -22,7 +21,7 @@ JUDGED_ON: dict[str, Part] = {"final": "test", "fit": "validation"}
 
 
 def evaluate(
-    recommender: Recommender | Scorer | Callable[[Int32, Int32], Scores],
+    recommender: Recommender | Foreign,
     split: Split,
     *,
     baselines: bool = True,

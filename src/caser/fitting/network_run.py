@@ -16,12 +16,14 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
+from pydantic import ConfigDict, Field
 
 import caser
-from caser.config import Training
+from caser.artefact.manifest import EpochFacts, readable_as
+from caser.config import Settings, Training
 from caser.data.queries import Queries
 from caser.data.split import Split
 from caser.data.tape import Tape
@@ -36,9 +38,27 @@ from caser.system.idle_threads import warn_of_busy_threads
 from caser.system.memory import TRAINING_COPIES, refuse_what_cannot_fit
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from caser.training.loop import Epoch, TrainingState
+
+
+class CheckpointRecord(Settings):
+    """What a run writes beside the arrays of its checkpoint."""
+
+    model_config = ConfigDict(strict=True)
+
+    key: str
+    """The hash of the run that the checkpoint belongs to."""
+    stage: Stage
+    """What the run was doing."""
+    history: Annotated[list[dict[str, Any]], readable_as(EpochFacts)]
+    """The epochs of choosing so far."""
+    threads: int = Field(ge=1, le=100_000)
+    """With how many threads torch computed."""
+    precision: Literal["auto", "float32", "bfloat16"]
+    """The number type of the products."""
 
 
 class NetworkRun:
@@ -203,28 +223,44 @@ class NetworkRun:
     def _fresh_network(self) -> SequenceEncoder:
         return self.model.build(self.split.log.num_users, self.split.log.num_items, self.training.seed)
 
-    def _load_checkpoint(self) -> tuple[str | None, tuple[dict[str, Tensor], int] | None, list[dict[str, Any]]]:
-        """The checkpoint's stage, its tensors with their epoch, and its history; nothing if there is no checkpoint."""
+    def _load_checkpoint(self) -> tuple[str | None, tuple[dict[str, NDArray[Any]], int] | None, list[dict[str, Any]]]:
+        """The checkpoint's stage, its arrays with their epoch, and its history; nothing if there is no checkpoint."""
         from caser.training.checkpoint import load_checkpoint
 
         if self.path is None or not self.path.exists():
             return None, None, []
-        tensors, epoch, record = load_checkpoint(self.path)
-        if record.get("key") != self.key:
+        arrays, epoch, values = load_checkpoint(self.path)
+        if values.get("key") != self.key:
             raise ArtefactError(
                 f"{self.path} must be a checkpoint of this very run; it belongs to one with other settings, data or "
                 "version. Finish that run, choose another file, or remove the file to start over."
             )
-        if record["threads"] != threads():
+        record = self._checked(values, epoch)
+        if record.threads != threads():
             warnings.warn(
-                f"{self.path} was written with {record['threads']} threads and continues with {threads()}: the result "
+                f"{self.path} was written with {record.threads} threads and continues with {threads()}: the result "
                 "may differ in the last digits from a run without an interruption. Set OMP_NUM_THREADS to the same "
                 "number to get an equal result.",
                 stacklevel=2,
             )
-        if record["precision"] != self.training.precision:  # what was chosen for this run is not measured again
-            self.training = self.training.replace(precision=record["precision"])
-        return record["stage"], (tensors, epoch), record["history"]
+        if record.precision != self.training.precision:  # what was chosen for this run is not measured again
+            self.training = self.training.replace(precision=record.precision)
+        return record.stage, (arrays, epoch), record.history
+
+    def _checked(self, values: dict[str, Any], epoch: int) -> CheckpointRecord:
+        """The record of a checkpoint, after it was checked against the run; `epoch` is how many are done."""
+        try:
+            record = CheckpointRecord.of(values)
+            numbers = [entry["number"] for entry in record.history]
+            is_choosing = record.stage == "choosing"
+            most = self.training.epochs if is_choosing or self.epochs is None else self.epochs
+            if numbers != list(range(1, len(numbers) + 1)) or (is_choosing and epoch != len(numbers)) or epoch > most:
+                raise ConfigError(f"the epochs must go together; got {epoch} done and {len(numbers)} in the history.")
+        except ConfigError as error:
+            raise ArtefactError(
+                f"{self.path} must be a checkpoint of caser; got a wrong record: {error} Remove it to start over."
+            ) from None
+        return record
 
     def _save_checkpoint(self, state: TrainingState, stage: Stage) -> None:
         from caser.training.checkpoint import save_checkpoint

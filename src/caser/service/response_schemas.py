@@ -25,6 +25,10 @@ class ScoreExplanation(Schema):
     """Parts of the score, by name. They add up to the score before boosts."""
     history: list[HistoryEffect]
     """The items of the history that the model read, oldest first."""
+    effects_of: str
+    """The name of the part to which the effects of these items belong."""
+    rest: float
+    """What the effects do not explain of that part: the effects and the rest add up to it."""
 
 
 class RecommendedItem(Schema):
@@ -172,6 +176,8 @@ class ModelResponse(VersionedResponse):
     """Columns of the table of items. Filters and rules may name them."""
     values: dict[str, list[str]]
     """The most common values of each column, at most 50."""
+    has_titles: bool
+    """Whether any item has a title."""
     exclude_seen: bool
     """Whether an answer leaves out the items of the history by default."""
     metrics: dict[str, Any] | None

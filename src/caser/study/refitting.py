@@ -69,7 +69,8 @@ def refit(
                 f"a blend must have at most one network to be refitted, because its run records the training of one; "
                 f"got {names}. Train with train_on='all' instead (on the command line: the command of the run, --all)."
             )
-        again = blended(*map(fitted, parts), config.weight)
+        first, second = map(fitted, parts)
+        again = blended(first, second, config.weight)
     else:
         again = fitted(config)
     again.artefact.manifest.update(history=facts["history"], why=[*facts["why"], _reason(facts)])

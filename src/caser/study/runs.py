@@ -6,25 +6,27 @@
     STORE/fitted/KEY.json                its cost; written last, so a run that has this file is complete
     STORE/openings.json                  how many studies have opened each test part
 
-A key is a hash of the recipe, the data and the code (`keys.py`). A training that was killed leaves a checkpoint, and
-the same study continues from it.
+A key is a hash of the recipe, the data and the code (`keys.py`). Every file is sealed, and a file of ranks names the
+run that it belongs to, so a flipped bit and a file from elsewhere are refused. A training that was killed leaves a
+checkpoint, and the same study continues from it.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, TypeVar
 
-import safetensors.numpy
+from pydantic import ConfigDict, Field
 
 from caser.answering.recommender import Recommender
 from caser.artefact.file_errors import naming_file
+from caser.artefact.manifest import EpochFacts, readable_as
+from caser.config import Settings
 from caser.data.split import Split
 from caser.evaluation import judge
 from caser.evaluation.protocols import Part
@@ -34,7 +36,53 @@ from caser.fitting.fit import Choice, Tell, choose, fit
 from caser.study.keys import digest_of, key_of
 from caser.study.recipes import Recipe
 from caser.system.memory import peak_memory
+from caser.system.sealed import seal_arrays, seal_json, unseal_arrays, unseal_json
 from caser.system.storage import read_file, write_file
+
+
+class StoredChoice(Settings):
+    """What the store writes down of a choice (`caser.fitting.progress.Choice`)."""
+
+    model_config = ConfigDict(strict=True)
+
+    value: float
+    """The validation metric at the best epoch."""
+    seconds: float = Field(ge=0)
+    """The time of training and of judging."""
+    epochs: int | None = Field(ge=1, le=100_000)
+    """The number of the best epoch; None for a counting model."""
+    history: Annotated[list[dict[str, Any]], readable_as(EpochFacts)]
+    """One entry per epoch."""
+
+
+class StoredRun(Settings):
+    """What the store writes down of a run, beside its ranks: fields of `Run`."""
+
+    model_config = ConfigDict(strict=True)
+
+    epochs: int | None = Field(ge=1, le=100_000)
+    """How many epochs it trained; None for a counting model."""
+    num_parameters: int = Field(ge=0)
+    """How many numbers the fitted model holds."""
+    seconds: dict[Literal["training", "ranking"], float]
+    """What training and ranking took."""
+    peak_memory_mb: float | None = Field(ge=0)
+    """The most memory taken while training, in megabytes."""
+
+
+class Openings(Settings):
+    """How many studies have opened each test part."""
+
+    model_config = ConfigDict(strict=True)
+
+    openings: dict[str, Annotated[int, Field(ge=0, le=1_000_000)]]
+    """The number by the fingerprint of the test part."""
+
+
+Kept = TypeVar("Kept", bound=Settings)
+
+_VALUES = "values"
+"""The name under which a file holds what is read back; the rest of it is for people."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,9 +136,8 @@ class Store:
         limit = None if math.isinf(most_seconds) else round(most_seconds)
         task = {"limit": limit, "bars": list(bars)} if bars else {"limit": limit}
         path = self.folder / "choices" / f"{self._key(recipe, **task)}.json"
-        if (kept := _read_json(path)) is not None:
-            with _naming(path):
-                return Choice(**{**kept["choice"], "history": tuple(kept["choice"]["history"])})
+        if (kept := _read_json(path, StoredChoice)) is not None:
+            return Choice(kept.value, kept.seconds, kept.epochs, tuple(kept.history))
         checkpoint = _checkpoint(path, recipe)
         model, training = recipe.model, recipe.training
         choice = choose(
@@ -106,10 +153,12 @@ class Store:
         if choice.kept is not None:
             run = self.path_of(recipe, choice.epochs, recipe.seed, "validation")
             self._save(run, recipe, choice.kept, "validation", choice.seconds, None)
-        choice = replace(choice, kept=None)
-        _write_json(path, {**recipe.facts(), "choice": {name: getattr(choice, name) for name in _CHOICE}})
+        kept = StoredChoice(
+            value=choice.value, seconds=choice.seconds, epochs=choice.epochs, history=list(choice.history)
+        )
+        _write_json(path, {**recipe.facts(), _VALUES: kept.model_dump()})
         _remove(checkpoint)
-        return choice
+        return replace(choice, kept=None)
 
     def run(self, recipe: Recipe, epochs: int | None, seed: int, part: Part) -> Run:
         """Return a recipe fitted and ranked: read if it is in the store, otherwise made.
@@ -121,14 +170,15 @@ class Store:
         Raises ArtefactError for a damaged file, and as `caser.fit` and `caser.evaluation.judge.rank` do.
         """
         path = self.path_of(recipe, epochs, seed, part)
-        facts = _read_json(path.with_suffix(".json"))
+        facts = _read_json(path.with_suffix(".json"), StoredRun)
         if facts is None:
             facts = self._make(path, recipe.with_seed(seed), epochs, part)
-        content = read_file(_ranks(path))
         with _naming(_ranks(path)):
-            table = RankTable.from_arrays(safetensors.numpy.load(content))
-        with _naming(path.with_suffix(".json")):
-            return Run(table=table, seed=seed, folder=path, **facts["run"])
+            arrays, owner = unseal_arrays(read_file(_ranks(path)))
+            if owner != path.name:
+                raise ValueError(f"the ranks of another run, {str(owner)[:70]}")
+            table = RankTable.from_arrays(arrays)
+        return Run(table=table, seed=seed, folder=path, **facts.model_dump())
 
     def has(self, recipe: Recipe, epochs: int | None, seed: int, part: Part) -> bool:
         """Whether the store holds a complete run; `recipe`, `epochs`, `seed` and `part` are those of `run`."""
@@ -143,20 +193,21 @@ class Store:
 
         fingerprint  names the test part and the rules it is judged by
         """
-        openings = self._openings()
-        _write_json(self.folder / "openings.json", {**openings, fingerprint: openings.get(fingerprint, 0) + 1})
+        openings = {**self._openings(), fingerprint: self.num_openings(fingerprint) + 1}
+        _write_json(self.folder / "openings.json", {_VALUES: Openings(openings=openings).model_dump()})
 
     def num_openings(self, fingerprint: str) -> int:
         """Return how many studies have opened the test part with this fingerprint."""
-        return int(self._openings().get(fingerprint, 0))
+        return self._openings().get(fingerprint, 0)
 
     def _openings(self) -> dict[str, int]:
-        return _read_json(self.folder / "openings.json") or {}
+        kept = _read_json(self.folder / "openings.json", Openings)
+        return {} if kept is None else kept.openings
 
     def _key(self, recipe: Recipe, **task: Any) -> str:
         return key_of(recipe, self.digest, __name__, **task)
 
-    def _make(self, path: Path, recipe: Recipe, epochs: int | None, part: Part) -> dict[str, Any]:
+    def _make(self, path: Path, recipe: Recipe, epochs: int | None, part: Part) -> StoredRun:
         # Train.
         checkpoint = _checkpoint(path, recipe)
         training = recipe.training
@@ -179,7 +230,7 @@ class Store:
 
     def _save(
         self, path: Path, recipe: Recipe, fitted: Recommender, part: Part, training_seconds: float, peak: float | None
-    ) -> dict[str, Any]:
+    ) -> StoredRun:
         """Judge a fitted recipe and keep it; `peak` is the memory of its training in MB, if it is known."""
         # Judge.
         began = time.perf_counter()
@@ -188,20 +239,15 @@ class Store:
         # Save. The JSON file comes last, because it says that the others are complete.
         fitted.artefact.manifest["test_openings"] += part == "test"
         fitted.save(path)
-        write_file(_ranks(path), safetensors.numpy.save(table.to_arrays()))
-        run = {
-            "epochs": fitted.artefact.manifest["epochs"],
-            "num_parameters": sum(array.size for array in fitted.artefact.scorer.arrays().values()),
-            "seconds": {"training": round(training_seconds, 3), "ranking": round(ranking_seconds, 3)},
-            "peak_memory_mb": peak,
-        }
-        facts = {**recipe.facts(), "part": part, "run": run}
-        _write_json(path.with_suffix(".json"), facts)
-        return facts
-
-
-_CHOICE = ("value", "seconds", "epochs", "history")
-"""What the store writes down of a choice."""
+        write_file(_ranks(path), seal_arrays(table.to_arrays(), path.name))
+        run = StoredRun(
+            epochs=fitted.artefact.manifest["epochs"],
+            num_parameters=sum(array.size for array in fitted.artefact.scorer.arrays().values()),
+            seconds={"training": round(training_seconds, 3), "ranking": round(ranking_seconds, 3)},
+            peak_memory_mb=peak,
+        )
+        _write_json(path.with_suffix(".json"), {**recipe.facts(), "part": part, _VALUES: run.model_dump()})
+        return run
 
 
 def _ranks(path: Path) -> Path:
@@ -221,13 +267,12 @@ def _remove(checkpoint: Path | None) -> None:
         checkpoint.unlink(missing_ok=True)
 
 
-def _read_json(path: Path) -> Any:
-    """The value in a file; None if there is no file. Raises ArtefactError for a file that is not JSON."""
+def _read_json(path: Path, kind: type[Kept]) -> Kept | None:
+    """The values in a file; None if there is no file. Raises ArtefactError for a file that holds anything else."""
     if not path.exists():
         return None
-    content = read_file(path)
     with _naming(path):
-        return json.loads(content)
+        return kind.of(unseal_json(read_file(path)).get(_VALUES))
 
 
 def _naming(path: Path) -> AbstractContextManager[None]:
@@ -237,4 +282,4 @@ def _naming(path: Path) -> AbstractContextManager[None]:
 
 
 def _write_json(path: Path, values: Any) -> None:
-    write_file(path, json.dumps(values, indent=1, sort_keys=True).encode() + b"\n")
+    write_file(path, seal_json(values))

@@ -39,6 +39,8 @@ def first_problem(error: ValidationError, settings: str, known: Iterable[str] = 
         renamed = RENAMED.get(name)
         hint = f"it is now {renamed}." if renamed in set(known) else did_you_mean(name, known)
         return ConfigError(f"{settings} has no setting {name!r}: {hint}")
+    if first["type"] == "missing":
+        return ConfigError(f"{settings} must have a value for {name!r}; it is missing.")
     must = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     got = "" if isinstance(first["input"], dict) else f"; got {first['input']!r}"
     if not name:  # the problem is with all settings together

@@ -1,14 +1,16 @@
 """Files and folders that are replaced as a whole: a crash leaves the old content or the new content, never a mixture.
 
-New content is written beside the old content, under a name `.NAME.*.partial`, and flushed to disk. Then it is renamed
-to the final name. If a process is killed, its `.partial` file stays; the next write of the same path removes it.
-Reading accepts regular files only. The functions assume that only one process at a time writes a path.
+New content is written beside the old content, as `.NAME.caser-XXXXXXXX.partial` with eight random digits, and flushed
+to disk. Then it is renamed to the final name. Only files with such names are taken for our own. If a process is killed,
+its `.partial` file stays; the next write of the same path removes it. Reading accepts regular files only. The functions
+assume that only one process at a time writes a path.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -17,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from caser.errors import ArtefactError
+from caser.system.memory import memory
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -50,8 +53,8 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
 
     files  content of each file by its name
 
-    A folder cannot be renamed over another one, so the old folder is first renamed to `.NAME.previous`. If the process
-    is killed between the two renames, `settled` finds the old folder there, and the next write puts it back.
+    A folder cannot be renamed over another one, so the old folder is first renamed to `.NAME.caser-previous`. If the
+    process is killed between the two renames, `settled` finds the old folder there, and the next write puts it back.
 
     Raises ArtefactError, which names the path, when the folder cannot be written or the disk is full; the old folder
     stays.
@@ -77,7 +80,7 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
 def read_file(path: Path, most: int | None = None) -> bytes:
     """Return the content of a regular file. Links of either kind, pipes and devices are refused.
 
-    most  the largest size that is accepted, in bytes; any size by default
+    most  the largest size that is accepted, in bytes; by default half of the memory of this machine
 
     Raises ArtefactError, which names the path, if the file cannot be read, is not a regular file with one name, or is
     larger than `most`.
@@ -92,21 +95,22 @@ def read_file(path: Path, most: int | None = None) -> bytes:
             facts = os.fstat(file.fileno())
             if not stat.S_ISREG(facts.st_mode) or facts.st_nlink > 1:
                 raise ArtefactError(f"{path} must be a regular file with one name; got a hard link or a special file.")
-            if most is not None and facts.st_size > most:
-                raise ArtefactError(f"{path} must have at most {most:,} bytes; got {facts.st_size:,}.")
+            limit = memory() / 2 if most is None else most
+            if facts.st_size > limit:
+                raise ArtefactError(f"{path} must have at most {limit:,.0f} bytes; got {facts.st_size:,}.")
             return file.read()
     except (OSError, ValueError) as error:
         raise ArtefactError(f"{path} must be readable; got: {_reason(error)}. Check the path.") from None
 
 
 def settled(path: Path) -> Path:
-    """Return the path to read the folder `path` from: `path`, or `.NAME.previous` if a writer was killed."""
+    """Return the path to read the folder `path` from: `path`, or `.NAME.caser-previous` if a writer was killed."""
     return _previous(path) if not path.exists() and _previous(path).exists() else path
 
 
 def partial_path(path: Path) -> Path:
     """Return a new name beside `path`, for a file or folder that is not complete yet."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    return path.with_name(f".{path.name}.caser-{secrets.token_hex(4)}.partial")
 
 
 def why_not_writable(folder: Path) -> str | None:
@@ -126,10 +130,9 @@ def why_not_writable(folder: Path) -> str | None:
 
 def remove_strays(path: Path) -> None:
     """Remove the `.partial` files and folders that killed writers of `path` left beside it."""
-    start, end = f".{path.name}.", ".partial"
+    ours = re.compile(rf"\.{re.escape(path.name)}\.caser-[0-9a-f]{{8}}\.partial")
     for entry in path.parent.iterdir():
-        middle = entry.name.removeprefix(start).removesuffix(end)
-        if entry.name == f"{start}{middle}{end}" and "." not in middle:
+        if ours.fullmatch(entry.name):
             discard(entry)
 
 
@@ -203,18 +206,18 @@ def _write_new(path: Path, content: bytes) -> None:
 
 
 def _finish_exchange(path: Path) -> None:
-    """Remove `.NAME.previous` if the folder `path` exists; otherwise rename it back to `path`."""
+    """Remove `.NAME.caser-previous` if the folder `path` exists; otherwise rename it back to `path`."""
     previous = _previous(path)
     if previous.exists():
         if path.exists():
-            # The old folder is renamed before it is removed, so that `.NAME.previous` is always a complete folder.
+            # The old folder is renamed before it is removed, so that `.NAME.caser-previous` is always complete.
             discard(previous.rename(partial_path(path)))
         else:
             previous.rename(path)
 
 
 def _previous(path: Path) -> Path:
-    return path.with_name(f".{path.name}.previous")
+    return path.with_name(f".{path.name}.caser-previous")
 
 
 def _reason(error: Exception) -> str:

@@ -1,27 +1,44 @@
 """Checkpoints: a run that was killed continues bit for bit from one safetensors file.
 
 A checkpoint holds the parameters and their averages, Adam's moments and step, the epoch, and a JSON record of the
-caller. Random streams need not be saved (`system/randomness.py`). The header has a checksum over everything, because
-safetensors does not notice a flipped bit.
+caller. Random streams need not be saved (`system/randomness.py`). The file is sealed (`system/sealed.py`), and every
+array is checked against the network before it is used: Adam's fused step writes wherever the shapes of its moments say.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
+from numpy.typing import NDArray
+from pydantic import ConfigDict, Field
 
-from caser.errors import ArtefactError
-from caser.system.storage import write_file
+from caser.config import Settings
+from caser.errors import ArtefactError, ConfigError
+from caser.system.parsing import ArrayRule, check_arrays
+from caser.system.sealed import seal_arrays, unseal_arrays
+from caser.system.storage import read_file, write_file
 from caser.training.loop import TrainingState
 
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+
+_MOST_STEPS = 2.0**53
+"""The largest number of steps that Adam can count."""
+
+
+class Header(Settings):
+    """What a checkpoint says beside its arrays."""
+
+    model_config = ConfigDict(strict=True)
+
+    epoch: int = Field(ge=0, le=100_000)
+    """How many epochs of the stage are done."""
+    record: dict[str, Any]
+    """JSON values of the caller."""
 
 
 def save_checkpoint(path: Path, state: TrainingState, record: dict[str, Any]) -> None:
@@ -31,53 +48,48 @@ def save_checkpoint(path: Path, state: TrainingState, record: dict[str, Any]) ->
     state   the state of training
     record  JSON values of the caller by name
     """
-    tensors = {f"network/{name}": value.detach().cpu().contiguous() for name, value in state.network.named_parameters()}
+    tensors = {f"network/{name}": value.detach() for name, value in state.network.named_parameters()}
     moments = state.optimiser.state_dict()["state"]
     for index, (name, _) in enumerate(state.network.named_parameters()):
         for moment in _MOMENTS if index in moments else ():
-            tensors[f"adam/{moment}/{name}"] = moments[index][moment].detach().cpu().contiguous()
+            tensors[f"adam/{moment}/{name}"] = moments[index][moment].detach()
     if state.averages:
-        tensors |= {f"average/{name}": value.cpu().contiguous() for name, value in state.averages.tensors.items()}
-    header = json.dumps({"epoch": state.epoch, "record": record}, sort_keys=True)
-    write_file(path, save(tensors, {"header": header, "sha256": _digest(header, tensors)}))
+        tensors |= {f"average/{name}": value for name, value in state.averages.tensors.items()}
+    arrays = {name: value.cpu().numpy() for name, value in tensors.items()}
+    write_file(path, seal_arrays(arrays, {"epoch": state.epoch, "record": record}))
 
 
-def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], int, dict[str, Any]]:
+def load_checkpoint(path: Path) -> tuple[dict[str, NDArray[Any]], int, dict[str, Any]]:
     """Read a checkpoint.
 
     path  the file to read
 
-    Returns the tensors by name, the epoch, and the caller's record. Raises ArtefactError if the file is damaged, or is
+    Returns the arrays by name, the epoch, and the caller's record. Raises ArtefactError if the file is damaged, or is
     not a checkpoint.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ArtefactError(f"{path} must be a checkpoint of caser; got: {error}. Remove it to start over.") from None
-    if metadata.get("sha256") != _digest(metadata.get("header", ""), tensors):
-        raise ArtefactError(f"{path} does not match its checksum: it is damaged. Remove it to start over.")
-    header = json.loads(metadata["header"])
-    return tensors, header["epoch"], header["record"]
+    with _naming(path):
+        arrays, header = unseal_arrays(read_file(path))
+        checked = Header.of(header)
+        return arrays, checked.epoch, checked.record
 
 
-def restore(state: TrainingState, tensors: dict[str, Tensor], epoch: int) -> None:
+def restore(state: TrainingState, arrays: Mapping[str, NDArray[Any]], epoch: int) -> None:
     """Continue from a checkpoint: put its contents into a fresh state.
 
-    state    a state from `start`, changed in place
-    tensors  the tensors that `load_checkpoint` returned
-    epoch    the epoch that it returned
+    state   a state from `start`, changed in place
+    arrays  the arrays that `load_checkpoint` returned
+    epoch   the epoch that it returned
 
-    Raises ArtefactError if the checkpoint belongs to another network.
+    Raises ArtefactError if the checkpoint belongs to another network, or if an array is not what such a network has.
     """
-    kinds = ("network", "average") if state.averages else ("network",)
-    shapes = {f"{kind}/{name}": value.shape for kind in kinds for name, value in state.network.named_parameters()}
-    if shapes != {name: tensor.shape for name, tensor in tensors.items() if not name.startswith("adam/")}:
+    try:
+        check_arrays(arrays, _rules(state, arrays))
+    except ValueError as error:
         raise ArtefactError(
-            "a checkpoint must hold the parameters of this network; it holds those of another. Remove it to start over."
-        )
+            f"a checkpoint must hold the parameters of this network; got {error}. Remove it to start over."
+        ) from None
     names = [name for name, _ in state.network.named_parameters()]
+    tensors = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
     state.network.load_state_dict({name: tensors[f"network/{name}"] for name in names})
     for name, average in state.averages.tensors.items() if state.averages else ():
         average.copy_(tensors[f"average/{name}"])
@@ -90,9 +102,26 @@ def restore(state: TrainingState, tensors: dict[str, Tensor], epoch: int) -> Non
     state.epoch = epoch
 
 
-def _digest(header: str, tensors: dict[str, Tensor]) -> str:
-    hasher = hashlib.sha256(header.encode())
-    for name in sorted(tensors):
-        hasher.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}".encode())
-        hasher.update(tensors[name].contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-    return hasher.hexdigest()
+def _rules(state: TrainingState, arrays: Mapping[str, NDArray[Any]]) -> dict[str, ArrayRule]:
+    """What each array must be. A parameter that was never trained has no moments; otherwise it has all three."""
+    rules = {}
+    for name, parameter in state.network.named_parameters():
+        shape = tuple(parameter.shape)
+        for kind in ("network", "average") if state.averages else ("network",):
+            rules[f"{kind}/{name}"] = ArrayRule(np.float32, shape)
+        if any(f"adam/{moment}/{name}" in arrays for moment in _MOMENTS):
+            rules[f"adam/exp_avg/{name}"] = ArrayRule(np.float32, shape)
+            rules[f"adam/exp_avg_sq/{name}"] = ArrayRule(np.float32, shape, least=0)
+            rules[f"adam/step/{name}"] = ArrayRule(np.float32, (), least=0, most=_MOST_STEPS)
+    return rules
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Within, turn what is wrong with the content of a file into an ArtefactError that names the file."""
+    try:
+        yield
+    except (ValueError, ConfigError) as error:
+        raise ArtefactError(
+            f"{path} must be a checkpoint of caser; got {str(error).rstrip('.')}. Remove it to start over."
+        ) from None

@@ -48,6 +48,7 @@ class Caser(NetworkSettings):
     """
 
     name = "caser"
+    about = "reads the last items with convolutions, and learns a vector for each user"
     presets: ClassVar[Mapping[str, Preset]] = PRESETS
     by_log: ClassVar[tuple[str, ...]] = ("T", "d", "n_v", "reach", "item_dropout", "user_vector", "tied")
     added: ClassVar[Mapping[str, Any]] = {"reach": None, "item_dropout": 0.0, "tied": False}
@@ -67,13 +68,13 @@ class Caser(NetworkSettings):
     """Length of the window: how many last items the model reads."""
     T: int = Field(default=3, ge=1, le=100)
     """How many next items each window must predict in training."""
-    d: int = Field(default=50, ge=1)
+    d: int = Field(default=50, ge=1, le=100_000)
     """Width of item and user vectors."""
-    n_v: int = Field(default=4, ge=0)
+    n_v: int = Field(default=4, ge=0, le=100_000)
     """Number of vertical filters (point-level patterns); 0 removes the branch."""
     reach: int | None = Field(default=None, ge=1, le=1000)
     """How many last items the vertical filters read; L by default. Differs from the paper, where it is always L."""
-    n_h: int = Field(default=16, ge=0)
+    n_h: int = Field(default=16, ge=0, le=100_000)
     """Number of horizontal filters of each height (union-level patterns); 0 removes the branch."""
     heights: tuple[int, ...] = ()
     """Heights of the horizontal filters: how many neighbouring items each reads; by default all from 1 to L."""

@@ -33,6 +33,7 @@ class CountKNN(CountingSettings):
     """
 
     name = "count-knn"
+    about = "counts which items come within a few steps of each other"
     space: ClassVar[Space] = {
         "reach": (1, 3, 10, 20),
         "gap_decay": (0.5, 0.8, 0.9, 1.0),
@@ -41,11 +42,11 @@ class CountKNN(CountingSettings):
         "history_exponent": (0.3, 0.5, 0.7, 0.9),
         "candidate_exponent": (0.0, 0.15, 0.3, 0.5),
     }
-    reach: int = Field(default=10, ge=1)
+    reach: int = Field(default=10, ge=1, le=10_000)
     """Largest number of steps between two items that are counted as a pair."""
     gap_decay: float = Field(default=0.8, gt=0, le=1)
     """Factor on the weight of a pair for each step between its items."""
-    history_length: int = Field(default=20, ge=1)
+    history_length: int = Field(default=20, ge=1, le=10_000)
     """How many of the last items of a history the model reads."""
     age_decay: float = Field(default=0.85, gt=0, le=1)
     """Factor on the weight of an item of the history for each later item."""

@@ -43,19 +43,20 @@ class SessionKNN(CountingSettings):
     """
 
     name = "session-knn"
+    about = "looks up the past sequences that are most similar to the history"
     space: ClassVar[Space] = {
         "k": (50, 100, 200, 500),
         "sample_size": (500, 1000, 2000, 5000),
         "decay": ("linear", "harmonic", "quadratic"),
         "history_length": (5, 10, 20, 50),
     }
-    k: int = Field(default=100, ge=1)
+    k: int = Field(default=100, ge=1, le=1_000_000)
     """Number of neighbours: sequences that vote."""
-    sample_size: int = Field(default=1000, ge=1)
+    sample_size: int = Field(default=1000, ge=1, le=1_000_000)
     """The neighbours are chosen among this many latest sequences that share an item with the history."""
     decay: Literal["linear", "harmonic", "quadratic"] = "harmonic"
     """Weight of the item a steps before the last of m: linear 1 - a/m, harmonic 1/(a+1), quadratic 1/(a+1)^2."""
-    history_length: int = Field(default=20, ge=1)
+    history_length: int = Field(default=20, ge=1, le=10_000)
     """How many of the last items of a history the model reads."""
 
     def build(self, num_users: int, num_items: int) -> SessionKNNScorer:

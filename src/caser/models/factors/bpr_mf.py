@@ -27,13 +27,14 @@ class BPRMF(NetworkSettings):
     """
 
     name = "bpr-mf"
+    about = "learns a vector for each user and each item, and ignores the order"
     training: ClassVar[Training] = Training(loss="bpr", num_negatives=1, unseen_negatives=True, epochs=100)
     space: ClassVar[Space] = {
         "d": (16, 32, 64, 128),
         "learning_rate": (1e-3, 3e-3, 1e-2),
         "weight_decay": (0.0, 1e-6, 1e-5, 1e-4),
     }
-    d: int = Field(default=64, ge=1)
+    d: int = Field(default=64, ge=1, le=100_000)
     """Width of item and user vectors."""
 
     @property

@@ -31,6 +31,7 @@ class FPMC(NetworkSettings):
     """
 
     name = "fpmc"
+    about = "learns vectors for users, and for the step from one item to the next"
     space: ClassVar[Space] = {
         "L": (1, 2, 3, 5),
         "d": (16, 32, 64, 128),
@@ -41,7 +42,7 @@ class FPMC(NetworkSettings):
     """How many last items the model reads, as a set: the paper's last basket."""
     T: int = Field(default=1, ge=1, le=100)
     """How many next items each position must predict in training."""
-    d: int = Field(default=64, ge=1)
+    d: int = Field(default=64, ge=1, le=100_000)
     """Width of item and user vectors."""
     user_vector: bool = True
     """Learn a vector for each user (lasting taste)."""

@@ -15,7 +15,7 @@ class SessionSettings(NetworkSettings):
 
     training: ClassVar[Training] = Training(learning_rate=1e-3, weight_decay=0.0, epochs=60)
 
-    d: int = Field(default=64, ge=1)
+    d: int = Field(default=64, ge=1, le=100_000)
     """Width of item vectors and states."""
     max_length: int = Field(default=200, ge=1, le=10_000)
     """How many of the last items of a history the model reads."""
@@ -40,7 +40,7 @@ class AttentionSettings(SessionSettings):
 
     num_blocks: int = Field(default=2, ge=1, le=100)
     """Number of blocks; a block is attention and then layers that see one place at a time."""
-    num_heads: int = Field(default=1, ge=1)
+    num_heads: int = Field(default=1, ge=1, le=100_000)
     """Number of attention heads; must divide d."""
 
     @model_validator(mode="after")

@@ -187,6 +187,7 @@ class Service:
             items=len(artefact.items),
             columns=model.catalogue.columns,
             values=model.catalogue.common_values,
+            has_titles=bool(model.catalogue.titles),
             exclude_seen=artefact.manifest["seen"] == "remove",
             metrics=artefact.manifest["metrics"],
             protocol=artefact.manifest["protocol"],

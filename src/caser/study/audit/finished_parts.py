@@ -1,12 +1,12 @@
 """The finished parts of an audit, kept in a folder so that an audit that was killed, or is run again, does each once.
 
 A part is an array under a key. The key (`study/keys.py`) is a hash of everything that the array depends on, so a part
-that no longer holds is never read. Nothing is removed: the folder may be deleted at any time.
+that no longer holds is never read. A file is sealed together with its key. Nothing is removed: the folder may be
+deleted at any time.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from caser.artefact.file_errors import naming_file
+from caser.system.sealed import seal_arrays, unseal_arrays
 from caser.system.storage import read_file, write_file
 
 Values = NDArray[np.floating[Any]]
@@ -38,17 +40,23 @@ class FinishedParts:
 
         Raises ArtefactError for a file that cannot be read.
         """
-        path = self.path(key, "npy")
+        path = self.path(key, "safetensors")
         if path is not None and path.exists():
-            values: Values = np.load(io.BytesIO(read_file(path)))
-            return values
+            return _read(path, key)
         values = compute()
         if path is not None:
-            buffer = io.BytesIO()
-            np.save(buffer, values)
-            write_file(path, buffer.getvalue())
+            write_file(path, seal_arrays({"values": np.asarray(values, dtype=np.float64)}, key))
         return values
 
     def path(self, key: str, ending: str) -> Path | None:
-        """Return the file of a key with an ending such as "npy"; None without a folder."""
+        """Return the file of a key with an ending such as "checkpoint"; None without a folder."""
         return self.folder / f"{key}.{ending}" if self.folder else None
+
+
+def _read(path: Path, key: str) -> Values:
+    with naming_file(path, "a finished part of an audit", "Remove it; then run the same audit again.", reword_all=True):
+        arrays, owner = unseal_arrays(read_file(path))
+        if owner != key or list(arrays) != ["values"] or arrays["values"].dtype != np.float64:
+            raise ValueError("the part of another key")
+        values: Values = arrays["values"]
+        return values
