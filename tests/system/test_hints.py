@@ -58,10 +58,10 @@ def test_a_checkout_is_named_as_it_is_seen_from_here(environment: Path, monkeypa
 @pytest.mark.parametrize(
     ("facts", "wanted"),
     [
-        ({"url": "file:///opt/my%20caser", "dir_info": {}}, '"/opt/my caser[serve]"'),
+        ({"url": "file:///srv/my%20caser", "dir_info": {}}, '"/srv/my caser[serve]"'),
         (
-            {"url": "file:///opt/caser-0.1.whl", "archive_info": {}},
-            '"/opt/caser-0.1.whl[serve]"',
+            {"url": "file:///srv/caser-0.1.whl", "archive_info": {}},
+            '"/srv/caser-0.1.whl[serve]"',
         ),
         (
             {"url": "https://example.org/caser.git", "vcs_info": {"vcs": "git", "commit_id": "abc"}},

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -148,13 +148,11 @@ def load(path: str | Path) -> Artefact:
     with naming_file(folder / WEIGHTS):
         arrays = _checked(parse_arrays(contents[WEIGHTS])[0])
         scorer = config.scorer(arrays, len(users), len(items))
-    with naming_file(folder / INDEX):
-        index = _index(manifest, contents, scorer)
     facts = manifest.model_dump(include=set(Manifest.facts()))
-    loaded = Artefact(config, scorer, users, items, titles, histories, facts, index, is_trained)
+    loaded = Artefact(config, scorer, users, items, titles, histories, facts, is_trained=is_trained)
     with naming_file(folder / INDEX):
-        _check_cells(loaded)
-    return loaded
+        index = _index(manifest, contents, loaded)
+    return loaded if index is None else replace(loaded, index=index)
 
 
 def read_facts(path: str | Path) -> dict[str, Any]:
@@ -306,23 +304,18 @@ def _config(manifest: Manifest) -> ModelSettings:
     return config
 
 
-def _index(manifest: Manifest, contents: dict[str, bytes], scorer: Scorer) -> Index | None:
+def _index(manifest: Manifest, contents: dict[str, bytes], artefact: Artefact) -> Index | None:
     """The approximate index of a run, or None. Raises ValueError if its parts do not go together."""
     if manifest.index is None:
         return None
     arrays, facts = parse_arrays(contents[INDEX])[0], manifest.index
-    num_items = len(histories.item_counts)
+    scorer, num_items = artefact.state_scorer, len(artefact.trained.item_counts)
     check_arrays(arrays, {"cells": ArrayRule(np.int32, (num_items,), least=0, most=num_items)})
-    if not isinstance(scorer, StateScorer):
+    if scorer is None:
         raise ValueError("an index for a model without item vectors")
-    return Index(arrays["cells"], *scorer.item_vectors(), facts["probes"], facts["recall@10"])
-
-
-def _check_cells(artefact: Artefact) -> None:
-    """Raise ValueError unless the index of a run, if it has one, holds the items that the model was trained on."""
-    cells_I = None if artefact.index is None else artefact.index.cells_I
-    if cells_I is not None and not np.array_equal(cells_I > 0, artefact.trained.item_counts > 0):
+    if not np.array_equal(arrays["cells"] > 0, artefact.trained.item_counts > 0):
         raise ValueError("cells for other items than those that were trained on")
+    return Index(arrays["cells"], *scorer.item_vectors(), facts["probes"], facts["recall@10"])
 
 
 def _weights(arrays: Arrays) -> bytes:
