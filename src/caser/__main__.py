@@ -27,6 +27,9 @@ def main() -> None:
     arguments = sys.argv[1:]
     if command_in(arguments) == "serve":
         os.environ.setdefault("OMP_NUM_THREADS", "1")
+        from caser.service import early_stop
+
+        early_stop.install()
     from caser.cli.app import run
 
     sys.exit(run(arguments))

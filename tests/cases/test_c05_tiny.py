@@ -61,10 +61,10 @@ def test_the_best_of_a_tiny_log_is_refused_without_a_circle(name: str, tmp_path:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--budget", "-5s"), "--budget needs a value; got -5s, which looks like a flag"),
+        (("--budget", "-5s"), "A value that begins with - is joined to its flag: --budget=-5s"),
         (("--budget=-5s",), "a time span must be a number from 0 on, with s, m or h; got '-5s'"),
         (("--budget", "soon"), "a time span must be a number from 0 on, with s, m or h; got 'soon'"),
-        (("--store", "-x"), "--store needs a value; got -x"),
+        (("--store", "-x"), "A value that begins with - is joined to its flag: --store=-x"),
     ],
 )
 def test_a_value_that_is_none_is_shown(words: tuple[str, ...], sentence: str, tmp_path: Path) -> None:

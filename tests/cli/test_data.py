@@ -80,6 +80,29 @@ def test_columns_and_filters_can_be_named(tmp_path: Path) -> None:
     assert document("data", "describe", tmp_path / "log.csv", *words)["interactions"] == 2
 
 
+def test_words_for_missing_and_the_form_of_times_can_be_named(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("user,item,time\n1,5,3/4/2020\n?,6,4/4/2020\n-1,7,5/4/2020\n2,8,6/4/2020\n")
+    words = ["--missing", "?", "--missing=-1", "--time-format", "%d/%m/%Y", "--bad-rows", "skip"]
+    outcome = caser("data", "describe", path, *words)
+    assert "skipped 2 rows without a user; the first is at 3: 1 '-1', 1 '?'" in outcome.err
+    assert "first row: user 1, item 5, time 2020-04-03 00:00:00 UTC" in outcome.err
+    assert document("data", "describe", path, *words)["users"] == 2
+
+
+def test_doubts_are_on_stderr_and_in_the_document(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("user,item,time\n" + "".join(f"{row},{row % 3},{row}\n" for row in range(12)))
+    doubt = "doubt: every user has exactly one event: is the column of the user the number of the row?"
+    assert doubt in caser("data", "describe", path).err
+    assert doubt in document("data", "describe", path)["notes"]
+
+
+def test_a_simulated_log_raises_no_doubt(tmp_path: Path) -> None:
+    caser("data", "simulate", "chain", "--out", tmp_path / "world.csv", "--num-users", 30)
+    assert "doubt" not in caser("data", "describe", tmp_path / "world.csv").err
+
+
 def test_bad_rows_are_refused_with_the_first_of_them_or_skipped_and_counted(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_text("user_id,item_id\n1,5\n,6\n2,6\n")

@@ -6,6 +6,8 @@ therefore noticed. The set of keys is closed: an unknown key or a missing one is
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,7 +18,7 @@ from caser.errors import ArtefactError, ConfigError, did_you_mean
 from caser.system.sealed import BROKEN, opening, seal_json, unseal_json
 
 FORMAT = 2
-"""Version of the folder's layout; a higher one is refused."""
+"""Version of the folder's layout; a higher one is refused. Format 1 has no times, and no interactions for judging."""
 
 _DIGEST = "manifest_sha256"
 
@@ -133,6 +135,8 @@ class Manifest(Settings):
     """How many times the test part was opened for this model."""
     command: str | None = None
     """The command line that trained it."""
+    trained_at: float | None = None
+    """When training ended, in seconds since 1970; null in a run of format 1."""
     why: list[str] = Field(default_factory=list)
     """Sentences on why this model was chosen, where several were tried."""
 
@@ -143,8 +147,19 @@ class Manifest(Settings):
         return keys[keys.index("protocol") :]
 
 
-_MAY_BE_ABSENT = {"index", "left_out"}
+_MAY_BE_ABSENT = {"index", "left_out", "trained_at"}
 """Keys that a run need not have: one without an approximate index, and one of format 1."""
+
+
+def trained_digest(manifest: Manifest) -> str:
+    """Return a SHA-256 digest of what was trained: the model, its settings and its files, and how it ranks.
+
+    manifest  of a saved run
+
+    An evaluation changes the manifest, and not this digest.
+    """
+    trained = manifest.model_dump(include={"model", "settings", "files", "index", "seen"})
+    return hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()
 
 
 def make(path: Path, /, **values: Any) -> Manifest:

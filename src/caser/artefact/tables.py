@@ -57,11 +57,13 @@ def histories_to_parquet(tape: Tape, is_trained: Mask | None) -> bytes:
     """Return the interactions as a Parquet file of user index, item index, and place in the user's history from 0.
 
     tape        all interactions
-    is_trained  (N,) bool, whether the model was trained on each of them, the last column; None if on all of them
+    is_trained  (N,) bool, whether the model was trained on each of them; None if on all of them
+
+    Where the log has times, the column `time` holds them, in microseconds since 1970.
     """
     trained = np.ones(len(tape), dtype=np.bool_) if is_trained is None else is_trained
     columns = {"user": tape.users, "item": tape.items, "order": _order(tape), "trained": trained}
-    return _parquet(pl.DataFrame(columns))
+    return _parquet(pl.DataFrame(columns if tape.times is None else {**columns, "time": tape.times}))
 
 
 def histories_from_parquet(content: bytes, num_users: int, num_items: int) -> tuple[Tape, Mask | None]:
@@ -73,19 +75,26 @@ def histories_from_parquet(content: bytes, num_users: int, num_items: int) -> tu
     Files of format 1 hold only interactions that trained the model, and no column that says so. Raises ValueError for a
     table that `histories_to_parquet` cannot have made.
     """
-    frame = parse_parquet(content, {"user": 4, "item": 4, "order": 4}, optional={"trained": 1})
-    if "trained" not in frame.columns:
-        frame = frame.with_columns(trained=pl.lit(value=True))
-    if dict(frame.schema) != _HISTORY_COLUMNS or frame.null_count().sum_horizontal().item():
-        raise ValueError(f"columns {dict(frame.schema)}, or rows with nulls")
-    users, items, order, trained = (frame[name].to_numpy() for name in frame.columns)
+    frame = parse_parquet(content, dict.fromkeys(_HISTORY_COLUMNS, 4), optional={"trained": 1, "time": 8})
+    kinds = dict(frame.schema)
+    known = {**_HISTORY_COLUMNS, "trained": pl.Boolean, "time": pl.Int64}
+    if kinds != {name: known[name] for name in kinds} or _has_nulls(frame):
+        raise ValueError(f"columns {kinds}, or rows with nulls")
+    columns = {name: frame[name].to_numpy() for name in frame.columns}
+    users, items, order = (columns[name] for name in _HISTORY_COLUMNS)
     for values, most in ((users, num_users), (items, num_items)):
         if len(values) and not 1 <= values.min() <= values.max() <= most:
             raise ValueError("users or items that are not in the vocabulary")
-    tape = Tape(items, offsets_of(np.bincount(users, minlength=num_users + 1)), num_items)
+    offsets = offsets_of(np.bincount(users, minlength=num_users + 1))
+    tape = Tape(items, offsets, num_items, log_times=columns.get("time"))
     if not (np.array_equal(tape.users, users) and np.array_equal(_order(tape), order)):
         raise ValueError("interactions that are not ordered by user and by their place in the user's history")
-    return tape, None if trained.all() else trained
+    trained = columns.get("trained")
+    return tape, None if trained is None or trained.all() else trained
+
+
+def _has_nulls(frame: pl.DataFrame) -> bool:
+    return bool(frame.null_count().sum_horizontal().item())
 
 
 def _ids(column: pl.Series) -> pl.Series:

@@ -5,14 +5,15 @@ The exit code of an error is in its class, in `caser.errors`; EPILOGUE lists all
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
+import shlex
 import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from itertools import pairwise
 
 import cyclopts
 from pydantic import ValidationError
@@ -120,7 +121,7 @@ def run(arguments: Sequence[str]) -> int:
 
     arguments  the words after `caser`; `--debug` anywhere also prints the traceback of an error
     """
-    words = [word for word in arguments if word != "--debug"]
+    words = _with_standard_input([word for word in arguments if word != "--debug"])
     allow_any_encoding()
     try:
         with warnings.catch_warnings():
@@ -148,6 +149,16 @@ def _close_stdout() -> None:
     """Send the rest of the output nowhere, so that Python does not complain when it flushes stdout at its end."""
     with suppress(OSError, ValueError):  # stdout is no file, as in a test
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _with_standard_input(words: Sequence[str]) -> list[str]:
+    """Replace the LOG "-" by a path, because the parser takes every word that begins with a hyphen for an option.
+
+    >>> _with_standard_input(["train", "-", "--model", "markov"])
+    ['train', '/dev/stdin', '--model', 'markov']
+    """
+    first_flag = next((index for index, word in enumerate(words) if word.startswith("--")), len(words))
+    return ["/dev/stdin" if word == "-" and index < first_flag else word for index, word in enumerate(words)]
 
 
 def _model_in(words: Sequence[str]) -> str:
@@ -188,22 +199,20 @@ def _sentence(error: Exception, words: Sequence[str]) -> str:
         option = error.token.keyword or error.token.value
         flags = [name for argument in error.argument_collection if argument.parse for name in argument.names]
         return explain_unknown_option(command, option, _model_in(words), flags)
-    if isinstance(error, cyclopts.MissingArgumentError) and (sentence := _value_like_a_flag(error, words)):
-        return sentence
+    if isinstance(error, cyclopts.MissingArgumentError):
+        return f"{_one_line(error)}{_hint_on_dash(error)}"
     if isinstance(error, cyclopts.CoercionError) and error.argument and error.argument.name in ("--model", "--models"):
         return f"{_one_line(error)} {OWN_MODEL}"
     return _one_line(error)
 
 
-def _value_like_a_flag(error: cyclopts.MissingArgumentError, words: Sequence[str]) -> str | None:
-    """Return a sentence for a flag whose value begins with "-", which makes it look like another flag."""
-    names = error.argument.names if error.argument else ()
-    for flag, value in pairwise(words):
-        if flag in names and value.startswith("-") and not value.startswith("--"):
-            return (
-                f"{flag} needs a value; got {value}, which looks like a flag. Type {flag}={value} if it is the value."
-            )
-    return None
+def _hint_on_dash(error: cyclopts.MissingArgumentError) -> str:
+    """Return how to type a value that begins with "-", such as an id, if one follows the flag; else nothing."""
+    words = list(error.root_input_tokens or ())
+    after = next((word for flag, word in itertools.pairwise(words) if flag == error.keyword), "")
+    if not after.startswith("-"):
+        return ""
+    return f" A value that begins with - is joined to its flag: {shlex.quote(f'{error.keyword}={after}')}"
 
 
 PLAIN_WORDS = {

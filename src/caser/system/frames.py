@@ -14,8 +14,9 @@ from caser.errors import ConfigError
 from caser.system.storage import replacing
 
 _TEXT: Mapping[str, Any] = {
-    ".csv": pl.LazyFrame.sink_csv,
-    ".tsv": partial(pl.LazyFrame.sink_csv, separator="\t"),
+    # Text is quoted, so that " 7" keeps its blank, and the text "NA" differs from a missing value.
+    ".csv": partial(pl.LazyFrame.sink_csv, quote_style="non_numeric"),
+    ".tsv": partial(pl.LazyFrame.sink_csv, quote_style="non_numeric", separator="\t"),
     ".jsonl": pl.LazyFrame.sink_ndjson,
 }
 
