@@ -100,7 +100,11 @@ def test_the_model_answers_from_the_part_it_was_trained_on(split: Split, train_o
     for model in (MODEL, Markov()):
         artefact = fitted(model, split, TRAINING.replace(epochs=1), train_on=train_on).artefact
         assert artefact.manifest["train_on"] == train_on
-        assert np.array_equal(artefact.histories.items, part.items)
+        assert np.array_equal(artefact.trained.items, part.items)
+        assert np.array_equal(artefact.histories.items, split.everything.items)
+        left_out = artefact.manifest["left_out"]
+        missing = len(split.everything) - len(part)
+        assert (left_out and (left_out["interactions"], left_out["users"])) == ((missing, 40) if missing else None)
 
 
 def test_unknown_users_get_the_mean_vector_or_a_learned_one(split: Split) -> None:

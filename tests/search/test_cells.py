@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -104,15 +104,8 @@ def test_items_that_were_not_trained_are_in_no_cell() -> None:
 
 
 def test_without_faiss_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *rest: Any) -> Any:
-        if name == "faiss":
-            raise ImportError(name)
-        return real(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'caser\[ann\]'"):
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(MissingDependencyError, match=r"needs faiss.*\[ann\]"):
         cells.build(VECTORS, BIAS, TRAINED, STATES, 0.9)
 
 
