@@ -22,8 +22,8 @@ import polars as pl
 import pytest
 import safetensors.numpy
 
-from caser.artefact import folder as artefacts
-from caser.artefact.folder import HISTORIES, MANIFEST, VOCABULARY, WEIGHTS, Artefact, load, save, update_manifest
+from caser.artefact.folder import Artefact, load, save, update_manifest
+from caser.artefact.run_folder import HISTORIES, MANIFEST, VOCABULARY, WEIGHTS, check_writable
 from caser.data.log import Vocabulary
 from caser.data.tape import Tape
 from caser.errors import ArtefactError, ConfigError
@@ -264,7 +264,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_and_when_saving(
 ) -> None:
     (tmp_path / "file").write_text("mine")
     impossible = ["x" * 300, "file/run", "file", "nul\0"]
-    for write in (lambda path: save(caser_run(), path), artefacts.check_writable):
+    for write in (lambda path: save(caser_run(), path), check_writable):
         for name in impossible:
             with pytest.raises(ArtefactError, match=r"(must be|Choose)"):
                 write(tmp_path / name)
@@ -273,7 +273,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_and_when_saving(
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(Path, "mkdir", forbid)
-    for write in (lambda path: save(caser_run(), path), artefacts.check_writable):
+    for write in (lambda path: save(caser_run(), path), check_writable):
         with pytest.raises(ArtefactError, match="must be writable; got: permission denied"):
             write(tmp_path / "run")
     assert (tmp_path / "file").read_text() == "mine"
@@ -286,7 +286,7 @@ def test_a_folder_that_is_not_a_run_is_not_replaced(run: Path, tmp_path: Path) -
     (tmp_path / "other" / MANIFEST).write_text("{}")
     (run / "notes.txt").write_text("mine")
     for folder in (tmp_path / "mine", tmp_path / "other", run):
-        for write in (lambda path: save(caser_run(), path), artefacts.check_writable):
+        for write in (lambda path: save(caser_run(), path), check_writable):
             with pytest.raises(ArtefactError, match="must be absent, empty or a saved run"):
                 write(folder)
     assert (tmp_path / "mine" / "thesis.tex").read_text() == "years of work"
@@ -296,7 +296,7 @@ def test_a_folder_that_is_not_a_run_is_not_replaced(run: Path, tmp_path: Path) -
 def test_an_empty_or_missing_folder_is_written(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for folder in (tmp_path / "empty", tmp_path / "new" / "deep" / "run"):
-        artefacts.check_writable(folder)
+        check_writable(folder)
         save(caser_run(), folder)
         assert load(folder).manifest == FACTS
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import onnx
 import pytest
 
-from caser.artefact.folder import WEIGHTS, save
+from caser.artefact.folder import save
+from caser.artefact.run_folder import WEIGHTS
 from caser.errors import ArtefactError, ConfigError
 from caser.exported import read, write
 from caser.exported.write import write_onnx

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from caser.artefact.folder import HISTORIES, MANIFEST, VOCABULARY, WEIGHTS, load, save
+from caser.artefact.folder import load, save
+from caser.artefact.run_folder import HISTORIES, MANIFEST, VOCABULARY, WEIGHTS
 from caser.errors import ArtefactError
 from tests.runs import caser_run
 

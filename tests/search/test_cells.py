@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from caser.answering.recommender import Recommender
 from caser.arrays.types import Int64, Scores
-from caser.artefact.folder import INDEX, Artefact, load, save
+from caser.artefact.folder import Artefact, load, save
+from caser.artefact.run_folder import INDEX
 from caser.errors import ArtefactError, ConfigError, MissingDependencyError, NumericalError
 from caser.search import cells
 from caser.search.cells import Index

@@ -15,7 +15,6 @@ the others.
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +29,21 @@ from caser.arrays.types import Mask
 from caser.artefact import manifest as manifests
 from caser.artefact.file_errors import naming_file
 from caser.artefact.manifest import Manifest
+from caser.artefact.run_folder import (
+    HISTORIES,
+    INDEX,
+    LISTED,
+    MANIFEST,
+    MOST_MANIFEST_BYTES,
+    VOCABULARY,
+    WEIGHTS,
+    counting,
+    foreign_files,
+    is_run,
+    refuse_foreign,
+    resolved,
+    settled_run,
+)
 from caser.artefact.tables import (
     histories_from_parquet,
     histories_to_parquet,
@@ -43,17 +57,8 @@ from caser.models import MODELS, model_settings
 from caser.models.base import Arrays, Scorer, StateScorer
 from caser.models.settings import ModelSettings
 from caser.search.cells import Index
-from caser.system.kinds import must_be
 from caser.system.parsing import ArrayRule, check_arrays, parse_arrays
-from caser.system.storage import partial_path, read_file, refused, settled, write_file, write_folder
-
-MANIFEST = "manifest.json"
-WEIGHTS = "weights.safetensors"
-VOCABULARY = "vocabulary.parquet"
-HISTORIES = "histories.parquet"
-INDEX = "index.safetensors"
-_LISTED = {WEIGHTS, VOCABULARY, HISTORIES}
-_MOST_MANIFEST_BYTES = 64 * 2**20
+from caser.system.storage import read_file, write_file, write_folder
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,8 +107,8 @@ def save(artefact: Artefact, path: str | Path) -> None:
     for a model that is not registered, because no program could load it; what was there stays.
     """
     _refuse_unregistered(artefact.config)
-    folder = _resolved(path)
-    _refuse_foreign(folder)
+    folder = resolved(path)
+    refuse_foreign(folder)
     with naming_file(folder / WEIGHTS):
         weights = _weights(artefact.scorer.arrays())
     files = {
@@ -123,7 +128,7 @@ def save(artefact: Artefact, path: str | Path) -> None:
         index=None if index is None else {"probes": index.probes, "recall@10": index.recall},
         **artefact.manifest,
     )
-    write_folder(folder, {**files, MANIFEST: manifests.render(folder / MANIFEST, manifest)})
+    write_folder(folder, {**files, MANIFEST: manifests.render(folder / MANIFEST, manifest)}, is_run)
 
 
 def load(path: str | Path) -> Artefact:
@@ -135,7 +140,7 @@ def load(path: str | Path) -> Artefact:
     with another one, and for a run of a model that this program has not registered.
     """
     # Read every file once, and check its bytes against the manifest.
-    folder = _settled(path)
+    folder = settled_run(path)
     manifest = _read_manifest(folder)
     contents = {name: _read_checked(folder / name, digest) for name, digest in manifest.files.items()}
     # Parse the bytes, and check each file against those before it.
@@ -162,20 +167,27 @@ def read_facts(path: str | Path) -> dict[str, Any]:
 
     Raises ArtefactError if there is no saved run, or if its manifest is damaged.
     """
-    return _read_manifest(_settled(path)).model_dump(include=set(Manifest.facts()))
+    return _read_manifest(settled_run(path)).model_dump(include=set(Manifest.facts()))
 
 
-def update_manifest(path: str | Path, **changes: Any) -> None:
+def update_manifest(path: str | Path, *, opened: int = 0, **changes: Any) -> int:
     """Change facts of a saved artefact in one step; the model itself stays.
 
     path     the folder of a saved run
+    opened   how often the test part was opened since; it is added to what the folder says now
     changes  new values of facts of `manifest.Manifest`, such as `metrics`
 
-    Raises ArtefactError if a fact is unknown or its value is impossible, or if the manifest is damaged.
+    Returns how often the test part was opened in all, by every process. Raises ArtefactError if a fact is unknown or
+    its value is impossible, or if the manifest is damaged.
     """
-    folder = _settled(path)
-    changed = manifests.changed(folder / MANIFEST, _read_manifest(folder), changes)
-    write_file(folder / MANIFEST, manifests.render(folder / MANIFEST, changed))
+    with counting(path):
+        folder = settled_run(path)
+        manifest = _read_manifest(folder)
+        changed = manifests.changed(
+            folder / MANIFEST, manifest, {"test_openings": manifest.test_openings + opened, **changes}
+        )
+        write_file(folder / MANIFEST, manifests.render(folder / MANIFEST, changed))
+        return changed.test_openings
 
 
 def test_openings(path: str | Path, fingerprint: str) -> int:
@@ -185,26 +197,10 @@ def test_openings(path: str | Path, fingerprint: str) -> int:
     fingerprint  the fingerprint of the split; a run of another split counts as 0
     """
     try:
-        manifest = _read_manifest(_settled(path))
+        manifest = _read_manifest(settled_run(path))
     except ArtefactError:
         return 0
     return manifest.test_openings if manifest.fingerprint == fingerprint else 0
-
-
-def check_writable(path: str | Path) -> None:
-    """Raise ArtefactError now, before hours of training, if `save` would refuse the folder later.
-
-    path  the folder that a run will be saved to
-    """
-    folder = _resolved(path)
-    _refuse_foreign(folder)
-    probe = partial_path(folder)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        probe.mkdir()
-        probe.rmdir()
-    except OSError as error:
-        raise refused(folder, error, 0) from None
 
 
 def _refuse_unregistered(config: ModelSettings) -> None:
@@ -219,61 +215,15 @@ def _refuse_unregistered(config: ModelSettings) -> None:
         )
 
 
-# Folders
-
-
-def _resolved(path: str | Path) -> Path:
-    """The path without links: a link to a run is followed; links inside a run are not."""
-    must_be("path", path, str | os.PathLike, "the path of a folder")
-    try:
-        return Path(os.path.realpath(path))
-    except (OSError, ValueError) as error:
-        raise ArtefactError(f"{str(path)!r} must be a path; got: {error}.") from None
-
-
-def _settled(path: str | Path) -> Path:
-    """The folder of a run, after a `save` that was killed has been completed or undone."""
-    must_be("path", path, str | os.PathLike, "the path of a folder")
-    with naming_file(Path(path)):
-        folder = settled(_resolved(path))
-        if not folder.is_dir():
-            raise ArtefactError("there must be the folder of a saved run; there is none. Check the path.")
-        return folder
-
-
-def _foreign(folder: Path) -> list[str]:
-    """Names of files that do not belong to an artefact.
-
-    The temporary file that a killed `update_manifest` leaves does belong to it; it is never read.
-    """
-    names = {entry.name for entry in folder.iterdir()} - _LISTED - {INDEX, MANIFEST}
-    return sorted(name for name in names if not (name.startswith(f".{MANIFEST}.") and name.endswith(".partial")))
-
-
-def _refuse_foreign(folder: Path) -> None:
-    """Raise ArtefactError if there is something at `folder` that a save must not replace."""
-    with naming_file(folder):
-        if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-            return
-        is_run = folder.is_dir() and (folder / MANIFEST).is_file() and not _foreign(folder)
-        if not (is_run and read_file(folder / MANIFEST, _MOST_MANIFEST_BYTES).startswith(manifests.OPENING)):
-            raise ArtefactError(
-                "must be absent, empty or a saved run, to be written to; it is not. Choose another folder."
-            )
-
-
-# Files
-
-
 def _read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     with naming_file(folder):
-        foreign = _foreign(folder)
+        foreign = foreign_files(folder)
     if foreign:
         raise ArtefactError(f"{folder / foreign[0]} does not belong to a saved run. Remove it, or check the path.")
-    manifest = manifests.parse(path, read_file(path, _MOST_MANIFEST_BYTES))
-    if set(manifest.files) - {INDEX} != _LISTED or (INDEX in manifest.files) != (manifest.index is not None):
-        raise ArtefactError(f"{path} must list {', '.join(sorted(_LISTED))}; got {', '.join(sorted(manifest.files))}.")
+    manifest = manifests.parse(path, read_file(path, MOST_MANIFEST_BYTES))
+    if set(manifest.files) - {INDEX} != LISTED or (INDEX in manifest.files) != (manifest.index is not None):
+        raise ArtefactError(f"{path} must list {', '.join(sorted(LISTED))}; got {', '.join(sorted(manifest.files))}.")
     if INDEX not in manifest.files and (folder / INDEX).exists():
         raise ArtefactError(f"{folder / INDEX} must be listed in {MANIFEST}; it is not. Remove it, or train again.")
     return manifest

@@ -16,10 +16,11 @@ from caser.answering.best_items import MEMORY_MB
 from caser.answering.questions import UnknownUsers
 from caser.arrays.types import RawId
 from caser.artefact import folder as artefacts
+from caser.artefact.run_folder import counting
 from caser.cli import show
 from caser.cli.flags import DEFAULT_K, Switch, TableFile, Whole
 from caser.cli.items import filters_of, load_with_items, with_title
-from caser.cli.runs import tell_left_out
+from caser.cli.runs import tell_left_out, writing_run
 from caser.data.id_text import in_words, json_id
 from caser.errors import ConfigError
 from caser.search import cells
@@ -135,10 +136,12 @@ def index(run: Path, /, *, recall: float = 0.95, json: Switch = False) -> None:
         Print one JSON document instead of a line.
 
     """
-    artefacts.check_writable(run)
-    rec = recommender.load(run)
-    built = rec.new_index(recall)
-    artefacts.save(replace(rec.artefact, index=built), run)
+    with writing_run(run):
+        rec = recommender.load(run)
+        built = rec.new_index(recall)
+        with counting(run):
+            manifest = artefacts.read_facts(run)  # the run may have been judged meanwhile
+            artefacts.save(replace(rec.artefact, index=built, manifest=manifest), run)
     if json:
         recall_found = round(built.recall, 4)
         show.document({"run": str(run), "cells": built.num_cells, "probes": built.probes, "recall@10": recall_found})

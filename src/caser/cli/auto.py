@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from caser.artefact import folder as artefact
 from caser.cli import show
 from caser.cli.flags import AUTO, FilterFlags, ReadingFlags, Switch, one_of
 from caser.cli.logs import open_log
-from caser.cli.runs import save_run, tell_next
+from caser.cli.runs import save_run, tell_next, writing_run
 from caser.cli.study_options import seconds_of
 from caser.data.filters import LogFilters
 from caser.data.readers import Reading
@@ -61,12 +60,12 @@ def train_auto(
         Print one JSON document instead of a table.
 
     """
-    plan = Plan(budget=seconds_of(budget), workers=jobs, store=store.expanduser())
-    artefact.check_writable(out)
-    split = protocols.apply(protocol, open_log(log, reading, filters))
-    with show.study_progress() as tell:
-        winner = auto(split, plan, train_on="all" if all else "final", tell=tell)
-    save_run(winner.recommender, out)
+    plan = Plan(budget=seconds_of(budget), workers=jobs, store=store)
+    with writing_run(out):
+        split = protocols.apply(protocol, open_log(log, reading, filters))
+        with show.study_progress() as tell:
+            winner = auto(split, plan, train_on="all" if all else "final", tell=tell)
+        save_run(winner.recommender, out)
     name = winner.recommender.artefact.config.name
     if json:
         show.document({"run": str(out), "model": name, "why": list(winner.why), "validation": winner.tried})

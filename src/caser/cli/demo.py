@@ -10,10 +10,9 @@ from typing import Any
 
 from caser.answering.recommender import Recommender
 from caser.arrays.types import RawId
-from caser.artefact import folder as artefact
 from caser.cli import show
 from caser.cli.flags import DEFAULT_K, Switch
-from caser.cli.runs import checkpoint_of, save_run
+from caser.cli.runs import checkpoint_of, save_run, writing_run
 from caser.data import datasets, synthetic
 from caser.data.log import InteractionLog
 from caser.errors import DownloadError
@@ -55,20 +54,8 @@ def demo(
 
     """
     began = time.perf_counter()
-    artefact.check_writable(out)
-    source = _demo_log()
-    log = source.log
-    sizes = f"{log.num_users:,} users, {log.num_items:,} items, {len(log):,} interactions"
-    show.note(f"1. the log: {source.description}; {sizes}")
-    split = protocols.apply(source.protocol, log)
-    show.note(f"2. the split: {protocols.PROTOCOLS[source.protocol].summary}")
-    show.note("3. training Caser: first on `fit`, to choose the number of epochs on validation; then on `final`")
-    training = Caser.training.replace(epochs=epochs, seed=seed)
-    with show.fit_progress() as tell:
-        recommender = fit(Caser(), split, training, checkpoint=checkpoint_of(out), tell=tell)
-    show.note("4. judging it beside simple models")
-    judged = evaluate(recommender, split).to_dict()
-    save_run(recommender, out)
+    with writing_run(out, checkpoint_of(out)):
+        recommender, judged, log = _train_and_judge(out, epochs, seed)
     history = _example_history(log)
     answers = {
         "user": recommender.recommend(users=log.user_vocabulary.raw([1]), k=DEFAULT_K).to_dicts()[0],
@@ -81,6 +68,24 @@ def demo(
     _show_demo(judged, answers, _titles(recommender, history))
     show.note(f"done in {seconds:.0f} s. The run is in {out}; go on with:")
     _show_next(out, answers["user"]["user_id"], history[0], is_fetched="dataset" in log.provenance)
+
+
+def _train_and_judge(out: Path, epochs: int, seed: int) -> tuple[Recommender, dict[str, Any], InteractionLog]:
+    """Train and judge Caser, and save its run. Returns the model, the values of its report, and the log."""
+    source = _demo_log()
+    log = source.log
+    sizes = f"{log.num_users:,} users, {log.num_items:,} items, {len(log):,} interactions"
+    show.note(f"1. the log: {source.description}; {sizes}")
+    split = protocols.apply(source.protocol, log)
+    show.note(f"2. the split: {protocols.PROTOCOLS[source.protocol].summary}")
+    show.note("3. training Caser: first on `fit`, to choose the number of epochs on validation; then on `final`")
+    training = Caser.training.replace(epochs=epochs, seed=seed)
+    with show.fit_progress() as tell:
+        recommender = fit(Caser(), split, training, checkpoint=checkpoint_of(out), tell=tell)
+    show.note("4. judging it beside simple models")
+    judged = evaluate(recommender, split).to_dict()
+    save_run(recommender, out, checkpoint_of(out))
+    return recommender, judged, log
 
 
 def _demo_log() -> DemoLog:

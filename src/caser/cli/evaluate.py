@@ -64,13 +64,13 @@ def evaluate(
     further: dict[str, Any] = {"metrics": metrics} if metrics else {}
     report = judge_run(recommender, split, **further)
     # The numbers and their count are saved in one step, before anybody sees a number: if that fails, nobody does.
-    artefact.update_manifest(run, test_openings=manifest["test_openings"], metrics=manifest["metrics"])
+    opened = artefact.update_manifest(run, opened=int(part == "test"), metrics=manifest["metrics"])
     if per_user:
         frame = report.to_frame(split.log.user_vocabulary)
         write_frames(per_user, [frame], frame.schema)
     if trec:
         write_trec(trec, split, compared(recommender, split, part), part, depth=trec_depth)
-    result = {**report.to_dict(), "test_openings": manifest["test_openings"]}
+    result = {**report.to_dict(), "test_openings": opened}
     if json:
         show.document(result)
     else:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from caser.answering.recommender import load
-from caser.artefact import folder as artefact
 from caser.cli import show
 from caser.cli.flags import Switch
 from caser.cli.logs import reopen_log
-from caser.cli.runs import checkpoint_of, save_run
+from caser.cli.runs import checkpoint_of, save_run, writing_run
 from caser.errors import ConfigError
 from caser.study.refitting import refit as train_again
 from caser.system.hints import command_line
@@ -33,16 +32,16 @@ def refit(run: Path, /, *, out: Path, log: str | None = None, json: Switch = Fal
         Print one JSON document instead of a table.
 
     """
-    if out.expanduser().resolve() == run.expanduser().resolve():
+    if out.resolve() == run.resolve():
         raise ConfigError(f"--out must be another folder than the run, which can still be judged; got {out} for both.")
-    artefact.check_writable(out)
     judged = load(run)
     manifest = judged.artefact.manifest
-    whole = reopen_log(manifest["log"], log)
-    with show.fit_progress() as tell:
-        has_epochs = manifest["training"] is not None
-        again = train_again(judged, whole, checkpoint=checkpoint_of(out) if has_epochs else None, tell=tell)
-    save_run(again, out)
+    checkpoint = None if manifest["training"] is None else checkpoint_of(out)
+    with writing_run(out, checkpoint):
+        whole = reopen_log(manifest["log"], log)
+        with show.fit_progress() as tell:
+            again = train_again(judged, whole, checkpoint=checkpoint, tell=tell)
+        save_run(again, out, checkpoint)
     facts = {
         "run": str(out),
         "model": again.artefact.config.name,

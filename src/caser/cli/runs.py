@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from caser.answering.recommender import Recommender
 from caser.artefact import folder as artefact
+from caser.artefact.run_folder import check_writable, counting
 from caser.cli import show
+from caser.fitting.checkpoint_files import refuse_taken, remove_checkpoint
 from caser.fitting.evaluate import JUDGED_ON
 from caser.system.hints import command_line
+from caser.system.locks import locked
 
 
 def typed_command() -> str:
@@ -59,26 +63,42 @@ def tell_next(run: Path, recommender: Recommender) -> None:
 
 def checkpoint_of(out: Path) -> Path:
     """Return the checkpoint file of a run folder: it is beside the folder."""
-    folder = out.expanduser().resolve()
+    folder = out.resolve()
     return folder.with_name(f"{folder.name}.checkpoint")
 
 
 def parts_of(out: Path) -> Path:
     """Return the folder for the checkpoints of several models, one of which a run folder will hold: it is beside it."""
-    folder = out.expanduser().resolve()
+    folder = out.resolve()
     return folder.with_name(f"{folder.name}.checkpoints")
 
 
-def save_run(recommender: Recommender, out: Path) -> None:
-    """Write the run folder and remove its checkpoints.
+@contextmanager
+def writing_run(out: Path, checkpoint: Path | None = None) -> Iterator[None]:
+    """Within, this command alone writes the run folder. Another one is refused at once, with the reason.
+
+    out         the run folder
+    checkpoint  the checkpoint that the command will write; None for none
+
+    Raises ArtefactError, before any work begins, if the folder or the checkpoint must not be written.
+    """
+    with locked(Path(os.path.realpath(out)), wait=False):
+        check_writable(out)
+        refuse_taken(*([checkpoint] if checkpoint else []))
+        yield
+
+
+def save_run(recommender: Recommender, out: Path, checkpoint: Path | None = None) -> None:
+    """Write the run folder, and remove the checkpoint of its training.
 
     recommender  the fitted model; the command line is added to its manifest
     out          the run folder. If it holds a run that is judged on the same test part, the new run inherits how often
                  that part was opened.
+    checkpoint   the file that this training continued from and wrote; None for a training without one
     """
     manifest = recommender.artefact.manifest
     manifest["command"] = typed_command()
-    manifest["test_openings"] += artefact.test_openings(out, manifest["fingerprint"])
-    recommender.save(out)
-    checkpoint_of(out).unlink(missing_ok=True)
-    shutil.rmtree(parts_of(out), ignore_errors=True)
+    with counting(out):
+        manifest["test_openings"] += artefact.test_openings(out, manifest["fingerprint"])
+        recommender.save(out)
+    remove_checkpoint(checkpoint)

@@ -47,7 +47,7 @@ class StudyOptions(Settings):
             seeds=tuple(range(1 if self.quick else self.seeds)),
             budget=seconds_of(budget),
             workers=self.jobs,
-            store=self.store.expanduser(),
+            store=self.store,
         )
 
     @property

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from caser.answering.recommender import Recommender
-from caser.artefact import folder as artefact
 from caser.cli import show
 from caser.cli.flags import AUTO, Command, FilterFlags, ReadingFlags, Switch, one_of
 from caser.cli.logs import open_log
 from caser.cli.model_flags import with_model_flags
-from caser.cli.runs import checkpoint_of, parts_of, save_run, tell_next
+from caser.cli.runs import checkpoint_of, parts_of, save_run, tell_next, writing_run
 from caser.cli.study_options import seconds_of
 from caser.config import Training
 from caser.data.filters import LogFilters
@@ -83,28 +82,33 @@ def train(
         Print one JSON document instead of a table.
 
     """
-    artefact.check_writable(out)
-    split = protocols.apply(protocol, _with_titles(open_log(log, reading, filters), items))
     train_on: TrainOn = "all" if all else "final"
     seconds = seconds_of(budget)
     is_named = model is not None or not choose or bool(settings.model_fields_set)
-    if seconds or not is_named:
-        with show.fit_progress() as tell:
-            winner = best(
-                split,
-                settings if is_named else None,
-                training,
-                budget=seconds,
-                store=store.expanduser(),
-                train_on=train_on,
-                checkpoints=parts_of(out),
-                tell=tell,
-            )
-        recommender, extra = winner.recommender, {"why": list(winner.why), "tried": winner.tried}
-    else:
-        recommender = _train_one(settings, split, training, choose, train_on, out)
-        winner, extra = None, {"history": recommender.artefact.manifest["history"]}
-    save_run(recommender, out)
+    is_search = bool(seconds) or not is_named
+    checkpoint = None if is_search or training is None else checkpoint_of(out)
+    with writing_run(out, checkpoint):
+        split = protocols.apply(protocol, _with_titles(open_log(log, reading, filters), items))
+        winner = None
+        if is_search:
+            with show.fit_progress() as tell:
+                winner = best(
+                    split,
+                    settings if is_named else None,
+                    training,
+                    budget=seconds,
+                    store=store,
+                    train_on=train_on,
+                    checkpoints=parts_of(out),
+                    tell=tell,
+                )
+            recommender, extra = winner.recommender, {"why": list(winner.why), "tried": winner.tried}
+        else:
+            recommender = _train_one(settings, split, training, choose, train_on, checkpoint)
+            extra = {"history": recommender.artefact.manifest["history"]}
+        save_run(recommender, out, checkpoint)
+        if winner:
+            winner.remove_checkpoints()
     facts = _facts(recommender, out, split)
     if json:
         show.document({**facts, **extra, "notes": list(split.notes)})
@@ -126,7 +130,12 @@ def _with_titles(log: InteractionLog, items: Path | None) -> InteractionLog:
 
 
 def _train_one(
-    settings: ModelSettings, split: Split, training: Training | None, choose: bool, train_on: TrainOn, out: Path
+    settings: ModelSettings,
+    split: Split,
+    training: Training | None,
+    choose: bool,
+    train_on: TrainOn,
+    checkpoint: Path | None,
 ) -> Recommender:
     """Train the model that was named."""
     if training is None:
@@ -135,7 +144,6 @@ def _train_one(
     if isinstance(settings, NetworkSettings) and not choose:
         epochs = settings.training_for(facts_of(split), training).epochs
     with show.fit_progress() as tell:
-        checkpoint = checkpoint_of(out)
         return fit(settings, split, training, epochs=epochs, train_on=train_on, checkpoint=checkpoint, tell=tell)
 
 

@@ -13,11 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from caser.answering.recommender import Recommender, load
+from caser.artefact.run_folder import check_writable, is_run
 from caser.config import Training
 from caser.data.split import Split
 from caser.errors import ConfigError
 from caser.evaluation import protocols
 from caser.evaluation.judge import check_split
+from caser.fitting.checkpoint_files import refuse_taken, remove_checkpoint
 from caser.fitting.checks import refuse_unused
 from caser.fitting.defaults import facts_of
 from caser.fitting.fit import Choice, Tell, TrainOn, choose
@@ -26,9 +28,14 @@ from caser.study.blending import blend_weight, blended
 from caser.study.recipes import Recipe, settings_of
 from caser.study.runs import Store
 from caser.study.tuning import fit_chosen, tune
+from caser.system.storage import discard
 
 COUNTED = ("popularity", "markov", "count-knn", "session-knn", "ease")
 """The counting models that are tried. They are fitted in seconds."""
+
+
+_CHECKPOINTS, _KEPT = ("chosen.checkpoint", "fitted.checkpoint"), "chosen.kept"
+"""The ends of the names of what is kept of a network while it is tried."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +45,23 @@ class Winner:
     recommender  the fitted winner
     why          sentences that say why it won
     tried        the value of the validation metric of every model that was tried, by name, best first
+    checkpoints  the files and folders from which the same call would continue
     """
 
     recommender: Recommender
     why: tuple[str, ...]
     tried: dict[str, float]
+    checkpoints: tuple[Path, ...] = ()
+
+    def remove_checkpoints(self) -> None:
+        """Remove what the search kept to continue from, once the winner is saved. What others wrote stays."""
+        for path in self.checkpoints:
+            remove_checkpoint(path)
+            if is_run(path):
+                discard(path)
+        for folder in {path.parent for path in self.checkpoints}:
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
 
 
 @dataclass(frozen=True)
@@ -81,7 +100,8 @@ def best(
     tell         called with Progress while a network trains
 
     Models that do not fit this machine are left out, and named. Raises ConfigError for what is no split, or if no model
-    is left, DataError for a split without validation queries, and NumericalError when training diverges.
+    is left, DataError for a split without validation queries, NumericalError when training diverges, and ArtefactError,
+    before anything is trained, if something else has the name of a checkpoint.
 
     >>> from caser.data.synthetic import chain_world
     >>> from caser.evaluation.protocols import apply
@@ -115,7 +135,8 @@ def best(
         recommender = blended(recommender, search.fitted(second), weight)
     why += left_out
     recommender.artefact.manifest["why"] = why
-    return Winner(recommender, tuple(why), {one.name: one.choice.value for one in tried})
+    kept = tuple(path for one in tried for path in search.places(one.recipe))
+    return Winner(recommender, tuple(why), {one.name: one.choice.value for one in tried}, kept)
 
 
 def _check(model: ModelSettings | None, training: Training | None, budget: float, store: Path | None) -> None:
@@ -153,6 +174,7 @@ class _Search:
         """The models that could be tried, best first, and sentences on those that could not."""
         facts = facts_of(self.split)
         recipes = [self._recipe(model).for_log(facts) for model in models]
+        self._refuse_taken(recipes)
         seconds_each = self.budget / max(1, sum(bool(one.model.space) for one in recipes))
         tried, left_out = [], []
         for recipe in recipes:
@@ -210,6 +232,17 @@ class _Search:
         if self.checkpoints is not None:
             with suppress(OSError):
                 self.checkpoints.rmdir()
+
+    def places(self, recipe: Recipe) -> list[Path]:
+        """The checkpoints of a model, and the folder of its model of the best epoch; none for a counting model."""
+        if self.checkpoints is None or not recipe.is_neural:
+            return []
+        return [self.checkpoints / f"{recipe.model.name}-{name}" for name in (*_CHECKPOINTS, _KEPT)]
+
+    def _refuse_taken(self, recipes: list[Recipe]) -> None:
+        for *checkpoints, kept in filter(None, map(self.places, recipes)):
+            check_writable(kept)
+            refuse_taken(*checkpoints)
 
     def _file(self, recipe: Recipe, stage: str) -> Path | None:
         if self.checkpoints is None or not recipe.is_neural:

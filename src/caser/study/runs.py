@@ -31,10 +31,12 @@ from caser.data.split import Split
 from caser.evaluation import judge
 from caser.evaluation.protocols import Part
 from caser.evaluation.rank_table import RankTable
+from caser.fitting.checkpoint_files import remove_checkpoint
 from caser.fitting.checks import for_given_epochs
 from caser.fitting.fit import Choice, Tell, choose, fit
 from caser.study.keys import digest_of, key_of
 from caser.study.recipes import Recipe
+from caser.system.locks import locked
 from caser.system.memory import peak_memory
 from caser.system.sealed import seal_arrays, seal_json, unseal_arrays, unseal_json
 from caser.system.storage import read_file, write_file
@@ -136,8 +138,19 @@ class Store:
         limit = None if math.isinf(most_seconds) else round(most_seconds)
         task = {"limit": limit, "bars": list(bars)} if bars else {"limit": limit}
         path = self.folder / "choices" / f"{self._key(recipe, **task)}.json"
-        if (kept := _read_json(path, StoredChoice)) is not None:
-            return Choice(kept.value, kept.seconds, kept.epochs, tuple(kept.history))
+        kept = _read_json(path, StoredChoice)
+        if kept is None:
+            # Two studies at once with one store train each model once.
+            with locked(path):
+                kept = _read_json(path, StoredChoice)
+                if kept is None:
+                    return self._choose(path, recipe, most_seconds, keep, bars, tell)
+        return Choice(kept.value, kept.seconds, kept.epochs, tuple(kept.history))
+
+    def _choose(
+        self, path: Path, recipe: Recipe, most_seconds: float, keep: bool, bars: Sequence[float], tell: Tell | None
+    ) -> Choice:
+        """Train, and write down what validation says."""
         checkpoint = _checkpoint(path, recipe)
         model, training = recipe.model, recipe.training
         choice = choose(
@@ -157,7 +170,7 @@ class Store:
             value=choice.value, seconds=choice.seconds, epochs=choice.epochs, history=list(choice.history)
         )
         _write_json(path, {**recipe.facts(), _VALUES: kept.model_dump()})
-        _remove(checkpoint)
+        remove_checkpoint(checkpoint)
         return replace(choice, kept=None)
 
     def run(self, recipe: Recipe, epochs: int | None, seed: int, part: Part) -> Run:
@@ -172,7 +185,9 @@ class Store:
         path = self.path_of(recipe, epochs, seed, part)
         facts = _read_json(path.with_suffix(".json"), StoredRun)
         if facts is None:
-            facts = self._make(path, recipe.with_seed(seed), epochs, part)
+            with locked(path):
+                facts = _read_json(path.with_suffix(".json"), StoredRun)
+                facts = facts or self._make(path, recipe.with_seed(seed), epochs, part)
         with _naming(_ranks(path)):
             arrays, owner = unseal_arrays(read_file(_ranks(path)))
             if owner != path.name:
@@ -193,8 +208,10 @@ class Store:
 
         fingerprint  names the test part and the rules it is judged by
         """
-        openings = {**self._openings(), fingerprint: self.num_openings(fingerprint) + 1}
-        _write_json(self.folder / "openings.json", {_VALUES: Openings(openings=openings).model_dump()})
+        path = self.folder / "openings.json"
+        with locked(path):
+            openings = {**self._openings(), fingerprint: self.num_openings(fingerprint) + 1}
+            _write_json(path, {_VALUES: Openings(openings=openings).model_dump()})
 
     def num_openings(self, fingerprint: str) -> int:
         """Return how many studies have opened the test part with this fingerprint."""
@@ -225,7 +242,7 @@ class Store:
             )
             training_seconds = time.perf_counter() - began
         facts = self._save(path, recipe, fitted, part, training_seconds, peak.megabytes)
-        _remove(checkpoint)
+        remove_checkpoint(checkpoint)
         return facts
 
     def _save(
@@ -260,11 +277,6 @@ def _checkpoint(path: Path, recipe: Recipe) -> Path | None:
         return None
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.with_suffix(".checkpoint")
-
-
-def _remove(checkpoint: Path | None) -> None:
-    if checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
 
 
 def _read_json(path: Path, kind: type[Kept]) -> Kept | None:

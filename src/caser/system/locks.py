@@ -1,13 +1,14 @@
 """Locks between processes: a path that only one process at a time may write.
 
 The lock is a lock of the operating system on the file `.NAME.caser-lock` beside the path. It ends with the process,
-however the process ends, and the file is removed when the lock is given back. On systems without such locks (Windows)
-nothing is locked.
+however the process ends, and the file is removed when the lock is given back. A thread that holds a lock may take it
+again. On systems without such locks (Windows) nothing is locked.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +19,10 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+
+
+_held: set[tuple[int, int, str]] = set()
+"""The process, the thread and the lock file of each lock that is held. A forked process holds none."""
 
 
 @contextmanager
@@ -38,12 +43,19 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
         yield
         return
     file = path.with_name(f".{path.name}.caser-lock")
+    mine = (os.getpid(), threading.get_ident(), os.path.realpath(file))
+    if mine in _held:
+        yield
+        return
     descriptor = _acquired(file, path, wait)
+    _held.add(mine)
     try:
-        os.truncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        with suppress(OSError):  # on a full disk, a process that is refused does not learn the number
+            os.truncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield
     finally:
+        _held.discard(mine)
         # The file is removed while it is locked: who waits for it finds that it is gone, and makes a new one.
         with suppress(OSError):
             file.unlink()

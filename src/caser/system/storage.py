@@ -14,12 +14,16 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeAlias
 
 from caser.errors import ArtefactError
 from caser.system.memory import memory
+
+IsOurs: TypeAlias = Callable[[Path], bool]
+"""Whether a folder holds what this library writes there, and may be replaced or removed."""
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -48,17 +52,19 @@ def replacing(path: Path, num_bytes: int = 0) -> Iterator[Path]:
         sync_folder(path.parent)
 
 
-def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
+def write_folder(path: Path, files: Mapping[str, bytes], is_ours: IsOurs = Path.is_dir) -> None:
     """Write a folder of files to `path`, in place of the folder that was there; missing parent folders are made.
 
-    files  content of each file by its name
+    files    content of each file by its name
+    is_ours  whether a folder may be taken for an old one of this kind
 
     A folder cannot be renamed over another one, so the old folder is first renamed to `.NAME.caser-previous`. If the
     process is killed between the two renames, `settled` finds the old folder there, and the next write puts it back.
 
-    Raises ArtefactError, which names the path, when the folder cannot be written or the disk is full; the old folder
-    stays.
+    Raises ArtefactError, which names the path, when the folder cannot be written, the disk is full, or something else
+    has the name of the old folder; what was there stays.
     """
+    refuse_foreign_previous(path, is_ours)
     with _new_beside(path, sum(map(len, files.values()))) as partial:
         # Finish the exchange of an earlier process that was killed.
         _finish_exchange(path)
@@ -103,9 +109,26 @@ def read_file(path: Path, most: int | None = None) -> bytes:
         raise ArtefactError(f"{path} must be readable; got: {_reason(error)}. Check the path.") from None
 
 
-def settled(path: Path) -> Path:
-    """Return the path to read the folder `path` from: `path`, or `.NAME.caser-previous` if a writer was killed."""
-    return _previous(path) if not path.exists() and _previous(path).exists() else path
+def settled(path: Path, is_ours: IsOurs = Path.is_dir) -> Path:
+    """Return the path to read the folder `path` from: `path`, or `.NAME.caser-previous` if a writer was killed.
+
+    path     the folder        is_ours  whether a folder may be taken for the old one
+    """
+    previous = _previous(path)
+    return previous if not path.exists() and previous.exists() and is_ours(previous) else path
+
+
+def refuse_foreign_previous(path: Path, is_ours: IsOurs = Path.is_dir) -> None:
+    """Raise ArtefactError if `.NAME.caser-previous` is there and is no folder that a killed writer of `path` left.
+
+    path     the folder that will be written        is_ours  whether a folder may be taken for the old one
+    """
+    previous = _previous(path)
+    if os.path.lexists(previous) and (previous.is_symlink() or not is_ours(previous)):
+        raise ArtefactError(
+            f"{previous} must be absent or what a killed writer of {path.name} left; it is something else. Move it "
+            "away, or choose another place to write to."
+        )
 
 
 def partial_path(path: Path) -> Path:

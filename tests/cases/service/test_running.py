@@ -18,7 +18,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from caser.artefact.folder import MANIFEST, load, save, update_manifest
+from caser.artefact.folder import load, save, update_manifest
+from caser.artefact.run_folder import MANIFEST
 from caser.errors import ConfigError
 from caser.service.http.listening import bound_sockets, shown
 from tests.cli.terminal import refusal

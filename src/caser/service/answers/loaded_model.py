@@ -15,8 +15,9 @@ import numpy as np
 
 from caser.answering.recommender import Recommender, load
 from caser.arrays.types import RawId
-from caser.artefact.folder import MANIFEST, WEIGHTS, Artefact
+from caser.artefact.folder import Artefact
 from caser.artefact.manifest import parse, trained_digest
+from caser.artefact.run_folder import MANIFEST, WEIGHTS
 from caser.data.log import Vocabulary
 from caser.errors import ArtefactError, CaserError
 from caser.exported.scorer import through_onnx

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caser.artefact.file_errors import naming_file
+from caser.system.locks import locked
 from caser.system.sealed import seal_arrays, unseal_arrays
 from caser.system.storage import read_file, write_file
 
@@ -43,8 +44,13 @@ class FinishedParts:
         path = self.path(key, "safetensors")
         if path is not None and path.exists():
             return _read(path, key)
-        values = compute()
-        if path is not None:
+        if path is None:
+            return compute()
+        # Two audits at once in one folder do each part once.
+        with locked(path):
+            if path.exists():
+                return _read(path, key)
+            values = compute()
             write_file(path, seal_arrays({"values": np.asarray(values, dtype=np.float64)}, key))
         return values
 

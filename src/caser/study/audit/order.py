@@ -34,6 +34,7 @@ from caser.evaluation.metrics import Values, parse_metric
 from caser.evaluation.protocols import RankingRules
 from caser.evaluation.ranking import ranks
 from caser.evaluation.statistics import Difference, Estimate, mean_over_owners, paired_difference
+from caser.fitting.checkpoint_files import remove_checkpoint
 from caser.fitting.fit import Progress, fit
 from caser.models import COUNTING_BASELINES, model_settings
 from caser.models.base import Scorer
@@ -255,8 +256,7 @@ def _means(
         return np.asarray(np.mean(values, axis=0), dtype=np.float64)
 
     means = parts.part(key, compute)
-    if checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
+    remove_checkpoint(checkpoint)
     return means
 
 
