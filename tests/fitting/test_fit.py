@@ -27,6 +27,7 @@ from caser.training.loop import start, train
 from tests.architecture.source import ROOT
 from tests.data.logs import Row, log_of
 from tests.runs import fitted
+from tests.skips import on_another_system
 
 MODEL = Caser(L=2, T=1, d=4, n_v=1, n_h=2, dropout=0, user_vector=True)
 SUITED = MODEL.replace(item_dropout=0.4, reach=16)
@@ -194,7 +195,7 @@ def test_choosing_without_validation_queries_is_refused_in_one_sentence() -> Non
     assert fit(MODEL, split, FIXED, epochs=TRAINING.epochs).artefact.manifest["epochs"] == 6
 
 
-@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL and fork")
+@pytest.mark.skipif(os.name != "posix", reason=on_another_system("needs SIGKILL and fork"))
 @pytest.mark.parametrize("rounds", [1, pytest.param(13, marks=pytest.mark.slow)])
 def test_fits_killed_twice_in_a_row_end_with_the_same_bits_as_an_uninterrupted_fit(tmp_path: Path, rounds: int) -> None:
     command = [sys.executable, "-m", "tests.training.killing", str(tmp_path), "0", str(rounds)]
