@@ -13,6 +13,7 @@ from caser.data.datasets import cache_folder, fetch
 from caser.errors import DownloadError
 from caser.system import compiled as compiling
 from tests.cli.terminal import caser, refusal
+from tests.skips import NEEDS_EXTRAS
 
 BY_HOME = ("CASER_CACHE", "XDG_CACHE_HOME")
 
@@ -57,7 +58,7 @@ def test_the_doctor_names_the_variable(no_home: None, monkeypatch: pytest.Monkey
 
 
 def test_loops_are_compiled_where_no_cache_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("numba")
+    pytest.importorskip("numba", reason=NEEDS_EXTRAS)
     real: Any = compiling.njit
 
     def without_cache(**options: Any) -> Any:

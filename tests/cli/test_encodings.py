@@ -17,6 +17,7 @@ import pytest
 from caser.cli import app, show
 from tests.cli.conftest import TrainedRun
 from tests.cli.terminal import caser, document
+from tests.skips import on_another_system
 
 ENCODINGS = ("ascii", "cp1252", "cp437", "latin-1", "utf-16")
 
@@ -97,7 +98,7 @@ def closed_pipe() -> Iterator[int]:
     os.close(writing)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs pipes that close as on Unix")
+@pytest.mark.skipif(sys.platform == "win32", reason=on_another_system("needs pipes that close as on Unix"))
 @pytest.mark.parametrize("flags", [(), ("--json",)])
 def test_a_reader_that_goes_away_is_told_nothing(flags: tuple[str, ...], films: Path, closed_pipe: int) -> None:
     command = [sys.executable, "-m", "caser", "recommend", str(films), "--user", "Zoë", *flags]

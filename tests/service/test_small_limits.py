@@ -21,7 +21,7 @@ from caser.service.answers.loaded_model import load_model
 from caser.service.answers.queue import QuestionQueue
 from caser.service.events.export import event_frames
 from caser.service.events.sqlite import SqliteEvents
-from caser.service.events.store import Event
+from caser.service.events.store import Event, RecentHistory
 from caser.service.http.access import RateLimit
 from caser.study import replay
 from tests.runs import ITEMS, USERS, caser_run, popularity_run
@@ -117,15 +117,15 @@ def test_a_service_is_compared_for_every_user_however_many_a_request_holds(size:
 
 
 @pytest.mark.parametrize("size", [0, 1, 2])
-def test_the_history_and_the_key_of_a_user_do_not_depend_on_who_was_asked_before(
+def test_the_history_of_a_user_does_not_depend_on_who_was_asked_before(
     size: int, run: Path, monkeypatch: Patch
 ) -> None:
     monkeypatch.setattr(loaded_model, "_MAX_CACHED_USERS", size)
     model = load_model(run, None)
+    no_events = RecentHistory()
     for user in [*USERS, *USERS[::-1], "nobody"]:
-        expected = {"ann": (10, 20, 30), "bob": (20, 30), "eve": (50, 10, 20, 20)}.get(user, ())
-        assert model.stored_history(user) == expected
-        assert model.user_key(user) == user
+        expected = {"ann": [10, 20, 30], "bob": [20, 30], "eve": [50, 10, 20, 20]}.get(user, [])
+        assert [one.item for one in model.history(user, no_events, 1000).interactions] == expected
 
 
 # How much of a ranking is read when rules remove items

@@ -20,7 +20,7 @@ from caser.system.parsing import parse_parquet
 _VOCABULARY_COLUMNS = {"index": 4, "user_id": 16, "item_id": 16, "item_title": 16}
 """The columns, and the least bytes that a value of each takes in memory."""
 
-_HISTORY_COLUMNS = {"user": pl.Int32, "item": pl.Int32, "order": pl.Int32, "trained": pl.Boolean}
+_HISTORY_COLUMNS = {"user": pl.Int32, "item": pl.Int32, "order": pl.Int32}
 
 
 def vocabulary_to_parquet(users: Vocabulary, items: Vocabulary, titles: pl.Series | None) -> bytes:
