@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import multiprocessing
 import os
 import pickle
 import stat
@@ -538,3 +539,19 @@ def test_a_table_whose_rows_would_not_fit_into_memory_is_refused_with_an_estimat
 ) -> None:
     monkeypatch.setattr("caser.system.parsing.memory", lambda: 500.0)
     refuses(run, VOCABULARY, "GB of memory")
+
+
+def open_often(path: Path, times: int) -> None:
+    for _ in range(times):
+        update_manifest(path, opened=1)
+
+
+def test_openings_that_several_processes_count_add_up(run: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=open_often, args=(run, 5)) for _ in range(6)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert load(run).manifest["test_openings"] == 30
+    assert update_manifest(run, opened=2) == 32

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,14 @@ from caser.artefact import folder as artefact
 from caser.errors import ArtefactError
 from caser.evaluation.protocols import Part
 from caser.models.settings import ModelSettings
+from caser.study import runs
 from caser.study.recipes import Recipe
 from caser.study.runs import Store
 from caser.system.sealed import seal_json, unseal_json
 from tests.study.small import MARKOV, TINY, forbid_training, small_split
 
 SPLIT = small_split()
+FORK = multiprocessing.get_context("fork")
 PARTS: tuple[Part, ...] = ("validation", "test")
 
 
@@ -174,3 +177,34 @@ def test_a_wrong_count_of_openings_is_one_clear_error(store: Store, values: obje
     (store.folder / "openings.json").write_bytes(seal_json({"values": {"openings": values}}))
     with pytest.raises(ArtefactError, match="must hold what a study wrote"):
         store.count_opening("a")
+
+
+def open_often(store: Store, times: int) -> None:
+    for _ in range(times):
+        store.count_opening("a")
+
+
+def test_openings_that_several_processes_count_add_up(store: Store) -> None:
+    processes = [FORK.Process(target=open_often, args=(store, 10)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert store.num_openings("a") == 40
+
+
+def test_a_run_that_another_study_makes_meanwhile_is_read_and_not_made_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Store(store.folder, SPLIT).run
+    locking = runs.locked
+
+    def later(path: Path) -> object:
+        with monkeypatch.context() as patch:
+            patch.setattr(runs, "locked", locking)
+            made(MARKOV, None, 0, "test")  # the other study had the lock
+        forbid_training(monkeypatch)
+        return locking(path)
+
+    monkeypatch.setattr(runs, "locked", later)
+    assert store.run(MARKOV, None, 0, "test").seed == 0

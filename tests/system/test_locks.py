@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,24 @@ def test_a_folder_that_cannot_be_written_is_refused_by_name(tmp_path: Path) -> N
     (tmp_path / ".run.caser-lock").symlink_to(tmp_path / "file")
     with pytest.raises(ArtefactError, match="must be writable"), locked(tmp_path / "run"):
         pass
+
+
+def test_a_thread_that_holds_a_lock_takes_it_again_and_another_thread_does_not(tmp_path: Path) -> None:
+    path, refusals = tmp_path / "run", []
+
+    def other() -> None:
+        try:
+            with locked(path, wait=False):
+                pass
+        except ArtefactError as error:
+            refusals.append(str(error))
+
+    with locked(path):
+        with locked(path, wait=False):
+            pass
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join(30)
+        assert (tmp_path / ".run.caser-lock").exists()  # the inner block has not given it back
+    assert len(refusals) == 1
+    assert not list(tmp_path.iterdir())

@@ -128,7 +128,9 @@ def save(artefact: Artefact, path: str | Path) -> None:
         index=None if index is None else {"probes": index.probes, "recall@10": index.recall},
         **artefact.manifest,
     )
-    write_folder(folder, {**files, MANIFEST: manifests.render(folder / MANIFEST, manifest)}, is_run)
+    files[MANIFEST] = manifests.render(folder / MANIFEST, manifest)
+    with counting(folder):
+        write_folder(folder, files, is_run)
 
 
 def load(path: str | Path) -> Artefact:
