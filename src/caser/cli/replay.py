@@ -97,6 +97,11 @@ def _show_served(served: Served, k: int) -> None:
         ],
     )
     show.remark(f"{served.unjudged:,} events had no answer before them")
+    if served.unreadable or served.dropped:
+        show.remark(
+            f"{served.unreadable:,} lines are no records, such as half a line, and were skipped; the service itself "
+            f"dropped {served.dropped:,} lines"
+        )
 
 
 def _show_agreement(agreement: Agreement) -> None:

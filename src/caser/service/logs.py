@@ -69,8 +69,9 @@ class BackgroundWriter:
 
     path  the file, which is appended to; None for stderr
 
-    Lines that do not fit the queue are dropped; their number is written as soon as there is room. Lines that wait are
-    lost in a crash. A full disk is reported in the service's log. Raises StoreError when the file cannot be opened.
+    Lines that do not fit the queue, or the disk, are dropped; their number is written as soon as there is room. Lines
+    that wait are lost in a crash. A full disk is reported in the service's log. After half a line, of this process or
+    of one that was killed, the next line is a new one. Raises StoreError when the file cannot be opened.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -80,6 +81,7 @@ class BackgroundWriter:
                 path.parent.mkdir(parents=True, exist_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
             self._file = os.dup(sys.stderr.fileno()) if path is None else os.open(path, flags, 0o666)
+            self._is_in_line = path is not None and _ends_in_line(path)
         except OSError as error:
             raise StoreError(str(refused(path or Path("stderr"), error, 0))) from None
         self._queue: queue.Queue[bytes | None] = queue.Queue(MAX_WAITING_CHUNKS)
@@ -105,13 +107,29 @@ class BackgroundWriter:
             if self._num_dropped:
                 count, self._num_dropped = self._num_dropped, 0
                 content = orjson.dumps({"time": time.time(), "dropped_lines": count}) + b"\n" + content
+            rest = b"\n" + content if self._is_in_line else content
             try:
-                while content:
-                    content = content[os.write(self._file, content) :]
+                while rest:
+                    num_bytes = os.write(self._file, rest)
+                    self._is_in_line, rest = rest[num_bytes - 1 : num_bytes] != b"\n", rest[num_bytes:]
             except OSError as error:
+                # Half a line is left in the file, where a reader finds it; the lines after it are lost.
+                self._num_dropped += rest.count(b"\n") - self._is_in_line
                 if not self._is_stderr:  # an error of stderr cannot be reported anywhere
                     logger.warning("a log could not be written: %s", error.strerror)
         os.close(self._file)
+
+
+def _ends_in_line(path: Path) -> bool:
+    """Whether a file ends in half a line, which a killed process or a full disk has left."""
+    try:
+        if not path.is_file() or path.stat().st_size == 0:  # a pipe or a device has no end
+            return False
+        with path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) != b"\n"
+    except OSError:  # it may be written and not read
+        return False
 
 
 class StderrHandler(logging.Handler):

@@ -6,20 +6,19 @@ before are counted separately.
 
 from __future__ import annotations
 
-import http.client
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, BinaryIO
 
 import numpy as np
 import orjson
 
 from caser.answering.recommender import Recommender
 from caser.data.id_text import json_id, written
-from caser.errors import ConfigError, DataError
+from caser.errors import DataError
+from caser.study.service_client import answers_in, ask
 
 _PER_REQUEST = 100
 """Questions in one request."""
@@ -27,7 +26,10 @@ _SAME_SCORE = 1e-4
 """Scores that differ by no more than this are equal."""
 _MOST_ITEMS = 1000
 """Last items of a history that a question holds."""
-_TIMEOUT_SECONDS = 60
+_ITEMS_PER_REQUEST = 10_000
+"""Items in the answers to one request, so that an answer is small."""
+_MOST_LINE_BYTES = 16 * 2**20
+"""The longest line of a log of answers: a thousand items of the longest ids take a quarter of it."""
 
 
 @dataclass
@@ -52,13 +54,17 @@ class Hits:
 class Served:
     """The hit rate in a log of answers.
 
-    answers   how many answers were served
-    unjudged  how many events belong to users who had no answer before
-    judged    all events that follow an answer to their user
-    by        the judged events by the version of the model, and by the source of the answer
+    answers     how many answers were served
+    unjudged    how many events belong to users who had no answer before
+    unreadable  how many lines are no records, such as half a line
+    dropped     how many lines the service says that it could not write
+    judged      all events that follow an answer to their user
+    by          the judged events by the version of the model, and by the source of the answer
     """
 
     answers: int = 0
+    unreadable: int = 0
+    dropped: int = 0
     unjudged: int = 0
     judged: Hits = field(default_factory=Hits)
     by: defaultdict[str, Hits] = field(default_factory=lambda: defaultdict(Hits))
@@ -72,6 +78,8 @@ class Served:
         return {
             "answers": self.answers,
             "events_without_answer": self.unjudged,
+            "unreadable_lines": self.unreadable,
+            "dropped_lines": self.dropped,
             "events": self.judged.events,
             "hits": self.judged.hits,
             "hit_rate": self.judged.rate,
@@ -85,39 +93,78 @@ def hit_rate(log: Path, k: int) -> Served:
     log  a file that the service wrote under `--answer-log`
     k    only the first k items of each answer count
 
-    Raises DataError for a file that cannot be read, or that is no log of answers.
+    Lines that are no records are skipped and counted: a full disk and a killed service leave half a line. Raises
+    DataError for a file that cannot be read, or that holds lines and no record at all.
     """
     served = Served()
     last_answers: dict[str, tuple[list[str], str, str]] = {}
-    for line in _lines(log):
-        try:
-            if line["kind"] == "answer":
-                served.answers += 1
-                if line["user"] is not None:
-                    last_answers[line["user"]] = line["items"][:k], line["model"], line["source"]
-            elif line["user"] in last_answers:
-                items, model, source = last_answers[line["user"]]
-                is_hit = line["item"] in items
-                for hits in (served.judged, served.by[f"model {model[:12]}"], served.by[source]):
-                    hits.count(is_hit=is_hit)
-            else:
-                served.unjudged += 1
-        except (KeyError, TypeError):
-            raise DataError(f"{log} must hold answers and events, as --answer-log writes them; got {line}.") from None
+    for record in _records(log):
+        if record is None:
+            served.unreadable += 1
+        elif isinstance(record, int):
+            served.dropped += record
+        elif record["kind"] == "answer":
+            served.answers += 1
+            if record["user"] is not None:
+                last_answers[record["user"]] = record["items"][:k], record["model"], record["source"]
+        elif record["user"] in last_answers:
+            items, model, source = last_answers[record["user"]]
+            is_hit = record["item"] in items
+            for hits in (served.judged, served.by[f"model {model[:12]}"], served.by[source]):
+                hits.count(is_hit=is_hit)
+        else:
+            served.unjudged += 1
     return served
 
 
-def _lines(log: Path) -> Iterator[dict[str, Any]]:
+def _records(log: Path) -> Iterator[dict[str, Any] | int | None]:
+    """The answers and events of a log, in order; a number for lines that the service dropped; None for any other line.
+
+    Raises DataError at the end if the log holds nothing else than lines of the last kind.
+    """
+    is_log, first_wrong = False, 0
     try:
         with log.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    yield orjson.loads(line)
-                except orjson.JSONDecodeError:
-                    if line.endswith(b"\n"):  # the last line may be half written
-                        raise DataError(f"{log}:{number} must be JSON; it is not. Is this a log of answers?") from None
+            for number, line in enumerate(_lines(file), start=1):
+                record = _record(line)
+                is_log = is_log or record is not None
+                first_wrong = first_wrong or (number if record is None else 0)
+                yield record
     except OSError as error:
         raise DataError(f"{log} must be readable; got: {error.strerror}.") from None
+    if first_wrong and not is_log:
+        raise DataError(
+            f"{log} must hold answers and events in JSON, as --answer-log writes them; it has none, and line "
+            f"{first_wrong} is something else. Is this a log of answers?"
+        )
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """The lines of a file. Only the beginning of a longer line than _MOST_LINE_BYTES is kept."""
+    while line := file.readline(_MOST_LINE_BYTES):
+        rest = line
+        while len(rest) == _MOST_LINE_BYTES and not rest.endswith(b"\n"):
+            rest = file.readline(_MOST_LINE_BYTES)
+        yield line
+
+
+def _record(line: bytes) -> dict[str, Any] | int | None:
+    """An answer or an event; the number of lines that the service dropped here; None for anything else."""
+    try:
+        found = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(found, dict):
+        return None
+    dropped, kind, user = found.get("dropped_lines"), found.get("kind"), found.get("user")
+    if isinstance(dropped, int) and dropped > 0:
+        return dropped
+    is_text = [isinstance(found.get(name), str) for name in ("model", "source", "item")]
+    items = found.get("items")
+    if kind == "answer" and (user is None or isinstance(user, str)) and is_text[:2] == [True, True]:
+        if isinstance(items, list) and all(isinstance(item, str) for item in items):
+            return found
+    return found if kind == "event" and isinstance(user, str) and is_text[2] else None
 
 
 @dataclass(frozen=True)
@@ -151,7 +198,8 @@ def compare_with_service(
     seed         of the draw of users
     token        for a service that asks for one; None otherwise
 
-    Raises ConfigError for a text that is no URL, DataError if the service does not answer.
+    Raises ConfigError for a text that is no URL and a token that no header can hold, DataError if the service does not
+    answer, or answers something else than recommendations.
     """
     artefact = recommender.artefact
     with_history = np.flatnonzero(artefact.histories.lengths)
@@ -159,17 +207,16 @@ def compare_with_service(
     raw = artefact.users.raw(chosen)
     histories = [artefact.items.raw(artefact.histories.sequence(int(index))[-_MOST_ITEMS:]) for index in chosen]
     same, ties, different = 0, 0, {}
-    for start in range(0, len(raw), _PER_REQUEST):
-        some, theirs = raw[start : start + _PER_REQUEST], histories[start : start + _PER_REQUEST]
+    at_once = max(1, min(_PER_REQUEST, _ITEMS_PER_REQUEST // k))
+    for start in range(0, len(raw), at_once):
+        some, theirs = raw[start : start + at_once], histories[start : start + at_once]
         offline = recommender.recommend(users=some, histories=theirs, k=k)
         questions = [
             {"user_id": json_id(user), "history": list(map(json_id, read)), "k": k}
             for user, read in zip(some, theirs, strict=True)
         ]
-        online = _post(url, "/v1/recommend/bulk", {"questions": questions}, token)["answers"]
-        for user, ours, answer in zip(some, offline, online, strict=True):
-            items = [item["item_id"] for item in answer["items"]]
-            scores = [item["score"] for item in answer["items"]]
+        online = ask(url, "/v1/recommend/bulk", {"questions": questions}, token)
+        for user, ours, (items, scores) in zip(some, offline, answers_in(online, len(some), url), strict=True):
             our_items = list(map(json_id, ours.items))
             if items == our_items:
                 same += 1
@@ -178,27 +225,6 @@ def compare_with_service(
             else:
                 different[user] = (our_items, items)
     return Agreement(same, ties, different)
-
-
-def _post(url: str, path: str, body: Any, token: str | None) -> dict[str, Any]:
-    parts = urlsplit(url)
-    kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
-    if parts.scheme not in kinds or not parts.hostname:
-        raise ConfigError(f"the address of a service must be like http://127.0.0.1:8000; got {url!r}.")
-    headers = {"content-type": "application/json", **({"authorization": f"Bearer {token}"} if token else {})}
-    connection = kinds[parts.scheme](parts.hostname, parts.port, timeout=_TIMEOUT_SECONDS)
-    try:
-        connection.request("POST", parts.path.rstrip("/") + path, orjson.dumps(body), headers)
-        response = connection.getresponse()
-        content = response.read()
-        answer: dict[str, Any] = orjson.loads(content)
-    except (OSError, http.client.HTTPException, orjson.JSONDecodeError) as error:
-        raise DataError(f"the service at {url} must answer in JSON; got: {error}. Is it running?") from None
-    finally:
-        connection.close()
-    if response.status != 200:
-        raise DataError(f"the service at {url} must answer; it said {response.status}: {answer.get('error')}")
-    return answer
 
 
 def joined(items: Sequence[Any]) -> str:

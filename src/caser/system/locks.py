@@ -57,9 +57,11 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     finally:
         _held.discard(mine)
         # The file is removed while it is locked: who waits for it finds that it is gone, and makes a new one.
-        with suppress(OSError):
-            file.unlink()
-        os.close(descriptor)
+        try:
+            with suppress(OSError):
+                file.unlink()
+        finally:
+            os.close(descriptor)
 
 
 def _acquired(file: Path, path: Path, wait: bool) -> int:
@@ -87,6 +89,9 @@ def _acquired(file: Path, path: Path, wait: bool) -> int:
             os.close(descriptor)
             reason = (error.strerror or str(error)).lower()
             raise ArtefactError(f"{path} cannot be locked; got: {reason}. Choose a local folder.") from None
+        except BaseException:  # Ctrl-C
+            os.close(descriptor)
+            raise
         os.close(descriptor)
 
 
