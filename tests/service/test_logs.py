@@ -83,3 +83,56 @@ async def test_a_log_that_cannot_be_written_is_reported_and_raises_nothing(
     log.write(kind="answer")
     log.close()
     assert "a log could not be written: No space left on device" in caplog.text
+
+
+def test_after_half_a_line_the_next_line_is_a_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b'{"half')  # what a killed process left
+    write = os.write
+    is_full = False
+
+    def on_a_full_disk(file: int, content: bytes) -> int:
+        if is_full:
+            if content.startswith(b"22222"):
+                return write(file, content[:3])
+            raise OSError(28, "No space left on device")
+        return write(file, content)
+
+    monkeypatch.setattr(os, "write", on_a_full_disk)
+    writer = BackgroundWriter(path)
+    writer.put([b"11111"])
+    while not path.read_bytes().endswith(b"1\n"):
+        pass
+    is_full = True
+    writer.put([b"22222", b"33333"])
+    while writer._num_dropped < 2:
+        pass
+    is_full = False
+    writer.put([b"44444"])
+    writer.close()
+    half, first, second, told, last = path.read_text().splitlines()
+    assert (half, first, second, last) == ('{"half', "11111", "222", "44444")
+    assert json.loads(told)["dropped_lines"] == 2
+
+
+def test_a_number_of_dropped_lines_that_does_not_fit_is_told_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, is_full = os.write, True
+
+    def on_a_full_disk(file: int, content: bytes) -> int:
+        if is_full:
+            raise OSError(28, "No space left on device")
+        return write(file, content)
+
+    monkeypatch.setattr(os, "write", on_a_full_disk)
+    writer = BackgroundWriter(tmp_path / "log")
+    for number in range(1, 4):
+        writer.put([b"lost"])
+        while writer._num_dropped < number:
+            pass
+    is_full = False
+    writer.put([b"kept"])
+    writer.close()
+    told, kept = (tmp_path / "log").read_text().splitlines()
+    assert (json.loads(told)["dropped_lines"], kept) == (3, "kept")

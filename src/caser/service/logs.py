@@ -106,18 +106,23 @@ class BackgroundWriter:
         while (content := self._queue.get()) is not None:
             if self._num_dropped:
                 count, self._num_dropped = self._num_dropped, 0
-                content = orjson.dumps({"time": time.time(), "dropped_lines": count}) + b"\n" + content
-            rest = b"\n" + content if self._is_in_line else content
-            try:
-                while rest:
-                    num_bytes = os.write(self._file, rest)
-                    self._is_in_line, rest = rest[num_bytes - 1 : num_bytes] != b"\n", rest[num_bytes:]
-            except OSError as error:
-                # Half a line is left in the file, where a reader finds it; the lines after it are lost.
-                self._num_dropped += rest.count(b"\n") - self._is_in_line
-                if not self._is_stderr:  # an error of stderr cannot be reported anywhere
-                    logger.warning("a log could not be written: %s", error.strerror)
+                told = orjson.dumps({"time": time.time(), "dropped_lines": count}) + b"\n"
+                if self._lost(told):
+                    self._num_dropped += count
+            self._num_dropped += self._lost(content)
         os.close(self._file)
+
+    def _lost(self, content: bytes) -> int:
+        """Write lines, and return how many of them could not be written."""
+        rest = b"\n" + content if self._is_in_line else content
+        try:
+            while rest:
+                num_bytes = os.write(self._file, rest)
+                self._is_in_line, rest = rest[num_bytes - 1 : num_bytes] != b"\n", rest[num_bytes:]
+        except OSError as error:
+            if not self._is_stderr:  # an error of stderr cannot be reported anywhere
+                logger.warning("a log could not be written: %s", error.strerror)
+        return min(rest.count(b"\n"), content.count(b"\n"))
 
 
 def _ends_in_line(path: Path) -> bool:

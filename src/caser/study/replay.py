@@ -157,14 +157,14 @@ def _record(line: bytes) -> dict[str, Any] | int | None:
     if not isinstance(found, dict):
         return None
     dropped, kind, user = found.get("dropped_lines"), found.get("kind"), found.get("user")
-    if isinstance(dropped, int) and dropped > 0:
+    if type(dropped) is int and dropped > 0:
         return dropped
-    is_text = [isinstance(found.get(name), str) for name in ("model", "source", "item")]
+    if kind == "event":
+        return found if isinstance(user, str) and isinstance(found.get("item"), str) else None
     items = found.get("items")
-    if kind == "answer" and (user is None or isinstance(user, str)) and is_text[:2] == [True, True]:
-        if isinstance(items, list) and all(isinstance(item, str) for item in items):
-            return found
-    return found if kind == "event" and isinstance(user, str) and is_text[2] else None
+    texts = [found.get("model"), found.get("source"), *(items if isinstance(items, list) else [None])]
+    is_right = kind == "answer" and isinstance(user, str | None) and all(isinstance(text, str) for text in texts)
+    return found if is_right else None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Asks a service for recommendations, and trusts nothing in its answer: not its size, its time, its types or its values."""
+"""Asks a service for recommendations. Nothing in its answer is trusted: its size, its time, its types, its values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TIMEOUT_SECONDS = 60.0
 """The time for one request and its answer."""
 
 _CHUNK_BYTES = 2**20
-_MOST_WORDS = 200
+_MOST_CHARACTERS = 200
 
 Ranked = tuple[list[str | int], list[float]]
 """The items of an answer, and their scores."""
@@ -34,7 +34,7 @@ def ask(url: str, path: str, body: Any, token: str | None) -> dict[str, Any]:
     body   a JSON value                      token  for a service that asks for one; None otherwise
 
     Raises ConfigError for a text that is no URL and a token that no header can hold; DataError if the service does not
-    answer within TIMEOUT_SECONDS, answers more than MOST_BYTES, or answers anything else than an object with status 200.
+    answer within TIMEOUT_SECONDS, or answers more than MOST_BYTES or anything else than an object with status 200.
     """
     parts = _parts_of(url)
     headers = {"content-type": "application/json", **_authorization(token)}
@@ -103,8 +103,9 @@ def _wrong(url: str, sentence: str) -> DataError:
 
 def _few(value: Any) -> str:
     """The beginning of a value, as a sentence shows it."""
-    shown = value[:_MOST_WORDS] if isinstance(value, str) else f"{type(value).__name__} {str(value)[:_MOST_WORDS]}"
-    return " ".join(shown.split())
+    if isinstance(value, dict | list | None):
+        return "an object" if isinstance(value, dict) else "a list" if isinstance(value, list) else "nothing"
+    return " ".join(str(value)[:_MOST_CHARACTERS].split())
 
 
 def _parts_of(url: str) -> SplitResult:
