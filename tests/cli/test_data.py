@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from caser.data.datasets import DATASETS
+from caser.errors import StoreError
+from caser.service.events.sqlite import _APPLICATION_ID, _FORMAT_VERSION
 from tests.cli.terminal import caser, document, refusal
 
 LOG = {"user_id": ["ann", "bob", "ann"], "item_id": [7, 7, 8], "timestamp": [30, 20, 10]}
@@ -137,3 +141,14 @@ def test_a_data_set_without_a_source_says_where_to_put_it(cache: Path) -> None:
     code, line = refusal("data", "fetch", "yoochoose-clicks")
     assert code == 4
     assert f"put yoochoose-clicks.parquet into the cache, {cache}" in line
+
+
+@pytest.mark.parametrize("has_marks", [True, False])
+def test_a_store_without_tables_has_the_exit_code_of_a_store(has_marks: bool, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
+        connection.execute(f"PRAGMA application_id = {_APPLICATION_ID if has_marks else 7}")
+        connection.execute(f"PRAGMA user_version = {_FORMAT_VERSION}")
+        connection.commit()
+    code, line = refusal("data", "events", tmp_path / "store.db", "--out", tmp_path / "log.csv")
+    assert code == StoreError.exit_code
+    assert "must be the store of a service" in line

@@ -69,3 +69,28 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ArtefactError, match="must be writable; got: "):
         write_frames(tmp_path / "file" / "table.csv", [frame(7)], SCHEMA)
+
+
+FORMULAS = ["=1+1", "+1", "-1", "@a", "\t=1", "\r=1", "\n=1", "\uff1d1", "=cmd|' /C calc'!A0"]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".csv.gz"])
+def test_a_safe_table_holds_no_formula_and_its_numbers_stay(ending: str, tmp_path: Path) -> None:
+    texts = [*FORMULAS, "tea", "a=b", "'x", "", None]
+    frame = pl.DataFrame({"id": texts, "score": [-1.5] * len(texts), "other": texts})
+    separator = "\t" if "tsv" in ending else ","
+    for is_safe, expected in ((True, [f"'{text}" for text in FORMULAS] + texts[len(FORMULAS) :]), (False, texts)):
+        write_frames(tmp_path / f"a{ending}", [frame, frame], frame.schema, csv_safe=is_safe)
+        read = pl.read_csv(tmp_path / f"a{ending}", separator=separator, missing_utf8_is_empty_string=False)
+        # An empty text and a missing one are written differently, and read as the same.
+        assert read["id"].fill_null("").to_list() == [text or "" for text in expected] * 2
+        assert read["other"].to_list() == read["id"].to_list()
+        assert set(read["score"]) == {-1.5}
+
+
+def test_a_table_that_is_no_text_cannot_be_made_safe(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"id": ["=1"]})
+    for ending in (".parquet", ".jsonl"):
+        with pytest.raises(ConfigError, match=r"in .csv and .tsv only"):
+            write_frames(tmp_path / f"a{ending}", [frame], frame.schema, csv_safe=True)
+    assert not list(tmp_path.iterdir())

@@ -134,17 +134,18 @@ class Recommendations(Sequence[Answer]):
         schema = table_schema(first, pl.Int64() if by_number else self.query_type, self.item_type, titled=has_titles)
         return pl.DataFrame([_column(name, [row.get(name) for row in rows], dtype) for name, dtype in schema.items()])
 
-    def write(self, path: str | Path) -> None:
+    def write(self, path: str | Path, *, csv_safe: bool = False) -> None:
         """Write the rows of `to_frame` to a file.
 
-        path  the file, with an ending of `frames.SINKS`, such as .parquet or .csv
+        path      the file, with an ending of `frames.SINKS`, such as .parquet or .csv
+        csv_safe  put a `'` before text that a spreadsheet would calculate, such as the title "=1+1"; for .csv and .tsv
 
         Ids that the file would not keep exact are text in it (`id_column`). Raises ConfigError for another ending,
         ArtefactError if the file cannot be written.
         """
         frame = self.to_frame()
         frame = frame.with_columns(id_column(frame.to_series(0), path), id_column(frame["item_id"], path))
-        write_frames(path, [frame], frame.schema)
+        write_frames(path, [frame], frame.schema, csv_safe=csv_safe)
 
 
 def table_schema(asked: str, query_type: pl.DataType, item_type: pl.DataType, *, titled: bool) -> pl.Schema:

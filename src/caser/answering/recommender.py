@@ -146,6 +146,7 @@ class Recommender:
         exclude_seen: bool | None = None,
         unknown_users: UnknownUsers = "auto",
         memory_mb: int = MEMORY_MB,
+        csv_safe: bool = False,
     ) -> tuple[RawId, ...]:
         """Recommend for every user of the log, and write the answers to a file.
 
@@ -157,6 +158,7 @@ class Recommender:
         exclude_seen   whether to leave out the items of the history; None follows the run's protocol
         unknown_users  what replaces the vector of a user that training did not know
         memory_mb      megabytes of memory for scores, however many users there are
+        csv_safe       put a `'` before text that a spreadsheet would calculate; for .csv and .tsv
 
         Returns the ids of `exclude` and `only` that the model does not know. Raises ConfigError for `k` or `memory_mb`
         below 1, for a file of another kind, and for filters that no item meets; ArtefactError if the file cannot be
@@ -188,7 +190,7 @@ class Recommender:
                 yield pl.DataFrame(columns, schema=schema)
 
         schema = table_schema("user_id", user_ids.dtype, item_ids.dtype, titled=titles is not None)
-        write_frames(path, frames(), schema)
+        write_frames(path, frames(), schema, csv_safe=csv_safe)
         return wanted.ignored
 
     def similar(self, items: Ids, *, k: int = 10) -> Recommendations:

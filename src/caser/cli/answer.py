@@ -45,6 +45,7 @@ def recommend(
     exclude_seen: bool | None = None,
     unknown_users: UnknownUsers = "auto",
     memory_mb: Whole = MEMORY_MB,
+    csv_safe: Switch = False,
     json: Switch = False,
 ) -> None:
     """Recommend next items for users, for a history of your own, or for every user of the log.
@@ -77,6 +78,9 @@ def recommend(
         How to answer for users the model was not trained on.
     memory_mb
         With --all, about how many megabytes to use beyond the model's own.
+    csv_safe
+        In a .csv or .tsv file, put a ' before text that begins like a formula, for a person who opens the file in a
+        spreadsheet. Such an id is then no longer written as in the log.
     json
         Print one JSON document instead of tables.
 
@@ -96,6 +100,7 @@ def recommend(
             exclude_seen=exclude_seen,
             unknown_users=unknown_users,
             memory_mb=memory_mb,
+            csv_safe=csv_safe,
         )
         _show_file(out, rec, k, ignored, json=json)
         if not json:
@@ -112,7 +117,7 @@ def recommend(
         unknown_users=unknown_users,
     )
     if out:
-        answers.write(out)
+        answers.write(out, csv_safe=csv_safe)
     if json:
         facts = {"run": str(run), "model": rec.artefact.config.name, "left_out": rec.artefact.manifest["left_out"]}
         show.document({**facts, "answers": answers.to_dicts()})

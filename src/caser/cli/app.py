@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from caser import __version__
 from caser.cli import answer, audit, auto, data, demo, doctor, evaluate, export, refit, replay, serve, study, train
 from caser.cli.flags import AUTO, DEFAULT_MODEL, DEFAULTS, Command, flag_name
+from caser.cli.home import expand_home
 from caser.cli.needs import check_needs
 from caser.cli.show import allow_any_encoding, note
 from caser.cli.unused import explain_unknown_option, refuse_unused
@@ -84,7 +85,7 @@ def build_app(model: str = DEFAULT_MODEL) -> cyclopts.App:
         default_parameter=DEFAULTS,
         help_format="markdown",
         suppress_keyboard_interrupt=False,
-        config=(refuse_unused, check_needs),
+        config=(expand_home, refuse_unused, check_needs),
     )
     app.command(data.build_app(), name="data")
     for name, command in _commands(model).items():
@@ -178,7 +179,8 @@ def _model_in(words: Sequence[str]) -> str:
 def _report(sentence: str, *, with_traceback: bool) -> None:
     """Print an error as one line, after the traceback of the error that is being handled if it is wanted."""
     if with_traceback:
-        traceback.print_exc()
+        for line in traceback.format_exc().splitlines():
+            note(line)
     note(f"caser: {sentence}")
 
 

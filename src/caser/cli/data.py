@@ -118,7 +118,7 @@ def simulate(
         show.note(f"wrote {out}: {made.description}; the best possible hit rate at 1 is {best:.3f}")
 
 
-def events(store: Path, /, *, out: TableFile, json: Switch = False) -> None:
+def events(store: Path, /, *, out: TableFile, csv_safe: Switch = False, json: Switch = False) -> None:
     """Write the events that a service has stored as a log, with user_id, item_id, and timestamp in seconds.
 
     Parameters
@@ -127,6 +127,9 @@ def events(store: Path, /, *, out: TableFile, json: Switch = False) -> None:
         The file of `caser serve --store`. The service may be running.
     out
         The .csv or .parquet file to write.
+    csv_safe
+        In a .csv or .tsv file, put a ' before text that begins like a formula, for a person who opens the file in a
+        spreadsheet. Such an id is then no longer written as in the log.
     json
         Print one JSON document instead of a sentence.
 
@@ -141,7 +144,7 @@ def events(store: Path, /, *, out: TableFile, json: Switch = False) -> None:
             count += len(frame)
             yield frame
 
-    write_frames(out, counted(), SCHEMA)
+    write_frames(out, counted(), SCHEMA, csv_safe=csv_safe)
     if json:
         show.document({"out": str(out), "events": count})
     else:

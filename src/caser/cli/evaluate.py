@@ -31,6 +31,7 @@ def evaluate(
     trec: Annotated[Path, Parameter(validator=PathKind(file_okay=False))] | None = None,
     trec_depth: Annotated[Whole, Parameter(validator=Number(gte=1))] = DEPTH,
     metrics: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = (),
+    csv_safe: Switch = False,
     json: Switch = False,
 ) -> None:
     """Judge a run beside the counting models, under the protocol it was trained for.
@@ -51,6 +52,9 @@ def evaluate(
         Largest number of items in each of those lists.
     metrics
         Names of further metrics beside those of the protocol, such as hit@5 or map.
+    csv_safe
+        In a .csv or .tsv file, put a ' before text that begins like a formula, for a person who opens the file in a
+        spreadsheet. Such an id is then no longer written as in the log.
     json
         Print one JSON document instead of a table.
 
@@ -67,7 +71,7 @@ def evaluate(
     opened = artefact.update_manifest(run, opened=int(part == "test"), metrics=manifest["metrics"])
     if per_user:
         frame = report.to_frame(split.log.user_vocabulary)
-        write_frames(per_user, [frame], frame.schema)
+        write_frames(per_user, [frame], frame.schema, csv_safe=csv_safe)
     if trec:
         write_trec(trec, split, compared(recommender, split, part), part, depth=trec_depth)
     result = {**report.to_dict(), "test_openings": opened}

@@ -1,4 +1,7 @@
-"""What commands print. Results go to stdout: one JSON document or tables. Progress and notes go to stderr."""
+"""What commands print. Results go to stdout: one JSON document or tables. Progress and notes go to stderr.
+
+All text passes `safe_text.py`, because it may come from a log, a file name or a service. None of it is markup of rich.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from caser.cli.safe_text import for_json, for_terminal
 from caser.data.id_text import MAX_ID_LENGTH, in_words
 from caser.fitting import fit
 from caser.study import engine
@@ -79,17 +83,17 @@ def document(value: Mapping[str, Any]) -> None:
     """
     encoding = codecs.lookup(getattr(sys.stdout, "encoding", None) or "utf-8").name
     is_unicode = encoding.startswith("utf")
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=not is_unicode, default=str) + "\n")
+    sys.stdout.write(for_json(json.dumps(value, indent=2, ensure_ascii=not is_unicode, default=str)) + "\n")
 
 
 def note(sentence: str) -> None:
     """Print a sentence for people on stderr, beside the result."""
-    err.print(Text(sentence), soft_wrap=True)
+    err.print(_text(sentence), soft_wrap=True)
 
 
 def remark(sentence: str) -> None:
     """Print a sentence on stdout, as a part of the result."""
-    out.print(Text(f"  {sentence}"), soft_wrap=True)
+    out.print(_text(f"  {sentence}"), soft_wrap=True)
 
 
 def blank_line() -> None:
@@ -99,7 +103,7 @@ def blank_line() -> None:
 
 def heading(text: str) -> None:
     """Print a heading on stdout."""
-    out.print(Text(text, style="bold"), soft_wrap=True)
+    out.print(_text(text, style="bold"), soft_wrap=True)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -113,9 +117,9 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
     shown = Table(show_header=any(columns), header_style="dim", box=None, pad_edge=False)
     for index, name in enumerate(columns):
         is_number = any(columns) and all(_looks_like_number(row[index]) for row in body if row[index])
-        shown.add_column(name, justify="right" if is_number else "left", overflow="fold")
+        shown.add_column(_text(name), justify="right" if is_number else "left", overflow="fold")
     for row in body:
-        shown.add_row(*(Text(value) for value in row))
+        shown.add_row(*map(_text, row))
     heading(title)
     out.print(shown)
 
@@ -198,11 +202,11 @@ def study_progress() -> Iterator[StudyTell]:
         def tell(step: engine.Step) -> None:
             left = "" if not step.seconds_left else f" · about {duration(step.seconds_left)} left"
             label = f"{step.done} of {step.total} steps{left}"
-            bar.update(task, completed=step.done, total=step.total, description=label)
+            bar.update(task, completed=step.done, total=step.total, description=for_terminal(label))
             seconds = time.perf_counter() - began
             done = f"{step.done:3}/{step.total}"
             line = f"{seconds:6.0f} s {done}  {step.action} {step.label}: {step.sentence}{left}"
-            err.print(Text(line), soft_wrap=True)
+            note(line)
 
         yield tell
 
@@ -220,13 +224,14 @@ def fit_progress() -> Iterator[FitTell]:
                 if progress.batch == 1 and progress.epoch == 1 and not err.is_terminal:
                     note(f"  {_plan_in_words(progress)}")
                 batches = (progress.epoch - 1) * progress.batches + progress.batch
-                bar.update(task, description=label, completed=batches, total=progress.epochs * progress.batches)
+                bar.update(
+                    task, description=for_terminal(label), completed=batches, total=progress.epochs * progress.batches
+                )
                 return
             judged = "" if progress.validation is None else f"  {progress.metric} {progress.validation:.4f}"
-            err.print(
+            note(
                 f"{time.perf_counter() - began:6.0f} s  {label}  loss {progress.done.loss:.4f}{judged}  "
-                f"{progress.done.num_states / progress.done.seconds:,.0f} positions/s",
-                soft_wrap=True,
+                f"{progress.done.num_states / progress.done.seconds:,.0f} positions/s"
             )
 
         yield tell
@@ -268,7 +273,13 @@ def _counted(number: int, noun: str) -> str:
 
 def _bar(clock: ProgressColumn) -> Progress:
     """Make a progress bar on stderr, which is drawn only on a terminal; `clock` is its last column."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), clock)
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        clock,
+    )
     return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
 
 
@@ -307,6 +318,11 @@ def _coverage_sentence(models: Mapping[str, Mapping[str, float]]) -> str:
         f"{name} {measures['coverage@10']:.1%} · {measures['head_share@10']:.1%}" for name, measures in models.items()
     ]
     return f"share of candidates in any top 10 · share of head items in the top 10s: {', '.join(shares)}"
+
+
+def _text(text: str, style: str = "") -> Text:
+    """The text as a terminal may see it."""
+    return Text(for_terminal(text), style=style)
 
 
 def _looks_like_number(text: str) -> bool:

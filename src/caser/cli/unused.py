@@ -7,6 +7,7 @@ refused.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
@@ -21,6 +22,9 @@ from caser.models import MODELS, model_class
 from caser.models.settings import NetworkSettings
 from caser.system.hints import command_line
 from caser.system.problems import RENAMED
+
+SPREADSHEET = re.compile(r"\.[ct]sv(\.gz)?$", re.IGNORECASE)
+"""The end of the name of a table that a spreadsheet opens as text."""
 
 AUTO_FLAGS = ("--jobs",)
 """The flags that `caser train` has only with --model auto, which trains several models at the same time."""
@@ -70,6 +74,18 @@ def _fields_of_text_only(option: str) -> Rule:
         if option not in typed or file_format not in ("parquet", "jsonl"):
             return None
         return f"{option} has no effect with --format {file_format}: it is for text files. Leave one of them out."
+
+    return rule
+
+
+def _spreadsheets_only(file_flag: str) -> Rule:
+    """Make the rule that --csv-safe is for files that spreadsheets open as text."""
+
+    def rule(typed: Typed) -> str | None:
+        [file] = typed.get(file_flag, [""])[-1:]
+        if "--csv-safe" not in typed or not file or SPREADSHEET.search(file):
+            return None
+        return f"--csv-safe has an effect only on a .csv or .tsv file; {file_flag} is {file}. Leave --csv-safe out."
 
     return rule
 
@@ -136,7 +152,8 @@ RULES: Mapping[str, Sequence[Rule]] = {
         excludes("--no-choose", "--budget", "tuning chooses on validation"),
         _store_without_trials,
     ),
-    "evaluate": (needs("--trec-depth", "--trec"),),
+    "data events": (_spreadsheets_only("--out"),),
+    "evaluate": (needs("--trec-depth", "--trec"), needs("--csv-safe", "--per-user"), _spreadsheets_only("--per-user")),
     "compare": (
         *_LOG,
         *_QUICK,
@@ -153,6 +170,8 @@ RULES: Mapping[str, Sequence[Rule]] = {
     "audit": (*_LOG, excludes("--no-neural", "--model", "no neural model is trained")),
     "recommend": (
         needs("--memory-mb", "--all"),
+        needs("--csv-safe", "--out"),
+        _spreadsheets_only("--out"),
         *(
             excludes("--all", option, "every user of the log is answered, from the user's own history")
             for option in ("--user", "--item")

@@ -28,6 +28,10 @@ SINKS: Mapping[str, Any] = {
 """What writes a table into a file, by the ending of its name."""
 
 
+_FORMULA = "^[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"
+"""How text begins that spreadsheets take for a formula, in some of them also with wide signs."""
+
+
 def table_ending(path: str | Path) -> str:
     """Return the ending of a file for a table, a key of SINKS.
 
@@ -47,14 +51,39 @@ def table_ending(path: str | Path) -> str:
     return ending
 
 
-def write_frames(path: str | Path, frames: Iterable[pl.DataFrame], schema: pl.Schema) -> None:
+def refuse_safe(path: str | Path) -> None:
+    """Raise ConfigError for a file that no spreadsheet opens as text, so that nothing in it needs to be made safe.
+
+    path  the file of a table
+    """
+    if not (ending := table_ending(path)).startswith((".csv", ".tsv")):
+        raise ConfigError(f"a table is made safe for spreadsheets in .csv and .tsv only; got {ending}. Leave it out.")
+
+
+def without_formulas(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a table in which no text is a formula to a spreadsheet: a `'` is put before text that would be one.
+
+    frame  any table; its numbers stay
+
+    >>> without_formulas(pl.DataFrame({"id": ["=1+1", "tea", None], "score": [-1.0, 0.5, 0.1]}))["id"].to_list()
+    ["'=1+1", 'tea', None]
+    """
+    text = pl.col(pl.String)
+    return frame.with_columns(pl.when(text.str.contains(_FORMULA)).then("'" + text).otherwise(text).name.keep())
+
+
+def write_frames(
+    path: str | Path, frames: Iterable[pl.DataFrame], schema: pl.Schema, *, csv_safe: bool = False
+) -> None:
     """Write frames one after another to one file. The file appears only when it is complete.
 
-    path    the file, which may exist, with an ending of SINKS; its folder is made if needed
-    frames  the rows in order; one frame at a time is held in memory
-    schema  names and types of the columns, which all frames have
+    path      the file, which may exist, with an ending of SINKS; its folder is made if needed
+    frames    the rows in order; one frame at a time is held in memory
+    schema    names and types of the columns, which all frames have
+    csv_safe  write text that a spreadsheet would calculate with a `'` before it; for .csv and .tsv only
 
-    Raises ConfigError if the file name has another ending, ArtefactError if the file cannot be written.
+    Raises ConfigError if the file name has another ending, or one that `csv_safe` is not for, ArtefactError if the file
+    cannot be written.
 
     >>> import tempfile
     >>> frame = pl.DataFrame({"item": [7, 8]})
@@ -64,6 +93,9 @@ def write_frames(path: str | Path, frames: Iterable[pl.DataFrame], schema: pl.Sc
     [7, 8, 7, 8]
     """
     sink = SINKS[table_ending(path)]
+    if csv_safe:
+        refuse_safe(path)
+        frames = map(without_formulas, frames)
     source = register_io_source(lambda *_: iter(frames), schema=schema)
     with replacing(Path(path)) as unfinished:
         try:
