@@ -114,7 +114,7 @@ def test_a_listener_shows_names_as_they_are(capsys: pytest.CaptureFixture[str]) 
 
 def test_a_spreadsheet_gets_no_formula_where_that_is_asked_for(tmp_path: Path) -> None:
     log, run = tmp_path / "log.csv", tmp_path / "run"
-    rows = [f'"=u{user}","-i{item % 4}",{item}' for user in range(6) for item in range(5)]
+    rows = [f'"=u{user}","-i{(user + item) % 9}",{item}' for user in range(6) for item in range(5)]
     log.write_text("user_id,item_id,timestamp\n" + "\n".join(rows) + "\n")
     assert caser("train", log, "--model", "popularity", "--out", run).code == 0
     for words in (("--all",), ("--user", "=u1")):

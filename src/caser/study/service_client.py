@@ -54,9 +54,9 @@ def ask(url: str, path: str, body: Any, token: str | None) -> dict[str, Any]:
     finally:
         connection.close()
     if response.status != 200 or not isinstance(answer, dict):
-        error = answer.get("error") if isinstance(answer, dict) else answer
+        said = answer.get("error") if isinstance(answer, dict) else answer
         raise DataError(
-            f"the service at {url} must answer with an object and status 200; it said {response.status}: {_few(error)}"
+            f"the service at {url} must answer with an object and status 200; it said {response.status}: {_few(said)}"
         )
     return answer
 
