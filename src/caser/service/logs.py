@@ -195,7 +195,7 @@ def read_pseudonym_key(answer_log: Path | None) -> bytes:
         raise StoreError(sentence) from None
     if len(key) < _KEY_BYTES or not any(key):
         raise StoreError(
-            f"{file} must hold a key of {_KEY_BYTES} random bytes; got {len(key)} bytes{'' if any(key) else ', all 0'}. "
+            f"{file} must hold a key of {_KEY_BYTES} random bytes; got {len(key)}{'' if any(key) else ', all 0'}. "
             "Restore it from a backup, or remove it: then users get new pseudonyms."
         )
     return key

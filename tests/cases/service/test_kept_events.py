@@ -92,18 +92,21 @@ async def test_another_event_of_the_same_user_under_the_same_id_is_told(run: Pat
         assert (answer["accepted"], answer["known"], answer["conflicts"]) == (0, 0, ["a"])
 
 
-@pytest.mark.parametrize("again", [EVENT, {**EVENT, "item_id": 20}, {"user_id": "ann", "item_id": 10, "event_id": "a"}])
-async def test_a_retry_after_erasure_does_not_revive_the_event(run: Path, tmp_path: Path, again: dict[str, Any]) -> None:
-    for _ in range(2):  # the second time after a restart
+@pytest.mark.parametrize("change", [{}, {"item_id": 20}, {"time": None}])
+async def test_a_retry_after_erasure_does_not_revive_the_event(
+    run: Path, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    again = {name: value for name, value in {**EVENT, **change}.items() if value is not None}
+    for number in range(2):  # the second time after a restart
         async with serving(run, store=tmp_path / "events.db") as served:
-            if not _:
+            if not number:
                 await served.post("/v1/events", EVENT)
                 await served.client.delete("/v1/users/ann")
             answer = await served.post("/v1/events", again)
             assert (answer["accepted"], answer["known"], answer["erased"]) == (0, 0, 1)
             assert await history(served, "ann") == []
-            assert (await served.post("/v1/events", {**EVENT, "event_id": f"b{_}"}))["accepted"] == 1
-            assert (await served.post("/v1/events", {**EVENT, "user_id": f"other {_}"}))["accepted"] == 1
+            assert (await served.post("/v1/events", {**EVENT, "event_id": f"b{number}"}))["accepted"] == 1
+            assert (await served.post("/v1/events", {**EVENT, "user_id": f"other {number}"}))["accepted"] == 1
             await served.client.delete("/v1/users/ann")
 
 

@@ -115,20 +115,23 @@ class Metrics:
         self._latency_by_route: dict[str, Histogram] = {}
         self._by_source: dict[str, Counter] = {}
         registry.register(_ModelInfo(model))
-        values: dict[str, Callable[[], float]] = {
+        for name, value in self._values(num_waiting, events).items():
+            Gauge(name, _MEANINGS[name], registry=registry).set_function(value)
+
+    def _values(self, num_waiting: Callable[[], int], events: EventStore) -> dict[str, Callable[[], float]]:
+        """The function of each metric that is computed when it is read."""
+        return {
             "caser_event_items_unknown_share": self.unknown_share,
             "caser_popularity_drift": self.popularity_drift,
             "caser_popularity_drift_by_chance": self.drift_by_chance,
-            "caser_model_age_seconds": lambda: time.time() - model().trained_at,
+            "caser_model_age_seconds": lambda: time.time() - self._model().trained_at,
             "caser_store_writable": lambda: events.problem() is None,
             "caser_store_durable": lambda: events.is_durable,
             "caser_erasures_incomplete": lambda: events.num_erasures_incomplete,
             "caser_questions_waiting": num_waiting,
             "caser_events_waiting_bytes": lambda: events.num_bytes_waiting,
-            "caser_histories_bytes": lambda: events.num_bytes_cached + model().num_bytes_cached,
+            "caser_histories_bytes": lambda: events.num_bytes_cached + self._model().num_bytes_cached,
         }
-        for name, value in values.items():
-            Gauge(name, _MEANINGS[name], registry=registry).set_function(value)
 
     def count_request(self, route: str, status: int, seconds: float) -> None:
         """Count a request to `route` that was answered with `status` after so many `seconds`."""

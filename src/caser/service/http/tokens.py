@@ -101,7 +101,7 @@ def _text(path: Path) -> str:
 
 
 def _parsed(path: Path, text: str) -> dict[str, str]:
-    """The digests in the text of a token file, by name. Raises ConfigError, which names the line but does not show it."""
+    """Return the digests in the text of a token file, by name. Raises ConfigError, which names the line."""
     digests: dict[str, str] = {}
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip() or line.startswith("#"):
