@@ -142,7 +142,7 @@ async def test_a_store_of_version_1_is_upgraded_in_place(tmp_path: Path) -> None
     assert store.recent("user 0").items[-1] == "last"
     store.close()
     file = sqlite3.connect(path)
-    assert file.execute("SELECT seq FROM events ORDER BY seq DESC LIMIT 2").fetchall() == [(32,), (31,)]
+    assert file.execute("SELECT count(*) FROM events WHERE seq > 30").fetchone() == (2,)
     assert file.execute("SELECT count(*) FROM erased").fetchone() == (1,)
     file.close()
 

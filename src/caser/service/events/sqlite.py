@@ -79,6 +79,7 @@ class SqliteEvents:
         self._histories: ByteCache[str, RecentHistory] = ByteCache(max_cached, lambda history: history.num_bytes)
         self._writer = self._connect(is_writer=True)
         self._reader = self._connect(is_writer=False)
+        self._has_erased_events = False
         self._data_version = -1
         self._last_event = self._last_erasure = 0
         self._read_new_commits()
@@ -103,8 +104,7 @@ class SqliteEvents:
 
         Returns the number of events removed. Raises as `append` does.
         """
-        num_removed: int = await self._group_commit(user_id)
-        return num_removed
+        return int(await self._group_commit(user_id))
 
     def recent(self, user_id: str) -> RecentHistory:
         """Return the last events of the user `user_id`, from memory if they were read before."""
@@ -222,6 +222,7 @@ class SqliteEvents:
         erased: list[tuple[int, list[str]]] = []
         self._writer.execute("BEGIN IMMEDIATE")
         self._delete_expired(now)
+        self._has_erased_events = self._writer.execute("SELECT 1 FROM erased_events LIMIT 1").fetchone() is not None
         results: list[list[Outcome] | int] = []
         for job in jobs:
             if isinstance(job, str):
@@ -232,24 +233,23 @@ class SqliteEvents:
                 results.append([self._insert(event, now) for event in job])
         self._writer.execute("COMMIT")
         if self._erasures is not None:
-            for seq, texts in erased:
-                self._erasures.add(seq, texts)
+            for one in erased:
+                self._erasures.add(*one)
         return results
 
     def _insert(self, event: Event, now: float) -> Outcome:
-        key = event_key(event.user_id, event.event_id)
-        if self._writer.execute("SELECT 1 FROM erased_events WHERE event_key = ?", (key,)).fetchone():
-            return "erased"
-        select = "SELECT item_id, coalesce(sent, time) FROM events WHERE user_id = ? AND event_id = ?"
-        known = self._writer.execute(select, (event.user_id, event.event_id)).fetchone()
-        if known is not None:
-            item_id, sent = known
-            return "known" if item_id == event.item_id and (event.is_now or event.time == sent) else "conflict"
+        if self._has_erased_events:
+            key = event_key(event.user_id, event.event_id)
+            if self._writer.execute("SELECT 1 FROM erased_events WHERE event_key = ?", (key,)).fetchone():
+                return "erased"
         place = self._place(event, now)
         sent = None if event.is_now or place == event.time else event.time
-        statement = "INSERT INTO events (event_id, user_id, item_id, time, sent) VALUES (?, ?, ?, ?, ?)"
-        self._writer.execute(statement, (event.event_id, event.user_id, event.item_id, place, sent))
-        return "new"
+        statement = "INSERT OR IGNORE INTO events (event_id, user_id, item_id, time, sent) VALUES (?, ?, ?, ?, ?)"
+        if self._writer.execute(statement, (event.event_id, event.user_id, event.item_id, place, sent)).rowcount == 1:
+            return "new"
+        select = "SELECT item_id, coalesce(sent, time) FROM events WHERE user_id = ? AND event_id = ?"
+        item_id, sent = self._writer.execute(select, (event.user_id, event.event_id)).fetchone()
+        return "known" if item_id == event.item_id and (event.is_now or event.time == sent) else "conflict"
 
     def _place(self, event: Event, now: float) -> float:
         """The time that orders the event: its own, or its arrival if that is earlier or the event has no time.
@@ -264,13 +264,14 @@ class SqliteEvents:
 
     def _delete_user(self, user_id: str, now: float) -> list[str]:
         """Delete the events of a user, and remember them and the user as erased. Returns the ids of the events."""
-        rows = self._writer.execute("SELECT event_id FROM events WHERE user_id = ?", (user_id,)).fetchall()
+        rows = self._writer.execute("SELECT event_id FROM events WHERE user_id = ?", (user_id,))
         event_ids = [row[0] for row in rows]
         until = now + REMEMBERED_DAYS * _DAY
         self._writer.executemany(
             "INSERT OR REPLACE INTO erased_events (event_key, until) VALUES (?, ?)",
             ((event_key(user_id, event_id), until) for event_id in event_ids),
         )
+        self._has_erased_events |= bool(event_ids)
         self._writer.execute("DELETE FROM events WHERE user_id = ?", (user_id,))
         self._writer.execute("INSERT OR REPLACE INTO erased (user_key) VALUES (?)", (user_digest(user_id),))
         return event_ids
