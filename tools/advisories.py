@@ -5,8 +5,6 @@ not concern this project is waived in pyproject.toml, until a date and with a re
 
     [tool.caser.waived-advisories]
     PYSEC-2026-1 = { until = 2027-01-31, because = "only servers of version 1 are affected; there is none" }
-
-pip itself is left out, because it comes with Python and not from constraints.txt.
 """
 
 from __future__ import annotations
@@ -33,7 +31,7 @@ UNREACHABLE = (
 """What pip-audit prints where the database does not answer."""
 
 
-class Unreachable(Exception):
+class UnreachableError(Exception):
     """No advisory database answers; the message says what was tried."""
 
 
@@ -49,11 +47,11 @@ def report(environment: Path, auditor: Path, root: Path) -> int:
     packages = installed(environment)
     try:
         findings = ask(packages, auditor)
-    except Unreachable as error:
+    except UnreachableError as error:
         print(f"Skipped the audit of {len(packages)} packages: {error}")
         return 0
     waivers = pins.project_settings(root)["tool"].get("caser", {}).get("waived-advisories", {})
-    lines, status = judge(findings, waivers, datetime.datetime.now(tz=datetime.timezone.utc).date())
+    lines, status = judge(findings, waivers, datetime.datetime.now(tz=datetime.UTC).date())
     print("\n".join(lines))
     return status
 
@@ -71,7 +69,7 @@ def installed(environment: Path) -> dict[str, str]:
         "--disable-pip-version-check",
     ]
     listed = json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout)
-    return {one["name"]: one["version"].partition("+")[0] for one in listed if one["name"] != "pip"}
+    return {one["name"]: one["version"].partition("+")[0] for one in listed}
 
 
 def ask(packages: Mapping[str, str], auditor: Path) -> list[dict[str, Any]]:
@@ -80,7 +78,7 @@ def ask(packages: Mapping[str, str], auditor: Path) -> list[dict[str, Any]]:
     packages  versions by name
     auditor   the Python that has pip-audit
 
-    Raises Unreachable if no database answers within a minute, or knows none of the packages.
+    Raises UnreachableError if no database answers within a minute, or knows none of the packages.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "installed.txt"
@@ -90,7 +88,7 @@ def ask(packages: Mapping[str, str], auditor: Path) -> list[dict[str, Any]]:
         try:
             done = subprocess.run(words, capture_output=True, text=True, timeout=LONGEST_SECONDS, check=False)
         except subprocess.TimeoutExpired:
-            raise Unreachable(f"the advisory database gave no answer in {LONGEST_SECONDS} s") from None
+            raise UnreachableError(f"the advisory database gave no answer in {LONGEST_SECONDS} s") from None
     return findings_of(done.stdout, done.stderr)
 
 
@@ -100,17 +98,17 @@ def findings_of(output: str, errors: str) -> list[dict[str, Any]]:
     output  what pip-audit printed
     errors  what it printed to stderr
 
-    Raises Unreachable if the database did not answer, and RuntimeError if pip-audit failed for another reason.
+    Raises UnreachableError if the database did not answer, and RuntimeError if pip-audit failed for another reason.
     """
     try:
         findings: list[dict[str, Any]] = json.loads(output)["dependencies"]
     except ValueError:
         last = errors.strip().splitlines()[-1:] or ["no output"]
         if any(word in errors for word in UNREACHABLE):
-            raise Unreachable("no advisory database can be reached from here") from None
+            raise UnreachableError("no advisory database can be reached from here") from None
         raise RuntimeError(f"pip-audit must print a report; it failed: {last[0]}") from None
     if findings and all("skip_reason" in one for one in findings):
-        raise Unreachable("the server that answers in place of the advisory database knows none of them")
+        raise UnreachableError("the server that answers in place of the advisory database knows none of them")
     return findings
 
 

@@ -234,9 +234,10 @@ def environment_works() -> bool:
 def announce(extra: str) -> None:
     """Print how much will be downloaded."""
     print(
-        f"Setting up {ENVIRONMENT} with caser[{extra}]: with torch, about 0.4 GB to download with a CPU build of torch, and about\n"
-        "3 GB where pip's index offers only a CUDA build (Linux, as a rule; PIP_EXTRA_INDEX_URL can name PyTorch's\n"
-        "index of CPU builds). What pip has cached is not downloaded again.",
+        f"Setting up {ENVIRONMENT} with caser[{extra}].\n"
+        "If that includes torch, it downloads about 0.4 GB with a build for CPUs, and about 3 GB where pip finds only\n"
+        "a CUDA build (Linux, as a rule). PIP_FIND_LINKS can name a folder with a build for CPUs, which must be allowed\n"
+        "first: python tools/pins.py --renew WHEEL. pip downloads nothing that it has cached.",
         flush=True,
     )
 

@@ -41,7 +41,9 @@ def install_pinned(python: Path, extras: Sequence[str], root: Path) -> None:
     """
     all_pins = pins.read_all(root)
     wanted = [requirement for extra in extras for requirement in pins.requirements(extra, root)]
-    # torch comes first, because its build (for CPUs, for CUDA) decides what else is needed.
+    # pip itself comes first: what Python brings may be old, and old ones download whole packages to read what they need.
+    install_hashed("Installing pip", python, [all_pins["pip"]], root)
+    # torch comes second, because its build (for CPUs, for CUDA) decides what else is needed.
     if needs_torch(wanted):
         install_hashed("Installing torch, the largest part", python, [all_pins["torch"]], root)
     with tempfile.TemporaryDirectory() as folder:
@@ -126,11 +128,11 @@ def run_quietly(what: str, command: Sequence[str], root: Path) -> None:
 
 
 def package_with_wrong_hash(output: str) -> str | None:
-    """Return the package of which pip says that its file has none of the hashes that it must have.
+    r"""Return the package of which pip says that its file has none of the hashes that it must have.
 
     output  what pip printed
 
-    >>> package_with_wrong_hash("ERROR: ... DO NOT MATCH THE HASHES ...\\n    rich==15.0.0 from file:///r.whl:")
+    >>> package_with_wrong_hash("ERROR: ... DO NOT MATCH THE HASHES ...\n    rich==15.0.0 from file:///r.whl:")
     'rich==15.0.0'
     >>> package_with_wrong_hash("ERROR: no network")
     """

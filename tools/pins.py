@@ -133,8 +133,8 @@ def resolving(wanted: Sequence[str], pins: Mapping[str, Pin], folder: Path) -> t
     pins    the only versions that are allowed
     folder  where the versions go, and pip's report
 
-    Returns the arguments of `pip install`, and the path of the report that it will write. pip builds nothing: no code of a
-    package runs before its hash was compared.
+    Returns the arguments of `pip install`, and the path of the report that it will write. pip builds nothing:
+    no code of a package runs before its hash was compared.
     """
     versions, report = folder / "versions.txt", folder / "report.json"
     versions.write_text("".join(f"{pin.name}=={pin.version}\n" for pin in pins.values()), encoding="utf-8")
