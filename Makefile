@@ -1,8 +1,8 @@
 # tools/dev.py explains every verb and carries it out. To use another Python: make test PYTHON=python3.12
 PYTHON ?= python3
 
-.PHONY: setup demo serve test check bench bench-serve clean reproduce
-setup demo serve test check bench bench-serve clean:
+.PHONY: setup demo serve test check audit-packages bench bench-serve clean reproduce
+setup demo serve test check audit-packages bench bench-serve clean:
 	@$(PYTHON) tools/dev.py $@
 
 # Reproduce a published table: make reproduce TABLE=movielens_1m. Without TABLE: list the tables and how long each takes.

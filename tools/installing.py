@@ -41,7 +41,7 @@ def install_pinned(python: Path, extras: Sequence[str], root: Path) -> None:
     """
     all_pins = pins.read_all(root)
     wanted = [requirement for extra in extras for requirement in pins.requirements(extra, root)]
-    # pip itself comes first: what Python brings may be old, and old ones download whole packages to read what they need.
+    # pip itself comes first: an old one downloads whole packages to find out what they need.
     install_hashed("Installing pip", python, [all_pins["pip"]], root)
     # torch comes second, because its build (for CPUs, for CUDA) decides what else is needed.
     if needs_torch(wanted):
