@@ -2,8 +2,12 @@
 PYTHON ?= python3
 
 .PHONY: setup demo serve test check audit-packages bench bench-serve clean reproduce
-setup demo serve test check audit-packages bench bench-serve clean:
+setup demo test check audit-packages bench bench-serve clean:
 	@$(PYTHON) tools/dev.py $@
+
+# Serve the demo's run; on another port: make serve PORT=8001
+serve:
+	@$(PYTHON) tools/dev.py serve $(if $(PORT),--port $(PORT))
 
 # Reproduce a published table: make reproduce TABLE=movielens_1m. Without TABLE: list the tables and how long each takes.
 reproduce:

@@ -35,6 +35,7 @@ FACTS: dict[str, Any] = {
     "environment": {"threads": 1},
     "metrics": None,
     "test_openings": 0,
+    "trained_at": 1_700_000_000.0,
     "why": [],
     "command": None,
 }

@@ -3,7 +3,7 @@
 
     python tools/dev.py setup [EXTRA]   make .venv and install the pinned dependencies (by default the extra "study")
     python tools/dev.py demo            train, judge and use Caser on MovieLens-100K
-    python tools/dev.py serve           serve the demo's run on http://127.0.0.1:8000, with a page to try it on
+    python tools/dev.py serve           serve the demo's run on http://127.0.0.1:8000, with a page; --port N
     python tools/dev.py test            run the tests (about 6 minutes on two cores); --slow adds the slow ones
     python tools/dev.py check           check lint, format, types and architecture
     python tools/dev.py audit-packages  ask an advisory database about every installed package
@@ -21,12 +21,14 @@ checkout only, and names no package index: pip's own configuration decides where
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib.util
 import json
 import os
 import platform
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -88,10 +90,13 @@ def serve(words: Sequence[str]) -> int:
     """Serve the run that the demo has trained."""
     if not (ROOT / DEMO_RUN).is_dir():
         raise SetupError(f"serve needs the demo's run; {DEMO_RUN} does not exist; type: python tools/dev.py demo")
+    host, port = option(words, "--host", "127.0.0.1"), option(words, "--port", "8000")
+    if port.isdigit() and port != "0":
+        check_port(host, int(port))
     install("serve")
-    if not words:
-        print("Open http://127.0.0.1:8000/ in a browser; Ctrl-C stops it.", flush=True)
-    return run("-m", "caser", "serve", DEMO_RUN, *words)
+    if port != "0" and not option(words, "--uds", ""):
+        print(f"Open http://{f'[{host}]' if ':' in host else host}:{port}/ in a browser; Ctrl-C stops it.", flush=True)
+    return become("-m", "caser", "serve", DEMO_RUN, *words)
 
 
 def test(words: Sequence[str]) -> int:
@@ -167,6 +172,51 @@ def run(*words: str) -> int:
     # Without this, threads that wait keep a core busy and slow down every other process.
     environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
     return subprocess.run([str(PYTHON), *words], cwd=ROOT, env=environment, check=False).returncode
+
+
+def become(*words: str) -> int:
+    """Run the environment's Python in place of this process, so that a signal to this process reaches it.
+
+    Windows cannot do so: there, it runs as a child. Returns its exit status.
+    """
+    if os.name == "nt":
+        return run(*words)
+    os.chdir(ROOT)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    return os.execv(str(PYTHON), [str(PYTHON), *words])  # noqa: S606 (no shell is wanted)
+
+
+def option(words: Sequence[str], name: str, default: str) -> str:
+    """Return the value of an option among words, or its default.
+
+    >>> option(["--port", "8001"], "--port", "8000"), option(["--port=8001"], "--port", "8000")
+    ('8001', '8001')
+    """
+    for place, word in enumerate(words):
+        if word == name:
+            return words[place + 1] if place + 1 < len(words) else default
+        if word.startswith(f"{name}="):
+            return word[len(name) + 1 :]
+    return default
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise SetupError for a port that another program has taken."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            if os.name == "posix":  # old connections to a program that has ended take no port
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            return  # `caser serve` says what is wrong
+    else:
+        return
+    raise SetupError(
+        f"serve needs a free port; a program has taken port {port} of {host}, perhaps an earlier `serve`; stop it, or "
+        f"type: make serve PORT={port + 1} (or: python tools/dev.py serve --port {port + 1})"
+    )
 
 
 def refuse_further_words(verb: str, words: Sequence[str]) -> None:

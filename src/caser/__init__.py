@@ -59,6 +59,7 @@ _HOME = {
     "UnknownIdError": "caser.errors",
     "Winner": "caser.study.best",
     "ablate": "caser.study.ablate",
+    "add_titles": "caser.data.item_table",
     "audit": "caser.study.audit.audit",
     "auto": "caser.study.auto",
     "best": "caser.study.best",

@@ -14,6 +14,7 @@ from caser.config import register_loss as register_loss
 from caser.data.datasets import load as load_dataset
 from caser.data.describe import describe as describe
 from caser.data.filters import LogFilters as LogFilters
+from caser.data.item_table import add_titles as add_titles
 from caser.data.log import InteractionLog as InteractionLog
 from caser.data.readers import Reading as Reading
 from caser.data.readers import read_log as read_log
@@ -129,6 +130,7 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "UnknownIdError",
     "Winner",
     "ablate",
+    "add_titles",
     "audit",
     "auto",
     "best",

@@ -30,6 +30,9 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if command_in(arguments) == "serve":
         os.environ.setdefault("OMP_NUM_THREADS", "1")
+        from caser.service import early_stop
+
+        early_stop.install()
     from caser.cli.app import run
 
     sys.exit(run(arguments))

@@ -73,9 +73,17 @@ class MissingDependencyError(CaserError, ImportError):
 
 
 class StoreError(CaserError):
-    """Events cannot be read or stored."""
+    """Events cannot be read or stored.
+
+    message     the sentence
+    is_lasting  whether this stays until somebody repairs the store: it is gone, replaced, or cannot be read or written
+    """
 
     exit_code = 9
+
+    def __init__(self, message: str = "", *, is_lasting: bool = False) -> None:
+        super().__init__(message)
+        self.is_lasting = is_lasting
 
 
 class BusyError(CaserError):

@@ -368,7 +368,7 @@ def nested(levels: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"format": 2, "library_version": "9.0"}, "got 2, written by caser 9.0. Upgrade caser"),
+        ({"format": 3, "library_version": "9.0"}, "got 3, written by caser 9.0. Upgrade caser"),
         ({"format": "1"}, "format"),
         ({"surprise": 1}, "surprise"),
         ({"seen": None}, "must have the key 'seen'"),

@@ -153,7 +153,7 @@ def test_all_needs_a_file_and_no_user(caser_run: Path, tmp_path: Path) -> None:
 def test_a_file_with_another_ending_is_refused(caser_run: Path, tmp_path: Path) -> None:
     for words in (["--all"], ["--user", 1]):
         code, line = refusal("recommend", caser_run, *words, "--out", tmp_path / "all.xlsx")
-        assert (code, line) == (2, "a table must go into a .csv or .parquet file; got 'all.xlsx'.")
+        assert (code, line) == (2, "a table must go into a .csv, .parquet or .jsonl file; got 'all.xlsx'.")
 
 
 def test_answers_for_named_users_can_go_to_a_file(caser_run: Path, tmp_path: Path) -> None:

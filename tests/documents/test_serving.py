@@ -27,7 +27,8 @@ ADDRESS = "http://127.0.0.1:8000"
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     folder = tmp_path_factory.mktemp("serving")
     save(caser_run(), folder / "run")
-    (folder / "items.csv").write_text("item_id,genre\n10,Drama\n20,Horror\n50,Drama\n")
+    save(caser_run(), folder / "runs" / "demo")  # the name that the document gives to a run
+    (folder / "items.csv").write_text("item_id,genre,year\n10,Drama,1994\n20,Horror,1980\n50,Drama,1999\n")
     with process(folder / "run", "--store", folder / "events.db", "--items", folder / "items.csv") as served:
         yield served.url, folder
 

@@ -150,7 +150,7 @@ def test_a_regular_file_is_parsed_by_polars_and_keeps_its_order(separator: str, 
     text = "".join(f"{wrap}{row}{wrap}{separator}{wrap}x y{wrap}{end}" for row in range(100_000))
     with (
         mock.patch.object(delimited, "_line_by_line", side_effect=AssertionError),
-        mock.patch.object(delimited, "_quoted_records", side_effect=AssertionError),
+        mock.patch.object(delimited, "split_quoted", side_effect=AssertionError),
         mock.patch.object(delimited, "BLOCK_BYTES", 1 << 16),
     ):
         table = delimited.read_delimited(text.encode(), Layout(separator))

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from caser.errors import ArtefactError, ConfigError, StoreError
-from tests.cli.terminal import caser, refusal
+from tests.cli.terminal import caser, document, refusal
 from tests.service.serving import process
 
 
@@ -68,10 +68,13 @@ def test_a_damaged_store_is_refused(run: Path, tmp_path: Path) -> None:
 def test_the_token_that_is_printed_gives_access(run: Path, tmp_path: Path) -> None:
     made = caser("token", "--token-file", tmp_path / "tokens", "--name", "web")
     token = made.out.strip()
+    other = document("token", "--token-file", tmp_path / "tokens", "--name", "shop")
+    assert (other["name"], len(other["token"]) >= 32) == ("shop", True)
     assert len(token) >= 32
     with process(run, "--token-file", tmp_path / "tokens") as served:
         assert httpx.get(f"{served.url}/v1/model").status_code == 401
-        headers = {"authorization": f"Bearer {token}"}
-        assert httpx.get(f"{served.url}/v1/model", headers=headers).status_code == 200
+        for known in (token, other["token"]):
+            headers = {"authorization": f"Bearer {known}"}
+            assert httpx.get(f"{served.url}/v1/model", headers=headers).status_code == 200
         assert served.kill(signal.SIGINT) == 0
         assert token not in served.log.read_text()

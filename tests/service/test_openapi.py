@@ -26,6 +26,9 @@ async def test_every_route_is_described_with_its_statuses_and_examples(run: Path
 
     assert recommend["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/RecommendRequest")
     assert "/docs" not in document["paths"]
+    metrics = document["paths"]["/metrics"]["get"]["responses"]
+    assert list(metrics["200"]["content"]) == ["text/plain"]
+    assert list(metrics["401"]["content"]) == ["application/json"]
 
 
 async def test_responses_match_their_schemas(run: Path) -> None:

@@ -50,7 +50,7 @@ def test_after_sigterm_clients_that_follow_readiness_lose_no_answer(run: Path) -
     assert not broken
 
 
-@pytest.mark.parametrize("rounds", [3, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [2, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_kill_during_writes_loses_no_acknowledged_event(run: Path, rounds: int) -> None:
     store, last = run.parent / "events.db", -1
     acknowledged: set[str] = set()
@@ -132,6 +132,7 @@ def test_slow_and_incomplete_requests_delay_no_other_client(run: Path) -> None:
             connection.close()
 
 
+@pytest.mark.slow  # tests/cases/service/test_store.py does so in one process
 def test_two_services_on_one_store_see_each_others_events(run: Path) -> None:
     store = run.parent / "events.db"
     with process(run, "--store", store) as first, process(run, "--store", store) as second:

@@ -13,8 +13,8 @@ import pytest
 
 from caser.artefact.folder import save
 from tests.runs import caser_run
-from tests.service.clients import Client, Reply, ask
-from tests.service.serving import process
+from tests.service.clients import Client, ask
+from tests.service.serving import process, serving
 
 QUESTIONS = [{"user_id": "bob"}, {"user_id": "ann", "explain": True}, {"history": [20, 50], "k": 3}, {}]
 
@@ -99,16 +99,15 @@ def _file(run: Path) -> None:
 async def test_a_run_that_is_damaged_while_it_is_served_is_refused_and_the_old_one_stays(
     run: Path, harm: Callable[[Path], None]
 ) -> None:
-    with process(run) as served:
-        before = [(await ask(served.url, "/v1/recommend", question)).json() for question in QUESTIONS]
+    async with serving(run) as served:
+        before = [await served.post("/v1/recommend", question) for question in QUESTIONS]
         harm(run)
-        refused: Reply = await ask(served.url, "/v1/model/reload", {})
-        assert refused.status == 409
-        assert str(run) not in refused.body.decode()
-        assert [(await ask(served.url, "/v1/recommend", question)).json() for question in QUESTIONS] == before
-        assert (await ask(served.url, "/readyz")).status == 200
+        refused = await served.post("/v1/model/reload", status=409)
+        assert str(run.parent) not in refused["error"]
+        assert [await served.post("/v1/recommend", question) for question in QUESTIONS] == before
+        assert (await served.get("/readyz"))["status"] == "ready"
         if run.is_file():
             run.unlink()
         save(caser_run(seed=5), run)
-        assert (await ask(served.url, "/v1/model/reload", {})).status == 200
-        assert (await ask(served.url, "/v1/recommend", QUESTIONS[0])).json() != before[0]
+        await served.post("/v1/model/reload")
+        assert await served.post("/v1/recommend", QUESTIONS[0]) != before[0]

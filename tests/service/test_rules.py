@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caser.answering.recommender import load
+from caser.data.attributes import Attribute
 from caser.errors import DataError
-from caser.service.answers.catalogue import Catalogue, read_table
+from caser.service.answers.catalogue import Catalogue
 from caser.service.answers.rules import CompiledRules
 from caser.service.request_schemas import AnswerRules, Boost
 from tests.runs import popularity_run
@@ -88,12 +89,6 @@ async def test_a_boost_is_added_to_the_score_and_shown(counted: Path, items: Pat
     ]
 
 
-async def test_an_unknown_column_is_noted(counted: Path, items: Path) -> None:
-    answer = await ruled(counted, items, filters={"colour": ["red"]})
-    assert answer["items"] == []
-    assert answer["notes"][0] == "no item has the attribute colour"
-
-
 async def test_titles_of_the_table_replace_those_of_the_run(counted: Path, items: Path) -> None:
     answer = await ruled(counted, items, k=4)
     assert {item["item_id"]: item["title"] for item in answer["items"]} == {
@@ -101,12 +96,14 @@ async def test_titles_of_the_table_replace_those_of_the_run(counted: Path, items
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("content", ["a,b\n1,2\n", "", None])
-def test_a_file_that_is_no_table_of_items_is_refused(tmp_path: Path, counted: Path, content: str | None) -> None:
-    path = tmp_path / ("items.csv" if content is not None else "items.txt")
-    path.write_text(content or "")
-    with pytest.raises(DataError, match="table of items"):
-        Catalogue.of(load(counted).artefact, read_table(path))
+@pytest.mark.parametrize(("name", "content"), [("items.csv", "a,b\n1,2\n"), ("items.txt", ""), ("none.csv", None)])
+def test_a_file_that_is_no_table_of_items_is_refused(
+    tmp_path: Path, counted: Path, name: str, content: str | None
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(DataError, match=f"in the table of items {name}"):
+        load(counted).with_items(tmp_path / name)
 
 
 some_values = st.frozensets(st.sampled_from("abc"), min_size=1, max_size=2)
@@ -132,7 +129,8 @@ def test_reading_a_ranking_in_steps_gives_the_same_as_reading_it_whole(
     step: int,
 ) -> None:
     ids = list(range(1, len(genres) + 1))
-    catalogue = Catalogue(ids, [1] * len(ids), {}, {"genre": dict(zip(ids, genres, strict=True))})
+    genre = Attribute("genre", "text", dict(zip(ids, genres, strict=True)), {})
+    catalogue = Catalogue(ids, [1] * len(ids), {}, {"genre": genre})
     rules = AnswerRules(
         without={"genre": sorted(without)} if without else {},
         at_most={"genre": at_most} if at_most else {},

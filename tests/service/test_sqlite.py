@@ -27,13 +27,13 @@ def store(tmp_path: Path) -> Iterator[SqliteEvents]:
 
 async def test_an_acknowledged_event_is_in_the_history_at_once(store: SqliteEvents) -> None:
     assert store.recent("ann").items == ()
-    assert await store.append([event(1)]) == [True]
+    assert await store.append([event(1)]) == ["new"]
     assert store.recent("ann").items == ("i1",)
 
 
 async def test_an_event_counts_once_however_often_it_is_sent(store: SqliteEvents) -> None:
-    assert await store.append([event(1), event(2), event(1)]) == [True, True, False]
-    assert await store.append([event(2)]) == [False]
+    assert await store.append([event(1), event(2), event(1)]) == ["new", "new", "known"]
+    assert await store.append([event(2)]) == ["known"]
     assert store.recent("ann").items == ("i1", "i2")
 
 
@@ -113,13 +113,22 @@ async def test_events_are_still_there_after_reopening(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_store_without_a_path_is_temporary_and_not_durable() -> None:
-    store = SqliteEvents(None)
-    folder = store._path.parent
-    assert folder.exists()
+async def test_a_store_without_a_path_is_in_memory_and_not_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise FileNotFoundError("no usable temporary directory")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.gettempdir", refuse)
+    store, other = SqliteEvents(None), SqliteEvents(None)
     assert not store.is_durable
+    assert await store.append([event(number) for number in range(50)]) == ["new"] * 50
+    assert len(store.recent("ann").items) == 50
+    assert other.recent("ann").items == ()
     store.close()
-    assert not folder.exists()
+    other.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
@@ -150,7 +159,7 @@ def test_a_file_that_is_no_event_store_is_refused_unchanged(tmp_path: Path, cont
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="unable to open"):
+    with pytest.raises(StoreError, match="a folder that does not exist"):
         SqliteEvents(tmp_path / "nowhere" / "events.db")
 
 
@@ -162,7 +171,7 @@ async def test_a_full_disk_loses_no_acknowledged_event(store: SqliteEvents) -> N
         await store.append([event(number, item="x" * 200) for number in range(2, 200)])
     assert store.recent("ann").items == ("i1",)
     store._writer.execute("PRAGMA max_page_count=100000")
-    assert await store.append([event(2)]) == [True]
+    assert await store.append([event(2)]) == ["new"]
 
 
 async def test_writes_beyond_the_queue_limit_are_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,9 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
+import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -265,12 +268,42 @@ def test_serving_installs_the_extra_serves_the_run_and_names_the_address(
         ran.append(words)
         return 0
 
-    monkeypatch.setattr(dev, "run", record)
+    monkeypatch.setattr(dev, "become", record)
     (checkout / dev.DEMO_RUN).mkdir(parents=True)
-    assert dev.main(["serve"]) == 0
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert dev.main(["serve", "--port", str(port)]) == 1
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        assert f"a program has taken port {port}" in shown.err
+        assert f"make serve PORT={port + 1}" in shown.err
+    assert not ran
+    assert not steps
+    assert dev.main(["serve", f"--port={port}"]) == 0
     assert any("onnxruntime>=1.23" in command for command in steps)
-    assert ran == [("-m", "caser", "serve", "runs/demo")]
-    assert "Open http://127.0.0.1:8000/ in a browser" in capsys.readouterr().out
+    assert ran == [("-m", "caser", "serve", "runs/demo", f"--port={port}")]
+    assert f"Open http://127.0.0.1:{port}/ in a browser" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no exec")
+def test_a_signal_to_the_script_reaches_the_service_that_it_has_become() -> None:
+    code = (
+        "import os, sys; sys.path.insert(0, 'tools'); import dev; from pathlib import Path; "
+        "dev.PYTHON = Path(sys.executable); print(os.getpid(), flush=True); "
+        "dev.become('-c', 'import os, time; print(os.getpid(), flush=True); time.sleep(60)')"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], cwd=dev.ROOT, stdout=subprocess.PIPE) as script:
+        assert script.stdout is not None
+        assert script.stdout.readline() == script.stdout.readline()
+        script.terminate()
+        assert script.wait(10) == -signal.SIGTERM
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed: on Debian, apt install make")
+@pytest.mark.parametrize(("words", "end"), [([], "serve"), (["PORT=8001"], "serve --port 8001")])
+def test_make_serve_passes_the_port_on(words: list[str], end: str) -> None:
+    done = subprocess.run(["make", "-n", "serve", *words], cwd=dev.ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith(end)
 
 
 def test_a_command_that_fails_shows_the_end_of_its_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

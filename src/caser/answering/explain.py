@@ -26,6 +26,7 @@ from caser.answering.questions import Question, UnknownUsers, scores_of, states_
 from caser.answering.recommender import Recommender
 from caser.arrays.types import Floats, Int32, RawId
 from caser.artefact.folder import Artefact
+from caser.data.id_text import json_id
 from caser.system.kinds import must_be
 
 
@@ -70,8 +71,13 @@ class Explanation:
     rest: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the explanation as JSON values."""
-        return asdict(self)
+        """Return the explanation as JSON values, ids as `id_text.json_id` gives them."""
+        return {
+            **asdict(self),
+            "item_id": json_id(self.item_id),
+            "user_id": None if self.user_id is None else json_id(self.user_id),
+            "history": [{**asdict(effect), "item_id": json_id(effect.item_id)} for effect in self.history],
+        }
 
 
 def explain(

@@ -9,7 +9,7 @@ Shape suffixes: B questions of one block, I catalogue + padding, D state width.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -18,27 +18,23 @@ from typing import TypeVar
 import numpy as np
 import polars as pl
 
-from caser.answering.answers import Answer, AnswerSource, Recommendations, table_schema
+from caser.answering.answers import Answer, AnswerSource, Recommendations, id_column, table_schema
+from caser.answering.asked import Histories, Ids, listed, pair
 from caser.answering.best_items import MEMORY_MB, best_items, most_similar, questions_at_once
 from caser.answering.fold_in import UserPrior
-from caser.answering.questions import (
-    Histories,
-    Ids,
-    Question,
-    UnknownUsers,
-    listed,
-    make_question,
-    pair,
-    states_of,
-)
+from caser.answering.questions import Question, UnknownUsers, make_question, states_of
+from caser.answering.wanted_items import WantedItems, wanted_items
 from caser.arrays.types import Int64, RawId, Scores
 from caser.artefact.folder import Artefact
 from caser.artefact.folder import load as load_artefact
 from caser.artefact.folder import save as save_artefact
+from caser.data.attributes import Attributes, Wanted
+from caser.data.id_text import in_words, plain
+from caser.data.item_table import ItemSource, ItemTable, combined, read_items
 from caser.errors import ConfigError, UnknownIdError
 from caser.search.cells import Index
 from caser.search.cells import build as build_index
-from caser.search.exact import Candidates, TopK
+from caser.search.exact import Candidates, TopK, check_k
 from caser.system.frames import write_frames
 from caser.system.kinds import must_be
 
@@ -64,17 +60,37 @@ class Recommender:
     (2, 'history', ('never seen',))
     """
 
-    def __init__(self, artefact: Artefact) -> None:
+    def __init__(self, artefact: Artefact, items: ItemTable | None = None) -> None:
         """Answer from an artefact.
 
         artefact  the fitted model with its vocabularies and histories
+        items     attributes of its items, for filters; `with_items` reads them
 
         Raises ConfigError for what is no artefact.
         """
         must_be("artefact", artefact, Artefact, "an artefact; caser.load(RUN) reads a saved one and answers from it")
         self.artefact = artefact
+        self.items = items
         self._is_trained = artefact.histories.item_counts > 0
         self._untrained = np.flatnonzero(~self._is_trained)
+
+    def with_items(self, source: ItemSource) -> Recommender:
+        """Return the same recommender with a table of items: answers show its titles, and filters use its columns.
+
+        source  a file in any format that a log may have, or a polars frame: a column of item ids, called as in a log;
+                optionally a column of titles, called title or name; and any other columns
+
+        A title of the table replaces that of the run. `items.notes` holds sentences about what was guessed, and about
+        rows and items that do not match. Raises DataError for a table that cannot be read, that names no item of the
+        run, or that has two rows which say different things about one item.
+        """
+        table = read_items(source, self.artefact.items, self.artefact.manifest["log"].get("reading"))
+        return Recommender(replace(self.artefact, titles=combined(self.artefact.titles, table.titles)), table)
+
+    @property
+    def attributes(self) -> Attributes:
+        """The columns of the table of items that filters may name; empty without a table."""
+        return {} if self.items is None else self.items.attributes
 
     def recommend(
         self,
@@ -84,34 +100,39 @@ class Recommender:
         k: int = 10,
         exclude: Ids = (),
         only: Ids | None = None,
+        filters: Mapping[str, Wanted] | None = None,
         exclude_seen: bool | None = None,
         unknown_users: UnknownUsers = "auto",
     ) -> Recommendations:
         """Recommend for users with their stored histories, for histories without a user, or for both in pairs.
 
-        users          raw ids, one or many
+        users          raw ids, one or many: a list, an array or one column of a table. An id is the text that it is
+                       written as, so "7" is the user 7, and "007" is another one (see `data/id_text.py`)
         histories      raw ids of items, oldest first, one history or many; with `users`, one history per user, which
                        replaces the stored history of that user
         k              the number of items in an answer
         exclude        items that must not be recommended
         only           the only items that may be recommended; None allows all
+        filters        what an item must have, by column of the table of `with_items`: a value, several values of which
+                       it must have one, or a range such as {"min": 10, "max": 50}
         exclude_seen   whether to leave out the items of the history; None follows the run's protocol
         unknown_users  what replaces the vector of a user that training did not know
 
         Returns one answer per question, in the order of the questions. An answer has fewer than `k` items when there
-        are fewer candidates. Raises ConfigError for `k` below 1 or for users and histories that do not pair up, and
-        NumericalError when the model gives a score that is not a number.
+        are fewer candidates; its notes name filtered values that no item has. Raises ConfigError for `k` below 1, for
+        users and histories that do not pair up, and for a filter that does not fit the table; and NumericalError when
+        the model gives a score that is not a number.
         """
-        candidates, ignored = self._candidates(exclude, only)
+        check_k(k)
+        wanted = self._wanted(exclude, only, filters)
         answers = []
         for block in self._blocks(pair(users, histories), MEMORY_MB):
             questions = [self.question(user, history, unknown_users) for user, history in block]
-            top = self._top_k(questions, candidates, exclude_seen, k)
+            top = self._top_k(questions, wanted.candidates, exclude_seen, k)
             for question, results in zip(questions, top.of(len(questions)), strict=True):
-                all_ignored = (*question.ignored, *ignored)
-                answers.append(
-                    self._answer(question.raw, top.items[results], top.scores[results], question.source, all_ignored)
-                )
+                items, scores = top.items[results], top.scores[results]
+                ignored, remarks = (*question.ignored, *wanted.ignored), wanted.remarks(len(items), k)
+                answers.append(self._answer(question.raw, items, scores, question.source, ignored, remarks))
         return Recommendations(answers, "user_id", self.artefact.items.ids.dtype, self.artefact.users.ids.dtype)
 
     def recommend_all(
@@ -121,35 +142,41 @@ class Recommender:
         k: int = 10,
         exclude: Ids = (),
         only: Ids | None = None,
+        filters: Mapping[str, Wanted] | None = None,
         exclude_seen: bool | None = None,
         unknown_users: UnknownUsers = "auto",
         memory_mb: int = MEMORY_MB,
     ) -> tuple[RawId, ...]:
-        """Recommend for every user of the log, and write the answers to a .parquet or .csv file.
+        """Recommend for every user of the log, and write the answers to a .parquet, .csv or .jsonl file.
 
         path           the file; its columns are those of `Recommendations.to_frame`
         k              the number of items for a user
         exclude        items that must not be recommended
         only           the only items that may be recommended; None allows all
+        filters        what an item must have, as for `recommend`
         exclude_seen   whether to leave out the items of the history; None follows the run's protocol
         unknown_users  what replaces the vector of a user that training did not know
         memory_mb      megabytes of memory for scores, however many users there are
 
         Returns the ids of `exclude` and `only` that the model does not know. Raises ConfigError for `k` or `memory_mb`
-        below 1 or for a file of another kind, ArtefactError if the file cannot be written, and NumericalError when the
-        model gives a score that is not a number.
+        below 1, for a file of another kind, and for filters that no item meets; ArtefactError if the file cannot be
+        written, and NumericalError when the model gives a score that is not a number.
         """
+        check_k(k)
         users, items, titles = self.artefact.users.ids, self.artefact.items.ids, self.artefact.titles
-        candidates, ignored = self._candidates(exclude, only)
+        user_ids, item_ids = id_column(users, path), id_column(items, path)
+        wanted = self._wanted(exclude, only, filters)
+        wanted.refuse_none()
 
         def frames() -> Iterator[pl.DataFrame]:
+            start = 0
             for block in self._blocks(users, memory_mb):
                 questions = [self.question(user, None, unknown_users) for user in block]
-                top = self._top_k(questions, candidates, exclude_seen, k, memory_mb)
+                top = self._top_k(questions, wanted.candidates, exclude_seen, k, memory_mb)
                 rows = top.rows
                 columns = {
-                    "user_id": block.gather(rows),
-                    "item_id": items.gather(top.items - 1),
+                    "user_id": user_ids.gather(start + rows),
+                    "item_id": item_ids.gather(top.items - 1),
                     "score": top.scores,
                     # The place of a row among all rows, less the number of rows of earlier users.
                     "rank": np.arange(1, len(rows) + 1) - np.searchsorted(rows, rows),
@@ -157,11 +184,12 @@ class Recommender:
                 }
                 if titles is not None:
                     columns["title"] = titles.gather(top.items - 1)
+                start += len(block)
                 yield pl.DataFrame(columns, schema=schema)
 
-        schema = table_schema("user_id", users.dtype, items.dtype, titled=titles is not None)
+        schema = table_schema("user_id", user_ids.dtype, item_ids.dtype, titled=titles is not None)
         write_frames(path, frames(), schema)
-        return ignored
+        return wanted.ignored
 
     def similar(self, items: Ids, *, k: int = 10) -> Recommendations:
         """Find the items that are most similar to each of the given items; the item itself is left out.
@@ -174,8 +202,9 @@ class Recommender:
         history that holds only the given item. Raises UnknownIdError for an item that the model was not trained on, and
         ConfigError for `k` below 1.
         """
+        check_k(k)
         answers = []
-        for raw in listed(items):
+        for raw in listed(items, "items", is_ordered=True):
             index = self.trained_item(raw)
             top, source = most_similar(self.artefact, index, Candidates(np.union1d(self._untrained, index)), k)
             answers.append(self._answer(self.artefact.items.raw([index])[0], top.items, top.scores, source))
@@ -200,7 +229,7 @@ class Recommender:
         The index is saved with the model. Answers still obey `exclude`, `exclude_seen` and `k`; with `only` they are
         exact. Raises ConfigError and MissingDependencyError as `new_index` does.
         """
-        return Recommender(replace(self.artefact, index=self.new_index(recall)))
+        return Recommender(replace(self.artefact, index=self.new_index(recall)), self.items)
 
     def new_index(self, recall: float = 0.95) -> Index:
         """Build an approximate index of the items, and measure it on users of the log.
@@ -218,6 +247,14 @@ class Recommender:
         questions = [self.question(raw) for raw in self.artefact.users.raw(sample)]
         vectors_ID, bias_I = scorer.item_vectors()
         return build_index(vectors_ID, bias_I, self._is_trained, states_of(scorer, questions), recall)
+
+    def title(self, item: RawId) -> str | None:
+        """Return the title of an item; None for an unknown item, or one without a title.
+
+        item  a raw id
+        """
+        (index,) = self.artefact.items.lookup([item])
+        return None if self._titles is None or not index else self._titles[index - 1]
 
     def question(
         self, user: RawId | None = None, history: Iterable[RawId] | None = None, unknown_users: UnknownUsers = "auto"
@@ -240,10 +277,10 @@ class Recommender:
         Raises UnknownIdError if the model was not trained on it, and ConfigError for what is no id, such as a list.
         """
         must_be("item", raw, RawId | np.generic, "one raw id", "Ask about one item at a time.")
-        index = self.artefact.items.index(raw.item() if isinstance(raw, np.generic) else raw, "item")
+        index = self.artefact.items.index(plain(raw, "item"), "item")
         if not self._is_trained[index]:
             raise UnknownIdError(
-                f"item must be one the model was trained on; {raw!r} has no interaction in the training part."
+                f"item must be one the model was trained on; {in_words(raw)} has no interaction in the training part."
             )
         return index
 
@@ -258,17 +295,8 @@ class Recommender:
     def _titles(self) -> list[str | None] | None:
         return None if self.artefact.titles is None else self.artefact.titles.to_list()
 
-    def _candidates(self, exclude: Ids, only: Ids | None) -> tuple[Candidates, tuple[RawId, ...]]:
-        """Which items may be recommended, and the ids of `exclude` and `only` that the model does not know."""
-        excluded = listed(exclude)
-        chosen = [] if only is None else listed(only)
-        if only is None and not excluded:
-            return Candidates(self._untrained), ()
-        vocabulary = self.artefact.items
-        excluded_indices = np.union1d(self._untrained, vocabulary.indices(excluded))
-        named = [*excluded, *chosen]
-        ignored = tuple(raw for raw, index in zip(named, vocabulary.indices(named), strict=True) if not index)
-        return Candidates(excluded_indices, None if only is None else np.unique(vocabulary.indices(chosen))), ignored
+    def _wanted(self, exclude: Ids, only: Ids | None, filters: Mapping[str, Wanted] | None) -> WantedItems:
+        return wanted_items(self.artefact, self._untrained, self.attributes, exclude, only, filters)
 
     def _top_k(
         self,
@@ -291,10 +319,16 @@ class Recommender:
         return (values[start : start + size] for start in range(0, len(values), size))
 
     def _answer(
-        self, raw: RawId | None, items: Int64, scores: Scores, source: AnswerSource, ignored: tuple[RawId, ...] = ()
+        self,
+        raw: RawId | None,
+        items: Int64,
+        scores: Scores,
+        source: AnswerSource,
+        ignored: tuple[RawId, ...] = (),
+        remarks: tuple[str, ...] = (),
     ) -> Answer:
         titles = None if self._titles is None else [self._titles[item - 1] for item in items.tolist()]
-        return Answer(raw, self.artefact.items.raw(items), scores.tolist(), titles, source, ignored)
+        return Answer(raw, self.artefact.items.raw(items), scores.tolist(), titles, source, ignored, remarks)
 
 
 def load(path: str | Path) -> Recommender:

@@ -3,7 +3,8 @@
     manifest.json         what the model is, how it was made, and the SHA-256 of every other file
     weights.safetensors   the fitted parameters
     vocabulary.parquet    index, user_id, item_id, item_title: the raw ids of each index, null after the last one
-    histories.parquet     user, item, order: the interactions it was trained on, from which seen and recent items follow
+    histories.parquet     user, item, order, time: the interactions it was trained on, from which seen and recent items
+                          follow; no time where the log has none
     index.safetensors     the cell of each item, where there is an approximate index
 
 `load` reads each file once and parses the same bytes that it has checked. Nothing is pickled. A checksum does not prove

@@ -6,6 +6,8 @@ therefore noticed. The set of keys is closed: an unknown key or a missing one is
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,8 +17,8 @@ from caser.config import Settings
 from caser.errors import ArtefactError, ConfigError, did_you_mean
 from caser.system.sealed import BROKEN, opening, seal_json, unseal_json
 
-FORMAT = 1
-"""Version of the folder's layout; a higher one is refused."""
+FORMAT = 2
+"""Version of the folder's layout; a higher one is refused. Format 1 has no times of interactions and of training."""
 
 _DIGEST = "manifest_sha256"
 
@@ -116,6 +118,8 @@ class Manifest(Settings):
     """How many times the test part was opened for this model."""
     command: str | None = None
     """The command line that trained it."""
+    trained_at: float | None = None
+    """When training ended, in seconds since 1970; null in a run of format 1."""
     why: list[str] = Field(default_factory=list)
     """Sentences on why this model was chosen, where several were tried."""
 
@@ -124,6 +128,20 @@ class Manifest(Settings):
         """Return the names of the keys that say how the model was made, in order."""
         keys = tuple(cls.model_fields)
         return keys[keys.index("protocol") :]
+
+
+_OPTIONAL = ("index", "trained_at")
+
+
+def trained_digest(manifest: Manifest) -> str:
+    """Return a SHA-256 digest of what was trained: the model, its settings and its files, and how it ranks.
+
+    manifest  of a saved run
+
+    An evaluation changes the manifest, and not this digest.
+    """
+    trained = manifest.model_dump(include={"model", "settings", "files", "index", "seen"})
+    return hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()
 
 
 def make(path: Path, /, **values: Any) -> Manifest:
@@ -192,6 +210,6 @@ def parse(path: Path, content: bytes) -> Manifest:
         raise ArtefactError(
             f"{path} has an unknown key {unknown[0][:40]!r}: it is damaged or was changed. Train again."
         )
-    if missing := [name for name in Manifest.model_fields if name not in {*values, "index"}]:
+    if missing := [name for name in Manifest.model_fields if name not in {*values, *_OPTIONAL}]:
         raise ArtefactError(f"{path} must have the key {missing[0]!r}; it is missing. Train again.")
     return make(path, **values)

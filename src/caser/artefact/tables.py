@@ -57,8 +57,11 @@ def histories_to_parquet(tape: Tape) -> bytes:
     """Return the interactions as a Parquet file of user index, item index, and place in the user's history from 0.
 
     tape  the part of the log that the model was trained on
+
+    Where the log has times, the column `time` holds them, in microseconds since 1970.
     """
-    return _parquet(pl.DataFrame({"user": tape.users, "item": tape.items, "order": _order(tape)}))
+    columns = {"user": tape.users, "item": tape.items, "order": _order(tape)}
+    return _parquet(pl.DataFrame(columns if tape.times is None else {**columns, "time": tape.times}))
 
 
 def histories_from_parquet(content: bytes, num_users: int, num_items: int) -> Tape:
@@ -67,17 +70,23 @@ def histories_from_parquet(content: bytes, num_users: int, num_items: int) -> Ta
     content               the bytes of the file
     num_users, num_items  sizes of the vocabulary that the indices must lie in
     """
-    frame = parse_parquet(content, dict.fromkeys(_HISTORY_COLUMNS, 4))
-    if dict(frame.schema) != _HISTORY_COLUMNS or frame.null_count().sum_horizontal().item():
-        raise ValueError(f"columns {dict(frame.schema)}, or rows with nulls")
-    users, items, order = (frame[name].to_numpy() for name in frame.columns)
+    frame = parse_parquet(content, dict.fromkeys(_HISTORY_COLUMNS, 4), optional={"time": 8})
+    kinds = dict(frame.schema)
+    if kinds != {name: {**_HISTORY_COLUMNS, "time": pl.Int64}[name] for name in kinds} or _has_nulls(frame):
+        raise ValueError(f"columns {kinds}, or rows with nulls")
+    users, items, order, *times = (frame[name].to_numpy() for name in frame.columns)
     for values, most in ((users, num_users), (items, num_items)):
         if len(values) and not 1 <= values.min() <= values.max() <= most:
             raise ValueError("users or items that are not in the vocabulary")
-    tape = Tape(items, offsets_of(np.bincount(users, minlength=num_users + 1)), num_items)
+    offsets = offsets_of(np.bincount(users, minlength=num_users + 1))
+    tape = Tape(items, offsets, num_items, log_times=times[0] if times else None)
     if not (np.array_equal(tape.users, users) and np.array_equal(_order(tape), order)):
         raise ValueError("interactions that are not ordered by user and by their place in the user's history")
     return tape
+
+
+def _has_nulls(frame: pl.DataFrame) -> bool:
+    return bool(frame.null_count().sum_horizontal().item())
 
 
 def _ids(column: pl.Series) -> pl.Series:

@@ -18,6 +18,8 @@ from caser.arrays.types import RawId
 from caser.artefact import folder as artefacts
 from caser.cli import show
 from caser.cli.flags import DEFAULT_K, Switch, TableFile, Whole
+from caser.cli.items import filters_of, load_with_items, with_title
+from caser.data.id_text import in_words, json_id
 from caser.errors import ConfigError
 from caser.search import cells
 
@@ -36,6 +38,8 @@ def recommend(
     k: Whole = DEFAULT_K,
     exclude: tuple[str, ...] = (),
     only: tuple[str, ...] = (),
+    items: Path | None = None,
+    filter: tuple[str, ...] = (),
     exclude_seen: bool | None = None,
     unknown_users: UnknownUsers = "auto",
     memory_mb: Whole = MEMORY_MB,
@@ -54,13 +58,17 @@ def recommend(
     all
         Answer for every user of the log; needs --out.
     out
-        Write the answers to this .parquet or .csv file.
+        Write the answers to this .parquet, .csv or .jsonl file.
     k
         How many items to recommend.
     exclude
         An item that must not be recommended; repeat for several.
     only
         Recommend only these items; repeat for several.
+    items
+        A table of items, in any format that a log may have: item ids, optionally titles, and columns for --filter.
+    filter
+        Recommend only items with this value, such as genre=Drama or price=10..50; repeat for several.
     exclude_seen
         Leave out the items of the history; by default as in the protocol of the run.
     unknown_users
@@ -72,7 +80,8 @@ def recommend(
 
     """
     _check_asked(user, item, all=all)
-    rec = recommender.load(run)
+    rec = load_with_items(run, items)
+    filters = filters_of(filter, rec.attributes)
     if all:
         if out is None:
             raise ConfigError("--all writes the answers to a file: add --out FILE.")
@@ -81,6 +90,7 @@ def recommend(
             k=k,
             exclude=exclude,
             only=only or None,
+            filters=filters,
             exclude_seen=exclude_seen,
             unknown_users=unknown_users,
             memory_mb=memory_mb,
@@ -93,6 +103,7 @@ def recommend(
         k=k,
         exclude=exclude,
         only=only or None,
+        filters=filters,
         exclude_seen=exclude_seen,
         unknown_users=unknown_users,
     )
@@ -101,7 +112,7 @@ def recommend(
     if json:
         show.document({"run": str(run), "model": rec.artefact.config.name, "answers": answers.to_dicts()})
     else:
-        _show_answers(answers, item)
+        _show_answers(answers, [with_title(rec, one) for one in item])
 
 
 def index(run: Path, /, *, recall: float = 0.95, json: Switch = False) -> None:
@@ -135,7 +146,7 @@ def index(run: Path, /, *, recall: float = 0.95, json: Switch = False) -> None:
         show.note(f"  below {FEW_ITEMS:,} items, exact answers are quick too, and lack nothing")
 
 
-def similar(run: Path, /, *, item: str, k: Whole = DEFAULT_K, json: Switch = False) -> None:
+def similar(run: Path, /, *, item: str, k: Whole = DEFAULT_K, items: Path | None = None, json: Switch = False) -> None:
     """Show the items that are most similar to one item.
 
     Parameters
@@ -146,16 +157,18 @@ def similar(run: Path, /, *, item: str, k: Whole = DEFAULT_K, json: Switch = Fal
         Id of the item.
     k
         How many items to show.
+    items
+        A table of items, whose titles are shown.
     json
         Print one JSON document instead of a table.
 
     """
-    rec = recommender.load(run)
+    rec = load_with_items(run, items)
     answer = rec.similar([item], k=k).to_dicts()[0]
     if json:
         show.document({"run": str(run), **answer})
     else:
-        show.answers(f"most similar to {item}", answer["items"])
+        show.answers(f"most similar to {with_title(rec, item)}", answer["items"])
 
 
 def explain(
@@ -165,6 +178,7 @@ def explain(
     item: str,
     user: str | None = None,
     history: tuple[str, ...] = (),
+    items: Path | None = None,
     json: Switch = False,
 ) -> None:
     """Explain the score of one item: the parts of the sum, and the effect of each item of the history.
@@ -179,17 +193,21 @@ def explain(
         Id of the user; without one, the score is explained for an unknown user.
     history
         An item of the history, oldest first; repeat for several. By default it is the user's own history.
+    items
+        A table of items, whose titles are shown.
     json
         Print one JSON document instead of tables.
 
     """
-    explained = explaining.explain(recommender.load(run), item=item, user=user, history=history or None).to_dict()
+    rec = load_with_items(run, items)
+    explained = explaining.explain(rec, item=item, user=user, history=history or None).to_dict()
     if json:
         show.document(explained)
         return
     parts = {**explained["parts"], "score": explained["score"]}
-    name_of_item = explained["title"] or f"item {item}"
-    title = f"{name_of_item} for {_asked_for(explained['user_id'], history)} · {explained['source']}"
+    name_of_item = explained["title"] or f"item {in_words(item)}"
+    asked = _asked_for(explained["user_id"], [with_title(rec, one) for one in history])
+    title = f"{name_of_item} for {asked} · {explained['source']}"
     show.table(title, ["part", "score"], [(name, f"{value:.4f}") for name, value in parts.items()])
     if explained["history"]:
         _show_effects(explained)
@@ -221,11 +239,11 @@ def _check_asked(users: Sequence[str], history: Sequence[str], *, all: bool) -> 
 def _show_file(out: Path, num_users: int, k: int, ignored: Sequence[RawId], *, json: bool) -> None:
     """Say what was written for every user, and which ids nobody knows."""
     if json:
-        show.document({"out": str(out), "users": num_users, "k": k, "ignored": list(ignored)})
+        show.document({"out": str(out), "users": num_users, "k": k, "ignored": list(map(json_id, ignored))})
         return
     show.note(f"wrote up to {k} items for each of {num_users:,} users to {out}")
     if ignored:
-        show.note(f"  ignored unknown items: {', '.join(map(str, ignored))}")
+        show.note(f"  ignored unknown items: {', '.join(map(in_words, ignored))}")
 
 
 def _show_answers(answers: Recommendations, history: Sequence[str]) -> None:
@@ -239,5 +257,5 @@ def _show_answers(answers: Recommendations, history: Sequence[str]) -> None:
 def _asked_for(user: RawId | None, history: Sequence[str]) -> str:
     """Name the user or the history that an answer is for."""
     if user is not None:
-        return f"user {user}"
-    return f"history {' '.join(history)}" if history else "an unknown user"
+        return f"user {in_words(user)}"
+    return f"history {' '.join(map(in_words, history))}" if history else "an unknown user"

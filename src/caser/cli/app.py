@@ -5,7 +5,9 @@ The exit code of an error is in its class, in `caser.errors`; EPILOGUE lists all
 
 from __future__ import annotations
 
+import itertools
 import re
+import shlex
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
@@ -114,7 +116,7 @@ def run(arguments: Sequence[str]) -> int:
 
     arguments  the words after `caser`; `--debug` anywhere also prints the traceback of an error
     """
-    words = [word for word in arguments if word != "--debug"]
+    words = _with_standard_input([word for word in arguments if word != "--debug"])
     try:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_: note(f"caser: {message}")
@@ -133,6 +135,16 @@ def run(arguments: Sequence[str]) -> int:
         _report(sentence, with_traceback="--debug" in arguments)
         return UNEXPECTED
     return 0
+
+
+def _with_standard_input(words: Sequence[str]) -> list[str]:
+    """Replace the LOG "-" by a path, because the parser takes every word that begins with a hyphen for an option.
+
+    >>> _with_standard_input(["train", "-", "--model", "markov"])
+    ['train', '/dev/stdin', '--model', 'markov']
+    """
+    first_flag = next((index for index, word in enumerate(words) if word.startswith("--")), len(words))
+    return ["/dev/stdin" if word == "-" and index < first_flag else word for index, word in enumerate(words)]
 
 
 def _model_in(words: Sequence[str]) -> str:
@@ -173,9 +185,20 @@ def _sentence(error: Exception, model: str) -> str:
         option = error.token.keyword or error.token.value
         flags = [name for argument in error.argument_collection if argument.parse for name in argument.names]
         return explain_unknown_option(command, option, model, flags)
+    if isinstance(error, cyclopts.MissingArgumentError):
+        return f"{_one_line(error)}{_hint_on_dash(error)}"
     if isinstance(error, cyclopts.CoercionError) and error.argument and error.argument.name in ("--model", "--models"):
         return f"{_one_line(error)} {OWN_MODEL}"
     return _one_line(error)
+
+
+def _hint_on_dash(error: cyclopts.MissingArgumentError) -> str:
+    """Return how to type a value that begins with "-", such as an id, if one follows the flag; else nothing."""
+    words = list(error.root_input_tokens or ())
+    after = next((word for flag, word in itertools.pairwise(words) if flag == error.keyword), "")
+    if not after.startswith("-"):
+        return ""
+    return f" A value that begins with - is joined to its flag: {shlex.quote(f'{error.keyword}={after}')}"
 
 
 PLAIN_WORDS = {

@@ -1,7 +1,9 @@
-"""`caser data`: fetch public data sets, describe a log, and simulate a log whose best possible result is known."""
+"""`caser data`: fetch public data sets, describe and simulate logs, and write the events of a service as a log."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import cyclopts
@@ -25,8 +27,8 @@ DataSetName: TypeAlias = Annotated[str, cyclopts.Parameter(help=f"One of {', '.j
 
 def build_app() -> cyclopts.App:
     """Make the `caser data` commands."""
-    app = cyclopts.App(help="Fetch, describe and simulate logs.", name_transform=flag_name, help_format="markdown")
-    for command in (fetch, describe, simulate):
+    app = cyclopts.App(help="Fetch, describe and make logs.", name_transform=flag_name, help_format="markdown")
+    for command in (fetch, describe, simulate, events):
         app.command(command)
     return app
 
@@ -91,7 +93,7 @@ def simulate(
     world
         What decides the next item. chain: the last item; union: a pair of items; skip: an earlier item; noise: nothing.
     out
-        The .csv or .parquet file to write.
+        The .csv, .parquet or .jsonl file to write.
     num_users
         Number of users.
     num_items
@@ -114,6 +116,36 @@ def simulate(
         show.document({"out": str(out), **facts})
     else:
         show.note(f"wrote {out}: {made.description}; the best possible hit rate at 1 is {best:.3f}")
+
+
+def events(store: Path, /, *, out: TableFile, json: Switch = False) -> None:
+    """Write the events that a service has stored as a log, with user_id, item_id, and timestamp in seconds.
+
+    Parameters
+    ----------
+    store
+        The file of `caser serve --store`. The service may be running.
+    out
+        The .csv or .parquet file to write.
+    json
+        Print one JSON document instead of a sentence.
+
+    """
+    from caser.service.events.export import SCHEMA, event_frames
+
+    count = 0
+
+    def counted() -> Iterator[pl.DataFrame]:
+        nonlocal count
+        for frame in event_frames(store):
+            count += len(frame)
+            yield frame
+
+    write_frames(out, counted(), SCHEMA)
+    if json:
+        show.document({"out": str(out), "events": count})
+    else:
+        show.note(f"wrote {out}: {count:,} events")
 
 
 def _as_frame(log: InteractionLog) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""The argument LOG of many commands: a file, or the name of a public data set."""
+"""The argument LOG of many commands: a file, a folder or pattern of files, a pipe, or the name of a public data set."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from caser.cli import show
-from caser.data import datasets
+from caser.data import datasets, sources
 from caser.data.filters import LogFilters
+from caser.data.interpret import bad_rows_in_words
 from caser.data.log import InteractionLog
 from caser.data.readers import Reading, read_log
 from caser.errors import ArtefactError, ConfigError, DataError, did_you_mean
@@ -17,7 +18,7 @@ from caser.errors import ArtefactError, ConfigError, DataError, did_you_mean
 def open_log(name: str, reading: Reading, filters: LogFilters) -> InteractionLog:
     """Read a log, and say on stderr what was guessed, skipped and filtered.
 
-    name     a file, or the name of a public data set
+    name     a file, a folder, a pattern such as "logs/*.csv", "-" for the standard input, or a public data set
     reading  how to read a file; a data set takes no such settings
     filters  which interactions to keep
 
@@ -27,7 +28,9 @@ def open_log(name: str, reading: Reading, filters: LogFilters) -> InteractionLog
     for sentence in log.provenance.get("notes", []):
         show.note(f"  {sentence}")
     for reason, bad in log.provenance.get("bad_rows", {}).items():
-        show.note(f"  skipped {bad['count']:,} rows {reason}; the first is at {bad['first']:,}")
+        words = bad_rows_in_words(bad)
+        end = f": {words}" if words else ""
+        show.note(f"  skipped {bad['count']:,} rows {reason}; the first is at {bad['first']:,}{end}")
     for step in log.provenance.get("filters", []):
         show.note(f"  filter {step['filter']} dropped {step['dropped']:,} interactions")
     return log
@@ -42,9 +45,10 @@ def reopen_log(facts: Mapping[str, Any], moved_to: str | None) -> InteractionLog
     Raises ArtefactError if the run does not say where its log is, or the log is not there.
     """
     name = moved_to or facts.get("dataset") or facts.get("source")
-    if name in (None, "frame", "simulated"):
-        raise ArtefactError("the run was trained on a log in memory; give the same log as a file with --log.")
-    if not moved_to and "dataset" not in facts and not Path(name).exists():
+    if name in (None, "frame", "simulated", sources.PIPE):
+        kind = "from a pipe" if name == sources.PIPE else "in memory"
+        raise ArtefactError(f"the run was trained on a log {kind}; give the same log as a file with --log.")
+    if not moved_to and "dataset" not in facts and not sources.exists(name):
         raise ArtefactError(f"the run's log must still be at {name}; it is not. Say where it is with --log.")
     reading = Reading() if name in datasets.DATASETS else Reading(**facts.get("reading", {}))
     return _read(name, reading, LogFilters(**facts.get("filter_settings", {})))
@@ -59,9 +63,9 @@ def _read(name: str, reading: Reading, filters: LogFilters) -> InteractionLog:
                 "Leave it out, or name the file."
             )
         return datasets.load(name, filters=filters, on_message=show.note)
-    if not path.exists():
+    if not sources.exists(name):
         raise DataError(
-            f"LOG must be a file or a public data set; got {name!r}, which is neither: "
+            f"LOG must be a file, a folder, a pipe or a public data set; got {name!r}, which is neither: "
             f"{did_you_mean(name, datasets.DATASETS)}"
         )
-    return read_log(path, reading, filters=filters)
+    return read_log(name, reading, filters=filters)

@@ -23,6 +23,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from caser.data.id_text import MAX_ID_LENGTH, in_words
 from caser.fitting import fit
 from caser.study import engine
 
@@ -248,7 +249,7 @@ def _as_text(column: str, value: Any) -> Any:
     """Return scores with four decimals, and ids as they are written."""
     if column in ("score", "effect"):
         return f"{value:.4f}"
-    return str(value) if column == "item_id" else value
+    return in_words(value, MAX_ID_LENGTH) if column == "item_id" else value
 
 
 def _estimate(estimate: Mapping[str, float | None]) -> str:

@@ -16,6 +16,8 @@ from caser.cli.runs import checkpoint_of, parts_of, save_run
 from caser.cli.study_options import seconds_of
 from caser.config import Training
 from caser.data.filters import LogFilters
+from caser.data.item_table import add_titles
+from caser.data.log import InteractionLog
 from caser.data.readers import Reading
 from caser.data.split import Split
 from caser.evaluation import protocols
@@ -39,6 +41,7 @@ def train(
     all: Switch = False,
     budget: str = "0",
     store: Path = DEFAULT_STORE,
+    items: Path | None = None,
     json: Switch = False,
     settings: ModelSettings,
     training: Training | None = None,
@@ -74,12 +77,14 @@ def train(
         Time for tuning on validation, such as 20m or 1h, after the default settings have been tried; 0 tunes nothing.
     store
         The folder that keeps finished trials of tuning, so that they are used again.
+    items
+        A table of items, whose titles the run keeps and shows.
     json
         Print one JSON document instead of a table.
 
     """
     artefact.check_writable(out)
-    split = protocols.apply(protocol, open_log(log, reading, filters))
+    split = protocols.apply(protocol, _with_titles(open_log(log, reading, filters), items))
     train_on: TrainOn = "all" if all else "final"
     seconds = seconds_of(budget)
     is_named = model is not None or not choose or bool(settings.model_fields_set)
@@ -108,6 +113,16 @@ def train(
         _show_tried(winner, split)
     show.table("trained", ["", ""], [(name, value) for name, value in facts.items() if value is not None])
     show.note(f"next: caser recommend {out} --user ID" if all else f"judge it with: caser evaluate {out}")
+
+
+def _with_titles(log: InteractionLog, items: Path | None) -> InteractionLog:
+    """Return the log with the titles of a table of items, if there is one."""
+    if items is None:
+        return log
+    titled = add_titles(log, items)
+    for sentence in titled.provenance["notes"][len(log.provenance.get("notes", [])) :]:
+        show.note(f"  {sentence}")
+    return titled
 
 
 def _train_one(

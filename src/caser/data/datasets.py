@@ -27,9 +27,9 @@ from pathlib import Path
 import polars as pl
 
 from caser.arrays.types import RawId
-from caser.data.columns import as_integers_if_exact
 from caser.data.delimited import read_delimited
 from caser.data.filters import LogFilters
+from caser.data.ids import as_integers_if_exact
 from caser.data.log import InteractionLog
 from caser.data.readers import read_log
 from caser.data.tables import Layout

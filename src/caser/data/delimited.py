@@ -4,45 +4,40 @@ There are three ways to split a file into fields, from fast to slow:
 
     block by block     a block of lines with the right number of fields each is parsed by polars
     line by line       a block with other lines is split here, so that the number of each bad line is known
-    record by record   a file with quotes that hold separators, quotes or ends of lines goes through `csv`
+    record by record   a file with quotes that hold separators, quotes or ends of lines goes through `quotes.py`
 
-Quotes that only wrap whole fields are removed first, so that most quoted files are read block by block.
+Quotes that only wrap whole fields are removed first, so that most quoted files are read block by block. Blanks around a
+field, outside its quotes, are not part of its value.
 """
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
-import itertools
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from caser.data.tables import Layout, RawTable, no_faults, numbered
+from caser.data.dialect import Dialect, dialect_of, names_of
+from caser.data.quotes import BLANKS, split_quoted
+from caser.data.ragged import refuse_ragged
+from caser.data.tables import WRONG_COUNT, Layout, RawTable, no_faults, numbered
+from caser.data.text import BYTE_ORDER_MARK, FORBIDDEN, lines_of, looks_binary, to_text
 from caser.errors import DataError
 
-WRONG_COUNT = "with a wrong column count"
+QUOTE, END = b'"', b"\n"
 
-SEPARATORS = {"::": "'::'", "\t": "a tab", ",": "a comma", ";": "a semicolon", "|": "a bar", " ": "a space"}
-"""Separators that are recognised, in the order in which the first line is searched for them, and their names."""
-
-LIKE_DATA = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*|\s*\d{4}-\d\d-\d\d.*")
-"""A number or a date. A first line with such a field is data, not a header."""
-
-NOT_BLANK = re.compile(rb"^(?!\r?$).+", re.MULTILINE)
-
-BYTE_ORDER_MARK, QUOTE, END = b"\xef\xbb\xbf", b'"', b"\n"
+NOT_BLANK = re.compile(rb"^(?![ \r]*$).+", re.MULTILINE)
 
 UNIT = b"\x1f"
 """The ASCII character for separating fields. It replaces a separator of several bytes, which polars cannot parse."""
 
 BLOCK_BYTES = 1 << 23
 
-RECORDS_AT_ONCE = 100_000
+WIDE_BLANK = "\u00a0".encode()
+"""The one of BLANKS that takes two bytes."""
 
 Records = tuple[pl.LazyFrame, pl.Series, pl.Series]
 """The fields of each record, the line at which it begins, and its fault or null."""
@@ -51,70 +46,106 @@ Records = tuple[pl.LazyFrame, pl.Series, pl.Series]
 def read_delimited(data: bytes, layout: Layout) -> RawTable:
     r"""Read CSV, TSV, `.inter`, `u.data`, `ratings.dat` or space-separated triplets. Blank lines are skipped.
 
-    data  the bytes of the file        layout  what the caller says about the separator and the header
+    data  the bytes of the file        layout  what the caller says about the separator, the header and quotes
 
-    A line with another number of fields than the first one is a fault of its row. Raises DataError for an empty or
-    binary file, and for quotes that are not closed.
+    A line with another number of fields than the first one, with a broken quote, or with a character that no text holds
+    is a fault of its row. Raises DataError for an empty or binary file, and if most lines have another number of fields
+    than the first one.
 
-    >>> table = read_delimited(b"user,item\nann,007\nbob\n", Layout())
-    >>> table.select(["user"]).rows(), table.places.to_list(), table.faults.to_list()
-    ([('ann',), ('bob',)], [2, 3], [None, 'with a wrong column count'])
+    >>> table = read_delimited(b"user, item\nann, 007\nbob\n", Layout())
+    >>> table.select(["user", "item"]).rows(), table.places.to_list(), table.faults.to_list()
+    ([('ann', '007'), ('bob', None)], [2, 3], [None, 'with a wrong column count'])
     """
-    # Guess the separator.
-    text, notes = utf8(data)
+    text, notes = to_text(data)
+    if looks_binary(text):
+        raise DataError("a log must be text, JSON, Parquet, Arrow or Avro; got a binary file of an unknown kind")
+    dialect, text = dialect_of(text, layout, _first_line(text))
+    text, repeated = _without_repeated_header(text, dialect, layout)
+    notes = (*notes, *dialect.notes, *repeated)
+    # Split the records: record by record only if quotes do more than wrap fields.
+    if dialect.quote:
+        split = _read_quoted(text, dialect, layout)
+        if isinstance(split, RawTable):
+            return replace(split, notes=(*notes, *split.notes))
+        text, more = split
+        notes = (*notes, *more)
+    table = _read_plain(text, dialect.separator, layout, is_bare=not dialect.quote or bool(more))
+    return replace(table, notes=(*notes, *table.notes))
+
+
+def _read_quoted(text: bytes, dialect: Dialect, layout: Layout) -> RawTable | tuple[bytes, tuple[str, ...]]:
+    """Read text with quotes; or return text whose quotes need no care any more, and a note if they are plain."""
+    separator, quote = dialect.separator.encode(), dialect.quote.encode()
+    is_simple = layout.quotes != "backslash" and separator != b" " and WIDE_BLANK not in text
+    if is_simple and all(_quotes_only_wrap(block, separator, quote) for block in _blocks(text)):
+        return text.replace(quote, b""), ()
+    splitter, note = split_quoted(text.decode(), dialect.separator, layout.quotes, dialect.quote)
+    notes = () if note is None else (note,)
+    if splitter is None:
+        return text, notes
+    names = [name or "" for name in splitter.rows[0]]
+    columns, has_header = names_of(names, layout)
+    if has_header:
+        _refuse_faulty_header(splitter.faults[0])
+    records = splitter.table(columns, skip=int(has_header))
+    refuse_ragged(text, dialect.separator, len(columns), records[2])
+    if splitter.num_blanks:
+        notes = (*notes, _note_on_blanks(splitter.num_blanks, "fields"))
+    return _table(records, has_header, layout, notes)
+
+
+def _read_plain(text: bytes, separator: str, layout: Layout, is_bare: bool) -> RawTable:
+    """Read text in which quotes are plain characters. If it had none, `is_bare`, blanks around fields are removed."""
     first = _first_line(text)
-    separator = layout.separator or next((one for one in SEPARATORS if one in first), ",")
-    # Remove quotes that only wrap fields.
-    is_quoted = QUOTE in text and len(separator) == 1
-    if is_quoted and all(_quotes_only_wrap(block, separator.encode()) for block in _blocks(text)):
-        text, is_quoted = text.replace(QUOTE, b""), False
-    # Name the columns.
-    names = next(_csv_records(text, separator))[1] if is_quoted else _first_line(text).split(separator)
-    has_header = layout.header if layout.header is not None else not any(map(LIKE_DATA.fullmatch, names))
-    columns = _column_names(names) if has_header else [str(position + 1) for position in range(len(names))]
-    # Split the records.
-    records = (_quoted_records if is_quoted else _plain_records)(text, separator, columns, has_header)
-    if layout.separator is None:
-        notes = (*notes, f"fields are separated by {SEPARATORS.get(separator, repr(separator))}")
-    return RawTable(*records, is_text=True, has_header=has_header, notes=notes)
+    names = [name.strip(BLANKS) if is_bare else name for name in first.split(separator)]
+    columns, has_header = names_of(names, layout)
+    notes: tuple[str, ...] = ()
+    if has_header:
+        _refuse_faulty_header(next((why for mark, why in FORBIDDEN.items() if mark in first), None))
+    (frame, places, faults), num_edges = _plain_records(text, separator, columns, has_header)
+    refuse_ragged(text, separator, len(columns), faults)
+    if is_bare and num_edges:
+        frame = frame.with_columns(pl.all().str.strip_chars(BLANKS.replace(separator, "")))
+        notes = (*notes, _note_on_blanks(num_edges, "edges of fields"))
+    return _table((frame, places, faults), has_header, layout, notes)
 
 
-def utf8(data: bytes) -> tuple[bytes, tuple[str, ...]]:
-    """Return text as UTF-8 without a byte order mark, and sentences about the guess.
-
-    data  the bytes of a file; if they are not UTF-8, they are read as latin-1
-    """
-    data = data.removeprefix(BYTE_ORDER_MARK)
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        # In blocks, because a decoded file can take four times its memory.
-        for start in range(0, 0 if data.isascii() else len(data), BLOCK_BYTES):
-            decoder.decode(data[start : start + BLOCK_BYTES])
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return data.decode("latin-1").encode(), ("the text is not UTF-8: read as latin-1",)
-    return data, ()
+def _table(records: Records, has_header: bool, layout: Layout, notes: tuple[str, ...]) -> RawTable:
+    is_guessed = has_header and layout.header is None
+    return RawTable(*records, is_text=True, has_header=has_header, notes=notes, is_header_guessed=is_guessed)
 
 
-def lines_of(text: bytes, first: int = 1) -> pl.DataFrame:
-    """Return the lines that are not blank as a frame: column `line` has their numbers, column `text` their text.
+def _note_on_blanks(count: int, what: str) -> str:
+    return f"blanks around fields are not part of the values: removed at {count:,} {what}"
 
-    text  UTF-8        first  the number of the first line
-    """
-    lines = pl.DataFrame({"text": pl.Series([text.decode()]).str.split("\n").explode()})
-    lines = lines.with_columns(pl.col("text").str.strip_suffix("\r")).with_row_index("line", offset=first)
-    return lines.filter(pl.col("text") != "").with_columns(pl.col("line").cast(pl.Int64))
+
+def _refuse_faulty_header(fault: str | None) -> None:
+    if fault is not None and fault != WRONG_COUNT:
+        raise DataError(f"the first line must name the columns; got one {fault}, at line 1; correct it")
+
+
+def _without_repeated_header(text: bytes, dialect: Dialect, layout: Layout) -> tuple[bytes, tuple[str, ...]]:
+    """Make later lines blank that are equal to the header, as files have that were joined; return text and notes."""
+    first = _first_line(text)
+    fields = [name.strip(BLANKS + dialect.quote) for name in first.split(dialect.separator)]
+    header = first.encode()
+    begin = text.find(header) + len(header)
+    copies = (END + header + END, END + BYTE_ORDER_MARK + header + END)
+    is_repeated = any(text.find(copy, begin) >= 0 for copy in copies) or text.endswith(END + header, begin)
+    if not names_of(fields, layout)[1] or not is_repeated:
+        return text, ()
+    lines = text[begin:].split(END)
+    kept = [b"" if line.removeprefix(BYTE_ORDER_MARK) == header else line for line in lines]
+    num_copies = sum(old != new for old, new in zip(lines, kept, strict=True))
+    return text[:begin] + END.join(kept), (f"passed over lines that are equal to the header: {num_copies:,}",)
 
 
 def _first_line(text: bytes) -> str:
-    """Return the first line that is not blank, without its end. Raises DataError for an empty or binary file."""
+    """Return the first line that is not blank, without its end. Raises DataError for an empty file."""
     match = NOT_BLANK.search(text)
     if match is None:
         raise DataError("a log must hold at least one interaction; got an empty file")
-    first = match[0].removesuffix(b"\r").decode()
-    if any(character < "\t" for character in first):
-        raise DataError("a log must be text, JSON lines or Parquet; got a binary file")
-    return first
+    return match[0].decode()
 
 
 def _blocks(text: bytes, start: int = 0) -> Iterator[bytes]:
@@ -126,8 +157,8 @@ def _blocks(text: bytes, start: int = 0) -> Iterator[bytes]:
         start = end
 
 
-def _plain_records(text: bytes, separator: str, columns: Sequence[str], has_header: bool) -> Records:
-    """Split every line at every separator, block by block."""
+def _plain_records(text: bytes, separator: str, columns: Sequence[str], has_header: bool) -> tuple[Records, int]:
+    """Split every line at every separator, block by block; return records, and how many edges of fields are blank."""
     # Find the first line of data.
     match = NOT_BLANK.search(text)
     start = 0 if match is None else match.start()
@@ -138,16 +169,23 @@ def _plain_records(text: bytes, separator: str, columns: Sequence[str], has_head
     # Leave blocks without bad lines to polars.
     schema = dict.fromkeys(columns, pl.String)
     parts: list[Records] = [(pl.LazyFrame(schema=schema), numbered("line", line, 0), no_faults(0))]
+    forbidden = [mark.encode() for mark in FORBIDDEN if mark.encode() in text]
+    num_edges = 0
     for block in _blocks(text, start):
         num_lines = block.count(END)
-        regular = _regular(block, separator.encode(), len(columns))
+        is_faulty = any(mark in block for mark in forbidden)
+        regular = None if is_faulty else _regular(block, separator.encode(), len(columns))
         if regular is None:
             parts.append(_line_by_line(lines_of(block, line), separator, columns))
+            num_edges += sum(map((END + block).count, _blank_pairs(separator)))
         else:
-            parts.append((_scan(regular, separator, schema), numbered("line", line, num_lines), no_faults(num_lines)))
+            num_edges += regular[1]
+            parts.append(
+                (_scan(regular[0], separator, schema), numbered("line", line, num_lines), no_faults(num_lines))
+            )
         line += num_lines
     frames, places, faults = zip(*parts, strict=True)
-    return pl.concat(frames), pl.concat(places), pl.concat(faults)
+    return (pl.concat(frames), pl.concat(places), pl.concat(faults)), num_edges
 
 
 def _scan(block: bytes, separator: str, schema: dict[str, type[pl.String]]) -> pl.LazyFrame:
@@ -162,7 +200,10 @@ def _line_by_line(lines: pl.DataFrame, separator: str, columns: Sequence[str]) -
     """Split every line. Fields beyond the columns are dropped, missing fields are null; both are faults."""
     count = pl.col("text").str.count_matches(separator, literal=True) + 1
     fields = pl.col("text").str.split_exact(separator, len(columns) - 1).struct.rename_fields(list(columns))
-    fault = pl.when(count != len(columns)).then(pl.lit(WRONG_COUNT))
+    is_forbidden = [
+        pl.when(pl.col("text").str.contains(mark, literal=True)).then(pl.lit(why)) for mark, why in FORBIDDEN.items()
+    ]
+    fault = pl.coalesce(*is_forbidden, pl.when(count != len(columns)).then(pl.lit(WRONG_COUNT)))
     return (
         lines.lazy().select(fields.struct.unnest()),
         lines["line"],
@@ -170,18 +211,42 @@ def _line_by_line(lines: pl.DataFrame, separator: str, columns: Sequence[str]) -
     )
 
 
-def _regular(block: bytes, separator: bytes, width: int) -> bytes | None:
-    """Return the block with separators and ends of lines of one byte, if every line has `width` fields; else None."""
+def _regular(block: bytes, separator: bytes, width: int) -> tuple[bytes, int] | None:
+    """Return the block with separators of one byte, and its blank edges; None if a line has not `width` fields."""
     marked = _marks(block, separator)
     if marked is None:
         return None
     block, marks, is_end = marked
     # Every line has `width` fields if exactly every `width`-th mark is an end of line.
     is_grid = len(marks) % width == 0 and bool(is_end[width - 1 :: width].all())
-    return block if width > 1 and is_grid and int(is_end.sum()) * width == len(marks) else None
+    if width == 1 or not is_grid or int(is_end.sum()) * width != len(marks):
+        return None
+    return block, _num_blank_edges(block, marks, separator)
 
 
-def _quotes_only_wrap(block: bytes, separator: bytes) -> bool:
+def _num_blank_edges(block: bytes, marks: NDArray[np.int64], separator: bytes) -> int:
+    """Count the blanks beside separators and ends of lines, which are at `marks`."""
+    if WIDE_BLANK in block:
+        return sum(map((END + block).count, _blank_pairs(separator.decode())))
+    blanks = [blank for blank in BLANKS.encode("ascii", "ignore").replace(separator, b"") if bytes([blank]) in block]
+    if not blanks:
+        return 0
+    codes, is_blank = np.frombuffer(block, np.uint8), np.zeros(256, np.bool_)
+    is_blank[blanks] = True
+    after = np.minimum(marks + 1, len(codes) - 1)
+    # A first mark at 0 has nothing before it; the last character of the block is an end of line.
+    edges = is_blank[codes[marks - 1]].sum() + is_blank[codes[after]].sum() + is_blank[codes[0]]
+    return int(edges)
+
+
+def _blank_pairs(separator: str) -> list[bytes]:
+    """Return each blank before and after each separator and end of line."""
+    marks = (separator, "\n")
+    pairs = [[blank + mark, mark + blank] for blank in BLANKS.replace(separator, "") for mark in marks]
+    return [pair.encode() for both in pairs for pair in both]
+
+
+def _quotes_only_wrap(block: bytes, separator: bytes, quote: bytes = QUOTE) -> bool:
     """Return whether all quotes can be removed, because each is the first or last character of a field with both."""
     marked = _marks(block, separator)
     if marked is None:
@@ -189,12 +254,12 @@ def _quotes_only_wrap(block: bytes, separator: bytes) -> bool:
     block, marks, is_end = marked
     codes = np.frombuffer(block, np.uint8)
     starts = np.append(0, marks[:-1] + 1)
-    wrapped = (codes[starts] == QUOTE[0]) & (codes[marks - 1] == QUOTE[0]) & (marks - starts >= 2)
+    wrapped = (codes[starts] == quote[0]) & (codes[marks - 1] == quote[0]) & (marks - starts >= 2)
     is_whole_line = is_end & np.append(True, is_end[:-1])  # a line of one field could be blank without its quotes
     return (
-        np.count_nonzero(codes == QUOTE[0]) == 2 * np.count_nonzero(wrapped)
+        np.count_nonzero(codes == quote[0]) == 2 * np.count_nonzero(wrapped)
         and not (is_whole_line & wrapped).any()
-        and int((marks - starts).max()) <= csv.field_size_limit()
+        and not _num_blank_edges(block, marks, separator)
     )
 
 
@@ -213,45 +278,3 @@ def _marks(block: bytes, separator: bytes) -> tuple[bytes, NDArray[np.int64], ND
     codes = np.frombuffer(block, np.uint8)
     marks = np.flatnonzero((codes == separator[0]) | (codes == END[0]))
     return block, marks, codes[marks] == END[0]
-
-
-def _quoted_records(text: bytes, separator: str, columns: Sequence[str], has_header: bool) -> Records:
-    """Split records whose fields may be quoted; quoted fields can hold separators, quotes and ends of lines."""
-    width, schema = len(columns), dict.fromkeys(columns, pl.String)
-    frames = [pl.DataFrame(schema=schema)]
-    lines: list[int] = []
-    faults: list[str | None] = []
-    records = itertools.islice(_csv_records(text, separator), int(has_header), None)
-    while batch := list(itertools.islice(records, RECORDS_AT_ONCE)):
-        fields = [[*row[:width], *[None] * (width - len(row))] for _, row in batch]
-        frames.append(pl.DataFrame(fields, schema, orient="row"))
-        lines.extend(line for line, _ in batch)
-        faults.extend(None if len(row) == width else WRONG_COUNT for _, row in batch)
-    return pl.concat(frames).lazy(), pl.Series("line", lines, pl.Int64), pl.Series("fault", faults, pl.String)
-
-
-def _csv_records(text: bytes, separator: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line at which each record begins, and its fields; blank records are skipped."""
-    reader = csv.reader(io.StringIO(text.decode(), newline=""), delimiter=separator, strict=True)
-    line = 1
-    while True:
-        try:
-            fields = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise DataError(f"quotes must be closed and fields below 128 KiB; got {error} at line {line}") from None
-        if fields:
-            yield line, fields
-        line = reader.line_num + 1
-
-
-def _column_names(fields: list[str]) -> list[str]:
-    """Return header fields without RecBole's `:type`; equal names are made distinct by appending `#`."""
-    names = [field.split(":")[0] if re.fullmatch(r".*:(token|float)(_seq)?", field) else field for field in fields]
-    taken: dict[str, None] = {}
-    for name in names:
-        while name in taken:
-            name += "#"
-        taken[name] = None
-    return list(taken)

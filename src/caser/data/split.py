@@ -304,13 +304,15 @@ def _by_stage(
     follow the new order.
     """
     items = log.items if order is None else log.items[order]
+    times = None if not log.has_times else log.times if order is None else log.times[order]
     stage = np.where(is_judged, stage, 0)
     # counts[s] is the number of interactions of each user up to stage s; begin is where each user's items begin.
     counts = [np.bincount(log.users[stage <= last], minlength=log.num_users + 1) for last in (0, 1, 2)]
     begin = offsets_of(counts[2])[:-1]
 
     def tape(last: int) -> Tape:
-        return Tape(items[stage <= last], offsets_of(counts[last]), log.num_items)
+        mask = stage <= last
+        return Tape(items[mask], offsets_of(counts[last]), log.num_items, log_times=times, log_mask=mask)
 
     def queries(judged: int) -> tuple[Queries, int]:
         """Return the queries whose targets are in one stage, and the number of users with targets but no history."""

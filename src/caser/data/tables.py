@@ -6,22 +6,34 @@ The columns are a lazy frame, so only columns that are used are read.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import polars as pl
 
 from caser.errors import DataError
 
+WRONG_COUNT = "with a wrong column count"
+"""Why a row of a text file is bad that has another number of fields than the first line."""
+
+
+NESTED_IN = 3
+"""How many levels of objects inside one another become columns."""
+
 
 @dataclass(frozen=True)
 class Layout:
-    """What the caller says about a text file; None means that the first line of the file decides.
+    """What the caller says about a text file; None means that the first lines of the file decide.
 
     separator  the text between two fields        header  whether the first line names the columns
+    quotes     "auto", "plain", "doubled" or "backslash": what quotes mean; see `quotes.py`
+    named      the columns that the caller names; if they are numbers, the first line is not a header
     """
 
     separator: str | None = None
     header: bool | None = None
+    quotes: Literal["auto", "plain", "doubled", "backslash"] = "auto"
+    named: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +46,7 @@ class RawTable:
     is_text     True if every column is text, so that numbers must still be recognised
     has_header  False if the columns are named by their positions "1", "2", ...
     notes       sentences about what was guessed
+    is_header_guessed  True if the first line is a header only because no field of it is a number or a date
     """
 
     frame: pl.LazyFrame
@@ -42,6 +55,7 @@ class RawTable:
     is_text: bool = False
     has_header: bool = True
     notes: tuple[str, ...] = ()
+    is_header_guessed: bool = False
 
     @property
     def place_name(self) -> str:
@@ -69,6 +83,36 @@ class RawTable:
             raise DataError(f"every row must be readable; got {len(frame):,} of {len(self.places):,}")
         return frame
 
+    def sample(self, columns: Sequence[str], count: int = 1000) -> pl.DataFrame:
+        """Read some columns of the first rows. Raises DataError if they cannot be read.
+
+        columns  names of columns        count  the number of rows, at most
+
+        >>> RawTable.from_frame(pl.DataFrame({"user": [7, 8], "item": [1, 2]})).sample(["item"], 1).rows()
+        [(1,)]
+        """
+        try:
+            return self.frame.select(columns).head(count).collect()
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise DataError(f"every column that is used must be readable; got {first_line(error)}") from None
+
+    def with_joined(self, columns: Sequence[str], name: str) -> RawTable:
+        """Return a table with one more column: the text of some columns, with a blank between them.
+
+        columns  columns such as a date and a time of day; of dates with times, only the dates are taken
+        name     the name of the new column
+
+        >>> table = RawTable.from_frame(pl.DataFrame({"day": ["2020-01-01"], "clock": ["23:59"]}))
+        >>> table.with_joined(["day", "clock"], "day,clock").select(["day,clock"]).item()
+        '2020-01-01 23:59'
+        """
+        kinds = self.frame.collect_schema()
+        parts = [
+            pl.col(column).cast(pl.Date if kinds[column] == pl.Datetime else kinds[column]).cast(pl.String)
+            for column in columns
+        ]
+        return replace(self, frame=self.frame.with_columns(pl.concat_str(parts, separator=" ").alias(name)))
+
     @classmethod
     def from_frame(cls, frame: pl.DataFrame | pl.LazyFrame) -> RawTable:
         """Return the table of a frame whose columns have types.
@@ -79,7 +123,31 @@ class RawTable:
         [1, 2]
         """
         num_rows = int(frame.lazy().select(pl.len()).collect().item())
-        return cls(frame.lazy(), numbered("row", 1, num_rows), no_faults(num_rows))
+        return cls(with_dotted_columns(frame.lazy()), numbered("row", 1, num_rows), no_faults(num_rows))
+
+
+def with_dotted_columns(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Add the fields of objects, and of objects in lists, as columns, with a dot between the names.
+
+    frame  a table; columns that are no objects stay as they are
+
+    >>> with_dotted_columns(pl.LazyFrame({"user": [{"id": 7}], "events": [[{"item": 3}]]})).collect().columns
+    ['user', 'events', 'user.id', 'events.item']
+    """
+    for _ in range(NESTED_IN):
+        schema = frame.collect_schema()
+        dotted: dict[str, pl.Expr] = {}
+        for name, kind in schema.items():
+            inner = kind.inner if isinstance(kind, pl.List) else kind
+            for field in inner.fields if isinstance(inner, pl.Struct) else ():
+                in_list = pl.col(name).list.eval(pl.element().struct.field(field.name))
+                part = in_list if isinstance(kind, pl.List) else pl.col(name).struct.field(field.name)
+                dotted[f"{name}.{field.name}"] = part
+        new = [column.alias(name) for name, column in dotted.items() if name not in schema]
+        if not new:
+            break
+        frame = frame.with_columns(new)
+    return frame
 
 
 def numbered(name: str, first: int, count: int) -> pl.Series:

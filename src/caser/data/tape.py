@@ -5,13 +5,14 @@
 
 A tape can also hold several sequences of one user, such as sessions. Then `sequence_owners` says to which user each
 sequence belongs, and the word "user" below means "sequence". The tape takes one int32 per interaction and one int64 per
-user. Padding is added when a history or a batch is made, and windows are never stored. The arrays may be memory-mapped.
+user, and refers to the times of the log without a copy. Padding is added when a history or a batch is made, and windows
+are never stored. The arrays may be memory-mapped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -34,6 +35,8 @@ class Tape:
     offsets    (num_users + 2,) int64: user u has the items items[offsets[u]:offsets[u + 1]]
     num_items  size of the catalogue without padding; scores have num_items + 1 columns
     sequence_owners  (num_users + 1,) int32: the user of each sequence; None if each user has one sequence
+    log_times  (M,) int64, microseconds since 1970: the times of the log; None if the log has no times
+    log_mask   (M,) bool: which interactions of the log are on the tape, in the order of `items`; None for all of them
 
     >>> tape = Tape.from_sequences([[3, 1, 4], [1, 5]], num_items=5)
     >>> tape.sequence(2).tolist(), tape.num_users, len(tape)
@@ -44,6 +47,8 @@ class Tape:
     offsets: Int64
     num_items: int
     sequence_owners: Int32 | None = None
+    log_times: Int64 | None = None
+    log_mask: NDArray[np.bool_] | None = None
 
     @classmethod
     def from_log(cls, log: InteractionLog, mask: NDArray[np.bool_] | None = None) -> Tape:
@@ -54,7 +59,8 @@ class Tape:
         users = log.users if mask is None else log.users[mask]
         items = log.items if mask is None else log.items[mask]
         lengths = np.bincount(users, minlength=log.num_users + 1)
-        return cls(items, offsets_of(lengths), log.num_items)
+        times = log.times if log.has_times else None
+        return cls(items, offsets_of(lengths), log.num_items, log_times=times, log_mask=mask)
 
     @classmethod
     def from_sequences(cls, sequences: Sequence[Sequence[int]], num_items: int) -> Tape:
@@ -93,7 +99,7 @@ class Tape:
         if self.sequence_owners is None:
             return self
         lengths = np.bincount(self.owners, self.lengths, minlength=num_users + 1).astype(np.int64)
-        return Tape(self.items, offsets_of(lengths), self.num_items)
+        return replace(self, offsets=offsets_of(lengths), sequence_owners=None)
 
     @cached_property
     def lengths(self) -> Int64:
@@ -104,6 +110,11 @@ class Tape:
     def users(self) -> Int32:
         """The user of each interaction, (N,) int32."""
         return np.repeat(np.arange(self.num_users + 1, dtype=np.int32), self.lengths)
+
+    @property
+    def times(self) -> Int64 | None:
+        """The time of each interaction in microseconds since 1970, (N,) int64; None if the log has no times."""
+        return self.log_times if self.log_times is None or self.log_mask is None else self.log_times[self.log_mask]
 
     @cached_property
     def item_counts(self) -> Int64:

@@ -111,7 +111,8 @@ def _tape(log: InteractionLog, session: Int64, mask: Mask, reads: Reads) -> Tape
     numbers, lengths = np.unique(session[mask], return_counts=True)
     firsts = np.searchsorted(session, numbers)
     owners = np.concatenate([[0], log.users[firsts]]).astype(np.int32)
-    return Tape(log.items[mask], offsets_of([0, *lengths]), log.num_items, owners)
+    times = log.times if log.has_times else None
+    return Tape(log.items[mask], offsets_of([0, *lengths]), log.num_items, owners, log_times=times, log_mask=mask)
 
 
 def _is_query(session: Int64, mask: Mask) -> Mask:

@@ -187,6 +187,7 @@ def _recommender(model: ModelSettings, scorer: Scorer, split: Split, part: Tape,
         "metrics": None,
         "test_openings": 0,
         "why": [],
+        "trained_at": time.time(),
         **facts,
     }
     return Recommender(

@@ -10,16 +10,36 @@ from typing import Annotated, Any, TypeAlias
 from urllib.parse import unquote
 
 from fastapi import Path, Query
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    Tag,
+)
 
-MAX_ID_LENGTH = 200
-"""Characters that an id of a user, an item or an event may have."""
+from caser.data.id_text import MAX_ID_LENGTH
+
+MAX_EVENT_ID_LENGTH = 200
+"""Characters that the id of an event may have."""
 MAX_VALUE_LENGTH = 200
 """Characters that the value of an attribute may have in a rule; also the limit of a search text."""
 MAX_COLUMN_LENGTH = 100
 """Characters that the name of a column may have."""
 MAX_LIST_LENGTH = 1000
 """Ids in a list, requests in a bulk request, or events in one request."""
+MAX_SECONDS_AHEAD = 86_400
+"""How far the time of an event may be ahead of the service's clock."""
+TIME_RULE = (
+    "must be a time in seconds since 1970, as a number: not in milliseconds, not as text, not before 1970, and at most "
+    "a day ahead of the clock of the service"
+)
+"""What the time of an event must be, as the end of a sentence."""
 MAX_K = 1000
 """Items that one answer may have."""
 
@@ -29,19 +49,21 @@ def _whole_float_to_int(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Id: TypeAlias = (
-    Annotated[StrictStr, Field(min_length=1, max_length=MAX_ID_LENGTH)]
-    | Annotated[StrictInt, Field(ge=-(2**63), lt=2**63), BeforeValidator(_whole_float_to_int)]
-)
-"""A raw id as the log has it. The number 5 and the text "5" are the same id."""
+def _kind_of_condition(value: Any) -> str:
+    """Which of the three forms of a condition a JSON value has, so that an error is about that form only."""
+    if isinstance(value, list):
+        return "list[value]"
+    return "dict[range]" if isinstance(value, dict | BaseModel) else "function-value"
+
+
+Id: TypeAlias = Annotated[StrictStr, Field(min_length=1, max_length=MAX_ID_LENGTH)] | StrictInt
+"""A raw id as the log has it. The number 5 and the text "5" are the same id, and 5.0 and "05" are others."""
 
 Ids: TypeAlias = Annotated[list[Id], Field(max_length=MAX_LIST_LENGTH)]
 Value: TypeAlias = Annotated[StrictStr, Field(max_length=MAX_VALUE_LENGTH)] | StrictInt | StrictFloat | StrictBool
 Values: TypeAlias = Annotated[list[Value], Field(min_length=1, max_length=100)]
+RangeEnd: TypeAlias = Annotated[StrictStr, Field(max_length=MAX_VALUE_LENGTH)] | StrictInt | StrictFloat
 Column: TypeAlias = Annotated[StrictStr, Field(min_length=1, max_length=MAX_COLUMN_LENGTH)]
-Conditions: TypeAlias = Annotated[dict[Column, Values], Field(max_length=10)]
-"""Columns of the table of items, each with the values that match."""
-
 Count: TypeAlias = Annotated[StrictInt, Field(ge=1, le=MAX_K), BeforeValidator(_whole_float_to_int)]
 
 
@@ -56,6 +78,7 @@ def _unquote(part: str) -> str:
 
 UserIdInPath: TypeAlias = Annotated[str, BeforeValidator(_unquote), Path(min_length=1, max_length=MAX_ID_LENGTH)]
 ItemIdInPath: TypeAlias = UserIdInPath
+IdInQuery: TypeAlias = Annotated[str, Query(min_length=1, max_length=MAX_ID_LENGTH, description="The raw id.")]
 NumSimilar: TypeAlias = Annotated[int, Query(ge=1, le=MAX_K, description="How many items to return.")]
 NumFound: TypeAlias = Annotated[int, Query(ge=1, le=100, description="How many items to return.")]
 SearchText: TypeAlias = Annotated[
@@ -69,11 +92,30 @@ class Schema(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
+class Range(Schema):
+    """A range of numbers or dates. Both ends belong to it."""
+
+    min: RangeEnd | None = None
+    """The smallest number or date that matches."""
+    max: RangeEnd | None = None
+    """The largest number or date that matches."""
+
+
+Condition: TypeAlias = Annotated[
+    Annotated[Values, Tag("list[value]")]
+    | Annotated[Range, Tag("dict[range]")]
+    | Annotated[Value, Tag("function-value")],
+    Discriminator(_kind_of_condition),
+]
+Conditions: TypeAlias = Annotated[dict[Column, Condition], Field(max_length=10)]
+"""Columns of the table of items, each with a value, a list of values, or a range that matches."""
+
+
 class Boost(Schema):
     """Adds an amount to the scores of the items that match a condition."""
 
     where: Conditions
-    """Which items: those that have, in every column named, one of the values given."""
+    """Which items: those that have, in every column named, the value, one of the values, or a value in the range."""
     amount: Annotated[float, Field(ge=-1e6, le=1e6)]
     """The amount to add. Scores have no unit: look at the scores of a few answers first."""
 
@@ -82,7 +124,7 @@ class AnswerRules(Schema):
     """Business rules for one answer. When a rule removes an item, the next item in rank takes its place."""
 
     without: Conditions = Field(default_factory=dict)
-    """Remove items that have one of these values in one of these columns."""
+    """Remove items that have the value, one of the values, or a value in the range, in one of these columns."""
     at_most: Annotated[dict[Column, Count], Field(max_length=5)] = Field(default_factory=dict)
     """For each column named: the maximum number of items that may share a value of it."""
     boosts: Annotated[list[Boost], Field(max_length=10)] = Field(default_factory=list)
@@ -114,7 +156,7 @@ class RecommendRequest(Schema):
     exclude_seen: StrictBool | None = None
     """Whether to leave out the items of the history. The default follows the protocol of the run."""
     filters: Conditions = Field(default_factory=dict)
-    """Recommend only items that have, in every column named, one of the values given."""
+    """Recommend only items that have, in every column named, the value, one of the values, or a value in the range."""
     rules: AnswerRules | None = None
     """Business rules for the answer."""
     explain: StrictBool = False
@@ -136,13 +178,25 @@ class NewEvent(Schema):
 
     user_id: Id
     item_id: Id
-    event_id: Annotated[StrictStr, Field(min_length=1, max_length=MAX_ID_LENGTH)] | None = None
+    event_id: Annotated[StrictStr, Field(min_length=1, max_length=MAX_EVENT_ID_LENGTH)] | None = None
     """An id of your own. Events with the same id count once. Without one, the service makes an id."""
     time: Annotated[float, Field(ge=0, lt=1e11)] | None = None
-    """The time of the interaction, in seconds since 1970. The default is now."""
+    """The time of the interaction, in seconds since 1970, at most a day ahead of the service's clock. Default: now."""
 
 
 class NewEvents(Schema):
     """Several events. The service stores all of them or none."""
 
     events: Annotated[list[NewEvent], Field(min_length=1, max_length=MAX_LIST_LENGTH)]
+
+
+def _kind_of_body(body: Any) -> str:
+    """Tell one event from several, so that an error names a field of the kind that was meant."""
+    is_several = "events" in body if isinstance(body, dict) else isinstance(body, NewEvents)
+    return "NewEvents" if is_several else "NewEvent"
+
+
+EventsBody: TypeAlias = Annotated[
+    Annotated[NewEvent, Tag("NewEvent")] | Annotated[NewEvents, Tag("NewEvents")], Discriminator(_kind_of_body)
+]
+"""The body of POST /v1/events: one event, or several under `events`."""

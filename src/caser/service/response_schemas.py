@@ -58,7 +58,7 @@ class VersionedResponse(Schema):
 
     api_version: Literal["1"]
     model_version: str
-    """The SHA-256 digest of the run's manifest."""
+    """The SHA-256 digest of the model that was trained. An evaluation of the run does not change it."""
 
 
 class UnionPattern(Schema):
@@ -123,6 +123,8 @@ class EventsResponse(VersionedResponse):
     """How many events are new."""
     known: int
     """How many events were stored before."""
+    conflicts: list[str]
+    """Ids of events that were stored before with another user, item or time. The stored events stay as they are."""
     durable: bool
     """Whether the events are on disk."""
     unknown_items: list[Id]
@@ -130,7 +132,7 @@ class EventsResponse(VersionedResponse):
 
 
 class Interaction(Schema):
-    """One interaction of a user. Interactions of the training log have no time."""
+    """One interaction of a user. Its time is in seconds since 1970; null if the training log has no times."""
 
     item_id: Id
     title: str | None
@@ -175,15 +177,21 @@ class ModelResponse(VersionedResponse):
     columns: list[str]
     """Columns of the table of items. Filters and rules may name them."""
     values: dict[str, list[str]]
-    """The most common values of each column, at most 50."""
+    """The most common values of each column, at most 50; none for numbers and dates with more than 50 values."""
     has_titles: bool
     """Whether any item has a title."""
+    ranges: dict[str, dict[Literal["min", "max"], str | float]]
+    """The smallest and the largest value of each column of numbers or dates."""
+    item_notes: list[str]
+    """What was guessed about the table of items, and which of its rows and of the model's items do not match."""
     exclude_seen: bool
     """Whether an answer leaves out the items of the history by default."""
     metrics: dict[str, Any] | None
     protocol: str
     durable: bool
     """Whether events are kept on disk."""
+    trained: float
+    """When the model was trained, in seconds since 1970."""
     loaded: float
     """When the model was loaded, in seconds since 1970."""
 
@@ -192,6 +200,8 @@ class HealthResponse(Schema):
     """The state of the service."""
 
     status: str
+    store: str
+    """Whether events can be stored: `ok`, or why not."""
 
 
 class ErrorResponse(Schema):
@@ -206,14 +216,14 @@ class ErrorResponse(Schema):
         404: "The path or the id does not exist.",
         405: "The path does not allow this method.",
         408: "The body did not arrive in time.",
-        409: "The run folder holds no intact run; the service keeps the model that is loaded.",
+        409: "The run folder holds no intact run (the loaded model stays), or an event is ahead of the clock.",
         413: "The body is too long.",
-        415: "The body must be JSON.",
+        415: "The body must be JSON in UTF-8, as it is or compressed with gzip.",
         421: "The request is addressed to another host.",
         422: "The body or a parameter does not match its schema.",
         429: "Too many requests; the header Retry-After says when to try again.",
         500: "The service failed; the sentence holds the id under which the log has the details.",
-        503: "The service is too busy or is stopping; the header Retry-After says when to try again.",
+        503: "The service is too busy, is stopping or has lost its store; Retry-After says when to try again.",
         507: "The events could not be written.",
     }
     """The meaning of each status, as the API documentation gives it."""

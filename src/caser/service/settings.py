@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from caser.config import Settings
 
@@ -26,13 +27,15 @@ class ServiceSettings(Settings):
     store: Path | None = None
     """The file that keeps events. Without one, events are lost when the service stops."""
     items: Path | None = None
-    """A .csv or .parquet table of items: item_id, optionally title, and any columns that rules may name."""
+    """A table of items, in any format that a log may have: item ids, optionally titles, and columns for rules."""
     onnx: Path | None = None
     """Answer from this file, made by `caser export` from the same run: faster for models that read long histories."""
     token_file: Path | None = None
     """A file of access tokens, made by `caser token`. Without one, the service answers this machine only."""
     allowed_host: tuple[str, ...] = ()
     """A host name that requests may use; repeat for several. Default: this machine's names, or any name with tokens."""
+    root_path: str = ""
+    """The path under which a proxy shows this service, such as /rec. The proxy may cut it off or pass it on."""
     answer_log: Path | None = None
     """Write every answer and event to this file, with user ids as digests; `caser replay --log` reads it."""
     log_user_ids: bool = False
@@ -51,3 +54,10 @@ class ServiceSettings(Settings):
     """Maximum size of a request body, in bytes."""
     drain_seconds: float = Field(default=1.0, ge=0)
     """After SIGTERM: seconds to keep answering while /readyz already reports 503."""
+
+    @field_validator("root_path")
+    @classmethod
+    def _check_root_path(cls, path: str) -> str:
+        if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*", path):
+            raise ValueError("must be a path that begins with a slash and does not end with one, such as /rec")
+        return path

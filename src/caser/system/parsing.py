@@ -19,6 +19,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -157,11 +158,14 @@ def check_arrays(arrays: Mapping[str, NDArray[Any]], rules: Mapping[str, ArrayRu
             raise ValueError(f"{name!r} with NaN or infinite values")
 
 
-def parse_parquet(content: bytes, columns: Mapping[str, int]) -> pl.DataFrame:
+def parse_parquet(
+    content: bytes, columns: Mapping[str, int], optional: Mapping[str, int] = MappingProxyType({})
+) -> pl.DataFrame:
     """Return the table of a Parquet file, after its number of rows was read from the file's own summary.
 
     content  the bytes of the file
     columns  the columns that it must have, in order, and about how many bytes a decoded value of each takes
+    optional  columns that may follow them, all or none
 
     Raises ValueError for other columns, and for a table that would not fit into memory, with an estimate.
 
@@ -172,10 +176,10 @@ def parse_parquet(content: bytes, columns: Mapping[str, int]) -> pl.DataFrame:
     """
     table = pl.scan_parquet(io.BytesIO(content))
     names = table.collect_schema().names()
-    if names != list(columns):
+    if names not in (list(columns), [*columns, *optional]):
         raise ValueError(f"columns {', '.join(name[:40] for name in names[:12])}")
     num_rows = int(table.select(pl.len()).collect().item())
-    needed, most = _COPIES * num_rows * sum(columns.values()), memory()
+    needed, most = _COPIES * num_rows * sum({**columns, **optional}[name] for name in names), memory()
     if needed > most:
         raise ValueError(f"{num_rows:,} rows, which need about {needed / 1e9:,.1f} GB of memory, of {most / 1e9:,.1f}")
     frame = table.collect()

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple, TypeAlias
 from caser.answering.answers import Answer
 from caser.answering.recommender import Recommender
 from caser.arrays.types import RawId
+from caser.data.attributes import items_that_meet
+from caser.data.id_text import in_words, json_id, written
 from caser.service.answers.loaded_model import LoadedModel
 from caser.service.answers.reasons import explain_items, patterns_of
 from caser.service.answers.rules import MAX_REMOVED_LISTED, CompiledRules, FilteredRanking, ScoredItem
@@ -48,20 +50,19 @@ def user_and_history(model: LoadedModel, events: EventStore, window: int, reques
     model    knows the users and histories of the run       events  the users' events since then
     window   how many last interactions count               request  the question
 
-    The history is the run's history of the user followed by their events, or None if the run's history is up to date.
+    The history is the one history of the user (see `one_history.py`), or None if the run holds all of it.
     """
     user = request.user_id
     if user is None:
         return None, tuple(request.history or ())
-    recent = events.recent(model.user_key(user))
+    recent = events.recent(written(user))
     known_user = None if recent.is_erased else user
     if request.history is not None:
         return known_user, tuple(request.history)
-    if recent.is_erased:
-        return None, recent.items
-    if not recent.items:
+    if not recent.is_erased and not recent.items:
         return user, None
-    return user, (*model.stored_history(user), *recent.items)[-window:]
+    history = model.history(user, recent, window)
+    return known_user, history.items if history.is_new or recent.is_erased else None
 
 
 def answer_questions(
@@ -122,10 +123,11 @@ class PendingQuestion:
         where, num_items = self.rules.where, len(self.model.recommender.artefact.items)
         self.fetch += len(self.rules.exclude)
         if where and self.only is None:
-            matching = self.model.catalogue.matching(where)
-            depth = self.fetch * num_items // max(1, len(matching))
+            most = min(condition.most for condition in where)
+            num_matching = most if len(where) == 1 else len(items_that_meet(where))
+            depth = self.fetch * num_items // max(1, num_matching)
             if depth > _MAX_READ_FOR_FILTERS:
-                self.only = tuple(matching)
+                self.only = tuple(items_that_meet(where))
             else:
                 self.fetch = max(self.fetch, depth)
         if self.request.rules is not None:
@@ -155,7 +157,7 @@ class PendingQuestion:
         for rank, one in enumerate(self.result.kept, start=1):
             item: dict[str, Any] = {
                 "rank": rank,
-                "item_id": one.item,
+                "item_id": json_id(one.item),
                 "score": one.score,
                 "title": titles.get(one.item),
             }
@@ -167,12 +169,12 @@ class PendingQuestion:
         return {
             "api_version": API_VERSION,
             "model_version": self.model.version,
-            "user_id": self.request.user_id,
+            "user_id": None if self.request.user_id is None else json_id(self.request.user_id),
             "source": answer.source if answer else "popularity",
             "items": items,
-            "ignored": ignored,
+            "ignored": list(map(json_id, ignored)),
             "removed": [
-                {"item_id": item, "title": titles.get(item), "rule": rule}
+                {"item_id": json_id(item), "title": titles.get(item), "rule": rule}
                 for item, rule in self.result.removed[:MAX_REMOVED_LISTED]
             ],
             "notes": self._notes(len(items), ignored),
@@ -192,12 +194,22 @@ class PendingQuestion:
         return [raw for raw, index in zip(self.request.exclude, self.excluded, strict=False) if not index]
 
     def _notes(self, num_found: int, ignored: Sequence[RawId]) -> list[str]:
-        notes = [f"ignored unknown items: {', '.join(map(str, ignored[:10]))}"] if ignored else []
-        if not self.rules.is_empty and (columns := self.rules.unknown_columns):
-            notes.append(f"no item has the attribute {', '.join(columns)}")
+        notes = [f"ignored unknown items: {', '.join(map(in_words, ignored[:10]))}"] if ignored else []
+        notes += self.rules.unknown_values
         if num_found < self.request.k:
-            notes.append(f"there are only {num_found} such items")
+            few = "there is only 1 such item" if num_found == 1 else f"there are only {num_found} such items"
+            notes.append(few if num_found else self._why_nothing())
         return notes
+
+    def _why_nothing(self) -> str:
+        """Say why the answer has no items."""
+        if not self.rules.where:
+            return "nothing is left to recommend: every item is in the history, or a rule removes it"
+        matching = len(items_that_meet(self.rules.where))
+        if not matching:
+            return "nothing is left to recommend: no item meets all filters"
+        meet = f"{matching:,} items meet the filters, and other rules or the history remove them"
+        return f"nothing is left to recommend: {meet}"
 
 
 def _rank_together(recommender: Recommender, group: _Group, members: Sequence[PendingQuestion]) -> None:

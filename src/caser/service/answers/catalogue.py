@@ -1,40 +1,34 @@
-"""Titles and attributes of items, as answers and rules use them.
-
-An attribute value is text, or a set of texts where the table of items has a list. The number 5, the text "5" and the
-float 5.0 are the same value.
-"""
+"""The items of a run as the service shows them: titles, search, and the columns that rules may name."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import polars as pl
 
+from caser.answering.recommender import Recommender
 from caser.arrays.types import RawId
-from caser.artefact.folder import Artefact
-from caser.errors import DataError
+from caser.data.attributes import Attributes
+from caser.data.item_values import NO_TEXTS
 from caser.service.request_schemas import MAX_VALUE_LENGTH
 
 MAX_COMMON_VALUES = 50
 """How many values of each column `common_values` lists."""
-
-_NO_VALUES: frozenset[str] = frozenset()
-_NO_ITEMS: frozenset[RawId] = frozenset()
 
 
 class Catalogue:
     """The items of a run, by raw id.
 
     ids         the raw ids of all items       counts  how many interactions each has, in the same order
-    titles      title by id                    attributes  by column: the values of each item
+    titles      title by id                    attributes  the columns of the table of items
+    notes       sentences about the table of items
 
+    >>> import polars as pl
     >>> from tests.runs import popularity_run
-    >>> catalogue = Catalogue.of(popularity_run(), pl.DataFrame({"item_id": [10, 20], "genre": [["a", "b"], ["b"]]}))
+    >>> table = pl.DataFrame({"item_id": [10, 20], "genre": ["a|b", "b"]})
+    >>> catalogue = Catalogue.of(Recommender(popularity_run()).with_items(table))
     >>> sorted(catalogue.values("genre", 10)), catalogue.title(10), catalogue.search("ten")
     (['a', 'b'], 'Ten', [10])
     """
@@ -44,84 +38,63 @@ class Catalogue:
         ids: Sequence[RawId],
         counts: Sequence[int],
         titles: Mapping[RawId, str],
-        attributes: Mapping[str, Mapping[RawId, frozenset[str]]],
+        attributes: Attributes,
+        notes: Sequence[str] = (),
     ) -> None:
         self.titles = titles
-        self._attributes = attributes
+        self.attributes = attributes
+        self.notes = list(notes)
         self._by_popularity = [ids[place] for place in np.argsort(-np.asarray(counts), kind="stable")]
 
     @classmethod
-    def of(cls, artefact: Artefact, table: pl.DataFrame | None) -> Catalogue:
-        """Combine the items of a run with a table of items.
+    def of(cls, recommender: Recommender) -> Catalogue:
+        """Return the items of a recommender, with its table of items if it has one.
 
-        artefact  the run: its items, their titles and counts
-        table     column item_id; a column title, if any, takes precedence over the run's titles; all other columns are
-                  attributes. None for no table.
-
-        Raises DataError for a table without the column item_id.
+        recommender  knows the items, their titles and counts
         """
+        artefact, table = recommender.artefact, recommender.items
         ids = artefact.items.ids.to_list()
-        titles = {} if artefact.titles is None else _without_nulls(ids, artefact.titles.to_list())
-        attributes: dict[str, dict[RawId, frozenset[str]]] = {}
-        if table is not None:
-            if "item_id" not in table.columns:
-                raise DataError(f"a table of items must have a column item_id; it has {', '.join(table.columns)}.")
-            indices = artefact.items.indices(table["item_id"].to_list())
-            known, known_ids = table.filter(indices > 0), artefact.items.raw(indices[indices > 0])
-            for name in known.columns:
-                values = _without_nulls(known_ids, known[name].to_list())
-                if name == "title":
-                    titles |= {raw: str(value) for raw, value in values.items()}
-                elif name != "item_id":
-                    attributes[name] = {raw: attribute_texts(value) for raw, value in values.items()}
-        return cls(ids, artefact.histories.item_counts[1:].tolist(), titles, attributes)
+        shown = [None] * len(ids) if artefact.titles is None else artefact.titles.to_list()
+        titles = {raw: title for raw, title in zip(ids, shown, strict=True) if title is not None}
+        counts = artefact.histories.item_counts[1:].tolist()
+        for attribute in recommender.attributes.values():
+            attribute.prepare()
+        return cls(ids, counts, titles, recommender.attributes, () if table is None else table.notes)
 
     @property
     def columns(self) -> list[str]:
         """The columns that rules may name."""
-        return sorted(self._attributes)
+        return sorted(self.attributes)
 
     def title(self, item: RawId) -> str | None:
         """The title of `item`, or None."""
         return self.titles.get(item)
 
     def values(self, column: str, item: RawId) -> frozenset[str]:
-        """The values of `item` in `column`; empty if the item or the column is unknown."""
-        return self._attributes.get(column, {}).get(item, _NO_VALUES)
-
-    def matching(self, where: Mapping[str, frozenset[str]]) -> frozenset[RawId]:
-        """The items that have, in each column of `where`, at least one of the values given."""
-        matching_column = [
-            frozenset().union(*(self._items_by_value[column].get(value, _NO_ITEMS) for value in values))
-            if column in self._items_by_value
-            else _NO_ITEMS
-            for column, values in where.items()
-        ]
-        return frozenset.intersection(*matching_column)
-
-    @cached_property
-    def _items_by_value(self) -> dict[str, dict[str, frozenset[RawId]]]:
-        """The items that have a value, by column and value."""
-        by_column: dict[str, dict[str, list[RawId]]] = {}
-        for column, values_of_items in self._attributes.items():
-            by_value = by_column.setdefault(column, {})
-            for item, values in values_of_items.items():
-                for value in values:
-                    by_value.setdefault(value, []).append(item)
-        return {
-            column: {value: frozenset(items) for value, items in by_value.items()}
-            for column, by_value in by_column.items()
-        }
+        """The values of `item` in `column`; empty if the item has none. Raises KeyError for an unknown column."""
+        return self.attributes[column].values.get(item, NO_TEXTS)
 
     @cached_property
     def common_values(self) -> dict[str, list[str]]:
-        """The most common values of each column, without those that are too long for a rule."""
+        """The most common values of each column, without those that are too long for a rule.
+
+        A column of numbers or dates with more than `MAX_COMMON_VALUES` values has a range only.
+        """
+        listed = {
+            name: column.common_values(MAX_COMMON_VALUES, MAX_VALUE_LENGTH) for name, column in self.attributes.items()
+        }
+        return {name: values for name, values in listed.items() if values or self.attributes[name].range is None}
+
+    @cached_property
+    def ranges(self) -> dict[str, dict[str, str | float]]:
+        """The smallest and the largest value of each column of numbers or dates."""
         return {
-            column: sorted(
-                (value for value in by_value if len(value) <= MAX_VALUE_LENGTH),
-                key=lambda value: (-len(by_value[value]), value),
-            )[:MAX_COMMON_VALUES]
-            for column, by_value in self._items_by_value.items()
+            name: {
+                end: float(text) if column.kind == "number" else text
+                for end, text in zip(("min", "max"), column.range, strict=True)
+            }
+            for name, column in self.attributes.items()
+            if column.range is not None
         }
 
     def search(self, text: str, limit: int = 20) -> list[RawId]:
@@ -144,42 +117,6 @@ class Catalogue:
     @cached_property
     def _folded_titles(self) -> list[tuple[RawId, str]]:
         return [(item, _folded(self.titles.get(item) or str(item))) for item in self._by_popularity]
-
-
-def read_table(path: Path) -> pl.DataFrame:
-    """Read a table of items from the file `path`.
-
-    Raises DataError when the file is neither .csv nor .parquet, or cannot be read.
-    """
-    if path.suffix not in (".csv", ".parquet"):
-        raise DataError(f"a table of items must be a .csv or .parquet file; got {path.name!r}.")
-    try:
-        return pl.read_csv(path) if path.suffix == ".csv" else pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"{path} must be a table of items; got: {str(error).partition(chr(10))[0]}.") from None
-
-
-def attribute_texts(value: Any) -> frozenset[str]:
-    """Convert an attribute `value`, or a list of values, to texts.
-
-    >>> sorted(attribute_texts(["a", 5, 5.0, True]))
-    ['5', 'a', 'true']
-    """
-    if isinstance(value, list | tuple):
-        return frozenset(_text(one) for one in value if one is not None)
-    return frozenset([_text(value)])
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
-
-
-def _without_nulls(ids: Iterable[RawId], values: Iterable[Any]) -> dict[RawId, Any]:
-    return {raw: value for raw, value in zip(ids, values, strict=True) if value is not None}
 
 
 def _folded(text: str) -> str:

@@ -6,7 +6,6 @@ A reload makes another `LoadedModel`. Assumes that the run folder is replaced in
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from functools import lru_cache, partial
@@ -16,47 +15,61 @@ import numpy as np
 
 from caser.answering.recommender import Recommender, load
 from caser.arrays.types import RawId
-from caser.artefact.folder import MANIFEST, Artefact
+from caser.artefact.folder import MANIFEST, WEIGHTS, Artefact
+from caser.artefact.manifest import parse, trained_digest
 from caser.data.log import Vocabulary
 from caser.errors import ArtefactError, CaserError
 from caser.exported.scorer import through_onnx
-from caser.service.answers.catalogue import Catalogue, read_table
+from caser.service.answers.catalogue import Catalogue
+from caser.service.answers.one_history import Interaction, OneHistory, RunHistory, one_history, unit_of
+from caser.service.events.store import RecentHistory
 from caser.system.storage import read_file, settled
 
 _MAX_TRIES = 3
 _MAX_CACHED_USERS = 10_000
+_MAX_CACHED_ITEMS = 100_000
 
 
 class LoadedModel:
     """A recommender that is ready to answer, with the titles and attributes of its items.
 
     recommender  answers questions                       catalogue   titles and attributes of the items
-    version      SHA-256 digest of the run's manifest    written_at  when the run was written, in seconds since 1970
+    version      SHA-256 digest of what was trained      trained_at  when it was trained, in seconds since 1970
     loaded_at    when it was loaded, in seconds since 1970
     """
 
-    def __init__(self, recommender: Recommender, catalogue: Catalogue, version: str, written_at: float) -> None:
+    def __init__(self, recommender: Recommender, catalogue: Catalogue, version: str, trained_at: float) -> None:
         self.recommender = recommender
         self.catalogue = catalogue
         self.version = version
-        self.written_at = written_at
+        self.trained_at = trained_at
         self.loaded_at = time.time()
-        self.stored_history: Callable[[RawId], tuple[RawId, ...]] = lru_cache(_MAX_CACHED_USERS)(
-            partial(_stored_history, recommender.artefact)
+        self._histories: dict[tuple[RawId, int], tuple[RecentHistory, OneHistory]] = {}
+        unit = unit_of(recommender.artefact.histories.times)
+        self.run_history: Callable[[RawId, int], RunHistory] = lru_cache(_MAX_CACHED_USERS)(
+            partial(_run_history, recommender.artefact, unit)
         )
-        """The items of a user's history in the run, oldest first."""
-        self.user_key: Callable[[RawId], str] = lru_cache(_MAX_CACHED_USERS)(partial(_key, recommender.artefact.users))
-        """The text that identifies a user in the event store. The number 5 and the text "5" have the same key."""
+        """The last so many interactions that the run holds of a user."""
+        self.raw_item: Callable[[str], RawId] = lru_cache(_MAX_CACHED_ITEMS)(
+            partial(_raw_item, recommender.artefact.items)
+        )
+        """The raw id of the item that is written as a key of the store; the key itself if the run does not know it."""
 
-    def item_key(self, item: RawId) -> str:
-        """The text that identifies `item` in the event store."""
-        return _key(self.recommender.artefact.items, item)
+    def history(self, user: RawId, recent: RecentHistory, window: int) -> OneHistory:
+        """The one history of a user: what the run holds and the events since, each interaction once.
 
-    def raw_item(self, key: str) -> RawId:
-        """The raw id of the item with this `key`; the key itself if the run does not know the item."""
-        items = self.recommender.artefact.items
-        index = int(items.indices([key])[0])
-        return items.raw([index])[0] if index else key
+        user  the raw id       recent  the user's stored events       window  how many last interactions count
+        """
+        known = self._histories.get((user, window))
+        if known is not None and known[0] is recent:  # the store makes another object when anything changes
+            return known[1]
+        run = RunHistory() if recent.is_erased else self.run_history(user, window)
+        events = [Interaction(self.raw_item(key), time) for key, time in zip(recent.items, recent.times, strict=True)]
+        history = one_history(run, events, window)
+        if len(self._histories) >= _MAX_CACHED_USERS:
+            self._histories.clear()
+        self._histories[user, window] = (recent, history)
+        return history
 
     def knows_item(self, item: RawId) -> bool:
         """Whether the model was trained on `item`."""
@@ -67,13 +80,12 @@ class LoadedModel:
 def load_model(run: Path, items: Path | None, onnx: Path | None = None) -> LoadedModel:
     """Load a run, and check that it can answer.
 
-    run    the run folder           items  a table of items (.csv or .parquet), or None
+    run    the run folder           items  a table of items, or None
     onnx   a file that was exported from this run and answers in its place, or None
 
     Raises ArtefactError if the run is damaged, cannot answer, or is not the run that `onnx` was exported from;
-    DataError if the table of items cannot be read.
+    DataError if the table of items cannot be read or names no item of the run.
     """
-    table = None if items is None else read_table(items)
     # The folder may be replaced while it is read: read again until the manifest is the same before and after.
     for _ in range(_MAX_TRIES):
         before = _read_manifest(run)
@@ -87,19 +99,22 @@ def load_model(run: Path, items: Path | None, onnx: Path | None = None) -> Loade
         )
     if onnx is not None:
         recommender = through_onnx(recommender, onnx)
-    catalogue = Catalogue.of(recommender.artefact, table)
-    model = LoadedModel(recommender, catalogue, hashlib.sha256(manifest).hexdigest(), written_at)
+    if items is not None:
+        recommender = recommender.with_items(items)
+    trained = parse(run / MANIFEST, manifest)
+    version, trained_at = trained_digest(trained), trained.trained_at or written_at
+    model = LoadedModel(recommender, Catalogue.of(recommender), version, trained_at)
     _check_that_it_answers(model)
     return model
 
 
 def _read_manifest(run: Path) -> tuple[bytes, float]:
-    """The bytes of the manifest, and when it was written."""
+    """The bytes of the manifest, and when the weights were written: nothing but training and copying writes them."""
     try:
         path = settled(Path(run).resolve()) / MANIFEST
         if not path.parent.is_dir():
             raise ArtefactError(f"{run} must be the folder of a saved run; there is none. Check the path.")
-        return read_file(path), path.stat().st_mtime
+        return read_file(path), path.with_name(WEIGHTS).stat().st_mtime
     except OSError as error:  # the name is too long, or the folder is being replaced at this moment
         raise ArtefactError(f"{run} must be the folder of a saved run; got: {error.strerror}. Try again.") from None
 
@@ -120,11 +135,14 @@ def _check_that_it_answers(model: LoadedModel) -> None:
         raise ArtefactError("a run must answer; this one recommended nothing. Train again.")
 
 
-def _key(vocabulary: Vocabulary, raw: RawId) -> str:
-    index = int(vocabulary.indices([raw])[0])
-    return str(vocabulary.raw([index])[0]) if index else str(raw)
+def _raw_item(vocabulary: Vocabulary, key: str) -> RawId:
+    [index] = vocabulary.lookup([key])
+    return vocabulary.raw([index])[0] if index else key
 
 
-def _stored_history(artefact: Artefact, user: RawId) -> tuple[RawId, ...]:
-    index = int(artefact.users.indices([user])[0])
-    return tuple(artefact.items.raw(artefact.histories.sequence(index)))
+def _run_history(artefact: Artefact, unit: int, user: RawId, length: int) -> RunHistory:
+    index, tape = int(artefact.users.indices([user])[0]), artefact.histories
+    end = int(tape.offsets[index + 1])
+    rows = slice(max(int(tape.offsets[index]), end - length), end)
+    times = None if tape.times is None else tuple(tape.times[rows].tolist())
+    return RunHistory(tuple(artefact.items.raw(tape.items[rows])), times, unit)

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from caser.arrays.types import RawId
-from caser.service.answers.catalogue import Catalogue, attribute_texts
-from caser.service.request_schemas import AnswerRules, Conditions
+from caser.data.attributes import Condition, column_named, conditions, unknown_values
+from caser.service.answers.catalogue import Catalogue
+from caser.service.request_schemas import AnswerRules, Conditions, Range
 
 MAX_REMOVED_LISTED = 100
 """How many removed items an answer lists."""
@@ -47,27 +48,49 @@ class CompiledRules:
     """The rules of one question, in a form that is quick to apply.
 
     catalogue       the attributes of the items      exclude  raw ids that must not be in the answer
-    where, without  by column, the values that an item must have, or must not have
+    where, without  conditions that an item must meet, or must not meet
     at_most         by column, how many items may share a value
-    boosts          (condition, amount) pairs
+    boosts          (conditions, amount) pairs: the amount for an item that meets all conditions
     """
 
     catalogue: Catalogue
     exclude: frozenset[RawId] = frozenset()
-    where: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    without: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    where: Sequence[Condition] = ()
+    without: Sequence[Condition] = ()
     at_most: Mapping[str, int] = field(default_factory=dict)
-    boosts: Sequence[tuple[Mapping[str, frozenset[str]], float]] = ()
+    boosts: Sequence[tuple[Sequence[Condition], float]] = ()
 
     @classmethod
     def of(
-        cls, catalogue: Catalogue, exclude: frozenset[RawId], filters: Conditions, rules: AnswerRules | None
+        cls,
+        catalogue: Catalogue,
+        exclude: frozenset[RawId],
+        filters: Conditions,
+        rules: AnswerRules | None,
+        place: str = "",
     ) -> CompiledRules:
-        """Compile the `exclude`, `filters` and `rules` of a request against the attributes in `catalogue`."""
+        """Compile the `exclude`, `filters` and `rules` of a request against the attributes in `catalogue`.
+
+        place  where the question stands in the request, for the sentence about an error, such as "questions[3]."
+
+        Raises ConfigError for a column that does not exist, and for a value that does not fit its column.
+        """
+        where = _compiled(catalogue, filters, f"{place}filters.")
         if rules is None:
-            return cls(catalogue, exclude, _compiled(filters))
-        boosts = [(_compiled(boost.where), boost.amount) for boost in rules.boosts]
-        return cls(catalogue, exclude, _compiled(filters), _compiled(rules.without), rules.at_most, boosts)
+            return cls(catalogue, exclude, where)
+        for column in rules.at_most:
+            column_named(catalogue.attributes, column, f"{place}rules.at_most.")
+        return cls(
+            catalogue,
+            exclude,
+            where,
+            _compiled(catalogue, rules.without, f"{place}rules.without."),
+            rules.at_most,
+            [
+                (_compiled(catalogue, boost.where, f"{place}rules.boosts[{number}].where."), boost.amount)
+                for number, boost in enumerate(rules.boosts)
+            ],
+        )
 
     @property
     def is_empty(self) -> bool:
@@ -75,10 +98,10 @@ class CompiledRules:
         return not (self.exclude or self.where or self.without or self.at_most or self.boosts)
 
     @property
-    def unknown_columns(self) -> list[str]:
-        """Columns that the rules name but the table of items does not have."""
-        named = {*self.where, *self.without, *self.at_most, *(name for where, _ in self.boosts for name in where)}
-        return sorted(named - set(self.catalogue.columns))
+    def unknown_values(self) -> tuple[str, ...]:
+        """Sentences about values in the rules that no item has."""
+        boosted = (condition for where, _ in self.boosts for condition in where)
+        return unknown_values([*self.where, *self.without, *boosted])
 
     def apply(self, ranked: Sequence[tuple[RawId, float]], k: int, *, is_whole: bool) -> FilteredRanking:
         """Apply the rules to the start of a ranking.
@@ -111,7 +134,9 @@ class CompiledRules:
         return FilteredRanking(kept, removed, is_done=is_whole)
 
     def _boosted(self, candidate: ScoredItem) -> ScoredItem:
-        amounts = [amount for where, amount in self.boosts if self._matches(candidate.item, where)]
+        amounts = [
+            amount for where, amount in self.boosts if all(condition.holds(candidate.item) for condition in where)
+        ]
         if not amounts:
             return candidate
         return ScoredItem(candidate.item, candidate.score + sum(amounts), sum(amounts))
@@ -120,20 +145,20 @@ class CompiledRules:
         """The first rule that an item breaks; `counts` holds, by column, the values of the items kept so far."""
         if item in self.exclude:
             return "exclude"
-        for column, wanted in self.where.items():
-            if not wanted & self.catalogue.values(column, item):
-                return f"filters {column}"
-        for column, unwanted in self.without.items():
-            if unwanted & self.catalogue.values(column, item):
-                return f"without {column}"
+        for condition in self.where:
+            if not condition.holds(item):
+                return f"filters {condition.attribute.name}"
+        for condition in self.without:
+            if condition.holds(item):
+                return f"without {condition.attribute.name}"
         for column, limit in self.at_most.items():
             if any(counts[column][value] >= limit for value in self.catalogue.values(column, item)):
                 return f"at_most {column}"
         return None
 
-    def _matches(self, item: RawId, where: Mapping[str, frozenset[str]]) -> bool:
-        return all(wanted & self.catalogue.values(column, item) for column, wanted in where.items())
 
-
-def _compiled(conditions: Conditions) -> dict[str, frozenset[str]]:
-    return {column: attribute_texts(values) for column, values in conditions.items()}
+def _compiled(catalogue: Catalogue, wanted: Conditions, place: str) -> list[Condition]:
+    if not wanted:
+        return []
+    plain = {name: one.model_dump() if isinstance(one, Range) else one for name, one in wanted.items()}
+    return conditions(catalogue.attributes, plain, place)

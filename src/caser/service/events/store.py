@@ -1,6 +1,7 @@
 """What an event store promises: the interface `EventStore` and its data types.
 
-Ids are texts: user 5 and user "5" are the same user. A store keeps the events of a user in order of time, and events
+Ids are texts, as `data/id_text.py` writes them, whether a run knows them or not: user 5 and user "5" are the same user,
+"05" is another one. A store keeps the events of a user in order of time, and events
 of equal time in order of arrival. An acknowledged event is stored, and the next answer takes it into account. The store
 knows nothing about items or models.
 """
@@ -10,7 +11,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
+
+Outcome: TypeAlias = Literal["new", "known", "conflict"]
+"""What became of an event: it is stored now; the same one was stored before; or another one has its id, and stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +23,14 @@ class Event:
 
     event_id  an event with the id of an earlier one is not stored again
     user_id   the user, as text        item_id  the item, as text        time  in seconds since 1970
+    is_now    whether the sender gave no time, so that `time` is when the event arrived
     """
 
     event_id: str
     user_id: str
     item_id: str
     time: float
+    is_now: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +61,15 @@ class EventStore(Protocol):
     is_durable: bool
     """Whether acknowledged events are still there after the process has ended."""
 
-    async def append(self, events: Sequence[Event]) -> list[bool]:
-        """Store all of `events`, or none. Returns once they are on disk: for each event, whether it is new.
+    def problem(self) -> str | None:
+        """Why events cannot be stored now, as a sentence without paths; None if they can."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the store is gone, so that only a restart helps."""
+
+    async def append(self, events: Sequence[Event]) -> list[Outcome]:
+        """Store all of `events` that are new, or none. Returns once they are on disk: what became of each event.
 
         Raises BusyError when too many writes wait, StoreError when the events cannot be written.
         """
@@ -70,7 +83,7 @@ class EventStore(Protocol):
     def recent(self, user_id: str) -> RecentHistory:
         """The last events of the user `user_id`, with every event that was acknowledged before this call.
 
-        This is fast for a user who was asked about before.
+        This is fast for a user who was asked about before. Raises StoreError when the store cannot be read.
         """
 
     def close(self) -> None:

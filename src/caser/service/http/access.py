@@ -19,6 +19,15 @@ from caser.service.http.tokens import Tokens
 MAX_CLIENTS = 10_000
 """Clients whose rate is remembered. The one that was silent for longest is forgotten first."""
 
+_WRONG_HOST = (
+    "the header Host must name this service, as localhost does; if another name or a proxy leads here, start the "
+    "service with --allowed-host and that name."
+)
+_WRONG_ORIGIN = (
+    "a page may write only to the host that it comes from, but the headers Origin and Host differ; put the page and "
+    "this service behind one proxy that passes Host on (nginx: proxy_set_header Host $http_host), or send the request "
+    "from the page's own server."
+)
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
@@ -53,14 +62,14 @@ class AccessControl:
         """
         host = headers.get(b"host", b"").decode("latin-1")
         if self._host_names is not None and _without_port(host) not in self._host_names and not is_public:
-            raise HTTPException(421, "the request must be addressed to a host of this service; see --allowed-host.")
+            raise HTTPException(421, _WRONG_HOST)
         holder = None if self._tokens is None else self._tokens.holder(headers.get(b"authorization"))
         if self._tokens is not None and holder is None and not is_public:
             sentence = "the header Authorization must hold `Bearer` and a token of this service."
             raise HTTPException(401, sentence, {"www-authenticate": "Bearer"})
         origin = headers.get(b"origin")
         if is_write and origin is not None and origin.decode("latin-1").partition("://")[2].lower() != host.lower():
-            raise HTTPException(403, "a request from a page must come from this service's own page.")
+            raise HTTPException(403, _WRONG_ORIGIN)
         return holder or address
 
 

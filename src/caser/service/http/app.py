@@ -7,10 +7,12 @@ they load scripts from other servers; `/openapi.json` describes every route.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from inspect import getdoc
 from typing import Any, TypeAlias
 
 from fastapi import Depends, FastAPI, Response
+from fastapi.responses import PlainTextResponse
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
@@ -19,16 +21,19 @@ from caser.service import response_schemas as responses
 from caser.service.answers.answer import API_VERSION
 from caser.service.http.access import AccessControl, RateLimit
 from caser.service.http.error_responses import HANDLERS, described_errors
-from caser.service.http.json_route import JsonRoute
+from caser.service.http.json_route import JsonRoute, StrictRoute
 from caser.service.http.middleware import RequestMiddleware
 from caser.service.http.page import page_routes
 from caser.service.http.service import Service
 
 _HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
-_ERRORS_OF_EVERY_ROUTE = (400, 401, 403, 413, 421, 429, 500)
-_ERRORS_WITH_BODY = (408, 415, 422)
-_ERRORS_WITH_ID_IN_PATH = (404, 422)
+_ERRORS_OF_EVERY_ROUTE = (400, 401, 403, 413, 421, 422, 429, 500)
+_ERRORS_WITH_BODY = (408, 415)
+_ERRORS_WITH_ID_IN_PATH = (404,)
 _PROMETHEUS_MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_ERROR_AS_JSON = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}}
+"""Describes an error of a route whose answer is not JSON."""
 
 Operation: TypeAlias = Callable[..., Awaitable[dict[str, Any]]]
 RouteClass: TypeAlias = type[APIRoute]
@@ -58,11 +63,12 @@ def make_app(service: Service, access: AccessControl, rate_limit: RateLimit | No
 
     The health checks and the files of the page need no token.
     """
-    pages = page_routes()
+    pages, root_path = page_routes(), service.settings.root_path
     app = _Application(
         title="caser",
         version=API_VERSION,
         description=f"Recommends the next items for a user or a history. Served by caser {__version__}.",
+        servers=[{"url": root_path}] if root_path else None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -86,48 +92,74 @@ def make_app(service: Service, access: AccessControl, rate_limit: RateLimit | No
 
 def _add_routes(app: FastAPI, service: Service) -> None:
     """Add each route: its method, path, operation, response schema, and the errors that are special to it."""
-
-    def add(
-        method: str, path: str, operation: Operation, schema: type, *errors: int, route_class: RouteClass = APIRoute
-    ) -> None:
-        errors_of_kind = (
-            *_ERRORS_OF_EVERY_ROUTE,
-            *(_ERRORS_WITH_BODY if route_class is JsonRoute else ()),
-            *(_ERRORS_WITH_ID_IN_PATH if "{" in path else ()),
-        )
-        app.router.add_api_route(
-            path,
-            operation,
-            methods=[method],
-            response_model=schema,
-            description=(getdoc(operation) or "").partition("\n\n")[0],
-            response_model_exclude_unset=True,
-            responses=described_errors(*{*errors_of_kind, *errors}),
-            dependencies=[] if path in _HEALTH_PATHS else [_TOKEN],
-            route_class_override=route_class,
-        )
+    add = partial(_add_route, app)
 
     async def metrics() -> Response:
+        """Return the metrics of the service in the text format of Prometheus."""
         return Response(service.metrics.text(), media_type=_PROMETHEUS_MEDIA_TYPE)
 
     # With a JSON body.
     add("POST", "/v1/recommend", service.recommend, responses.RecommendResponse, 503, route_class=JsonRoute)
-    add("POST", "/v1/events", service.store_events, responses.EventsResponse, 503, 507, route_class=JsonRoute)
+    add("POST", "/v1/events", service.store_events, responses.EventsResponse, 409, 503, 507, route_class=JsonRoute)
     add(
         "POST", "/v1/recommend/bulk", service.recommend_bulk, responses.BulkRecommendResponse, 503,
         route_class=JsonRoute,
     )  # fmt: skip
     # Users, items and the model.
-    add("GET", "/v1/users/{user_id}/history", service.history, responses.HistoryResponse)
+    add("GET", "/v1/users/{user_id}/history", service.history, responses.HistoryResponse, 503)
     add("DELETE", "/v1/users/{user_id}", service.erase, responses.EraseResponse, 503, 507)
     add("GET", "/v1/items/{item_id}/similar", service.similar, responses.SimilarItemsResponse)
-    add("GET", "/v1/items", service.search, responses.ItemSearchResponse, 422)
+    _add_routes_with_query(add, service)
+    add("GET", "/v1/items", service.search, responses.ItemSearchResponse)
     add("GET", "/v1/model", service.model_facts, responses.ModelResponse)
     add("POST", "/v1/model/reload", service.reload, responses.ModelResponse, 409)
     # For load balancers and monitoring.
-    add("GET", "/healthz", service.health, responses.HealthResponse)
-    add("GET", "/readyz", service.ready, responses.HealthResponse, 503)
-    app.add_api_route("/metrics", metrics, include_in_schema=False)
+    add("GET", "/healthz", service.health, responses.HealthResponse, route_class=APIRoute)
+    add("GET", "/readyz", service.ready, responses.HealthResponse, 503, route_class=APIRoute)
+    app.router.add_api_route(
+        "/metrics",
+        metrics,
+        response_class=PlainTextResponse,
+        responses={
+            status: {"description": error["description"], "content": _ERROR_AS_JSON}
+            for status, error in described_errors(*_ERRORS_OF_EVERY_ROUTE).items()
+        },
+        dependencies=[_TOKEN],
+    )
+
+
+def _add_route(
+    app: FastAPI,
+    method: str,
+    path: str,
+    operation: Operation,
+    schema: type,
+    *errors: int,
+    route_class: RouteClass = StrictRoute,
+) -> None:
+    errors_of_kind = (
+        *_ERRORS_OF_EVERY_ROUTE,
+        *(_ERRORS_WITH_BODY if route_class is JsonRoute else ()),
+        *(_ERRORS_WITH_ID_IN_PATH if "{" in path else ()),
+    )
+    app.router.add_api_route(
+        path,
+        operation,
+        methods=[method],
+        response_model=schema,
+        description=(getdoc(operation) or "").partition("\n\n")[0],
+        response_model_exclude_unset=True,
+        responses=described_errors(*{*errors_of_kind, *errors}),
+        dependencies=[] if path in _HEALTH_PATHS else [_TOKEN],
+        route_class_override=route_class,
+    )
+
+
+def _add_routes_with_query(add: Callable[..., None], service: Service) -> None:
+    """Add routes whose id is in the query: a browser takes ".." out of a path, and some proxies decode its slashes."""
+    add("GET", "/v1/history", service.history_of, responses.HistoryResponse, 422)
+    add("DELETE", "/v1/users", service.erase_user, responses.EraseResponse, 422, 503, 507)
+    add("GET", "/v1/similar", service.similar_to, responses.SimilarItemsResponse, 404, 422)
 
 
 def _with_whole_numbers(document: Any) -> Any:

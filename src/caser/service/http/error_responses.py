@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Coroutine, Mapping
+import re
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from fastapi import Request, Response
@@ -12,18 +13,23 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteException
 from starlette.requests import ClientDisconnect
 
-from caser.errors import BusyError, CaserError, StoreError, UnknownIdError
+from caser.errors import BusyError, CaserError, ConfigError, StoreError, UnknownIdError
+from caser.service.http.invalid_requests import sentence_about
 from caser.service.logs import logger
-from caser.service.request_schemas import MAX_ID_LENGTH, Schema
 from caser.service.response_schemas import ErrorResponse
 
 Handler: TypeAlias = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 
-_FIELDS = tuple(dict.fromkeys(name for schema in Schema.__subclasses__() for name in schema.model_fields))
-"""The names of the fields that some request has."""
+_FOLDERS = re.compile(r"(?<![^\s'\"(])/(?:[^/\s:;'\"]+/)*(?=[^/\s])")
+"""The folders of an absolute path, up to the name of the file."""
 
 CLOSE_CONNECTION = {"connection": "close"}
 RETRY_SOON = {"retry-after": "1"}
+RETRY_LATER = {"retry-after": "60"}
+_STORE_LOST = (
+    "the store of events was deleted or replaced, or cannot be used, so no event is stored; the service must be "
+    "restarted with a good --store."
+)
 
 
 def error_response(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> Response:
@@ -37,11 +43,29 @@ def error_response(status: int, sentence: str, headers: Mapping[str, str] | None
 
 def failure_response(error: Exception, request_id: str) -> Response:
     """Return the response to a request that failed with `error`, and log the error under `request_id`."""
-    logger.error("request %s failed", request_id, exc_info=error)
     if isinstance(error, StoreError):
+        logger.error("request %s failed: %s", request_id, error)
+        if error.is_lasting:
+            return error_response(503, _STORE_LOST, RETRY_LATER)
         return error_response(507, "the event could not be written, and is not stored; send it again later.")
+    logger.error("request %s failed", request_id, exc_info=error)
     reason = "the model did not give a number" if isinstance(error, CaserError) else "the service failed"
     return error_response(500, f"{reason}; the log has the details under the id {request_id}.")
+
+
+def without_folders(sentence: str, files: Iterable[Path] = ()) -> str:
+    """Return a sentence in which each path is the name of its file: a client need not know the folders of the server.
+
+    sentence  may hold absolute paths
+    files     files and folders whose path may have spaces, or be relative
+
+    >>> without_folders("/srv/demo/weights.safetensors does not match its checksum. Train again.")
+    'weights.safetensors does not match its checksum. Train again.'
+    """
+    for file in files:
+        for path in (file.resolve(), file):
+            sentence = sentence.replace(str(path), path.name)
+    return _FOLDERS.sub("", sentence)
 
 
 def described_errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -64,27 +88,7 @@ async def _wrong_method(_: Request, error: StarletteException) -> Response:
 
 
 async def _invalid(_: Request, error: RequestValidationError) -> Response:
-    """Name the first field that is invalid and the rule that it breaks."""
-    first = error.errors()[0]
-    place, *names = first["loc"]
-    if place == "path":
-        return error_response(404, f"an id must have 1 to {MAX_ID_LENGTH} characters in UTF-8.")
-    where = ".".join(map(str, names))[:200] or "the body"
-    if first["type"] == "extra_forbidden":
-        return error_response(422, _unknown_field(where, str(names[-1])))
-    rule = first["msg"].replace("Input should be", "must be").replace("String should have", "must have")[:300]
-    return error_response(422, f"{where} {rule}." if place == "query" else f"{where}: {rule}.")
-
-
-def _unknown_field(where: str, name: str) -> str:
-    """Return the sentence about a field that no request has at this place, with the most similar field of a request.
-
-    >>> _unknown_field("histry", "histry")
-    'histry is not a field of this request; did you mean history?'
-    """
-    near = difflib.get_close_matches(name, _FIELDS, n=1, cutoff=0.6)
-    hint = f"did you mean {near[0]}?" if near and near[0] != name else "see /openapi.json."
-    return f"{where} is not a field of this request; {hint}"
+    return error_response(404 if error.errors()[0]["loc"][0] == "path" else 422, sentence_about(error.errors()))
 
 
 async def _busy(_: Request, error: BusyError) -> Response:
@@ -93,6 +97,10 @@ async def _busy(_: Request, error: BusyError) -> Response:
 
 async def _unknown_id(_: Request, error: UnknownIdError) -> Response:
     return error_response(404, str(error))
+
+
+async def _rule_that_does_not_fit(_: Request, error: ConfigError) -> Response:
+    return error_response(422, str(error))
 
 
 async def _disconnected(_: Request, __: ClientDisconnect) -> Response:
@@ -106,6 +114,7 @@ HANDLERS: dict[int | type[Exception], Handler] = {
     RequestValidationError: _invalid,
     BusyError: _busy,
     UnknownIdError: _unknown_id,
+    ConfigError: _rule_that_does_not_fit,
     ClientDisconnect: _disconnected,
 }
 """The handler of each class of error. Any other error is a failure of the service (`failure_response`)."""

@@ -5,23 +5,50 @@ caser_answers_total                              answers, by how they were made
 caser_events_total                               events, by whether the model knows the item
 caser_event_items_unknown_share                  share of the last events whose item the model does not know
 caser_popularity_drift                           total variation distance between popularity in the run and lately
-caser_model_age_seconds                          time since the run was written
+caser_popularity_drift_by_chance                 the distance that as many events have although nothing has changed
+caser_model_info, caser_model_age_seconds        which model is served; time since it was trained
+caser_store_writable, caser_store_durable        whether events can be stored, and whether they are on disk
 caser_questions_waiting                          questions in the queue
+process_...                                      memory, processor time and open files of the process (Linux)
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter as Counts
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+import numpy as np
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from caser.arrays.types import RawId
 from caser.service.answers.loaded_model import LoadedModel
 
+MIN_EVENTS = 1_000
+"""Below this many events, what is measured about the last events is NaN: a few events say nothing."""
 _NUM_LAST_EVENTS = 10_000
+_OF_THE_LAST = f"the last {_NUM_LAST_EVENTS:,} events since the start; NaN before {MIN_EVENTS:,} of them"
+_MEANINGS = {
+    "caser_event_items_unknown_share": (
+        f"Share of items that the model does not know among {_OF_THE_LAST}. Where it grows, train again."
+    ),
+    "caser_popularity_drift": (
+        "How far the popularity of items has moved since training, from 0 (not at all) to 1 (no item in common): half "
+        f"the sum of the differences between the shares of each item in the run and among {_OF_THE_LAST}. Compare it "
+        "with caser_popularity_drift_by_chance."
+    ),
+    "caser_popularity_drift_by_chance": (
+        "The value that caser_popularity_drift would have by chance, for as many events, if nothing had changed."
+    ),
+    "caser_model_age_seconds": "Seconds since the model that is served was trained. A reload does not reset it.",
+    "caser_store_writable": "1 if events can be stored, 0 if the last one could not: /healthz says why.",
+    "caser_store_durable": "1 if events are on disk, 0 if they are in memory and are lost when the service stops.",
+    "caser_questions_waiting": "Questions that wait for their answer now. At --max-waiting further ones are refused.",
+}
 _BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 
 
@@ -30,18 +57,45 @@ class Metrics:
 
     model        returns the model that is served now
     num_waiting  returns how many questions wait
-    Both are called whenever the metrics are read.
+    problem      returns why events cannot be stored, or None
+    is_durable   whether events are on disk
+    The functions are called whenever the metrics are read.
     """
 
-    def __init__(self, model: Callable[[], LoadedModel], num_waiting: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        model: Callable[[], LoadedModel],
+        num_waiting: Callable[[], int],
+        problem: Callable[[], str | None],
+        *,
+        is_durable: bool,
+    ) -> None:
         self.registry = registry = CollectorRegistry()
-        self._requests = Counter("caser_requests", "Requests.", ["route", "status"], registry=registry)
-        self._latency = Histogram(
-            "caser_request_seconds", "Seconds per request.", ["route"], buckets=_BUCKETS, registry=registry
+        ProcessCollector(registry=registry)
+        self._requests = Counter(
+            "caser_requests",
+            "Requests, by route and by the status of the answer.",
+            ["route", "status"],
+            registry=registry,
         )
-        self._answers = Counter("caser_answers", "Answers, by how they were made.", ["source"], registry=registry)
+        self._latency = Histogram(
+            "caser_request_seconds",
+            "Seconds from a request to the end of its answer, by route.",
+            ["route"],
+            buckets=_BUCKETS,
+            registry=registry,
+        )
+        self._answers = Counter(
+            "caser_answers",
+            "Answers, by how they were made: for a known user, by popularity and so on.",
+            ["source"],
+            registry=registry,
+        )
         self._events = Counter(
-            "caser_events", "Events, by whether the model knows the item.", ["item"], registry=registry
+            "caser_events",
+            "New events, by whether the model knows the item. Events that are sent again do not count.",
+            ["item"],
+            registry=registry,
         )
         self._last_items: deque[RawId] = deque(maxlen=_NUM_LAST_EVENTS)
         self._model = model
@@ -49,20 +103,18 @@ class Metrics:
         self._by_route: dict[tuple[str, int], Counter] = {}
         self._latency_by_route: dict[str, Histogram] = {}
         self._by_source: dict[str, Counter] = {}
-        gauges: dict[str, tuple[str, Callable[[], float]]] = {
-            "caser_event_items_unknown_share": (
-                "Share of the last events whose item the model does not know.",
-                self.unknown_share,
-            ),
-            "caser_popularity_drift": (
-                "Total variation distance between popularity in the run and in the last events.",
-                self.popularity_drift,
-            ),
-            "caser_model_age_seconds": ("Seconds since the run was written.", lambda: time.time() - model().written_at),
-            "caser_questions_waiting": ("Questions in the queue.", num_waiting),
+        registry.register(_ModelInfo(model))
+        values: dict[str, Callable[[], float]] = {
+            "caser_event_items_unknown_share": self.unknown_share,
+            "caser_popularity_drift": self.popularity_drift,
+            "caser_popularity_drift_by_chance": self.drift_by_chance,
+            "caser_model_age_seconds": lambda: time.time() - model().trained_at,
+            "caser_store_writable": lambda: problem() is None,
+            "caser_store_durable": lambda: is_durable,
+            "caser_questions_waiting": num_waiting,
         }
-        for name, (meaning, value) in gauges.items():
-            Gauge(name, meaning, registry=registry).set_function(value)
+        for name, value in values.items():
+            Gauge(name, _MEANINGS[name], registry=registry).set_function(value)
 
     def count_request(self, route: str, status: int, seconds: float) -> None:
         """Count a request to `route` that was answered with `status` after so many `seconds`."""
@@ -88,27 +140,60 @@ class Metrics:
         self._last_items.append(item)
 
     def unknown_share(self) -> float:
-        """The share of the last events whose item the model does not know; 0 without events."""
+        """The share of the last events whose item the model does not know; NaN below `MIN_EVENTS` events."""
+        if len(self._last_items) < MIN_EVENTS:
+            return math.nan
         model = self._model()
-        return sum(not model.knows_item(item) for item in self._last_items) / max(1, len(self._last_items))
+        return sum(not model.knows_item(item) for item in self._last_items) / len(self._last_items)
 
     def popularity_drift(self) -> float:
-        """Half the sum over items of |p - q|, from 0 to 1; 0 without events.
+        """Half the sum over items of |p - q|, from 0 to 1; NaN below `MIN_EVENTS` events.
 
         p is the share of an item among the interactions of the run, q its share among the last events on items that the
         model knows.
         """
-        artefact = self._model().recommender.artefact
-        indices = artefact.items.indices(list(self._last_items))
-        recent_counts = Counts(index for index in indices.tolist() if index)
-        total, trained_counts = sum(recent_counts.values()), artefact.histories.item_counts
-        if not total:
-            return 0.0
+        recent_counts, total = self._recent_counts()
+        if total < MIN_EVENTS:
+            return math.nan
+        trained_counts = self._model().recommender.artefact.histories.item_counts
         overlap = sum(
             min(count / total, trained_counts[index] / trained_counts.sum()) for index, count in recent_counts.items()
         )
         return float(1 - overlap)
 
+    def drift_by_chance(self) -> float:
+        """The drift to expect of as many events if popularity has not changed; NaN below `MIN_EVENTS` events.
+
+        Half the sum over items of the mean deviation of a share, sqrt(2 p (1 - p) / (pi n)), which is at most 2 p.
+        """
+        _, total = self._recent_counts()
+        if total < MIN_EVENTS:
+            return math.nan
+        trained_counts = self._model().recommender.artefact.histories.item_counts
+        share = trained_counts / trained_counts.sum()
+        return float(np.minimum(np.sqrt(2 * share * (1 - share) / (np.pi * total)), 2 * share).sum() / 2)
+
+    def _recent_counts(self) -> tuple[Counts[int], int]:
+        """How often each item that the model knows is among the last events, and the sum."""
+        indices = self._model().recommender.artefact.items.indices(list(self._last_items))
+        counts = Counts(index for index in indices.tolist() if index)
+        return counts, sum(counts.values())
+
     def text(self) -> bytes:
         """Return the metrics in the text format of Prometheus."""
         return generate_latest(self.registry)
+
+
+class _ModelInfo(Collector):
+    """The metric `caser_model_info`, whose labels say which model is served."""
+
+    def __init__(self, model: Callable[[], LoadedModel]) -> None:
+        self._model = model
+
+    def collect(self) -> Iterable[Metric]:
+        """Give the metric of the model that is served now."""
+        model = self._model()
+        labels = {"version": model.version, "model": model.recommender.artefact.config.name}
+        yield InfoMetricFamily(
+            "caser_model", "The model that is served; version is the model_version of answers.", labels
+        )

@@ -72,7 +72,7 @@ class RequestMiddleware:
             return
         start = time.perf_counter()
         self._num_requests += 1
-        context = _RequestContext(scope, f"{self._id_prefix}-{self._num_requests}")
+        context = _RequestContext(scope, f"{self._id_prefix}-{self._num_requests}", self._service.settings.root_path)
         body = _LimitedBody(receive, self._service.settings.max_body)
         response = _ResponseRecorder(send, body, self._service)
         # Check the request and let the application answer it, or send an error response.
@@ -118,16 +118,20 @@ class RequestMiddleware:
 class _RequestContext:
     """A request as the application sees it.
 
-    Its path is still percent-encoded, so that an id may contain a slash. HEAD is answered as GET.
+    Its path is still percent-encoded, so that an id may contain a slash, and it lacks the root path, which a proxy may
+    cut off or pass on. HEAD is answered as GET.
     """
 
-    def __init__(self, scope: Scope, request_id: str) -> None:
+    def __init__(self, scope: Scope, request_id: str, root_path: str) -> None:
+        path = scope["raw_path"].partition(b"?")[0].decode("latin-1")
+        if root_path and path.startswith(f"{root_path}/"):
+            path = path.removeprefix(root_path)
         self.state: dict[str, Any] = {"id": request_id, "user": None}
         self.client = ""
         self.scope: Scope = {
             **scope,
             "method": "GET" if scope["method"] == "HEAD" else scope["method"],
-            "path": scope["raw_path"].partition(b"?")[0].decode("latin-1"),
+            "path": path,
             "state": self.state,
         }
 
@@ -143,6 +147,7 @@ class _LimitedBody:
         self._max_bytes = max_bytes
         self._bytes_left = max_bytes
         self._deadline: float | None = None
+        self._is_complete = False
 
     def check_length(self, content_length: bytes) -> None:
         """Refuse a body whose declared length is too large or is no number."""
@@ -165,6 +170,7 @@ class _LimitedBody:
             sentence = f"a body must arrive within {BODY_SECONDS:.0f} seconds; it did not."
             raise HTTPException(408, sentence, CLOSE_CONNECTION) from None
         self._bytes_left -= len(message.get("body", b""))
+        self._is_complete = not message.get("more_body", False)
         if self._bytes_left < 0:
             raise self._too_long()
         return message
@@ -174,6 +180,8 @@ class _LimitedBody:
 
         If the connection were closed while the client sends, the client might lose the response.
         """
+        if self._is_complete:  # a body that is too long only once it is unpacked
+            return
         with suppress(TimeoutError):
             async with asyncio.timeout(_DISCARD_SECONDS):
                 while (message := await self._receive())["type"] == "http.request" and message.get("more_body"):

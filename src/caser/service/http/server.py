@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import TypeAlias
 
 import uvicorn
 from fastapi import FastAPI
@@ -18,10 +21,14 @@ from fastapi import FastAPI
 from caser.service.events.sqlite import SqliteEvents
 from caser.service.http.access import AccessControl, RateLimit
 from caser.service.http.app import make_app
+from caser.service.http.listening import bound_sockets, refusal, shown
 from caser.service.http.service import Service
 from caser.service.http.tokens import read_tokens
 from caser.service.logs import log_to_stderr, logger, make_pseudonym, read_pseudonym_key
 from caser.service.settings import DEFAULT_HOST, ServiceSettings
+
+OnReady: TypeAlias = Callable[[list[str], str], None]
+"""Takes the addresses and the version of the model."""
 
 _SHUTDOWN_SECONDS = 10
 """How long requests in progress may take after the server has stopped to accept new ones."""
@@ -37,8 +44,7 @@ def app_for_run(run: Path, settings: ServiceSettings, host: str = DEFAULT_HOST) 
     Raises ConfigError when other machines can reach `host` and there are no tokens; ArtefactError, DataError or
     StoreError when the run, the table of items, the event store or a log cannot be used.
     """
-    tokens = read_tokens(settings.token_file) if settings.token_file else None
-    access = AccessControl(host, tokens, settings.allowed_host)
+    access = _access(settings, host)
     pseudonym = make_pseudonym(None if settings.log_user_ids else read_pseudonym_key(settings.answer_log))
     events = SqliteEvents(settings.store, window=settings.window, expire_days=settings.expire_days)
     try:
@@ -50,55 +56,77 @@ def app_for_run(run: Path, settings: ServiceSettings, host: str = DEFAULT_HOST) 
     return make_app(service, access, rate_limit)
 
 
-def serve(run: Path, settings: ServiceSettings, host: str, port: int) -> None:
+def serve(
+    run: Path,
+    settings: ServiceSettings,
+    host: str,
+    port: int,
+    uds: Path | None = None,
+    on_ready: OnReady = lambda *_: None,
+) -> None:
     """Serve a run until SIGTERM or Ctrl-C.
 
     run   the run folder                 settings  how to serve it
     host  the address to listen on       port      the port; 0 takes a free one
+    uds   the path of a Unix socket to listen on, in place of host and port
+    on_ready  is called with the addresses and the version of the model when the service answers
 
-    Raises as `app_for_run` does.
+    Raises as `app_for_run` does, and ConfigError for an address that cannot be listened on.
     """
-    app = app_for_run(run, settings, host)
-    log_to_stderr()
-    service: Service = app.state.service
-    # The model stays in memory until a reload: the garbage collector need not look at its objects again.
-    gc.collect()
-    gc.freeze()
-    config = uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,
-        ws="none",
-        backlog=_BACKLOG,
-        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
-    )
-    try:
-        _DrainingServer(config, service, settings.drain_seconds).run()
-    finally:
-        service.close()
+    _access(settings, host)
+    with bound_sockets(host, port, uds) as sockets:
+        app = app_for_run(run, settings, host)
+        log_to_stderr()
+        service: Service = app.state.service
+        service.log_items()
+        # The model stays in memory until a reload: the garbage collector need not look at its objects again.
+        gc.collect()
+        gc.freeze()
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            ws="none",
+            backlog=_BACKLOG,
+            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+        )
+        try:
+            _DrainingServer(config, service, settings.drain_seconds, on_ready).run(sockets)
+        finally:
+            service.close()
+            logger.info("stopped")
+
+
+def _access(settings: ServiceSettings, host: str) -> AccessControl:
+    tokens = read_tokens(settings.token_file) if settings.token_file else None
+    return AccessControl(host, tokens, settings.allowed_host)
 
 
 class _DrainingServer(uvicorn.Server):
     """A server that reports that it is not ready for a while before it stops."""
 
-    def __init__(self, config: uvicorn.Config, service: Service, drain_seconds: float) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, drain_seconds: float, on_ready: OnReady) -> None:
         super().__init__(config)
+        self._on_ready = on_ready
         self._service = service
         self._drain_seconds = drain_seconds
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Open the port and log the address."""
+        """Listen, and log the addresses."""
         self._loop = asyncio.get_running_loop()
-        await super().startup(sockets)
-        for server in self.servers:
-            for listening in server.sockets:
-                logger.info("serving on http://%s:%d", *listening.getsockname()[:2])
+        try:
+            await super().startup(sockets)
+        except OSError as error:  # another program began to listen while the model was loaded
+            host, port = (sockets or [])[0].getsockname()[:2]
+            raise refusal(host, port, error) from None
+        addresses = [shown(listening) for listening in sockets or []]
+        for address in addresses:
+            logger.info("serving on %s", address)
+        self._on_ready(addresses, self._service.model.version)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """On the first signal, start to drain; on the second, stop at once."""
@@ -106,7 +134,15 @@ class _DrainingServer(uvicorn.Server):
             self.should_exit = True
             return
         self._service.is_draining = True
-        self._loop.call_soon_threadsafe(self._loop.call_later, self._drain_seconds, self._stop)
+        # A log line needs locks, which this thread may hold at this moment: write it in the event loop.
+        self._loop.call_soon_threadsafe(self._drain, signal.Signals(sig).name)
+
+    def _drain(self, name: str) -> None:
+        logger.info(
+            "stopping after %s: /readyz says so, and answers go on for %g s; then requests in progress have %d s",
+            *(name, self._drain_seconds, _SHUTDOWN_SECONDS),
+        )
+        asyncio.get_running_loop().call_later(self._drain_seconds, self._stop)
 
     def _stop(self) -> None:
         self.should_exit = True

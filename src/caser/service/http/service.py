@@ -17,16 +17,22 @@ from typing import Any
 
 from fastapi import HTTPException, Request
 
+from caser.data.id_text import json_id, written
 from caser.errors import CaserError
 from caser.service.answers.answer import API_VERSION, answer_questions
 from caser.service.answers.loaded_model import LoadedModel, load_model
 from caser.service.answers.queue import QuestionQueue
-from caser.service.events.store import Event, EventStore
-from caser.service.http.error_responses import RETRY_SOON
+from caser.service.answers.rules import CompiledRules
+from caser.service.events.store import Event, EventStore, Outcome
+from caser.service.http.error_responses import RETRY_LATER, RETRY_SOON, without_folders
 from caser.service.http.metrics import Metrics
 from caser.service.logs import JsonLog, Pseudonym, logger
 from caser.service.request_schemas import (
+    MAX_SECONDS_AHEAD,
+    TIME_RULE,
     BulkRecommendRequest,
+    EventsBody,
+    IdInQuery,
     ItemIdInPath,
     NewEvent,
     NewEvents,
@@ -56,7 +62,9 @@ class Service:
         self.model = load_model(run, settings.items, settings.onnx)
         self.is_draining = False
         self.queue: QuestionQueue[RecommendRequest, dict[str, Any]] = QuestionQueue(self._answer, settings.max_waiting)
-        self.metrics = Metrics(lambda: self.model, lambda: self.queue.num_waiting)
+        self.metrics = Metrics(
+            lambda: self.model, lambda: self.queue.num_waiting, events.problem, is_durable=events.is_durable
+        )
         self.pseudonym = pseudonym
         self._answer_log = None if settings.answer_log is None else JsonLog(settings.answer_log)
         self.request_log = JsonLog()
@@ -75,10 +83,12 @@ class Service:
 
         question  the body of the request       request  receives the user, for the log
 
-        Raises BusyError when the queue is full, NumericalError when a score is no number.
+        Raises BusyError when the queue is full, NumericalError when a score is no number, ConfigError for a rule that
+        does not fit the table of items.
         """
         # `request.state.user = ...` does the same, but makes an object first, which takes 2 % of the time of an answer.
-        request.scope["state"]["user"] = None if question.user_id is None else str(question.user_id)
+        request.scope["state"]["user"] = None if question.user_id is None else written(question.user_id)
+        self._check_rules(question)
         answer = await self.queue.ask(question)
         self._record([answer], request)
         return answer
@@ -90,54 +100,58 @@ class Service:
 
         Raises as `recommend` does.
         """
+        for number, question in enumerate(bulk.questions):
+            self._check_rules(question, f"questions[{number}].")
         answers = await self.queue.ask_all(bulk.questions)
         self._record(answers, request)
         return self._versioned(answers=answers)
 
-    async def store_events(self, body: NewEvent | NewEvents, request: Request) -> dict[str, Any]:
+    async def store_events(self, body: EventsBody, request: Request) -> dict[str, Any]:
         """Store one event or several. After the response, every answer takes them into account.
 
         body  one event, or several       request  not used, but `JsonRoute` passes it
 
-        Raises BusyError when too many writes wait, StoreError when the events cannot be written.
+        Raises BusyError when too many writes wait, StoreError when the events cannot be written, HTTPException 409 for
+        a time in the future.
         """
         model, now = self.model, time.time()
         new_events = body.events if isinstance(body, NewEvents) else [body]
+        _check_times(body, now)
         events = [
             Event(
                 new_event.event_id or secrets.token_hex(16),
-                model.user_key(new_event.user_id),
-                model.item_key(new_event.item_id),
+                written(new_event.user_id),
+                written(new_event.item_id),
                 now if new_event.time is None else new_event.time,
+                is_now=new_event.time is None,
             )
             for new_event in new_events
         ]
-        is_new = await self.events.append(events)
-        unknown_items = self._record_events(model, new_events, events, is_new)
+        outcomes = await self.events.append(events)
+        unknown_items = self._record_events(model, new_events, events, outcomes)
         return self._versioned(
-            accepted=sum(is_new),
-            known=len(is_new) - sum(is_new),
+            accepted=outcomes.count("new"),
+            known=outcomes.count("known"),
+            conflicts=[
+                event.event_id for event, outcome in zip(events, outcomes, strict=True) if outcome == "conflict"
+            ],
             durable=self.events.is_durable,
             unknown_items=unknown_items,
         )
 
     async def history(self, user_id: UserIdInPath, request: Request) -> dict[str, Any]:
-        """Return the history of a user: the run's history of the user, followed by the events since.
+        """Return the history of a user: what the run holds of the user, and the events that it does not hold.
 
         user_id  the raw id       request  receives the user, for the log
         """
         request.state.user = user_id
         model = self.model
-        recent = self.events.recent(model.user_key(user_id))
-        stored = () if recent.is_erased else model.stored_history(user_id)
-        interactions = [(item, None) for item in stored] + [
-            (model.raw_item(item), time) for item, time in zip(recent.items, recent.times, strict=True)
-        ]
+        recent = self.events.recent(user_id)
         return self._versioned(
             user_id=user_id,
             interactions=[
-                {"item_id": item, "title": model.catalogue.title(item), "time": time}
-                for item, time in interactions[-self.settings.window :]
+                {"item_id": json_id(item), "title": model.catalogue.title(item), "time": time}
+                for item, time in model.history(user_id, recent, self.settings.window).interactions
             ],
         )
 
@@ -149,7 +163,32 @@ class Service:
         Raises BusyError when too many writes wait, StoreError when the store cannot be written.
         """
         request.state.user = user_id
-        return self._versioned(events_removed=await self.events.erase(self.model.user_key(user_id)))
+        return self._versioned(events_removed=await self.events.erase(user_id))
+
+    async def history_of(self, user_id: IdInQuery, request: Request) -> dict[str, Any]:
+        """Return the history of a user, with the id in the query: for an id such as "..", which a path cannot hold.
+
+        user_id  the raw id       request  receives the user, for the log
+        """
+        return await self.history(user_id, request)
+
+    async def erase_user(self, user_id: IdInQuery, request: Request) -> dict[str, Any]:
+        """Erase a user, with the id in the query: for an id such as "..", which a path cannot hold.
+
+        user_id  the raw id       request  receives the user, for the log
+
+        Raises as `erase` does.
+        """
+        return await self.erase(user_id, request)
+
+    async def similar_to(self, item_id: IdInQuery, k: NumSimilar = 10) -> dict[str, Any]:
+        """Return the items most similar to one item, with the id in the query: for an id which a path cannot hold.
+
+        item_id  the raw id       k  how many items
+
+        Raises as `similar` does.
+        """
+        return await self.similar(item_id, k)
 
     async def similar(self, item_id: ItemIdInPath, k: NumSimilar = 10) -> dict[str, Any]:
         """Return the items most similar to one item.
@@ -161,10 +200,10 @@ class Service:
         model = self.model
         similar = (await self.queue.run_in_thread(lambda: model.recommender.similar([item_id], k=k)))[0]
         items = [
-            {"rank": rank, "item_id": item, "score": score, "title": model.catalogue.title(item)}
+            {"rank": rank, "item_id": json_id(item), "score": score, "title": model.catalogue.title(item)}
             for rank, (item, score) in enumerate(zip(similar.items, similar.scores, strict=True), start=1)
         ]
-        return self._versioned(model, similar_to=similar.query, source=similar.source, items=items)
+        return self._versioned(model, similar_to=json_id(model.raw_item(item_id)), source=similar.source, items=items)
 
     async def search(self, query: SearchText = "", k: NumFound = 20) -> dict[str, Any]:
         """Find items whose titles contain every word of `query`. Without words, return the most popular items.
@@ -173,7 +212,8 @@ class Service:
         """
         model = self.model
         found = await self.queue.run_in_thread(lambda: model.catalogue.search(query, k))
-        return self._versioned(model, items=[{"item_id": item, "title": model.catalogue.title(item)} for item in found])
+        items = [{"item_id": json_id(item), "title": model.catalogue.title(item)} for item in found]
+        return self._versioned(model, items=items)
 
     async def model_facts(self) -> dict[str, Any]:
         """Describe the model that is served."""
@@ -188,10 +228,13 @@ class Service:
             columns=model.catalogue.columns,
             values=model.catalogue.common_values,
             has_titles=bool(model.catalogue.titles),
+            ranges=model.catalogue.ranges,
+            item_notes=model.catalogue.notes,
             exclude_seen=artefact.manifest["seen"] == "remove",
             metrics=artefact.manifest["metrics"],
             protocol=artefact.manifest["protocol"],
             durable=self.events.is_durable,
+            trained=model.trained_at,
             loaded=model.loaded_at,
         )
 
@@ -205,26 +248,42 @@ class Service:
                 model = await asyncio.to_thread(load_model, self.run, self.settings.items, self.settings.onnx)
             except (CaserError, MemoryError) as error:
                 logger.warning("reload refused: %s", error)
-                sentence = "the run folder must hold an intact run that answers; it does not, and the loaded one stays."
+                files = [file for file in (self.run, self.settings.items, self.settings.onnx) if file is not None]
+                reason = str(error) if isinstance(error, CaserError) else "there is too little memory to load it."
+                sentence = f"the run cannot be loaded, and the loaded one stays: {without_folders(reason, files)}"
                 raise HTTPException(409, sentence) from None
             self.model = model
             # The thread may still be using the old model: in this thread, collect its memory after that.
             await self.queue.run_in_thread(gc.collect)
         logger.info("reloaded: now serving %s", model.version[:12])
+        self.log_items()
         return await self.model_facts()
 
     async def health(self) -> dict[str, Any]:
-        """Report that the process answers."""
-        return {"status": "ok"}
+        """Report that the process answers, and whether events can be stored."""
+        return {"status": "ok", "store": self.events.problem() or "ok"}
 
     async def ready(self) -> dict[str, Any]:
-        """Report whether the service accepts requests. It reports 503 while it is stopping.
+        """Report whether the service accepts requests. It reports 503 while it is stopping, and when its store is gone.
 
-        Raises HTTPException 503 while the service is stopping.
+        Raises HTTPException 503 in both cases.
         """
         if self.is_draining:
             raise HTTPException(503, "the service is stopping; ask another one.", RETRY_SOON)
-        return {"status": "ready"}
+        problem = self.events.problem()
+        if self.events.is_lost:
+            raise HTTPException(503, f"{problem}.", RETRY_LATER)
+        return {"status": "ready", "store": problem or "ok"}
+
+    def log_items(self) -> None:
+        """Log what was guessed about the table of items, and what of it does not match the run."""
+        for sentence in self.model.catalogue.notes:
+            logger.info("table of items: %s", sentence)
+
+    def _check_rules(self, question: RecommendRequest, place: str = "") -> None:
+        """Raise ConfigError for a rule that does not fit the table of items, before the question is queued."""
+        if question.filters or question.rules is not None:
+            CompiledRules.of(self.model.catalogue, frozenset(), question.filters, question.rules, place)
 
     def _answer(self, questions: Sequence[RecommendRequest]) -> list[dict[str, Any]]:
         return answer_questions(self.model, self.events, self.settings.window, questions)
@@ -238,22 +297,22 @@ class Service:
                 self._answer_log.write(
                     kind="answer",
                     request=request.state.id,
-                    user=None if user is None else self.pseudonym(self.model.user_key(user)),
+                    user=None if user is None else self.pseudonym(written(user)),
                     model=answer["model_version"],
                     source=answer["source"],
-                    items=[str(item["item_id"]) for item in answer["items"]],
+                    items=[written(item["item_id"]) for item in answer["items"]],
                 )
 
     def _record_events(
-        self, model: LoadedModel, new_events: Sequence[NewEvent], events: Sequence[Event], is_new: Sequence[bool]
+        self, model: LoadedModel, new_events: Sequence[NewEvent], events: Sequence[Event], outcomes: Sequence[Outcome]
     ) -> list[str | int]:
         """Count the new events and write them to the answer log. Returns the items that the model does not know."""
         unknown_items: dict[str | int, None] = {}
-        for new_event, event, new in zip(new_events, events, is_new, strict=True):
+        for new_event, event, outcome in zip(new_events, events, outcomes, strict=True):
             is_known = model.knows_item(new_event.item_id)
             if not is_known:
-                unknown_items[new_event.item_id] = None
-            if new:
+                unknown_items[json_id(new_event.item_id)] = None
+            if outcome == "new":
                 self.metrics.count_event(new_event.item_id, is_known=is_known)
                 if self._answer_log is not None:
                     user = self.pseudonym(event.user_id)
@@ -263,3 +322,15 @@ class Service:
     def _versioned(self, model: LoadedModel | None = None, /, **values: Any) -> dict[str, Any]:
         """Add the versions of the API and of `model`, by default the one that is served now."""
         return {"api_version": API_VERSION, "model_version": (model or self.model).version, **values}
+
+
+def _check_times(body: NewEvent | NewEvents, now: float) -> None:
+    """Raise HTTPException 409, which names the event, if a time is too far ahead of the clock `now`.
+
+    No schema can say so, because the clock moves: the request conflicts with the state of the service.
+    """
+    latest = now + MAX_SECONDS_AHEAD
+    for number, event in enumerate(body.events if isinstance(body, NewEvents) else [body]):
+        if event.time is not None and event.time > latest:
+            where = f"events[{number}].time" if isinstance(body, NewEvents) else "time"
+            raise HTTPException(409, f"{where} {TIME_RULE}.")

@@ -28,7 +28,7 @@ export function makeActions(store, onError) {
   async function lookUp(user) {
     const lookup = ++numLookups;
     try {
-      const stored = await callService(`/v1/users/${encodeURIComponent(user)}/history`);
+      const stored = await callService(`v1/history?${new URLSearchParams({ user_id: user })}`);
       if (lookup !== numLookups) return;
       store.update({ user, history: stored.interactions, isStored: true, showsAll: false });
       if (!stored.interactions.length) announce(`The service has no history of user ${user} yet.`);
@@ -56,7 +56,7 @@ export function makeActions(store, onError) {
       const added = { item_id: item.item_id, title: item.title ?? null };
       try {
         if (user !== null && isRemembering) {
-          await callService("/v1/events", { method: "POST", body: { user_id: user, item_id: item.item_id } });
+          await callService("v1/events", { method: "POST", body: { user_id: user, item_id: item.item_id } });
           if (store.state.user !== user) return;
           store.update({ history: [...store.state.history, added] });
         } else {

@@ -33,7 +33,7 @@ export function storeToken(token) {
 /**
  * Send a request and return the JSON of the response. Throws ServiceError; a call that was aborted throws its own error.
  *
- * @param {string} path
+ * @param {string} path  beside the page, without a slash at its start: a proxy may show the service under a prefix
  * @param {{method?: string, body?: object, signal?: AbortSignal}} [options]
  * @returns {Promise<any>}
  */

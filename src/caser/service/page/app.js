@@ -26,7 +26,7 @@ const actions = makeActions(store, showError);
 const recommend = latestOnly(
   async (signal) => {
     store.update({ isLoading: true });
-    const answer = await callService("/v1/recommend", { method: "POST", body: requestBody(store.state), signal });
+    const answer = await callService("v1/recommend", { method: "POST", body: requestBody(store.state), signal });
     if (signal.aborted) return;
     setProblem("");
     store.update({ answer, isLoading: false });
@@ -60,7 +60,7 @@ function setProblem(sentence) {
 }
 
 async function loadModel() {
-  const model = await callService("/v1/model");
+  const model = await callService("v1/model");
   store.update({ model });
   setThing(model.has_titles);
   for (const node of document.querySelectorAll("[data-things]")) {
@@ -72,7 +72,7 @@ async function loadModel() {
 
 /** Show popular titles to start with. */
 async function loadPopular() {
-  const { items } = await callService(`/v1/items?k=${NUM_POPULAR}`);
+  const { items } = await callService(`v1/items?k=${NUM_POPULAR}`);
   byId("popular").replaceChildren(
     ...items.map((/** @type {import("./store.js").Item} */ item) => {
       const add = () => {
@@ -103,7 +103,7 @@ showHistory(store, actions);
 showSearch(actions.add, showError);
 showAnswers(store, actions, showError);
 store.subscribe(["answer", ...QUESTION], (state) => {
-  byId("curl").textContent = curlCommand(state, location.origin, hasToken());
+  byId("curl").textContent = curlCommand(state, new URL(".", location.href).href, hasToken());
 });
 
 byId("copy").addEventListener("click", async () => {

@@ -32,12 +32,12 @@ export function requestBody(state) {
  * A curl command that sends the same request.
  *
  * @param {State} state
- * @param {string} origin
+ * @param {string} base  the address of the page, with a slash at its end
  * @param {boolean} hasToken
  */
-export function curlCommand(state, origin, hasToken) {
+export function curlCommand(state, base, hasToken) {
   const fields = Object.entries(requestBody(state)).map(([name, value]) => `  "${name}": ${JSON.stringify(value)}`);
-  const lines = [`curl ${shellQuote(`${origin}/v1/recommend`)}`, "-H 'Content-Type: application/json'"];
+  const lines = [`curl ${shellQuote(`${base}v1/recommend`)}`, "-H 'Content-Type: application/json'"];
   if (hasToken) lines.push('-H "Authorization: Bearer $CASER_TOKEN"');
   return [...lines, `-d ${shellQuote(`{\n${fields.join(",\n")}\n}`)}`].join(" \\\n  ");
 }

@@ -26,7 +26,7 @@ export function showSearch(onChoose, onError) {
   const search = latestOnly(
     async (signal) => {
       const query = new URLSearchParams({ query: field.value.trim(), k: String(NUM_RESULTS) });
-      results = (await callService(`/v1/items?${query}`, { signal })).items;
+      results = (await callService(`v1/items?${query}`, { signal })).items;
       if (document.activeElement === field) open();
     },
     onError,

@@ -1,0 +1,141 @@
+"""Compression: the bytes of a compressed file become the bytes in it. The content decides, not the name of the file.
+
+Read are gzip, bzip2, xz, LZMA and zip with one file in it, also with several members after one another, and zstandard
+around UTF-8 text. Other kinds are named and refused, in `foreign.py`.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import PurePosixPath
+
+import polars as pl
+
+from caser.data.tables import first_line
+from caser.errors import DataError
+
+DEPTH = 3
+"""How many times a file may be compressed, such as a gzip file in a zip file."""
+
+NO_LOG = ("__MACOSX", ".", "_")
+"""Beginnings of the names of files in a zip file that hold no log: what a Mac adds, hidden files, `_SUCCESS`."""
+
+
+def unpack(data: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """Return the bytes inside a compressed file and a sentence about each compression; bytes of another kind unchanged.
+
+    data  the bytes of a file
+
+    Raises DataError if the file is damaged or breaks off, and for a zip file that is locked, is a document or a
+    package, or has several files or none.
+
+    >>> unpack(gzip.compress(b"user,item"))
+    (b'user,item', ('unpacked gzip',))
+    """
+    notes: tuple[str, ...] = ()
+    for _ in range(DEPTH):
+        name = next((name for name, magic in MAGIC.items() if data.startswith(magic)), None)
+        if name is None:
+            break
+        data, notes = _unpacked(name, data), (*notes, f"unpacked {name}")
+    return data, notes
+
+
+def members_of(data: bytes) -> list[str]:
+    """Return the names of the files in a zip file that may be logs; [] for other bytes.
+
+    data  the bytes of a file
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return [one.filename for one in archive.infolist() if not one.is_dir() and _may_be_log(one.filename)]
+    except (zipfile.BadZipFile, *FAILURES):
+        return []
+
+
+def _unpacked(name: str, data: bytes) -> bytes:
+    try:
+        return UNPACKERS[name](data)
+    except DataError:
+        raise
+    except FAILURES as error:
+        raise DataError(
+            f"a file compressed with {name} must be whole; got {first_line(error)}; copy it again"
+        ) from None
+
+
+def _unzipped(data: bytes) -> bytes:
+    """Return the one file in a zip file."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = [one for one in archive.infolist() if not one.is_dir() and _may_be_log(one.filename)]
+        if len(members) != 1:
+            names = ", ".join(repr(one.filename[:60]) for one in members[:5])
+            more = f" and {len(members) - 5} more" if len(members) > 5 else ""
+            got = f"{names}{more}; unpack it (unzip FILE) and name the log" if members else "none"
+            raise DataError(f"a zip file must hold one log; got {got}")
+        try:
+            return archive.read(members[0])
+        except RuntimeError:  # zipfile has no other error for a locked member
+            raise DataError("a zip file must be readable without a password; got a locked one; unpack it") from None
+
+
+def _may_be_log(name: str) -> bool:
+    return not any(part.startswith(NO_LOG) for part in PurePosixPath(name).parts)
+
+
+def _from_zstandard(data: bytes) -> bytes:
+    """Return the text in a zstandard file. Polars unpacks it line by line, and only if it is UTF-8."""
+    while data[1:4] == SKIPPED[1:]:  # a frame of metadata, with its length
+        data = data[8 + int.from_bytes(data[4:8], "little") :]
+    try:
+        return "\n".join(pl.read_lines(io.BytesIO(data)).to_series()).encode()
+    except pl.exceptions.ComputeError as error:
+        if "utf8" in str(error):
+            raise DataError(
+                "a zstandard file is read if it holds UTF-8 text; got other bytes; unpack it (zstd -d FILE)"
+            ) from None
+        raise
+
+
+SKIPPED = b"\x50\x2a\x4d\x18"
+"""The first bytes of a frame of zstandard that holds no data. The lower half of the first byte can be any number."""
+
+FAILURES = (
+    *(
+        OSError,
+        EOFError,
+        zlib.error,
+        lzma.LZMAError,
+        zipfile.BadZipFile,
+        NotImplementedError,
+        ValueError,
+        OverflowError,
+    ),
+    *(pl.exceptions.PolarsError, MemoryError),
+)
+"""What the modules of the standard library and polars raise for a damaged file."""
+
+MAGIC: Mapping[str, tuple[bytes, ...]] = {
+    "gzip": (b"\x1f\x8b",),
+    "zip": (b"PK\x03\x04", b"PK\x05\x06"),
+    "bzip2": tuple(b"BZh%d1AY&SY" % level for level in range(1, 10)),
+    "xz": (b"\xfd7zXZ\x00",),
+    "LZMA": (b"\x5d\x00\x00",),
+    "zstandard": (b"\x28\xb5\x2f\xfd", *(bytes([first]) + SKIPPED[1:] for first in range(0x50, 0x60))),
+}
+"""The first bytes of each kind of compressed file."""
+
+UNPACKERS: Mapping[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.decompress,
+    "zip": _unzipped,
+    "bzip2": bz2.decompress,
+    "xz": lzma.decompress,
+    "LZMA": lzma.decompress,
+    "zstandard": _from_zstandard,
+}

@@ -1,0 +1,73 @@
+"""Titles of items in the log itself: a column that names each item, such as `movie_title` beside `movie_id`.
+
+The column is recognised by its name. It holds titles only if each item has one title throughout: in a log of reviews,
+`title` is the title of the review, and differs from row to row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import polars as pl
+
+from caser.data.log import InteractionLog
+from caser.data.names import first_named
+from caser.data.tables import RawTable
+
+TITLE_NAMES = (
+    *("title", "itemtitle", "itemname", "movietitle", "moviename", "filmtitle", "producttitle", "productname"),
+    *("prodname", "booktitle", "bookname", "tracktitle", "trackname", "songtitle", "songname", "articletitle"),
+    *("articlename", "newstitle", "videotitle", "businessname", "venuename"),
+)
+"""Names of the column of titles, most likely first; in lower case, with letters and digits only."""
+
+
+def with_own_titles(log: InteractionLog, table: RawTable, roles: Mapping[str, str]) -> InteractionLog:
+    """Return the log with the titles in a column of its table; the same log if there is no such column.
+
+    log    the log that was made of the table
+    table  the rows of the source
+    roles  the columns that have a role, by role; one of them is "item"
+
+    A note says which column was read, or why it holds no titles of items.
+
+    >>> rows = pl.DataFrame({"user": [1, 2], "item": [7, 7], "title": ["Up", "Up"]})
+    >>> log = InteractionLog.from_columns(rows["user"], rows["item"], None, provenance={"notes": []})
+    >>> with_own_titles(log, RawTable.from_frame(rows), {"user": "user", "item": "item"}).titles.to_list()
+    ['Up']
+    """
+    used = set(roles.values())
+    column = (
+        first_named([name for name in table.columns if name not in used], TITLE_NAMES) if table.has_header else None
+    )
+    if column is None:
+        return log
+    pairs = table.select([roles["item"], column])
+    if pairs[column].dtype != pl.String or pairs[roles["item"]].dtype.is_nested():
+        return log
+    items, titles = pairs.get_columns()
+    pairs = pl.DataFrame({"item": _as_text(items), "title": titles.str.strip_chars()})
+    pairs = pairs.filter((pl.col("title") != "") & pl.col("item").is_not_null()).unique(maintain_order=True)
+    twice = pairs.filter(pl.col("item").is_duplicated())
+    if len(twice):
+        item, first = twice.row(0)
+        second = twice.filter(pl.col("item") == item)["title"][1]
+        note = f"{column} holds no titles of items: item {item} has {first[:40]!r} and {second[:40]!r}"
+        return _with(log, None, note)
+    index_of = dict(zip(log.item_vocabulary.lookup(pairs["item"].to_list()), pairs["title"].to_list(), strict=True))
+    found = pl.Series([index_of.get(index) for index in range(1, log.num_items + 1)], dtype=pl.String)
+    if found.null_count() == len(found):
+        return log
+    return _with(log, found, f"read {column} as the titles of items")
+
+
+def _as_text(items: pl.Series) -> pl.Series:
+    """Return ids as the texts that they are written as; whole floats as integers."""
+    if items.dtype.is_float() and bool((items.drop_nulls().drop_nans() % 1 == 0).all()):
+        items = items.cast(pl.Int64, strict=False)
+    return items.cast(pl.String, strict=False)
+
+
+def _with(log: InteractionLog, titles: pl.Series | None, note: str) -> InteractionLog:
+    return replace(log, titles=titles, provenance={**log.provenance, "notes": [*log.provenance["notes"], note]})

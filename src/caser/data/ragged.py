@@ -1,0 +1,68 @@
+"""Text files that are no table: most lines have another number of fields than the first one.
+
+Such a file is not a table with bad rows, and skipping them would lose most of it. So it is refused with what it seems
+to be, and what to do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import polars as pl
+
+from caser.data.tables import WRONG_COUNT
+from caser.errors import DataError
+
+SAMPLE_LINES = 1000
+
+BLOCK_HEAD = re.compile(r"\s*[^\s,;|]+:\s*")
+"""The first line of a block of the Netflix Prize's files: the item, and a colon."""
+
+
+def refuse_ragged(text: bytes, separator: str, width: int, faults: pl.Series) -> None:
+    r"""Raise DataError if most rows have another number of fields than the first line.
+
+    text    UTF-8 with LF at the ends of lines        separator  text between two fields
+    width   number of fields of the first line        faults     the fault of each row, or null
+
+    >>> refuse_ragged(b"1 3 5\n2 3\n4 3\n", " ", 3, pl.Series([None, WRONG_COUNT, WRONG_COUNT]))
+    Traceback (most recent call last):
+    ...
+    caser.errors.DataError: the lines of a table must have the same number of fields; got 2 of 3 ...
+    """
+    num_wrong = int((faults == WRONG_COUNT).sum())
+    if 2 * num_wrong <= len(faults):
+        return
+    lines = [line for line in text.decode().split("\n", SAMPLE_LINES)[:SAMPLE_LINES] if line.strip()]
+    counts = Counter(line.count(separator) + 1 for line in lines)
+    got = ", ".join(f"{count:,} lines of {fields:,}" for fields, count in sorted(counts.items())[:5])
+    more = ", ..." if len(counts) > 5 else ""
+    raise DataError(
+        f"the lines of a table must have the same number of fields; got {num_wrong:,} of {len(faults):,} rows with "
+        f"another number than the first line, which has {width} (for example {got}{more}); "
+        + _advice(lines, separator, width)
+    )
+
+
+def _advice(lines: list[str], separator: str, width: int) -> str:
+    """Return what lines seem to be, and what to do."""
+    is_head = [BLOCK_HEAD.fullmatch(line) is not None for line in lines]
+    if (is_head[0] and any(is_head[1:])) or sum(is_head) > 1:
+        return (
+            "this seems to be the form of the Netflix Prize, no table of rows: each block begins with 'ITEM:'; write "
+            "the item into each line: awk -F, '/:/{i=substr($0,1,length($0)-1);next}{print $1FS i FS$3}' FILE > log.csv"
+        )
+    widths = Counter(line.count(separator) + 1 for line in lines[1:])
+    if len(widths) > 1:
+        between = {"\t": "\\t"}.get(separator, separator)
+        return (
+            "this seems to be one user or session per line, followed by all its items: write one line per interaction: "
+            f"awk -F'{between}' '{{for(i=2;i<=NF;i++)print $1\",\"$i}}' FILE > log.csv"
+        )
+    if set(widths) == {width + 1}:
+        return "each other line has one field more: name it in the first line, or remove the separator at ends of lines"
+    return (
+        "correct or remove the first line if it is not like the others, or name what separates the fields with "
+        "separator= (--separator)"
+    )

@@ -1,0 +1,40 @@
+"""The events of a store as a log, to train on. The service may be running: it goes on storing events meanwhile."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from caser.errors import StoreError
+from caser.service.events.sqlite import check_marks
+
+SCHEMA = pl.Schema({"user_id": pl.String, "item_id": pl.String, "timestamp": pl.Float64})
+"""The columns of the log; timestamp is in seconds since 1970."""
+
+_ROWS_AT_ONCE = 100_000
+
+
+def event_frames(store: Path) -> Iterator[pl.DataFrame]:
+    """Give the events of a store in order of time, and those of equal time in order of arrival.
+
+    store  the file of a service's --store
+
+    Raises StoreError when there is no store, or when it cannot be read.
+    """
+    try:
+        # The threads of polars ask for the rows, one after another.
+        name = f"{store.absolute().as_uri()}?mode=rw"
+        connection = sqlite3.connect(name, uri=True, isolation_level=None, timeout=10, check_same_thread=False)
+        try:
+            check_marks(connection)
+            rows = connection.execute("SELECT user_id, item_id, time FROM events ORDER BY time, seq")
+            while some := rows.fetchmany(_ROWS_AT_ONCE):
+                yield pl.DataFrame(some, schema=SCHEMA, orient="row")
+        finally:
+            connection.close()
+    except (sqlite3.Error, ValueError) as error:
+        sentence = f"{store} must be the store of a service; got: {error}. Name the file of `caser serve --store`."
+        raise StoreError(sentence) from None

@@ -1,0 +1,54 @@
+"""The file of an event store: whether it is still the file that was opened.
+
+A process can go on writing to a file that somebody deleted or replaced, and SQLite does not notice it. Such events
+would be lost with the process, so nothing that was written after that may be acknowledged.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeAlias
+
+_Identity: TypeAlias = tuple[int, int]
+"""The device and the number of a file, which a new file under the same name does not have."""
+
+
+class StoreFile:
+    """The database and its write-ahead log.
+
+    path  the database
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._log = path.with_name(f"{path.name}-wal")
+        self._known: tuple[_Identity | None, _Identity | None] = (None, None)
+        self._is_lost = False
+
+    def check(self) -> None:
+        """Raise ValueError for a path that cannot be a database; its text is the end of a sentence."""
+        if self._path.is_dir():
+            raise ValueError("a folder. Name a file in it")
+        if not self._path.parent.is_dir():
+            raise ValueError("a file in a folder that does not exist. Make the folder first")
+
+    def remember(self) -> None:
+        """Take the files that are there now for those that were opened."""
+        self._known = self._identities()
+
+    def is_there(self) -> bool:
+        """Whether the files are still those that were opened, and the database was never found empty."""
+        # Once the files were others, nobody knows what they lack: there is no way back without a restart.
+        self._is_lost = self._is_lost or None in self._known or self._identities() != self._known
+        return not self._is_lost
+
+    def _identities(self) -> tuple[_Identity | None, _Identity | None]:
+        return _identity(self._path, needs_content=True), _identity(self._log)
+
+
+def _identity(path: Path, *, needs_content: bool = False) -> _Identity | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return None if needs_content and not found.st_size else (found.st_dev, found.st_ino)
