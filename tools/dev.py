@@ -285,8 +285,8 @@ def announce(extra: str) -> None:
     """Print how much will be downloaded."""
     print(
         f"Setting up {ENVIRONMENT} with caser[{extra}].\n"
-        "If that includes torch, it downloads about 0.4 GB with a build for CPUs, and about 3 GB where pip finds only a\n"
-        "CUDA build (Linux, as a rule). PIP_FIND_LINKS can name a folder with a build for CPUs; first allow that build:\n"
+        "If that includes torch, it downloads about 0.4 GB with a build for CPUs, and about 3 GB where pip finds only\n"
+        "a CUDA build (Linux, as a rule). PIP_FIND_LINKS can name a folder with a build for CPUs; allow it first with\n"
         "python tools/pins.py --renew WHEEL. pip downloads nothing that it has cached.",
         flush=True,
     )
