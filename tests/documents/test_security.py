@@ -65,8 +65,8 @@ def constants(path: Path) -> list[str]:
         if not (isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name)):
             continue
         name = statement.targets[0].id
-        is_described = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-        if is_described and re.match(r"(MAX|MOST|LONGEST|LARGEST|MIN_TOKEN)_|[A-Z]\w*_SECONDS$", name):
+        is_limit = re.match(r"(MAX|MOST|LONGEST|LARGEST|MIN_TOKEN)_|[A-Z]\w*_SECONDS$", name)
+        if is_limit and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
             value = eval(compile(ast.Expression(statement.value), str(path), "eval"))
             found.append(f"| `{module}.{name}` | {shown(value)} | {one_line(ast.literal_eval(after.value))} |")
     return found

@@ -77,13 +77,13 @@ def test_the_script_uses_only_the_syntax_of_python_3_8(module: ModuleType) -> No
 
 
 def test_an_old_python_is_refused_with_the_command_to_type() -> None:
-    with pytest.raises(dev.SetupError, match=r"needs Python 3\.11 or newer; this is 3\.8 .* setup"):
+    with pytest.raises(installing.SetupError, match=r"needs Python 3\.11 or newer; this is 3\.8 .* setup"):
         dev.check_python((3, 8))
 
 
 def test_a_python_without_ensurepip_is_refused_with_the_package_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "ensurepip" else object())
-    with pytest.raises(dev.SetupError, match=r"ensurepip .* sudo apt install python3-venv"):
+    with pytest.raises(installing.SetupError, match=r"ensurepip .* sudo apt install python3-venv"):
         dev.check_python((3, 11))
 
 
@@ -100,19 +100,19 @@ def test_a_platform_with_builds_of_torch_is_accepted(system: str, machine: str, 
     [("Linux", "x86_64", ""), ("Linux", "riscv64", "glibc"), ("Darwin", "x86_64", ""), ("Windows", "x86", "")],
 )
 def test_a_platform_without_builds_of_torch_is_refused_by_name(system: str, machine: str, libc: str) -> None:
-    with pytest.raises(dev.SetupError, match=f"this is {system} {machine}.* type: pip install"):
+    with pytest.raises(installing.SetupError, match=f"this is {system} {machine}.* type: pip install"):
         dev.check_machine(system, machine, libc)
 
 
 def test_a_full_disk_is_refused_with_its_free_gigabytes(tmp_path: Path) -> None:
     dev.check_folder(tmp_path, 10 * GIGABYTE)
-    with pytest.raises(dev.SetupError, match=r"needs 3 GB of disk; .* has 0\.5 GB left"):
+    with pytest.raises(installing.SetupError, match=r"needs 3 GB of disk; .* has 0\.5 GB left"):
         dev.check_folder(tmp_path, GIGABYTE // 2)
 
 
 def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with pytest.raises(dev.SetupError, match="must be writable"):
+    with pytest.raises(installing.SetupError, match="must be writable"):
         dev.check_folder(tmp_path, 10 * GIGABYTE)
 
 
@@ -133,7 +133,7 @@ def test_an_extra_without_torch_does_not_install_it(steps: list[list[str]], monk
     monkeypatch.setattr(dev, "TORCH_PLATFORMS", set())
     dev.install("serve")
     assert len([command for command in steps if "--require-hashes" in command]) == 2  # pip, and the rest
-    with pytest.raises(dev.SetupError, match="torch has builds for"):
+    with pytest.raises(installing.SetupError, match="torch has builds for"):
         dev.install("train")
 
 
@@ -187,8 +187,8 @@ def test_an_environment_whose_set_up_was_interrupted_is_made_from_scratch(
 
 def test_a_set_up_that_pip_refused_keeps_the_earlier_installation(steps: list[list[str]], failure: Failure) -> None:
     dev.install("train")
-    failure(dev.SetupError("no network"))
-    with pytest.raises(dev.SetupError):
+    failure(installing.SetupError("no network"))
+    with pytest.raises(installing.SetupError):
         dev.install("dev")
     steps.clear()
     dev.install("train")
@@ -308,7 +308,7 @@ def test_make_serve_passes_the_port_on(words: list[str], end: str) -> None:
 
 def test_a_command_that_fails_shows_the_end_of_its_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = "print(*range(100), sep='\\n'); raise SystemExit(3)"
-    with pytest.raises(dev.SetupError, match="Counting must succeed; it ended with status 3"):
+    with pytest.raises(installing.SetupError, match="Counting must succeed; it ended with status 3"):
         installing.run_quietly("Counting", [sys.executable, "-c", code], tmp_path)
     printed = capsys.readouterr().err.split()
     assert printed[-1] == "99"
