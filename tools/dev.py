@@ -4,11 +4,12 @@
     python tools/dev.py setup [EXTRA]   make .venv and install the pinned dependencies (by default the extra "study")
     python tools/dev.py demo            train, judge and use Caser on MovieLens-100K
     python tools/dev.py serve           serve the demo's run on http://127.0.0.1:8000, with a page; --port N
-    python tools/dev.py test            run the tests (about 6 minutes on two cores); --slow adds the slow ones
+    python tools/dev.py test            run the tests (about 4 minutes on two cores); --slow adds the slow ones
     python tools/dev.py check           check lint, format, types and architecture
     python tools/dev.py audit-packages  ask an advisory database about every installed package
     python tools/dev.py bench [NAME]    measure speed, or reproduce a published table; --list shows all names
     python tools/dev.py bench-serve     measure the service: cost of an answer, behaviour under load, kept promises
+    python tools/dev.py mutate          put small faults into the code and count those that a test catches (--help)
     python tools/dev.py clean           remove .venv and the caches of the tools
 
 Further words are passed on: `python tools/dev.py test -k tape`. Each verb first makes sure that .venv contains what the
@@ -100,7 +101,7 @@ def serve(words: Sequence[str]) -> int:
 
 
 def test(words: Sequence[str]) -> int:
-    """Run the tests in up to four processes; about 6 minutes on two cores."""
+    """Run the tests in up to four processes; about 4 minutes on two cores."""
     install("dev")
     workers = min(4, os.cpu_count() or 1)
     return run("-m", "pytest", "-n", str(workers), *words)
@@ -124,14 +125,7 @@ def audit_packages(words: Sequence[str]) -> int:
     """Ask an advisory database about every package of .venv, with a program that lives in an environment of its own."""
     refuse_further_words("audit-packages", words)
     install("dev")
-    python = ENVIRONMENT / "audit" / PYTHON.relative_to(ENVIRONMENT)
-    stamp = ENVIRONMENT / "audit" / "caser-audit.stamp"
-    if not (stamp.exists() and stamp.read_text() == digest(ROOT)):
-        announcement = "Making the environment of pip-audit"
-        installing.run_quietly(announcement, [str(PYTHON), "-m", "venv", "--clear", str(stamp.parent)], ROOT)
-        installing.install_pinned(python, ["audit"], ROOT)
-        stamp.write_text(digest(ROOT))
-    return advisories.report(PYTHON, python, ROOT)
+    return advisories.report(PYTHON, install_tool("audit"), ROOT)
 
 
 def bench(words: Sequence[str]) -> int:
@@ -144,6 +138,12 @@ def bench_serve(words: Sequence[str]) -> int:
     """Measure the service."""
     refuse_further_words("bench-serve", words)
     return bench(["serving", "serving_load", "serving_fuzz"])
+
+
+def mutate(words: Sequence[str]) -> int:
+    """Measure what the tests see, with the tool that makes faults in an environment of its own."""
+    install("dev")
+    return run("tools/mutate.py", "--python", str(install_tool("mutation")), *words)
 
 
 def clean(words: Sequence[str]) -> int:
@@ -163,6 +163,7 @@ VERBS = {
     "audit-packages": audit_packages,
     "bench": bench,
     "bench-serve": bench_serve,
+    "mutate": mutate,
     "clean": clean,
 }
 
@@ -260,6 +261,22 @@ def install(extra: str) -> None:
     finally:  # if pip failed by itself, it has changed nothing, and the old stamps are still true
         for path, text in stamps.items():
             path.write_text(text)
+
+
+def install_tool(group: str) -> Path:
+    """Install a dependency group into an environment of its own inside .venv, and return the Python of that.
+
+    group  a name in pyproject.toml
+
+    Nothing is done if its stamp says that the same was installed already. Raises SetupError if the installation fails.
+    """
+    folder, wanted = ENVIRONMENT / group, digest(ROOT)
+    python, stamp = folder / PYTHON.relative_to(ENVIRONMENT), folder / "caser.stamp"
+    if not (python.exists() and stamp.exists() and stamp.read_text() == wanted):
+        installing.run_quietly(f"Making .venv/{group}", [sys.executable, "-m", "venv", "--clear", str(folder)], ROOT)
+        installing.install_pinned(python, [group], ROOT)
+        stamp.write_text(wanted)
+    return python
 
 
 def digest(root: Path) -> str:

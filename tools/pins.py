@@ -9,8 +9,8 @@ its files. pip accepts a file only if its hash is there. pip alone knows which p
 depends on the platform and on the build of torch; so pip resolves first (nothing is installed), and then installs
 exactly these packages, with their hashes and without resolving again.
 
-Names of extras and of the dependency groups of pyproject.toml ("build", "audit") are equal here. Like tools/dev.py,
-this file needs only the standard library, keeps to the syntax of Python 3.8, and names no package index.
+Names of extras and of the dependency groups of pyproject.toml are equal here. Like tools/dev.py, this file needs only
+the standard library, keeps to the syntax of Python 3.8, and names no package index.
 """
 
 from __future__ import annotations
@@ -181,7 +181,8 @@ def renew(wheels: Sequence[Path], root: Path = ROOT) -> None:
     path = root / "constraints.txt"
     old = read_all(root)
     head = "".join(line for line in path.read_text(encoding="utf-8").splitlines(True) if line.startswith("#"))
-    asked = ["--extra", "dev", "--group", "build", "--group", "audit", "--python-version", OLDEST_PYTHON]
+    groups = [word for group in project_settings(root)["dependency-groups"] for word in ("--group", group)]
+    asked = ["--extra", "dev", *groups, "--python-version", OLDEST_PYTHON]
     quiet = ["--no-annotate", "--no-header", "--no-emit-index-url", "--no-emit-find-links", "--quiet"]
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "pins.txt"

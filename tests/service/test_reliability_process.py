@@ -22,8 +22,11 @@ from tests.cli.terminal import refusal
 from tests.runs import caser_run
 from tests.service.clients import Client
 from tests.service.serving import Process, process
+from tests.skips import on_another_system
 
-linux = pytest.mark.skipif(sys.platform != "linux", reason="sets a limit of another process with prlimit")
+linux = pytest.mark.skipif(
+    sys.platform != "linux", reason=on_another_system("sets a limit of another process with prlimit")
+)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.service.serving import process
+from tests.skips import skipped
 from tools import installing
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +25,7 @@ def test_a_service_runs_with_the_extra_serve_alone(run: Path, monkeypatch: pytes
     try:
         installing.install_pinned(python, ["serve", "build"], ROOT)
     except installing.SetupError as error:
-        pytest.skip(f"pip could not install: {error}")
+        pytest.skip(skipped(f"pip could not install: {error}", "pip config list, to check the index"))
     installing.pip("Installing caser", python, ["--no-deps", "--no-build-isolation", "."], ROOT)
     looked = f"import importlib.util as u; print([name for name in {ABSENT} if u.find_spec(name)])"
     monkeypatch.delenv("PYTHONPATH", raising=False)

@@ -17,6 +17,7 @@ from types import ModuleType
 
 import pytest
 
+from tests.skips import on_another_system, skipped
 from tools import advisories, dev, installing, pins
 
 GIGABYTE = 10**9
@@ -47,12 +48,26 @@ def steps(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
             packages = [{"metadata": {"name": name}} for name in ("numpy", "SciPy")]
             Path(command[command.index("--report") + 1]).write_text(json.dumps({"install": packages}))
         if "venv" in command:
-            dev.PYTHON.parent.mkdir(parents=True, exist_ok=True)
-            dev.PYTHON.unlink(missing_ok=True)
-            dev.PYTHON.symlink_to(sys.executable)
+            python = Path(command[-1]) / "bin" / "python"
+            python.parent.mkdir(parents=True, exist_ok=True)
+            python.unlink(missing_ok=True)
+            python.symlink_to(sys.executable)
 
     monkeypatch.setattr(installing, "run_quietly", record)
     return commands
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """Return the list of what the environment's Python would run; nothing is really run."""
+    words_of_each: list[tuple[str, ...]] = []
+
+    def record(*words: str) -> int:
+        words_of_each.append(words)
+        return 0
+
+    monkeypatch.setattr(dev, "run", record)
+    return words_of_each
 
 
 @pytest.fixture
@@ -285,7 +300,7 @@ def test_serving_installs_the_extra_serves_the_run_and_names_the_address(
     assert f"Open http://127.0.0.1:{port}/ in a browser" in capsys.readouterr().out
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no exec")
+@pytest.mark.skipif(os.name == "nt", reason=on_another_system("needs exec"))
 def test_a_signal_to_the_script_reaches_the_service_that_it_has_become() -> None:
     code = (
         "import os, sys; sys.path.insert(0, 'tools'); import dev; from pathlib import Path; "
@@ -299,11 +314,27 @@ def test_a_signal_to_the_script_reaches_the_service_that_it_has_become() -> None
         assert script.wait(10) == -signal.SIGTERM
 
 
-@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed: on Debian, apt install make")
+@pytest.mark.skipif(shutil.which("make") is None, reason=skipped("make is not installed", "apt install make"))
 @pytest.mark.parametrize(("words", "end"), [([], "serve"), (["PORT=8001"], "serve --port 8001")])
 def test_make_serve_passes_the_port_on(words: list[str], end: str) -> None:
     done = subprocess.run(["make", "-n", "serve", *words], cwd=dev.ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith(end)
+
+
+def test_the_tool_that_makes_faults_is_installed_once_in_an_environment_of_its_own(
+    steps: list[list[str]], ran: list[tuple[str, ...]]
+) -> None:
+    dev.main(["setup", "dev"])
+    begun = len(steps)
+    assert dev.main(["mutate", "--number", "3"]) == 0
+    python = dev.ENVIRONMENT / "mutation" / "bin" / "python"
+    assert steps[begun][1:3] == ["-m", "venv"]
+    assert {command[0] for command in steps[begun + 1 :]} == {str(python)}
+    assert all("--require-hashes" in command or "--dry-run" in command for command in steps[begun + 1 :])
+    assert ran == [("tools/mutate.py", "--python", str(python), "--number", "3")]
+    begun = len(steps)
+    dev.main(["mutate"])
+    assert len(steps) == begun
 
 
 def test_a_command_that_fails_shows_the_end_of_its_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -74,7 +74,7 @@ class LoadedModel:
     def knows_item(self, item: RawId) -> bool:
         """Whether the model was trained on `item`."""
         artefact = self.recommender.artefact
-        return bool(artefact.histories.item_counts[artefact.items.indices([item])[0]])
+        return bool(artefact.trained.item_counts[artefact.items.indices([item])[0]])
 
 
 def load_model(run: Path, items: Path | None, onnx: Path | None = None) -> LoadedModel:
@@ -122,9 +122,9 @@ def _read_manifest(run: Path) -> tuple[bytes, float]:
 def _check_that_it_answers(model: LoadedModel) -> None:
     """Ask for the most popular item as a history, and for the user with the longest history; both must give items."""
     artefact = model.recommender.artefact
-    lengths = artefact.histories.lengths
+    lengths = artefact.trained.lengths
     try:
-        popular = artefact.items.raw([int(np.argmax(artefact.histories.item_counts[1:])) + 1])
+        popular = artefact.items.raw([int(np.argmax(artefact.trained.item_counts[1:])) + 1])
         results = [model.recommender.recommend(histories=[popular], k=3, exclude_seen=False)]
         if lengths.any():
             user = artefact.users.raw([int(lengths.argmax())])
