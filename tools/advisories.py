@@ -50,7 +50,7 @@ def report(environment: Path, auditor: Path, root: Path) -> int:
     except UnreachableError as error:
         print(f"Skipped the audit of {len(packages)} packages: {error}")
         return 0
-    waivers = pins.project_settings(root)["tool"].get("caser", {}).get("waived-advisories", {})
+    waivers = pins.project_settings(root)["tool"]["caser"].get("waived-advisories", {})
     lines, status = judge(findings, waivers, datetime.datetime.now(tz=datetime.UTC).date())
     print("\n".join(lines))
     return status

@@ -43,7 +43,13 @@ def install_pinned(python: Path, extras: Sequence[str], root: Path) -> None:
     wanted = [requirement for extra in extras for requirement in pins.requirements(extra, root)]
     # pip itself comes first: an old one downloads whole packages to find out what they need.
     install_hashed("Installing pip", python, [all_pins["pip"]], root)
-    # torch comes second, because its build (for CPUs, for CUDA) decides what else is needed.
+    # pip does not resolve what has no wheel, because that would run its code; torch's build (for CPUs, for CUDA) decides
+    # what else is needed. Both are therefore installed before the rest.
+    names = [pins.package(requirement) for requirement in wanted]
+    for name, builder in pins.project_settings(root)["tool"]["caser"]["from-source"].items():
+        if name in names:
+            install_hashed(f"Installing {builder}", python, [all_pins[builder]], root)
+            install_hashed(f"Building {name}", python, [all_pins[name]], root, ["--no-build-isolation"])
     if needs_torch(wanted):
         install_hashed("Installing torch, the largest part", python, [all_pins["torch"]], root)
     with tempfile.TemporaryDirectory() as folder:
@@ -54,20 +60,23 @@ def install_pinned(python: Path, extras: Sequence[str], root: Path) -> None:
         install_hashed(f"Installing {len(missing)} packages", python, missing, root)
 
 
-def install_hashed(what: str, python: Path, chosen: Sequence[pins.Pin], root: Path) -> None:
+def install_hashed(
+    what: str, python: Path, chosen: Sequence[pins.Pin], root: Path, form: Sequence[str] = ("--only-binary", ":all:")
+) -> None:
     """Install exactly these pins.
 
     what    what is installed, for people
     python  the environment's Python
     chosen  the packages
     root    the checkout
+    form    arguments of pip that say which form of a package it takes; by default wheels, so that no code is run
 
     Raises SetupError if pip fails or finds a file with another hash.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "packages.txt"
         path.write_text(pins.as_requirements(chosen), encoding="utf-8")
-        pip(what, python, ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--requirement", str(path)], root)
+        pip(what, python, ["--require-hashes", "--no-deps", *form, "--requirement", str(path)], root)
 
 
 def install_project(python: Path, root: Path) -> None:

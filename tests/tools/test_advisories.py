@@ -87,7 +87,7 @@ def test_installed_packages_are_asked_for_without_the_tag_of_their_build() -> No
 
 
 def test_every_waiver_of_this_project_has_a_date_and_a_reason() -> None:
-    waivers = pins.project_settings()["tool"].get("caser", {}).get("waived-advisories", {})
+    waivers = pins.project_settings()["tool"]["caser"].get("waived-advisories", {})
     for one in waivers.values():
         assert isinstance(one["until"], datetime.date)
         assert one["because"]

@@ -82,6 +82,11 @@ def test_everything_that_an_extra_needs_on_this_machine_is_pinned(extra: str) ->
     assert len(seen) >= len(pins.requirements(extra))
 
 
+def test_what_is_built_from_source_and_what_builds_it_are_pinned() -> None:
+    for name, builder in pins.project_settings()["tool"]["caser"]["from-source"].items():
+        assert {name, builder} <= set(pins.read_all())
+
+
 def test_the_pinned_build_tool_is_the_one_that_the_project_names() -> None:
     (requirement,) = pins.project_settings()["build-system"]["requires"]
     assert requirement == f"hatchling=={pins.read_all()['hatchling'].version}"
@@ -104,6 +109,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a checkout whose `uv` gives tiny 1.0 another hash, and other 2.0 one."""
     root = tmp_path / "checkout"
     root.mkdir()
+    (root / "pyproject.toml").write_text("[dependency-groups]\nbuild = []\n")
     (root / "constraints.txt").write_text(f"# How to renew.\n{pins.Pin('tiny', '1.0', '', ['a' * 64]).lines(True)}\n")
 
     def compile_pins(words: list[str], **_: object) -> None:
