@@ -42,16 +42,16 @@ def install_pinned(python: Path, extras: Sequence[str], root: Path) -> None:
     all_pins = pins.read_all(root)
     wanted = [requirement for extra in extras for requirement in pins.requirements(extra, root)]
     # pip itself comes first: an old one downloads whole packages to find out what they need.
-    install_hashed("Installing pip", python, [all_pins["pip"]], root)
-    # pip does not resolve what has no wheel, because that would run its code; torch's build (for CPUs, for CUDA) decides
-    # what else is needed. Both are therefore installed before the rest.
+    install_hashed("Installing pip", python, pins.chosen(["pip"], all_pins), root)
+    # Before the rest: what has no wheel, because pip would run its code to resolve it; and torch, because its build
+    # (for CPUs, for CUDA) decides what else is needed.
     names = [pins.package(requirement) for requirement in wanted]
     for name, builder in pins.project_settings(root)["tool"]["caser"]["from-source"].items():
         if name in names:
-            install_hashed(f"Installing {builder}", python, [all_pins[builder]], root)
-            install_hashed(f"Building {name}", python, [all_pins[name]], root, ["--no-build-isolation"])
+            install_hashed(f"Installing {builder}", python, pins.chosen([builder], all_pins), root)
+            install_hashed(f"Building {name}", python, pins.chosen([name], all_pins), root, ["--no-build-isolation"])
     if needs_torch(wanted):
-        install_hashed("Installing torch, the largest part", python, [all_pins["torch"]], root)
+        install_hashed("Installing torch, the largest part", python, pins.chosen(["torch"], all_pins), root)
     with tempfile.TemporaryDirectory() as folder:
         words, report = pins.resolving(wanted, all_pins, Path(folder))
         pip("Finding the packages that are missing", python, words, root)

@@ -70,7 +70,17 @@ def canonical(name: str) -> str:
 
 
 def read(text: str) -> dict[str, Pin]:
-    """Read pins from the text of constraints.txt, by canonical name."""
+    """Read pins from the text of constraints.txt, by canonical name.
+
+    Raises PinError for a line that is neither a comment nor part of a pin with hashes.
+    """
+    rest = PIN.sub(lambda match: "\n" * match[0].count("\n"), text).splitlines()
+    wrong = [(number, line) for number, line in enumerate(rest, start=1) if line.strip() and not line.startswith("#")]
+    if wrong:
+        raise PinError(
+            f"constraints.txt must hold comments and pins with hashes only; line {wrong[0][0]} is {wrong[0][1]!r}; "
+            "type: git checkout constraints.txt, or delete that line and type: python tools/pins.py --renew"
+        )
     found = (match.groups() for match in PIN.finditer(text))
     pins = [Pin(name, version, marker, re.findall("[0-9a-f]{64}", hashes)) for name, version, marker, hashes in found]
     return {pin.name: pin for pin in pins}
@@ -145,7 +155,11 @@ def resolving(wanted: Sequence[str], pins: Mapping[str, Pin], folder: Path) -> t
 def resolved(report: Path, pins: Mapping[str, Pin]) -> list[Pin]:
     """Return the pins of the packages that pip's report names. Raises PinError for a package without a pin."""
     packages = json.loads(report.read_text(encoding="utf-8"))["install"]
-    names = sorted(canonical(one["metadata"]["name"]) for one in packages)
+    return chosen(sorted(canonical(one["metadata"]["name"]) for one in packages), pins)
+
+
+def chosen(names: Sequence[str], pins: Mapping[str, Pin]) -> list[Pin]:
+    """Return the pins of packages, by canonical name. Raises PinError for a package without a pin."""
     missing = [name for name in names if name not in pins]
     if missing:
         raise PinError(

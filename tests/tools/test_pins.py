@@ -104,6 +104,15 @@ def test_a_needed_package_without_a_pin_is_named(tmp_path: Path) -> None:
         pins.resolved(report, pins.read_all())
 
 
+@pytest.mark.parametrize(
+    "line", ["numpy==2.4.6", "numpy>=2 \\", "    --hash=sha256:12", "<<<<<<< HEAD", "--index-url x", "numpy==2.4.6 \\"]
+)
+def test_a_line_that_is_no_pin_with_hashes_is_refused_by_its_number(line: str) -> None:
+    with pytest.raises(pins.PinError, match="line 2 is") as caught:
+        pins.read(f"# A comment.\n{line}\n{pins.Pin('tiny', '1.0', '', ['a' * 64]).lines(True)}\n")
+    assert repr(line) in str(caught.value)
+
+
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a checkout whose `uv` gives tiny 1.0 another hash, and other 2.0 one."""
