@@ -225,7 +225,10 @@ def test_an_update_killed_at_any_call_leaves_the_old_or_the_new_facts(
     def check(path: Path) -> None:
         assert load(path).manifest["test_openings"] in (0, 1)
 
-    assert save_killed_everywhere(monkeypatch, tmp_path, lambda path: update_manifest(path, test_openings=1), check) > 3
+    def open_once(path: Path) -> None:
+        update_manifest(path, test_openings=1)
+
+    assert save_killed_everywhere(monkeypatch, tmp_path, open_once, check) > 3
 
 
 def test_a_full_disk_leaves_what_was_there(run: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from caser.data.datasets import DATASETS
 from caser.errors import StoreError
-from caser.service.events.sqlite import _APPLICATION_ID, _FORMAT_VERSION
+from caser.service.events.schema import _APPLICATION_ID, FORMAT_VERSION
 from tests.cli.terminal import caser, document, refusal
 
 LOG = {"user_id": ["ann", "bob", "ann"], "item_id": [7, 7, 8], "timestamp": [30, 20, 10]}
@@ -147,7 +147,7 @@ def test_a_data_set_without_a_source_says_where_to_put_it(cache: Path) -> None:
 def test_a_store_without_tables_has_the_exit_code_of_a_store(has_marks: bool, tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
         connection.execute(f"PRAGMA application_id = {_APPLICATION_ID if has_marks else 7}")
-        connection.execute(f"PRAGMA user_version = {_FORMAT_VERSION}")
+        connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
         connection.commit()
     code, line = refusal("data", "events", tmp_path / "store.db", "--out", tmp_path / "log.csv")
     assert code == StoreError.exit_code

@@ -11,6 +11,7 @@ import pytest
 from caser.artefact.folder import load, update_manifest
 from caser.cli import evaluate, show
 from caser.cli.app import INTERRUPTED
+from caser.fitting.evaluate import evaluate as evaluate_run
 from caser.system.locks import locked
 from tests.cli.conftest import TINY, TrainedRun
 from tests.cli.terminal import caser, document, refusal
@@ -118,10 +119,10 @@ def test_the_second_training_to_one_place_is_refused_at_once(log: Path, tmp_path
 
 
 def test_an_evaluation_that_ends_meanwhile_is_counted_too(own_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    judge = evaluate.judge_run
+    judge = evaluate_run
 
     def judged_twice(*arguments: object, **further: object) -> object:
-        report = judge(*arguments, **further)  # type: ignore[arg-type]
+        report = judge(*arguments, **further)  # type: ignore[call-overload, arg-type, unused-ignore]
         update_manifest(own_run, opened=1)
         return report
 

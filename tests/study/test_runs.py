@@ -16,6 +16,7 @@ from caser.models.settings import ModelSettings
 from caser.study import runs
 from caser.study.recipes import Recipe
 from caser.study.runs import Store
+from caser.system.locks import locked
 from caser.system.sealed import seal_json, unseal_json
 from tests.study.small import MARKOV, TINY, forbid_training, small_split
 
@@ -197,7 +198,7 @@ def test_a_run_that_another_study_makes_meanwhile_is_read_and_not_made_again(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = Store(store.folder, SPLIT).run
-    locking = runs.locked
+    locking = locked
 
     def later(path: Path) -> object:
         with monkeypatch.context() as patch:
