@@ -5,13 +5,15 @@ The columns are a lazy frame, so only columns that are used are read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import polars as pl
 
 from caser.errors import DataError
+from caser.system.bounds import check_memory, check_table
 
 WRONG_COUNT = "with a wrong column count"
 """Why a row of a text file is bad that has another number of fields than the first line."""
@@ -47,6 +49,7 @@ class RawTable:
     has_header  False if the columns are named by their positions "1", "2", ...
     notes       sentences about what was guessed
     is_header_guessed  True if the first line is a header only because no field of it is a number or a date
+    sizes       about how many bytes a column takes in memory, for columns that are not yet decoded
     """
 
     frame: pl.LazyFrame
@@ -56,6 +59,7 @@ class RawTable:
     has_header: bool = True
     notes: tuple[str, ...] = ()
     is_header_guessed: bool = False
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def place_name(self) -> str:
@@ -75,6 +79,9 @@ class RawTable:
         >>> RawTable.from_frame(pl.DataFrame({"user": [7, 8], "item": [1, 2]})).select(["item"]).rows()
         [(1,), (2,)]
         """
+        roots = {name if name in self.sizes else name.partition(".")[0] for name in columns}
+        with within_bounds():
+            check_memory(2 * sum(self.sizes.get(root, 0) for root in roots), f"the columns {', '.join(roots)[:80]}")
         try:
             frame = self.frame.select(columns).collect()
         except (pl.exceptions.PolarsError, OSError) as error:
@@ -123,7 +130,26 @@ class RawTable:
         [1, 2]
         """
         num_rows = int(frame.lazy().select(pl.len()).collect().item())
+        num_columns = len(frame.lazy().collect_schema())
+        with within_bounds():
+            check_table(num_rows, 0)
+            check_table(0, num_columns)
         return cls(with_dotted_columns(frame.lazy()), numbered("row", 1, num_rows), no_faults(num_rows))
+
+
+@contextmanager
+def within_bounds() -> Iterator[None]:
+    """Within, turn the ValueError of a bound of `system/bounds.py` into a DataError.
+
+    >>> with within_bounds():
+    ...     check_table(1, 1_000_000)
+    Traceback (most recent call last):
+    caser.errors.DataError: a log must fit into memory; got 1,000,000 columns, more than 10,000; use a part of it
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise DataError(f"a log must fit into memory; got {error}; use a part of it") from None
 
 
 def with_dotted_columns(frame: pl.LazyFrame) -> pl.LazyFrame:

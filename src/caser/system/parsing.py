@@ -28,7 +28,8 @@ import safetensors.numpy
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-from caser.system.memory import memory
+from caser.system.bounds import check_memory
+from caser.system.parquet_footer import read_footer
 
 MOST_DEPTH = 40
 """How many lists and objects of JSON may lie within each other."""
@@ -179,9 +180,9 @@ def parse_parquet(
     if names not in (list(columns), [*columns, *optional]):
         raise ValueError(f"columns {', '.join(name[:40] for name in names[:12])}")
     num_rows = int(table.select(pl.len()).collect().item())
-    needed, most = _COPIES * num_rows * sum({**columns, **optional}[name] for name in names), memory()
-    if needed > most:
-        raise ValueError(f"{num_rows:,} rows, which need about {needed / 1e9:,.1f} GB of memory, of {most / 1e9:,.1f}")
+    fixed = num_rows * sum({**columns, **optional}[name] for name in names)
+    unpacked = sum(read_footer(content).columns.values())
+    check_memory(max(_COPIES * fixed, 2 * unpacked), f"{num_rows:,} rows")
     frame = table.collect()
     if len(frame) != num_rows:
         raise ValueError(f"{len(frame):,} rows where the file announces {num_rows:,}")
