@@ -21,7 +21,8 @@ from caser.data.json_text import read_json_array, read_json_lines
 from caser.data.tables import Layout, RawTable, first_line, within_bounds
 from caser.data.text import SAMPLE_BYTES, to_text
 from caser.errors import DataError, did_you_mean
-from caser.system.bounds import check_table
+from caser.system.arrow_messages import announced_bytes
+from caser.system.bounds import check_memory, check_table
 from caser.system.parquet_footer import read_footer
 
 Reader = Callable[[bytes, Layout], RawTable]
@@ -41,7 +42,7 @@ def read_parquet(data: bytes, layout: Layout) -> RawTable:
     with within_bounds():
         check_table(footer.rows, 2)
     try:
-        return replace(RawTable.from_frame(pl.scan_parquet(data)), sizes=footer.columns)
+        return replace(RawTable.from_frame(pl.scan_parquet(data)), sizes=footer.columns, parts=footer.parts)
     except (pl.exceptions.PolarsError, OSError, pl.exceptions.PanicException) as error:
         raise DataError(f"a Parquet file must be whole; got {first_line(error)}") from None
 
@@ -53,9 +54,16 @@ def read_arrow(data: bytes, layout: Layout) -> RawTable:
 
     Raises DataError if the file is damaged.
     """
-    read = pl.read_ipc if data.startswith(ARROW_FILE) else pl.read_ipc_stream
+    # A file is a stream between a mark and a summary. It is read as one, so that what is read is what was counted.
+    data = data.removeprefix(ARROW_FILE)
     try:
-        return RawTable.from_frame(read(io.BytesIO(data)))
+        num_bytes = announced_bytes(data)
+    except ValueError as error:
+        raise DataError(f"an Arrow file must be whole; got {error}") from None
+    with within_bounds():
+        check_memory(2 * num_bytes, f"arrays of {num_bytes / 1e9:,.1f} GB")
+    try:
+        return RawTable.from_frame(pl.read_ipc_stream(io.BytesIO(data)))
     except (pl.exceptions.PolarsError, OSError, pl.exceptions.PanicException) as error:
         raise DataError(f"an Arrow file must be whole; got {first_line(error)}") from None
 

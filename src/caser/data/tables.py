@@ -13,7 +13,7 @@ from typing import Literal
 import polars as pl
 
 from caser.errors import DataError
-from caser.system.bounds import check_memory, check_table
+from caser.system.bounds import COPIES, MOST_TEXT_BYTES, check_memory, check_table
 
 WRONG_COUNT = "with a wrong column count"
 """Why a row of a text file is bad that has another number of fields than the first line."""
@@ -50,6 +50,7 @@ class RawTable:
     notes       sentences about what was guessed
     is_header_guessed  True if the first line is a header only because no field of it is a number or a date
     sizes       about how many bytes a column takes in memory, for columns that are not yet decoded
+    parts       the same for the largest part of a column that is decoded at once
     """
 
     frame: pl.LazyFrame
@@ -60,6 +61,7 @@ class RawTable:
     notes: tuple[str, ...] = ()
     is_header_guessed: bool = False
     sizes: Mapping[str, int] = field(default_factory=dict)
+    parts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def place_name(self) -> str:
@@ -79,13 +81,7 @@ class RawTable:
         >>> RawTable.from_frame(pl.DataFrame({"user": [7, 8], "item": [1, 2]})).select(["item"]).rows()
         [(1,), (2,)]
         """
-        roots = {name if name in self.sizes else name.partition(".")[0] for name in columns}
-        with within_bounds():
-            check_memory(2 * sum(self.sizes.get(root, 0) for root in roots), f"the columns {', '.join(roots)[:80]}")
-        try:
-            frame = self.frame.select(columns).collect()
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise DataError(f"every column that is used must be readable; got {first_line(error)}") from None
+        frame = self._collected(self.frame.select(columns), self.sizes, columns)
         if len(frame) != len(self.places):
             raise DataError(f"every row must be readable; got {len(frame):,} of {len(self.places):,}")
         return frame
@@ -98,10 +94,20 @@ class RawTable:
         >>> RawTable.from_frame(pl.DataFrame({"user": [7, 8], "item": [1, 2]})).sample(["item"], 1).rows()
         [(1,)]
         """
-        try:
-            return self.frame.select(columns).head(count).collect()
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise DataError(f"every column that is used must be readable; got {first_line(error)}") from None
+        return self._collected(self.frame.select(columns).head(count), self.parts, columns)
+
+    def _collected(self, frame: pl.LazyFrame, sizes: Mapping[str, int], columns: Sequence[str]) -> pl.DataFrame:
+        """Decode columns if they fit into memory, before and after texts that they share are copied."""
+        roots = {name if name in sizes else name.partition(".")[0] for name in columns}
+        with within_bounds():
+            check_memory(2 * sum(sizes.get(root, 0) for root in roots), f"the columns {', '.join(sorted(roots))[:80]}")
+            try:
+                found = frame.collect()
+            except (pl.exceptions.PolarsError, OSError, pl.exceptions.PanicException) as error:
+                raise DataError(f"every column that is used must be readable; got {first_line(error)}") from None
+            for column in found:
+                _check_texts(column)
+        return found
 
     def with_joined(self, columns: Sequence[str], name: str) -> RawTable:
         """Return a table with one more column: the text of some columns, with a blank between them.
@@ -148,8 +154,27 @@ def within_bounds() -> Iterator[None]:
     """
     try:
         yield
+    except DataError:
+        raise
     except ValueError as error:
         raise DataError(f"a log must fit into memory; got {error}; use a part of it") from None
+
+
+def _check_texts(column: pl.Series) -> None:
+    """Raise ValueError for texts that are too long, or that need more memory than is free as texts of their own."""
+    if column.dtype == pl.String:
+        lengths = column.str.len_bytes()
+        num_bytes = int(lengths.cast(pl.Int64).sum())
+    elif isinstance(column.dtype, pl.Categorical | pl.Enum):
+        counts = column.drop_nulls().value_counts()  # each text once, with its number of rows
+        lengths = counts.to_series().cast(pl.String).str.len_bytes().cast(pl.Int64)
+        num_bytes = int((lengths * counts.to_series(1).cast(pl.Int64)).sum())
+    else:
+        return
+    longest = lengths.max()
+    if isinstance(longest, int) and longest > MOST_TEXT_BYTES:
+        raise ValueError(f"a text of {longest:,} bytes in column {column.name[:40]!r}, longer than {MOST_TEXT_BYTES:,}")
+    check_memory(COPIES * num_bytes, f"the texts of column {column.name[:40]!r}")
 
 
 def with_dotted_columns(frame: pl.LazyFrame) -> pl.LazyFrame:

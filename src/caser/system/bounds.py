@@ -12,6 +12,9 @@ from caser.system.memory import free_memory
 MOST_COLUMNS = 10_000
 """The most columns of a table. Their names are compared with each other and are shown in sentences."""
 
+MOST_TEXT_BYTES = 1 << 24
+"""The longest text that is a value."""
+
 CELL_BYTES = 16
 """What polars needs for a value: the view of a text. Numbers need half of it."""
 

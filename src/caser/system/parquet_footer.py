@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from caser.system.bounds import CELL_BYTES
 
+SAMPLE_ROWS = 1000
+
 _MARK = b"PAR1"
 _MOST_FIELDS = 2_000_000
 _MOST_DEPTH = 20
@@ -23,10 +25,12 @@ class Footer(NamedTuple):
 
     rows     the number of rows
     columns  for each column, about how many bytes it takes in memory
+    parts    for each column, the same for those groups of rows that hold the first 1,000 rows; a group is read as a whole
     """
 
     rows: int
     columns: dict[str, int]
+    parts: dict[str, int]
 
 
 def read_footer(content: bytes) -> Footer:
@@ -41,15 +45,19 @@ def read_footer(content: bytes) -> Footer:
         raise ValueError("a file whose summary is missing or cut off")
     try:
         summary = _Reader(content[-8 - size : -8]).struct(0)
-        rows, columns = _at_least_zero(summary[3]), dict[str, int]()
+        rows, columns, parts = _at_least_zero(summary[3]), dict[str, int](), dict[str, int]()
+        num_read = 0
         for group in summary.get(4, []):
             for column in group[1]:
                 name, values, unpacked = (column[3][number] for number in (_PATH, _NUM_VALUES, _UNPACKED))
                 size = _at_least_zero(values) * CELL_BYTES + _at_least_zero(unpacked)
-                columns[name[0].decode()] = columns.get(name[0].decode(), 0) + size
+                column_name = name[0].decode()
+                columns[column_name] = columns.get(column_name, 0) + size
+                parts[column_name] = parts.get(column_name, 0) + size * (num_read < SAMPLE_ROWS)
+            num_read += _at_least_zero(group[3])
     except (KeyError, IndexError, TypeError, AttributeError, UnicodeDecodeError):
         raise ValueError("a summary that is damaged") from None
-    return Footer(rows, columns)
+    return Footer(rows, columns, parts)
 
 
 def _at_least_zero(number: Any) -> int:
