@@ -11,6 +11,7 @@ import select
 import stat
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -47,11 +48,11 @@ def read_pipe(path: str) -> bytes:
         return _read_path(Path(path), most_bytes())
     if sys.stdin is None or sys.stdin.isatty():
         raise DataError("a log in the standard input must be piped in; got a terminal; pipe it: cat FILE | caser ... -")
-    try:
-        if _is_endless(sys.stdin.fileno()):
-            raise DataError("a log in the standard input must be a file or a pipe; got a device")
-    except (OSError, ValueError, AttributeError):
-        pass  # a standard input that a program has replaced
+    is_device = False
+    with suppress(OSError, ValueError, AttributeError):  # a standard input that a program has replaced
+        is_device = _is_endless(sys.stdin.fileno())
+    if is_device:
+        raise DataError("a log in the standard input must be a file or a pipe; got a device")
     try:
         return _joined(_chunks(sys.stdin.buffer), most_bytes())
     except (OSError, ValueError, AttributeError) as error:
@@ -61,7 +62,8 @@ def read_pipe(path: str) -> bytes:
 
 
 def _is_endless(descriptor: int) -> bool:
-    return stat.S_ISCHR(os.fstat(descriptor).st_mode) and os.fstat(descriptor).st_rdev != os.stat(os.devnull).st_rdev
+    facts = os.fstat(descriptor)
+    return stat.S_ISCHR(facts.st_mode) and facts.st_rdev != Path(os.devnull).stat().st_rdev
 
 
 def _read_path(path: Path, most: int) -> bytes:
@@ -122,6 +124,6 @@ def _joined(chunks: Iterator[bytes], most: int) -> bytes:
 
 def _too_large(got: str, most: int) -> str:
     return (
-        f"a log must have at most {most / 1e9:,.2f} GB here, a part of the memory that is free; got {got}; use a part of "
-        "it, or write it as Parquet, of which only the columns in use are read"
+        f"a log must have at most {most / 1e9:,.2f} GB here, a part of the memory that is free; got {got}; use a part "
+        "of it, or write it as Parquet, of which only the columns in use are read"
     )

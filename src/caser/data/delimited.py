@@ -26,7 +26,7 @@ from caser.data.ragged import refuse_ragged
 from caser.data.tables import WRONG_COUNT, Layout, RawTable, no_faults, numbered, within_bounds
 from caser.data.text import BYTE_ORDER_MARK, FORBIDDEN, lines_of, looks_binary, to_text
 from caser.errors import DataError
-from caser.system.bounds import check_table
+from caser.system.bounds import MOST_TEXT_BYTES, check_table
 
 QUOTE, END = b'"', b"\n"
 
@@ -78,6 +78,12 @@ def read_delimited(data: bytes, layout: Layout) -> RawTable:
 def _check_size(text: bytes, dialect: Dialect) -> None:
     """Raise DataError for text whose records need more memory than is free, or with too many columns."""
     num_rows, num_columns = text.count(END) + 1, _first_line(text).count(dialect.separator) + 1
+    at = 0
+    while at + MOST_TEXT_BYTES < len(text):
+        end = text.rfind(END, at, at + MOST_TEXT_BYTES)
+        if end < at:
+            raise DataError(f"a line must have at most {MOST_TEXT_BYTES:,} bytes; got a longer one")
+        at = end + 1
     with within_bounds():
         check_table(0, num_columns)
         # Only columns in use are parsed, and of those a user, an item and a time at least.

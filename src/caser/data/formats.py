@@ -54,8 +54,7 @@ def read_arrow(data: bytes, layout: Layout) -> RawTable:
 
     Raises DataError if the file is damaged.
     """
-    # A file is a stream between a mark and a summary. It is read as one, so that what is read is what was counted.
-    data = data.removeprefix(ARROW_FILE)
+    read = pl.read_ipc if data.startswith(ARROW_FILE) else pl.read_ipc_stream
     try:
         num_bytes = announced_bytes(data)
     except ValueError as error:
@@ -63,7 +62,7 @@ def read_arrow(data: bytes, layout: Layout) -> RawTable:
     with within_bounds():
         check_memory(2 * num_bytes, f"arrays of {num_bytes / 1e9:,.1f} GB")
     try:
-        return RawTable.from_frame(pl.read_ipc_stream(io.BytesIO(data)))
+        return RawTable.from_frame(read(io.BytesIO(data)))
     except (pl.exceptions.PolarsError, OSError, pl.exceptions.PanicException) as error:
         raise DataError(f"an Arrow file must be whole; got {first_line(error)}") from None
 

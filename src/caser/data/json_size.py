@@ -6,6 +6,7 @@ of fields and depths are counted in blocks, with upper bounds: text that looks l
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import numpy as np
@@ -59,7 +60,7 @@ def check_values(text: bytes) -> None:
 def _blocks(text: bytes) -> list[bytes]:
     starts = range(0, len(text), BLOCK_BYTES)
     cuts = [0, *(text.find(b"\n", start) + 1 or len(text) for start in starts[1:]), len(text)]
-    return [text[start:end] for start, end in zip(cuts, cuts[1:], strict=False) if start < end]
+    return [text[start:end] for start, end in itertools.pairwise(cuts) if start < end]
 
 
 def _check_depth(text: bytes, *, in_lines: bool = True) -> None:

@@ -190,10 +190,10 @@ def with_dotted_columns(frame: pl.LazyFrame) -> pl.LazyFrame:
         dotted: dict[str, pl.Expr] = {}
         for name, kind in schema.items():
             inner = kind.inner if isinstance(kind, pl.List) else kind
-            for field in inner.fields if isinstance(inner, pl.Struct) else ():
-                in_list = pl.col(name).list.eval(pl.element().struct.field(field.name))
-                part = in_list if isinstance(kind, pl.List) else pl.col(name).struct.field(field.name)
-                dotted[f"{name}.{field.name}"] = part
+            for part in inner.fields if isinstance(inner, pl.Struct) else ():
+                in_list = pl.col(name).list.eval(pl.element().struct.field(part.name))
+                is_list = isinstance(kind, pl.List)
+                dotted[f"{name}.{part.name}"] = in_list if is_list else pl.col(name).struct.field(part.name)
         new = [column.alias(name) for name, column in dotted.items() if name not in schema]
         if not new:
             break

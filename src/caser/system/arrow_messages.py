@@ -1,4 +1,4 @@
-"""The messages of an Arrow stream: how many values and bytes they announce, before a buffer of them is decoded.
+"""The messages of an Arrow file or stream: how many values and bytes they announce, before a buffer of them is decoded.
 
 A message is a length and a FlatBuffers table. A batch of records names the length of each of its arrays, and each
 compressed buffer begins with its length before compression. An array of nulls has a length and no buffer at all.
@@ -6,38 +6,62 @@ compressed buffer begins with its length before compression. An array of nulls h
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from caser.system.bounds import CELL_BYTES
+
+FILE_MARK = b"ARROW1\0\0"
 
 _CONTINUES = b"\xff\xff\xff\xff"
 _DICTIONARY, _BATCH = 2, 3
-_NODE_BYTES, _BUFFER_BYTES = 16, 16
+_DICTIONARIES, _BATCHES = 2, 3
+_NODE_BYTES, _BUFFER_BYTES, _BLOCK_BYTES = 16, 16, 24
 _MOST_MESSAGES = 1_000_000
 
 
-def announced_bytes(stream: bytes) -> int:
-    """Return about how many bytes the arrays of a stream take in memory.
+def announced_bytes(content: bytes) -> int:
+    """Return about how many bytes the arrays of a file or a stream take in memory.
 
-    stream  messages of Arrow's IPC format, from the first one on
+    content  the bytes of a file in Arrow's IPC format, or of a stream
 
     Raises ValueError for a message that is cut off or damaged.
     """
-    at, total = 0, 0
+    if not content.startswith(FILE_MARK):
+        return sum(_announced(content, at)[0] for at in _places(content))
+    size = _number(content, len(content) - 10, 4)
+    start = len(content) - 10 - size
+    footer = content[max(start, 0) : -10]
+    root = _number(footer, 0, 4)
+    total = 0
+    for vector in (_DICTIONARIES, _BATCHES):
+        blocks, count = _vector(footer, root, vector, _BLOCK_BYTES)
+        total += sum(_announced(content, _count(footer, blocks + _BLOCK_BYTES * index))[0] for index in range(count))
+    return total
+
+
+def _places(stream: bytes) -> Iterator[int]:
+    """Yield where each message of a stream begins."""
+    at = 0
     for _ in range(_MOST_MESSAGES):
-        if stream[at : at + 4] == _CONTINUES:
-            at += 4
-        size = _number(stream, at, 4) if at + 4 <= len(stream) else 0
-        if size == 0:
-            return total
-        start = at + 4
-        message = stream[start : start + size]
-        kind, header, body_bytes = _message(message)
-        at = start + size + body_bytes
-        if len(message) < size or body_bytes < 0 or at > len(stream):
-            raise ValueError("a message that is cut off")
-        if kind in (_DICTIONARY, _BATCH):
-            batch = _table(message, header, 1) if kind == _DICTIONARY else header
-            total += _bytes_of_batch(message, batch, stream[start + size : at])
+        if at + 4 > len(stream) or stream[at : at + 8] in (_CONTINUES + bytes(4), bytes(4)):
+            return
+        yield at
+        at = _announced(stream, at)[1]
     raise ValueError(f"more than {_MOST_MESSAGES:,} messages")
+
+
+def _announced(content: bytes, at: int) -> tuple[int, int]:
+    """Return how many bytes the arrays of a message take in memory, and where the next message begins."""
+    start = at + (8 if content[at : at + 4] == _CONTINUES else 4)
+    message = content[start : start + _number(content, start - 4, 4)]
+    kind, header, body_bytes = _message(message)
+    body = content[start + len(message) : start + len(message) + max(body_bytes, 0)]
+    if len(message) < _number(content, start - 4, 4) or len(body) != body_bytes:
+        raise ValueError("a message that is cut off")
+    if kind not in (_DICTIONARY, _BATCH):
+        return 0, start + len(message) + body_bytes
+    batch = _table(message, header, 1) if kind == _DICTIONARY else header
+    return _bytes_of_batch(message, batch, body), start + len(message) + body_bytes
 
 
 def _message(message: bytes) -> tuple[int, int, int]:

@@ -34,7 +34,7 @@ def check_table(num_rows: int, num_columns: int, num_bytes: int = 0) -> None:
     >>> check_table(1000, 3)
     >>> check_table(10**15, 3)
     Traceback (most recent call last):
-    ValueError: 1,000,000,000,000,000 rows and 3 columns, which need about 128,000,000.0 GB of memory, of ... that are free
+    ValueError: 1,000,000,000,000,000 rows and 3 columns, which need about 128,000,000.0 GB ...
     """
     if num_columns > MOST_COLUMNS:
         raise ValueError(f"{num_columns:,} columns, more than {MOST_COLUMNS:,}")

@@ -25,7 +25,7 @@ class Footer(NamedTuple):
 
     rows     the number of rows
     columns  for each column, about how many bytes it takes in memory
-    parts    for each column, the same for those groups of rows that hold the first 1,000 rows; a group is read as a whole
+    parts    for each column, the same for the groups of rows that hold the first 1,000 rows
     """
 
     rows: int
