@@ -8,6 +8,7 @@
     python tools/dev.py check           check lint, format, types and architecture
     python tools/dev.py bench [NAME]    measure speed, or reproduce a published table; --list shows all names
     python tools/dev.py bench-serve     measure the service: cost of an answer, behaviour under load, kept promises
+    python tools/dev.py fuzz [READER]   try a reader of files with inputs that atheris finds; --seconds N
     python tools/dev.py clean           remove .venv and the caches of the tools
 
 Further words are passed on: `python tools/dev.py test -k tape`. Each verb first makes sure that .venv contains what the
@@ -44,6 +45,7 @@ NEEDED_DISK_GB = 3
 DEMO_RUN = "runs/demo"
 # The tests that belong to `check`: what may import what, and which uses of the library a type checker accepts.
 CHECKED_TESTS = ("tests/architecture", "tests/typing")
+ATHERIS = "atheris==3.0.0"
 # The platforms for which torch publishes builds; Linux with musl has none.
 TORCH_PLATFORMS = {("Linux", "x86_64"), ("Linux", "aarch64"), ("Darwin", "arm64"), ("Windows", "AMD64")}
 
@@ -133,6 +135,17 @@ def bench_serve(words: Sequence[str]) -> int:
     return bench(["serving", "serving_load", "serving_fuzz"])
 
 
+def fuzz(words: Sequence[str]) -> int:
+    """Try one reader with inputs that atheris finds. Atheris is installed apart from .venv, in runs/fuzz/packages."""
+    install("dev")
+    packages = ROOT / "runs" / "fuzz" / "packages"
+    if not packages.is_dir():
+        pip("Installing atheris", "--target", str(packages), ATHERIS)
+    paths = [str(ROOT), str(packages), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    return run("tools/fuzz.py", *words)
+
+
 def clean(words: Sequence[str]) -> int:
     """Remove what the other verbs made, except run folders and data."""
     refuse_further_words("clean", words)
@@ -149,6 +162,7 @@ VERBS = {
     "check": check,
     "bench": bench,
     "bench-serve": bench_serve,
+    "fuzz": fuzz,
     "clean": clean,
 }
 

@@ -18,7 +18,7 @@ import atheris
 
 with atheris.instrument_imports(include=["caser", "tests.fuzz"]):
     from tests.fuzz.criterion import refusal_of
-    from tests.fuzz.readers import READERS
+    from tests.fuzz.readers import READERS, Read
 
 KEPT = Path("runs/fuzz")
 
@@ -29,9 +29,12 @@ MOST_MEGABYTES = 2000
 def main() -> None:
     """Fuzz the reader that the command line names. The process ends with a status other than 0 for a failure."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("reader", choices=READERS)
+    parser.add_argument("reader", choices=READERS, nargs="?")
     parser.add_argument("--seconds", type=int, default=600)
     chosen = parser.parse_args()
+    if chosen.reader is None:
+        print("\n".join(READERS))
+        return
     corpus, found = KEPT / chosen.reader, KEPT / "found"
     for folder in (corpus, found):
         folder.mkdir(parents=True, exist_ok=True)
@@ -47,8 +50,8 @@ def main() -> None:
         atheris.Fuzz()
 
 
-def _check(read: object, content: bytes, folder: Path) -> None:
-    refusal_of(read, content, folder)  # type: ignore[arg-type]
+def _check(read: Read, content: bytes, folder: Path) -> None:
+    refusal_of(read, content, folder)
 
 
 if __name__ == "__main__":
