@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib.util
 import inspect
 import os
 from pathlib import Path
@@ -11,12 +12,17 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.skips import NO_LOGS, SLOW
+
 # Before anything imports torch or NumPy: one thread per test process, and none that spins while it waits.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # Importing these registers models; only the tests that need them do, and clean up (contracts/test_outside_model.py).
 collect_ignore = ["outside"]
+# Set-up builds nothing from source, and ir-measures needs a package without a wheel for Linux on ARM.
+if importlib.util.find_spec("ir_measures") is None:
+    collect_ignore += ["evaluation/test_trec.py", "parity/test_metric_library.py"]
 
 # A shared machine may stall; how long an example takes is not what these tests judge.
 settings.register_profile("shared-machine", deadline=None)
@@ -30,9 +36,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     reasons = {}
     if not config.getoption("--slow"):
-        reasons["slow"] = "slow: runs with --slow"
+        reasons["slow"] = SLOW
     if data_folder() is None:
-        reasons["data"] = "needs real logs: set CASER_CACHE to a folder that holds them"
+        reasons["data"] = NO_LOGS
     for item in items:
         for marker, reason in reasons.items():
             if item.get_closest_marker(marker):
@@ -61,7 +67,7 @@ def cache() -> Path:
     """Return the folder of real logs; for tests marked `data`."""
     folder = data_folder()
     if folder is None:
-        pytest.skip("needs real logs: set CASER_CACHE to a folder that holds them")
+        pytest.skip(NO_LOGS)
     return folder
 
 

@@ -28,6 +28,7 @@ from caser.cli.logs import reopen_log
 from caser.data.readers import read_log
 from caser.errors import ArtefactError, DataError
 from tests.cases.events import EVENTS, NAMES, RECORDS, ROWS, has_note, raw, read, text, written
+from tests.skips import on_another_system
 
 FRAME = pl.DataFrame(RECORDS)
 HALVES = (text(), text(header=False))
@@ -262,7 +263,7 @@ def test_a_folder_that_is_no_one_table_is_refused(tmp_path: Path, files: dict[st
         read_log(tmp_path / "log")
 
 
-needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason=on_another_system("needs named pipes"))
 
 
 @needs_pipes

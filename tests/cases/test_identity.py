@@ -24,6 +24,7 @@ from tests.cli.terminal import caser, document, refusal
 from tests.identity import by_command, by_file, by_http, log_table, run_of, run_with, user_path
 from tests.runs import ITEMS, USERS, caser_run
 from tests.service.serving import serving
+from tests.skips import NEEDS_EXTRAS
 
 NUMBERS = list(range(1, 9))
 NOT_SEVEN = ["007", " 7", "7 ", "+7", "0_7", "7.0", "7e0", "-07", "٧", "七", "0x7", "7\n", "٠٧"]
@@ -411,7 +412,7 @@ def test_a_frame_of_answers_keeps_known_and_unknown_ids_apart(ids: list[Any], un
 
 
 def test_an_exported_run_answers_for_the_same_ids(tmp_path: Path) -> None:
-    pytest.importorskip("onnx")
+    pytest.importorskip("onnx", reason=NEEDS_EXTRAS)
     from caser.exported.scorer import through_onnx
     from caser.exported.write import write_onnx
 

@@ -40,7 +40,8 @@ def test_a_world_is_the_same_as_csv_and_as_parquet_and_for_the_same_seed(tmp_pat
 
 def test_a_world_goes_into_csv_or_parquet_only(tmp_path: Path) -> None:
     code, line = refusal("data", "simulate", "chain", "--out", tmp_path / "world.txt")
-    assert (code, line) == (2, "a table must go into a .csv, .parquet or .jsonl file; got 'world.txt'.")
+    assert code == 2
+    assert line.endswith("got 'world.txt'.")
 
 
 def test_a_world_goes_into_a_folder_that_is_made_for_it_and_says_so_when_it_cannot(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from caser.data.log import Vocabulary
 from caser.errors import ConfigError
 from tests.identity import by_command, by_file, by_http, run_with
 from tests.service.serving import serving
+from tests.skips import on_another_system
 
 characters = st.characters(exclude_categories=["Cs"])
 awkward = st.sampled_from(["..", "-k", "--json", "a,b", "007", " 7", "%2e", "NA", "null", "true"])
@@ -29,7 +30,7 @@ floats = st.floats(allow_nan=False, allow_infinity=False).map(lambda value: valu
 kinds = st.one_of(*(st.lists(ids, min_size=2, max_size=5, unique=True) for ids in (texts, whole, floats)))
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a shell of Windows does not pass every text on")
+@pytest.mark.skipif(sys.platform == "win32", reason=on_another_system("needs a shell that passes every text on"))
 @settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(kinds, kinds)
 @example(["a", "b" * 1000], [2**63 - 1, -(2**63)])

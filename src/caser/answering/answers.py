@@ -12,7 +12,7 @@ import polars as pl
 
 from caser.arrays.types import RawId
 from caser.data.id_text import MAX_JSON_INTEGER, in_words, json_id, kind_of, written
-from caser.system.frames import write_frames
+from caser.system.frames import table_ending, write_frames
 
 AnswerSource = Literal[
     "known user",
@@ -137,7 +137,7 @@ class Recommendations(Sequence[Answer]):
     def write(self, path: str | Path) -> None:
         """Write the rows of `to_frame` to a file.
 
-        path  the file; it must end in .parquet, .csv or .jsonl
+        path  the file, with an ending of `frames.SINKS`, such as .parquet or .csv
 
         Ids that the file would not keep exact are text in it (`id_column`). Raises ConfigError for another ending,
         ArtefactError if the file cannot be written.
@@ -172,8 +172,9 @@ def id_column(ids: pl.Series, path: str | Path) -> pl.Series:
     >>> id_column(pl.Series([7, 2**60]), "answers.jsonl").to_list()
     ['7', '1152921504606846976']
     """
-    ending = Path(path).suffix
-    if ending == ".parquet" or ids.dtype == pl.String or (ids.dtype.is_integer() and ending == ".csv"):
+    ending = table_ending(path)
+    is_delimited = ending.startswith((".csv", ".tsv"))
+    if ending == ".parquet" or ids.dtype == pl.String or (ids.dtype.is_integer() and is_delimited):
         return ids
     distinct = ids.unique()
     known = [raw for raw in distinct.to_list() if raw is not None]

@@ -172,7 +172,7 @@ def reasons(artefact: Artefact, question: Question, items_K: Int32) -> Reasons:
     """
     # A question without a history is answered by popularity. There is no item that could have an effect.
     if question.source == "popularity":
-        counts_K = artefact.histories.item_counts[items_K].astype(float)
+        counts_K = artefact.trained.item_counts[items_K].astype(float)
         return Reasons(counts_K, {"score": counts_K}, question.history[:0], np.empty((0, len(items_K))))
     length = artefact.scorer.history_length
     read_H = question.history if length is None else question.history[-length:]

@@ -37,7 +37,7 @@ class Question:
     raw      the user's raw id, or None
     user     the user's index; 0 if training did not know the user
     history  item indices, oldest first, (H,) int32
-    ignored  raw ids of the history that the model does not know
+    ignored  raw ids of the history that training did not know
     source   how the question is answered
     vector   the vector that replaces the user's own, (E,) floats; None if the user's own is used, or if there is none
     """
@@ -78,19 +78,20 @@ def make_question(
     # The user: the index, which is 0 for an unknown user or none, and the raw id as the log has it.
     [user_index] = [0] if user is None else artefact.users.lookup([user])
     raw = artefact.users.raw([user_index])[0] if user_index else user
-    # The history in indices. Unknown items have index 0 and are left out.
-    raw_items = [] if history is None else listed(history, "history", is_ordered=True)
-    item_indices = artefact.items.lookup(raw_items)
+    # The history in indices. Items that training did not know are left out: those that the log does not hold, which
+    # have index 0, and those that only the part for judging holds.
+    raw_items = None if history is None else listed(history, "history", is_ordered=True)
+    given = artefact.histories.sequence(user_index) if raw_items is None else artefact.items.lookup(raw_items)
+    item_indices = np.asarray(given, dtype=np.int32)
+    is_known = artefact.trained.item_counts[item_indices] > 0
+    known_history = item_indices[is_known]
     ignored: tuple[RawId, ...] = ()
-    if not all(item_indices):
-        ignored = tuple(item for item, index in zip(raw_items, item_indices, strict=True) if not index)
-    if history is None:
-        known_history = artefact.histories.sequence(user_index)
-    else:
-        known_history = np.array([index for index in item_indices if index], dtype=np.int32)
+    if len(known_history) < len(item_indices):
+        named = artefact.items.raw(item_indices) if raw_items is None else raw_items
+        ignored = tuple(raw for raw, knows in zip(named, is_known.tolist(), strict=True) if not knows)
     # How to answer. A user of the log without an interaction in the training part is unknown too, because nothing
     # trained that user's vector.
-    if artefact.histories.lengths[user_index]:
+    if artefact.trained.lengths[user_index]:
         return Question(raw, user_index, known_history, ignored, "known user", None)
     return Question(raw, 0, known_history, ignored, *_for_unknown_user(artefact, known_history, prior, unknown_users))
 
@@ -114,7 +115,7 @@ def scores_of(artefact: Artefact, questions: Sequence[Question]) -> ScoresOf:
     def scores(items: slice | Int64) -> Scores:
         scores_BN = model_scores(items)
         if popular:
-            scores_BN[popular] = artefact.histories.item_counts[items]
+            scores_BN[popular] = artefact.trained.item_counts[items]
         return scores_BN
 
     return scores
@@ -130,7 +131,7 @@ def catalogue_scores(artefact: Artefact, users_B: Int32, histories_BH: Int32) ->
     Raises ConfigError if the model returns another shape: its columns would be the scores of other items.
     """
     scores_BI = artefact.scorer.scores(users_B, histories_BH)
-    wanted = (len(users_B), len(artefact.histories.item_counts))
+    wanted = (len(users_B), artefact.histories.num_items + 1)
     if np.shape(scores_BI) != wanted:
         raise ConfigError(
             "the scores of a model must have a row per question and a column per item (column 0 is padding), "

@@ -71,7 +71,7 @@ class Recommender:
         must_be("artefact", artefact, Artefact, "an artefact; caser.load(RUN) reads a saved one and answers from it")
         self.artefact = artefact
         self.items = items
-        self._is_trained = artefact.histories.item_counts > 0
+        self._is_trained = artefact.trained.item_counts > 0
         self._untrained = np.flatnonzero(~self._is_trained)
 
     def with_items(self, source: ItemSource) -> Recommender:
@@ -147,9 +147,9 @@ class Recommender:
         unknown_users: UnknownUsers = "auto",
         memory_mb: int = MEMORY_MB,
     ) -> tuple[RawId, ...]:
-        """Recommend for every user of the log, and write the answers to a .parquet, .csv or .jsonl file.
+        """Recommend for every user of the log, and write the answers to a file.
 
-        path           the file; its columns are those of `Recommendations.to_frame`
+        path           the file, such as recs.parquet or recs.csv; its columns are those of `Recommendations.to_frame`
         k              the number of items for a user
         exclude        items that must not be recommended
         only           the only items that may be recommended; None allows all
@@ -239,7 +239,7 @@ class Recommender:
         Raises ConfigError for a model without item vectors or for a recall that is not between 0 and 1, and
         MissingDependencyError without the extra `ann`.
         """
-        scorer, lengths = self.artefact.state_scorer, self.artefact.histories.lengths
+        scorer, lengths = self.artefact.state_scorer, self.artefact.trained.lengths
         if scorer is None:
             raise ConfigError(f"an index needs a model with item vectors; {self.artefact.config.name} has none.")
         users = np.flatnonzero(lengths)
@@ -289,7 +289,7 @@ class Recommender:
         """The distribution of user vectors, for fold-in of unknown users; None for a model without user vectors."""
         scorer = self.artefact.state_scorer
         vectors = None if scorer is None else scorer.user_vectors()
-        return None if vectors is None else UserPrior.of(vectors, self.artefact.histories.lengths)
+        return None if vectors is None else UserPrior.of(vectors, self.artefact.trained.lengths)
 
     @cached_property
     def _titles(self) -> list[str | None] | None:

@@ -19,6 +19,7 @@ from caser.artefact import folder as artefacts
 from caser.cli import show
 from caser.cli.flags import DEFAULT_K, Switch, TableFile, Whole
 from caser.cli.items import filters_of, load_with_items, with_title
+from caser.cli.runs import tell_left_out
 from caser.data.id_text import in_words, json_id
 from caser.errors import ConfigError
 from caser.search import cells
@@ -58,7 +59,7 @@ def recommend(
     all
         Answer for every user of the log; needs --out.
     out
-        Write the answers to this .parquet, .csv or .jsonl file.
+        Write the answers to this .parquet, .csv, .tsv or .jsonl file (text also with .gz).
     k
         How many items to recommend.
     exclude
@@ -95,7 +96,9 @@ def recommend(
             unknown_users=unknown_users,
             memory_mb=memory_mb,
         )
-        _show_file(out, len(rec.artefact.users), k, ignored, json=json)
+        _show_file(out, rec, k, ignored, json=json)
+        if not json:
+            tell_left_out(run, rec.artefact.manifest)
         return
     answers = rec.recommend(
         users=user or None,
@@ -110,9 +113,11 @@ def recommend(
     if out:
         answers.write(out)
     if json:
-        show.document({"run": str(run), "model": rec.artefact.config.name, "answers": answers.to_dicts()})
+        facts = {"run": str(run), "model": rec.artefact.config.name, "left_out": rec.artefact.manifest["left_out"]}
+        show.document({**facts, "answers": answers.to_dicts()})
     else:
         _show_answers(answers, [with_title(rec, one) for one in item])
+        tell_left_out(run, rec.artefact.manifest)
 
 
 def index(run: Path, /, *, recall: float = 0.95, json: Switch = False) -> None:
@@ -236,10 +241,12 @@ def _check_asked(users: Sequence[str], history: Sequence[str], *, all: bool) -> 
         )
 
 
-def _show_file(out: Path, num_users: int, k: int, ignored: Sequence[RawId], *, json: bool) -> None:
+def _show_file(out: Path, rec: recommender.Recommender, k: int, ignored: Sequence[RawId], *, json: bool) -> None:
     """Say what was written for every user, and which ids nobody knows."""
+    num_users, left_out = len(rec.artefact.users), rec.artefact.manifest["left_out"]
     if json:
-        show.document({"out": str(out), "users": num_users, "k": k, "ignored": list(map(json_id, ignored))})
+        facts = {"out": str(out), "users": num_users, "k": k, "left_out": left_out}
+        show.document({**facts, "ignored": list(map(json_id, ignored))})
         return
     show.note(f"wrote up to {k} items for each of {num_users:,} users to {out}")
     if ignored:

@@ -93,7 +93,7 @@ def simulate(
     world
         What decides the next item. chain: the last item; union: a pair of items; skip: an earlier item; noise: nothing.
     out
-        The .csv, .parquet or .jsonl file to write.
+        The .parquet, .csv, .tsv or .jsonl file (text also with .gz) to write.
     num_users
         Number of users.
     num_items

@@ -14,7 +14,7 @@ from cyclopts import Parameter, Token
 from caser.data.filters import LogFilters
 from caser.data.readers import Reading
 from caser.errors import ConfigError
-from caser.system.frames import TABLE_ENDINGS
+from caser.system.frames import table_ending
 
 Command: TypeAlias = Callable[..., None]
 """The function behind a command."""
@@ -77,12 +77,12 @@ FilterFlags: TypeAlias = Annotated[LogFilters, flat("Filtering the log")]
 
 
 def _check_ending(_: Any, file: Path | None) -> None:
-    if file is not None and file.suffix not in TABLE_ENDINGS:
-        raise ConfigError(f"a table must go into a .csv, .parquet or .jsonl file; got {file.name!r}.")
+    if file is not None:
+        table_ending(file)
 
 
 TableFile: TypeAlias = Annotated[Path, Parameter(validator=_check_ending)]
-"""A file to write a table to. Its ending must be .csv, .parquet or .jsonl; this is checked before any work begins."""
+"""A file to write a table to. Its ending, .csv, .parquet or another of SINKS, is checked before any work begins."""
 
 
 def _to_whole_number(_: Any, tokens: Sequence[Token]) -> int:

@@ -97,7 +97,7 @@ def _unzipped(data: bytes) -> bytes:
             raise DataError("a zip file must be readable without a password; got a locked one; unpack it") from None
 
 
-def _bounded(file: IO[bytes], packed: int) -> bytes:
+def _bounded(file: IO[bytes] | gzip.GzipFile | bz2.BZ2File, packed: int) -> bytes:
     """Return what an unpacking file holds. Raises DataError as soon as that is more than a log may hold.
 
     packed  the size of the compressed file in bytes

@@ -56,7 +56,7 @@ def doubts_on_log(log: InteractionLog, *, is_typed: bool) -> list[str]:
         ("item", "items", log.items, log.item_vocabulary),
     ):
         counts = np.bincount(indices)[1:]
-        doubts += _on_shares(vocabulary.ids, counts, role, plural)
+        doubts += _on_shares(vocabulary.ids, counts, role)
         if vocabulary.ids.dtype == pl.String:
             doubts += _on_texts(vocabulary.ids, counts, role, plural, is_typed=is_typed)
     for number, role in ((log.num_users, "user"), (log.num_items, "item")):
@@ -109,7 +109,7 @@ def _on_some(times: pl.Series, places: pl.Series, mask: pl.Series, claim: str) -
     )
 
 
-def _on_shares(ids: pl.Series, counts: NDArray[np.int64], role: str, plural: str) -> list[str]:
+def _on_shares(ids: pl.Series, counts: NDArray[np.int64], role: str) -> list[str]:
     """Name an id that holds too many events: a share that no user has, or a placeholder with many more than others."""
     if len(ids) < MANY:
         return []

@@ -57,6 +57,8 @@ def read_footer(content: bytes) -> Footer:
             num_read += _at_least_zero(group[3])
     except (KeyError, IndexError, TypeError, AttributeError, UnicodeDecodeError):
         raise ValueError("a summary that is damaged") from None
+    if num_read != rows:
+        raise ValueError(f"{num_read:,} rows in its groups where it announces {rows:,}")
     return Footer(rows, columns, parts)
 
 

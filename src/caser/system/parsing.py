@@ -80,6 +80,8 @@ def parse_json(content: bytes) -> Any:
     """
     try:
         value = json.loads(content.decode(), object_pairs_hook=_without_repeats)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"text that is not UTF-8 at byte {error.start:,}") from None
     except RecursionError:
         raise ValueError(f"values more than {MOST_DEPTH} levels deep") from None
     waiting = [(value, 0)]
@@ -164,9 +166,9 @@ def parse_parquet(
 ) -> pl.DataFrame:
     """Return the table of a Parquet file, after its number of rows was read from the file's own summary.
 
-    content  the bytes of the file
-    columns  the columns that it must have, in order, and about how many bytes a decoded value of each takes
-    optional  columns that may follow them, all or none
+    content   the bytes of the file
+    columns   the columns that it must have, in order, and about how many bytes a decoded value of each takes
+    optional  columns that may follow them, in this order
 
     Raises ValueError for other columns, and for a table that would not fit into memory, with an estimate.
 
@@ -175,13 +177,14 @@ def parse_parquet(
     >>> parse_parquet(buffer.getvalue(), {"user": 8})["user"].to_list()
     [7, 8]
     """
+    unpacked = sum(read_footer(content).columns.values())
     table = pl.scan_parquet(io.BytesIO(content))
     names = table.collect_schema().names()
-    if names not in (list(columns), [*columns, *optional]):
+    known = {**columns, **{name: size for name, size in optional.items() if name in names}}
+    if names != list(known):
         raise ValueError(f"columns {', '.join(name[:40] for name in names[:12])}")
     num_rows = int(table.select(pl.len()).collect().item())
-    fixed = num_rows * sum({**columns, **optional}[name] for name in names)
-    unpacked = sum(read_footer(content).columns.values())
+    fixed = num_rows * sum(known.values())
     check_memory(max(_COPIES * fixed, 2 * unpacked), f"{num_rows:,} rows")
     frame = table.collect()
     if len(frame) != num_rows:

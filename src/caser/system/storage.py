@@ -22,14 +22,16 @@ from caser.errors import ArtefactError
 from caser.system.memory import memory
 
 
-def write_file(path: Path, content: bytes) -> None:
+def write_file(path: Path, content: bytes, mode: int = 0o666) -> None:
     """Write `content` to the file `path`, which may exist; missing folders are made.
+
+    mode  the permissions of the new file, before the umask of the process: 0o600 for a secret
 
     Raises ArtefactError, which names the path, when the folder cannot be written or the disk is full; the old file
     stays.
     """
     with replacing(path, len(content)) as partial:
-        _write_new(partial, content)
+        _write_new(partial, content, mode)
 
 
 @contextmanager
@@ -113,6 +115,21 @@ def partial_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.caser-{secrets.token_hex(4)}.partial")
 
 
+def why_not_writable(folder: Path) -> str | None:
+    """Return why no file can be written into a folder, in a few words; None if one can. The folder is made if needed.
+
+    folder  the folder
+    """
+    probe = partial_path(folder / "probe")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        return _reason(error)
+    return None
+
+
 def remove_strays(path: Path) -> None:
     """Remove the `.partial` files and folders that killed writers of `path` left beside it."""
     ours = re.compile(rf"\.{re.escape(path.name)}\.caser-[0-9a-f]{{8}}\.partial")
@@ -183,8 +200,9 @@ def _check_name(path: Path) -> None:
         raise OSError(str(error)) from None
 
 
-def _write_new(path: Path, content: bytes) -> None:
-    with path.open("xb") as file:
+def _write_new(path: Path, content: bytes, mode: int = 0o666) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    with os.fdopen(os.open(path, flags, mode), "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
