@@ -16,6 +16,8 @@ SAMPLE_ROWS = 1000
 _MARK = b"PAR1"
 _MOST_FIELDS = 2_000_000
 _MOST_DEPTH = 20
+_DATA_AT, _DICTIONARY_AT, _PACKED = 9, 11, 7
+_PAGE_KINDS = (5, 7, 8)
 _PATH, _NUM_VALUES, _UNPACKED = 3, 5, 6
 _TRUE, _FALSE, _BYTE, _INTEGERS, _DOUBLE, _TEXT, _LISTS, _STRUCT = 1, 2, 3, (4, 5, 6), 7, 8, (9, 10), 12
 
@@ -50,6 +52,7 @@ def read_footer(content: bytes) -> Footer:
         for group in summary.get(4, []):
             for column in group[1]:
                 name, values, unpacked = (column[3][number] for number in (_PATH, _NUM_VALUES, _UNPACKED))
+                _check_pages(content, column[3])
                 size = _at_least_zero(values) * CELL_BYTES + _at_least_zero(unpacked)
                 column_name = name[0].decode()
                 columns[column_name] = columns.get(column_name, 0) + size
@@ -62,6 +65,20 @@ def read_footer(content: bytes) -> Footer:
     return Footer(rows, columns, parts)
 
 
+def _check_pages(content: bytes, column: dict[int, Any]) -> None:
+    """Raise ValueError for a page that announces more than its column, because polars allocates what a page says."""
+    at = min(column.get(_DICTIONARY_AT) or column[_DATA_AT], column[_DATA_AT])
+    end = at + _at_least_zero(column[_PACKED])
+    while at < end:
+        reader = _Reader(memoryview(content)[at:end])
+        page = reader.struct(0)
+        size, unpacked = _at_least_zero(page[3]), _at_least_zero(page[2])
+        count = max((_at_least_zero(page[kind][1]) for kind in _PAGE_KINDS if kind in page), default=0)
+        if count > column[_NUM_VALUES] or unpacked > column[_UNPACKED]:
+            raise ValueError(f"a page of {count:,} values in a column of {column[_NUM_VALUES]:,}")
+        at += reader.at + size
+
+
 def _at_least_zero(number: Any) -> int:
     if not isinstance(number, int) or number < 0:
         raise ValueError("a summary with a number that is no count")
@@ -71,7 +88,7 @@ def _at_least_zero(number: Any) -> int:
 class _Reader:
     """Reads values of Thrift's compact protocol one after another."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes | memoryview) -> None:
         self.data, self.at, self.num_fields = data, 0, 0
 
     def struct(self, depth: int) -> dict[int, Any]:
