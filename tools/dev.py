@@ -9,6 +9,7 @@
     python tools/dev.py audit-packages  ask an advisory database about every installed package
     python tools/dev.py bench [NAME]    measure speed, or reproduce a published table; --list shows all names
     python tools/dev.py bench-serve     measure the service: cost of an answer, behaviour under load, kept promises
+    python tools/dev.py fuzz [READER]   try a reader of files with inputs that atheris finds; --seconds N
     python tools/dev.py mutate          put small faults into the code and count those that a test catches (--help)
     python tools/dev.py clean           remove .venv and the caches of the tools
 
@@ -48,6 +49,7 @@ NEEDED_DISK_GB = 3
 DEMO_RUN = "runs/demo"
 # The tests that belong to `check`: what may import what, and which uses of the library a type checker accepts.
 CHECKED_TESTS = ("tests/architecture", "tests/typing")
+ATHERIS = "atheris==3.0.0"
 # The platforms for which torch publishes builds; Linux with musl has none.
 TORCH_PLATFORMS = {("Linux", "x86_64"), ("Linux", "aarch64"), ("Darwin", "arm64"), ("Windows", "AMD64")}
 
@@ -140,6 +142,18 @@ def bench_serve(words: Sequence[str]) -> int:
     return bench(["serving", "serving_load", "serving_fuzz"])
 
 
+def fuzz(words: Sequence[str]) -> int:
+    """Try one reader with inputs that atheris finds. Atheris is installed apart from .venv, in runs/fuzz/packages."""
+    install("dev")
+    packages = ROOT / "runs" / "fuzz" / "packages"
+    if not packages.is_dir():
+        command = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-input", "--target", str(packages), ATHERIS]
+        installing.run_quietly("Installing atheris", command, ROOT)
+    paths = [str(ROOT), str(packages), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    return run("tools/fuzz.py", *words)
+
+
 def mutate(words: Sequence[str]) -> int:
     """Measure what the tests see, with the tool that makes faults in an environment of its own."""
     install("dev")
@@ -163,6 +177,7 @@ VERBS = {
     "audit-packages": audit_packages,
     "bench": bench,
     "bench-serve": bench_serve,
+    "fuzz": fuzz,
     "mutate": mutate,
     "clean": clean,
 }

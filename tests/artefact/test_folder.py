@@ -540,7 +540,7 @@ def test_a_counting_model_with_settings_out_of_range_is_refused(tmp_path: Path, 
 def test_a_table_whose_rows_would_not_fit_into_memory_is_refused_with_an_estimate(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("caser.system.parsing.memory", lambda: 500.0)
+    monkeypatch.setattr("caser.system.bounds.free_memory", lambda: 500.0)
     refuses(run, VOCABULARY, "GB of memory")
 
 

@@ -12,13 +12,24 @@ import io
 import lzma
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePosixPath
+from typing import IO
 
 import polars as pl
 
 from caser.data.tables import first_line
+from caser.data.zstandard import most_unpacked
 from caser.errors import DataError
+from caser.system.bounds import most_bytes
+
+CHUNK_BYTES = 1 << 20
+
+MOST_RATIO, FREE_BYTES = 400, 1 << 28
+"""How many times its own size a compressed file may hold, beyond the first 268 MB. Logs hold up to about 50 times."""
+
+MOST_DICTIONARY_BYTES = 1 << 30
+"""Memory for the dictionary of an xz file; its header can ask for four times that. `xz -9` needs 65 MB."""
 
 DEPTH = 3
 """How many times a file may be compressed, such as a gzip file in a zip file."""
@@ -80,9 +91,62 @@ def _unzipped(data: bytes) -> bytes:
             got = f"{names}{more}; unpack it (unzip FILE) and name the log" if members else "none"
             raise DataError(f"a zip file must hold one log; got {got}")
         try:
-            return archive.read(members[0])
+            with archive.open(members[0]) as member:
+                return _bounded(member, len(data))
         except RuntimeError:  # zipfile has no other error for a locked member
             raise DataError("a zip file must be readable without a password; got a locked one; unpack it") from None
+
+
+def _bounded(file: IO[bytes] | gzip.GzipFile | bz2.BZ2File, packed: int) -> bytes:
+    """Return what an unpacking file holds. Raises DataError as soon as that is more than a log may hold.
+
+    packed  the size of the compressed file in bytes
+    """
+    return _joined(iter(lambda: file.read(CHUNK_BYTES), b""), packed)
+
+
+def _joined(chunks: Iterator[bytes], packed: int) -> bytes:
+    most, num_bytes, kept = most_bytes(), 0, []
+    for chunk in chunks:
+        num_bytes += len(chunk)
+        _refuse_bomb(num_bytes, packed, most)
+        kept.append(chunk)
+    return b"".join(kept)
+
+
+def _refuse_bomb(num_bytes: int, packed: int, most: int) -> None:
+    if num_bytes > most:
+        raise DataError(
+            f"a log must fit into memory; got a compressed file with more than {most / 1e9:,.1f} GB in it, a fifth of "
+            "the memory that is free; use a part of it"
+        )
+    if num_bytes > max(FREE_BYTES, MOST_RATIO * packed):
+        raise DataError(
+            f"a compressed log must hold at most {MOST_RATIO} times its own size; got {packed:,} bytes that hold more "
+            f"than {num_bytes:,}; unpack it if that is right"
+        )
+
+
+def _from_lzma(data: bytes) -> bytes:
+    """Return what is in the streams of a file, one after another. Bytes behind them that begin none are passed over."""
+    return _joined(_chunks_of_lzma(data), len(data))
+
+
+def _chunks_of_lzma(data: bytes) -> Iterator[bytes]:
+    is_first = True
+    while data := data.lstrip(b"\0") if not is_first else data:
+        decoder = lzma.LZMADecompressor(memlimit=MOST_DICTIONARY_BYTES)
+        try:
+            yield decoder.decompress(data, CHUNK_BYTES)
+            while not decoder.eof:
+                if decoder.needs_input:
+                    raise EOFError("a stream that breaks off")
+                yield decoder.decompress(b"", CHUNK_BYTES)
+        except lzma.LZMAError:
+            if is_first or not decoder.needs_input:
+                raise
+            return
+        data, is_first = decoder.unused_data, False
 
 
 def _may_be_log(name: str) -> bool:
@@ -93,6 +157,7 @@ def _from_zstandard(data: bytes) -> bytes:
     """Return the text in a zstandard file. Polars unpacks it line by line, and only if it is UTF-8."""
     while data[1:4] == SKIPPED[1:]:  # a frame of metadata, with its length
         data = data[8 + int.from_bytes(data[4:8], "little") :]
+    _refuse_bomb(most_unpacked(data), len(data), most_bytes())
     try:
         return "\n".join(pl.read_lines(io.BytesIO(data)).to_series()).encode()
     except pl.exceptions.ComputeError as error:
@@ -132,10 +197,10 @@ MAGIC: Mapping[str, tuple[bytes, ...]] = {
 """The first bytes of each kind of compressed file."""
 
 UNPACKERS: Mapping[str, Callable[[bytes], bytes]] = {
-    "gzip": gzip.decompress,
+    "gzip": lambda data: _bounded(gzip.GzipFile(fileobj=io.BytesIO(data)), len(data)),
     "zip": _unzipped,
-    "bzip2": bz2.decompress,
-    "xz": lzma.decompress,
-    "LZMA": lzma.decompress,
+    "bzip2": lambda data: _bounded(bz2.BZ2File(io.BytesIO(data)), len(data)),
+    "xz": _from_lzma,
+    "LZMA": _from_lzma,
     "zstandard": _from_zstandard,
 }

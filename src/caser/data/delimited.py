@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 from caser.data.dialect import Dialect, dialect_of, names_of
 from caser.data.quotes import BLANKS, split_quoted
 from caser.data.ragged import refuse_ragged
-from caser.data.tables import WRONG_COUNT, Layout, RawTable, no_faults, numbered
+from caser.data.tables import WRONG_COUNT, Layout, RawTable, no_faults, numbered, within_bounds
 from caser.data.text import BYTE_ORDER_MARK, FORBIDDEN, lines_of, looks_binary, to_text
 from caser.errors import DataError
+from caser.system.bounds import MOST_TEXT_BYTES, check_table
 
 QUOTE, END = b'"', b"\n"
 
@@ -60,6 +61,7 @@ def read_delimited(data: bytes, layout: Layout) -> RawTable:
     if looks_binary(text):
         raise DataError("a log must be text, JSON, Parquet, Arrow or Avro; got a binary file of an unknown kind")
     dialect, text = dialect_of(text, layout, _first_line(text))
+    _check_size(text, dialect)
     text, repeated = _without_repeated_header(text, dialect, layout)
     notes = (*notes, *dialect.notes, *repeated)
     # Split the records: record by record only if quotes do more than wrap fields.
@@ -71,6 +73,21 @@ def read_delimited(data: bytes, layout: Layout) -> RawTable:
         notes = (*notes, *more)
     table = _read_plain(text, dialect.separator, layout, is_bare=not dialect.quote or bool(more))
     return replace(table, notes=(*notes, *table.notes))
+
+
+def _check_size(text: bytes, dialect: Dialect) -> None:
+    """Raise DataError for text whose records need more memory than is free, or with too many columns."""
+    num_rows, num_columns = text.count(END) + 1, _first_line(text).count(dialect.separator) + 1
+    at = 0
+    while at + MOST_TEXT_BYTES < len(text):
+        end = text.rfind(END, at, at + MOST_TEXT_BYTES)
+        if end < at:
+            raise DataError(f"a line must have at most {MOST_TEXT_BYTES:,} bytes; got a longer one")
+        at = end + 1
+    with within_bounds():
+        check_table(0, num_columns)
+        # Only columns in use are parsed, and of those a user, an item and a time at least.
+        check_table(num_rows, min(num_columns, 3), len(text))
 
 
 def _read_quoted(text: bytes, dialect: Dialect, layout: Layout) -> RawTable | tuple[bytes, tuple[str, ...]]:

@@ -169,11 +169,15 @@ def names_of(fields: Sequence[str], layout: Layout) -> tuple[list[str], bool]:
     if not has_header:
         return [str(position + 1) for position in range(len(fields))], False
     names = [field.split(":")[0] if re.fullmatch(r".*:(token|float)(_seq)?", field) else field for field in fields]
-    taken: dict[str, None] = {}
+    # How often a name occurs is known after its first copy, so that a thousand equal names take a thousand steps.
+    taken, copies = dict[str, None](), Counter[str]()
     for name in names:
-        while name in taken:
-            name += "#"
-        taken[name] = None
+        new = name + "#" * copies[name]
+        while new in taken:
+            copies[name] += 1
+            new += "#"
+        copies[name] += 1
+        taken[new] = None
     return list(taken), True
 
 

@@ -18,9 +18,12 @@ from caser.data.compression import unpack
 from caser.data.delimited import read_delimited
 from caser.data.foreign import refuse_foreign
 from caser.data.json_text import read_json_array, read_json_lines
-from caser.data.tables import Layout, RawTable, first_line
+from caser.data.tables import Layout, RawTable, first_line, within_bounds
 from caser.data.text import SAMPLE_BYTES, to_text
 from caser.errors import DataError, did_you_mean
+from caser.system.arrow_messages import announced_bytes
+from caser.system.bounds import check_memory, check_table
+from caser.system.parquet_footer import read_footer
 
 Reader = Callable[[bytes, Layout], RawTable]
 
@@ -33,8 +36,14 @@ def read_parquet(data: bytes, layout: Layout) -> RawTable:
     Raises DataError if the file is damaged.
     """
     try:
-        return RawTable.from_frame(pl.scan_parquet(data))
-    except (pl.exceptions.PolarsError, OSError) as error:
+        footer = read_footer(data)
+    except ValueError as error:
+        raise DataError(f"a Parquet file must be whole; got {error}") from None
+    with within_bounds():
+        check_table(footer.rows, 2)
+    try:
+        return replace(RawTable.from_frame(pl.scan_parquet(data)), sizes=footer.columns, parts=footer.parts)
+    except (pl.exceptions.PolarsError, OSError, pl.exceptions.PanicException) as error:
         raise DataError(f"a Parquet file must be whole; got {first_line(error)}") from None
 
 
@@ -46,6 +55,12 @@ def read_arrow(data: bytes, layout: Layout) -> RawTable:
     Raises DataError if the file is damaged.
     """
     read = pl.read_ipc if data.startswith(ARROW_FILE) else pl.read_ipc_stream
+    try:
+        num_bytes = announced_bytes(data)
+    except ValueError as error:
+        raise DataError(f"an Arrow file must be whole; got {error}") from None
+    with within_bounds():
+        check_memory(2 * num_bytes, f"arrays of {num_bytes / 1e9:,.1f} GB")
     try:
         return RawTable.from_frame(read(io.BytesIO(data)))
     except (pl.exceptions.PolarsError, OSError, pl.exceptions.PanicException) as error:

@@ -18,9 +18,11 @@ from typing import Any
 
 import polars as pl
 
-from caser.data.tables import NESTED_IN, Layout, RawTable, no_faults, numbered, with_dotted_columns
+from caser.data.json_size import check_lines, check_values
+from caser.data.tables import NESTED_IN, Layout, RawTable, no_faults, numbered, with_dotted_columns, within_bounds
 from caser.data.text import lines_of, to_text
 from caser.errors import DataError
+from caser.system.bounds import check_table
 
 NOT_JSON = "that are no JSON object"
 
@@ -54,10 +56,12 @@ def read_json_lines(data: bytes, layout: Layout) -> RawTable:
     [(1, 'a')]
     """
     text, notes = to_text(data)
+    check_lines(text)
     lines = lines_of(text)
     first = _json_object(lines["text"][0]) if len(lines) else {}
     if first is None or (len(lines) == 1 and _is_document(first)):
         _refuse_other_notations(text)
+        check_values(text)
         spread = _spread_objects(text.decode())
         if spread is not None:
             records, note = spread
@@ -70,6 +74,7 @@ def read_json_lines(data: bytes, layout: Layout) -> RawTable:
             frame = pl.DataFrame()
     faults = no_faults(len(lines))
     if len(frame) != len(lines) or _merges_kinds(frame.schema, text.decode()):
+        check_values(text)
         rows = [_json_object(line) for line in lines["text"]]
         faults = pl.Series("fault", [NOT_JSON if row is None else None for row in rows], pl.String)
         frame = _frame_of(rows)
@@ -90,6 +95,7 @@ def read_json_array(data: bytes, layout: Layout) -> RawTable:
     [(1,), (2,)]
     """
     text, notes = to_text(data)
+    check_values(text)
     value = _whole(text.decode(), "a JSON array")
     if not isinstance(value, list) or not any(isinstance(one, dict) for one in value):
         kinds = {"list": "lists", "str": "texts", "int": "numbers", "float": "numbers"}
@@ -227,6 +233,8 @@ def _frame_of(rows: list[Record | None]) -> pl.DataFrame:
     """Return rows as a frame with one column per field. Values of several kinds in one column become text."""
     rows = [row and _with_dotted_names(row) for row in rows]
     names = dict.fromkeys(name for row in rows if row for name in row)
+    with within_bounds():
+        check_table(len(rows), len(names))
     return pl.DataFrame([_column(name, [None if row is None else row.get(name) for row in rows]) for name in names])
 
 

@@ -12,7 +12,6 @@ import hashlib
 import os
 import re
 import stat
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from urllib.parse import unquote
 
 import polars as pl
 
+from caser.data.content import read_parts, read_pipe
 from caser.data.formats import read_table
 from caser.data.tables import Layout, RawTable, numbered
 from caser.errors import DataError
@@ -61,7 +61,7 @@ class Source:
     @functools.cached_property
     def contents(self) -> list[bytes]:
         """The bytes of each part, or those of the pipe. They are read once, as a pipe can be read only once."""
-        return [_piped(self.pipe)] if self.pipe else [_read_bytes(part) for part in self.parts]
+        return [read_pipe(self.pipe)] if self.pipe else read_parts(self.parts)
 
 
 def open_source(
@@ -133,26 +133,6 @@ def _is_regular_input() -> bool:
         return stat.S_ISREG(os.fstat(0).st_mode) and Path("/dev/stdin").exists()
     except OSError:
         return False
-
-
-def _piped(path: str) -> bytes:
-    """Return everything that is written into a pipe."""
-    if path != "-":
-        return _read_bytes(Path(path))
-    if sys.stdin is None or sys.stdin.isatty():
-        raise DataError("a log in the standard input must be piped in; got a terminal; pipe it: cat FILE | caser ... -")
-    try:
-        return sys.stdin.buffer.read()
-    except (OSError, ValueError, AttributeError) as error:
-        raise DataError(f"the standard input must be readable; got {error}") from None
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise DataError(f"a log must be a file that can be read; got {reason!r}") from None
 
 
 def _glob(pattern: str) -> list[str]:

@@ -5,13 +5,15 @@ The columns are a lazy frame, so only columns that are used are read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import polars as pl
 
 from caser.errors import DataError
+from caser.system.bounds import COPIES, MOST_TEXT_BYTES, check_memory, check_table
 
 WRONG_COUNT = "with a wrong column count"
 """Why a row of a text file is bad that has another number of fields than the first line."""
@@ -47,6 +49,8 @@ class RawTable:
     has_header  False if the columns are named by their positions "1", "2", ...
     notes       sentences about what was guessed
     is_header_guessed  True if the first line is a header only because no field of it is a number or a date
+    sizes       about how many bytes a column takes in memory, for columns that are not yet decoded
+    parts       the same for the largest part of a column that is decoded at once
     """
 
     frame: pl.LazyFrame
@@ -56,6 +60,8 @@ class RawTable:
     has_header: bool = True
     notes: tuple[str, ...] = ()
     is_header_guessed: bool = False
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    parts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def place_name(self) -> str:
@@ -75,10 +81,7 @@ class RawTable:
         >>> RawTable.from_frame(pl.DataFrame({"user": [7, 8], "item": [1, 2]})).select(["item"]).rows()
         [(1,), (2,)]
         """
-        try:
-            frame = self.frame.select(columns).collect()
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise DataError(f"every column that is used must be readable; got {first_line(error)}") from None
+        frame = self._collected(self.frame.select(columns), self.sizes, columns)
         if len(frame) != len(self.places):
             raise DataError(f"every row must be readable; got {len(frame):,} of {len(self.places):,}")
         return frame
@@ -91,10 +94,20 @@ class RawTable:
         >>> RawTable.from_frame(pl.DataFrame({"user": [7, 8], "item": [1, 2]})).sample(["item"], 1).rows()
         [(1,)]
         """
-        try:
-            return self.frame.select(columns).head(count).collect()
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise DataError(f"every column that is used must be readable; got {first_line(error)}") from None
+        return self._collected(self.frame.select(columns).head(count), self.parts, columns)
+
+    def _collected(self, frame: pl.LazyFrame, sizes: Mapping[str, int], columns: Sequence[str]) -> pl.DataFrame:
+        """Decode columns if they fit into memory, before and after texts that they share are copied."""
+        roots = {name if name in sizes else name.partition(".")[0] for name in columns}
+        with within_bounds():
+            check_memory(2 * sum(sizes.get(root, 0) for root in roots), f"the columns {', '.join(sorted(roots))[:80]}")
+            try:
+                found = frame.collect()
+            except (pl.exceptions.PolarsError, OSError, pl.exceptions.PanicException) as error:
+                raise DataError(f"every column that is used must be readable; got {first_line(error)}") from None
+            for column in found:
+                _check_texts(column)
+        return found
 
     def with_joined(self, columns: Sequence[str], name: str) -> RawTable:
         """Return a table with one more column: the text of some columns, with a blank between them.
@@ -123,7 +136,45 @@ class RawTable:
         [1, 2]
         """
         num_rows = int(frame.lazy().select(pl.len()).collect().item())
+        num_columns = len(frame.lazy().collect_schema())
+        with within_bounds():
+            check_table(num_rows, 0)
+            check_table(0, num_columns)
         return cls(with_dotted_columns(frame.lazy()), numbered("row", 1, num_rows), no_faults(num_rows))
+
+
+@contextmanager
+def within_bounds() -> Iterator[None]:
+    """Within, turn the ValueError of a bound of `system/bounds.py` into a DataError.
+
+    >>> with within_bounds():
+    ...     check_table(1, 1_000_000)
+    Traceback (most recent call last):
+    caser.errors.DataError: a log must fit into memory; got 1,000,000 columns, more than 10,000; use a part of it
+    """
+    try:
+        yield
+    except DataError:
+        raise
+    except ValueError as error:
+        raise DataError(f"a log must fit into memory; got {error}; use a part of it") from None
+
+
+def _check_texts(column: pl.Series) -> None:
+    """Raise ValueError for texts that are too long, or that need more memory than is free as texts of their own."""
+    if column.dtype == pl.String:
+        lengths = column.str.len_bytes()
+        num_bytes = int(lengths.cast(pl.Int64).sum())
+    elif isinstance(column.dtype, pl.Categorical | pl.Enum):
+        counts = column.drop_nulls().value_counts()  # each text once, with its number of rows
+        lengths = counts.to_series().cast(pl.String).str.len_bytes().cast(pl.Int64)
+        num_bytes = int((lengths * counts.to_series(1).cast(pl.Int64)).sum())
+    else:
+        return
+    longest = lengths.max()
+    if isinstance(longest, int) and longest > MOST_TEXT_BYTES:
+        raise ValueError(f"a text of {longest:,} bytes in column {column.name[:40]!r}, longer than {MOST_TEXT_BYTES:,}")
+    check_memory(COPIES * num_bytes, f"the texts of column {column.name[:40]!r}")
 
 
 def with_dotted_columns(frame: pl.LazyFrame) -> pl.LazyFrame:
@@ -139,10 +190,10 @@ def with_dotted_columns(frame: pl.LazyFrame) -> pl.LazyFrame:
         dotted: dict[str, pl.Expr] = {}
         for name, kind in schema.items():
             inner = kind.inner if isinstance(kind, pl.List) else kind
-            for field in inner.fields if isinstance(inner, pl.Struct) else ():
-                in_list = pl.col(name).list.eval(pl.element().struct.field(field.name))
-                part = in_list if isinstance(kind, pl.List) else pl.col(name).struct.field(field.name)
-                dotted[f"{name}.{field.name}"] = part
+            for part in inner.fields if isinstance(inner, pl.Struct) else ():
+                in_list = pl.col(name).list.eval(pl.element().struct.field(part.name))
+                is_list = isinstance(kind, pl.List)
+                dotted[f"{name}.{part.name}"] = in_list if is_list else pl.col(name).struct.field(part.name)
         new = [column.alias(name) for name, column in dotted.items() if name not in schema]
         if not new:
             break

@@ -16,6 +16,7 @@ from pathlib import Path
 from caser.errors import ConfigError
 
 _STATUS, _CLEAR_PEAK = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+_MEMORY = Path("/proc/meminfo")
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc's malloc.h
 _KEPT_BYTES = 2**28
@@ -52,6 +53,25 @@ def memory() -> float:
 
         soft, _ = resource.getrlimit(resource.RLIMIT_AS)
         limits.append(math.inf if soft == resource.RLIM_INFINITY else soft)
+    return min(limits)
+
+
+def free_memory() -> float:
+    """Return the bytes that this process may still allocate; infinite where the platform does not tell.
+
+    >>> 0 <= free_memory() <= memory()
+    True
+    """
+    limits = [memory()]
+    with suppress(OSError):
+        if match := re.search(r"^MemAvailable:\s+(\d+) kB", _MEMORY.read_text(), flags=re.MULTILINE):
+            limits.append(1024 * int(match[1]))
+    if sys.platform != "win32":
+        import resource
+
+        soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if soft != resource.RLIM_INFINITY:
+            limits.append(max(soft - 1024 * (_status_kilobytes("VmSize") or 0), 0))
     return min(limits)
 
 

@@ -28,7 +28,8 @@ import safetensors.numpy
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-from caser.system.memory import memory
+from caser.system.bounds import check_memory
+from caser.system.parquet_footer import read_footer
 
 MOST_DEPTH = 40
 """How many lists and objects of JSON may lie within each other."""
@@ -79,6 +80,8 @@ def parse_json(content: bytes) -> Any:
     """
     try:
         value = json.loads(content.decode(), object_pairs_hook=_without_repeats)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"text that is not UTF-8 at byte {error.start:,}") from None
     except RecursionError:
         raise ValueError(f"values more than {MOST_DEPTH} levels deep") from None
     waiting = [(value, 0)]
@@ -174,15 +177,15 @@ def parse_parquet(
     >>> parse_parquet(buffer.getvalue(), {"user": 8})["user"].to_list()
     [7, 8]
     """
+    unpacked = sum(read_footer(content).columns.values())
     table = pl.scan_parquet(io.BytesIO(content))
     names = table.collect_schema().names()
     known = {**columns, **{name: size for name, size in optional.items() if name in names}}
     if names != list(known):
         raise ValueError(f"columns {', '.join(name[:40] for name in names[:12])}")
     num_rows = int(table.select(pl.len()).collect().item())
-    needed, most = _COPIES * num_rows * sum(known.values()), memory()
-    if needed > most:
-        raise ValueError(f"{num_rows:,} rows, which need about {needed / 1e9:,.1f} GB of memory, of {most / 1e9:,.1f}")
+    fixed = num_rows * sum(known.values())
+    check_memory(max(_COPIES * fixed, 2 * unpacked), f"{num_rows:,} rows")
     frame = table.collect()
     if len(frame) != num_rows:
         raise ValueError(f"{len(frame):,} rows where the file announces {num_rows:,}")

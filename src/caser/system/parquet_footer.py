@@ -1,0 +1,148 @@
+"""The summary at the end of a Parquet file: how many rows and values it holds, and their size before compression.
+
+Polars tells the number of rows only. A row can hold a list of any length, and a page of a few bytes can unpack to
+gigabytes, so the summary (Thrift, compact protocol) is read here. It is a claim, as everything in a file is; polars
+compares it with the pages that it reads.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from caser.system.bounds import CELL_BYTES
+
+SAMPLE_ROWS = 1000
+
+_MARK = b"PAR1"
+_MOST_FIELDS = 2_000_000
+_MOST_DEPTH = 20
+_DATA_AT, _DICTIONARY_AT, _PACKED = 9, 11, 7
+_PAGE_KINDS = (5, 7, 8)
+_PATH, _NUM_VALUES, _UNPACKED = 3, 5, 6
+_TRUE, _FALSE, _BYTE, _INTEGERS, _DOUBLE, _TEXT, _LISTS, _STRUCT = 1, 2, 3, (4, 5, 6), 7, 8, (9, 10), 12
+
+
+class Footer(NamedTuple):
+    """What the summary of a Parquet file announces.
+
+    rows     the number of rows
+    columns  for each column, about how many bytes it takes in memory
+    parts    for each column, the same for the groups of rows that hold the first 1,000 rows
+    """
+
+    rows: int
+    columns: dict[str, int]
+    parts: dict[str, int]
+
+
+def read_footer(content: bytes) -> Footer:
+    """Return what a Parquet file announces.
+
+    content  the bytes of the file
+
+    Raises ValueError for a file whose summary is cut off or damaged.
+    """
+    size = int.from_bytes(content[-8:-4], "little")
+    if len(content) < 12 or content[-4:] != _MARK or size > len(content) - 12:
+        raise ValueError("a file whose summary is missing or cut off")
+    try:
+        summary = _Reader(content[-8 - size : -8]).struct(0)
+        rows, columns, parts = _at_least_zero(summary[3]), dict[str, int](), dict[str, int]()
+        num_read = 0
+        for group in summary.get(4, []):
+            for column in group[1]:
+                name, values, unpacked = (column[3][number] for number in (_PATH, _NUM_VALUES, _UNPACKED))
+                _check_pages(content, column[3])
+                size = _at_least_zero(values) * CELL_BYTES + _at_least_zero(unpacked)
+                column_name = name[0].decode()
+                columns[column_name] = columns.get(column_name, 0) + size
+                parts[column_name] = parts.get(column_name, 0) + size * (num_read < SAMPLE_ROWS)
+            num_read += _at_least_zero(group[3])
+    except (KeyError, IndexError, TypeError, AttributeError, UnicodeDecodeError):
+        raise ValueError("a summary that is damaged") from None
+    if num_read != rows:
+        raise ValueError(f"{num_read:,} rows in its groups where it announces {rows:,}")
+    return Footer(rows, columns, parts)
+
+
+def _check_pages(content: bytes, column: dict[int, Any]) -> None:
+    """Raise ValueError for a page that announces more than its column, because polars allocates what a page says."""
+    at = min(column.get(_DICTIONARY_AT) or column[_DATA_AT], column[_DATA_AT])
+    end = at + _at_least_zero(column[_PACKED])
+    while at < end:
+        reader = _Reader(memoryview(content)[at:end])
+        page = reader.struct(0)
+        size, unpacked = _at_least_zero(page[3]), _at_least_zero(page[2])
+        count = max((_at_least_zero(page[kind][1]) for kind in _PAGE_KINDS if kind in page), default=0)
+        if count > column[_NUM_VALUES] or unpacked > column[_UNPACKED]:
+            raise ValueError(f"a page of {count:,} values in a column of {column[_NUM_VALUES]:,}")
+        at += reader.at + size
+
+
+def _at_least_zero(number: Any) -> int:
+    if not isinstance(number, int) or number < 0:
+        raise ValueError("a summary with a number that is no count")
+    return number
+
+
+class _Reader:
+    """Reads values of Thrift's compact protocol one after another."""
+
+    def __init__(self, data: bytes | memoryview) -> None:
+        self.data, self.at, self.num_fields = data, 0, 0
+
+    def struct(self, depth: int) -> dict[int, Any]:
+        """Return the fields of a struct by their numbers."""
+        fields: dict[int, Any] = {}
+        number = 0
+        while head := self._byte():
+            step, kind = head >> 4, head & 15
+            number = number + step if step else self._signed()
+            fields[number] = kind == _TRUE if kind in (_TRUE, _FALSE) else self._value(kind, depth)
+        return fields
+
+    def _value(self, kind: int, depth: int) -> Any:
+        self.num_fields += 1
+        if depth > _MOST_DEPTH or self.num_fields > _MOST_FIELDS:
+            raise ValueError("a summary with too many parts")
+        if kind in (_TRUE, _FALSE, _BYTE):
+            return self._byte()
+        if kind in _INTEGERS:
+            return self._signed()
+        if kind == _DOUBLE:
+            return self._skip(8)
+        if kind == _TEXT:
+            count = self._unsigned()
+            self._skip(count)
+            return self.data[self.at - count : self.at]
+        if kind in _LISTS:
+            head = self._byte()
+            count = head >> 4 if head >> 4 < 15 else self._unsigned()
+            if count > len(self.data):
+                raise ValueError("a summary that is damaged")
+            return [self._value(head & 15, depth + 1) for _ in range(count)]
+        if kind == _STRUCT:
+            return self.struct(depth + 1)
+        raise ValueError("a summary that is damaged")
+
+    def _skip(self, count: int) -> None:
+        self.at += count
+        if self.at > len(self.data):
+            raise ValueError("a summary that is cut off")
+
+    def _byte(self) -> int:
+        self._skip(1)
+        return self.data[self.at - 1]
+
+    def _unsigned(self) -> int:
+        number = 0
+        for shift in range(0, 70, 7):
+            byte = self._byte()
+            number |= (byte & 127) << shift
+            if byte < 128:
+                return number
+        raise ValueError("a summary that is damaged")
+
+    def _signed(self) -> int:
+        number = self._unsigned()
+        return number >> 1 ^ -(number & 1)
