@@ -184,9 +184,10 @@ def _scan(block: bytes, separator: str, schema: dict[str, type[pl.String]]) -> p
 
 
 def _line_by_line(lines: pl.DataFrame, separator: str, columns: Sequence[str]) -> Records:
-    """Split every line. Fields beyond the columns are dropped, missing fields are null; both are faults."""
+    """Split every line. Missing fields are null, and all fields of a line with more fields; both are faults."""
     count = pl.col("text").str.count_matches(separator, literal=True) + 1
-    fields = pl.col("text").str.split_exact(separator, len(columns) - 1).struct.rename_fields(list(columns))
+    text = pl.when(count <= len(columns)).then("text")  # of two lines in one, no field is right for sure
+    fields = text.str.split_exact(separator, len(columns) - 1).struct.rename_fields(list(columns))
     is_forbidden = [
         pl.when(pl.col("text").str.contains(mark, literal=True)).then(pl.lit(why)) for mark, why in FORBIDDEN.items()
     ]

@@ -21,6 +21,8 @@ SEPARATORS = {
     ";": "a semicolon",
     "|": "a bar",
     "\x01": "the character U+0001, as Hive writes it",
+    "~": "a tilde",
+    "^": "a caret",
     " ": "a space",
 }
 """Separators that are recognised, in the order in which the first lines are searched for them, and their names."""
