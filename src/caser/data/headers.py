@@ -75,9 +75,7 @@ def without_titles(text: bytes, layout: Layout) -> tuple[bytes, tuple[str, ...]]
     )
 
 
-def without_extra_lines(
-    text: bytes, dialect: Dialect, layout: Layout, first: str
-) -> tuple[bytes, tuple[str, ...]]:
+def without_extra_lines(text: bytes, dialect: Dialect, layout: Layout, first: str) -> tuple[bytes, tuple[str, ...]]:
     r"""Make blank the lines after the first one that are no rows; return the text and notes.
 
     text    UTF-8 with LF at the ends of lines        dialect  how its fields are written
@@ -128,7 +126,9 @@ def with_name_of_rows(text: bytes, dialect: Dialect, layout: Layout, first: str)
              first_lines(text)]  # fmt: skip
     rows = [line.split(dialect.separator) for line in lines if line.strip()]
     names, data = rows[0], rows[1:]
-    has_header = names_of([name.strip(AROUND) for name in names], layout)[1] and bool(by_name(_fields(first, dialect.separator)))
+    has_header = names_of([name.strip(AROUND) for name in names], layout)[1] and bool(
+        by_name(_fields(first, dialect.separator))
+    )
     is_longer = len(data) > 1 and all(len(row) == len(names) + 1 for row in data) and len(names) > 1
     labels = [row[0].strip(AROUND) for row in data]
     if not (has_header and is_longer and labels == [str(row + 1) for row in range(len(data))]):

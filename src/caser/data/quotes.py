@@ -126,7 +126,9 @@ class Splitter:
         if self.forbidden:
             fault = next((why for mark, why in self.forbidden.items() if mark in text[start:end]), fault)
         is_longer = len(fields) > self.width and fault == WRONG_COUNT
-        self.rows.append([None] * self.width if is_longer else [*fields[: self.width], *[None] * (self.width - len(fields))])
+        self.rows.append(
+            [None] * self.width if is_longer else [*fields[: self.width], *[None] * (self.width - len(fields))]
+        )
         self.lines.append(line)
         self.faults.append(fault)
         return end

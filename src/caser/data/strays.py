@@ -45,7 +45,9 @@ def doubts_on_strays(log: InteractionLog, rows: pl.DataFrame, place: str) -> lis
                 shown = f"{rows['user'][row]},{rows['item'][row]}"[:60]
                 number = rows["place"][row]
                 command = f": sed {number}d FILE > log.csv" if place == "line" else ""
-                doubts.append(f"doubt: {place} {number:,} may be no interaction: {shown}: remove it if it is none{command}")
+                doubts.append(
+                    f"doubt: {place} {number:,} may be no interaction: {shown}: remove it if it is none{command}"
+                )
     for ids, plural in ((log.user_vocabulary.ids, "users"), (log.item_vocabulary.ids, "items")):
         doubts += _on_unseen(ids, plural)
     return doubts
@@ -71,7 +73,8 @@ def _is_of_sizes(log: InteractionLog, rows: pl.DataFrame) -> bool:
     sizes = {str(size - 1) for size in (len(rows), log.num_users, log.num_items)}
     first = [str(rows[role][0]) for role in ("user", "item")]
     return set(first) <= sizes and all(
-        int((rows[role].cast(pl.String) == value).sum()) == 1 for role, value in zip(("user", "item"), first, strict=True)
+        int((rows[role].cast(pl.String) == value).sum()) == 1
+        for role, value in zip(("user", "item"), first, strict=True)
     )
 
 

@@ -139,7 +139,9 @@ def _of_unlike_lines(data: bytes) -> tuple[bytes, tuple[str, ...]]:
         for place, other in zip(damaged, others, strict=True):
             texts[place] = other
         mixed = end.decode().join(text or "" for text in texts)
-        return mixed.encode(), (f"doubt: the text has two encodings: {counts} and read as {encoding}{shown}; {CONVERT}",)
+        return mixed.encode(), (
+            f"doubt: the text has two encodings: {counts} and read as {encoding}{shown}; {CONVERT}",
+        )
     [whole], encoding = _by_bytes([data])
     note = f"the text is not UTF-8: read as {encoding}{shown}; if this is wrong, {CONVERT}"
     if num_valid:
