@@ -86,7 +86,8 @@ KINDS: tuple[tuple[bytes, Kind], ...] = (
     (
         rb"(?s)(.*\n)?COPY [^\n]+ FROM stdin;",
         Kind("a dump of PostgreSQL with COPY sections",
-             "write one table: sed -n '/^COPY TABLE /,/^[\\]\\./p' FILE | sed -e '1s/.*(\\(.*\\)).*/\\1/;1s/, /\\t/g' -e '$d' "
+             "write one table: sed -n '/^COPY TABLE /,/^[\\]\\./p' FILE | "
+             "sed -e '1s/.*(\\(.*\\)).*/\\1/;1s/, /\\t/g' -e '$d' "
              "> log.tsv"),
     ),
     (
@@ -96,7 +97,8 @@ KINDS: tuple[tuple[bytes, Kind], ...] = (
     ),
     (
         rb"(?i)(\s|%[^\n]*\n)*@relation\s",
-        Kind("an ARFF file of Weka", "write its names and rows: (grep -i '^@attribute' FILE | awk '{print $2}' | paste -sd, -; "
+        Kind("an ARFF file of Weka",
+             "write its names and rows: (grep -i '^@attribute' FILE | awk '{print $2}' | paste -sd, -; "
              "sed '1,/^@data/Id' FILE) > log.csv"),
     ),
     (
@@ -107,7 +109,8 @@ KINDS: tuple[tuple[bytes, Kind], ...] = (
     ),
     (
         rb"\S+ \S+ \S+ \[\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:",
-        Kind("an access log of a web server", "write the address, path and time of each request: (printf 'user\\titem\\ttime\\n'; "
+        Kind("an access log of a web server",
+             "write the address, path and time of each request: (printf 'user\\titem\\ttime\\n'; "
              "sed -nE 's/^(\\S+) .*\\[([^]]+)\\] \"\\S+ (\\S+).*/\\1\\t\\3\\t\\2/p' FILE) > log.tsv, and pass "
              "--time-format '%d/%b/%Y:%H:%M:%S %z'"),
     ),
@@ -116,7 +119,7 @@ KINDS: tuple[tuple[bytes, Kind], ...] = (
         Kind("lines with JSON after another text", "keep the JSON: sed 's/^[^{]*//' FILE > log.jsonl"),
     ),
     (
-        rb"\[?\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\S* +(\[[^\]\n]*\] +)?\[?(TRACE|DEBUG|INFO|WARN(ING)?|ERROR)\b",
+        rb"\[?\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\S* +(\[[^]\n]*] +)?\[?(TRACE|DEBUG|INFO|WARN\w*|ERROR)\b",
         Kind("a log of a program", "write the user, the item and the time of each line, with the words of your lines: "
              "(echo user,item,time; sed -nE 's/^([0-9-]+[ T][0-9:]+).* user (\\S+) viewed (\\S+).*/\\2,\\3,\\1/p' FILE) "
              "> log.csv"),

@@ -28,9 +28,12 @@ RULE = re.compile(r"(?=.*[-=]{2})[-=+|_\s]+")
 ELLIPSIS = ("...", "\u2026")
 
 TYPES = frozenset(
-    "string str text varchar nvarchar char uuid object category int integer int8 int16 int32 int64 bigint smallint "
-    "uint32 uint64 long number numeric decimal float float32 float64 real double bool boolean date datetime timestamp "
-    "timestamptz datetime64[ns] token token_seq float_seq".split()
+    (
+        *("string", "str", "text", "varchar", "nvarchar", "char", "uuid", "object", "category", "int", "integer"),
+        *("int8", "int16", "int32", "int64", "bigint", "smallint", "uint32", "uint64", "long", "number"),
+        *("numeric", "decimal", "float", "float32", "float64", "real", "double", "bool", "boolean", "date"),
+        *("datetime", "timestamp", "timestamptz", "datetime64[ns]", "token", "token_seq", "float_seq"),
+    )
 )
 """Names of types, as some tools write them below the names of the columns."""
 
@@ -156,8 +159,8 @@ def doubts_on_lines(text: bytes, dialect: Dialect, layout: Layout, first: str) -
         begin = text.find(first.encode())
         if text.find(b"\n0" + separator.encode(), begin) < 0:
             doubts.append(
-                f"doubt: the first line {first[:40]!r} may number the columns, as pandas does, and be no row: remove it: "
-                "tail -n +2 FILE > log.csv"
+                f"doubt: the first line {first[:40]!r} may number the columns, as pandas does, and be no row: "
+                "remove it: tail -n +2 FILE > log.csv"
             )
     if not text.endswith(b"\n"):
         lines = text[-20_000:].decode("utf-8", "replace").split("\n")[1 if len(text) > 20_000 else int(has_header) :]
@@ -209,8 +212,9 @@ def _refuse_other_names(text: bytes, start: int, line: str, first: str, separato
     has_same = sorted(_fields(line, separator)) == sorted(_fields(first, separator))
     remove = f"remove this line if the columns stay the same (sed {number}d FILE > log.csv), else "
     raise DataError(
-        f"the columns of a file must stay the same; got a line that names them, {line[:60]!r}, at line {number:,}, {was}; "
-        f"{'' if has_same else remove}split the file and read the folder: mkdir parts; head -n {number - 1} FILE > "
+        f"the columns of a file must stay the same; got a line that names them, {line[:60]!r}, at line {number:,}, "
+        f"{was}; {'' if has_same else remove}"
+        f"split the file and read the folder: mkdir parts; head -n {number - 1} FILE > "
         f"parts/1.csv; tail -n +{number} FILE > parts/2.csv"
     )
 

@@ -150,7 +150,7 @@ def _of_unlike_lines(data: bytes) -> tuple[bytes, tuple[str, ...]]:
 
 
 def _by_bytes(parts: list[bytes]) -> tuple[list[str], str]:
-    """Decode parts with one byte per character; return them and the encoding. cp1252 has letters where latin-1 has none."""
+    """Decode parts with one byte per character, by cp1252 where only this has letters; return the encoding."""
     if any(re.search(rb"[\x80-\x9f]", part) for part in parts):
         try:
             return [part.decode("cp1252") for part in parts], "cp1252"
@@ -167,7 +167,7 @@ def _utf8_or_none(line: bytes) -> str | None:
 
 
 def _is_one_byte_each(lines: Iterable[bytes]) -> bool:
-    """Return whether most characters beyond ASCII stand alone, as letters with accents do, and are no pairs of bytes."""
+    """Return whether most characters beyond ASCII stand alone, as letters with accents do, and are no pairs."""
     runs = [len(run) for line in lines for run in re.findall(rb"[\x80-\xff]+", line)]
     return 2 * runs.count(1) > len(runs)
 
