@@ -172,7 +172,10 @@ def doubts_on_lines(text: bytes, dialect: Dialect, layout: Layout, first: str) -
 
 
 def _candidates(text: bytes, begin: int, first: str) -> Iterator[tuple[int, int]]:
-    """Yield where each line after `begin` begins and ends that may be no row."""
+    """Yield where each line after `begin` begins and ends that may be no row: the next line, and any without digits."""
+    if second := re.compile(rb"\s*\n([^\n]+)").match(text, begin):
+        yield second.span(1)
+        begin = second.end()
     if re.search(r"\d", first):
         # Names with digits: every line that holds the longest of the header's words.
         word = max(re.split(r"[^\w]+", first), key=len).encode()
