@@ -121,7 +121,8 @@ KINDS: tuple[tuple[bytes, Kind], ...] = (
     (
         rb"\[?\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\S* +(\[[^]\n]*] +)?\[?(TRACE|DEBUG|INFO|WARN\w*|ERROR)\b",
         Kind("a log of a program", "write the user, item and time of each line, with your words: "
-             "(echo user,item,time; sed -nE 's/^([0-9-]+[ T][0-9:]+).* user (\\S+) viewed (\\S+).*/\\2,\\3,\\1/p' FILE) "
+             "(echo user,item,time;"
+             " sed -nE 's/^([0-9-]+[ T][0-9:]+).* user (\\S+) viewed (\\S+).*/\\2,\\3,\\1/p' FILE) "
              "> log.csv"),
     ),
     (
