@@ -21,6 +21,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from caser.data.dialect import Dialect, dialect_of, names_of
+from caser.data.headers import doubts_on_lines, with_name_of_rows, without_extra_lines, without_titles
 from caser.data.quotes import BLANKS, split_quoted
 from caser.data.ragged import refuse_ragged
 from caser.data.tables import WRONG_COUNT, Layout, RawTable, no_faults, numbered, within_bounds
@@ -60,10 +61,12 @@ def read_delimited(data: bytes, layout: Layout) -> RawTable:
     text, notes = to_text(data)
     if looks_binary(text):
         raise DataError("a log must be text, JSON, Parquet, Arrow or Avro; got a binary file of an unknown kind")
+    text, titles = without_titles(text, layout)
     dialect, text = dialect_of(text, layout, _first_line(text))
     _check_size(text, dialect)
-    text, repeated = _without_repeated_header(text, dialect, layout)
-    notes = (*notes, *dialect.notes, *repeated)
+    text, extra = without_extra_lines(text, dialect, layout, _first_line(text))
+    text, rows = with_name_of_rows(text, dialect, layout, _first_line(text))
+    notes = (*notes, *titles, *dialect.notes, *extra, *rows, *doubts_on_lines(text, dialect, layout, _first_line(text)))
     # Split the records: record by record only if quotes do more than wrap fields.
     if dialect.quote:
         split = _read_quoted(text, dialect, layout)
@@ -141,22 +144,6 @@ def _refuse_faulty_header(fault: str | None) -> None:
         raise DataError(f"the first line must name the columns; got one {fault}, at line 1; correct it")
 
 
-def _without_repeated_header(text: bytes, dialect: Dialect, layout: Layout) -> tuple[bytes, tuple[str, ...]]:
-    """Make later lines blank that are equal to the header, as files have that were joined; return text and notes."""
-    first = _first_line(text)
-    fields = [name.strip(BLANKS + dialect.quote) for name in first.split(dialect.separator)]
-    header = first.encode()
-    begin = text.find(header) + len(header)
-    copies = (END + header + END, END + BYTE_ORDER_MARK + header + END)
-    is_repeated = any(text.find(copy, begin) >= 0 for copy in copies) or text.endswith(END + header, begin)
-    if not names_of(fields, layout)[1] or not is_repeated:
-        return text, ()
-    lines = text[begin:].split(END)
-    kept = [b"" if line.removeprefix(BYTE_ORDER_MARK) == header else line for line in lines]
-    num_copies = sum(old != new for old, new in zip(lines, kept, strict=True))
-    return text[:begin] + END.join(kept), (f"passed over lines that are equal to the header: {num_copies:,}",)
-
-
 def _first_line(text: bytes) -> str:
     """Return the first line that is not blank, without its end. Raises DataError for an empty file."""
     match = NOT_BLANK.search(text)
@@ -214,9 +201,10 @@ def _scan(block: bytes, separator: str, schema: dict[str, type[pl.String]]) -> p
 
 
 def _line_by_line(lines: pl.DataFrame, separator: str, columns: Sequence[str]) -> Records:
-    """Split every line. Fields beyond the columns are dropped, missing fields are null; both are faults."""
+    """Split every line. Missing fields are null, and all fields of a line with more fields; both are faults."""
     count = pl.col("text").str.count_matches(separator, literal=True) + 1
-    fields = pl.col("text").str.split_exact(separator, len(columns) - 1).struct.rename_fields(list(columns))
+    text = pl.when(count <= len(columns)).then("text")  # of two lines in one, no field is right for sure
+    fields = text.str.split_exact(separator, len(columns) - 1).struct.rename_fields(list(columns))
     is_forbidden = [
         pl.when(pl.col("text").str.contains(mark, literal=True)).then(pl.lit(why)) for mark, why in FORBIDDEN.items()
     ]

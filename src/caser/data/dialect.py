@@ -21,6 +21,8 @@ SEPARATORS = {
     ";": "a semicolon",
     "|": "a bar",
     "\x01": "the character U+0001, as Hive writes it",
+    "~": "a tilde",
+    "^": "a caret",
     " ": "a space",
 }
 """Separators that are recognised, in the order in which the first lines are searched for them, and their names."""
@@ -74,7 +76,7 @@ def dialect_of(text: bytes, layout: Layout, first: str) -> tuple[Dialect, bytes]
         text = b"\n" * max(text.count(b"\n", 0, hint.end()), 1) + text[hint.end() :]
         notes = (f"passed over the first line, a hint at the separator: {first.strip()}",)
     # Find the separator.
-    sample = _first_lines(text) or [first]
+    sample = first_lines(text) or [first]
     bare = [line for line in sample if not COMMENT.match(line)] or sample
     if separator is None:
         separator = guess_separator(bare)
@@ -90,7 +92,7 @@ def dialect_of(text: bytes, layout: Layout, first: str) -> tuple[Dialect, bytes]
     if comments:
         notes = (*notes, f"passed over {len(comments):,} comments at the beginning: {comments[0][:60]}")
     # Find the character around quoted fields.
-    quote = "" if layout.quotes == "plain" else _quote(text, separator, sample[-1])
+    quote = "" if layout.quotes == "plain" else _quote(text, separator, sample)
     if layout.quotes == "auto" and len(separator) > 1:
         quote = ""
     if layout.quotes == "backslash":
@@ -164,7 +166,8 @@ def names_of(fields: Sequence[str], layout: Layout) -> tuple[list[str], bool]:
     (['1', '2'], False)
     """
     is_by_number = bool(layout.named) and all(name.isdecimal() and name not in fields for name in layout.named)
-    is_guess = not is_by_number and not any(map(LIKE_DATA.fullmatch, fields))
+    is_numbered = len(fields) > 2 and list(fields) == ["", *map(str, range(len(fields) - 1))]  # as pandas writes it
+    is_guess = is_numbered or (not is_by_number and not any(map(LIKE_DATA.fullmatch, fields)))
     has_header = is_guess if layout.header is None else layout.header
     if not has_header:
         return [str(position + 1) for position in range(len(fields))], False
@@ -181,8 +184,11 @@ def names_of(fields: Sequence[str], layout: Layout) -> tuple[list[str], bool]:
     return list(taken), True
 
 
-def _first_lines(text: bytes) -> list[str]:
-    """Return the first lines that are not blank and are whole."""
+def first_lines(text: bytes) -> list[str]:
+    """Return the first lines that are not blank and are whole.
+
+    text  UTF-8 with LF at the ends of lines
+    """
     lines = text[:SAMPLE_BYTES].decode("utf-8", "replace").split("\n")
     whole = lines if len(text) <= SAMPLE_BYTES else lines[:-1]
     return [line for line in whole if line.strip()][:SAMPLE_LINES]
@@ -193,10 +199,14 @@ def _width(line: str, separator: str) -> int:
     return len(line.split()) if separator == " " else line.count(separator) + 1
 
 
-def _quote(text: bytes, separator: str, line: str) -> str:
-    """Return the quote that wraps fields: a double one if any, a single one if it wraps each field of a line."""
+def _quote(text: bytes, separator: str, sample: Sequence[str]) -> str:
+    """Return the quote that wraps fields: a double one if any, a single one if it wraps a field of every row."""
     if b'"' in text:
         return '"'
-    fields = [field.strip() for field in line.split(separator)]
-    is_single = all(len(field) > 2 and field.startswith("'") and field.endswith("'") for field in fields)
-    return "'" if is_single else ""
+    rows = [[_is_single_quoted(field) for field in line.split(separator)] for line in sample[1:] or sample]
+    return "'" if any(map(all, itertools.zip_longest(*rows, fillvalue=False))) else ""
+
+
+def _is_single_quoted(field: str) -> bool:
+    field = field.strip()
+    return len(field) > 2 and field.startswith("'") and field.endswith("'")

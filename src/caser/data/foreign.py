@@ -83,6 +83,53 @@ KINDS: tuple[tuple[bytes, Kind], ...] = (
         Kind("a table drawn by a database client", "export it as CSV, for example psql --csv"),
     ),
     (rb"\s*\|[^\n]*\|[ \r]*\n\s*\|[ :|-]+\|", Kind("a table of Markdown", TABLE_FORMAT)),
+    (
+        rb"(?s)(.*\n)?COPY [^\n]+ FROM stdin;",
+        Kind("a dump of PostgreSQL with COPY sections",
+             "write one table: sed -n '/^COPY TABLE /,/^[\\]\\./p' FILE | "
+             "sed -e '1s/.*(\\(.*\\)).*/\\1/;1s/, /\\t/g' -e '$d' "
+             "> log.tsv"),
+    ),
+    (
+        rb"(---[^\n]*\n)?- +[\w. \"'-]+:[^\n]*\n( +[\w. \"'-]+:[^\n]*\n)",
+        Kind("a YAML file", "convert it: python -c \"import pandas, yaml; "
+             "pandas.DataFrame(yaml.safe_load(open('FILE'))).to_csv('log.csv', index=False)\""),
+    ),
+    (
+        rb"(?i)(\s|%[^\n]*\n)*@relation\s",
+        Kind("an ARFF file of Weka",
+             "write its names and rows: (grep -i '^@attribute' FILE | awk '{print $2}' | paste -sd, -; "
+             "sed '1,/^@data/Id' FILE) > log.csv"),
+    ),
+    (
+        rb"%%MatrixMarket",
+        Kind("a MatrixMarket file, whose first row holds sizes",
+             "write its rows and columns as users and items: grep -v '^%' FILE | tail -n +2 | "
+             "awk 'BEGIN{print \"user,item\"}{print $1\",\"$2}' > log.csv"),
+    ),
+    (
+        rb"\S+ \S+ \S+ \[\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:",
+        Kind("an access log of a web server",
+             "write the address, path and time of each request: (printf 'user\\titem\\ttime\\n'; "
+             "sed -nE 's/^(\\S+) .*\\[([^]]+)\\] \"\\S+ (\\S+).*/\\1\\t\\3\\t\\2/p' FILE) > log.tsv, and pass "
+             "--time-format '%d/%b/%Y:%H:%M:%S %z'"),
+    ),
+    (
+        rb"[^{\n,;|\t]+[\t ]+\{\s*\"[^\n]*\}[ \r]*(\n|\Z)",
+        Kind("lines with JSON after another text", "keep the JSON: sed 's/^[^{]*//' FILE > log.jsonl"),
+    ),
+    (
+        rb"\[?\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\S* +(\[[^]\n]*] +)?\[?(TRACE|DEBUG|INFO|WARN\w*|ERROR)\b",
+        Kind("a log of a program", "write the user, item and time of each line, with your words: "
+             "(echo user,item,time;"
+             " sed -nE 's/^([0-9-]+[ T][0-9:]+).* user (\\S+) viewed (\\S+).*/\\2,\\3,\\1/p' FILE) "
+             "> log.csv"),
+    ),
+    (
+        rb"[\w.]+=[^\s=,;]+([ \t]+[\w.]+=[^\s=,;]*)+[ \r]*\n[\w.]+=",
+        Kind("lines of names and values (name=value)", "write the names once: (head -n 1 FILE | sed -E 's/=[^ ]*//g'; "
+             "sed -E 's/[^ =]+=//g' FILE) > log.txt"),
+    ),
 )  # fmt: skip
 """What a file of each kind begins with, as a pattern, and the kind."""
 

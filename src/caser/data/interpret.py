@@ -25,6 +25,7 @@ from caser.data.log import InteractionLog, Vocabulary
 from caser.data.log_titles import with_own_titles
 from caser.data.names import flag, other_users
 from caser.data.roles import choose_columns
+from caser.data.strays import doubts_on_strays
 from caser.data.tables import RawTable
 from caser.data.times import shown_moment, to_microseconds
 from caser.errors import DataError
@@ -263,7 +264,7 @@ def _first_row(log: InteractionLog) -> str:
 
 def _doubts(log: InteractionLog, frame: pl.DataFrame, place: str, *, is_typed: bool) -> list[str]:
     on_times = doubts_on_times(frame["time"], frame["place"].alias(place)) if "time" in frame else []
-    return [*on_times, *doubts_on_log(log, is_typed=is_typed)]
+    return [*on_times, *doubts_on_log(log, is_typed=is_typed), *doubts_on_strays(log, frame, place)]
 
 
 def _with_notes(log: InteractionLog, notes: list[str]) -> InteractionLog:

@@ -18,6 +18,7 @@ from typing import Any
 
 import polars as pl
 
+from caser.data.json_shapes import records_of_table, refuse_unlike_records
 from caser.data.json_size import check_lines, check_values
 from caser.data.tables import NESTED_IN, Layout, RawTable, no_faults, numbered, with_dotted_columns, within_bounds
 from caser.data.text import lines_of, to_text
@@ -25,6 +26,8 @@ from caser.errors import DataError
 from caser.system.bounds import check_table
 
 NOT_JSON = "that are no JSON object"
+
+OF_PANDAS = "read the rows of a table that is one JSON object, as pandas writes it"
 
 MIXED: Mapping[type[pl.DataType], str] = {pl.Float64: r"-?\d+\s*[,}\]]", pl.String: r"(?:[-\d]|true|false)"}
 """Patterns of JSON values that polars silently converts: integers in a column of floats, numbers in one of text."""
@@ -46,7 +49,7 @@ Record = dict[str, Any]
 def read_json_lines(data: bytes, layout: Layout) -> RawTable:
     r"""Read JSON objects, one per line or printed over several lines each.
 
-    data  the bytes of the file        layout  not used: JSON names its fields
+    data  the bytes of the file        layout  the columns that the caller names
 
     A line that holds no object is a fault of its row. Raises DataError if no line holds a value, and for lines that are
     Python dictionaries or the output of a Mongo shell.
@@ -59,6 +62,8 @@ def read_json_lines(data: bytes, layout: Layout) -> RawTable:
     check_lines(text)
     lines = lines_of(text)
     first = _json_object(lines["text"][0]) if len(lines) else {}
+    if len(lines) == 1 and (records_in_table := records_of_table(first)) is not None:
+        return _table_of(records_in_table, (*notes, OF_PANDAS))
     if first is None or (len(lines) == 1 and _is_document(first)):
         _refuse_other_notations(text)
         check_values(text)
@@ -81,6 +86,7 @@ def read_json_lines(data: bytes, layout: Layout) -> RawTable:
         notes = (*notes, *_note_on_mongo(text))
     if frame.width == 0:
         raise DataError(f"JSON lines must be objects with a user and an item; got {len(lines):,} lines without a value")
+    refuse_unlike_records(frame, lines["line"], layout)
     return RawTable(with_dotted_columns(frame.lazy()), lines["line"], faults, notes=notes)
 
 
@@ -100,8 +106,9 @@ def read_json_array(data: bytes, layout: Layout) -> RawTable:
     if not isinstance(value, list) or not any(isinstance(one, dict) for one in value):
         kinds = {"list": "lists", "str": "texts", "int": "numbers", "float": "numbers"}
         kind = kinds.get(type(value[0]).__name__, "no objects") if isinstance(value, list) and value else "nothing"
+        advice = "with pandas: frame.to_json('log.jsonl', orient='records', lines=True)"
         raise DataError(
-            f"a JSON array must hold objects with a user and an item; got {kind}; write one object per line"
+            f"a JSON array must hold objects with a user and an item; got {kind}; write one object per line, {advice}"
         )
     return _table_of(value, (*notes, "read one JSON array", *_note_on_mongo(text)))
 
@@ -130,6 +137,8 @@ def _spread_objects(text: str) -> tuple[list[Any], str] | None:
         return None
     if len(values) != 1 or not isinstance(values[0], dict):
         return values, note
+    if (records := records_of_table(values[0])) is not None:
+        return records, OF_PANDAS
     lists = {name: value for name, value in values[0].items() if isinstance(value, list) and _are_objects(value)}
     if len(lists) == 1:
         ((name, objects),) = lists.items()

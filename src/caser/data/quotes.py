@@ -125,7 +125,10 @@ class Splitter:
             fault = WRONG_COUNT
         if self.forbidden:
             fault = next((why for mark, why in self.forbidden.items() if mark in text[start:end]), fault)
-        self.rows.append([*fields[: self.width], *[None] * (self.width - len(fields))])
+        is_longer = len(fields) > self.width and fault == WRONG_COUNT
+        self.rows.append(
+            [None] * self.width if is_longer else [*fields[: self.width], *[None] * (self.width - len(fields))]
+        )
         self.lines.append(line)
         self.faults.append(fault)
         return end

@@ -53,6 +53,12 @@ def _advice(lines: list[str], separator: str, width: int) -> str:
             "this seems to be the form of the Netflix Prize, no table of rows: each block begins with 'ITEM:'; write "
             "the item into each line: awk -F, '/:/{i=substr($0,1,length($0)-1);next}{print $1FS i FS$3}' FILE > log.csv"
         )
+    is_named = not re.search(r"\d", lines[0])
+    if separator == " " and is_named and lines[0].count(" ") < min(line.count(" ") for line in lines[1:3]):
+        return (
+            "if this is a table that was printed, write it as CSV, such as frame.to_csv('log.csv', index=False) with "
+            "pandas; else each other line has one field more: name it in the first line"
+        )
     widths = Counter(line.count(separator) + 1 for line in lines[1:])
     if len(widths) > 1:
         between = {"\t": "\\t"}.get(separator, separator)

@@ -91,11 +91,13 @@ def read_log(
     filters = LogFilters() if filters is None else filters
     if not isinstance(filters, LogFilters):
         raise ConfigError(f"filters must be caser.LogFilters(...); got {filters!r}.")
+    on_encoding: list[str] = []
     facts: dict[str, Any] = {"source": str(source) if isinstance(source, str | Path) else "frame"}
     try:
         found = find_source(source) if isinstance(source, str | Path) else source
         facts["source"] = found.name if isinstance(found, Source) else "frame"
         table = _open(found, reading, facts)
+        on_encoding = [note for note in table.notes if "not UTF-8" in note]
         facts["reading"] = reading.model_dump(mode="json", exclude_defaults=True)
         rules = Rules(
             named=reading.model_dump(include=set(SYNONYMS)),
@@ -105,7 +107,7 @@ def read_log(
         )
         return apply_filters(to_log(table, rules, filters, facts), filters)
     except DataError as error:
-        sentence = str(error).rstrip(".")
+        sentence = "; ".join([str(error).rstrip("."), *on_encoding])
         raise type(error)(f"{sentence}; in {facts['source']}.") from None
 
 

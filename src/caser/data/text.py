@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import polars as pl
@@ -33,6 +33,12 @@ ENCODINGS: Mapping[bytes, str] = {
 
 BYTE_ORDER_MARK = codecs.BOM_UTF8
 
+MOSTLY_UTF8, PARTLY_UTF8 = 0.75, 0.1
+"""The shares of the lines beyond ASCII that are UTF-8: above the first, other lines are damaged; between them, they are
+in another encoding."""
+
+CONVERT = "convert it: iconv -f ENCODING -t UTF-8 FILE > log.csv"
+
 SAMPLE_BYTES = 4096
 
 UTF16_NULS = 0.1
@@ -48,8 +54,8 @@ def to_text(data: bytes) -> tuple[bytes, tuple[str, ...]]:
     data  the bytes of a file
 
     The encoding is that of the byte order mark; UTF-16 or UTF-32 without one if NUL bytes are where these have them;
-    else UTF-8. Bytes that are not UTF-8 are read as cp1252 or latin-1, unless most characters
-    beyond ASCII are UTF-8: then each is replaced by `DAMAGED`. Raises DataError if the text breaks off within a
+    else UTF-8. If few lines beyond ASCII are not UTF-8, their bytes are replaced by `DAMAGED`. If some are, these are
+    read as cp1252 or latin-1; if nearly none is UTF-8, all are. Raises DataError if the text breaks off within a
     character of UTF-16 or UTF-32.
 
     >>> to_text("user,item\r\nann,tea\r\n".encode("utf-16"))
@@ -60,6 +66,9 @@ def to_text(data: bytes) -> tuple[bytes, tuple[str, ...]]:
         text = text.replace(b"\r\n", b"\n")
         if _ends_with_cr(text):
             text, notes = text.replace(b"\r", b"\n"), (*notes, "lines end with CR, as on old Macs")
+    if num_marks := text.count(b"\n" + BYTE_ORDER_MARK):
+        text = re.sub(rb"^(?:\xef\xbb\xbf)+", b"", text, flags=re.MULTILINE)
+        notes = (*notes, f"removed the byte order mark at the beginning of lines in the middle: {num_marks:,}")
     return text.removesuffix(b"\x1a"), notes  # Ctrl-Z ended a file of DOS
 
 
@@ -101,28 +110,66 @@ def _to_utf8(data: bytes) -> tuple[bytes, tuple[str, ...]]:
     for mark, encoding in ENCODINGS.items():
         if data.startswith(mark):
             return _decoded(data[len(mark) :], encoding)
-    data = data.removeprefix(BYTE_ORDER_MARK)
+    while data.startswith(BYTE_ORDER_MARK):
+        data = data.removeprefix(BYTE_ORDER_MARK)
     by_nuls = _encoding_by_nuls(data[:SAMPLE_BYTES])
     if by_nuls is not None:
         return _decoded(data, by_nuls)
     if data.isascii() or _is_utf8(data):
         return data, ()
-    # Mark the damage in a file that is UTF-8 otherwise.
-    text = data.decode("utf-8", "surrogateescape")
-    num_damaged = len(re.findall("[\udc80-\udcff]", text))
-    num_valid = len(data.translate(None, bytes(range(0x80, 0xC0)))) - len(data.translate(None, bytes(range(0x80, 256))))
-    if num_valid - num_damaged > num_damaged:
+    return _of_unlike_lines(data)
+
+
+def _of_unlike_lines(data: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """Decode text with lines that are not UTF-8, by how many of the lines beyond ASCII are UTF-8."""
+    end = b"\n" if b"\n" in data else b"\r"
+    lines = data.split(end)
+    is_ascii, texts = [line.isascii() for line in lines], list(map(_utf8_or_none, lines))
+    damaged = [place for place, text in enumerate(texts) if text is None]
+    num_valid = len(lines) - sum(is_ascii) - len(damaged)
+    share = num_valid / (num_valid + len(damaged))
+    if share > MOSTLY_UTF8:
+        text = data.decode("utf-8", "surrogateescape")
         return re.sub("[\udc80-\udcff]+", DAMAGED, text).encode(), ()
-    # Read one byte per character. cp1252 has letters where latin-1 has control characters.
-    encoding = "cp1252" if re.search(rb"[\x80-\x9f]", data) else "latin-1"
+    others, encoding = _by_bytes([lines[place] for place in damaged])
+    example = re.search(r"[^\s,;|\"]*[^\x00-\x7f][^\s,;|\"]*", others[0])
+    shown = "" if example is None else f", for example {example[0][:40]!r} at line {damaged[0] + 1:,}"
+    counts = f"{len(damaged):,} of {num_valid + len(damaged):,} lines beyond ASCII are not UTF-8"
+    if share >= PARTLY_UTF8 and _is_one_byte_each(lines[place] for place in damaged):
+        for place, other in zip(damaged, others, strict=True):
+            texts[place] = other
+        mixed = end.decode().join(text or "" for text in texts)
+        return mixed.encode(), (
+            f"doubt: the text has two encodings: {counts} and read as {encoding}{shown}; {CONVERT}",
+        )
+    [whole], encoding = _by_bytes([data])
+    note = f"the text is not UTF-8: read as {encoding}{shown}; if this is wrong, {CONVERT}"
+    if num_valid:
+        note = f"doubt: {note}; {counts}"
+    return whole.encode(), (note,)
+
+
+def _by_bytes(parts: list[bytes]) -> tuple[list[str], str]:
+    """Decode parts with one byte per character, by cp1252 where only this has letters; return the encoding."""
+    if any(re.search(rb"[\x80-\x9f]", part) for part in parts):
+        try:
+            return [part.decode("cp1252") for part in parts], "cp1252"
+        except UnicodeDecodeError:
+            pass
+    return [part.decode("latin-1") for part in parts], "latin-1"
+
+
+def _utf8_or_none(line: bytes) -> str | None:
     try:
-        text = data.decode(encoding)
+        return line.decode()
     except UnicodeDecodeError:
-        encoding, text = "latin-1", data.decode("latin-1")
-    example = re.search(r"[^\s,;|\"]*[^\x00-\x7f][^\s,;|\"]*", text)
-    shown = "" if example is None else f", for example {example[0][:40]!r}"
-    convert = "if this is wrong, convert it: iconv -f ENCODING -t UTF-8 FILE > log.csv"
-    return text.encode(), (f"the text is not UTF-8: read as {encoding}{shown}; {convert}",)
+        return None
+
+
+def _is_one_byte_each(lines: Iterable[bytes]) -> bool:
+    """Return whether most characters beyond ASCII stand alone, as letters with accents do, and are no pairs."""
+    runs = [len(run) for line in lines for run in re.findall(rb"[\x80-\xff]+", line)]
+    return 2 * runs.count(1) > len(runs)
 
 
 def _decoded(data: bytes, encoding: str) -> tuple[bytes, tuple[str, ...]]:
