@@ -59,6 +59,11 @@ def doubts_on_log(log: InteractionLog, *, is_typed: bool) -> list[str]:
         doubts += _on_shares(vocabulary.ids, counts, role)
         if vocabulary.ids.dtype == pl.String:
             doubts += _on_texts(vocabulary.ids, counts, role, plural, is_typed=is_typed)
+    if log.has_times and len(log) >= max(MANY, 2 * log.num_users) and _one_moment_each(log):
+        doubts.append(
+            "doubt: every user has one moment in all events: only the order of rows orders them; is the column of the "
+            "time right?"
+        )
     for number, role in ((log.num_users, "user"), (log.num_items, "item")):
         if number == 1 and len(log) >= MANY:
             doubts.append(f"doubt: all {len(log):,} events have one {role}: is the column of the {role} right?")
@@ -95,6 +100,13 @@ def doubts_on_times(times: pl.Series, places: pl.Series) -> list[str]:
     if last > now + YEAR:
         doubts.append(_on_some(times, places, times > now + YEAR, "lie more than a year ahead of now"))
     return doubts
+
+
+def _one_moment_each(log: InteractionLog) -> bool:
+    """Return whether the events of each user have one time, and the users have several."""
+    same_user = np.diff(log.users) == 0  # the events of a user are together
+    moves = np.diff(log.times) != 0
+    return bool(moves.any()) and not bool((same_user & moves).any())
 
 
 def _on_some(times: pl.Series, places: pl.Series, mask: pl.Series, claim: str) -> str:

@@ -17,6 +17,12 @@ from caser.errors import DataError
 CLOCKS = ("hour", "hours", "hourmin", "hourminute", "clock", "timeofday")
 """Names of columns with times of day, in lower case, with letters and digits only."""
 
+OFFSET = r"^\s*(?:UTC|GMT)?([+-]\d\d?(:?\d\d)?|Z)\s*$"
+"""An offset from UTC, such as +02:00."""
+
+ZONED = r"\d(\s*[A-Za-z]+|[ +-]\d\d:?\d\d)\s*$"
+"""A moment that ends with a zone."""
+
 SEARCHED = 40
 """How many unused columns are searched for moments."""
 
@@ -40,10 +46,15 @@ def checked_time(table: RawTable, chosen: dict[str, str]) -> tuple[RawTable, dic
         if column is None:
             return table, chosen, [*notes, *search.facts]
         chosen = {**chosen, "time": column}
-        return table, chosen, [*notes, *_doubt_on_days(search, column, search.few[column])]
+        values = search.few[column]
+        doubts = [*_doubt_on_days(search, column, values), *_doubt_on_offsets(search, column, values)]
+        return table, chosen, [*notes, *doubts]
     values = table.sample([column]).to_series()
     if are_times_of_day(values):
         return _joined_with_day(table, chosen, search)
+    owner = _owner_of(table.sample([column, chosen["user"], chosen["item"]]), column, chosen)
+    if owner is not None and looks_like_moments(values) and search.moments:
+        return _instead_of_fact(table, chosen, search, owner)
     if not looks_like_moments(values) and search.moments and not values.dtype.is_nested():
         other = next(iter(search.moments))
         raise DataError(
@@ -51,7 +62,8 @@ def checked_time(table: RawTable, chosen: dict[str, str]) -> tuple[RawTable, dic
             f"{other} holds {search.shown(other)}; pass time={other!r} (--time {other}), or time={column!r} (--time "
             f"{column}) if it is the time"
         )
-    return table, chosen, _doubt_on_days(search, column, values)
+    doubts = [*_doubt_on_days(search, column, values), *_doubt_on_offsets(search, column, values)]
+    return table, chosen, [*_rivals(search, column), *doubts]
 
 
 class Search(NamedTuple):
@@ -94,6 +106,47 @@ def _found_time(table: RawTable, search: Search) -> tuple[str | None, list[str]]
     ]
 
 
+def _instead_of_fact(
+    table: RawTable, chosen: dict[str, str], search: Search, owner: str
+) -> tuple[RawTable, dict[str, str], list[str]]:
+    """Take the only other column of dates if the guessed one holds one moment for each owner; refuse several."""
+    column, (other, *more) = chosen["time"], search.moments
+    if more or search.moments[other] != "dates":
+        ways = ", or ".join(f"--time {one}" for one in (*search.moments, column))
+        raise DataError(
+            f"the time must be the moments of events; got one moment for each {owner} in {column}; pass {ways} "
+            "(in Python time=)"
+        )
+    note = (
+        f"{column} holds one moment for each {owner}: read {other} ({search.shown(other)}) as time; override with "
+        f"{flag('time')}"
+    )
+    return table, {**chosen, "time": other}, [note, *_doubt_on_days(search, other, search.few[other])]
+
+
+def _rivals(search: Search, column: str) -> list[str]:
+    """Name the other columns that may well be the time of events."""
+    others = [one for one in search.moments if one != column][:4]
+    if not others:
+        return []
+    shown = " and ".join(f"{one} ({search.shown(one)})" for one in others)
+    look = "looks like times too and is" if len(others) == 1 else "look like times too and are"
+    return [f"{shown} {look} not used; override {column} with {flag('time')}"]
+
+
+def _doubt_on_offsets(search: Search, column: str, values: pl.Series) -> list[str]:
+    """Name a column of offsets from UTC beside times without a zone."""
+    if values.dtype != pl.String or values.drop_nulls().str.contains(ZONED).any():
+        return []
+    for one in search.few:
+        if one.dtype == pl.String and one.count() and one.drop_nulls().str.contains(OFFSET).all():
+            return [
+                f"doubt: {one.name} holds offsets from UTC ({search.shown(one.name)}) and is not used: --time "
+                f"{column},{one.name} joins them"
+            ]
+    return []
+
+
 def _joined_with_day(
     table: RawTable, chosen: dict[str, str], search: Search
 ) -> tuple[RawTable, dict[str, str], list[str]]:
@@ -134,7 +187,7 @@ def _search(table: RawTable, chosen: Mapping[str, str]) -> Search:
     facts: list[str] = []
     for column in unused:
         kind = looks_like_moments(few[column])
-        owner = next((role for role in ("user", "item") if _is_fact_about(few, column, chosen[role])), None)
+        owner = _owner_of(few, column, chosen)
         if kind is not None and owner is None:
             moments[column] = kind
         elif kind == "dates":
@@ -142,6 +195,13 @@ def _search(table: RawTable, chosen: Mapping[str, str]) -> Search:
                 f"{column} holds one moment for each {owner} and is not used as time; override with {flag('time')}"
             )
     return Search(few.select(unused), moments, facts)
+
+
+def _owner_of(few: pl.DataFrame, column: str, chosen: Mapping[str, str]) -> str | None:
+    """Return the role, user or item, of which a column is a fact; None if it is no such fact."""
+    if few[column].dtype.is_nested():
+        return None
+    return next((role for role in ("user", "item") if _is_fact_about(few, column, chosen[role])), None)
 
 
 def _is_fact_about(few: pl.DataFrame, column: str, owner: str) -> bool:
