@@ -208,6 +208,39 @@ def test_a_user_that_stands_for_many_is_doubted(tmp_path: Path, giant: str, shar
 
 
 @pytest.mark.parametrize(
+    "word",
+    [
+        *("undefined", "nil", "#REF!", "#VALUE!", "#NAME?", "?", "--", ".", "_", "(not set)", "not_set", "unknown"),
+        *("guest", "Unbekannt", "n.v.", "k. A.", "missing", "Anonymous", "[object Object]", "inconnu", "(empty)"),
+        "00000000-0000-0000-0000-000000000000",
+    ],
+)
+@pytest.mark.parametrize("share", [20, 2])
+def test_a_word_for_nobody_is_doubted_at_any_share_in_a_small_log(tmp_path: Path, word: str, share: int) -> None:
+    text = "".join(
+        f"{word if row % share == 0 else f'u{row % 7}'},{row % 24},{1_600_000_000 + row}\n" for row in range(120)
+    )
+    [doubt] = doubts_of(read(tmp_path, HEADER + text))
+    assert f"the user {word!r} has {120 // share} of 120 events" in doubt
+
+
+@pytest.mark.parametrize("giant", ["0", "u9", "shop"])
+@pytest.mark.parametrize("count", [80, 108])
+def test_a_giant_user_of_a_small_log_is_doubted(tmp_path: Path, giant: str, count: int) -> None:
+    text = "".join(
+        f"{giant if row < count else row % 7 + 101},{row % 24},{1_600_000_000 + row}\n" for row in range(120)
+    )
+    [doubt] = doubts_of(read(tmp_path, HEADER + text))
+    assert f"has {count} of 120 events" in doubt
+
+
+@pytest.mark.parametrize("name", ["nils", "Anona", "#love", "guesthouse", "u?", "0000"])
+def test_names_that_only_resemble_words_for_nobody_are_not_doubted(tmp_path: Path, name: str) -> None:
+    text = "".join(f"{name if row % 8 == 0 else f'u{row % 8}'},{row % 24},{1_600_000_000 + row}\n" for row in range(120))
+    assert not doubts_of(read(tmp_path, HEADER + text))
+
+
+@pytest.mark.parametrize(
     ("lists", "separator"),
     [(lambda one: f"N1 N2 N{one}", "\t"), (lambda one: f"[{one}, 2]", "\t"), (lambda one: f"{one}|{one + 1}", "\t")],
 )

@@ -17,11 +17,19 @@ from caser.data.log import InteractionLog
 from caser.data.names import are_event_kinds
 from caser.data.times import looks_like_moments, shown_moment
 
-PLACEHOLDERS = (
-    *("-1", "unknown", "anonymous", "anon", "guest", "undefined", "missing", "nil", "not set", "(not set)"),
-    *("default", "other", "n.a.", "?", "--", "empty", "blank", "test"),
+PLACEHOLDERS = ("-1", "default", "other", "test", "user", "admin", "system")
+"""Ids, in lower case, that often stand for many users or items, and may be ids as well."""
+
+NOBODY = (
+    r"(?i)^[(<\[{]?(unknown( user| item)?|unbekannt|inconnu|desconocid[oa]|sconosciuto|onbekend|okänd|anonymous( user)?|"
+    r"anonym|anon|an[oó]nimo|guests?|gast|invitado|undefined|missing|fehlt|nil|nan|not[ _-]?(set|available|provided|"
+    r"found|logged in)|no[ _-]?(user|id|name|value|data)|n\.?/?[avd]\.?|n\.?/?b\.?|k\.? ?a\.?|s\.?o\.?|empty|blank|"
+    r"leer|vide|vac[ií]o|object object|unset|unassigned|undef|void)[)>\]}]?$"
+    r"|^[!-/:-@\[-`{-~]+$"  # ? -- . _
+    r"|^#[\p{Lu}\d/]+[!?]$|^#(N/A|NV)$"  # errors of a spreadsheet: #REF! #NAME?
+    r"|^\{?0{8}-?0{4}-?0{4}-?0{4}-?0{12}\}?$"  # the UUID of zeros
 )
-"""Ids, in lower case, that often stand for many users or items whose id is not known."""
+"""Text that is the id of nobody and nothing."""
 
 SPREADSHEET = r"^[-+]?\d([.,]\d+)?[eE]\+?\d+$"
 """A number as a spreadsheet rounds and writes it: 1.16189E+18."""
@@ -34,6 +42,9 @@ MANY = 10
 
 OLDEST = 788_918_400_000_000
 """1995 in microseconds since 1970. Logs of events on the web are younger."""
+
+MOST_NAMED = 3
+"""The most ids that are doubted for their share."""
 
 MOST_KINDS = 50
 """The most kinds of events that a log has."""
@@ -122,20 +133,30 @@ def _on_some(times: pl.Series, places: pl.Series, mask: pl.Series, claim: str) -
 
 
 def _on_shares(ids: pl.Series, counts: NDArray[np.int64], role: str) -> list[str]:
-    """Name an id that holds too many events: a share that no user has, or a placeholder with many more than others."""
-    if len(ids) < MANY:
+    """Name ids that hold too many events: words for nobody, placeholders, and a share that no user or item has."""
+    total = counts.sum()
+    if total < MANY or len(ids) < 2:
         return []
-    most = int(counts.argmax())
-    share, times_mean = counts[most] / counts.sum(), counts[most] / counts.mean()
-    large = share > 0.2 and times_mean >= 5 if role == "user" else share > 0.4 and times_mean >= 10
-    if large:
-        return [_of_share(ids, counts, most, role)]
     texts = ids.cast(pl.String)
     unlike = counts / max(1.0, float(np.median(counts)))  # how many times as many events as the usual id
+    nobody = texts.str.contains(NOBODY).to_numpy() & ((counts >= 0.01 * total) | ((unlike >= 5) & (counts >= MANY)))
     placeholder = texts.str.to_lowercase().is_in(PLACEHOLDERS).to_numpy() & (unlike >= 2)
     zero = (texts == "0").to_numpy() & (unlike >= 5)
-    rows = np.flatnonzero((placeholder | zero) & (counts >= 0.02 * counts.sum())).tolist()
+    named = nobody | ((placeholder | zero) & (counts >= 0.02 * total))
+    giant = np.zeros(len(ids), np.bool_)
+    giant[counts.argmax()] = _is_giant(counts, role)
+    rows = np.flatnonzero(named | giant)
+    rows = rows[np.argsort(-counts[rows], kind="stable")][:MOST_NAMED].tolist()
     return [_of_share(ids, counts, row, role) for row in rows]
+
+
+def _is_giant(counts: NDArray[np.int64], role: str) -> bool:
+    """Return whether one id has a share of the events that is absurd against the others."""
+    second, most = (int(count) for count in np.partition(counts, -2)[-2:])
+    share, times_mean = most / counts.sum(), most / counts.mean()
+    if len(counts) >= MANY:
+        return bool(share > 0.2 and times_mean >= 5 if role == "user" else share > 0.4 and times_mean >= 10)
+    return bool(role == "user" and len(counts) > 2 and counts.sum() >= 2 * MANY and share > 0.4 and most >= 4 * second)
 
 
 def _of_share(ids: pl.Series, counts: NDArray[np.int64], row: int, role: str) -> str:
