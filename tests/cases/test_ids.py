@@ -163,7 +163,8 @@ def test_missing_words_are_counted_one_by_one(tmp_path: Path) -> None:
 
 def test_the_words_for_missing_can_be_named(tmp_path: Path) -> None:
     text = "user,item\nNA,1\n?,1\n-1,1\n,1\n"
-    assert users_of(read(tmp_path, text, missing=("?",), bad_rows="skip")) == {"NA", "-1"}
+    assert users_of(read(tmp_path, text, missing=("?",), bad_rows="skip")) == {-1}
+    assert users_of(read(tmp_path, text, missing=("?", ""), bad_rows="skip")) == {"NA", "-1"}
     assert users_of(read(tmp_path, text, missing=(), bad_rows="skip")) == {"NA", "?", "-1"}
     numbers = pl.DataFrame({"user": [-1, 2], "item": [1, 2]})
     assert users_of(read_log(numbers, missing=("-1",), bad_rows="skip")) == {2}
@@ -236,7 +237,9 @@ def test_a_giant_user_of_a_small_log_is_doubted(tmp_path: Path, giant: str, coun
 
 @pytest.mark.parametrize("name", ["nils", "Anona", "#love", "guesthouse", "u?", "0000"])
 def test_names_that_only_resemble_words_for_nobody_are_not_doubted(tmp_path: Path, name: str) -> None:
-    text = "".join(f"{name if row % 8 == 0 else f'u{row % 8}'},{row % 24},{1_600_000_000 + row}\n" for row in range(120))
+    text = "".join(
+        f"{name if row % 8 == 0 else f'u{row % 8}'},{row % 24},{1_600_000_000 + row}\n" for row in range(120)
+    )
     assert not doubts_of(read(tmp_path, HEADER + text))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from caser.data.dates import ZONED
 from caser.data.ids import MISSING, missing_flags, shortened
 from caser.data.log import InteractionLog
 from caser.data.names import are_event_kinds
@@ -42,6 +43,9 @@ MANY = 10
 
 OLDEST = 788_918_400_000_000
 """1995 in microseconds since 1970. Logs of events on the web are younger."""
+
+LOOKED_AT = 10_000
+"""How many written times are looked at."""
 
 MOST_NAMED = 3
 """The most ids that are doubted for their share."""
@@ -88,10 +92,11 @@ def doubts_on_log(log: InteractionLog, *, is_typed: bool) -> list[str]:
     return doubts
 
 
-def doubts_on_times(times: pl.Series, places: pl.Series) -> list[str]:
-    """Return the doubts on the times of a log: before 1995, more than a year from now, or all equal.
+def doubts_on_times(times: pl.Series, places: pl.Series, written: pl.Series | None = None) -> list[str]:
+    """Return the doubts on the times of a log: rounded, some with a zone, before 1995, far from now, or all equal.
 
-    times   (N,) microseconds since 1970        places  (N,) where each is in the source, named "line" or "row"
+    times    (N,) microseconds since 1970        places  (N,) where each is in the source, named "line" or "row"
+    written  (N,) the times as the source has them; None if this is not known
 
     >>> print(*doubts_on_times(pl.Series([37_000_000, 637_000_000]), pl.Series("line", [2, 3])))
     doubt: all times lie before 1995, from 1970-01-01 00:00:37 UTC to 1970-01-01 00:10:37 UTC: are they in another unit?
@@ -101,15 +106,35 @@ def doubts_on_times(times: pl.Series, places: pl.Series) -> list[str]:
         return []
     if first == last and len(times) >= MANY:
         return [f"doubt: all times are {shown_moment(first)}: only the order of rows orders the events"]
+    doubts = [] if written is None or written.dtype != pl.String else _on_written(written)
     if last < OLDEST:
         span = f"from {shown_moment(first)} to {shown_moment(last)}"
-        return [f"doubt: all times lie before 1995, {span}: are they in another unit?"]
+        return [*doubts, f"doubt: all times lie before 1995, {span}: are they in another unit?"]
     now = int(time.time() * 1_000_000)
-    doubts = []
     if first < OLDEST:
-        doubts.append(_on_some(times, places, times < OLDEST, "lie before 1995"))
+        doubts.append(_on_some(times, places, times < OLDEST, "lie before 1995", written))
     if last > now + YEAR:
-        doubts.append(_on_some(times, places, times > now + YEAR, "lie more than a year ahead of now"))
+        doubts.append(_on_some(times, places, times > now + YEAR, "lie more than a year ahead of now", written))
+    return doubts
+
+
+def _on_written(written: pl.Series) -> list[str]:
+    """Name times that a spreadsheet rounded, and times of which only some have a zone."""
+    few = written if len(written) <= LOOKED_AT else written.sample(LOOKED_AT, seed=0)
+    doubts = []
+    rounded = few.str.strip_chars().str.contains(SPREADSHEET)
+    if rounded.sum() >= max(1, 0.01 * len(few)):
+        doubts.append(
+            f"doubt: times look like {shortened(few[rounded.arg_max() or 0])}: rounded by a spreadsheet, so that the "
+            "order of events is lost: export the column as text"
+        )
+    zoned = few.str.contains(ZONED)
+    if 0.01 * len(few) < zoned.sum() < 0.99 * len(few):
+        with_zone, without = few.filter(zoned)[0], few.filter(~zoned)[0]
+        doubts.append(
+            f"doubt: some times have a zone ({shortened(with_zone)}) and others have none ({shortened(without)}), "
+            "which are read in UTC: write all with a zone"
+        )
     return doubts
 
 
@@ -120,12 +145,16 @@ def _one_moment_each(log: InteractionLog) -> bool:
     return bool(moves.any()) and not bool((same_user & moves).any())
 
 
-def _on_some(times: pl.Series, places: pl.Series, mask: pl.Series, claim: str) -> str:
+def _on_some(times: pl.Series, places: pl.Series, mask: pl.Series, claim: str, written: pl.Series | None) -> str:
     row = mask.arg_max() or 0
     count = int(mask.sum())
-    advice = (
-        "pass --missing=0 if 0 means none" if (times.filter(mask) == 0).all() else "correct them, or drop these rows"
-    )
+    advice = "correct them, or drop these rows"
+    values = [] if written is None else written.filter(mask).unique(maintain_order=True).to_list()
+    if len(values) == 1 and not isinstance(values[0], str | int | float):
+        advice = "set them to null if this means none"
+    elif len(values) == 1:
+        word = str(values[0]).strip()
+        advice = f"pass {missing_flags([word])} if {word} means none"
     return (
         f"doubt: {count:,} of {len(times):,} times {claim} (first at {places.name} {places[row]:,}: "
         f"{shown_moment(times[row])}); they are kept: {advice}"

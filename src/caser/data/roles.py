@@ -16,7 +16,7 @@ from caser.data.ids import shortened
 from caser.data.names import SYNONYMS, are_event_kinds, by_name, columns_named, flag, in_words
 from caser.data.positions import SEARCHED, by_position
 from caser.data.tables import RawTable
-from caser.data.time_column import checked_time
+from caser.data.time_column import checked_time, joined_time
 from caser.data.times import looks_like_moments
 from caser.errors import DataError, did_you_mean
 
@@ -97,7 +97,7 @@ def _named_columns(table: RawTable, named: Mapping[str, str | None]) -> tuple[Ra
         if column not in table.columns and len(parts) > 1:
             for part in parts:
                 _must_exist(table, role, part)
-            table = table.with_joined(parts, column)
+            table = joined_time(table, parts, column)
         _must_exist(table, role, column)
         chosen[role] = column
     return table, chosen

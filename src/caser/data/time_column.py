@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import polars as pl
 
-from caser.data.dates import are_days, are_times_of_day
+from caser.data.dates import ZONED, are_days, are_times_of_day
 from caser.data.ids import shortened
 from caser.data.names import flag, in_words, plain_name
 from caser.data.tables import RawTable
@@ -20,8 +20,8 @@ CLOCKS = ("hour", "hours", "hourmin", "hourminute", "clock", "timeofday")
 OFFSET = r"^\s*(?:UTC|GMT)?([+-]\d\d?(:?\d\d)?|Z)\s*$"
 """An offset from UTC, such as +02:00."""
 
-ZONED = r"\d(\s*[A-Za-z]+|[ +-]\d\d:?\d\d)\s*$"
-"""A moment that ends with a zone."""
+CLOCK = r"^([01]?\d|2[0-3])?([0-5]?\d)?[0-5]?\d$"
+"""A time of day as a number, such as 2359 or 235959, also without zeros in front."""
 
 SEARCHED = 40
 """How many unused columns are searched for moments."""
@@ -57,13 +57,41 @@ def checked_time(table: RawTable, chosen: dict[str, str]) -> tuple[RawTable, dic
         return _instead_of_fact(table, chosen, search, owner)
     if not looks_like_moments(values) and search.moments and not values.dtype.is_nested():
         other = next(iter(search.moments))
+        few = values.drop_nulls().cast(pl.String).str.strip_chars()
+        joins = f"--time {other},{column} if {column} is the time of day, or " if few.str.contains(CLOCK).all() else ""
         raise DataError(
             f"the time must be moments; got {shortened(str(values.drop_nulls()[:1].to_list()[0]))} in {column}, while "
-            f"{other} holds {search.shown(other)}; pass time={other!r} (--time {other}), or time={column!r} (--time "
+            f"{other} holds {search.shown(other)}; pass {joins}time={other!r} (--time {other}), or time={column!r} (--time "
             f"{column}) if it is the time"
         )
     doubts = [*_doubt_on_days(search, column, values), *_doubt_on_offsets(search, column, values)]
     return table, chosen, [*_rivals(search, column), *doubts]
+
+
+def joined_time(table: RawTable, columns: Sequence[str], name: str) -> RawTable:
+    """Return a table with one more column: a day and a time of day together.
+
+    table    the rows        columns  the column of the day, then those of the time of day, or of the zone
+    name     the name of the new column
+
+    A time of day may be a number without zeros in front: a column with 235959 holds hours, minutes and seconds, so that
+    144 is 00:01:44 there; one with at most 2359 holds hours and minutes, one with at most 23 hours.
+
+    >>> rows = pl.DataFrame({"day": ["2020-01-01"] * 2, "clock": ["144", "93059"]})
+    >>> joined_time(RawTable.from_frame(rows), ["day", "clock"], "when").select(["when"]).to_series().to_list()
+    ['2020-01-01 000144', '2020-01-01 093059']
+    """
+    if len(columns) != 2:
+        return table.with_joined(columns, name)
+    kind = table.sample([columns[1]], 1).to_series().dtype
+    if kind != pl.String and not kind.is_integer():
+        return table.with_joined(columns, name)
+    clocks = table.select([columns[1]]).to_series().cast(pl.String).str.strip_chars()
+    are_numbers = clocks.str.contains(r"^\d{1,6}$")
+    if 2 * are_numbers.sum() < len(clocks):
+        return table.with_joined(columns, name)
+    longest = clocks.filter(are_numbers.fill_null(False)).str.len_chars().max()
+    return table.with_joined(columns, name, next(digits for digits in (2, 4, 6) if int(str(longest)) <= digits))
 
 
 class Search(NamedTuple):
