@@ -93,7 +93,9 @@ def test_one_moment_for_each_user_is_doubted_without_another_column(tmp_path: Pa
 
 @pytest.mark.parametrize("other", [seconds, moment])
 def test_a_second_column_of_times_is_named(tmp_path: Path, other: Cell) -> None:
-    log = read(tmp_path, "user,item,time,event_time\n" + rows_of(user, item, lambda *row: seconds(*row) + 9, other))
+    log = read(
+        tmp_path, "user,item,time,event_time\n" + rows_of(user, item, lambda user, item, moment: moment + 9, other)
+    )
     assert "event_time (" in notes_of(log)
     assert "looks like times too and is not used; override time with" in notes_of(log)
 

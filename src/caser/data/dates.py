@@ -130,7 +130,8 @@ def parse(text: pl.Series, form: str) -> pl.Series:
         text, form = text + " 00", f"{form} %M"
     moments = _parsed(text, form) if "%Z" not in form else _with_zone_names(text, form)
     # "21-01-05" is not in the year 21: %Y reads four digits.
-    return moments.set(moments < YEAR_1000, None) if (moments.min() or 0) < YEAR_1000 else moments
+    is_early = moments < YEAR_1000
+    return moments.set(is_early, None) if is_early.any() else moments
 
 
 def _parsed(text: pl.Series, form: str) -> pl.Series:

@@ -22,10 +22,10 @@ PLACEHOLDERS = ("-1", "default", "other", "test", "user", "admin", "system")
 """Ids, in lower case, that often stand for many users or items, and may be ids as well."""
 
 NOBODY = (
-    r"(?i)^[(<\[{]?(unknown( user| item)?|unbekannt|inconnu|desconocid[oa]|sconosciuto|onbekend|okänd|anonymous( user)?|"
-    r"anonym|anon|an[oó]nimo|guests?|gast|invitado|undefined|missing|fehlt|nil|nan|not[ _-]?(set|available|provided|"
-    r"found|logged in)|no[ _-]?(user|id|name|value|data)|n\.?/?[avd]\.?|n\.?/?b\.?|k\.? ?a\.?|s\.?o\.?|empty|blank|"
-    r"leer|vide|vac[ií]o|object object|unset|unassigned|undef|void)[)>\]}]?$"
+    r"(?i)^[(<\[{]?(unknown( user| item)?|unbekannt|inconnu|desconocid[oa]|sconosciuto|onbekend|okänd|"
+    r"anonymous( user)?|anonym|anon|an[oó]nimo|guests?|gast|invitado|undefined|missing|fehlt|nil|nan|"
+    r"not[ _-]?(set|available|provided|found|logged in)|no[ _-]?(user|id|name|value|data)|n\.?/?[avd]\.?|n\.?/?b\.?|k\.? ?a\.?|s\.?o\.?|"
+    r"empty|blank|leer|vide|vac[ií]o|object object|unset|unassigned|undef|void)[)>\]}]?$"
     r"|^[!-/:-@\[-`{-~]+$"  # ? -- . _
     r"|^#[\p{Lu}\d/]+[!?]$|^#(N/A|NV)$"  # errors of a spreadsheet: #REF! #NAME?
     r"|^\{?0{8}-?0{4}-?0{4}-?0{4}-?0{12}\}?$"  # the UUID of zeros

@@ -73,8 +73,9 @@ def _column_of_titles(table: RawTable, roles: Mapping[str, str]) -> str | None:
     if noun is None:
         return None
     few = table.sample([noun]).to_series()
-    has_letters = few.dtype == pl.String and few.drop_nulls().str.contains(r"\p{L}").mean()
-    return noun if has_letters and has_letters > 0.5 else None
+    if few.dtype != pl.String:
+        return None
+    return noun if 2 * few.str.contains(r"\p{L}").sum() > few.count() else None
 
 
 def _as_text(items: pl.Series) -> pl.Series:

@@ -61,8 +61,8 @@ def checked_time(table: RawTable, chosen: dict[str, str]) -> tuple[RawTable, dic
         joins = f"--time {other},{column} if {column} is the time of day, or " if few.str.contains(CLOCK).all() else ""
         raise DataError(
             f"the time must be moments; got {shortened(str(values.drop_nulls()[:1].to_list()[0]))} in {column}, while "
-            f"{other} holds {search.shown(other)}; pass {joins}time={other!r} (--time {other}), or time={column!r} (--time "
-            f"{column}) if it is the time"
+            f"{other} holds {search.shown(other)}; pass {joins}time={other!r} (--time {other}), or "
+            f"time={column!r} (--time {column}) if it is the time"
         )
     doubts = [*_doubt_on_days(search, column, values), *_doubt_on_offsets(search, column, values)]
     return table, chosen, [*_rivals(search, column), *doubts]
