@@ -29,6 +29,7 @@ import orjson
 from benchmarks.speed import _rounds
 from caser.artefact.folder import Artefact, save
 from caser.data import datasets
+from caser.data.log import InteractionLog
 from caser.data.tape import Tape
 from caser.models.caser.caser import Caser
 from caser.service.events.sqlite import SqliteEvents
@@ -55,9 +56,9 @@ async def bare(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"{}"})
 
 
-def make_run(folder: Path) -> Artefact:
-    """Save a run of Caser with random weights on the log of MovieLens-1M, and return its artefact."""
-    log, config = datasets.load("ml-1m"), Caser()
+def make_run(folder: Path, log: InteractionLog | None = None) -> Artefact:
+    """Save a run of Caser with random weights on a log, by default that of MovieLens-1M, and return its artefact."""
+    log, config = log or datasets.load("ml-1m"), Caser()
     draw = np.random.default_rng(0)
     shapes = config.shapes(log.num_users, log.num_items)
     arrays = {name: draw.normal(scale=0.2, size=shape).astype(np.float32) for name, shape in shapes.items()}

@@ -24,7 +24,7 @@ HEADER = "user_id,item_id,timestamp\n"
     ids=["two rows", "one event each", "one row", "two events each"],
 )
 def test_a_log_without_sequences_says_what_it_lacks(tmp_path: Path, text: str) -> None:
-    with pytest.raises(DataError, match="needs a user with at least 3 interactions; got none"):
+    with pytest.raises(DataError, match="needs a user with at least 3 interactions; got at most"):
         caser.leave_one_out(read(tmp_path, HEADER + text))
 
 

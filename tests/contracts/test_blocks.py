@@ -172,7 +172,8 @@ def log_of_text(folder: Path) -> Any:
 BLOCKS: dict[str, tuple[Callable[[Path], Any], Callable[[], Any] | None]] = {
     "caser.data.tape._BLOCK": (item_counts, plain_item_counts),
     "caser.data.delimited.BLOCK_BYTES": (log_of_text, None),
-    "caser.data.delimited.RECORDS_AT_ONCE": (log_of_text, None),
+    "caser.data.text.BLOCK_BYTES": (log_of_text, None),
+    "caser.data.quotes.RECORDS_AT_ONCE": (log_of_text, None),
     "caser.training.negatives._SORTED_AT_ONCE": (seen_items, plain_seen_items),
     "caser.training.log_sums.MOST_SCORES": (log_sum, plain_log_sum),
     "caser.training.log_sums._FEWEST_STATES": (log_sum, plain_log_sum),

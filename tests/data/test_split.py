@@ -197,7 +197,7 @@ def test_a_share_at_its_bound_is_refused(make: Callable[..., Split], test: float
 @pytest.mark.parametrize(("test", "needed"), [(0.2, 5), (0.3, 4), (0.5, 2)])
 def test_the_message_on_short_users_says_how_long_one_must_be(test: float, needed: int) -> None:
     short = log_of_sequences({"ann": list(range(needed - 1)), "bob": [1]})
-    with pytest.raises(DataError, match=f"a user with at least {needed} interactions; got none"):
+    with pytest.raises(DataError, match=f"a user with at least {needed} interactions; got at most"):
         user_fraction(short, test=test, validation=0.1)
     long_enough = user_fraction(log_of_sequences({"ann": list(range(needed))}), test=test, validation=0.1)
     assert len(long_enough.test) == 1

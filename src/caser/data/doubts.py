@@ -24,7 +24,8 @@ PLACEHOLDERS = ("-1", "default", "other", "test", "user", "admin", "system")
 NOBODY = (
     r"(?i)^[(<\[{]?(unknown( user| item)?|unbekannt|inconnu|desconocid[oa]|sconosciuto|onbekend|okänd|"
     r"anonymous( user)?|anonym|anon|an[oó]nimo|guests?|gast|invitado|undefined|missing|fehlt|nil|nan|"
-    r"not[ _-]?(set|available|provided|found|logged in)|no[ _-]?(user|id|name|value|data)|n\.?/?[avd]\.?|n\.?/?b\.?|k\.? ?a\.?|s\.?o\.?|"
+    r"not[ _-]?(set|available|provided|found|logged in)|no[ _-]?(user|id|name|value|data)|n\.?/?[avd]\.?|"
+    r"n\.?/?b\.?|k\.? ?a\.?|s\.?o\.?|"
     r"empty|blank|leer|vide|vac[ií]o|object object|unset|unassigned|undef|void)[)>\]}]?$"
     r"|^[!-/:-@\[-`{-~]+$"  # ? -- . _
     r"|^#[\p{Lu}\d/]+[!?]$|^#(N/A|NV)$"  # errors of a spreadsheet: #REF! #NAME?

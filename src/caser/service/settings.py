@@ -15,6 +15,10 @@ DEFAULT_PORT = 8000
 """The port to listen on."""
 DEFAULT_WINDOW = 1000
 """How many last interactions of a user count."""
+DEFAULT_CACHE_MB = 256
+"""Memory for histories of users, in MiB."""
+DEFAULT_MAX_WAITING_MB = 32
+"""Memory for events that wait to be written, in MiB."""
 
 
 class ServiceSettings(Settings):
@@ -50,6 +54,10 @@ class ServiceSettings(Settings):
     """Requests that may arrive at once above that rate."""
     max_waiting: int = Field(default=256, ge=1)
     """Questions that may wait for their answer; further ones are refused with status 503."""
+    max_waiting_mb: int = Field(default=DEFAULT_MAX_WAITING_MB, ge=1)
+    """Memory for events that wait to be written, in MiB; further ones are refused with status 503."""
+    cache_mb: int = Field(default=DEFAULT_CACHE_MB, ge=1)
+    """Memory for histories of users, in MiB. Those that do not fit are read from the store and the run when needed."""
     max_body: int = Field(default=2**20, ge=1024)
     """Maximum size of a request body, in bytes."""
     drain_seconds: float = Field(default=1.0, ge=0)

@@ -8,7 +8,10 @@ caser_popularity_drift                           total variation distance betwee
 caser_popularity_drift_by_chance                 the distance that as many events have although nothing has changed
 caser_model_info, caser_model_age_seconds        which model is served; time since it was trained
 caser_store_writable, caser_store_durable        whether events can be stored, and whether they are on disk
+caser_erasures_incomplete                        erased users of whom bytes are still on the disk
 caser_questions_waiting                          questions in the queue
+caser_events_waiting_bytes                       memory of the events that wait to be written
+caser_histories_bytes                            memory of the histories that are kept for quick answers
 process_...                                      memory, processor time and open files of the process (Linux)
 """
 
@@ -27,6 +30,7 @@ from prometheus_client.registry import Collector
 
 from caser.arrays.types import RawId
 from caser.service.answers.loaded_model import LoadedModel
+from caser.service.events.store import EventStore
 
 MIN_EVENTS = 1_000
 """Below this many events, what is measured about the last events is NaN: a few events say nothing."""
@@ -47,6 +51,16 @@ _MEANINGS = {
     "caser_model_age_seconds": "Seconds since the model that is served was trained. A reload does not reset it.",
     "caser_store_writable": "1 if events can be stored, 0 if the last one could not: /healthz says why.",
     "caser_store_durable": "1 if events are on disk, 0 if they are in memory and are lost when the service stops.",
+    "caser_erasures_incomplete": (
+        "Erased users of whom bytes are still on the disk, because another program reads the store. It goes to 0 when "
+        "that program ends."
+    ),
+    "caser_events_waiting_bytes": (
+        "Memory of the events that wait to be written. At --max-waiting-mb further ones are refused."
+    ),
+    "caser_histories_bytes": (
+        "Memory of the histories of users that are kept for quick answers, by estimate; at most --cache-mb."
+    ),
     "caser_questions_waiting": "Questions that wait for their answer now. At --max-waiting further ones are refused.",
 }
 _BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
@@ -57,8 +71,7 @@ class Metrics:
 
     model        returns the model that is served now
     num_waiting  returns how many questions wait
-    problem      returns why events cannot be stored, or None
-    is_durable   whether events are on disk
+    events       the event store
     The functions are called whenever the metrics are read.
     """
 
@@ -66,9 +79,7 @@ class Metrics:
         self,
         model: Callable[[], LoadedModel],
         num_waiting: Callable[[], int],
-        problem: Callable[[], str | None],
-        *,
-        is_durable: bool,
+        events: EventStore,
     ) -> None:
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
@@ -104,17 +115,23 @@ class Metrics:
         self._latency_by_route: dict[str, Histogram] = {}
         self._by_source: dict[str, Counter] = {}
         registry.register(_ModelInfo(model))
-        values: dict[str, Callable[[], float]] = {
+        for name, value in self._values(num_waiting, events).items():
+            Gauge(name, _MEANINGS[name], registry=registry).set_function(value)
+
+    def _values(self, num_waiting: Callable[[], int], events: EventStore) -> dict[str, Callable[[], float]]:
+        """The function of each metric that is computed when it is read."""
+        return {
             "caser_event_items_unknown_share": self.unknown_share,
             "caser_popularity_drift": self.popularity_drift,
             "caser_popularity_drift_by_chance": self.drift_by_chance,
-            "caser_model_age_seconds": lambda: time.time() - model().trained_at,
-            "caser_store_writable": lambda: problem() is None,
-            "caser_store_durable": lambda: is_durable,
+            "caser_model_age_seconds": lambda: time.time() - self._model().trained_at,
+            "caser_store_writable": lambda: events.problem() is None,
+            "caser_store_durable": lambda: events.is_durable,
+            "caser_erasures_incomplete": lambda: events.num_erasures_incomplete,
             "caser_questions_waiting": num_waiting,
+            "caser_events_waiting_bytes": lambda: events.num_bytes_waiting,
+            "caser_histories_bytes": lambda: events.num_bytes_cached + self._model().num_bytes_cached,
         }
-        for name, value in values.items():
-            Gauge(name, _MEANINGS[name], registry=registry).set_function(value)
 
     def count_request(self, route: str, status: int, seconds: float) -> None:
         """Count a request to `route` that was answered with `status` after so many `seconds`."""
