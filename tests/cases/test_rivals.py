@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from caser.data.log import InteractionLog
+from caser.data.readers import read_log
 from caser.errors import DataError
 from tests.cases.logs import Cell, doubts_of, item, items_of, read, rows_of, seconds, user, users_of
 
@@ -131,3 +132,12 @@ def test_one_title_for_all_items_is_no_title(tmp_path: Path) -> None:
     log = read(tmp_path, "user,item,title,ts\n" + rows_of(user, item, lambda *_: "Great", seconds))
     assert log.titles is None
     assert "title holds no titles of items: all have 'Great'" in notes_of(log)
+
+
+@pytest.mark.parametrize("twice", ["user", "item", "ts"])
+def test_the_last_of_two_values_of_a_key_counts(tmp_path: Path, twice: str) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_text("".join(f'{{"user": {n}, "item": 7, "ts": 1600000000, "{twice}": 1600000{n}00}}\n' for n in (1, 2)))
+    log = read_log(path)
+    values = {"user": users_of(log), "item": items_of(log), "ts": set((log.times // 1_000_000).tolist())}
+    assert values[twice] == {160_000_0100, 160_000_0200}
