@@ -89,7 +89,7 @@ def columns_named(columns: Sequence[str], role: str) -> list[str]:
     rank = {name: place for place, name in enumerate(SYNONYMS[role])}
     ranked = []
     for place, column in enumerate(columns):
-        if column.rpartition(".")[0] in columns:  # a field of an object is named by the caller
+        if "." in column and column.rpartition(".")[0] in columns:  # a field of an object is named by the caller
             continue
         plain = plain_name(column)
         shorter = [plain.removesuffix(end) for end in LIST_ENDINGS if plain not in rank and plain.endswith(end)]
