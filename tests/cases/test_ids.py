@@ -163,7 +163,8 @@ def test_missing_words_are_counted_one_by_one(tmp_path: Path) -> None:
 
 def test_the_words_for_missing_can_be_named(tmp_path: Path) -> None:
     text = "user,item\nNA,1\n?,1\n-1,1\n,1\n"
-    assert users_of(read(tmp_path, text, missing=("?",), bad_rows="skip")) == {"NA", "-1"}
+    assert users_of(read(tmp_path, text, missing=("?",), bad_rows="skip")) == {-1}
+    assert users_of(read(tmp_path, text, missing=("?", ""), bad_rows="skip")) == {"NA", "-1"}
     assert users_of(read(tmp_path, text, missing=(), bad_rows="skip")) == {"NA", "?", "-1"}
     numbers = pl.DataFrame({"user": [-1, 2], "item": [1, 2]})
     assert users_of(read_log(numbers, missing=("-1",), bad_rows="skip")) == {2}
@@ -205,6 +206,41 @@ def test_a_user_that_stands_for_many_is_doubted(tmp_path: Path, giant: str, shar
     [doubt] = doubts_of(read(tmp_path, HEADER + text))
     assert f"the user {giant!r} has" in doubt.replace(f"user {giant} ", f"user {giant!r} ")
     assert "--missing=" in doubt
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("undefined", "nil", "#REF!", "#VALUE!", "#NAME?", "?", "--", ".", "_", "(not set)", "not_set", "unknown"),
+        *("guest", "Unbekannt", "n.v.", "k. A.", "missing", "Anonymous", "[object Object]", "inconnu", "(empty)"),
+        "00000000-0000-0000-0000-000000000000",
+    ],
+)
+@pytest.mark.parametrize("share", [20, 2])
+def test_a_word_for_nobody_is_doubted_at_any_share_in_a_small_log(tmp_path: Path, word: str, share: int) -> None:
+    text = "".join(
+        f"{word if row % share == 0 else f'u{row % 7}'},{row % 24},{1_600_000_000 + row}\n" for row in range(120)
+    )
+    [doubt] = doubts_of(read(tmp_path, HEADER + text))
+    assert f"the user {word!r} has {120 // share} of 120 events" in doubt
+
+
+@pytest.mark.parametrize("giant", ["0", "u9", "shop"])
+@pytest.mark.parametrize("count", [80, 108])
+def test_a_giant_user_of_a_small_log_is_doubted(tmp_path: Path, giant: str, count: int) -> None:
+    text = "".join(
+        f"{giant if row < count else row % 7 + 101},{row % 24},{1_600_000_000 + row}\n" for row in range(120)
+    )
+    [doubt] = doubts_of(read(tmp_path, HEADER + text))
+    assert f"has {count} of 120 events" in doubt
+
+
+@pytest.mark.parametrize("name", ["nils", "Anona", "#love", "guesthouse", "u?", "0000"])
+def test_names_that_only_resemble_words_for_nobody_are_not_doubted(tmp_path: Path, name: str) -> None:
+    text = "".join(
+        f"{name if row % 8 == 0 else f'u{row % 8}'},{row % 24},{1_600_000_000 + row}\n" for row in range(120)
+    )
+    assert not doubts_of(read(tmp_path, HEADER + text))
 
 
 @pytest.mark.parametrize(

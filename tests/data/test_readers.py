@@ -99,7 +99,9 @@ def test_every_frame_gives_the_same_log(frame: Any) -> None:
 def test_a_guess_has_a_note_and_can_be_overridden(tmp_path: Path) -> None:
     content = "visitor_id,session_id,item,time\na,s,x,1\nb,s,y,2\n"
     guessed = read(tmp_path, content)
-    assert "read visitor_id as user; override with user= (--user)" in guessed.provenance["notes"]
+    assert (
+        "read visitor_id as user; session_id is there too; override with user= (--user)" in guessed.provenance["notes"]
+    )
     overridden = read(tmp_path, content, user="session_id")
     assert overridden.num_users == 1
     assert not any("as user" in note for note in overridden.provenance["notes"])

@@ -67,6 +67,8 @@ NUMBERED_MONTHS = tuple(
     for date in (
         *(sign.join(order) for sign in "/-." for order in (("%d", "%m", "%Y"), ("%m", "%d", "%Y"))),
         *(sign.join(order) for sign in "/-." for order in (("%d", "%m", "%y"), ("%m", "%d", "%y"), ("%y", "%m", "%d"))),
+        *(sign.join(("%d", "%B", "%y")) for sign in "-/ ."),
+        *("%B %d, %y", "%B %d %y", "%y-%B-%d"),
         *("%d %m, %Y", "%m %d, %Y", "%d %m %Y", "%m %d %Y", "%d%m%Y", "%m%d%Y", "%Y-%m", "%Y/%m", "%m/%Y"),
     )
     for clock in ("", *(f"{between}{clock}" for between in (" ", ", ") for clock in CLOCKS))
@@ -75,8 +77,13 @@ NUMBERED_MONTHS = tuple(
 
 MONTH_NAME = r"(?i)\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
 
-NUMBERED = r"^\s*\d{1,4}[-/. ]\d{1,2}\D|^\s*\d{1,4}[-/]\d{1,4}\s*$|^\s*\d{8}\b"
+NUMBERED = (
+    r"^\s*\d{1,4}[-/. ](\d{1,2}|\p{L}{3,9})\D|^\s*\p{L}{3,9} \d{1,2},? \d\d\b|^\s*\d{1,4}[-/]\d{1,4}\s*$|^\s*\d{8}\b"
+)
 """How each of NUMBERED_MONTHS begins."""
+
+ZONED = r"(?i)[:T]\d[\d:.,]*\s*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)(\s*|\s\d{4})$"
+"""A moment with a zone."""
 
 TIME_OF_DAY = r"^\s*\d{1,2}:\d\d(:\d\d([.,]\d+)?)?(\s*[AaPp][Mm])?\s*$"
 
@@ -121,6 +128,14 @@ def parse(text: pl.Series, form: str) -> pl.Series:
         raise DataError(f"time_format must describe a moment, such as '%d/%m/%Y %H:%M', or name a unit; got {form!r}")
     if re.search(r"%[-_0]?[HIkl]", form) and not re.search(r"%[MTRXr]", form):  # polars wants the minute of an hour
         text, form = text + " 00", f"{form} %M"
+    moments = _parsed(text, form) if "%Z" not in form else _with_zone_names(text, form)
+    # "21-01-05" is not in the year 21: %Y reads four digits.
+    is_early = moments < YEAR_1000
+    return moments.set(is_early, None) if is_early.any() else moments
+
+
+def _parsed(text: pl.Series, form: str) -> pl.Series:
+    """Read texts as polars does, which passes over the name of a zone and lets %Y be of two digits."""
     try:
         moments = text.str.strip_chars().str.to_datetime(form, strict=False, time_unit="us", time_zone="UTC")
     except pl.exceptions.PolarsError as error:
@@ -129,6 +144,20 @@ def parse(text: pl.Series, form: str) -> pl.Series:
             f"time_format must describe a moment, such as '%d/%m/%Y %H:%M'; got {form!r}: {reason}"
         ) from None
     return moments.cast(pl.Int64)
+
+
+def _with_zone_names(text: pl.Series, form: str) -> pl.Series:
+    """Read texts with names of zones; names other than UTC, GMT and Z are refused, as they have several meanings."""
+    known = text.str.replace(r"\b(?i:UTC|GMT|Z)(?:\s|$)|(\d)(?:Z|z)$", "${1}+0000 ")
+    moments = _parsed(known, form.replace("%Z", "%z"))
+    unknown = (moments.is_null() & _parsed(text, form).is_not_null()).arg_true()
+    if len(unknown):
+        raise DataError(
+            f"%Z in time_format (--time-format) reads UTC, GMT, Z and offsets such as +0100 only; got "
+            f"{text[unknown[0]]!r}, and such names of zones have several meanings; write the offset instead of the "
+            "name, and %z in the format"
+        )
+    return moments
 
 
 def fitting_forms(text: pl.Series) -> list[str]:
@@ -190,9 +219,7 @@ def _filled(moments: pl.Series, text: pl.Series, forms: tuple[str, ...]) -> pl.S
 
 
 def _reads_all(text: pl.Series, form: str) -> bool:
-    """Return whether a form reads every text, in years of four digits: "12/31/20" is not in the year 20."""
-    moments = parse(text, form)
-    return moments.null_count() == 0 and bool((moments > YEAR_1000).all())
+    return parse(text, form).null_count() == 0
 
 
 def _rewritten(text: pl.Series) -> pl.Series:

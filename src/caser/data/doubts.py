@@ -12,16 +12,26 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from caser.data.dates import ZONED
 from caser.data.ids import MISSING, missing_flags, shortened
 from caser.data.log import InteractionLog
 from caser.data.names import are_event_kinds
 from caser.data.times import looks_like_moments, shown_moment
 
-PLACEHOLDERS = (
-    *("-1", "unknown", "anonymous", "anon", "guest", "undefined", "missing", "nil", "not set", "(not set)"),
-    *("default", "other", "n.a.", "?", "--", "empty", "blank", "test"),
+PLACEHOLDERS = ("-1", "default", "other", "test", "user", "admin", "system")
+"""Ids, in lower case, that often stand for many users or items, and may be ids as well."""
+
+NOBODY = (
+    r"(?i)^[(<\[{]?(unknown( user| item)?|unbekannt|inconnu|desconocid[oa]|sconosciuto|onbekend|okänd|"
+    r"anonymous( user)?|anonym|anon|an[oó]nimo|guests?|gast|invitado|undefined|missing|fehlt|nil|nan|"
+    r"not[ _-]?(set|available|provided|found|logged in)|no[ _-]?(user|id|name|value|data)|n\.?/?[avd]\.?|"
+    r"n\.?/?b\.?|k\.? ?a\.?|s\.?o\.?|"
+    r"empty|blank|leer|vide|vac[ií]o|object object|unset|unassigned|undef|void)[)>\]}]?$"
+    r"|^[!-/:-@\[-`{-~]+$"  # ? -- . _
+    r"|^#[\p{Lu}\d/]+[!?]$|^#(N/A|NV)$"  # errors of a spreadsheet: #REF! #NAME?
+    r"|^\{?0{8}-?0{4}-?0{4}-?0{4}-?0{12}\}?$"  # the UUID of zeros
 )
-"""Ids, in lower case, that often stand for many users or items whose id is not known."""
+"""Text that is the id of nobody and nothing."""
 
 SPREADSHEET = r"^[-+]?\d([.,]\d+)?[eE]\+?\d+$"
 """A number as a spreadsheet rounds and writes it: 1.16189E+18."""
@@ -34,6 +44,12 @@ MANY = 10
 
 OLDEST = 788_918_400_000_000
 """1995 in microseconds since 1970. Logs of events on the web are younger."""
+
+LOOKED_AT = 10_000
+"""How many written times are looked at."""
+
+MOST_NAMED = 3
+"""The most ids that are doubted for their share."""
 
 MOST_KINDS = 50
 """The most kinds of events that a log has."""
@@ -59,6 +75,11 @@ def doubts_on_log(log: InteractionLog, *, is_typed: bool) -> list[str]:
         doubts += _on_shares(vocabulary.ids, counts, role)
         if vocabulary.ids.dtype == pl.String:
             doubts += _on_texts(vocabulary.ids, counts, role, plural, is_typed=is_typed)
+    if log.has_times and len(log) >= max(MANY, 2 * log.num_users) and _one_moment_each(log):
+        doubts.append(
+            "doubt: every user has one moment in all events: only the order of rows orders them; is the column of the "
+            "time right?"
+        )
     for number, role in ((log.num_users, "user"), (log.num_items, "item")):
         if number == 1 and len(log) >= MANY:
             doubts.append(f"doubt: all {len(log):,} events have one {role}: is the column of the {role} right?")
@@ -72,10 +93,11 @@ def doubts_on_log(log: InteractionLog, *, is_typed: bool) -> list[str]:
     return doubts
 
 
-def doubts_on_times(times: pl.Series, places: pl.Series) -> list[str]:
-    """Return the doubts on the times of a log: before 1995, more than a year from now, or all equal.
+def doubts_on_times(times: pl.Series, places: pl.Series, written: pl.Series | None = None) -> list[str]:
+    """Return the doubts on the times of a log: rounded, some with a zone, before 1995, far from now, or all equal.
 
-    times   (N,) microseconds since 1970        places  (N,) where each is in the source, named "line" or "row"
+    times    (N,) microseconds since 1970        places  (N,) where each is in the source, named "line" or "row"
+    written  (N,) the times as the source has them; None if this is not known
 
     >>> print(*doubts_on_times(pl.Series([37_000_000, 637_000_000]), pl.Series("line", [2, 3])))
     doubt: all times lie before 1995, from 1970-01-01 00:00:37 UTC to 1970-01-01 00:10:37 UTC: are they in another unit?
@@ -85,24 +107,55 @@ def doubts_on_times(times: pl.Series, places: pl.Series) -> list[str]:
         return []
     if first == last and len(times) >= MANY:
         return [f"doubt: all times are {shown_moment(first)}: only the order of rows orders the events"]
+    doubts = [] if written is None or written.dtype != pl.String else _on_written(written)
     if last < OLDEST:
         span = f"from {shown_moment(first)} to {shown_moment(last)}"
-        return [f"doubt: all times lie before 1995, {span}: are they in another unit?"]
+        return [*doubts, f"doubt: all times lie before 1995, {span}: are they in another unit?"]
     now = int(time.time() * 1_000_000)
-    doubts = []
     if first < OLDEST:
-        doubts.append(_on_some(times, places, times < OLDEST, "lie before 1995"))
+        doubts.append(_on_some(times, places, times < OLDEST, "lie before 1995", written))
     if last > now + YEAR:
-        doubts.append(_on_some(times, places, times > now + YEAR, "lie more than a year ahead of now"))
+        doubts.append(_on_some(times, places, times > now + YEAR, "lie more than a year ahead of now", written))
     return doubts
 
 
-def _on_some(times: pl.Series, places: pl.Series, mask: pl.Series, claim: str) -> str:
+def _on_written(written: pl.Series) -> list[str]:
+    """Name times that a spreadsheet rounded, and times of which only some have a zone."""
+    few = written if len(written) <= LOOKED_AT else written.sample(LOOKED_AT, seed=0)
+    doubts = []
+    rounded = few.str.strip_chars().str.contains(SPREADSHEET)
+    if rounded.sum() >= max(1, 0.01 * len(few)):
+        doubts.append(
+            f"doubt: times look like {shortened(few[rounded.arg_max() or 0])}: rounded by a spreadsheet, so that the "
+            "order of events is lost: export the column as text"
+        )
+    zoned = few.str.contains(ZONED)
+    if 0.01 * len(few) < zoned.sum() < 0.99 * len(few):
+        with_zone, without = few.filter(zoned)[0], few.filter(~zoned)[0]
+        doubts.append(
+            f"doubt: some times have a zone ({shortened(with_zone)}) and others have none ({shortened(without)}), "
+            "which are read in UTC: write all with a zone"
+        )
+    return doubts
+
+
+def _one_moment_each(log: InteractionLog) -> bool:
+    """Return whether the events of each user have one time, and the users have several."""
+    same_user = np.diff(log.users) == 0  # the events of a user are together
+    moves = np.diff(log.times) != 0
+    return bool(moves.any()) and not bool((same_user & moves).any())
+
+
+def _on_some(times: pl.Series, places: pl.Series, mask: pl.Series, claim: str, written: pl.Series | None) -> str:
     row = mask.arg_max() or 0
     count = int(mask.sum())
-    advice = (
-        "pass --missing=0 if 0 means none" if (times.filter(mask) == 0).all() else "correct them, or drop these rows"
-    )
+    advice = "correct them, or drop these rows"
+    values = [] if written is None else written.filter(mask).unique(maintain_order=True).to_list()
+    if len(values) == 1 and not isinstance(values[0], str | int | float):
+        advice = "set them to null if this means none"
+    elif len(values) == 1:
+        word = str(values[0]).strip()
+        advice = f"pass {missing_flags([word])} if {word} means none"
     return (
         f"doubt: {count:,} of {len(times):,} times {claim} (first at {places.name} {places[row]:,}: "
         f"{shown_moment(times[row])}); they are kept: {advice}"
@@ -110,20 +163,30 @@ def _on_some(times: pl.Series, places: pl.Series, mask: pl.Series, claim: str) -
 
 
 def _on_shares(ids: pl.Series, counts: NDArray[np.int64], role: str) -> list[str]:
-    """Name an id that holds too many events: a share that no user has, or a placeholder with many more than others."""
-    if len(ids) < MANY:
+    """Name ids that hold too many events: words for nobody, placeholders, and a share that no user or item has."""
+    total = counts.sum()
+    if total < MANY or len(ids) < 2:
         return []
-    most = int(counts.argmax())
-    share, times_mean = counts[most] / counts.sum(), counts[most] / counts.mean()
-    large = share > 0.2 and times_mean >= 5 if role == "user" else share > 0.4 and times_mean >= 10
-    if large:
-        return [_of_share(ids, counts, most, role)]
     texts = ids.cast(pl.String)
     unlike = counts / max(1.0, float(np.median(counts)))  # how many times as many events as the usual id
+    nobody = texts.str.contains(NOBODY).to_numpy() & ((counts >= 0.01 * total) | ((unlike >= 5) & (counts >= MANY)))
     placeholder = texts.str.to_lowercase().is_in(PLACEHOLDERS).to_numpy() & (unlike >= 2)
     zero = (texts == "0").to_numpy() & (unlike >= 5)
-    rows = np.flatnonzero((placeholder | zero) & (counts >= 0.02 * counts.sum())).tolist()
+    named = nobody | ((placeholder | zero) & (counts >= 0.02 * total))
+    giant = np.zeros(len(ids), np.bool_)
+    giant[counts.argmax()] = _is_giant(counts, role)
+    rows = np.flatnonzero(named | giant)
+    rows = rows[np.argsort(-counts[rows], kind="stable")][:MOST_NAMED].tolist()
     return [_of_share(ids, counts, row, role) for row in rows]
+
+
+def _is_giant(counts: NDArray[np.int64], role: str) -> bool:
+    """Return whether one id has a share of the events that is absurd against the others."""
+    second, most = (int(count) for count in np.partition(counts, -2)[-2:])
+    share, times_mean = most / counts.sum(), most / counts.mean()
+    if len(counts) >= MANY:
+        return bool(share > 0.2 and times_mean >= 5 if role == "user" else share > 0.4 and times_mean >= 10)
+    return bool(role == "user" and len(counts) > 2 and counts.sum() >= 2 * MANY and share > 0.4 and most >= 4 * second)
 
 
 def _of_share(ids: pl.Series, counts: NDArray[np.int64], row: int, role: str) -> str:

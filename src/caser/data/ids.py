@@ -28,7 +28,7 @@ MISSING = (
     *("NULL", "null", "Null", "<NULL>", "<null>", "(NULL)", "(null)", "[NULL]", "[null]", r"\N"),
     *("None", "none", "NONE", "-"),
 )
-"""Words that mean in a text file that a value is missing, unless the caller names other words."""
+"""Words that mean in a text file that a value is missing. The caller can add words, or switch these off."""
 
 WHOLE_FLOAT_LIMIT = 2**53
 """Floats beyond this do not hold every whole number."""
@@ -37,13 +37,18 @@ WHOLE_FLOAT_LIMIT = 2**53
 def words_for_missing(named: Collection[str] | None, is_text: bool) -> list[str]:
     """Return the texts that mean that a value is missing.
 
-    named    the words that the caller names; None for the usual ones. The empty text is always one of them
+    named    words that the caller adds to the usual ones. With the empty text among them, or no word at all, they stand
+             instead of the usual ones. None adds none. The empty text is always missing
     is_text  whether the source is a text file. Other sources mark a missing value themselves
 
-    >>> words_for_missing(None, is_text=False), words_for_missing(("?",), is_text=True)
+    >>> words_for_missing(None, is_text=False), words_for_missing(("", "?"), is_text=True)
     ([''], ['', '?'])
+    >>> words_for_missing(("?",), is_text=True) == [*MISSING, "?"]
+    True
     """
-    return ["", *named] if named is not None else list(MISSING) if is_text else [""]
+    are_added = named is None or (len(named) > 0 and "" not in named)
+    usual = MISSING if is_text and are_added else ("",)
+    return [*usual, *(word for word in named or () if word not in usual)]
 
 
 def is_missing(texts: pl.Series, words: Collection[str]) -> pl.Series:

@@ -84,7 +84,9 @@ def to_log(table: RawTable, rules: Rules, filters: LogFilters, facts: Mapping[st
     bad_rows = _count_bad_rows(values, raw, is_bad)
     if bad_rows:
         _check_bad_rows(bad_rows, roles.columns, table, rules, total=len(raw.places))
-    good = values.with_columns(place=raw.places).filter(~is_bad) if bad_rows else values.with_columns(place=raw.places)
+    written = [raw.columns["time"].alias("written")] if "time" in values else []
+    good = values.with_columns(raw.places.alias("place"), *written)
+    good = good.filter(~is_bad) if bad_rows else good
     # Filter by rating and kind of event.
     kept, dropped = _filter_rows(good, filters, roles.columns)
     # Build the log.
@@ -263,7 +265,7 @@ def _first_row(log: InteractionLog) -> str:
 
 
 def _doubts(log: InteractionLog, frame: pl.DataFrame, place: str, *, is_typed: bool) -> list[str]:
-    on_times = doubts_on_times(frame["time"], frame["place"].alias(place)) if "time" in frame else []
+    on_times = doubts_on_times(frame["time"], frame["place"].alias(place), frame["written"]) if "time" in frame else []
     return [*on_times, *doubts_on_log(log, is_typed=is_typed), *doubts_on_strays(log, frame, place)]
 
 

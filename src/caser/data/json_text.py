@@ -32,6 +32,9 @@ OF_PANDAS = "read the rows of a table that is one JSON object, as pandas writes 
 MIXED: Mapping[type[pl.DataType], str] = {pl.Float64: r"-?\d+\s*[,}\]]", pl.String: r"(?:[-\d]|true|false)"}
 """Patterns of JSON values that polars silently converts: integers in a column of floats, numbers in one of text."""
 
+CHECKED = 100
+"""In how many lines a key is searched that is there twice."""
+
 PYTHON_DICT = re.compile(r"\{\s*u?'")
 
 PYTHON_TO_JSON = (
@@ -72,7 +75,7 @@ def read_json_lines(data: bytes, layout: Layout) -> RawTable:
             records, note = spread
             return _table_of(records, (*notes, note, *_note_on_mongo(text)))
     frame = pl.DataFrame()
-    if b'"$' not in text:
+    if b'"$' not in text and not any(map(_repeats_a_key, lines["text"][:CHECKED])):
         try:
             frame = pl.read_ndjson(io.BytesIO(text), infer_schema_length=None)
         except pl.exceptions.PolarsError:
@@ -209,6 +212,15 @@ def _json_object(line: str) -> Record | None:
     except (ValueError, RecursionError):
         return None
     return _unwrapped(value) if isinstance(value, dict) else None
+
+
+def _repeats_a_key(line: str) -> bool:
+    """Return whether an object has a key twice: the last value counts, but polars takes the first."""
+    try:
+        pairs = json.loads(line, object_pairs_hook=list)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(pairs, list) and len({str(pair[0]) for pair in pairs if pair}) < len(pairs)
 
 
 def _note_on_mongo(text: bytes) -> tuple[str, ...]:

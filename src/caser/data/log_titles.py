@@ -1,7 +1,7 @@
 """Titles of items in the log itself: a column that names each item, such as `movie_title` beside `movie_id`.
 
-The column is recognised by its name. It holds titles only if each item has one title throughout: in a log of reviews,
-`title` is the title of the review, and differs from row to row.
+The column is recognised by its name, also as `movie` beside `movieId`. It holds titles only if each item has one title
+throughout: in a log of reviews, `title` is the title of the review, and differs from row to row.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 import polars as pl
 
 from caser.data.log import InteractionLog
-from caser.data.names import first_named
+from caser.data.names import first_named, noun_beside
 from caser.data.tables import RawTable
 
 TITLE_NAMES = (
@@ -37,10 +37,7 @@ def with_own_titles(log: InteractionLog, table: RawTable, roles: Mapping[str, st
     >>> with_own_titles(log, RawTable.from_frame(rows), {"user": "user", "item": "item"}).titles.to_list()
     ['Up']
     """
-    used = set(roles.values())
-    column = (
-        first_named([name for name in table.columns if name not in used], TITLE_NAMES) if table.has_header else None
-    )
+    column = _column_of_titles(table, roles)
     if column is None:
         return log
     pairs = table.select([roles["item"], column])
@@ -55,11 +52,30 @@ def with_own_titles(log: InteractionLog, table: RawTable, roles: Mapping[str, st
         second = twice.filter(pl.col("item") == item)["title"][1]
         note = f"{column} holds no titles of items: item {item} has {first[:40]!r} and {second[:40]!r}"
         return _with(log, None, note)
+    if log.num_items > 1 and len(pairs) > 1 and pairs["title"].n_unique() == 1:
+        return _with(log, None, f"{column} holds no titles of items: all have {pairs['title'][0][:40]!r}")
     index_of = dict(zip(log.item_vocabulary.lookup(pairs["item"].to_list()), pairs["title"].to_list(), strict=True))
     found = pl.Series([index_of.get(index) for index in range(1, log.num_items + 1)], dtype=pl.String)
     if found.null_count() == len(found):
         return log
     return _with(log, found, f"read {column} as the titles of items")
+
+
+def _column_of_titles(table: RawTable, roles: Mapping[str, str]) -> str | None:
+    """Return the column that is called like titles, or like the column of items but without "id" and with letters."""
+    if not table.has_header:
+        return None
+    unused = [name for name in table.columns if name not in set(roles.values())]
+    column = first_named(unused, TITLE_NAMES)
+    if column is not None:
+        return column
+    noun = noun_beside(roles["item"], unused)
+    if noun is None:
+        return None
+    few = table.sample([noun]).to_series()
+    if few.dtype != pl.String:
+        return None
+    return noun if 2 * few.str.contains(r"\p{L}").sum() > few.count() else None
 
 
 def _as_text(items: pl.Series) -> pl.Series:

@@ -8,13 +8,15 @@ from caser.data.tables import RawTable
 
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "user": (
-        *("user", "userid", "uid", "visitor", "visitorid", "customer", "customerid", "member", "memberid"),
-        *("reviewer", "reviewerid", "client", "clientid", "account", "accountid", "session", "sessionid"),
+        *("userid", "uid", "visitorid", "customerid", "memberid", "reviewerid", "clientid", "accountid", "buyerid"),
+        *("user", "visitor", "customer", "member", "reviewer", "client", "account", "buyer"),
+        *("sessionid", "session"),
     ),
     "item": (
-        *("item", "itemid", "iid", "movie", "movieid", "product", "productid", "asin", "parentasin", "article"),
-        *("articleid", "track", "trackid", "song", "songid", "book", "bookid", "isbn", "business", "businessid"),
-        *("video", "videoid", "news", "newsid", "venue", "venueid", "sku"),
+        *("itemid", "iid", "movieid", "productid", "asin", "parentasin", "articleid", "trackid", "songid", "bookid"),
+        *("isbn", "videoid", "newsid", "sku"),
+        *("item", "movie", "product", "article", "track", "song", "book", "video", "news"),
+        *("businessid", "venueid", "business", "venue"),
     ),
     "time": (
         *("timestamp", "timestampms", "time", "timems", "ts", "datetime", "eventtime", "eventtimestamp", "date"),
@@ -23,7 +25,10 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "rating": ("rating", "ratings", "stars", "score", "overall", "value"),
     "event_type": ("eventtype", "event", "action", "behavior", "behaviortype", "type"),
 }
-"""Names of columns by role, most likely first; in lower case, with letters and digits only."""
+"""Names of columns by role, most likely first; in lower case, with letters and digits only.
+
+Names of ids come before bare nouns: beside `user_id`, a column `user` holds names, which several people may share.
+Sessions, and the places where an item was used, come last."""
 
 LIST_ENDINGS = ("s", "list", "seq", "sequence", "history")
 """Endings that a name may have besides, in a table of one sequence per row: item_ids, item_id_list."""
@@ -69,13 +74,41 @@ def by_name(columns: Sequence[str]) -> dict[str, str]:
     >>> by_name(["visitor_id", "Item ID", "price"])
     {'user': 'visitor_id', 'item': 'Item ID'}
     """
-    # The order is reversed, so that the first of several columns with the same plain name is kept.
-    plain = {plain_name(column): column for column in reversed(columns)}
-    shorter = {name.removesuffix(end): column for end in LIST_ENDINGS for name, column in plain.items()} | plain
-    guessed = {
-        role: next((shorter[name] for name in names if name in shorter), None) for role, names in SYNONYMS.items()
-    }
-    return {role: column for role, column in guessed.items() if column is not None}
+    found = {role: columns_named(columns, role) for role in SYNONYMS}
+    return {role: named[0] for role, named in found.items() if named}
+
+
+def columns_named(columns: Sequence[str], role: str) -> list[str]:
+    """Return all columns that may have a role by their names, most likely first.
+
+    columns  the names of a table's columns        role  a key of SYNONYMS
+
+    >>> columns_named(["user", "user_id", "price", "client"], "user")
+    ['user_id', 'user', 'client']
+    """
+    rank = {name: place for place, name in enumerate(SYNONYMS[role])}
+    ranked = []
+    for place, column in enumerate(columns):
+        if "." in column and column.rpartition(".")[0] in columns:  # a field of an object is named by the caller
+            continue
+        plain = plain_name(column)
+        shorter = [plain.removesuffix(end) for end in LIST_ENDINGS if plain not in rank and plain.endswith(end)]
+        best = min((rank[name] for name in [plain, *shorter] if name in rank), default=None)
+        if best is not None:
+            ranked.append((best, place, column))
+    return [column for _, _, column in sorted(ranked)]
+
+
+def noun_beside(column: str, columns: Collection[str]) -> str | None:
+    """Return the column that is called like a column of ids, but without "id"; None if there is none.
+
+    column  the name of a column of ids        columns  names of columns
+
+    >>> noun_beside("movieId", ["userId", "movie", "movieId"]), noun_beside("movie", ["movie"])
+    ('movie', None)
+    """
+    noun = plain_name(column).removesuffix("id")
+    return first_named([one for one in columns if one != column], [noun]) if noun != plain_name(column) else None
 
 
 def first_named(columns: Collection[str], names: Collection[str]) -> str | None:
@@ -98,8 +131,7 @@ def other_users(columns: Sequence[str], chosen: Collection[str]) -> list[str]:
     >>> other_users(["userId", "sessionId", "itemId"], ["userId", "itemId"])
     ['sessionId']
     """
-    plain = {plain_name(column): column for column in columns if column not in chosen}
-    return [plain[name] for name in SYNONYMS["user"] if name in plain]
+    return columns_named([column for column in columns if column not in chosen], "user")
 
 
 def plain_name(column: str) -> str:

@@ -30,6 +30,13 @@ LAYOUTS: Mapping[tuple[int, tuple[int, ...]], tuple[str, ...]] = {
 }
 """Roles by position, by the number of columns and the positions of those that look like moments."""
 
+ASIN = r"^(B[0-9A-Z]{9}|\d{9}X)$"
+"""The id of an item at Amazon."""
+
+ITEM_WORD = r"(?i)^(i|items?|p|prod|products?|sku|movies?|films?|songs?|tracks?|books?|articles?)[-_:]?\d+$"
+
+USER_WORD = r"(?i)^(u|users?|c|cust|customers?|visitors?|members?|clients?)[-_:]?\d+$"
+
 SEARCHED = 40
 """How many columns are looked at."""
 
@@ -54,6 +61,8 @@ def by_position(table: RawTable, chosen: Mapping[str, str]) -> dict[str, str]:
     events = [position for position, values in enumerate(few, start=1) if are_event_kinds(values.unique())]
     counting = [1] if len(few) > 2 and _counts_upward(few.to_series(0)) else []
     layout = LAYOUTS.get((len(columns), tuple(moments)))
+    if layout is not None and not chosen and _looks_swapped(few, layout):
+        raise DataError(_swapped(few, layout))
     if layout is not None and not counting and not {1, layout.index("item") + 1} & {*events}:
         return dict(zip(layout, columns, strict=True))
     if chosen:
@@ -97,6 +106,30 @@ def _which_columns(few: pl.DataFrame, moments: Sequence[int], events: Sequence[i
         f"columns without a header must be named by their positions unless they are user, item, time; got {few.width} "
         f"columns with the first row {row}{f' ({seen})' if seen else ''}; "
         f"pass {', or '.join(readings[:3]) or '--no-header --user 1 --item 2'} (in Python user=, item=, time=)"
+    )
+
+
+def _looks_swapped(few: pl.DataFrame, layout: Sequence[str]) -> bool:
+    """Return whether items seem to be where users are expected: by the ids of Amazon's items, or words in ids."""
+    users, items = (few.to_series(layout.index(role)).drop_nulls().cast(pl.String) for role in ("user", "item"))
+    if users.is_empty() or items.is_empty():
+        return False
+    for like_item, like_user in ((ASIN, None), (ITEM_WORD, USER_WORD)):
+        first, second = users.str.contains(like_item).mean(), items.str.contains(like_item).mean()
+        is_swapped = isinstance(first, float) and isinstance(second, float) and first > 0.5 > second
+        if is_swapped and (like_user is None or items.str.contains(like_user).any()):
+            return True
+    return False
+
+
+def _swapped(few: pl.DataFrame, layout: Sequence[str]) -> str:
+    user, item = layout.index("user") + 1, layout.index("item") + 1
+    time = f" --time {layout.index('time') + 1}" if "time" in layout else ""
+    first, second = (shortened(str(few.to_series(place - 1)[0])) for place in (user, item))
+    return (
+        f"columns without a header must be user, item in this order; got {first}, which looks like an item, before "
+        f"{second}; pass --no-header --user {item} --item {user}{time} if the items come first, or --no-header --user "
+        f"{user} --item {item}{time} if the users do (in Python user=, item=, time=)"
     )
 
 

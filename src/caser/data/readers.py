@@ -46,7 +46,7 @@ class Reading(Settings):
     time_format: str | None = None
     """How times are written, such as "%d/%m/%Y %H:%M", or the unit of numbers, such as "milliseconds"."""
     missing: tuple[str, ...] | None = None
-    """Words that mean that a value is missing, instead of NA, NULL, None, NaN, - and the like."""
+    """Words that mean that a value is missing, besides NA, NULL, NaN, - and the like; with "" among them, instead."""
     rating: str | None = None
     """Column with the rating, for --min-rating."""
     event_type: str | None = None

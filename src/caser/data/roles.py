@@ -13,10 +13,10 @@ from typing import NamedTuple
 import polars as pl
 
 from caser.data.ids import shortened
-from caser.data.names import SYNONYMS, are_event_kinds, by_name, flag, in_words
+from caser.data.names import SYNONYMS, are_event_kinds, by_name, columns_named, flag, in_words
 from caser.data.positions import SEARCHED, by_position
 from caser.data.tables import RawTable
-from caser.data.time_column import checked_time
+from caser.data.time_column import checked_time, joined_time
 from caser.data.times import looks_like_moments
 from caser.errors import DataError, did_you_mean
 
@@ -70,7 +70,8 @@ def choose_columns(
             raise DataError(_no_column(table, role, chosen))
         if column is not None and (column not in chosen.values() or role in needed):
             chosen[role] = column
-            notes.append(_note(table, role, column))
+            _refuse_two_of_a_name(table, role, column)
+            notes.append(_note(table, role, column, chosen.values()))
     chosen = {role: chosen[role] for role in SYNONYMS if role in chosen}
     if len(set(chosen.values())) < len(chosen):
         raise DataError(f"each column must have one role; got {chosen}")
@@ -79,7 +80,7 @@ def choose_columns(
     if "time" in missing:
         guess = chosen.get("time")
         table, chosen, more = checked_time(table, chosen)
-        notes = [*(note for note in notes if chosen.get("time") == guess or "as time;" not in note), *more]
+        notes = [*(note for note in notes if chosen.get("time") == guess or f"read {guess} as time" not in note), *more]
     return Roles(
         table, chosen, [*notes, *_ignored_events(table, chosen, named), *_ignored_number(table, chosen, guessed)]
     )
@@ -96,7 +97,7 @@ def _named_columns(table: RawTable, named: Mapping[str, str | None]) -> tuple[Ra
         if column not in table.columns and len(parts) > 1:
             for part in parts:
                 _must_exist(table, role, part)
-            table = table.with_joined(parts, column)
+            table = joined_time(table, parts, column)
         _must_exist(table, role, column)
         chosen[role] = column
     return table, chosen
@@ -150,8 +151,30 @@ def _ignored_events(table: RawTable, chosen: Mapping[str, str], named: Mapping[s
     return [f"{words} is not used: events of every kind count alike ({shown}); choose some with --event-types"]
 
 
-def _note(table: RawTable, role: str, column: str) -> str:
-    return f"read {in_words(column, table)} as {role.replace('_', ' ')}; override with {flag(role)}"
+def _note(table: RawTable, role: str, column: str, chosen: Collection[str]) -> str:
+    """Say which column was guessed, and which others have a name for the same role."""
+    is_guess_by_name = table.has_header and role != "time"  # times are compared by their values
+    rivals = [one for one in columns_named(table.columns, role) if is_guess_by_name and one not in chosen]
+    there = f"; {' and '.join(rivals[:4])} {'is' if len(rivals) == 1 else 'are'} there too" if rivals else ""
+    return f"read {in_words(column, table)} as {role.replace('_', ' ')}{there}; override with {flag(role)}"
+
+
+def _refuse_two_of_a_name(table: RawTable, role: str, column: str) -> None:
+    """Raise DataError if two columns with the name of a guess hold different values; the reader adds # to a second."""
+    twin = f"{column}#"
+    if not table.has_header or twin not in table.columns:
+        return
+    few = table.sample([column, twin])
+    differ = few.filter(pl.col(column).ne_missing(pl.col(twin)))
+    if len(differ):
+        first, second = (shortened(value) for value in differ.row(0))
+        places = " and ".join(str(table.columns.index(name) + 1) for name in (column, twin))
+        name = role.replace("_", " ")
+        raise DataError(
+            f"the columns must have different names; got {column!r} twice, as columns {places}, with {first} and "
+            f"{second} in one row; pass {role}={column!r} (--{name.replace(' ', '-')} {column}) if the first is the "
+            f"{name}, or {role}={twin!r} (--{name.replace(' ', '-')} '{twin}') if the second is"
+        )
 
 
 def _no_column(table: RawTable, role: str, chosen: Mapping[str, str]) -> str:

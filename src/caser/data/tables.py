@@ -109,11 +109,12 @@ class RawTable:
                 _check_texts(column)
         return found
 
-    def with_joined(self, columns: Sequence[str], name: str) -> RawTable:
+    def with_joined(self, columns: Sequence[str], name: str, digits: int = 0) -> RawTable:
         """Return a table with one more column: the text of some columns, with a blank between them.
 
         columns  columns such as a date and a time of day; of dates with times, only the dates are taken
         name     the name of the new column
+        digits   how many digits all but the first have; shorter ones are filled up with zeros at the left
 
         >>> table = RawTable.from_frame(pl.DataFrame({"day": ["2020-01-01"], "clock": ["23:59"]}))
         >>> table.with_joined(["day", "clock"], "day,clock").select(["day,clock"]).item()
@@ -124,6 +125,7 @@ class RawTable:
             pl.col(column).cast(pl.Date if kinds[column] == pl.Datetime else kinds[column]).cast(pl.String)
             for column in columns
         ]
+        parts = [*parts[:1], *(part.str.strip_chars().str.zfill(digits) if digits else part for part in parts[1:])]
         return replace(self, frame=self.frame.with_columns(pl.concat_str(parts, separator=" ").alias(name)))
 
     @classmethod

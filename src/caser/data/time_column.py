@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import polars as pl
 
-from caser.data.dates import are_days, are_times_of_day
+from caser.data.dates import ZONED, are_days, are_times_of_day
 from caser.data.ids import shortened
 from caser.data.names import flag, in_words, plain_name
 from caser.data.tables import RawTable
@@ -16,6 +16,12 @@ from caser.errors import DataError
 
 CLOCKS = ("hour", "hours", "hourmin", "hourminute", "clock", "timeofday")
 """Names of columns with times of day, in lower case, with letters and digits only."""
+
+OFFSET = r"^\s*(?:UTC|GMT)?([+-]\d\d?(:?\d\d)?|Z)\s*$"
+"""An offset from UTC, such as +02:00."""
+
+CLOCK = r"^([01]?\d|2[0-3])?([0-5]?\d)?[0-5]?\d$"
+"""A time of day as a number, such as 2359 or 235959, also without zeros in front."""
 
 SEARCHED = 40
 """How many unused columns are searched for moments."""
@@ -40,18 +46,52 @@ def checked_time(table: RawTable, chosen: dict[str, str]) -> tuple[RawTable, dic
         if column is None:
             return table, chosen, [*notes, *search.facts]
         chosen = {**chosen, "time": column}
-        return table, chosen, [*notes, *_doubt_on_days(search, column, search.few[column])]
+        values = search.few[column]
+        doubts = [*_doubt_on_days(search, column, values), *_doubt_on_offsets(search, column, values)]
+        return table, chosen, [*notes, *doubts]
     values = table.sample([column]).to_series()
     if are_times_of_day(values):
         return _joined_with_day(table, chosen, search)
+    owner = _owner_of(table.sample([column, chosen["user"], chosen["item"]]), column, chosen)
+    if owner is not None and looks_like_moments(values) and search.moments:
+        return _instead_of_fact(table, chosen, search, owner)
     if not looks_like_moments(values) and search.moments and not values.dtype.is_nested():
         other = next(iter(search.moments))
+        few = values.drop_nulls().cast(pl.String).str.strip_chars()
+        joins = f"--time {other},{column} if {column} is the time of day, or " if few.str.contains(CLOCK).all() else ""
         raise DataError(
             f"the time must be moments; got {shortened(str(values.drop_nulls()[:1].to_list()[0]))} in {column}, while "
-            f"{other} holds {search.shown(other)}; pass time={other!r} (--time {other}), or time={column!r} (--time "
-            f"{column}) if it is the time"
+            f"{other} holds {search.shown(other)}; pass {joins}time={other!r} (--time {other}), or "
+            f"time={column!r} (--time {column}) if it is the time"
         )
-    return table, chosen, _doubt_on_days(search, column, values)
+    doubts = [*_doubt_on_days(search, column, values), *_doubt_on_offsets(search, column, values)]
+    return table, chosen, [*_rivals(search, column), *doubts]
+
+
+def joined_time(table: RawTable, columns: Sequence[str], name: str) -> RawTable:
+    """Return a table with one more column: a day and a time of day together.
+
+    table    the rows        columns  the column of the day, then those of the time of day, or of the zone
+    name     the name of the new column
+
+    A time of day may be a number without zeros in front: a column with 235959 holds hours, minutes and seconds, so that
+    144 is 00:01:44 there; one with at most 2359 holds hours and minutes, one with at most 23 hours.
+
+    >>> rows = pl.DataFrame({"day": ["2020-01-01"] * 2, "clock": ["144", "93059"]})
+    >>> joined_time(RawTable.from_frame(rows), ["day", "clock"], "when").select(["when"]).to_series().to_list()
+    ['2020-01-01 000144', '2020-01-01 093059']
+    """
+    if len(columns) != 2:
+        return table.with_joined(columns, name)
+    kind = table.sample([columns[1]], 1).to_series().dtype
+    if kind != pl.String and not kind.is_integer():
+        return table.with_joined(columns, name)
+    clocks = table.select([columns[1]]).to_series().cast(pl.String).str.strip_chars()
+    are_numbers = clocks.str.contains(r"^\d{1,6}$")
+    if 2 * are_numbers.sum() < len(clocks):
+        return table.with_joined(columns, name)
+    longest = clocks.filter(are_numbers.fill_null(False)).str.len_chars().max()
+    return table.with_joined(columns, name, next(digits for digits in (2, 4, 6) if int(str(longest)) <= digits))
 
 
 class Search(NamedTuple):
@@ -94,6 +134,47 @@ def _found_time(table: RawTable, search: Search) -> tuple[str | None, list[str]]
     ]
 
 
+def _instead_of_fact(
+    table: RawTable, chosen: dict[str, str], search: Search, owner: str
+) -> tuple[RawTable, dict[str, str], list[str]]:
+    """Take the only other column of dates if the guessed one holds one moment for each owner; refuse several."""
+    column, (other, *more) = chosen["time"], search.moments
+    if more or search.moments[other] != "dates":
+        ways = ", or ".join(f"--time {one}" for one in (*search.moments, column))
+        raise DataError(
+            f"the time must be the moments of events; got one moment for each {owner} in {column}; pass {ways} "
+            "(in Python time=)"
+        )
+    note = (
+        f"{column} holds one moment for each {owner}: read {other} ({search.shown(other)}) as time; override with "
+        f"{flag('time')}"
+    )
+    return table, {**chosen, "time": other}, [note, *_doubt_on_days(search, other, search.few[other])]
+
+
+def _rivals(search: Search, column: str) -> list[str]:
+    """Name the other columns that may well be the time of events."""
+    others = [one for one in search.moments if one != column][:4]
+    if not others:
+        return []
+    shown = " and ".join(f"{one} ({search.shown(one)})" for one in others)
+    look = "looks like times too and is" if len(others) == 1 else "look like times too and are"
+    return [f"{shown} {look} not used; override {column} with {flag('time')}"]
+
+
+def _doubt_on_offsets(search: Search, column: str, values: pl.Series) -> list[str]:
+    """Name a column of offsets from UTC beside times without a zone."""
+    if values.dtype != pl.String or values.drop_nulls().str.contains(ZONED).any():
+        return []
+    for one in search.few:
+        if one.dtype == pl.String and one.count() and one.drop_nulls().str.contains(OFFSET).all():
+            return [
+                f"doubt: {one.name} holds offsets from UTC ({search.shown(one.name)}) and is not used: --time "
+                f"{column},{one.name} joins them"
+            ]
+    return []
+
+
 def _joined_with_day(
     table: RawTable, chosen: dict[str, str], search: Search
 ) -> tuple[RawTable, dict[str, str], list[str]]:
@@ -134,7 +215,7 @@ def _search(table: RawTable, chosen: Mapping[str, str]) -> Search:
     facts: list[str] = []
     for column in unused:
         kind = looks_like_moments(few[column])
-        owner = next((role for role in ("user", "item") if _is_fact_about(few, column, chosen[role])), None)
+        owner = _owner_of(few, column, chosen)
         if kind is not None and owner is None:
             moments[column] = kind
         elif kind == "dates":
@@ -142,6 +223,13 @@ def _search(table: RawTable, chosen: Mapping[str, str]) -> Search:
                 f"{column} holds one moment for each {owner} and is not used as time; override with {flag('time')}"
             )
     return Search(few.select(unused), moments, facts)
+
+
+def _owner_of(few: pl.DataFrame, column: str, chosen: Mapping[str, str]) -> str | None:
+    """Return the role, user or item, of which a column is a fact; None if it is no such fact."""
+    if few[column].dtype.is_nested():
+        return None
+    return next((role for role in ("user", "item") if _is_fact_about(few, column, chosen[role])), None)
 
 
 def _is_fact_about(few: pl.DataFrame, column: str, owner: str) -> bool:
