@@ -15,10 +15,11 @@ from typing import Any
 from caser.data import datasets
 from caser.evaluation import protocols
 from caser.models import COUNTING_BASELINES
-from caser.study.compare import best_of, sentence
+from caser.study.compare import best_of
 from caser.study.engine import AS_MANY_AS_CORES, Plan, Step
 from caser.study.recipes import Recipe
 from caser.study.study import Study, run_study
+from caser.study.words import sentence
 
 STORE = Path("runs/benchmarks")
 RESULTS = Path(__file__).parent / "results"

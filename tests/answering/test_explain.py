@@ -52,6 +52,18 @@ def test_a_model_without_states_has_effects_but_no_parts() -> None:
     found = explain(Recommender(popularity_run()), 20, user="ann")
     assert found.parts == {"score": 4.0}
     assert [effect.effect for effect in found.history] == [0.0]
+    assert (found.effects_of, found.rest) == ("score", 4.0)
+
+
+@pytest.mark.parametrize("settings", [{}, {"user_vector": False}])
+@pytest.mark.parametrize("question", [{"user": "ann"}, {"history": [20, 50]}, {"user": "bob", "history": [10]}])
+def test_the_effects_and_the_rest_add_up_to_the_part_that_the_history_decides(
+    settings: dict[str, Any], question: dict[str, Any]
+) -> None:
+    found = explain(Recommender(caser_run(**settings)), 30, **question)
+    assert found.effects_of == "short-term"
+    effects = sum(effect.effect for effect in found.history)
+    assert effects + found.rest == pytest.approx(found.parts["short-term"], abs=1e-6)
 
 
 def test_an_unknown_user_without_history_is_explained_by_popularity() -> None:

@@ -192,7 +192,13 @@ def test_a_table_shows_the_parts_of_the_score_and_the_score(caser_run: Path) -> 
     out = caser("explain", caser_run, "--item", 5, "--user", 1).out
     assert out.startswith("item 5 for user 1 · known user\n")
     assert [line.split("  ")[0] for line in out.splitlines()[2:6]] == ["short-term", "lasting taste", "bias", "score"]
-    assert "what each item of the history adds to it" in out
+    title, _, *rows = out.partition("what ")[2].splitlines()
+    assert title == "short-term is made of"
+    numbers = [float(line.split()[-1]) for line in rows if not line.startswith("  ")]
+    assert rows[len(numbers) - 2].startswith("beyond single items")
+    assert rows[len(numbers) - 1].startswith("= short-term")
+    assert sum(numbers[:-1]) == pytest.approx(numbers[-1], abs=1e-9)
+    assert numbers[-1] == pytest.approx(float(out.splitlines()[2].split()[-1]))
 
 
 def test_a_made_up_history_is_explained(caser_run: Path) -> None:
@@ -204,7 +210,7 @@ def test_a_made_up_history_is_explained(caser_run: Path) -> None:
 def test_without_a_history_no_effects_are_shown(caser_run: Path) -> None:
     out = caser("explain", caser_run, "--item", 5).out
     assert out.startswith("item 5 for an unknown user · popularity\n")
-    assert "adds" not in out
+    assert "beyond single items" not in out
 
 
 # Ids and titles

@@ -52,7 +52,7 @@ def test_the_table_begins_with_the_verdict_and_the_missing_extra_is_named(
 ) -> None:
     outcome = caser("compare", log, "--models", "markov", *places)
     assert outcome.code == 0
-    assert outcome.out.startswith("markov is the best counting model; no network was compared with it.")
+    assert outcome.out.startswith("markov is the best simple model: it counts which item follows which.")
     assert "pip install 'caser[report]'" in outcome.err
     assert f"every number is in {tmp_path / 'out' / 'study.json'}" in outcome.err
     assert max(map(len, outcome.out.splitlines())) <= 160
@@ -80,6 +80,7 @@ def test_a_sweep_has_a_row_for_each_value_and_keeps_the_test_part_closed(log: Pa
 def test_quick_is_one_seed_and_few_epochs(log: Path, places: tuple[object, ...]) -> None:
     found = document("sweep", log, "--over", "n_v=1,2", "--quick", *TINY[:4], *TINY[6:], *places)
     assert found["seeds"] == [0]
+    assert found["advice"][-1].startswith("This study is quick (--quick): one seed, and training ends after 12 epochs")
     assert study_options.StudyOptions(quick=True).shortened(Training(epochs=90)).epochs == study_options.QUICK_EPOCHS
     assert study_options.StudyOptions(quick=True).shortened(Training(epochs=3)).epochs == 3
 

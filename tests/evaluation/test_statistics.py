@@ -128,8 +128,25 @@ def test_a_difference_is_said_in_one_sentence(difference: Difference, beginning:
 def test_one_user_cannot_show_a_difference() -> None:
     difference = paired_difference(np.array([1.0, 0.0]), np.array([0.5, 0.0]), np.array([7, 7], dtype=np.int32))
     sentence = difference.sentence("caser", "markov", "hit@10", 1)
-    assert sentence == "hit@10: caser against markov: 1 user cannot show a difference (+0.2500)"
-    assert "2 sessions can show" in Difference(0.0, -1.0, 1.0, 2.0).sentence("caser", "markov", "hit@10", 2, "session")
+    assert sentence == "hit@10: caser against markov: 1 user is too few to show a difference (+0.2500)"
+    two = Difference(0.0, -1.0, 1.0, 2.0).sentence("caser", "markov", "hit@10", 2, "session")
+    assert two == "hit@10: caser against markov: 2 sessions are too few to show a difference (+0.0000)"
+
+
+@pytest.mark.parametrize(("num_owners", "is_shown"), [(2, False), (3, False), (5, False), (6, True), (30, True)])
+def test_few_users_who_all_agree_show_nothing(num_owners: int, is_shown: bool) -> None:
+    difference = paired_difference(np.ones(num_owners), np.zeros(num_owners), np.arange(num_owners, dtype=np.int32))
+    assert (difference.num_owners, difference.is_shown, difference.is_lost_to_correction) == (
+        num_owners,
+        is_shown,
+        False,
+    )
+    assert ("too few" in difference.sentence("caser", "markov", "hit@10", num_owners)) is not is_shown
+
+
+def test_a_size_of_zero_is_never_quoted_as_the_smallest_that_could_be_shown() -> None:
+    equal = paired_difference(np.ones(50), np.ones(50), np.arange(50, dtype=np.int32))
+    assert "0.0000 or more" not in equal.sentence("caser", "markov", "hit@10", 50)
 
 
 def test_the_p_value_is_that_of_a_paired_t_test() -> None:
@@ -157,7 +174,10 @@ def test_a_difference_shown_alone_may_not_be_shown_in_a_family() -> None:
     assert not family["lucky"].is_shown
     sentence = family["lucky"].sentence("lucky", "markov", "map", 50)
     assert sentence.startswith("map: lucky against markov: no difference that 50 users can show")
-    assert "p 0.060 after Holm's correction for 2 comparisons" in sentence
+    assert family["lucky"].is_lost_to_correction
+    assert not family["other"].is_lost_to_correction
+    why = "p 0.060 after Holm's correction for 2 comparisons, above 0.05: among so many, one interval without 0 may be"
+    assert why in sentence
     assert "Holm" not in alone["lucky"].sentence("lucky", "markov", "map", 50)
 
 

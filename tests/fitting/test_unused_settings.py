@@ -128,7 +128,7 @@ def test_a_model_that_only_counts_refuses_arguments_for_networks(name: str, argu
     model = model_settings(name)
     arguments = {argument: ARGUMENTS[argument]}
     if isinstance(model, CountingSettings):
-        with pytest.raises(ConfigError, match=f"{argument} must be left out for {name}, which only counts"):
+        with pytest.raises(ConfigError, match=f"{argument} must be left out for {name}, which is fitted in one pass"):
             refuse_unused(model, **arguments)
     elif isinstance(model, NetworkSettings):
         refuse_unused(model, **arguments)
@@ -174,7 +174,9 @@ def test_the_number_of_epochs_is_a_whole_number_from_1(split: Split, epochs: Any
 
 @pytest.mark.parametrize("epochs", [0, 3])
 def test_a_counting_model_has_no_epochs(split: Split, epochs: int) -> None:
-    with pytest.raises(ConfigError, match=f"epochs must be left out for markov, which only counts; got {epochs}"):
+    with pytest.raises(
+        ConfigError, match=f"epochs must be left out for markov, which is fitted in one pass; got {epochs}"
+    ):
         fit(Markov(), split, epochs=epochs)
 
 

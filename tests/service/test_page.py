@@ -6,12 +6,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Route
 
+from caser.artefact.folder import load, save
 from tests.service.page_served import CHROMIUM, IMAGE, OVERRIDE, SCRIPT, Tab, ask, browser, save_run, serving
 
 pytestmark = [
@@ -80,7 +82,59 @@ def test_each_recommendation_shows_the_parts_of_its_score_and_its_strongest_clic
         assert shown == pytest.approx(list(parts.values()), abs=0.005)
         strongest = max(item["why"]["history"], key=lambda one: one["effect"])
         if strongest["effect"] > 0:
-            assert row.locator(".because").inner_text().startswith(f"Mostly because of {strongest['title']}")
+            assert f" = {strongest['title']} " in row.locator(".because").inner_text()
+
+
+def signed(text: str) -> float:
+    """The number at the end of a text."""
+    return float(text.rsplit(" ", 1)[-1].replace("\u2212", "-"))
+
+
+def test_the_numbers_below_a_title_add_up_to_the_part_that_is_shown_beside_it(tab: Tab) -> None:
+    for title in ("Title 7", "Title 12", "Title 9"):
+        tab.take(title)
+    assert "would be without it" in tab.page.inner_text("#sums-help")
+    for place, item in enumerate(tab.answered[-1]["items"]):
+        row = tab.page.locator("#answers > li").nth(place)
+        total, *terms = row.locator(".because .number").all_text_contents()
+        assert sum(map(signed, terms)) == pytest.approx(signed(total), abs=1e-9)
+        assert row.locator(".because").inner_text().startswith(f"{item['why']['effects_of']} ")
+        values = dict(text.rsplit(" ", 1) for text in row.locator(".values li").all_text_contents())
+        assert values[item["why"]["effects_of"]] == total.strip()
+
+
+def test_the_effects_of_all_clicks_and_the_rest_add_up_below_the_history(tab: Tab) -> None:
+    for title in ("Title 7", "Title 12", "Title 9", "Title 11"):
+        tab.take(title)
+    assert tab.page.inner_text("#sum-title") == "Point at a recommendation to see the effect of each click."
+    tab.page.locator("#answers > li").nth(1).hover()
+    tab.page.wait_for_timeout(100)
+    item = tab.answered[-1]["items"][1]
+    assert tab.page.inner_text("#sum-title") == f"Effect of each click on short-term of {item['title']}"
+    effects = [signed(text) for text in tab.page.locator("#history .effect").all_text_contents() if text]
+    assert len(effects) == 3  # the model has L = 3
+    rest, total = map(signed, tab.page.locator("#sum dd").all_text_contents())
+    assert tab.page.locator("#sum dt").all_text_contents() == ["Beyond single clicks", "= short-term"]
+    assert sum(effects) + rest == pytest.approx(total, abs=1e-9)
+    assert total == pytest.approx(item["why"]["parts"]["short-term"], abs=0.005)
+
+
+def test_without_titles_the_page_speaks_of_items(chromium: Browser, tmp_path: Path) -> None:
+    run, _ = save_run(tmp_path)
+    save(replace(load(run), titles=None), run)
+    context = chromium.new_context(reduced_motion="reduce")
+    with serving(run) as address:
+        tab = Tab(context.new_page(), address)
+        tab.open()
+        assert tab.page.get_attribute("#search", "placeholder") == "Search items to add"
+        tab.take("12")
+        tab.page.locator("#answers .like").first.click()
+        tab.page.wait_for_selector(".similar button")
+        assert tab.page.inner_text(".similar p") == "Similar items. Click one to take it:"
+        shown = tab.page.inner_text("body").lower()
+        assert "40 items" in shown
+        assert "title" not in shown
+    context.close()
 
 
 def test_bars_share_one_scale_and_start_at_a_common_zero(tab: Tab) -> None:

@@ -106,6 +106,9 @@ async def test_explanations_equal_those_of_the_library_and_parts_add_up(run: Pat
         expected = explain(recommender, item=item["item_id"], user="nobody", history=[10, 50])
         assert item["why"]["parts"] == pytest.approx(expected.parts, abs=1e-5)
         assert sum(item["why"]["parts"].values()) == pytest.approx(item["score"], abs=1e-5)
+        effects = sum(one["effect"] for one in item["why"]["history"])
+        assert effects + item["why"]["rest"] == pytest.approx(item["why"]["parts"]["short-term"], abs=1e-5)
+        assert item["why"]["effects_of"] == "short-term"
         for found, effect in zip(item["why"]["history"], expected.history, strict=True):
             assert (found["item_id"], found["title"]) == (effect.item_id, effect.title)
             assert found["effect"] == pytest.approx(effect.effect, abs=1e-5)

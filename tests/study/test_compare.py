@@ -48,7 +48,9 @@ def test_differences_are_paired_with_the_best_counting_model() -> None:
 def test_in_a_chain_an_untrained_network_loses_to_markov_and_the_verdict_says_so() -> None:
     study = chain_study()
     assert study.verdicts[0].startswith("caser loses to markov by 0.")
-    assert study.advice == ("Ship markov: it is best on validation, and it needs no training.",)
+    assert study.advice == (
+        "Ship markov: it is best on validation, and it is simple: it counts which item follows which.",
+    )
 
 
 def test_rows_are_json_and_hold_their_training_and_their_difference() -> None:
@@ -82,7 +84,9 @@ def better() -> Difference:
 
 def test_without_a_network_the_best_counting_model_is_named(tmp_path: Path) -> None:
     study = compare(small_split(), ["markov"], small_plan(tmp_path))
-    assert study.verdicts == ("markov is the best counting model; no network was compared with it.",)
+    assert study.verdicts == (
+        "markov is the best simple model: it counts which item follows which. No network was compared with it.",
+    )
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

@@ -101,6 +101,17 @@ def test_steps_count_up_to_their_total(tmp_path: Path) -> None:
     assert {step.total for step in steps} == {5}
 
 
+def test_the_time_left_is_unknown_before_a_network_has_finished_a_step_and_nothing_at_the_end(
+    tmp_path: Path,
+) -> None:
+    steps: list[Step] = []
+    outcome_of(tmp_path, {"markov": MARKOV, "caser": TINY}, steps, seeds=(0, 1))
+    first = next(i for i, step in enumerate(steps) if step.label == "caser")
+    assert [step.seconds_left for step in steps[:first]] == [None] * first
+    assert all(step.seconds_left is not None and step.seconds_left > 0 for step in steps[first:-1])
+    assert steps[-1].seconds_left == 0
+
+
 # How often the test part was opened
 
 

@@ -82,7 +82,7 @@ def test_views_with_different_targets_are_refused(tmp_path: Path) -> None:
 
 def test_the_verdicts_compare_sessions_and_user_vectors(study: Study) -> None:
     first, *others = study.verdicts
-    assert first.startswith(f"{study.reference} is best, a counting model: {study.metric} 0.")
+    assert first.startswith(f"{study.reference}, a simple model, is best. Its {study.metric} is 0.")
     assert study.reference.startswith("markov")
     kinds = [sentence.partition(":")[0] for sentence in others]
     assert kinds == ["Earlier sessions"] * 4 + ["The user vector"] * 2

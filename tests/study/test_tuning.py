@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from caser.errors import ConfigError, NumericalError
-from caser.fitting.fit import Choice
+from caser.fitting.fit import Choice, Progress
 from caser.models import model_settings
 from caser.study import tuning
 from caser.study.recipes import Recipe
@@ -36,8 +36,10 @@ class FakeStore:
     seconds: float = 10.0
     calls: list[tuple[Recipe, float]] = field(default_factory=list)
 
-    def choice(self, recipe: Recipe, most_seconds: float = math.inf, **_: Any) -> Choice:
+    def choice(self, recipe: Recipe, most_seconds: float = math.inf, tell: Any = None, **_: Any) -> Choice:
         self.calls.append((recipe, most_seconds))
+        if tell is not None:
+            tell(Progress("choosing", "ndcg@10", epoch=1, epochs=2))
         return Choice(self.value(recipe), min(self.seconds, most_seconds), epochs=2)
 
 
@@ -49,6 +51,13 @@ def test_the_first_trial_is_the_recipe_as_it_is() -> None:
     store = FakeStore()
     tune(store)
     assert store.calls[0] == (TUNED, math.inf)
+
+
+def test_every_trial_is_told_with_its_number_and_the_time_that_is_left() -> None:
+    told: list[Progress] = []
+    tune(FakeStore(), seconds=35.0, tell=told.append)
+    assert [(one.model, one.trial) for one in told] == [("caser", number) for number in (1, 2, 3, 4)]
+    assert [one.seconds_left for one in told] == pytest.approx([35, 25, 15, 5], abs=1)
 
 
 def test_the_best_trial_wins_with_its_own_settings() -> None:

@@ -5,8 +5,9 @@ from the history, and it may have columns that hold the user vector. So the scor
 model without states, the score itself is the only part.
 
 Effects: the effect of an item of the history is the score minus the score without that item. The other items and the
-user vector stay the same. Every model has effects. They need not add up to the score, because a model may read several
-items together. Source: ours.
+user vector stay the same, so an effect belongs to one part: to `short-term`, or to the score itself. Every model has
+effects. They need not add up to their part, because a model may read several items together, and may give an item some
+score without any history. The rest says how much is missing: part = sum of effects + rest. Source: ours.
 
 Shape suffixes: K items that are explained, H items of the history, V = H + 1 versions of the history (the whole one,
 then one without each item), D state width, I catalogue + padding.
@@ -46,14 +47,16 @@ class Effect:
 class Explanation:
     """Why an item has its score for a user or a history.
 
-    item_id  the item's raw id
-    title    its title; None if it has none
-    user_id  the user's raw id; None for a history without a user
-    source   how the user or the history was represented, such as "known user" or "fold-in"
-    score    the item's score
-    parts    `short-term`, `lasting taste` and `bias`, which add up to `score`. A model without user vectors has no
-             `lasting taste`; a model without states has one part, `score`
-    history  the effects of the items that the model read, oldest first
+    item_id     the item's raw id
+    title       its title; None if it has none
+    user_id     the user's raw id; None for a history without a user
+    source      how the user or the history was represented, such as "known user" or "fold-in"
+    score       the item's score
+    parts       `short-term`, `lasting taste` and `bias`, which add up to `score`. A model without user vectors has no
+                `lasting taste`; a model without states has one part, `score`
+    history     the effects of the items that the model read, oldest first
+    effects_of  the name of the part to which the effects belong: `short-term`, or `score`
+    rest        what the effects do not explain of that part: the effects and the rest add up to it
     """
 
     item_id: RawId
@@ -63,6 +66,8 @@ class Explanation:
     score: float
     parts: dict[str, float]
     history: list[Effect]
+    effects_of: str
+    rest: float
 
     def to_dict(self) -> dict[str, Any]:
         """Return the explanation as JSON values."""
@@ -117,6 +122,8 @@ def explain(
                 artefact.items.raw(why.read_H), why.read_H.tolist(), why.effects_HK, strict=True
             )
         ],
+        effects_of=why.effects_of,
+        rest=float(why.rest[0]),
     )
 
 
@@ -125,7 +132,8 @@ class Reasons:
     """Why K items have their scores in the answer to one question.
 
     scores_K    (K,) float64, the score of each item
-    parts       (K,) float64 by the name of the part; the parts of an item add up to its score
+    parts       (K,) float64 by the name of the part; the parts of an item add up to its score. The effects belong to
+                the first
     read_H      (H,) int32, the items of the history that the model read, oldest first
     effects_HK  (H, K) float64, the effect of each item of the history on each score
     """
@@ -134,6 +142,17 @@ class Reasons:
     parts: dict[str, Floats]
     read_H: Int32
     effects_HK: Floats
+
+    @property
+    def effects_of(self) -> str:
+        """The name of the part to which the effects belong, which is the first."""
+        return next(iter(self.parts))
+
+    @property
+    def rest(self) -> Floats:
+        """What the effects do not explain of that part, (K,) float64."""
+        rest_K: Floats = self.parts[self.effects_of] - self.effects_HK.sum(axis=0)
+        return rest_K
 
 
 def reasons(artefact: Artefact, question: Question, items_K: Int32) -> Reasons:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -209,7 +209,20 @@ def explain(
     title = f"{name_of_item} for {asked} · {explained['source']}"
     show.table(title, ["part", "score"], [(name, f"{value:.4f}") for name, value in parts.items()])
     if explained["history"]:
-        show.items("what each item of the history adds to it", ["item_id", "title", "effect"], explained["history"])
+        _show_effects(explained)
+
+
+def _show_effects(explained: Mapping[str, Any]) -> None:
+    """Print how the effects of the items of the history, and the rest, add up to their part of the score."""
+    part, digits = explained["effects_of"], 4
+    total = round(explained["parts"][part], digits)
+    effects = [{**one, "effect": round(one["effect"], digits)} for one in explained["history"]]
+    # The rest of the rounded numbers, so that a reader who adds them up finds the total.
+    rest = total - sum(one["effect"] for one in effects)
+    sums = [{"item_id": "beyond single items", "effect": rest}, {"item_id": f"= {part}", "effect": total}]
+    show.items(f"what {part} is made of", ["item_id", "title", "effect"], [*effects, *sums])
+    show.remark(f"the effect of an item: how much lower {part} would be without it")
+    show.remark("beyond single items: what the items do only together, and what the model says without a history")
 
 
 def _check_asked(users: Sequence[str], history: Sequence[str], *, all: bool) -> None:

@@ -39,7 +39,7 @@ class DemoLog:
 def demo(
     *, out: Path = Path("runs/demo"), epochs: int = Caser.training.epochs, seed: int = 0, json: Switch = False
 ) -> None:
-    """Train Caser on MovieLens-100K, judge it beside models that only count, and recommend.
+    """Train Caser on MovieLens-100K, judge it beside simple models, and recommend.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def demo(
     training = Caser.training.replace(epochs=epochs, seed=seed)
     with show.fit_progress() as tell:
         recommender = fit(Caser(), split, training, checkpoint=checkpoint_of(out), tell=tell)
-    show.note("4. judging it beside models that only count")
+    show.note("4. judging it beside simple models")
     judged = evaluate(recommender, split).to_dict()
     save_run(recommender, out)
     history = _example_history(log)

@@ -10,7 +10,16 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -133,9 +142,12 @@ def study(values: Mapping[str, Any]) -> None:
     table(title, columns, [_study_row(row, metrics, has_difference=reference is not None) for row in best_first])
     if reference:
         remark(
-            f"to {reference}: difference in {metric}; * means that it is shown, after correction for "
-            f"{len(best_first) - 1} comparisons"
+            f"to {reference}: difference in {metric}; * means that it is unlikely to be chance, after Holm's "
+            f"correction for {len(best_first) - 1} comparisons; ±: half of the 95 % interval"
         )
+        lost = [row["label"] for row in values["rows"] if (row["difference"] or {}).get("is_lost_to_correction")]
+        if lost:
+            remark(f"without that correction, the difference would count for {', '.join(lost)} too")
     for sentence in values["notes"]:
         remark(sentence)
 
@@ -143,15 +155,18 @@ def study(values: Mapping[str, Any]) -> None:
 @contextmanager
 def study_progress() -> Iterator[StudyTell]:
     """Show on stderr how a study goes: a bar with the time left on a terminal, and a line for each step."""
-    with _bar() as bar:
-        task = bar.add_task("choosing", total=None)
+    with _bar(TimeElapsedColumn()) as bar:
+        task = bar.add_task("choosing the epochs of each model", total=None)
         began = time.perf_counter()
 
         def tell(step: engine.Step) -> None:
-            bar.update(task, completed=step.done, total=step.total, description=f"{step.done} of {step.total} steps")
+            left = "" if not step.seconds_left else f" · about {duration(step.seconds_left)} left"
+            label = f"{step.done} of {step.total} steps{left}"
+            bar.update(task, completed=step.done, total=step.total, description=label)
             seconds = time.perf_counter() - began
             done = f"{step.done:3}/{step.total}"
-            err.print(Text(f"{seconds:6.0f} s {done}  {step.action} {step.label}: {step.sentence}"), soft_wrap=True)
+            line = f"{seconds:6.0f} s {done}  {step.action} {step.label}: {step.sentence}{left}"
+            err.print(Text(line), soft_wrap=True)
 
         yield tell
 
@@ -159,12 +174,12 @@ def study_progress() -> Iterator[StudyTell]:
 @contextmanager
 def fit_progress() -> Iterator[FitTell]:
     """Show on stderr how a fit goes: a bar with the time left on a terminal, and a line for each epoch."""
-    with _bar() as bar:
+    with _bar(TimeRemainingColumn(compact=True)) as bar:
         task = bar.add_task("starting", total=None)
         began = time.perf_counter()
 
         def tell(progress: fit.Progress) -> None:
-            label = f"{progress.stage} epoch {progress.epoch}/{progress.epochs}"
+            label = _stage_in_words(progress)
             if progress.done is None:
                 if progress.batch == 1 and progress.epoch == 1 and not err.is_terminal:
                     note(f"  {_plan_in_words(progress)}")
@@ -181,19 +196,43 @@ def fit_progress() -> Iterator[FitTell]:
         yield tell
 
 
+def duration(seconds: float) -> str:
+    """Write a time span in words, rounded to what a person wants to know.
+
+    >>> duration(42), duration(100), duration(300), duration(5000)
+    ('42 s', '2 min', '5 min', '1 h 23 min')
+    """
+    if seconds < 60:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _stage_in_words(progress: fit.Progress) -> str:
+    """Return what trains now: the stage, the model if there are several, the trial and the epoch."""
+    of = f" {progress.model}," if progress.model else ""
+    trial = left = ""
+    # A model that is not tuned has a single trial, and no time to use up.
+    if progress.trial is not None and (progress.trial > 1 or progress.seconds_left):
+        trial = f" trial {progress.trial},"
+        left = f" · {duration(progress.seconds_left)} of its time left" if progress.seconds_left else ""
+    return f"{progress.stage}{of}{trial} epoch {progress.epoch}/{progress.epochs}{left}"
+
+
 def _plan_in_words(progress: fit.Progress) -> str:
     """Return how long a stage will train: at most so many epochs while they are chosen, and exactly so many after."""
     steps, epochs = _counted(progress.batches, "step"), _counted(progress.epochs, "epoch")
-    return f"{progress.stage}: {steps} an epoch, {'at most ' if progress.stage == 'choosing' else ''}{epochs}"
+    of = f" {progress.model}" if progress.model else ""
+    return f"{progress.stage}{of}: {steps} an epoch, {'at most ' if progress.stage == 'choosing' else ''}{epochs}"
 
 
 def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _bar() -> Progress:
-    """Make a progress bar on stderr, which is drawn only on a terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(compact=True))
+def _bar(clock: ProgressColumn) -> Progress:
+    """Make a progress bar on stderr, which is drawn only on a terminal; `clock` is its last column."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), clock)
     return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
 
 

@@ -73,7 +73,7 @@ def compare(
     limit = min(epochs or QUICK_EPOCHS, QUICK_EPOCHS) if options.quick else epochs
     with show.study_progress() as tell:
         study = _compared(read, gap, models, options.protocol, plan, limit, tell)
-    finish_study(study, options.out, log, json=json)
+    finish_study(study, options, log, json=json)
 
 
 def ablate(
@@ -111,7 +111,7 @@ def ablate(
         study = run_ablate(
             split, settings, options.shortened(training), plan, removals=removals, choose=choose, tell=tell
         )
-    finish_study(study, options.out, log, json=json)
+    finish_study(study, options, log, json=json)
 
 
 def sweep(
@@ -150,7 +150,7 @@ def sweep(
     split = protocols.apply(options.protocol, open_log(log, reading, filters))
     with show.study_progress() as tell:
         study = run_sweep(split, recipe, name, values, plan, tell=tell)
-    finish_study(study, options.out, log, json=json)
+    finish_study(study, options, log, json=json)
 
 
 def ablate_command() -> Command:

@@ -50,6 +50,16 @@ class StudyOptions(Settings):
             store=self.store.expanduser(),
         )
 
+    @property
+    def caution(self) -> tuple[str, ...]:
+        """A sentence on what a quick study leaves out; none if the study is not quick."""
+        if not self.quick:
+            return ()
+        return (
+            f"This study is quick (--quick): one seed, and training ends after {QUICK_EPOCHS} epochs at most. Run it "
+            "without --quick before you decide.",
+        )
+
     def shortened(self, training: Training) -> Training:
         """Return the training, with at most QUICK_EPOCHS epochs if the study is quick."""
         return training.replace(epochs=min(training.epochs, QUICK_EPOCHS)) if self.quick else training

@@ -13,6 +13,7 @@ from caser.artefact import folder as artefact
 from caser.artefact.folder import Artefact
 from caser.cli import show
 from caser.cli.runs import typed_command
+from caser.cli.study_options import StudyOptions
 from caser.errors import MissingDependencyError
 from caser.study.report.study import checked
 from caser.study.report.write import write_report
@@ -32,15 +33,15 @@ def default_folder(kind: str, log: str) -> Path:
     return Path("runs") / f"{kind}-{re.sub(r'[^A-Za-z0-9]+', '-', Path(log).stem).strip('-')}"
 
 
-def finish_study(study: Study, out: Path | None, log: str, *, json: bool) -> None:
+def finish_study(study: Study, options: StudyOptions, log: str, *, json: bool) -> None:
     """Write the report and the values per user, and print the result.
 
-    out   the folder for the report; by default `default_folder`
-    log   a file, or the name of a public data set
-    json  whether to print one JSON document instead of a table
+    options  name the folder for the report, by default `default_folder`, and say whether the study is quick
+    log      a file, or the name of a public data set
+    json     whether to print one JSON document instead of a table
     """
-    study = replace(study, command=typed_command())
-    folder = out or default_folder(study.kind, log)
+    study = replace(study, command=typed_command(), advice=(*study.advice, *options.caution))
+    folder = options.out or default_folder(study.kind, log)
     document = study.to_dict()
     values = study.report.to_frame(study.split.log.user_vocabulary)
     write_frames(folder / "per_user.parquet", [values], values.schema)

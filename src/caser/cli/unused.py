@@ -88,7 +88,7 @@ def _networks_only(option: str, flag_of_models: str) -> Rule:
         models = typed.get(flag_of_models, [])
         if option not in typed or not models or any(_trains(name) for name in models):
             return None
-        return f"{option} has no effect on models that only count: {', '.join(models)}. Leave {option} out."
+        return f"{option} has no effect on models that are fitted in one pass: {', '.join(models)}. Leave {option} out."
 
     return rule
 
@@ -186,7 +186,7 @@ def explain_unknown_option(command: str, option: str, model: str, flags: Sequenc
     flags    the flags that the command has
 
     >>> explain_unknown_option("train", "--epochs", "markov", [])
-    '--epochs has no effect on markov, which only counts and has no training. Leave --epochs out.'
+    '--epochs has no effect on markov, which is fitted in one pass and has no training. Leave --epochs out.'
     >>> explain_unknown_option("evaluate", "--jso", "caser", ["--log", "--json"])
     'Unknown option: --jso. Did you mean --json?'
     """
@@ -214,7 +214,7 @@ def _about_other_models(command: str, flag: str, model: str) -> str | None:
         having = [name for name, one in MODELS.usable().items() if getattr(one, "presets", None)]
         return f"--preset has no effect on {model}, which has no published settings here; {_has_it(having)}."
     if flag in NETWORK_FLAGS and not _trains(model):
-        return f"{flag} has no effect on {model}, which only counts and has no training. Leave {flag} out."
+        return f"{flag} has no effect on {model}, which is fitted in one pass and has no training. Leave {flag} out."
     if not models_with_it:
         return None
     known = ", ".join(f"--{flag_name(name)}" for name in model_class(model).model_fields)

@@ -137,23 +137,39 @@ class MetricDefinition:
 
     function      computes the metric; the docstring of this module explains its signature
     takes_cutoff  whether the name is written with a cut-off, as in `ndcg@10`; else the function gets k = inf
+    reading       what the metric says, for people: the end of a sentence that begins with its name; `{k}` stands for
+                  the cut-off. Empty if nobody has written it
     """
 
     function: MetricFunction
     takes_cutoff: bool = True
+    reading: str = ""
 
 
 METRICS: Registry[MetricDefinition] = Registry(
     "a metric",
     "caser.metrics",
     {
-        "hit": MetricDefinition(hit),
-        "precision": MetricDefinition(precision),
-        "recall": MetricDefinition(recall),
-        "ndcg": MetricDefinition(ndcg),
-        "mrr": MetricDefinition(mrr),
-        "map": MetricDefinition(average_precision, takes_cutoff=False),
-        "auc": MetricDefinition(auc, takes_cutoff=False),
+        "hit": MetricDefinition(hit, reading="is how often a list of {k} items contains a right one"),
+        "precision": MetricDefinition(precision, reading="is the share of a list of {k} items that is right"),
+        "recall": MetricDefinition(recall, reading="is the share of the right items that a list of {k} items contains"),
+        "ndcg": MetricDefinition(
+            ndcg, reading="says how often a list of {k} items contains a right one, and how near to its top"
+        ),
+        "mrr": MetricDefinition(
+            mrr,
+            reading="is 1 if the first item is right, 1/2 if only the second is, and so on down to item {k}",
+        ),
+        "map": MetricDefinition(
+            average_precision,
+            takes_cutoff=False,
+            reading="says how near to the top of the full ranking right items are",
+        ),
+        "auc": MetricDefinition(
+            auc,
+            takes_cutoff=False,
+            reading="is the share of wrong items ranked below a right one: chance is 0.5",
+        ),
     },
     instance_of(MetricDefinition),
 )

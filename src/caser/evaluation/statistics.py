@@ -12,7 +12,8 @@ For a model with one seed, the formula gives the same interval as a bootstrap (a
 numbers. With several seeds, the standard error comes from a bootstrap over owners and seeds, and the degrees of freedom
 from the formula of Welch and Satterthwaite, because three seeds say little about the variance between seeds.
 
-Assumes that owners are independent; with fewer than about 30 of them, read an interval as a guess.
+Assumes that owners are independent; with fewer than about 30 of them, read an interval as a guess. Fewer than 6 show no
+difference at all.
 
 Shape suffixes: S seeds, Q queries, D draws of the bootstrap.
 """
@@ -33,6 +34,13 @@ from caser.evaluation.metrics import Values
 
 SIGNIFICANCE = 0.05
 """The probability of reporting a difference where there is none; an interval covers 1 minus this."""
+
+LEAST_OWNERS = 6
+"""With fewer owners than this, no difference is shown. Even if all of them prefer one model, a sign test gives
+2^(1 - n), which is above SIGNIFICANCE for n = 5."""
+
+ENOUGH_OWNERS = 30
+"""With fewer owners than this, an interval is a rough guess."""
 
 # The probability with which `smallest_detectable` would be shown.
 _POWER = 0.8
@@ -60,7 +68,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Difference(Estimate):
-    """A paired difference of two models; an interval that contains 0 shows no difference.
+    """A paired difference of two models; an interval that contains 0 shows no difference, and few owners show none.
 
     value, low, high     the mean difference and its 95 % interval
     smallest_detectable  the true difference that a test set of this size would show with a probability of 80 %
@@ -68,6 +76,7 @@ class Difference(Estimate):
     p_adjusted           the p value after Holm's correction, or None for a comparison on its own
     family               the number of comparisons that were corrected together
     num_seeds            the seeds of the model that has more; with several, the interval is over seeds too
+    num_owners           how many users or sessions were judged; None if that is unknown
     """
 
     smallest_detectable: float
@@ -75,15 +84,31 @@ class Difference(Estimate):
     p_adjusted: float | None = None
     family: int = 1
     num_seeds: int = 1
+    num_owners: int | None = None
 
     @property
     def is_shown(self) -> bool:
-        """Whether the interval excludes 0; in a family, whether the corrected p value is at most SIGNIFICANCE."""
-        return self.low > 0 or self.high < 0 if self.p_adjusted is None else self.p_adjusted <= SIGNIFICANCE
+        """Whether the interval excludes 0; in a family, whether the corrected p value is at most SIGNIFICANCE.
+
+        Fewer than LEAST_OWNERS owners show nothing, whatever the interval.
+        """
+        if self.num_owners is not None and self.num_owners < LEAST_OWNERS:
+            return False
+        return self._excludes_zero if self.p_adjusted is None else self.p_adjusted <= SIGNIFICANCE
+
+    @property
+    def is_lost_to_correction(self) -> bool:
+        """Whether the interval excludes 0, and only Holm's correction is why the difference is not shown."""
+        return self._excludes_zero and not self.is_shown and self.p_adjusted is not None and self.family > 1
+
+    @property
+    def _excludes_zero(self) -> bool:
+        return self.low > 0 or self.high < 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields and `is_shown` as JSON values; NaN becomes None."""
-        return {**super().to_dict(), "is_shown": self.is_shown}
+        """Return the fields, `is_shown` and `is_lost_to_correction` as JSON values; NaN becomes None."""
+        derived = {"is_shown": self.is_shown, "is_lost_to_correction": self.is_lost_to_correction}
+        return {**super().to_dict(), **derived}
 
     def sentence(self, first: str, second: str, metric: str, num_owners: int, owner: str = "user") -> str:
         """Say the difference in one sentence.
@@ -95,26 +120,31 @@ class Difference(Estimate):
 
         >>> Difference(0.01, -0.01, 0.03, 0.028).sentence("caser", "count-knn", "hit@50", 943)
         'hit@50: caser against count-knn: no difference that 943 users can show (+0.0100, 95 % interval -0.0100 to
-        +0.0300; smallest they could show: 0.0280)'
+        +0.0300; only a difference of about 0.0280 or more would show up in most such tests)'
         """
         pair = f"{metric}: {first} against {second}"
-        if num_owners < 2:
-            return f"{pair}: {num_owners} {owner} cannot show a difference ({self.value:+.4f})"
+        if num_owners < LEAST_OWNERS:
+            owners = f"{num_owners} {owner} is" if num_owners == 1 else f"{num_owners} {owner}s are"
+            return f"{pair}: {owners} too few to show a difference ({self.value:+.4f})"
         seeds = f" over {owner}s and {self.num_seeds} seeds" if self.num_seeds > 1 else ""
         interval = f"{self.value:+.4f}, 95 % interval {self.low:+.4f} to {self.high:+.4f}{seeds}{self._correction()}"
         if not self.is_shown:
-            return (
-                f"{pair}: no difference that {num_owners:,} {owner}s can show "
-                f"({interval}; smallest they could show: {self.smallest_detectable:.4f})"
-            )
+            return f"{pair}: no difference that {num_owners:,} {owner}s can show ({interval}{self._limit()})"
         verb = "beats" if self.value > 0 else "loses to"
         return f"{metric}: {first} {verb} {second} ({interval})"
+
+    def _limit(self) -> str:
+        if not self.smallest_detectable > 0:  # all owners have the same difference
+            return ""
+        size = f"{self.smallest_detectable:.4f}"
+        return f"; only a difference of about {size} or more would show up in most such tests"
 
     def _correction(self) -> str:
         if self.p_adjusted is None:
             return ""
         p_value = "p < 0.001" if self.p_adjusted < 0.001 else f"p {self.p_adjusted:.3f}"
-        return f"; {p_value} after Holm's correction for {self.family} comparisons"
+        why = ", above 0.05: among so many, one interval without 0 may be chance" if self.is_lost_to_correction else ""
+        return f"; {p_value} after Holm's correction for {self.family} comparisons{why}"
 
 
 def mean_over_owners(values: Values, owners: Int32) -> Estimate:
@@ -147,8 +177,11 @@ def paired_difference(first: Values, second: Values, owners: Int32) -> Differenc
     Otherwise the seeds of the two models are independent of each other. Raises ConfigError unless both have values for
     the same number of queries, at least one.
 
-    >>> paired_difference(np.array([0.3, 0.4, 0.8]), np.array([0.1, 0.2, 0.6]), np.array([1, 2, 3])).is_shown
+    >>> first, second = np.array([0.3, 0.4, 0.8, 0.5, 0.6, 0.9]), np.array([0.1, 0.2, 0.6, 0.3, 0.5, 0.6])
+    >>> paired_difference(first, second, np.arange(6)).is_shown
     True
+    >>> paired_difference(first[:3], second[:3], np.arange(3)).is_shown  # three users show nothing
+    False
     """
     first_SQ, second_SQ = np.atleast_2d(first), np.atleast_2d(second)
     if not first_SQ.shape[1] == second_SQ.shape[1] == len(owners) or first_SQ.size == 0 or second_SQ.size == 0:
@@ -167,6 +200,7 @@ def paired_difference(first: Values, second: Values, owners: Int32) -> Differenc
         detectable,
         spread.p_value,
         num_seeds=max(len(first_SQ), len(second_SQ)),
+        num_owners=len(np.unique(owners)),
     )
 
 

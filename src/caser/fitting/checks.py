@@ -48,7 +48,7 @@ def refuse_unused(
     >>> from caser.models.counting.markov import Markov
     >>> refuse_unused(Markov(), epochs=3)
     Traceback (most recent call last):
-    caser.errors.ConfigError: epochs must be left out for markov, which only counts; got 3.
+    caser.errors.ConfigError: epochs must be left out for markov, which is fitted in one pass; got 3.
     """
     must_be("training", training, Training | None, "caser.Training(...) or None")
     must_be("checkpoint", checkpoint, str | Path | None, "the path of a file or None")
@@ -108,7 +108,7 @@ def _refuse_for_counting(model: CountingSettings, arguments: dict[str, Any]) -> 
         if isinstance(value, Training):
             settings = {setting: getattr(value, setting) for setting in sorted(value.model_fields_set)}
             got = ", ".join(f"{setting}={setting_value!r}" for setting, setting_value in settings.items()) or "defaults"
-        raise ConfigError(f"{name} must be left out for {model.name}, which only counts; got {got}.")
+        raise ConfigError(f"{name} must be left out for {model.name}, which is fitted in one pass; got {got}.")
 
 
 def _refuse_for_network(model: NetworkSettings, training: Training, epochs: int | None) -> None:

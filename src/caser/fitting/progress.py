@@ -24,6 +24,9 @@ class Progress:
     batch, batches  batches done in this epoch, and batches of an epoch; 0 in the report after an epoch
     done            the epoch that has just ended; None in a report after a batch
     validation      the metric's value after an epoch of choosing; None otherwise
+    model           the name of the model, if several are tried
+    trial           the number of the trial, from 1, if settings are tuned
+    seconds_left    what is left of the time for tuning this model, if it is tuned
     """
 
     stage: Stage
@@ -34,6 +37,9 @@ class Progress:
     batches: int = 0
     done: Epoch | None = None
     validation: float | None = None
+    model: str | None = None
+    trial: int | None = None
+    seconds_left: float | None = None
 
 
 Tell = Callable[[Progress], None]

@@ -121,5 +121,5 @@ def network_settings(name: str, values: Mapping[str, Any] | None = None) -> Netw
     """
     settings = model_settings(name, values)
     if not isinstance(settings, NetworkSettings):
-        raise ConfigError(f"this model must be a network; got {name}, which only counts.")
+        raise ConfigError(f"this model must be a network; got {name}, which is fitted in one pass.")
     return settings

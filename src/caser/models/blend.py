@@ -30,6 +30,7 @@ class Blend(CountingSettings):
     """
 
     name = "blend"
+    about = "adds up the scores of two other models"
     first: str = "count-knn"
     """The first model, by name."""
     first_settings: dict[str, Any] = Field(default_factory=dict)

@@ -27,6 +27,8 @@ class ModelSettings(Settings):
 
     name: ClassVar[str]
     """The name of the model on the command line, in reports and in the manifest of a run."""
+    about: ClassVar[str] = "is fitted to the log"
+    """What the model does, for people: the end of a sentence that begins with "it"."""
     space: ClassVar[Space] = {}
     """The values that tuning tries, for each setting that it changes. A key is the name of a setting of the model or of
     its training. The values include the default."""
@@ -126,6 +128,8 @@ class Preset:
 class CountingSettings(ModelSettings):
     """Base of the settings of models that count: they fit in one pass, without a training loop."""
 
+    about = "is fitted in one pass over the log"
+
     @abstractmethod
     def build(self, num_users: int, num_items: int) -> CountingModel:
         """Make the model before it is fitted.
@@ -140,6 +144,7 @@ class CountingSettings(ModelSettings):
 class NetworkSettings(ModelSettings):
     """Base of the settings of networks: they train on batches of the tape, and are validated after each epoch."""
 
+    about = "is trained over several epochs"
     training: ClassVar[Training] = Training()
     """How the network trains by default. These are the authors' published settings where they are known to be good."""
 

@@ -25,6 +25,10 @@ class ScoreExplanation(Schema):
     """Parts of the score, by name. They add up to the score before boosts."""
     history: list[HistoryEffect]
     """The items of the history that the model read, oldest first."""
+    effects_of: str
+    """The name of the part to which the effects of these items belong."""
+    rest: float
+    """What the effects do not explain of that part: the effects and the rest add up to it."""
 
 
 class RecommendedItem(Schema):
@@ -178,6 +182,8 @@ class ModelResponse(VersionedResponse):
     """The smallest and the largest value of each column of numbers or dates."""
     item_notes: list[str]
     """What was guessed about the table of items, and which of its rows and of the model's items do not match."""
+    has_titles: bool
+    """Whether any item has a title."""
     exclude_seen: bool
     """Whether an answer leaves out the items of the history by default."""
     metrics: dict[str, Any] | None

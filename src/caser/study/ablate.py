@@ -18,10 +18,10 @@ from caser.evaluation.protocols import protocol_named
 from caser.fitting.defaults import facts_of
 from caser.models.caser.caser import Caser
 from caser.study.arguments import refuse_seed
-from caser.study.compare import sentence
 from caser.study.engine import Plan, StepListener, plan_of
 from caser.study.recipes import Recipe
 from caser.study.study import Study, run_study
+from caser.study.words import concluded, sentence
 
 FULL = "pvh"
 VARIANTS = ("p", "h", "v", "vh", "ph", "pv", FULL)
@@ -87,7 +87,7 @@ def ablate(
         tell=tell,
     )
     study = replace(study, extra=_published(study), notes=_note(anonymous))
-    return replace(study, verdicts=tuple(_verdicts(study, reference)))
+    return concluded(study, _verdicts(study, reference))
 
 
 def _check_training(full: Caser, training: Training | None, *, choose: bool, anonymous: bool) -> None:
@@ -154,14 +154,15 @@ def _verdicts(study: Study, reference: str) -> Iterator[str]:
     worst = min(without, key=lambda label: study.differences[label].value, default=None)
     if worst is not None and study.differences[worst].is_shown and study.differences[worst].value < 0:
         lost = study.differences[worst]
+        matter, it = ("matter", "them") if without[worst].endswith("s") else ("matters", "it")
         yield (
-            f"The part that matters most: {without[worst]}. Without it {study.metric} falls by {-lost.value:.4f} "
-            f"(95 % {-lost.high:.4f} to {-lost.low:.4f})."
+            f"{without[worst].capitalize()} {matter} most. Without {it}, {study.metric} falls by {-lost.value:.4f} "
+            f"(95 % interval {-lost.high:.4f} to {-lost.low:.4f})."
         )
     else:
         yield (
-            f"No single part is shown to matter: the loss without it is smaller than these {study.report.owner_word}s "
-            "can show."
+            f"No single part is shown to matter. Without any one of them, {reference} loses less than these "
+            f"{study.report.num_owners:,} {study.report.owner_word}s can show."
         )
     for label, part in without.items():
         yield f"Without {part}: {sentence(study, label, reference)}."

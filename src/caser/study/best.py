@@ -177,7 +177,7 @@ class _Search:
         if not recipe.is_neural:
             return _Tried(recipe, choose(recipe.model, self.split, keep=True))
         checkpoint, how = self._file(recipe, "chosen"), recipe.training
-        choice = choose(recipe.model, self.split, how, checkpoint=checkpoint, tell=self.tell, keep=True)
+        choice = choose(recipe.model, self.split, how, checkpoint=checkpoint, tell=self._named(recipe), keep=True)
         if checkpoint and (kept := checkpoint.with_suffix(".kept")):
             # The model of the best epoch outlives an interruption of what comes later.
             choice = replace(choice, kept=choice.kept or (load(kept) if kept.exists() else None))
@@ -195,10 +195,15 @@ class _Search:
 
     def _fitted(self, one: _Tried, train_on: TrainOn, checkpoint: Path | None) -> Recommender:
         fitted = fit_chosen(
-            one.recipe, one.choice, self.split, train_on=train_on, checkpoint=checkpoint, tell=self.tell
+            one.recipe, one.choice, self.split, train_on=train_on, checkpoint=checkpoint, tell=self._named(one.recipe)
         )
         fitted.artefact.manifest["history"] = list(one.choice.history)
         return fitted
+
+    def _named(self, recipe: Recipe) -> Tell | None:
+        """The listener of the training of one model, which adds the name of the model."""
+        tell = self.tell
+        return tell and (lambda progress: tell(replace(progress, model=recipe.model.name)))
 
     def remove_empty_folder(self) -> None:
         """Remove the folder of checkpoints if nothing was written into it."""

@@ -35,6 +35,7 @@ def chance(table: RankTable, metric: str) -> float:
     random = numpy_generator(0, "chance")
     num_candidates = np.repeat(table.num_candidates, table.num_targets)
     can_be_found = np.isfinite(table.ranks)
+    num_candidates = np.maximum(num_candidates, 1)  # a user who has taken every item has no candidates, nor a target
     means = []
     for _ in range(_DRAWS):
         random_ranks = np.where(can_be_found, random.integers(1, num_candidates + 1), np.inf)

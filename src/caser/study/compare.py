@@ -21,6 +21,7 @@ from caser.study.chance import beat_chance, chance
 from caser.study.engine import Plan, StepListener, plan_of
 from caser.study.recipes import Recipe
 from caser.study.study import Study, run_study
+from caser.study.words import concluded, sentence
 
 
 def compare(
@@ -76,8 +77,8 @@ def compare(
         guessing = f"a random order gets {study.metric} {by_chance:.4f}"
         verdict = f"No model beats chance: {guessing}, and no model is shown to do better."
         instead = "Ship popularity, or look at the log first: caser audit LOG."
-        return replace(study, verdicts=(verdict,), advice=(instead,), notes=tuple(notes))
-    return replace(study, verdicts=verdicts(study), advice=advice(study), notes=tuple(notes))
+        return replace(concluded(study, (verdict,), (instead,)), notes=tuple(notes))
+    return replace(concluded(study, verdicts(study), advice(study)), notes=tuple(notes))
 
 
 def recipes_for(
@@ -122,11 +123,11 @@ def best_of(labels: Iterable[str], report: Report) -> str:
 
 
 def verdicts(study: Study) -> tuple[str, ...]:
-    """Return sentences that compare the best network of `study`, and Caser, with the best counting model."""
+    """Return sentences that compare the best network of `study`, and Caser, with the best simple model."""
     counting = study.reference
     neural = [label for label in study.ranking if study.recipe(label).is_neural]
     if not neural:
-        return (f"{counting} is the best counting model; no network was compared with it.",)
+        return (f"{counting} is the best simple model: {_about(study, counting)}. No network was compared with it.",)
     best = neural[0]
     pairs = [(best, counting)]
     if "caser" in neural[1:]:
@@ -138,31 +139,17 @@ def advice(study: Study) -> tuple[str, ...]:
     """Return a sentence on which model of `study` to ship: the best on validation, if the test part agrees."""
     chosen = max(study.outcome.chosen, key=lambda label: study.outcome.chosen[label].choice.value)
     if not study.recipe(chosen).is_neural:
-        return (f"Ship {chosen}: it is best on validation, and it needs no training.",)
+        return (f"Ship {chosen}: it is best on validation, and it is simple: {_about(study, chosen)}.",)
     difference = study.differences[chosen]
     seconds = study.outcome.runs[chosen][0].seconds["training"]
     if difference.is_shown and difference.value > 0:
         return (f"Ship {chosen}: it is best on validation, the test part agrees, and it trains in {seconds:,.0f} s.",)
     return (
-        f"{chosen} is best on validation, but the test part shows no gain over {study.reference}, a counting model: "
+        f"{chosen} is best on validation, but the test part shows no gain over {study.reference}, a simple model: "
         f"ship {study.reference} unless you can judge on more {study.report.owner_word}s.",
     )
 
 
-def sentence(study: Study, first: str, second: str) -> str:
-    """Return a sentence, without a full stop, that compares the rows `first` and `second` of `study`.
-
-    Raises KeyError for a label that is not in the study.
-    """
-    report, metric = study.report, study.metric
-    is_reference = second == study.reference
-    difference = study.differences[first] if is_reference else report.difference(first, second, metric)
-    low, high = sorted((abs(difference.low), abs(difference.high)))
-    if difference.is_shown and low <= abs(difference.value) <= high:
-        verb = "beats" if difference.value > 0 else "loses to"
-        return f"{first} {verb} {second} by {abs(difference.value):.4f} {metric} (95 % {low:.4f} to {high:.4f})"
-    return (
-        f"{report.num_owners:,} {report.owner_word}s show no difference between {first} and {second} "
-        f"({difference.value:+.4f} {metric}, 95 % {difference.low:+.4f} to {difference.high:+.4f}; smallest they could "
-        f"show {difference.smallest_detectable:.4f})"
-    )
+def _about(study: Study, label: str) -> str:
+    """What the model of a row does, as a clause."""
+    return f"it {study.recipe(label).model.about}"

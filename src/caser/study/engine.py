@@ -26,6 +26,7 @@ from caser.fitting.defaults import facts_of
 from caser.study.keys import is_never_kept
 from caser.study.recipes import Recipe
 from caser.study.runs import Run, Store
+from caser.study.time_left import seconds_left
 from caser.study.tuning import Tuned, tune
 from caser.study.workers import Stores, Submit, default_number, workers
 
@@ -39,20 +40,25 @@ AS_MANY_AS_CORES = None
 """As the number of workers: one worker per core, or a single worker if there is a GPU. Default on the command line."""
 
 
+Action = Literal["chosen", "fitted", "left out"]
+
+
 @dataclass(frozen=True)
 class Step:
     """A step that a study has just finished: step `done` of `total`.
 
-    action    what was done to the recipe
-    label     the label of the recipe, which is its row in the table
-    sentence  details in words, such as the chosen number of epochs or the reason why the recipe is left out
+    action        what was done to the recipe
+    label         the label of the recipe, which is its row in the table
+    sentence      details in words, such as the chosen number of epochs or the reason why the recipe is left out
+    seconds_left  how many seconds the study still needs, about; None before a network has finished a step
     """
 
-    action: Literal["chosen", "fitted", "left out"]
+    action: Action
     label: str
     sentence: str
     done: int
     total: int
+    seconds_left: float | None = None
 
 
 StepListener = Callable[[Step], None]
@@ -165,16 +171,23 @@ def carry_out(recipes: Mapping[str, Recipe], splits: Mapping[str, Split], plan: 
     num_tuned = sum(bool(recipe.space) for recipe in recipes.values())
     seconds_each = plan.budget / num_tuned if num_tuned else 0.0
     with workers(stores, plan.workers or default_number()) as submit:
-        return _StudyInProgress(recipes, stores, plan, submit, tell).finish(seconds_each)
+        return _StudyInProgress(recipes, stores, plan, submit, tell, seconds_each).finish()
 
 
 class _StudyInProgress:
     """A study that is being carried out: the tasks that are not finished, and the results so far."""
 
     def __init__(
-        self, recipes: Mapping[str, Recipe], stores: Stores, plan: Plan, submit: Submit, tell: StepListener
+        self,
+        recipes: Mapping[str, Recipe],
+        stores: Stores,
+        plan: Plan,
+        submit: Submit,
+        tell: StepListener,
+        seconds_each: float,
     ) -> None:
         self.recipes, self.stores, self.plan, self.submit, self.tell = recipes, stores, plan, submit, tell
+        self.seconds_each = seconds_each
         self.openings = Openings(stores, plan.part)
         self.outcome = Outcome(notes=[_never_kept_note(label) for label, one in recipes.items() if is_never_kept(one)])
         self.left_out: set[str] = set()
@@ -183,11 +196,11 @@ class _StudyInProgress:
         self.done = 0
         self.total = sum(1 + len(self._seeds(recipe)) for recipe in recipes.values())
 
-    def finish(self, seconds_each: float) -> Outcome:
+    def finish(self) -> Outcome:
         # Submit a choosing task for every recipe. Collect finished tasks in between, so that their refits start early.
         for label, recipe in self.recipes.items():
             keep = self.plan.part == "validation"
-            future = self.submit(choose_recipe, recipe, seconds_each, self.plan.is_hard, keep)
+            future = self.submit(choose_recipe, recipe, self.seconds_each, self.plan.is_hard, keep)
             self.pending[future] = (label, None)
             self._collect(block=False)
         while self.pending:
@@ -220,12 +233,25 @@ class _StudyInProgress:
                 if label not in self.left_out:
                     self.outcome.notes.append(f"{label} is left out: {error}")
                 self.left_out.add(label)
-                self.tell(Step("left out", label, str(error), self.done, self.total))
+                self._tell_step("left out", label, str(error))
+
+    def _tell_step(self, action: Action, label: str, sentence: str) -> None:
+        """Tell what was just done, and about how long the rest takes."""
+        left = seconds_left(
+            self.recipes,
+            self.outcome.chosen,
+            self.outcome.runs,
+            self.left_out,
+            num_seeds=len(self.plan.seeds),
+            seconds_each=self.seconds_each,
+            num_workers=self.plan.workers or default_number(),
+        )
+        self.tell(Step(action, label, sentence, self.done, self.total, left))
 
     def _take_run(self, label: str, run: Run) -> None:
         self.outcome.runs.setdefault(label, []).append(run)
         sentence = f"seed {run.seed}, {run.seconds['training']:.1f} s"
-        self.tell(Step("fitted", label, sentence, self.done, self.total))
+        self._tell_step("fitted", label, sentence)
 
     def _take_choice(self, label: str, tuned: Tuned) -> None:
         """Keep the choice, and submit a refit for each seed."""
@@ -234,7 +260,7 @@ class _StudyInProgress:
         trials = f"{tuned.num_trials} trials, " if tuned.num_trials > 1 else ""
         epochs = f"{choice.epochs} epochs, " if choice.epochs else ""
         basis = "as given" if recipe.epochs else f"validation {choice.value:.4f}, {tuned.seconds:.1f} s"
-        self.tell(Step("chosen", label, f"{trials}{epochs}{basis}", self.done, self.total))
+        self._tell_step("chosen", label, f"{trials}{epochs}{basis}")
         for seed in self._seeds(recipe):
             # A run that the store already has does not open the test part again.
             if not self.stores[recipe.view].has(tuned.recipe, choice.epochs, seed, self.plan.part):

@@ -19,10 +19,11 @@ from caser.errors import ConfigError
 from caser.fitting.defaults import facts_of
 from caser.models.settings import ModelSettings
 from caser.study.arguments import Models, models_by_name, refuse_seed, with_training
-from caser.study.compare import best_of, sentence
+from caser.study.compare import best_of
 from caser.study.engine import Plan, StepListener, plan_of
 from caser.study.recipes import Recipe
 from caser.study.study import Study, run_study
+from caser.study.words import concluded, sentence
 
 READS: dict[Reads, str] = {"session": "this session", "all": "all sessions"}
 """What a model reads, as a label says it."""
@@ -79,7 +80,7 @@ def compare_sessions(
         baselines=counting,
         tell=tell,
     )
-    return replace(study, verdicts=tuple(_verdicts(study)), extra={"gap_seconds": gap})
+    return replace(concluded(study, _verdicts(study)), extra={"gap_seconds": gap})
 
 
 def _recipes(model: ModelSettings, *, tuned: bool) -> Iterator[tuple[str, Recipe]]:
@@ -102,7 +103,7 @@ def _verdicts(study: Study) -> Iterator[str]:
     best = study.ranking[0]
     if best == study.reference:
         value = study.report.estimate(best, study.metric).value
-        yield f"{best} is best, a counting model: {study.metric} {value:.4f}."
+        yield f"{best}, a simple model, is best. Its {study.metric} is {value:.4f}."
     else:
         yield f"{sentence(study, best, study.reference)}."
     labels = set(study.report.values)

@@ -116,6 +116,7 @@ class Study:
         return {
             "label": label,
             "kind": "neural" if recipe.is_neural else "counting",
+            "about": recipe.model.about,
             **recipe.facts(),
             "epochs": [run.epochs for run in runs] if recipe.is_neural else None,
             "parameters": runs[0].num_parameters,

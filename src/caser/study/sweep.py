@@ -17,10 +17,11 @@ from caser.errors import ConfigError, did_you_mean
 from caser.evaluation.judge import check_split
 from caser.models.settings import ModelSettings
 from caser.study.arguments import refuse_seed
-from caser.study.compare import best_of, sentence
+from caser.study.compare import best_of
 from caser.study.engine import Plan, StepListener, plan_of
 from caser.study.recipes import Recipe, Setting
 from caser.study.study import Study, run_study
+from caser.study.words import concluded, sentence
 
 MOST_VALUES = 50
 """Values that one sweep may have."""
@@ -160,16 +161,14 @@ def _with_verdict(study: Study, over: str) -> Study:
     within = [label for label in labels if label == best or not study.differences[label].is_shown]
     smallest = min(within, key=lambda label: float(study.recipe(label).setting or 0), default=best)
     report, metric = study.report, study.metric
-    verdicts = [f"{best} is best on validation: {metric} {report.estimate(best, metric).value:.4f}."]
+    verdicts = [f"{best} is best on validation. Its {metric} there is {report.estimate(best, metric).value:.4f}."]
     is_least = best not in labels or best == min(labels, key=lambda label: float(study.recipe(label).setting or 0))
     advice = f"Use {best}{'.' if is_least else ': every smaller value is shown to be worse.'}"
     if smallest != best:
-        verdicts.insert(0, f"{smallest} is enough: {sentence(study, smallest, best)}.")
+        verdicts.insert(0, f"{smallest} is enough. {sentence(study, smallest, best)}.")
         advice = f"Use {smallest}: the best is not shown to be better."
     return replace(
-        study,
-        verdicts=tuple(verdicts),
-        advice=(advice,),
+        concluded(study, verdicts, (advice,)),
         extra={
             "sweep": {
                 "over": over,

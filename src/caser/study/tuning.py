@@ -9,8 +9,9 @@ settings without training. The test part is not used.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 from statistics import median
@@ -21,6 +22,7 @@ from caser.data.split import Split
 from caser.errors import ConfigError, DataError, MissingDependencyError, NumericalError
 from caser.fitting.checks import for_given_epochs
 from caser.fitting.fit import Choice, Tell, TrainOn, fit
+from caser.fitting.progress import Progress
 from caser.study.recipes import Recipe
 from caser.study.runs import Store
 from caser.system.randomness import stream_seed
@@ -60,7 +62,7 @@ def tune(
     seconds  time for training and judging, all trials together
     is_hard  whether the time also cuts the first trial short; otherwise that trial runs to its end
     keep     whether the store keeps the model of the first trial, so that it need not be trained again for validation
-    tell     called with Progress while a network trains
+    tell     called with Progress while a network trains, with the number of the trial and the time that is left
 
     Raises NumericalError if the recipe as it is diverges. Other settings that diverge, that cannot be combined, or with
     which this log cannot train, are skipped. Raises MissingDependencyError if there is something to tune and optuna is
@@ -68,7 +70,8 @@ def tune(
     """
     if recipe.epochs is not None:
         return Tuned(recipe, Choice(math.nan, 0.0, recipe.epochs), 0, 0.0)
-    first = store.choice(recipe, seconds if is_hard else math.inf, keep=keep, tell=tell)
+    listen = _numbered(tell, recipe, seconds)
+    first = store.choice(recipe, seconds if is_hard else math.inf, keep=keep, tell=listen(1, 0.0))
     best, spent, trials = Tuned(recipe, first, 1, first.seconds), first.seconds, 1
     if spent >= seconds or not recipe.space:
         return best
@@ -79,7 +82,7 @@ def tune(
         trial = study.ask(distributions)
         try:
             tried = recipe.replace(**{name: choices[name][place] for name, place in trial.params.items()})
-            choice = store.choice(tried, seconds - spent, bars=_bars(histories), tell=tell)
+            choice = store.choice(tried, seconds - spent, bars=_bars(histories), tell=listen(trials + 1, spent))
         except (NumericalError, ConfigError, DataError):
             # A trial that fails costs as much as the first, so that tuning ends.
             study.tell(trial, float("-inf"))
@@ -112,6 +115,23 @@ def fit_chosen(
     training = None if recipe.training is None else for_given_epochs(recipe.training)
     epochs = choice.epochs
     return fit(recipe.model, split, training, epochs=epochs, train_on=train_on, checkpoint=checkpoint, tell=tell)
+
+
+def _numbered(tell: Tell | None, recipe: Recipe, seconds: float) -> Callable[[int, float], Tell | None]:
+    """Return a function that makes the listener of one trial, from its number and the time spent before it."""
+
+    def listener(trial: int, spent: float) -> Tell | None:
+        if tell is None:
+            return None
+        began = time.perf_counter()
+
+        def tell_trial(progress: Progress) -> None:
+            left = max(0.0, seconds - spent - (time.perf_counter() - began))
+            tell(replace(progress, model=recipe.model.name, trial=trial, seconds_left=left))
+
+        return tell_trial
+
+    return listener
 
 
 def _bars(histories: Sequence[Sequence[Mapping[str, Any]]]) -> list[float]:

@@ -1,8 +1,9 @@
 """Files and folders that are replaced as a whole: a crash leaves the old content or the new content, never a mixture.
 
-New content is written beside the old content, as `.NAME.caser-XXXXXXXX.partial` with eight random digits, and flushed to
-disk. Then it is renamed to the final name. Only files with such names are taken for our own. If a process is killed, its `.partial` file stays; the next write of the same path removes it.
-Reading accepts regular files only. The functions assume that only one process at a time writes a path.
+New content is written beside the old content, as `.NAME.caser-XXXXXXXX.partial` with eight random digits, and flushed
+to disk. Then it is renamed to the final name. Only files with such names are taken for our own. If a process is killed,
+its `.partial` file stays; the next write of the same path removes it. Reading accepts regular files only. The functions
+assume that only one process at a time writes a path.
 """
 
 from __future__ import annotations

@@ -36,8 +36,8 @@ def test_the_best_model_is_at_the_top_and_the_dotted_line_is_the_best_counting_m
     figure = must(standing(studies.compare()))
     panel = figure.panels[0]
     assert panel.y.names[:2] == ("sasrec", "caser")
-    assert [(rule.at, rule.label) for rule in panel.rules] == [(0.098, "best counting model")]
-    assert "worse than count-knn" in figure.reading
+    assert [(rule.at, rule.label) for rule in panel.rules] == [(0.098, "best simple model")]
+    assert "does worse than count-knn, the best simple one" in figure.reading
     learns, counts = panel.series
     assert (learns.colour, counts.colour) == ("accent", "neutral")
     assert [panel.y.names[int(y or 0)] for y in counts.y][:2] == ["count-knn", "session-knn"]
@@ -130,6 +130,24 @@ def test_the_bars_of_a_finding_do_not_cover_each_other() -> None:
     assert list(true.y) == pytest.approx([-0.2, 0.8, 1.8])
     assert list(shuffled.y) == pytest.approx([0.2, 1.2, 2.2])
     assert list(lines.panels[0].series[0].high) == [0.45, 0.35, 0.25, 0.15, 0.1]
+
+
+def test_a_finding_whose_bars_are_all_zero_has_no_figure() -> None:
+    study = studies.audit()
+    bars = study["findings"][0]["chart"]
+    for series in bars["series"]:
+        series |= {"y": [0, 0, 0], "low": None, "high": None}
+    assert [figure.name for figure in study_figures(study)] == ["finding-3"]
+
+
+def test_one_epoch_makes_no_curve() -> None:
+    study = studies.compare()
+    for row in study["rows"]:
+        row["history"] = row["history"][: 1 if row["label"] == "caser" else 2]
+    assert "caser" not in [panel.title for panel in must(curves(study)).panels]
+    for row in study["rows"]:
+        row["history"] = row["history"][:1]
+    assert curves(study) is None
 
 
 def must(figure: Figure | None) -> Any:

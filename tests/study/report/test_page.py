@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from caser.evaluation.statistics import Difference
+from caser.models import MODELS, model_settings
 from caser.study.report.plotly_figures import script
 from caser.study.report.write import write_report
 from tests.study.report import studies
@@ -130,10 +131,41 @@ def test_the_differences_of_these_tests_have_the_keys_of_real_ones() -> None:
     assert set(studies.difference(0.01, "markov")) - set(real) == {"against", "metric"}
 
 
-def test_the_main_table_explains_its_measures(page: Element) -> None:
-    (text,) = [one.text for one in page.all("p", **{"class": "explanation"})]
-    for name in ("Coverage@10", "Gini@10", "Head share@10"):
-        assert f"{name} is " in text
+@pytest.mark.parametrize("kind", ["compare", "ablate", "sweep", "sessions"])
+def test_every_column_of_the_main_table_is_explained_below_it(kind: str, tmp_path: Path) -> None:
+    study = getattr(studies, kind)()
+    for row in study["rows"]:
+        row["history"] = []
+    page = read_page(write_report(study, tmp_path).read_text(encoding="utf-8"))
+    words = {
+        term.text: meaning.text
+        for one in page.all("dl", **{"class": "words"})
+        for term, meaning in zip(one.all("dt"), one.all("dd"), strict=True)
+    }
+    headings = [one.text for one in page.all("table")[0].all("thead")[0].all("th")]
+    assert {"ndcg@10", "coverage@10", "gini@10", "head share@10", "training, s", "parameters"} <= set(headings)
+    assert set(headings) - {"model"} <= set(words)
+    assert set(study["metrics"]) <= set(words)
+    assert ("pvh" in words) is (kind == "ablate")
+    assert ("simple" in words) is (kind in ("compare", "sessions"))
+    assert all(len(meaning) > 15 and "{" not in meaning for meaning in words.values())
+
+
+def test_what_each_model_does_is_said_in_its_own_words(tmp_path: Path) -> None:
+    study = studies.compare()
+    study["rows"] = [one for one in study["rows"] if one["label"] in ("ease", "markov", "caser")]
+    for row in study["rows"]:
+        row |= {"about": model_settings(row["label"]).about, "history": []}
+    text = read_page(write_report(study, tmp_path).read_text(encoding="utf-8")).all("main")[0].text
+    for name, about in (("ease", "solves one linear regression"), ("markov", "counts which item follows which")):
+        assert f"{name}{about}" in text
+    assert "only counts" not in text
+
+
+def test_every_model_says_what_it_does() -> None:
+    abouts = [model_settings(name).about for name in MODELS if name != "blend"]
+    assert len(set(abouts)) == len(abouts)
+    assert not [one for one in abouts if one.endswith(".") or not one[0].islower()]
 
 
 def test_each_number_is_written_as_its_rounded_value(page: Element) -> None:
@@ -149,9 +181,10 @@ def test_the_verdict_is_the_first_section_and_the_origin_of_the_numbers_the_last
     hostile: dict[str, Any], page: Element
 ) -> None:
     sections = page.all("section")
-    headline, reason = hostile["study"]["verdicts"][0].split(": ")
+    headline, _, reason = hostile["study"]["verdicts"][0].partition(". ")
     assert sections[0].all("p")[0].text == f"{headline}."
     assert sections[0].all("li")[0].text == reason
+    assert reason.startswith("In this test, ")
     titles = [one.all("h2")[0].text for one in sections]
     assert titles == [
         "Verdict",
@@ -170,10 +203,10 @@ def test_the_verdict_is_the_first_section_and_the_origin_of_the_numbers_the_last
 
 def test_the_best_counting_model_is_marked_once_and_differences_say_whether_they_are_clear(page: Element) -> None:
     table = page.all("table")[0]
-    marked = [row for row in table.all("tr") if "best counting model" in row.text]
+    marked = [row for row in table.all("tr") if "best simple model" in row.text]
     assert [row.all("th")[0].text[:9] for row in marked] == ["count-knn"]
     by_name = {row.all("th")[0].text: row.all("td")[1].text for row in table.all("tbody")[0].all("tr")}
-    assert by_name["markovcounting"].endswith("▼ worse")
+    assert by_name["markovsimple"].endswith("▼ worse")
     assert next(text for name, text in by_name.items() if "alert" in name).endswith("no clear difference")
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 import pytest
 
 from caser.study.report.figure import Axis, Figure, Panel, Rule, Series
 from caser.study.report.figures import study_figures
+from caser.study.report.labels import Box, Plot, label_box
 from caser.study.report.network import network_facts, network_figures
 from caser.study.report.palette import DARK, LIGHT
-from caser.study.report.plotly_figures import figure_json, plain
+from caser.study.report.plotly_figures import WIDTHS, figure_json, plain
 from caser.study.report.png import png
 from tests.study.report import studies
 
@@ -61,10 +63,57 @@ def test_whiskers_reach_from_the_low_to_the_high_end() -> None:
     assert panel["data"][0]["hovertext"] == ["a: 0.5000 (0.4000 to 0.7000)", "b: 0.2000"]
 
 
-def test_a_narrow_screen_has_labels_of_its_own() -> None:
-    figure = study_figures(studies.compare())[1]
-    trace = figure_json(figure)[0]["data"][0]
-    wide, narrow = ([text for text in texts if text] for texts in (trace["text"], trace["meta"]["narrow"]["text"]))
+def crowded() -> Figure:
+    """Twelve models of nearly the same quality and cost, with long and wide names."""
+    study = studies.compare()
+    for i, row in enumerate(study["rows"]):
+        row |= {"label": f"mmWW model number {i}" if i % 2 else f"caser {i}", "seconds": {"training": 1 + 0.05 * i}}
+        row["metrics"]["ndcg@10"] = {"value": 0.1 + 0.001 * i, "low": 0.09, "high": 0.12}
+    return study_figures(study)[1]
+
+
+@pytest.mark.parametrize("figure", [study_figures(studies.compare())[1], crowded()], ids=["twelve models", "crowded"])
+def test_labels_do_not_overlap_at_any_width_that_the_page_draws(figure: Figure) -> None:
+    (panel,) = figure.panels
+    (drawn,) = figure_json(figure)
+    margin = drawn["layout"]["margin"]
+    height = drawn["layout"]["height"] - margin["t"] - margin["b"]
+    assert not drawn["layout"]["yaxis"]["automargin"]  # the plot has exactly the size that the places were made for
+    for i, width in enumerate(WIDTHS):
+        plot, boxes = Plot(panel, width, height), []
+        for trace, series in zip(drawn["data"], panel.series, strict=True):
+            places = trace["meta"]["labels"][i]
+            assert places["width"] == width
+            for x, y, text, side in zip(series.x, series.y, places["text"], places["textposition"], strict=True):
+                boxes += [label_box(side, *plot.pixels(x, y), text)] if text else []
+        assert boxes, width
+        assert all(one[0] >= 0 and one[2] <= width and one[1] >= 0 and one[3] <= height for one in boxes)
+        assert not [pair for pair in combinations(boxes, 2) if touch(*pair)], width
+
+
+def touch(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+@pytest.mark.parametrize("figure", [study_figures(studies.compare())[1], crowded()], ids=["twelve models", "crowded"])
+def test_labels_of_a_picture_do_not_overlap(figure: Figure, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib")
+    from matplotlib.figure import Figure as Canvas
+
+    canvases: list[Any] = []
+    monkeypatch.setattr(Canvas, "savefig", lambda self, *_, **__: canvases.append(self))
+    png(figure)
+    (canvas,) = canvases
+    canvas.draw_without_rendering()
+    labels = {label for series in figure.panels[0].series for label in series.labels}
+    boxes = [text.get_window_extent() for text in canvas.axes[0].texts if text.get_text() in labels]
+    assert len(boxes) > 1
+    assert not [pair for pair in combinations(boxes, 2) if touch(pair[0].extents, pair[1].extents)]
+
+
+def test_a_narrower_plot_has_fewer_labels() -> None:
+    trace = figure_json(study_figures(studies.compare())[1])[0]["data"][0]
+    narrow, *_, wide = ([text for text in one["text"] if text] for one in trace["meta"]["labels"])
     assert "caser" in wide
     assert len(narrow) <= len(wide)
 

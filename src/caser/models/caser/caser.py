@@ -48,6 +48,7 @@ class Caser(NetworkSettings):
     """
 
     name = "caser"
+    about = "reads the last items with convolutions, and learns a vector for each user"
     presets: ClassVar[Mapping[str, Preset]] = PRESETS
     by_log: ClassVar[tuple[str, ...]] = ("T", "d", "n_v", "reach", "item_dropout", "user_vector", "tied")
     added: ClassVar[Mapping[str, Any]] = {"reach": None, "item_dropout": 0.0, "tied": False}

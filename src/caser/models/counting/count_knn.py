@@ -33,6 +33,7 @@ class CountKNN(CountingSettings):
     """
 
     name = "count-knn"
+    about = "counts which items come within a few steps of each other"
     space: ClassVar[Space] = {
         "reach": (1, 3, 10, 20),
         "gap_decay": (0.5, 0.8, 0.9, 1.0),

@@ -36,6 +36,7 @@ class EASE(CountingSettings):
     """
 
     name = "ease"
+    about = "solves one linear regression over all items"
     space: ClassVar[Space] = {"penalty": (100.0, 250.0, 500.0, 1000.0, 2000.0)}
     penalty: float = Field(default=500.0, gt=0)
     """L2 penalty on the weights, the paper's lambda; a log with more users needs a higher one."""

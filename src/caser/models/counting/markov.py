@@ -29,6 +29,7 @@ class Markov(CountingSettings):
     """
 
     name = "markov"
+    about = "counts which item follows which"
 
     def build(self, num_users: int, num_items: int) -> MarkovScorer:
         """Make the model before it is fitted. See `CountingSettings.build`."""

@@ -28,6 +28,7 @@ class Popularity(CountingSettings):
     """
 
     name = "popularity"
+    about = "counts how often each item was taken"
 
     def weights(self, tape: Tape) -> Weights:
         """Return the weight of each interaction.
@@ -60,6 +61,7 @@ class RecentPopularity(CountingSettings):
     """
 
     name = "recent-popularity"
+    about = "counts how often each item was taken lately"
     space: ClassVar[Space] = {"half_life": (1.0, 3.0, 10.0, 30.0, 100.0)}
     half_life: float = Field(default=10.0, gt=0)
     """Number of later interactions of the same user after which an interaction counts half."""

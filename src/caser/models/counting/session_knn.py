@@ -43,6 +43,7 @@ class SessionKNN(CountingSettings):
     """
 
     name = "session-knn"
+    about = "looks up the past sequences that are most similar to the history"
     space: ClassVar[Space] = {
         "k": (50, 100, 200, 500),
         "sample_size": (500, 1000, 2000, 5000),

@@ -27,6 +27,7 @@ class BPRMF(NetworkSettings):
     """
 
     name = "bpr-mf"
+    about = "learns a vector for each user and each item, and ignores the order"
     training: ClassVar[Training] = Training(loss="bpr", num_negatives=1, unseen_negatives=True, epochs=100)
     space: ClassVar[Space] = {
         "d": (16, 32, 64, 128),

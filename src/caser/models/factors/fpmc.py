@@ -31,6 +31,7 @@ class FPMC(NetworkSettings):
     """
 
     name = "fpmc"
+    about = "learns vectors for users, and for the step from one item to the next"
     space: ClassVar[Space] = {
         "L": (1, 2, 3, 5),
         "d": (16, 32, 64, 128),

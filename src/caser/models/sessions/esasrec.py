@@ -50,6 +50,7 @@ class ESASRec(AttentionSettings):
     """
 
     name = "esasrec"
+    about = "weighs the items of the history against each other, by attention with gates"
     space: ClassVar[Space] = {
         "d": (32, 64, 96, 128),
         "num_blocks": (1, 2, 3),

@@ -40,6 +40,7 @@ class GRU4Rec(SessionSettings):
     """
 
     name = "gru4rec"
+    about = "reads the history item by item, with a recurrent network"
     space: ClassVar[Space] = {
         "d": (32, 64, 100, 128),
         "max_length": (20, 50, 200),

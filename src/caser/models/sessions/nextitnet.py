@@ -40,6 +40,7 @@ class NextItNet(SessionSettings):
     """
 
     name = "nextitnet"
+    about = "reads the history with layers of convolutions"
     space: ClassVar[Space] = {
         "d": (32, 64, 96, 128),
         "dilations": ((1, 4), (1, 4, 1, 4), (1, 2, 4, 8)),

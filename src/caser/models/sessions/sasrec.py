@@ -43,6 +43,7 @@ class SASRec(AttentionSettings):
     """
 
     name = "sasrec"
+    about = "weighs the items of the history against each other, by attention"
     space: ClassVar[Space] = {
         "d": (32, 64, 96, 128),
         "num_blocks": (1, 2, 3),

@@ -25,7 +25,8 @@ def explain_items(
     recommender  gives the scores                             question   the question that the items answer
     items        raw ids of recommended items                 catalogue  gives the titles of the history's items
 
-    Returns one dictionary for each item: `parts` (name to value) and `history` (item_id, title and effect).
+    Returns one dictionary for each item: `parts` (name to value), `history` (item_id, title and effect), `effects_of`
+    (the name of the part to which the effects belong) and `rest` (what they do not explain of it).
     """
     artefact = recommender.artefact
     found = reasons(artefact, question, artefact.items.indices(items))
@@ -38,6 +39,8 @@ def explain_items(
                 {"item_id": item, "title": title, "effect": float(effect_K[position])}
                 for item, title, effect_K in zip(history, titles, found.effects_HK, strict=True)
             ],
+            "effects_of": found.effects_of,
+            "rest": float(found.rest[position]),
         }
         for position in range(len(items))
     ]

@@ -201,6 +201,7 @@ class Service:
             values=model.catalogue.common_values,
             ranges=model.catalogue.ranges,
             item_notes=model.catalogue.notes,
+            has_titles=bool(model.catalogue.titles),
             exclude_seen=artefact.manifest["seen"] == "remove",
             metrics=artefact.manifest["metrics"],
             protocol=artefact.manifest["protocol"],

@@ -4,8 +4,9 @@
 
 import { drawBars, legendEntries, scaleOf } from "./bars.js";
 import { announce, button, byId, element, isolatedName, setVisible, titleElement } from "./dom.js";
-import { describeRule, describeSource, formatCount, formatSigned } from "./format.js";
+import { describeRule, describeSource, formatCount, formatSigned, formatThings } from "./format.js";
 import { toggleSimilar } from "./similar.js";
+import { restOf, sumOf } from "./sums.js";
 
 const MOVE_MS = 420;
 /** The service lists at most this many removed titles. */
@@ -52,6 +53,7 @@ export function showAnswers(store, actions, onError) {
     animate(rows, tops);
     // Everything around the rows.
     byId("legend").replaceChildren(...legendEntries(scale));
+    byId("sums-help").textContent = explainSums(answer.items, scale.digits);
     byId("source").textContent = describeSource(answer.source, user);
     byId("notes").replaceChildren(...makeNotes(answer));
     setVisible("none", answer.items.length === 0);
@@ -156,29 +158,46 @@ function fillRow(row, item, scale, ranks) {
     element("span", { "aria-hidden": "true" }, isNew ? "new" : by ? `${by > 0 ? "▲" : "▼"} ${Math.abs(by)}` : ""),
     element("span", { class: "hidden" }, isNew ? "new" : by ? `${by > 0 ? "up" : "down"} ${Math.abs(by)}` : ""),
   );
-  part(".because").replaceChildren(...reasons(item));
+  part(".because").replaceChildren(...reasons(item, scale.digits));
   drawBars(part(".parts"), item, scale);
 }
 
 /**
- * The clicks that raise the score of an item most: the first, and the second if its effect is more than half as large.
- * Also the click that lowers the score most, if it matters.
+ * How the part of the score that depends on the clicks adds up: the click that raises it most, the second if its effect is
+ * more than half as large, the click that lowers it most if it matters, and everything else.
  *
  * @param {Recommended} item
+ * @param {number} digits  how many decimals are shown
  * @returns {(Node | string)[]}
  */
-function reasons(item) {
-  const effects = [...(item.why?.history ?? [])].sort((a, b) => b.effect - a.effect);
-  if (!effects.length) return [];
-  const [first, second] = effects;
-  const last = effects[effects.length - 1];
-  /** @param {import("./store.js").Effect} one */
-  const named = (one) => [titleElement(one), element("span", { class: "number" }, ` ${formatSigned(one.effect)}`)];
-  if (first.effect <= 0) return ["Despite ", ...named(last)];
-  const parts = ["Mostly because of ", ...named(first)];
-  if (second?.effect > first.effect / 2) parts.push(", then ", ...named(second));
-  if (-last.effect > first.effect / 2) parts.push("; despite ", ...named(last));
-  return parts;
+function reasons(item, digits) {
+  const sum = sumOf(item, digits);
+  if (!sum) return [];
+  const sorted = [...sum.effects].sort((a, b) => b.effect - a.effect);
+  const [first, second] = sorted;
+  const last = sorted[sorted.length - 1];
+  const named = new Set([first.effect > 0 ? first : last]);
+  if (second?.effect > first.effect / 2 && second.effect > 0) named.add(second);
+  if (-last.effect > first.effect / 2) named.add(last);
+  const number = (/** @type {number} */ value) => {
+    return element("span", { class: "number" }, ` ${formatSigned(value, true, digits)}`);
+  };
+  const terms = [...named].flatMap((one) => [titleElement(one), number(one.effect), ", "]);
+  const rest = restOf(sum.total, [...named], digits);
+  return [element("b", {}, sum.part), number(sum.total), " = ", ...terms, "everything else", number(rest)];
+}
+
+/**
+ * What the numbers below the titles mean; empty if there are none.
+ *
+ * @param {Recommended[]} items
+ * @param {number} digits
+ */
+function explainSums(items, digits) {
+  const part = sumOf(items[0], digits)?.part;
+  if (!part) return "";
+  const first = `The line below each name splits its ${part}. The number after a click says how much lower ${part} would be without it.`;
+  return `${first} Everything else: the other clicks, what clicks do only together, and what needs no click.`;
 }
 
 /**
@@ -212,7 +231,7 @@ function makeNotes(answer) {
     return element("li", {}, titleElement(removed), element("span", { class: "rule" }, describeRule(removed.rule)));
   });
   const { length } = answer.removed;
-  const number = `${length < MAX_REMOVED_LISTED ? "" : "at least "}${formatCount(length, "better-ranked title")}`;
+  const number = `${length < MAX_REMOVED_LISTED ? "" : "at least "}${formatThings(length, "better-ranked ")}`;
   if (length > NUM_REMOVED_SHOWN) entries.push(element("li", {}, `and ${length - NUM_REMOVED_SHOWN} more`));
   const list = element("ul", { class: "removed" }, ...entries);
   return [...notes, element("details", {}, element("summary", {}, `Rules removed ${number}`), list)];

@@ -7,6 +7,7 @@ import { showAnswers } from "./answers.js";
 import { ServiceError, callService, hasToken, latestOnly, storeToken } from "./api.js";
 import { announce, button, byId, element, setVisible, titleElement } from "./dom.js";
 import { showFacts } from "./facts.js";
+import { setThing, withThings } from "./format.js";
 import { showHistory } from "./history.js";
 import { curlCommand, requestBody } from "./request.js";
 import { showRules } from "./rules.js";
@@ -61,6 +62,11 @@ function setProblem(sentence) {
 async function loadModel() {
   const model = await callService("v1/model");
   store.update({ model });
+  setThing(model.has_titles);
+  for (const node of document.querySelectorAll("[data-things]")) {
+    node.textContent = withThings(/** @type {HTMLElement} */ (node).dataset.things ?? "");
+  }
+  byId("search").placeholder = withThings("Search {things} to add");
   showFacts(model);
 }
 

@@ -3,14 +3,15 @@
  */
 
 import { element, svgElement } from "./dom.js";
-import { describePart, formatSigned } from "./format.js";
+import { describePart, digitsFor, formatSigned } from "./format.js";
 
 const COLOURS = ["accent", "second", "third", "neutral"];
 const ROW_HEIGHT = 10;
 
 /**
  * @typedef {import("./store.js").Recommended} Recommended
- * @typedef {{names: string[], low: number, high: number}} Scale  the names of all parts, and the range of their values
+ * @typedef {{names: string[], low: number, high: number, digits: number}} Scale  the names of all parts, the range of
+ *   their values, and how many decimals are shown
  */
 
 /**
@@ -34,7 +35,7 @@ export function scaleOf(items) {
   const all = items.map(partsOf);
   const values = all.flatMap((parts) => Object.values(parts));
   const names = [...new Set(all.flatMap((parts) => Object.keys(parts)))];
-  return { names, low: Math.min(0, ...values), high: Math.max(0, ...values) };
+  return { names, low: Math.min(0, ...values), high: Math.max(0, ...values), digits: digitsFor(values) };
 }
 
 /**
@@ -43,7 +44,9 @@ export function scaleOf(items) {
  * @param {Scale} scale
  */
 export function legendEntries(scale) {
-  return scale.names.map((name, number) =>
+  if (!scale.names.length) return [];
+  const heading = element("li", {}, "A score is the sum of:");
+  const entries = scale.names.map((name, number) =>
     element(
       "li",
       {},
@@ -51,6 +54,7 @@ export function legendEntries(scale) {
       element("span", {}, element("b", {}, name), ` ${describePart(name)}`),
     ),
   );
+  return scale.names.length > 1 ? [heading, ...entries] : entries;
 }
 
 /**
@@ -82,7 +86,7 @@ export function drawBars(parent, item, scale) {
   /** @type {HTMLElement} */ (parent.querySelector(".values")).replaceChildren(
     ...scale.names.map((name) => {
       const label = element("span", { class: "hidden" }, `${name} `);
-      return element("li", {}, label, formatSigned(parts[name] ?? 0, numRows > 1));
+      return element("li", {}, label, formatSigned(parts[name] ?? 0, numRows > 1, scale.digits));
     }),
   );
 }

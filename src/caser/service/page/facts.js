@@ -3,13 +3,13 @@
  */
 
 import { byId, element } from "./dom.js";
-import { formatCount } from "./format.js";
+import { formatCount, formatThings } from "./format.js";
 
 const VERSION_DIGITS = 12;
 
 /** @param {any} model  the response of /v1/model */
 export function showFacts(model) {
-  const trainedOn = `${formatCount(model.users, "user")} and ${formatCount(model.items, "title")}`;
+  const trainedOn = `${formatCount(model.users, "user")} and ${formatThings(model.items)}`;
   byId("served").textContent = `· learned from ${trainedOn}`;
   const settings = Object.entries(model.settings).filter(([, value]) => ["number", "string"].includes(typeof value));
   const facts = [

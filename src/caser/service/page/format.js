@@ -9,8 +9,24 @@ const SOURCES = {
   "mean user": "For a user who is new to the model: what they took, with the taste of an average user.",
   "learned anonymous user": "For a user who is new to the model: what they took, with a taste learned for new users.",
   history: "From what they took alone: this model learns no taste of a user.",
-  popularity: "Nothing is known about them yet: these are the most popular titles.",
+  popularity: "Nothing is known about them yet: these are the most popular {things}.",
 };
+
+/** The word for one item: "title" if the model knows titles, "item" if it knows only ids. */
+let thing = "title";
+
+/** @param {boolean} hasTitles  whether any item has a title */
+export function setThing(hasTitles) {
+  thing = hasTitles ? "title" : "item";
+}
+
+/** Put the word for an item, and for several, in place of `{thing}` and `{things}`.
+ *
+ * @param {string} text
+ */
+export function withThings(text) {
+  return text.replaceAll("{things}", `${thing}s`).replaceAll("{thing}", thing);
+}
 
 /**
  * How an answer was made, as a sentence.
@@ -20,14 +36,14 @@ const SOURCES = {
  */
 export function describeSource(source, user) {
   const sentence = SOURCES[/** @type {keyof typeof SOURCES} */ (source)] ?? `Made by: ${source}.`;
-  return sentence.replace("{user}", () => `\u2068${user}\u2069`);
+  return withThings(sentence).replace("{user}", () => `\u2068${user}\u2069`);
 }
 
 /** What each part of a score depends on. */
 const PARTS = {
   "short-term": "the last clicks",
   "lasting taste": "the person",
-  bias: "the title, for everybody",
+  bias: "the {thing}, for everybody",
   boost: "your rules",
   score: "as a whole",
 };
@@ -38,20 +54,41 @@ const PARTS = {
  * @param {string} name  of the part, as the service names it
  */
 export function describePart(name) {
-  return PARTS[/** @type {keyof typeof PARTS} */ (name)] ?? "";
+  return withThings(PARTS[/** @type {keyof typeof PARTS} */ (name)] ?? "");
 }
 
 /**
- * A part of a score as text, with its sign and at most two decimals.
+ * How many decimals numbers need that are read side by side: two from 1 on, none from 100 on, more below 1.
+ *
+ * @param {number[]} values
+ */
+export function digitsFor(values) {
+  const largest = Math.max(0, ...values.map(Math.abs));
+  if (largest >= 100) return 0;
+  return largest >= 1 || largest === 0 ? 2 : Math.min(6, 2 - Math.floor(Math.log10(largest)));
+}
+
+/**
+ * A part of a score as text, with its sign.
  *
  * @param {number} value
  * @param {boolean} [hasPlus]  whether a positive number gets a plus sign
+ * @param {number} [digits]  how many decimals
  */
-export function formatSigned(value, hasPlus = true) {
-  const digits = Math.abs(value) >= 100 ? 0 : 2;
+export function formatSigned(value, hasPlus = true, digits = digitsFor([value])) {
   const text = Math.abs(value).toFixed(digits);
   const sign = Number(text) === 0 ? "" : value < 0 ? "\u2212" : hasPlus ? "+" : "";
   return sign + text;
+}
+
+/**
+ * A number of items as text, such as "2 titles".
+ *
+ * @param {number} number
+ * @param {string} [adjective]  such as "better-ranked "
+ */
+export function formatThings(number, adjective = "") {
+  return formatCount(number, `${adjective}${thing}`);
 }
 
 /**

@@ -3,8 +3,10 @@
  * single stop of the Tab key. Each row shows an item and its effect on the recommendation that is pointed at.
  */
 
+import { scaleOf } from "./bars.js";
 import { button, byId, element, isolatedName, setVisible, titleElement } from "./dom.js";
 import { formatSigned } from "./format.js";
+import { restOf, sumOf } from "./sums.js";
 
 /** Rows that are shown before "Show earlier" is pressed. */
 const NUM_SHOWN = 8;
@@ -175,7 +177,9 @@ function makeRow(item, row, numRows, moveItem, removeItem) {
 function showEffects(grid, state) {
   const items = state.answer?.items ?? [];
   const pointedAt = items.find((item) => String(item.item_id) === state.pointedAt);
-  const effects = (pointedAt ?? items[0])?.why?.history ?? [];
+  const { digits } = scaleOf(items);
+  const sum = sumOf(pointedAt ?? items[0], digits);
+  const effects = sum?.effects ?? [];
   const largest = Math.max(...effects.map((one) => Math.abs(one.effect)), 1e-12);
   const effectAt = effectsByPlace(state.history, effects);
   [...grid.children].forEach((row, number) => {
@@ -187,14 +191,42 @@ function showEffects(grid, state) {
     node.classList.toggle("hurts", isShown && Number(effect) < 0);
     node.style.setProperty("--strength", isShown ? String(Math.abs(Number(effect)) / largest) : "0");
     const cell = /** @type {HTMLElement} */ (node.querySelector(".effect"));
-    cell.textContent = isShown ? formatSigned(Number(effect)) : "";
+    cell.textContent = isShown ? formatSigned(Number(effect), true, digits) : "";
   });
+  showSum(sum, pointedAt, digits, grid.childElementCount, effectAt, state.history.length);
   // Say how many rows the model reads, if it does not read all of them.
   const numUnread = effects.length ? state.history.length - effectAt.size : 0;
   grid.classList.toggle("partly", numUnread > 0);
   const note = byId("unread");
   note.hidden = numUnread === 0;
   note.textContent = `Filled dots: the newest ${effectAt.size}, which the model reads as recent.`;
+}
+
+/**
+ * Say what the numbers in the rows are of, and show below the rows how they add up.
+ *
+ * @param {import("./sums.js").Sum | null} sum
+ * @param {import("./store.js").Recommended | undefined} pointedAt
+ * @param {number} digits
+ * @param {number} numRows  how many rows are shown
+ * @param {Map<number, number>} effectAt
+ * @param {number} length  of the history
+ */
+function showSum(sum, pointedAt, digits, numRows, effectAt, length) {
+  setVisible("sum-title", sum !== null);
+  setVisible("sum", sum !== null);
+  if (!sum) return;
+  const title = byId("sum-title");
+  if (pointedAt) title.replaceChildren(`Effect of each click on ${sum.part} of `, titleElement(pointedAt));
+  else title.textContent = "Point at a recommendation to see the effect of each click.";
+  // Effects of clicks that no visible row shows are in the rest too.
+  const visible = [...effectAt].filter(([place]) => place >= length - numRows).map(([, effect]) => ({ effect }));
+  const rest = restOf(sum.total, /** @type {Effect[]} */ (visible), digits);
+  const number = (/** @type {number} */ value) => (pointedAt ? formatSigned(value, true, digits) : "");
+  byId("sum").replaceChildren(
+    element("div", {}, element("dt", {}, "Beyond single clicks"), element("dd", {}, number(rest))),
+    element("div", {}, element("dt", {}, `= ${sum.part}`), element("dd", {}, number(sum.total))),
+  );
 }
 
 /**

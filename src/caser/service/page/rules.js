@@ -3,7 +3,7 @@
  */
 
 import { button, byId, element } from "./dom.js";
-import { formatSigned } from "./format.js";
+import { formatSigned, withThings } from "./format.js";
 
 const MAX_K = 30;
 const MAX_SAME_VALUE = 5;
@@ -101,7 +101,7 @@ function conditionForm(store, columns) {
   };
   return element(
     "form",
-    { class: "condition", "aria-label": "A rule for some titles", onsubmit: onSubmit },
+    { class: "condition", "aria-label": withThings("A rule for some {things}"), onsubmit: onSubmit },
     element("div", { class: "row" }, column, value, suggestions),
     element(
       "div",

@@ -5,7 +5,7 @@
 
 import { callService, latestOnly } from "./api.js";
 import { announce, byId, element, titleElement } from "./dom.js";
-import { formatCount } from "./format.js";
+import { formatThings, withThings } from "./format.js";
 
 const NUM_RESULTS = 8;
 const WAIT_MS = 120;
@@ -34,13 +34,13 @@ export function showSearch(onChoose, onError) {
   );
 
   function open() {
-    const nothing = element("li", { class: "nothing" }, "No such title");
+    const nothing = element("li", { class: "nothing" }, withThings("No such {thing}"));
     list.replaceChildren(...(results.length ? results.map(makeOption) : [nothing]));
     list.hidden = false;
     field.setAttribute("aria-expanded", "true");
     activate(field.value.trim() && results.length ? 0 : -1);
     if (field.value.trim()) {
-      announce(results.length ? `${formatCount(results.length, "title")} found.` : "No such title.");
+      announce(results.length ? `${formatThings(results.length)} found.` : withThings("No such {thing}."));
     }
   }
 

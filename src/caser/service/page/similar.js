@@ -4,6 +4,7 @@
 
 import { callService } from "./api.js";
 import { button, element, isolatedName, titleElement } from "./dom.js";
+import { withThings } from "./format.js";
 
 const NUM_SIMILAR = 5;
 
@@ -20,14 +21,17 @@ export async function toggleSimilar(row, item, actions, onError) {
   const open = row.querySelector(".similar");
   opener.setAttribute("aria-expanded", String(!open));
   if (open) return open.remove();
-  const list = element("ul", { class: "similar", "aria-label": `Similar to ${isolatedName(item)}` });
+  const heading = element("p", { class: "help" }, withThings("Similar {things}. Click one to take it:"));
+  const pills = element("ul", { "aria-label": `Similar to ${isolatedName(item)}` });
+  const list = element("div", { class: "similar" }, heading, pills);
   row.append(list);
   try {
     const { items } = await callService(`v1/items/${encodeURIComponent(item.item_id)}/similar?k=${NUM_SIMILAR}`);
     const entries = items.map((/** @type {import("./store.js").Recommended} */ similar) =>
       element("li", {}, button({ class: "pill", onclick: () => actions.add(similar) }, titleElement(similar))),
     );
-    list.replaceChildren(...(entries.length ? entries : [element("li", {}, "No title is similar.")]));
+    if (entries.length) pills.replaceChildren(...entries);
+    else heading.textContent = withThings("No {thing} is similar.");
   } catch (error) {
     list.remove();
     opener.setAttribute("aria-expanded", "false");

@@ -7,7 +7,7 @@
  * @typedef {{item_id: Id, title: string | null}} Item
  * @typedef {{item_id: Id, title: string | null, effect: number}} Effect
  * @typedef {{rank: number, item_id: Id, title: string | null, score: number, boosted?: number,
- *   why?: {parts: Record<string, number>, history: Effect[]}}} Recommended
+ *   why?: {parts: Record<string, number>, history: Effect[], effects_of: string, rest: number}}} Recommended
  * @typedef {{source: string, model_version: string, items: Recommended[], ignored: Id[], notes: string[],
  *   removed: {item_id: Id, title: string | null, rule: string}[]}} Answer
  * @typedef {{column: string, value: string}} Condition

@@ -119,7 +119,10 @@ def concentration(log: InteractionLog, facts: Facts) -> Finding:
     counts = np.sort(np.bincount(log.items)[1:])[::-1]
     tenths = [float(part.sum() / counts.sum()) for part in np.array_split(counts, 10)]
     gini, top = facts["popularity_gini"], facts["share_of_top_1_percent_of_items"]
-    sentence = f"The top 1 % of items take {share(top)} of events; Gini coefficient {gini:.2f}."
+    sentence = (
+        f"The top 1 % of items take {share(top)} of events; Gini coefficient {gini:.2f} (0: all items are equally "
+        "popular, 1: a single item takes all)."
+    )
     return Finding(
         name="popularity",
         question="Do all users take the same items?",

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 
 import numpy as np
 
@@ -135,10 +136,13 @@ def order_effects(
     models = {name: model_settings(name) for name in COUNTING_BASELINES}
     if network is not None:
         models[network.name] = network
+    few: list[Block] = [1, block, "whole"]
+    judged = {name: blocks if name in ALL_SIZES else few for name in models}
+    numbers, total = count(1), sum(map(len, judged.values()))
     values = {}
     for name, model in models.items():
-        few: list[Block] = [1, block, "whole"]
-        values[name] = _values(model, queries, blocks if name in ALL_SIZES else few, parts, say)
+        labels = {one: f"{next(numbers)} of {total}: {name}, {in_words(one)}" for one in judged[name]}
+        values[name] = _values(model, queries, labels, parts, say)
     readers = tuple(name for name, model in models.items() if model.reads_order)
     owner = "session" if protocol.anonymous else "user"
     return Effects(values, split.validation.owners, metric, block, owner, readers)
@@ -198,12 +202,16 @@ def _sample(queries: Queries, seed: int) -> Queries:
 
 
 def _values(
-    model: ModelSettings, queries: _ShuffledQueries, blocks: Sequence[Block], parts: FinishedParts, say: Say
+    model: ModelSettings, queries: _ShuffledQueries, labels: Mapping[Block, str], parts: FinishedParts, say: Say
 ) -> dict[Block, Values]:
-    """The values per query for every block: of the better one of two models without order."""
-    values = dict(zip(blocks, _means(model, queries, 1, blocks, parts, say), strict=True))
-    for block in blocks[1:]:
-        (of_shuffled,) = _means(model, queries, block, [block], parts, say)
+    """The values per query for every block: of the better one of two models without order.
+
+    `labels` has the blocks, and for each the beginning of what is said while a model is trained on it.
+    """
+    first, *others = labels
+    values = dict(zip(labels, _means(model, queries, first, list(labels), parts, say, labels[first]), strict=True))
+    for block in others:
+        (of_shuffled,) = _means(model, queries, block, [block], parts, say, labels[block])
         values[block] = max(values[block], of_shuffled, key=lambda one: float(one.mean()))
     return values
 
@@ -215,6 +223,7 @@ def _means(
     judged_on: Sequence[Block],
     parts: FinishedParts,
     say: Say,
+    label: str,
 ) -> Values:
     """The values of a model that is trained in one order and judged in several: means over shuffles, (blocks, Q)."""
     training = quick_training(model, queries.seed) if isinstance(model, NetworkSettings) else None
@@ -230,11 +239,11 @@ def _means(
     checkpoint = parts.path(key, "checkpoint") if training else None
 
     def train(split: Split) -> Scorer:
-        tell = _listener(say, model.name, trained)
+        tell = _listener(say, label)
         return fit(model, split, training, train_on="fit", checkpoint=checkpoint, tell=tell).artefact.scorer
 
     def compute() -> Values:
-        say(f"{model.name}, {in_words(trained)}")
+        say(label)
         # A network is trained once, on the first shuffle. A counting model is fitted on every shuffle.
         trained_once = train(queries.shuffle(trained, 0)) if trained == 1 or training else None
         return np.stack([mean(block, trained_once) for block in judged_on])
@@ -250,13 +259,13 @@ def _means(
     return means
 
 
-def _listener(say: Say, name: str, trained: Block) -> Callable[[Progress], None]:
+def _listener(say: Say, label: str) -> Callable[[Progress], None]:
     """Says one sentence for each epoch of a training."""
 
     def tell(progress: Progress) -> None:
         if progress.done is not None:
             judged = "" if progress.validation is None else f", {progress.metric} {progress.validation:.4f}"
-            say(f"{name}, {in_words(trained)}: {progress.stage}, epoch {progress.epoch}{judged}")
+            say(f"{label}: {progress.stage}, epoch {progress.epoch} of {progress.epochs} at most{judged}")
 
     return tell
 

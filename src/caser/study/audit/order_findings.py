@@ -44,7 +44,9 @@ def order_finding(effects: Effects, without: Effects | None = None) -> Finding:
         severity="good" if shown else "note",
         facts=facts,
         table=_table(effects, steps),
-        chart=Chart("bars", [in_words(step) for step in steps], _series(effects, steps), "histories", _axis(effects)),
+        chart=Chart(
+            "bars", [in_words(step) for step in steps], _series(effects, steps), "order of the history", _axis(effects)
+        ),
         advice=tuple(advice(effects, without)),
     )
 
@@ -130,4 +132,4 @@ def _series(effects: Effects, steps: list[Block]) -> list[Series]:
 
 
 def _axis(effects: Effects) -> str:
-    return f"{effects.metric}, validation"
+    return f"{effects.metric} on validation"

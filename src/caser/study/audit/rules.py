@@ -86,7 +86,9 @@ def rules_finding(log: InteractionLog, facts: Facts, seed: int) -> Finding:
         sentence=f"{sentence}.",
         severity="warning" if is_hollow else "note",
         facts=numbers,
-        chart=Chart("bars", list(by_order), [Series("rules", list(by_order.values()))], "items in a row", "rules"),
+        chart=Chart(
+            "bars", list(by_order), [Series("rules", list(by_order.values()))], "items in a row", "number of rules"
+        ),
         advice=("Most sequential rules of this log come from the order of rows at equal times.",) if is_hollow else (),
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from caser.evaluation.statistics import Difference
+from caser.evaluation.statistics import LEAST_OWNERS, Difference
 from caser.study.audit.findings import count
 from caser.study.audit.order import Effects
 
@@ -25,11 +25,19 @@ def losses(effects: Effects) -> tuple[Difference, Difference]:
 
 
 def beats_popularity(model: str, effects: Effects) -> bool:
-    """Whether a model is shown to beat popularity.
+    """Whether a model is shown to beat popularity. Too few users show nothing.
 
     model    its name      effects  of the model and of popularity
     """
-    return model != "popularity" and effects.gain(model).low > 0
+    return model != "popularity" and effects.gain(model).low > 0 and not too_few(effects)
+
+
+def too_few(effects: Effects) -> str:
+    """Return a sentence that says that `effects` has too few users to conclude anything; empty if it has enough."""
+    if effects.num_owners >= LEAST_OWNERS:
+        return ""
+    verb = "is" if effects.num_owners == 1 else "are"
+    return f"{count(effects.num_owners, effects.owner)} {verb} too few to say whether order matters."
 
 
 def readers_that_learned(effects: Effects) -> list[str]:
@@ -88,21 +96,21 @@ def bounded(difference: Difference) -> str:
     difference  of two values of a metric
 
     >>> bounded(Difference(0.01, 0.005, 0.015, 0.007))
-    '0.0100 (95 % 0.0050 to 0.0150)'
+    '0.0100 (95 % interval 0.0050 to 0.0150)'
     """
-    return f"{difference.value:.4f} (95 % {difference.low:.4f} to {difference.high:.4f})"
+    return f"{difference.value:.4f} (95 % interval {difference.low:.4f} to {difference.high:.4f})"
 
 
 def not_shown(difference: Difference, effects: Effects) -> str:
-    """Write a difference that is not shown, and the smallest that could be.
+    """Write a difference that is not shown, and how large it would have to be.
 
     difference  of two values of a metric
     effects     whose users or sessions were judged
     """
     owners = count(effects.num_owners, effects.owner)
-    if effects.num_owners < 2:
+    if effects.num_owners < LEAST_OWNERS:
         return f"{difference.value:+.4f}; {owners} cannot show a difference"
-    return (
-        f"{difference.value:+.4f}, 95 % {difference.low:+.4f} to {difference.high:+.4f}; smallest that {owners} could "
-        f"show: {difference.smallest_detectable:.4f}"
-    )
+    interval = f"{difference.value:+.4f}, 95 % interval {difference.low:+.4f} to {difference.high:+.4f}"
+    if not difference.smallest_detectable > 0:  # every user has the same difference
+        return interval
+    return f"{interval}; {owners} would show one of about {difference.smallest_detectable:.4f} or more"

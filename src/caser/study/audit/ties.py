@@ -77,7 +77,7 @@ def ties(log: InteractionLog, protocol: str, facts: Facts, seed: int, say: Calla
         ["file order", "random order"],
         [Series(QUICK, [in_file, float(np.median(values))], low=[in_file, low], high=[in_file, high])],
         "order among ties",
-        f"{metric}, validation",
+        f"{metric} on validation",
     )
     return Finding("ties", QUESTION, sentence, severity, numbers, chart=chart, advice=advice)
 

@@ -7,6 +7,7 @@ models a sentence is limited.
 
 from __future__ import annotations
 
+from caser.evaluation.statistics import LEAST_OWNERS
 from caser.models import COUNTING_BASELINES
 from caser.study.audit.order import Effects
 from caser.study.audit.shown import (
@@ -19,6 +20,7 @@ from caser.study.audit.shown import (
     reader_that_loses,
     readers_that_learned,
     scope,
+    too_few,
 )
 
 LITTLE = 0.1
@@ -34,11 +36,13 @@ def verdict(effects: Effects, without: Effects | None = None) -> str:
     without  on the same log with events at equal times in random order; None if there are few such events
 
     >>> import numpy as np
-    >>> owners = np.arange(4, dtype=np.int32)
-    >>> same = {1: np.ones(4), 5: np.ones(4), "whole": np.ones(4)}
+    >>> owners = np.arange(8, dtype=np.int32)
+    >>> same = {1: np.ones(8), 5: np.ones(8), "whole": np.ones(8)}
     >>> verdict(Effects({"popularity": same, "markov": same}, owners, "hit@10", 5))
     'Nothing in the history is shown to help, as far as markov can use it: no model beats popularity (hit@10 1.0000).'
     """
+    if few := too_few(effects):
+        return few
     best, metric = effects.best_model, effects.metric
     gain = effects.gain(best)
     if not beats_popularity(best, effects):
@@ -71,6 +75,8 @@ def advice(effects: Effects, without: Effects | None = None) -> list[str]:
 
     effects, without  as for `verdict`
     """
+    if too_few(effects):
+        return [f"Audit a log with more {effects.owner}s: at least {LEAST_OWNERS}, and better some hundreds."]
     best = effects.best_model
     order, recency = losses(effects)
     if not beats_popularity(best, effects):

@@ -70,6 +70,13 @@ class Series:
         """The measured values, which the intervals belong to: `x` or `y`, as `along` says."""
         return self.x if self.along == "x" else self.y
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether a reader would see nothing: no mark has a place, or all bars have length 0."""
+        if self.kind == "bars":
+            return not any(self.values)
+        return not any(x is not None and y is not None for x, y in zip(self.x, self.y, strict=True))
+
 
 @dataclass(frozen=True)
 class Heat:
@@ -109,12 +116,17 @@ class Panel:
     heat: Heat | None = None
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to see: no heat map, and no series but empty ones and those in the background."""
+        return self.heat is None and all(one.is_empty for one in self.series if one.colour != "faint")
+
+    @property
     def height(self) -> int:
         """The height in pixels: enough for every name on the y axis, or a fixed height if that axis has none."""
         if self.y.names:
             lines = max(len(wrapped(name)) for name in self.y.names)
             return (FRAME if self.y.label or self.rules else 64) + (12 + 16 * lines) * max(len(self.y.names), 3)
-        return 380 if any(label for series in self.series for label in series.labels) else 290
+        return 400 if any(label for series in self.series for label in series.labels) else 290
 
     def range(self, direction: Direction) -> Range:
         """Return the ends of the axis in `direction`: powers of ten if it is logarithmic.
@@ -181,6 +193,18 @@ class Figure:
                 for i, value in enumerate(() if series.colour == "faint" else series.values):
                     low, high = interval(series, i)
                     yield (panel.title, series.name, place(panel, series, i), value, low, high)
+
+
+def without_empty_panels(figure: Figure | None) -> Figure | None:
+    """Leave out the panels of a figure in which there is nothing to see; None if no panel is left.
+
+    figure  the figure; None stays None
+    """
+    if figure is None:
+        return None
+    panels = tuple(panel for panel in figure.panels if not panel.is_empty)
+    has_lead = figure.has_lead and bool(panels) and panels[0] is figure.panels[0]
+    return replace(figure, panels=panels, has_lead=has_lead) if panels else None
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Draws the figures of a study in the order of its page; those that compare models are made here.
 
 Each function returns a figure, or None if the study has nothing to draw. Models that are trained have the accent
-colour; models that only count are grey.
+colour; simple models, which are fitted in one pass, are grey.
 """
 
 from __future__ import annotations
@@ -10,8 +10,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from caser.study.report.changes import ablation, sweep
-from caser.study.report.figure import Axis, Figure, Panel, Range, Rule, Series, sharing, spanned
+from caser.study.report.figure import (
+    Axis,
+    Figure,
+    Panel,
+    Range,
+    Rule,
+    Series,
+    sharing,
+    spanned,
+    without_empty_panels,
+)
 from caser.study.report.finding_figures import finding_figure
+from caser.study.report.glossary import KINDS
 from caser.study.report.palette import SERIES, Colour
 from caser.study.report.study import (
     Row,
@@ -26,18 +37,22 @@ from caser.study.report.study import (
     value,
 )
 
-KINDS_OF_MODELS: Mapping[bool, tuple[str, Colour]] = {False: ("trained", "accent"), True: ("counting", "neutral")}
-"""Whether a model only counts -> the word for it, and its colour."""
+COLOURS: Mapping[bool, Colour] = {False: "accent", True: "neutral"}
+"""Whether a model is simple -> its colour."""
 
 _LOG_SCALE_RATIO = 20
 """The axis of costs is logarithmic if the largest cost is more than this many times the smallest."""
 
 
 def study_figures(study: StudyFacts) -> list[Figure]:
-    """Draw all figures of `study`, in the order of its page. Raises KeyError if a part lacks a key that it needs."""
+    """Draw all figures of `study` in which there is something to see, in the order of its page.
+
+    Raises KeyError if a part lacks a key that it needs.
+    """
     drawn = [draw(study) for draw in FIGURES[study["kind"]]]
     findings = [finding_figure(finding, i) for i, finding in enumerate(study.get("findings") or (), start=1)]
-    return [figure for figure in [*drawn, *findings] if figure is not None]
+    shown = map(without_empty_panels, [*drawn, *findings])
+    return [figure for figure in shown if figure is not None]
 
 
 def standing(study: StudyFacts) -> Figure | None:
@@ -47,15 +62,18 @@ def standing(study: StudyFacts) -> Figure | None:
         return None
     best = best_counting(study)
     limit = None if best is None else value(best, metric)
-    rules = () if best is None or limit is None else (Rule(limit, "x", "best counting model"),)
+    rules = () if best is None or limit is None else (Rule(limit, "x", "best simple model"),)
     # All groups share one scale, so that their models can be compared.
     fixed = spanned([end for row in members for end in estimate(row, metric)])
     panels = [_standing(title, group, metric, rules, fixed) for title, group in groups(members).items()]
-    dotted_line = f" A model left of the dotted line is worse than {best['label']}, which only counts." if best else ""
+    dotted_line = (
+        f" A model left of the dotted line does worse than {best['label']}, the best simple one." if best else ""
+    )
     return Figure(
         "standing",
         "Which model is best",
-        f"Each dot is the {metric} of one model, and the line through it is its 95 % interval.{dotted_line}",
+        f"Each dot is the {metric} of one model. The line through it is its 95 % interval: with other users, the dot "
+        f"would most likely lie within it.{dotted_line}",
         f"{metric} of {len(members)} models with intervals, the best at the top",
         tuple(panels),
     )
@@ -74,16 +92,19 @@ def cost(study: StudyFacts) -> Figure | None:
     return Figure(
         "cost",
         "Quality against cost",
-        "Higher is better, and further left is cheaper. A model below and to the right of another one is both "
-        "worse and more expensive.",
+        "Higher is better, and further left is cheaper. A model that lies below and to the right of another one is "
+        "both worse and more expensive.",
         f"Scatter of {metric} against seconds for {len(members)} models",
         (Panel(x, Axis(metric), tuple(one for one in series if one.x)),),
     )
 
 
 def curves(study: StudyFacts) -> Figure | None:
-    """Draw the validation metric by epoch, one panel per trained model; None if `study` has no training history."""
-    members = [row for row in rows(study) if row.get("history")]
+    """Draw the validation metric by epoch, one panel per trained model; None if no model of `study` has a curve.
+
+    One epoch makes no curve.
+    """
+    members = [row for row in rows(study) if len(row.get("history") or ()) > 1]
     if not members:
         return None
     # Each panel shows its own curve in colour in front of all others in grey.
@@ -100,8 +121,8 @@ def curves(study: StudyFacts) -> Figure | None:
     return Figure(
         "curves",
         "Training",
-        "Each panel shows the validation metric of one model after every epoch; the other models are grey. If a curve "
-        "still rises at its end, more epochs may make the model better.",
+        f"Each panel shows the {study['metric']} of one model on validation after every epoch (one pass over the log); "
+        "the other models are grey. If a curve still rises at its end, more epochs may make the model better.",
         f"Validation by epoch for {len(members)} models",
         sharing(panels, "x", "y"),
         columns=3,
@@ -120,8 +141,8 @@ def slices(study: StudyFacts) -> Figure | None:
     return Figure(
         "slices",
         "Quality by slice",
-        f"Each panel splits the same targets in another way and shows {who}; n is the number of targets, and each "
-        "line is a 95 % interval. Look for slices in which the order of the models changes.",
+        f"Each panel divides the tested interactions in another way and shows {who}; n is their number, and each line "
+        "is a 95 % interval. Look for groups in which another model is best.",
         f"{metric} of {len(colours)} models on {len(panels)} kinds of slices",
         sharing(panels, "y"),
         columns=2,
@@ -146,15 +167,15 @@ def _standing(title: str, members: Sequence[Row], metric: str, rules: tuple[Rule
 
 
 def _dots(members: Sequence[Row], metric: str, counts: bool) -> Series:
-    """The rows that only count, or those that are trained, each at its place in `members`."""
-    name, colour = KINDS_OF_MODELS[counts]
+    """The simple rows, or those that are trained, each at its place in `members`."""
+    name, colour = KINDS[counts][0], COLOURS[counts]
     chosen = [(i, *estimate(row, metric)) for i, row in enumerate(members) if is_counting(row) is counts]
     y, x, low, high = ([one[part] for one in chosen] for part in range(4))
     return Series("points", x, y, name, colour, low, high, along="x")
 
 
 def _scatter(members: Sequence[Row], metric: str, counts: bool) -> Series:
-    name, colour = KINDS_OF_MODELS[counts]
+    name, colour = KINDS[counts][0], COLOURS[counts]
     chosen = [row for row in members if is_counting(row) is counts]
     y, low, high = ([estimate(row, metric)[part] for row in chosen] for part in range(3))
     labels = [row["label"] for row in chosen]

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from caser.study.report import palette, tables
+from caser.study.report import glossary, palette, tables
 from caser.study.report.figure import Figure, Series
 from caser.study.report.markup import Content, Html, element, embedded, joined, void
 from caser.study.report.network import NetworkFacts, filter_name
@@ -92,20 +93,20 @@ def _section(title: str, *content: Content) -> Html:
 
 
 def _headline(verdict: str) -> tuple[str, str]:
-    """Split a verdict into a headline and its reason, which is empty if there is none.
+    """Split a verdict into its first sentence and the rest, which is empty if there is none.
 
-    >>> _headline("Markov wins: it needs no training.")
-    ('Markov wins.', 'it needs no training.')
-    >>> _headline("A beats B by 0.1 (95 % 0.05 to 0.15).")
-    ('A beats B by 0.1.', '95 % 0.05 to 0.15.')
+    A colon ends the first sentence too: what stands after it is a sentence of its own.
+
+    >>> _headline("Order matters: markov loses 0.1 without it.")
+    ('Order matters.', 'Markov loses 0.1 without it.')
+    >>> _headline("A beats B by 0.1. The true difference probably lies between 0.05 and 0.15 (95 % interval).")
+    ('A beats B by 0.1.', 'The true difference probably lies between 0.05 and 0.15 (95 % interval).')
     """
-    headline, colon, reason = verdict.partition(": ")
-    if colon:
-        return f"{headline}.", reason
-    if verdict.endswith(").") and " (" in verdict:
-        headline, _, numbers = verdict.removesuffix(").").rpartition(" (")
-        return f"{headline}.", f"{numbers}."
-    return verdict, ""
+    ends = [match.start() for match in re.finditer(r"[.:] ", verdict)]
+    if not ends:
+        return verdict, ""
+    rest = verdict[ends[0] + 2 :]
+    return f"{verdict[: ends[0]]}.", f"{rest[:1].upper()}{rest[1:]}"
 
 
 def _verdict(study: StudyFacts) -> Html:
@@ -115,7 +116,7 @@ def _verdict(study: StudyFacts) -> Html:
         "section",
         element("h2", "Verdict", class_="hidden"),
         element("p", headline),
-        _list([f"{reason[0].upper()}{reason[1:]}", *rest] if reason else rest),
+        _list([reason, *rest] if reason else rest),
         _advice(study.get("advice") or ()),
         _terms(study),
         class_="verdict",
@@ -161,8 +162,18 @@ def _table(study: StudyFacts) -> Html:
         "Settings and cost": tables.settings(study),
     }
     folded = [_folded(title, content) for title, content in details.items() if content]
-    explanation = element("p", tables.explanation(study), class_="explanation")
-    return _section("The numbers", tables.models(study), explanation, *folded)
+    return _section("The numbers", tables.models(study), _glossary(study), *folded)
+
+
+def _glossary(study: StudyFacts) -> Html:
+    """The words of the main table with their meanings, and what each model does."""
+    lists = {"What the words mean": glossary.columns(study), "What each model does": glossary.models(study)}
+    folded = [
+        element("details", element("summary", title), _facts(words, "words"), class_="glossary", open=True)
+        for title, words in lists.items()
+        if words
+    ]
+    return joined(*folded)
 
 
 def _extra(figure: Figure, study: StudyFacts) -> Html | None:
@@ -287,11 +298,11 @@ def _notes(study: StudyFacts) -> Html | None:
     return joined(element("h3", "Notes"), _list(notes)) if notes else None
 
 
-def _facts(facts: Mapping[str, Any]) -> Html | None:
+def _facts(facts: Mapping[str, Any], class_: str | None = None) -> Html | None:
     if not facts:
         return None
     pairs = (joined(element("dt", key), element("dd", tables.any_value(one))) for key, one in facts.items())
-    return element("dl", *pairs)
+    return element("dl", *pairs, class_=class_)
 
 
 def _list(sentences: Sequence[str]) -> Html | None:

@@ -2,7 +2,8 @@
 
 Colours are written as `$role` under plotly's keys for colours; `report.js` replaces them by light or dark colours.
 plotly reads some HTML in every text, so every text that comes from a study is escaped here. Hover texts are plain text,
-not templates. The `meta` of a trace holds its values for a narrow screen where they differ.
+not templates. The `meta` of a trace with labels holds their places for several widths of its plot; the script draws the
+plot at the largest of these that fits.
 """
 
 from __future__ import annotations
@@ -43,8 +44,9 @@ DASHES: Mapping[Colour, str] = {
     "neutral": "dashdot",
     "faint": "solid",
 }
-WIDE, NARROW = 780, 270
-"""Assumed widths of a plot on a page and on a phone, in pixels; labels are placed for them."""
+WIDTHS = tuple(range(180, 901, 40))
+"""The widths of a plot with labels, in pixels: their places hold for exactly one width."""
+_TOP, _BOTTOM, _LEFT_OF_LABELS = 28, 46, 56
 
 
 def script() -> str:
@@ -129,14 +131,15 @@ def _traces(panel: Panel, series: Series) -> Iterator[dict[str, Any]]:
 
 
 def _labelled(panel: Panel, series: Series) -> dict[str, Any]:
-    """The labels of a series, and in `meta` those for a narrow screen, where fewer have room."""
-    wide, narrow = (_texts(panel, series, width) for width in (WIDE, NARROW))
+    """The labels of a series for the largest width, and in `meta` for every width; the smaller, the fewer have room."""
+    by_width = [{"width": width, **_texts(panel, series, width)} for width in WIDTHS]
     font = {"size": 12, "color": "$ink"}
-    return {"mode": "markers+text", "textfont": font, **wide, "meta": {"narrow": narrow}}
+    widest = {name: value for name, value in by_width[-1].items() if name != "width"}
+    return {"mode": "markers+text", "textfont": font, **widest, "meta": {"labels": by_width}}
 
 
 def _texts(panel: Panel, series: Series, width: int) -> dict[str, Any]:
-    sides = label_sides(panel, series, width)
+    sides = label_sides(panel, series, width, panel.height - _TOP - _BOTTOM)
     return {
         "text": [plain(label) if side else "" for label, side in zip(series.labels, sides, strict=True)],
         "textposition": [side or "middle right" for side in sides],
@@ -213,8 +216,14 @@ def _hover(panel: Panel, series: Series, i: int) -> str:
     return plain(f"{', '.join(word for word in words if word)}: {number(series.values[i])}{ends} {axis.label}".strip())
 
 
+def _has_labels(panel: Panel) -> bool:
+    return any(label for series in panel.series for label in series.labels)
+
+
 def _left(panel: Panel) -> int:
     """The left margin in pixels, wide enough for the names of the y axis."""
+    if _has_labels(panel):
+        return _LEFT_OF_LABELS
     lines = [line for name in panel.y.names for line in wrapped(name)]
     return max(44, 14 + round(LETTER * max(map(len, lines), default=0)))
 
@@ -222,7 +231,7 @@ def _left(panel: Panel) -> int:
 def _layout(panel: Panel, left: int) -> dict[str, Any]:
     return {
         "height": panel.height,
-        "margin": {"l": left, "r": 16, "t": 28 if panel.y.label or panel.rules else 8, "b": 46, "pad": 4},
+        "margin": {"l": left, "r": 16, "t": _TOP if panel.y.label or panel.rules else 8, "b": _BOTTOM, "pad": 4},
         "paper_bgcolor": "rgba(0, 0, 0, 0)",
         "plot_bgcolor": "rgba(0, 0, 0, 0)",
         "font": {"family": "system-ui, -apple-system, Segoe UI, Roboto, sans-serif", "size": 12, "color": "$quiet"},
@@ -244,7 +253,7 @@ def _axis(panel: Panel, direction: Direction) -> dict[str, Any]:
         "type": "log" if described.is_log else "linear",
         "range": list(panel.range(direction)),
         "fixedrange": True,
-        "automargin": True,
+        "automargin": not _has_labels(panel),  # the places of labels hold for a plot of one size
         "gridcolor": "$line",
         "linecolor": "$line",
         "zeroline": panel.heat is None and not names,

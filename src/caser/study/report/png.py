@@ -12,7 +12,7 @@ from typing import Any
 
 from caser.study.report.extras import extra
 from caser.study.report.figure import WRAP, WRAP_BELOW, Direction, Figure, Heat, Number, Panel, Series, ticks, wrapped
-from caser.study.report.labels import label_sides
+from caser.study.report.labels import GAP, Side, label_sides
 from caser.study.report.palette import LIGHT
 
 SYMBOLS = {"accent": "o", "second": "s", "third": "^", "neutral": "o", "faint": "o"}
@@ -61,8 +61,13 @@ def png(figure: Figure) -> bytes:
                 is_lead = i == 0 and figure.has_lead
                 axes = canvas.add_subplot(grid[row_number, :] if is_lead else grid[row_number, column])
                 _draw(axes, figure.panels[i], WIDTH_INCHES / (1 if is_lead else figure.columns))
-        # The key and the file
+        # The key, and the labels, whose places depend on the size that the layout has given to each panel
         _key(canvas, figure)
+        if any(label for panel in figure.panels for series in panel.series for label in series.labels):
+            canvas.draw_without_rendering()
+            for axes, panel in zip(canvas.axes, figure.panels, strict=False):
+                _labels(axes, panel)
+        # The file
         buffer = io.BytesIO()
         canvas.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
     return buffer.getvalue()
@@ -85,7 +90,6 @@ def _draw(axes: Any, panel: Panel, inches: float) -> None:
         _rule_label(axes, panel, rule.at, rule.along, rule.label)
     for series in panel.series:
         _series(axes, series)
-        _labels(axes, panel, series, inches * 0.85 * PIXELS_PER_INCH)
     if panel.heat is not None:
         _heat(axes, panel.heat)
     # The title, and the labels of both axes; that of the y axis stands above it.
@@ -149,17 +153,33 @@ def _whiskers(axes: Any, series: Series, colour: str) -> None:
         lines(_numbers(others), _numbers(series.low), _numbers(series.high), color=colour, linewidth=1.4, zorder=3)
 
 
-def _labels(axes: Any, panel: Panel, series: Series, width: float) -> None:
-    if not any(series.labels):
-        return
-    sides = label_sides(panel, series, width)
-    for x, y, label, side in zip(series.x, series.y, series.labels, sides, strict=True):
-        if side is not None:
-            up, across = side.split()
-            shift = {"right": 5, "left": -5, "center": 0}[across], {"top": 5, "middle": 0, "bottom": -5}[up]
-            horizontal = {"right": "left", "left": "right", "center": "center"}[across]
-            vertical = {"top": "bottom", "middle": "center", "bottom": "top"}[up]
-            axes.annotate(label, (x, y), shift, textcoords="offset points", ha=horizontal, va=vertical, fontsize=8)
+def _labels(axes: Any, panel: Panel) -> None:
+    """Writes the labels of all series of a panel whose layout is finished."""
+    box, dots = axes.get_window_extent(), axes.figure.dpi
+    width, height = (PIXELS_PER_INCH * size / dots for size in (box.width, box.height))
+    for series in panel.series:
+        if not any(series.labels):
+            continue
+        for x, y, label, side in zip(
+            series.x, series.y, series.labels, label_sides(panel, series, width, height), strict=True
+        ):
+            if side is not None:
+                _label(axes, (x, y), label, side)
+
+
+def _label(axes: Any, at: tuple[Number, Number], label: str, side: Side) -> None:
+    up, across = side.split()
+    gap = GAP * 72 / PIXELS_PER_INCH  # in points
+    text = axes.annotate(
+        label,
+        at,
+        ({"right": gap, "left": -gap, "center": 0}[across], {"top": gap, "middle": 0, "bottom": -gap}[up]),
+        textcoords="offset points",
+        ha={"right": "left", "left": "right", "center": "center"}[across],
+        va={"top": "bottom", "middle": "center", "bottom": "top"}[up],
+        fontsize=8,
+    )
+    text.set_in_layout(False)
 
 
 def _rule_label(axes: Any, panel: Panel, at: float, along: Direction, label: str) -> None:

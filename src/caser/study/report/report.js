@@ -27,13 +27,41 @@
       const { data, layout } = coloured(panel, palette);
       if (narrow.matches) layout.xaxis.nticks = 4;
       if (element.clientWidth < 220) layout.height = Math.min(layout.height, 200);
-      const traces = data.map((trace) => (narrow.matches && trace.meta ? { ...trace, ...trace.meta.narrow } : trace));
-      window.Plotly.react(element, traces, layout, { displayModeBar: false, responsive: true });
+      const traces = data.map((trace) => withLabels(trace, layout, element.clientWidth));
+      window.Plotly.react(element, traces, layout, { displayModeBar: false, responsive: !layout.width });
+    }
+  };
+
+  // Labels have places for several widths of the plot. Takes those of the largest that fits, and gives the plot that width.
+  const withLabels = (trace, layout, room) => {
+    const { labels } = trace.meta ?? {};
+    if (!labels) return trace;
+    const { l, r } = layout.margin;
+    const { width, ...places } = labels.findLast((one) => one.width + l + r <= room) ?? labels[0];
+    layout.width = width + l + r;
+    return { ...trace, ...places };
+  };
+
+  // A table that is wider than its frame says so, because a phone shows no scrollbar.
+  const markWide = () => {
+    for (const frame of document.querySelectorAll(".frame")) {
+      frame.parentElement.classList.toggle("wide", frame.scrollWidth > frame.clientWidth + 1);
     }
   };
 
   document.documentElement.classList.add("live");
+  if (narrow.matches) for (const one of document.querySelectorAll(".glossary")) one.open = false;
   draw();
+  markWide();
+  document.addEventListener("toggle", markWide, true);
+  let waiting = 0;
+  window.addEventListener("resize", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => {
+      draw();
+      markWide();
+    }, 100);
+  });
   dark.addEventListener("change", draw);
   narrow.addEventListener("change", draw);
 })();

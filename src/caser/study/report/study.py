@@ -1,4 +1,4 @@
-"""Reads the facts of a study: its rows, its best counting model, the estimate of a metric.
+"""Reads the facts of a study: its rows, its best simple model, the estimate of a metric.
 
 The facts are JSON values. A study of the kind `compare`, `ablate`, `sweep` or `sessions` has rows, one per model and
 setting; a study of the kind `audit` has findings. This module draws nothing.
@@ -67,12 +67,12 @@ def ranked(members: Iterable[Row], metric: str) -> list[Row]:
 
 
 def is_counting(row: Row) -> bool:
-    """Return whether the model of `row` only counts, and has nothing to train."""
+    """Return whether the model of `row` is simple: fitted in one pass, without epochs."""
     return row.get("kind") == "counting"
 
 
 def best_counting(study: StudyFacts) -> Row | None:
-    """Return the row of the best counting model of `study`, or None if it has no counting model."""
+    """Return the row of the best simple model of `study`, or None if it has none."""
     return next(iter(ranked(filter(is_counting, rows(study)), study["metric"])), None)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from caser.study.report.figure import Figure
-from caser.study.report.figures import KINDS_OF_MODELS
+from caser.study.report.glossary import KINDS
 from caser.study.report.markup import Content, Html, element, joined
 from caser.study.report.study import (
     Row,
@@ -45,7 +45,9 @@ def _grouped(
         element("thead", element("tr", *(element("th", column, scope="col") for column in columns))),
         *(_body(title, body, len(columns)) for title, body in bodies.items()),
     )
-    return element("div", inner, class_="frame", role="region", aria_label=caption, tabindex="0")
+    frame = element("div", inner, class_="frame", role="region", aria_label=caption, tabindex="0")
+    hint = element("p", "Wider than the screen: scroll sideways for more columns.", class_="hint")
+    return element("div", hint, frame, class_="table")
 
 
 def _body(title: str, body: Iterable[Sequence[Content]], width: int) -> Html:
@@ -64,16 +66,8 @@ def models(study: StudyFacts) -> Html:
         title: [[cell(study, row) for _, cell in columns] for row in _ordered(study, members, metric)]
         for title, members in groups(rows(study)).items()
     }
-    caption = f"All models are tested in the same way. ± is half the width of the 95 % interval of {metric}."
+    caption = "All models are tested in the same way. The words below the table explain its columns."
     return _grouped(caption, [title for title, _ in columns], bodies)
-
-
-def explanation(study: StudyFacts) -> str:
-    """Explain the words and measures in the main table of `study`; empty if nothing needs an explanation."""
-    sentences = [] if reference_label(study) is None else [_VERDICTS]
-    meanings = {name: _BEYOND.get(name.partition("@")[0]) for name in _beyond_names(study)}
-    sentences += [f"{name.replace('_', ' ').capitalize()} {meaning}" for name, meaning in meanings.items() if meaning]
-    return " ".join(sentences)
 
 
 def all_metrics(study: StudyFacts) -> Html:
@@ -89,13 +83,14 @@ def all_metrics(study: StudyFacts) -> Html:
 def differences(study: StudyFacts) -> Html | None:
     """Build the table of every difference of `study`, with interval and p-value; None if it has no differences."""
     members = [row for row in _ordered(study, rows(study), study["metric"]) if row.get("difference")]
-    columns = ["model", "against", "metric", "difference", "p-value", "corrected p-value", "smallest detectable", ""]
+    columns = ["model", "against", "metric", "difference", "p-value", "corrected p-value", "needed", ""]
     body = [_difference(study, row, row["difference"]) for row in members]
     caption = (
-        "Differences between two models on the same targets, with 95 % intervals. The p-value is the probability "
-        "of a difference at least as large if the two models were equally good; the corrected p-value takes into "
-        "account how many comparisons this study makes. The smallest detectable difference is the one that this much "
-        f"data would detect in 80 % of such tests. {_VERDICTS}"
+        "Differences between two models on the same targets, with 95 % intervals. The p-value is the probability of a "
+        "difference at least as large if the two models were equally good; below 0.05 it is unlikely to be chance. The "
+        "more comparisons a study makes, the more often one looks clear by chance: the corrected p-value allows for "
+        'that (Holm\'s correction). "Needed" is how large a difference must be for this many users or sessions to '
+        f"show it in 4 of 5 tests. {_VERDICTS}"
     )
     return table(caption, columns, body) if members else None
 
@@ -179,7 +174,7 @@ Cell = Callable[[StudyFacts, Row], Content]
 """A function that writes one cell of a row."""
 
 _VERDICTS = (
-    '"Better" and "worse" mark a difference that is unlikely to be chance (5 % level, corrected for the number of '
+    '"Better" and "worse" mark a difference that is unlikely to be chance (less than 5 %, corrected for the number of '
     'comparisons). "No clear difference" means that it may be chance.'
 )
 
@@ -200,14 +195,6 @@ def _columns(study: StudyFacts) -> list[tuple[str, Cell]]:
     return columns
 
 
-_BEYOND = {
-    "coverage": "is the share of the catalogue that appears in at least one list of recommendations.",
-    "gini": "is 0 if all items are recommended equally often, and 1 if only one item is ever recommended.",
-    "head_share": "is the share of recommendations that are popular items.",
-}
-"""What the measures beyond accuracy mean, by the part of their name before the @."""
-
-
 def _beyond_names(study: StudyFacts) -> list[str]:
     return list(dict.fromkeys(name for row in rows(study) for name in row.get("beyond") or {}))
 
@@ -225,15 +212,15 @@ def _name(study: StudyFacts, row: Row) -> Html:
     """The label of a row with its badges, and with its kind if the study has models of both kinds."""
     badges = [joined(" ", element("span", word, class_="badge")) for word in _badges(study, row)]
     has_both_kinds = len({is_counting(one) for one in rows(study)}) > 1
-    kind = element("small", KINDS_OF_MODELS[is_counting(row)][0], *badges) if has_both_kinds else joined(*badges)
+    kind = element("small", KINDS[is_counting(row)][0], *badges) if has_both_kinds else joined(*badges)
     return joined(row["label"], kind)
 
 
 def _badges(study: StudyFacts, row: Row) -> list[str]:
-    """The words that mark a special row: the best counting model, and the chosen settings of a sweep."""
+    """The words that mark a special row: the best simple model, and the chosen settings of a sweep."""
     facts, setting = study.get("sweep") or {}, row.get("setting")
     applies = {
-        "best counting model": best_counting(study) is row,
+        "best simple model": best_counting(study) is row,
         "enough": setting is not None and setting == facts.get("smallest_within_noise"),
         "best": setting is not None and setting == facts.get("best"),
     }
@@ -274,7 +261,8 @@ def _difference_in_short(study: StudyFacts, row: Row) -> Html:
 def _mark(difference: Mapping[str, Any]) -> Html:
     """The words for a difference: whether it is clear, and in which direction."""
     if not difference.get("is_shown") or difference.get("value") is None:
-        return element("small", "no clear difference", class_="unshown")
+        why = ", not after correction" if difference.get("is_lost_to_correction") else ""
+        return element("small", f"no clear difference{why}", class_="unshown")
     if difference["value"] > 0:
         return element("small", "▲ better", class_="shown")
     return element("small", "▼ worse", class_="shown worse")
@@ -288,7 +276,7 @@ def _difference(study: StudyFacts, row: Row, difference: Mapping[str, Any]) -> l
         _ends(difference.get("value"), difference.get("low"), difference.get("high")),
         number(difference.get("p_value")),
         number(difference.get("p_adjusted")),
-        number(difference.get("smallest_detectable")),
+        number(difference.get("smallest_detectable") or None),
         _mark(difference),
     ]
 
