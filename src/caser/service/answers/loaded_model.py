@@ -21,6 +21,7 @@ from caser.data.log import Vocabulary
 from caser.errors import ArtefactError, CaserError
 from caser.exported.scorer import through_onnx
 from caser.service.answers.catalogue import Catalogue
+from caser.service.answers.cost import CostRates
 from caser.service.answers.one_history import Interaction, OneHistory, RunHistory, one_history, unit_of
 from caser.service.events.store import RecentHistory
 from caser.system.storage import read_file, settled
@@ -44,12 +45,15 @@ class LoadedModel:
         self.version = version
         self.trained_at = trained_at
         self.loaded_at = time.time()
+        self.costs = CostRates(recommender)
         self._histories: dict[tuple[RawId, int], tuple[RecentHistory, OneHistory]] = {}
         unit = unit_of(recommender.artefact.histories.times)
         self.run_history: Callable[[RawId, int], RunHistory] = lru_cache(_MAX_CACHED_USERS)(
             partial(_run_history, recommender.artefact, unit)
         )
         """The last so many interactions that the run holds of a user."""
+        self.is_known: Callable[[RawId], bool] = lru_cache(_MAX_CACHED_USERS)(lambda user: self.stored_length(user) > 0)
+        """Whether the model was trained on a user."""
         self.user_key: Callable[[RawId], str] = lru_cache(_MAX_CACHED_USERS)(partial(_key, recommender.artefact.users))
         """The text that identifies a user in the event store. The number 5 and the text "5" have the same key."""
 
@@ -77,6 +81,11 @@ class LoadedModel:
             self._histories.clear()
         self._histories[user, window] = (recent, history)
         return history
+
+    def stored_length(self, user: RawId) -> int:
+        """How many interactions the run holds of `user`."""
+        artefact = self.recommender.artefact
+        return int(artefact.histories.lengths[artefact.users.lookup([user])[0]])
 
     def knows_item(self, item: RawId) -> bool:
         """Whether the model was trained on `item`."""
@@ -136,8 +145,9 @@ def _check_that_it_answers(model: LoadedModel) -> None:
         if lengths.any():
             user = artefact.users.raw([int(lengths.argmax())])
             results.append(model.recommender.recommend(users=user, k=3, exclude_seen=False))
-    except CaserError as error:
-        raise ArtefactError(f"a run must answer; this one failed: {error}") from None
+    except Exception as error:  # whatever a run does when it is tried, it must not be served
+        reason = error if isinstance(error, CaserError) else f"its model raised {type(error).__name__}."
+        raise ArtefactError(f"a run must answer; this one failed: {reason}") from None
     if not all(result[0].items for result in results):
         raise ArtefactError("a run must answer; this one recommended nothing. Train again.")
 
