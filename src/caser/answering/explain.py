@@ -15,18 +15,22 @@ then one without each item), D state width, I catalogue + padding.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from caser.answering.answers import AnswerSource
+from caser.answering.best_items import MEMORY_MB, questions_at_once
 from caser.answering.questions import Question, UnknownUsers, scores_of, states_of
 from caser.answering.recommender import Recommender
 from caser.arrays.types import Floats, Int32, RawId
 from caser.artefact.folder import Artefact
 from caser.system.kinds import must_be
+
+_MOST_VERSIONS = 64
+"""Most versions of a history that are scored at once; the states of a network need memory too."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +166,7 @@ def reasons(artefact: Artefact, question: Question, items_K: Int32) -> Reasons:
     question  the user and the history
     items_K   (K,) int32, the indices of the items
 
-    One batch scores the whole history and the H histories that lack one item each.
+    The whole history is scored, and the H histories that lack one item each.
     """
     # A question without a history is answered by popularity. There is no item that could have an effect.
     if question.source == "popularity":
@@ -170,15 +174,19 @@ def reasons(artefact: Artefact, question: Question, items_K: Int32) -> Reasons:
         return Reasons(counts_K, {"score": counts_K}, question.history[:0], np.empty((0, len(items_K))))
     length = artefact.scorer.history_length
     read_H = question.history if length is None else question.history[-length:]
-    versions = [replace(question, history=history) for history in (read_H, *_without_each(read_H))]
     scorer = artefact.state_scorer
     # A model without states has effects, and one part: the score.
     if scorer is None:
-        scores_VK = scores_of(artefact, versions)(items_K.astype(np.int64)).astype(float)
+        columns_K = items_K.astype(np.int64)
+        scores_VK = np.concatenate(
+            [scores_of(artefact, block)(columns_K) for block in _versions(artefact, question, read_H)]
+        ).astype(float)
         return Reasons(scores_VK[0], {"score": scores_VK[0]}, read_H, scores_VK[0] - scores_VK[1:])
     # A model with states: split the dot product of state and item vector into the columns of each part.
     vectors_ID, bias_I = scorer.item_vectors()
-    states_VD = states_of(scorer, versions).astype(float)
+    states_VD = np.concatenate(
+        [states_of(scorer, block) for block in _versions(artefact, question, read_H)]
+    ).astype(float)
     scores_VK = states_VD @ vectors_ID[items_K].T + bias_I[items_K]
     terms_KD = states_VD[0] * vectors_ID[items_K]
     is_user_column_D = np.zeros(states_VD.shape[1], dtype=bool)
@@ -191,10 +199,23 @@ def reasons(artefact: Artefact, question: Question, items_K: Int32) -> Reasons:
     return Reasons(scores_VK[0], parts, read_H, scores_VK[0] - scores_VK[1:])
 
 
-def _without_each(read_H: Int32) -> Int32:
-    """Return H copies of the history, (H, H). Copy h has padding in place of item h, so the others keep their places.
+def _versions(artefact: Artefact, question: Question, read_H: Int32) -> Iterator[list[Question]]:
+    """Yield the V versions of a question, some at a time, so that their scores fit into the memory for answering.
 
-    >>> _without_each(np.array([7, 9], dtype=np.int32)).tolist()
-    [[0, 9], [7, 0]]
+    The first has the whole history. In version h, padding is in place of item h, so the others keep their places.
     """
-    return read_H * (1 - np.eye(len(read_H), dtype=np.int32))
+    size = min(questions_at_once(artefact, MEMORY_MB), _MOST_VERSIONS)
+    for start in range(0, len(read_H) + 1, size):
+        places = range(start, min(start + size, len(read_H) + 1))
+        yield [replace(question, history=_without(read_H, place)) for place in places]
+
+
+def _without(read_H: Int32, place: int) -> Int32:
+    """Return the history with padding in place of its item number `place`, counted from 1; 0 takes nothing out.
+
+    >>> [_without(np.array([7, 9], dtype=np.int32), place).tolist() for place in (0, 1, 2)]
+    [[7, 9], [0, 9], [7, 0]]
+    """
+    history = read_H.copy()
+    history[place - 1 : place] = 0
+    return history
