@@ -30,7 +30,9 @@ from benchmarks.speed import _rounds
 from caser.artefact.folder import Artefact, save
 from caser.data import datasets
 from caser.data.tape import Tape
+from caser.models.base import Scorer
 from caser.models.caser.caser import Caser
+from caser.models.settings import CountingSettings, ModelSettings
 from caser.service.events.sqlite import SqliteEvents
 from caser.service.events.store import Event
 
@@ -55,18 +57,25 @@ async def bare(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"{}"})
 
 
-def make_run(folder: Path) -> Artefact:
-    """Save a run of Caser with random weights on the log of MovieLens-1M, and return its artefact."""
-    log, config = datasets.load("ml-1m"), Caser()
-    draw = np.random.default_rng(0)
-    shapes = config.shapes(log.num_users, log.num_items)
-    arrays = {name: draw.normal(scale=0.2, size=shape).astype(np.float32) for name, shape in shapes.items()}
+def make_run(folder: Path, config: ModelSettings | None = None) -> Artefact:
+    """Save a run on the log of MovieLens-1M, and return its artefact.
+
+    folder  where it is saved       config  its model; a network has random weights. None takes Caser
+    """
+    log, config = datasets.load("ml-1m"), config or Caser()
+    tape = Tape.from_log(log)
+    if isinstance(config, CountingSettings):
+        scorer: Scorer = config.build(log.num_users, log.num_items)
+        scorer.fit(tape)
+    else:
+        draw = np.random.default_rng(0)
+        shapes = config.shapes(log.num_users, log.num_items)
+        arrays = {name: draw.normal(scale=0.2, size=shape).astype(np.float32) for name, shape in shapes.items()}
+        scorer = config.scorer(arrays, log.num_users, log.num_items)
     facts: dict[str, Any] = {
         "protocol": "leave-one-out", "fingerprint": "0" * 16, "seen": "remove", "train_on": "final", "training": None,
         "epochs": None, "history": [], "anonymous_user": "mean", "log": {}, "environment": {},
     }  # fmt: skip
-    scorer = config.scorer(arrays, log.num_users, log.num_items)
-    tape = Tape.from_log(log)
     artefact = Artefact(config, scorer, log.user_vocabulary, log.item_vocabulary, log.titles, tape, facts)
     save(artefact, folder)
     return artefact
