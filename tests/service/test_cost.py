@@ -80,7 +80,9 @@ def cost(model: LoadedModel, **question: Any) -> int:
 
 def test_a_plain_question_costs_one_whatever_the_model(models: dict[str, LoadedModel]) -> None:
     for model in models.values():
-        assert cost(model, user_id=1) == cost(model, user_id=1, k=1) == cost(model, user_id="nobody") == cost(model) == 1
+        assert (
+            cost(model, user_id=1) == cost(model, user_id=1, k=1) == cost(model, user_id="nobody") == cost(model) == 1
+        )
 
 
 @pytest.mark.parametrize(

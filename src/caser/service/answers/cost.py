@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import ceil
 
+from caser.answering.explain import MOST_EFFECTS
 from caser.answering.fold_in import MOST_POSITIONS
 from caser.answering.recommender import Recommender
 from caser.service.answers.rules import MOST_READ, CompiledRules
@@ -70,7 +71,8 @@ class CostRates:
             cost += self._rules(rules)
         if request.explain:
             read = read if self._reach is None else min(read, self._reach)
-            cost += _PER_EFFECT * items * (read + 3) + (read + 1) * (1 + read / self._read_per_unit)
+            effects = min(read, MOST_EFFECTS)
+            cost += _PER_EFFECT * items * (effects + 3) + (effects + 1) * (1 + read / self._read_per_unit)
         return ceil(cost)
 
     def similar(self, k: int) -> int:
