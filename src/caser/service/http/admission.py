@@ -56,6 +56,7 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, Result], s
     finally:
         working.cancel()
         leaving.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
 
 
 async def _end_of(request: Request) -> None:
