@@ -25,7 +25,7 @@ from benchmarks.speed._load import GENERATOR, Replies, RequestParts, ask, once
 from benchmarks.speed._served import in_background, odd_clients, ours, served
 from benchmarks.speed.serving import CLIENTS, commits, make_run, request_makers
 from caser.artefact.folder import Artefact, save
-from caser.service.answers.queue import MAX_BATCH_COST
+from caser.service.answers.queue import MAX_BATCH_SIZE
 
 Result = tuple[list[dict[str, Any]], list[_rounds.Bar]]
 # The number of requests that may wait (`--max-waiting`), and the number of reloads.
@@ -128,7 +128,7 @@ def catalogues(world: World) -> Result:
 
 def shedding(world: World) -> Result:
     """Eight times as many clients as there is room for, and one more that checks whether the service is alive."""
-    requests, room = world.requests("known user", 200), LINE + MAX_BATCH_COST
+    requests, room = world.requests("known user", 200), LINE + MAX_BATCH_SIZE
     with served(*ours(world.run, "--max-waiting", str(LINE))) as service:
         ask(service.port, requests, CLIENTS, 2)
         alone, crowded, lives = [], [], []
@@ -146,7 +146,7 @@ def shedding(world: World) -> Result:
     slowest, refusals = (statistics.median(one.milliseconds(99, status) for one in crowded) for status in (200, 503))
     return [
         alone[-1].row("known user, 8 clients"),
-        crowded[-1].row(f"{8 * room} clients that heed Retry-After", note=f"room for {LINE} + {MAX_BATCH_COST}"),
+        crowded[-1].row(f"{8 * room} clients that heed Retry-After", note=f"room for {LINE} + {MAX_BATCH_SIZE}"),
         without_retry.row(f"{8 * room} clients that heed nothing"),
     ], [
         _rounds.Bar("answers kept with 8 x the clients", kept, "of capacity", 0.9, 0.95),

@@ -12,6 +12,7 @@ that is answered alone, in a thread. A request of many questions is answered in 
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -24,9 +25,13 @@ Request = TypeVar("Request")
 Response = TypeVar("Response")
 Result = TypeVar("Result")
 
-MAX_BATCH_COST = 32
-"""The cost of one batch."""
+MAX_BATCH_SIZE = 32
+"""Requests in one batch."""
+MAX_BATCH_COST = 100
+"""The cost of one batch, and of a request that is answered in the event loop."""
 _BATCH_SECONDS = 0.02
+_TURN_SECONDS = 0.001
+"""How long the thread keeps the interpreter while the event loop waits for it; Python's default is 5 ms."""
 _TURNS_BETWEEN_BATCHES = 16
 """Turns of the event loop between two batches. With 1, 512 clients wait a second to be refused; with 16, 18 ms."""
 
@@ -61,7 +66,7 @@ class QuestionQueue(Generic[Request, Response]):
         """What the requests that wait, or that are being answered, cost together."""
         self._pending: deque[_Waiting[Request, Response]] = deque()
         self._worker: asyncio.Task[None] | None = None
-        self._seconds_per_cost = _BATCH_SECONDS / MAX_BATCH_COST
+        self._seconds_per_cost = _BATCH_SECONDS / MAX_BATCH_SIZE
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="background")
 
     async def ask(self, request: Request, cost: int = 1) -> Response:
@@ -106,7 +111,7 @@ class QuestionQueue(Generic[Request, Response]):
         """
         self._admit(cost)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, _in_short_turns, work)
         finally:
             self.cost_waiting -= cost
 
@@ -144,7 +149,7 @@ class QuestionQueue(Generic[Request, Response]):
             return outcomes
 
         async with asyncio.timeout(self._max_seconds):
-            outcomes = await asyncio.get_running_loop().run_in_executor(self._thread, work)
+            outcomes = await asyncio.get_running_loop().run_in_executor(self._thread, _in_short_turns, work)
         responses: list[Response] = []
         for outcome in outcomes:
             if isinstance(outcome, Exception):
@@ -178,7 +183,7 @@ class QuestionQueue(Generic[Request, Response]):
         left = min(MAX_BATCH_COST, _BATCH_SECONDS / self._seconds_per_cost)
         now = asyncio.get_running_loop().time()
         batch: list[_Waiting[Request, Response]] = []
-        while self._pending and (not batch or self._pending[0].cost <= left):
+        while self._pending and (not batch or (self._pending[0].cost <= left and len(batch) < MAX_BATCH_SIZE)):
             one = self._pending.popleft()
             if one.future.done():
                 continue
@@ -203,15 +208,25 @@ class QuestionQueue(Generic[Request, Response]):
             return [outcome for request in requests for outcome in self._outcomes([request])]
 
 
-def _batches(costs: Sequence[int]) -> Iterator[slice]:
-    """Cut a list of costs into parts of at most `MAX_BATCH_COST`; what costs more is a part of its own.
+def _in_short_turns(work: Callable[[], Result]) -> Result:
+    """Do some work in the thread, so that the event loop never waits long for the interpreter."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN_SECONDS)
+    try:
+        return work()
+    finally:
+        sys.setswitchinterval(before)
 
-    >>> list(_batches([20, 10, 5, 100, 1]))
+
+def _batches(costs: Sequence[int]) -> Iterator[slice]:
+    """Cut a list of costs into the parts of batches; what costs more than a batch is a part of its own.
+
+    >>> list(_batches([60, 30, 20, 200, 1]))
     [slice(0, 2, None), slice(2, 3, None), slice(3, 4, None), slice(4, 5, None)]
     """
     start = total = 0
     for place, cost in enumerate(costs):
-        if place > start and total + cost > MAX_BATCH_COST:
+        if place > start and (total + cost > MAX_BATCH_COST or place - start == MAX_BATCH_SIZE):
             yield slice(start, place)
             start, total = place, 0
         total += cost

@@ -10,7 +10,6 @@ import asyncio
 import gc
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable
 from math import ceil
@@ -38,8 +37,6 @@ _SHUTDOWN_SECONDS = 10
 """How long requests in progress may take after the server has stopped to accept new ones."""
 _BACKLOG = 2048
 """Connections that may wait to be accepted."""
-_SWITCH_SECONDS = 0.001
-"""How long the thread for long answers keeps the interpreter while the event loop waits for it."""
 _TICKS_PER_SECOND = 10
 
 
@@ -89,7 +86,6 @@ def serve(
         # The model stays in memory until a reload: the garbage collector need not look at its objects again.
         gc.collect()
         gc.freeze()
-        sys.setswitchinterval(_SWITCH_SECONDS)
         config = uvicorn.Config(
             app,
             http=protocol_for(service.connections),
