@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from fastapi import HTTPException, Request
@@ -36,6 +37,50 @@ def charge(request: Request, cost: int) -> None:
     take = request.scope["state"].get("charge")
     if take is not None and cost > 1:
         take(cost - 1)
+
+
+class Deadlines:
+    """Gives up tasks that take too long. One timer serves all of them, because a timer for each costs much more.
+
+    seconds  how long a task may take
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._deadlines: dict[asyncio.Task[Any], float] = {}
+        """The earliest comes first, because all tasks have the same time."""
+        self._late: set[asyncio.Task[Any]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @contextmanager
+    def watch(self) -> Iterator[None]:
+        """Raise TimeoutError in the current task, if what it does here takes too long."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a deadline needs a task.")
+        self._deadlines[task] = loop.time() + self._seconds
+        if self._timer is None:
+            self._timer = loop.call_later(self._seconds, self._give_up)
+        try:
+            yield
+        except asyncio.CancelledError:
+            if task in self._late and not task.uncancel():
+                raise TimeoutError from None
+            raise
+        finally:
+            self._late.discard(task)
+            del self._deadlines[task]
+
+    def _give_up(self) -> None:
+        """Cancel the tasks whose time is over, and wait for the next one."""
+        loop, self._timer = asyncio.get_running_loop(), None
+        for task, deadline in self._deadlines.items():
+            if deadline > loop.time():
+                self._timer = loop.call_at(deadline, self._give_up)
+                break
+            if task not in self._late:
+                self._late.add(task)
+                task.cancel()
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, Result], seconds: float) -> Result:

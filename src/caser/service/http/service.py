@@ -22,7 +22,7 @@ from caser.service.answers.cost import events_cost, history_cost
 from caser.service.answers.loaded_model import LoadedModel
 from caser.service.answers.queue import QuestionQueue
 from caser.service.events.store import Event, EventStore, Outcome
-from caser.service.http.admission import accept, charge, while_connected
+from caser.service.http.admission import Deadlines, accept, charge, while_connected
 from caser.service.http.connections import Connections, default_limits, descriptors
 from caser.service.http.error_responses import RETRY_LATER, RETRY_SOON
 from caser.service.http.metrics import Metrics
@@ -63,6 +63,7 @@ class Service:
         self.settings = settings
         self.events = events
         self._served = ServedModel(run, settings, events)
+        self._deadlines = Deadlines(settings.answer_seconds)
         self.is_draining = False
         self.connections = Connections(
             default_limits(settings.max_body, settings.max_connections, settings.idle_seconds, descriptors())
@@ -155,7 +156,7 @@ class Service:
             for new_event in new_events
         ]
         charge(request, events_cost(len(events)))
-        async with asyncio.timeout(self.settings.answer_seconds):
+        with self._deadlines.watch():
             outcomes = await self.events.append(events)
         unknown_items = self._record_events(model, new_events, events, outcomes)
         return self._versioned(
@@ -191,7 +192,7 @@ class Service:
         Raises BusyError when too many writes wait, StoreError when the store cannot be written.
         """
         request.state.user = user_id
-        async with asyncio.timeout(self.settings.answer_seconds):
+        with self._deadlines.watch():
             return self._versioned(events_removed=await self.events.erase(self.model.user_key(user_id)))
 
     async def similar(self, item_id: ItemIdInPath, request: Request, k: NumSimilar = 10) -> dict[str, Any]:
