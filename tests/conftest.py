@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.skips import NO_LOGS, SLOW
+
 # Before anything imports torch or NumPy: one thread per test process, and none that spins while it waits.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -30,9 +32,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     reasons = {}
     if not config.getoption("--slow"):
-        reasons["slow"] = "slow: runs with --slow"
+        reasons["slow"] = SLOW
     if data_folder() is None:
-        reasons["data"] = "needs real logs: set CASER_CACHE to a folder that holds them"
+        reasons["data"] = NO_LOGS
     for item in items:
         for marker, reason in reasons.items():
             if item.get_closest_marker(marker):
@@ -61,7 +63,7 @@ def cache() -> Path:
     """Return the folder of real logs; for tests marked `data`."""
     folder = data_folder()
     if folder is None:
-        pytest.skip("needs real logs: set CASER_CACHE to a folder that holds them")
+        pytest.skip(NO_LOGS)
     return folder
 
 

@@ -27,6 +27,7 @@ FACTS: dict[str, Any] = {
     "fingerprint": "0123456789abcdef",
     "seen": "remove",
     "train_on": "final",
+    "left_out": None,
     "training": None,
     "epochs": None,
     "history": [],

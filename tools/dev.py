@@ -4,10 +4,11 @@
     python tools/dev.py setup [EXTRA]   make .venv and install the pinned dependencies (by default the extra "study")
     python tools/dev.py demo            train, judge and use Caser on MovieLens-100K
     python tools/dev.py serve           serve the demo's run on http://127.0.0.1:8000, with a page; --port N
-    python tools/dev.py test            run the tests (about 6 minutes on two cores); --slow adds the slow ones
+    python tools/dev.py test            run the tests (about 4 minutes on two cores); --slow adds the slow ones
     python tools/dev.py check           check lint, format, types and architecture
     python tools/dev.py bench [NAME]    measure speed, or reproduce a published table; --list shows all names
     python tools/dev.py bench-serve     measure the service: cost of an answer, behaviour under load, kept promises
+    python tools/dev.py mutate          put small faults into the code and count those that a test catches (--help)
     python tools/dev.py clean           remove .venv and the caches of the tools
 
 Further words are passed on: `python tools/dev.py test -k tape`. Each verb first makes sure that .venv contains what the
@@ -39,6 +40,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / ".venv"
 PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+MUTATION = ROOT / ".venv-mutation"
+MUTATION_TOOL = "cosmic-ray==8.7.0"
 OLDEST_PYTHON = (3, 11)
 NEEDED_DISK_GB = 3
 DEMO_RUN = "runs/demo"
@@ -101,7 +104,7 @@ def serve(words: Sequence[str]) -> int:
 
 
 def test(words: Sequence[str]) -> int:
-    """Run the tests in up to four processes; about 6 minutes on two cores."""
+    """Run the tests in up to four processes; about 4 minutes on two cores."""
     install("dev")
     workers = min(4, os.cpu_count() or 1)
     return run("-m", "pytest", "-n", str(workers), *words)
@@ -133,10 +136,21 @@ def bench_serve(words: Sequence[str]) -> int:
     return bench(["serving", "serving_load", "serving_fuzz"])
 
 
+def mutate(words: Sequence[str]) -> int:
+    """Measure what the tests see, with the tool that makes faults in an environment of its own."""
+    install("dev")
+    python = MUTATION / PYTHON.relative_to(ENVIRONMENT)
+    if not python.exists():
+        run_quietly(f"Making {MUTATION.name}", [sys.executable, "-m", "venv", "--clear", str(MUTATION)])
+        command = [str(python), "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
+        run_quietly(f"Installing {MUTATION_TOOL}", [*command, MUTATION_TOOL])
+    return run("tools/mutate.py", "--python", str(python), *words)
+
+
 def clean(words: Sequence[str]) -> int:
     """Remove what the other verbs made, except run folders and data."""
     refuse_further_words("clean", words)
-    for name in (".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", "build", "dist"):
+    for name in (".venv", MUTATION.name, ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", "build", "dist"):
         shutil.rmtree(ROOT / name, ignore_errors=True)
     return 0
 
@@ -149,6 +163,7 @@ VERBS = {
     "check": check,
     "bench": bench,
     "bench-serve": bench_serve,
+    "mutate": mutate,
     "clean": clean,
 }
 

@@ -1,13 +1,15 @@
 """Next-item recommendations from an interaction log: trained, judged honestly, explained.
 
 The public names, each loaded when it is first used: importing the library is quick and needs no torch. Their types
-are in `__init__.pyi`, which must name the same.
+are in `__init__.pyi`, which must name the same. The import asks the threads of torch to sleep while they wait.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import Any
+
+from caser.system.idle_threads import let_idle_threads_sleep as _let_idle_threads_sleep
 
 __version__ = "0.1.0"
 
@@ -79,6 +81,7 @@ _HOME = {
     "load_dataset": "caser.data.datasets:load",
     "rank": "caser.evaluation.judge",
     "read_log": "caser.data.readers",
+    "refit": "caser.study.refitting",
     "refuse_mixed": "caser.evaluation.fingerprint",
     "register_loss": "caser.config",
     "register_metric": "caser.evaluation.metrics",
@@ -95,6 +98,8 @@ _HOME = {
 }
 
 __all__ = sorted(_HOME)
+
+_let_idle_threads_sleep()
 
 
 def __getattr__(name: str) -> Any:

@@ -76,6 +76,7 @@ from caser.study.best import best as best
 from caser.study.compare import compare as compare
 from caser.study.engine import Plan as Plan
 from caser.study.recipes import Recipe as Recipe
+from caser.study.refitting import refit as refit
 from caser.study.sessions import compare_sessions as compare_sessions
 from caser.study.study import Study as Study
 from caser.study.sweep import sweep as sweep
@@ -150,6 +151,7 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "load_dataset",
     "rank",
     "read_log",
+    "refit",
     "refuse_mixed",
     "register_loss",
     "register_metric",

@@ -1,9 +1,7 @@
 """The entry point of `caser` and `python -m caser`.
 
-It sets two environment variables before torch and NumPy are imported, because both read them only once:
+It sets an environment variable before NumPy is imported, which reads it only once:
 
-OMP_WAIT_POLICY  PASSIVE: idle threads sleep. torch lets them spin by default, which makes a training step up to thirty
-                 times slower when another process needs the processor.
 OMP_NUM_THREADS  1 for `caser serve` only: the products of one answer are too small to share. With two threads, an
                  answer costs three times the processor time.
 
@@ -27,7 +25,6 @@ def command_in(arguments: Sequence[str]) -> str | None:
 def main() -> None:
     """Run the command line and exit with its code."""
     arguments = sys.argv[1:]
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if command_in(arguments) == "serve":
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         from caser.service import early_stop

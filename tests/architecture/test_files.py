@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.source import PACKAGE, ROOT, source_files
+from tests.skips import NEEDS_EXTRAS, NO_GIT
 
 # Written so that this file does not name them either.
 PACKAGE_INDEX = re.compile(r"pypi[.]org|pythonhosted[.]org|download[.]pytorch[.]org|npmjs[.]org")
@@ -22,7 +23,7 @@ def tracked() -> list[Path]:
     """Return the files that git tracks."""
     listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
     if listing.returncode != 0:
-        pytest.skip("not a git checkout")
+        pytest.skip(NO_GIT)
     return [ROOT / name for name in listing.stdout.split("\0") if name and (ROOT / name).is_file()]
 
 
@@ -57,7 +58,7 @@ def test_the_readme_tree_names_every_source_file() -> None:
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
-    pytest.importorskip("hatchling")
+    pytest.importorskip("hatchling", reason=NEEDS_EXTRAS)
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, cwd=ROOT, capture_output=True, check=True)
     (wheel,) = tmp_path.glob("*.whl")

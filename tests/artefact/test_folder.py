@@ -32,6 +32,7 @@ from caser.models.counting.count_knn import CountKNN
 from caser.models.counting.markov import Markov
 from caser.models.counting.popularity import RecentPopularity
 from tests.runs import FACTS, ITEMS, SEQUENCES, USERS, caser_run, popularity_run, resign, settings_of
+from tests.skips import on_another_system
 
 FILES = (MANIFEST, WEIGHTS, VOCABULARY, HISTORIES)
 
@@ -227,7 +228,7 @@ def test_an_update_killed_at_any_call_leaves_the_old_or_the_new_facts(
 
 
 def test_a_full_disk_leaves_what_was_there(run: Path, tmp_path: Path) -> None:
-    resource = pytest.importorskip("resource")
+    resource = pytest.importorskip("resource", reason=on_another_system("needs limits of a process"))
     before = {path.name: path.read_bytes() for path in run.iterdir()}
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))

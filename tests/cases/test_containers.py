@@ -24,9 +24,11 @@ import pytest
 from pyarrow import feather
 
 from caser.cli.app import run
+from caser.cli.logs import reopen_log
 from caser.data.readers import read_log
-from caser.errors import DataError
+from caser.errors import ArtefactError, DataError
 from tests.cases.events import EVENTS, NAMES, RECORDS, ROWS, has_note, raw, read, text, written
+from tests.skips import on_another_system
 
 FRAME = pl.DataFrame(RECORDS)
 HALVES = (text(), text(header=False))
@@ -163,6 +165,13 @@ def test_tables_in_binary_formats_are_read(tmp_path: Path, content: bytes) -> No
     assert raw(read(tmp_path, content)) == EVENTS
 
 
+def test_fields_of_objects_in_a_binary_table_are_columns_with_dots(tmp_path: Path) -> None:
+    nested = FRAME.select(pl.struct(id="user_id").alias("user"), item="item_id", time="timestamp")
+    with pytest.raises(DataError, match=r"--user user\.id"):
+        read(tmp_path, binary("write_parquet", nested))
+    assert raw(read(tmp_path, binary("write_parquet", nested), user="user.id")) == EVENTS
+
+
 @pytest.mark.parametrize("name", ["Arrow", "Arrow stream", "Avro", "Parquet"])
 def test_a_binary_table_that_breaks_off_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match="must be whole"):
@@ -254,7 +263,7 @@ def test_a_folder_that_is_no_one_table_is_refused(tmp_path: Path, files: dict[st
         read_log(tmp_path / "log")
 
 
-needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason=on_another_system("needs named pipes"))
 
 
 @needs_pipes
@@ -277,6 +286,11 @@ def test_a_log_can_come_from_the_standard_input() -> None:
     done = subprocess.run(command, input=text().encode(), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     assert b"pipe" in done.stdout
+
+
+def test_a_run_that_was_trained_on_a_pipe_asks_for_the_log() -> None:
+    with pytest.raises(ArtefactError, match="trained on a log from a pipe; give the same log as a file with --log"):
+        reopen_log({"source": "pipe"}, None)
 
 
 @needs_pipes

@@ -119,7 +119,9 @@ def test_large_numbers_come_back_from_json_and_text_as_they_went_in(tmp_path: Pa
     )
 
 
-names = st.text(st.characters(codec="utf-8", exclude_characters='\x00\r\n",', exclude_categories=["Cs", "Cc"]), min_size=1)
+names = st.text(
+    st.characters(codec="utf-8", exclude_characters='\x00\r\n",', exclude_categories=["Cs", "Cc"]), min_size=1
+)
 
 
 @given(
@@ -161,8 +163,8 @@ def test_missing_words_are_counted_one_by_one(tmp_path: Path) -> None:
 
 def test_the_words_for_missing_can_be_named(tmp_path: Path) -> None:
     text = "user,item\nNA,1\n?,1\n-1,1\n,1\n"
-    assert users_of(read(tmp_path, text, missing=("?", ""), bad_rows="skip")) == {"NA", "-1"}
-    assert users_of(read(tmp_path, text, missing=())) == {"NA", "?", "-1", ""}
+    assert users_of(read(tmp_path, text, missing=("?",), bad_rows="skip")) == {"NA", "-1"}
+    assert users_of(read(tmp_path, text, missing=(), bad_rows="skip")) == {"NA", "?", "-1"}
     numbers = pl.DataFrame({"user": [-1, 2], "item": [1, 2]})
     assert users_of(read_log(numbers, missing=("-1",), bad_rows="skip")) == {2}
 

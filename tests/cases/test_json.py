@@ -75,7 +75,7 @@ REFUSED = {
     "lists": (json.dumps([[1, 2], [3, 4]]), "must hold objects with a user and an item; got lists"),
     "columns by row": (json.dumps({"user": {"0": 1}, "item": {"0": 2}}, indent=1), "one JSON document.*jq -c"),
     "two lists": (json.dumps({"a": RECORDS, "b": RECORDS}), "one JSON document.*'a', 'b'"),
-    "an object as the user": (lines([{"user": {"id": 7}, "item": 1}]), "'user'"),
+    "an object as the user": (lines([{"user": {"id": 7}, "item": 1}]), "column 'user'.*--user user.id"),
     "objects of several forms": (lines([{"user": {"id": 7}, "item": 1}, {"user": {"id": "x"}, "item": 1}]), "'user'"),
 }
 
@@ -112,6 +112,17 @@ def test_lists_stay_lists_and_keep_the_kinds_of_their_values(
     items = read_table(content.encode(), Layout())[1].select(["items"]).to_series()
     assert items.dtype == kind
     assert items.to_list() == expected
+
+
+def test_sessions_of_objects_are_columns_of_lists(tmp_path: Path) -> None:
+    sessions = [
+        {
+            "session": user,
+            "events": [{"aid": r["item_id"], "ts": r["timestamp"]} for r in RECORDS if r["user_id"] == user],
+        }
+        for user in range(10)
+    ]
+    assert raw(read(tmp_path, lines(sessions), user="session", item="events.aid", time="events.ts")) == EVENTS
 
 
 def test_nan_is_a_missing_value(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_a_moment_in_the_middle_is_the_time_and_never_the_item(tmp_path: Path) -
         ),
         (
             (user, iso, lambda *_: 30.2359, lambda *_: -97.795, item),
-            ["--user 1 --item 5 --time 2", "30.2359", "column 2 looks like times"],
+            ["pass --no-header --user 1 --item 5 --time 2 (in Python", "30.2359", "column 2 looks like times"],
             {"user": "1", "item": "5"},
         ),
         (

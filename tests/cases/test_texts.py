@@ -51,7 +51,7 @@ def test_utf16_that_breaks_off_is_refused(tmp_path: Path) -> None:
 def test_text_of_one_byte_per_character_is_read_with_a_note(tmp_path: Path, encoding: str, item: str) -> None:
     log = read(tmp_path, f"user,item\nann,{item}\n".encode(encoding))
     assert log.item_vocabulary.ids.to_list() == [item]
-    assert has_note(log, f"read as {encoding}")
+    assert has_note(log, f"read as {encoding}, for example {item!r}; if this is wrong, convert it: iconv")
 
 
 def test_damaged_bytes_in_utf8_are_one_bad_row_and_change_no_other_id(tmp_path: Path) -> None:
@@ -66,6 +66,12 @@ def test_every_end_of_line_is_read_and_lines_are_counted(tmp_path: Path, end: st
     assert raw(read(tmp_path, text(end=end))) == EVENTS
     with pytest.raises(DataError, match=r"first at line 3"):
         read(tmp_path, end.join(["user,item", "a,b", ",c", "d,e"]))
+
+
+def test_a_line_end_of_another_kind_inside_a_field_ends_no_line(tmp_path: Path) -> None:
+    for end, inside in (("\r", "\n"), ("\n", "\r"), ("\r\n", "\n")):
+        lines = ["user_id,item_id,timestamp,title", *(f'{u},{i},{t},"a{inside}b"' for u, i, t in ROWS)]
+        assert raw(read(tmp_path, end.join(lines))) == EVENTS
 
 
 def test_a_nul_character_is_named_with_its_line(tmp_path: Path) -> None:

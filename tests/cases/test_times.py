@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import polars as pl
 import pytest
 
 from caser.data.log import InteractionLog
-from caser.data.readers import read_log
+from caser.data.readers import Reading, read_log
 from caser.errors import DataError
 from tests.cases.logs import Cell, doubts_of, item, read, rows_of, seconds, user
 
@@ -187,6 +188,21 @@ def test_two_unused_columns_of_dates_are_refused_with_both_flags(tmp_path: Path)
 def test_a_date_that_is_a_fact_about_the_item_is_no_time(tmp_path: Path) -> None:
     log = read(tmp_path, "user,item,released\n" + rows_of(user, item, lambda _, item, __: f"{item + 1500}-01-01"))
     assert not log.has_times
+    assert any("released holds one moment for each item and is not used as time" in n for n in log.provenance["notes"])
+
+
+@pytest.mark.parametrize(("day", "clock"), [("date", "logged_ms"), ("eventdate", "seen")])
+def test_a_column_of_days_beside_finer_moments_is_doubted(tmp_path: Path, day: str, clock: str) -> None:
+    finer = as_text("%Y-%m-%d %H:%M:%S") if clock == "seen" else lambda _, __, seconds: seconds * 1000
+    text = f"user,item,{day},{clock}\n" + rows_of(user, item, as_text("%Y-%m-%d"), finer)
+    assert doubts_of(read(tmp_path, text))[0].startswith(f"doubt: {day} holds days only; {clock} looks like times (")
+    assert moments(read(tmp_path, text, time=clock))[0] == "2020-09-13T12:27:17+00:00"
+
+
+def test_a_column_of_days_and_one_of_numbers_without_names_are_refused(tmp_path: Path) -> None:
+    text = "user,item,bought,logged\n" + rows_of(user, item, as_text("%Y-%m-%d"), seconds)
+    with pytest.raises(DataError, match=r"got 2 that look like moments; pass --time bought .*, or --time logged"):
+        read(tmp_path, text)
 
 
 def test_an_unused_column_of_numbers_that_look_like_times_is_named(tmp_path: Path) -> None:
@@ -228,6 +244,27 @@ def test_days_beside_hours_are_said_to_lose_their_order(tmp_path: Path) -> None:
         "doubt: hour holds times of day and is not used: --time date,hour joins them"
     )
     assert moments(read(tmp_path, text, time="date,hour"))[0] == "2020-09-13T12:00:00+00:00"
+
+
+def test_a_time_that_means_missing_can_be_named(tmp_path: Path) -> None:
+    rows = [(row % 30 + 1, row % 12 + 1, 0 if row % 60 == 7 else 1_600_000_000 + row) for row in range(180)]
+    text = HEADER + "".join(f"{user},{item},{seconds}\n" for user, item, seconds in rows)
+    assert doubts_of(read(tmp_path, text))[0].endswith("they are kept: pass --missing=0 if 0 means none")
+    frame = pl.DataFrame(rows, HEADER.strip().split(","), orient="row")
+    for log in (
+        read(tmp_path, text, missing=("0",), bad_rows="skip"),
+        read_log(frame, missing=("0",), bad_rows="skip"),
+    ):
+        assert log.provenance["bad_rows"]["with a missing or unreadable time"]["count"] == 3
+        assert not doubts_of(log)
+
+
+def test_a_log_is_read_again_with_the_settings_in_its_provenance(tmp_path: Path) -> None:
+    text = HEADER + "1,2,3/4/2020\n1,?,4/4/2020\n2,3,5/4/2020\n"
+    log = read(tmp_path, text, time_format="%d/%m/%Y", missing=("?",), bad_rows="skip")
+    facts = json.loads(json.dumps(log.provenance))
+    assert facts == log.provenance
+    assert read_log(facts["source"], Reading(**facts["reading"])).digest == log.digest
 
 
 @pytest.mark.parametrize("missing", [0, -1])

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from caser.cli import doctor
+from caser.system.hints import install_line
 from tests.cli.terminal import caser, document
 
 measure = doctor._measure_torch
@@ -36,7 +37,7 @@ def test_without_torch_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(doctor, "version_of", lambda package: None if package == "torch" else "1")
     outcome = caser("doctor")
     assert outcome.code == 0
-    assert "pip install 'caser[train]'" in outcome.out
+    assert f"Type: {install_line('train')}" in " ".join(outcome.out.split())
 
 
 def test_it_measures_threads_types_and_batches_and_advises_on_each(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.terminal import caser
+from tests.skips import on_another_system
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on file sizes")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason=on_another_system("needs a limit on file sizes"))
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.terminal import caser
+from tests.skips import NEEDS_EXTRAS
 
 SECRET = "a-secret-that-nobody-must-read-0123456789"
 
@@ -15,7 +16,7 @@ SECRET = "a-secret-that-nobody-must-read-0123456789"
 def test_a_secret_is_in_no_run_no_study_and_no_report(
     log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("plotly")
+    pytest.importorskip("plotly", reason=NEEDS_EXTRAS)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CASER_TOKEN", SECRET)
     monkeypatch.setenv("CASER_SECRET", SECRET)

@@ -22,6 +22,7 @@ from caser.models.factors.bpr_mf import BPRMF
 from caser.models.settings import NetworkSettings
 from tests.cli.conftest import SMALL, TINY, quick
 from tests.cli.terminal import caser, document, refusal
+from tests.skips import NEEDS_EXTRAS
 
 
 def manifest(run: Path) -> Any:
@@ -265,7 +266,7 @@ def test_a_preset_gives_published_settings_and_typed_ones_replace_them(log: Path
 
 
 def test_a_budget_tunes_and_is_never_worse_on_validation(log: Path, tmp_path: Path) -> None:
-    pytest.importorskip("optuna")
+    pytest.importorskip("optuna", reason=NEEDS_EXTRAS)
     words = ("train", log, "--model", "count-knn", "--store", tmp_path / "store")
     tuned = document(*words, "--out", tmp_path / "tuned", "--budget", "1s")
     assert list(tuned["tried"]) == ["count-knn"]

@@ -17,6 +17,7 @@ from caser.data import datasets
 from caser.data.datasets import DATASETS, DataSet, Download, cache_folder, fetch, load, official, read_titles
 from caser.data.filters import LogFilters
 from caser.errors import DownloadError
+from tests.skips import without_log
 
 RATINGS = b"1\t10\t5\t881250949\n1\t11\t2\t881250950\n2\t10\t4\t881250951\n"
 TITLES = '10|Caf\u00e9 \'01 (1995)|x\n11|The "quoted" part (1996)|x\n'.encode("latin-1")
@@ -250,7 +251,7 @@ def test_without_the_variable_the_cache_is_the_platforms_folder(
 )
 def test_the_cached_sets_load(name: str, sizes: tuple[int, int, int]) -> None:
     if not any((cache_folder() / file).is_file() for file in DATASETS[name].logs):
-        pytest.skip(f"{name} is not in the cache that CASER_CACHE names")
+        pytest.skip(without_log(name))
     log = load(name, on_message=lambda _: None)
     assert (len(log), log.num_users, log.num_items) == sizes
     if DATASETS[name].titles:

@@ -14,6 +14,7 @@ from caser.data.describe import describe
 from caser.data.log import InteractionLog
 from caser.data.readers import read_log
 from caser.data.synthetic import chain_world
+from tests.skips import without_log
 
 
 def test_every_fact_of_a_small_log_is_right() -> None:
@@ -61,7 +62,7 @@ def test_a_time_far_from_today_can_be_written() -> None:
 def test_the_ties_of_ml_100k_are_those_of_the_protocol() -> None:
     path = Path(os.environ.get("CASER_CACHE", "")) / "ml-100k" / "u.data"
     if not path.is_file():
-        pytest.skip("ml-100k/u.data is not in the cache that CASER_CACHE names")
+        pytest.skip(without_log("ml-100k/u.data"))
     facts = describe(read_log(path))
     assert (facts["interactions"], facts["users"], facts["items"]) == (100_000, 943, 1_682)
     assert facts["share_of_rows_tied"] == pytest.approx(0.758, abs=0.0005)

@@ -15,6 +15,7 @@ from caser.data.filters import LogFilters, apply_filters
 from caser.data.log import InteractionLog
 from caser.data.readers import read_log
 from caser.errors import ConfigError, DataError
+from tests.skips import without_log
 
 
 def log_of(pairs: list[tuple[str, int]], times: list[int] | None = None) -> InteractionLog:
@@ -102,7 +103,7 @@ def test_a_negative_minimum_is_refused() -> None:
 def test_the_minimum_of_five_leaves_the_ml_1m_of_the_protocol_as_it_is() -> None:
     path = Path(os.environ.get("CASER_CACHE", "")) / "ml-1m.parquet"
     if not path.is_file():
-        pytest.skip("ml-1m.parquet is not in the cache that CASER_CACHE names")
+        pytest.skip(without_log("ml-1m.parquet"))
     log = read_log(path, filters=LogFilters(min_item_count=5))
     assert (len(log), log.num_users, log.num_items) == (999_611, 6_040, 3_416)
     assert log.digest == read_log(path).digest

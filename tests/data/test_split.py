@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from caser.data.log import InteractionLog
-from caser.data.split import Split, d2l, global_time, leave_one_out, sessions, user_fraction
+from caser.data.split import Split, d2l, global_time, leave_one_out, parameters_in_name, sessions, user_fraction
+from caser.data.synthetic import chain_world
 from caser.errors import DataError
 from tests.data.logs import Row, log_of, log_of_sequences, raw_queries, raw_sequences
 
@@ -181,3 +182,62 @@ def test_a_validation_part_with_only_new_users_has_no_queries() -> None:
     split = global_time(log_of([*rows, ("new", 16, 16), ("new", 17, 17), ("ann", 18, 18), ("ann", 19, 19)]))
     assert len(split.validation) == 0
     assert raw_queries(split, "test") == [("ann", list(range(16)), [18, 19])]
+
+
+@pytest.mark.parametrize("make", [user_fraction, global_time, sessions])
+@pytest.mark.parametrize(
+    ("test", "validation"), [(0.5, 0.5), (0.0, 0.1), (0.1, 0.0), (1.0, 0.1), (0.1, 1.0), (-0.1, 0.2)]
+)
+def test_a_share_at_its_bound_is_refused(make: Callable[..., Split], test: float, validation: float) -> None:
+    log = chain_world(num_users=20, num_items=6, length=20, seed=0).log
+    with pytest.raises(DataError, match="fractions must be positive with a sum below 1"):
+        make(log, test=test, validation=validation)
+
+
+@pytest.mark.parametrize(("test", "needed"), [(0.2, 5), (0.3, 4), (0.5, 2)])
+def test_the_message_on_short_users_says_how_long_one_must_be(test: float, needed: int) -> None:
+    short = log_of_sequences({"ann": list(range(needed - 1)), "bob": [1]})
+    with pytest.raises(DataError, match=f"a user with at least {needed} interactions; got at most"):
+        user_fraction(short, test=test, validation=0.1)
+    long_enough = user_fraction(log_of_sequences({"ann": list(range(needed))}), test=test, validation=0.1)
+    assert len(long_enough.test) == 1
+
+
+def test_user_fraction_cuts_by_the_sum_of_both_shares() -> None:
+    split = user_fraction(log_of_sequences({"ann": list(range(20))}), test=0.25, validation=0.15)
+    assert (len(split.fit), len(split.final), len(split.test.targets), len(split.validation.targets)) == (12, 15, 5, 3)
+
+
+def test_sessions_give_each_part_its_share_rounded_down() -> None:
+    log = log_of_sequences({user: [1, 2, 3] for user in range(29)})
+    split = sessions(log, test=0.1, validation=0.2)
+    assert (len(split.fit), len(split.final)) == (3 * (29 - 2 - 5), 3 * (29 - 2))
+    assert sorted(set(split.validation.owners.tolist())) == [23, 24, 25, 26, 27]
+    assert sorted(set(split.test.owners.tolist())) == [28, 29]
+    assert sessions(log_of_sequences({user: [1, 2] for user in range(10)})).test.owners.tolist() == [10]
+
+
+@pytest.mark.parametrize("make", [leave_one_out, d2l])
+def test_exactly_three_interactions_are_enough(make: Callable[[InteractionLog], Split]) -> None:
+    split = make(log_of_sequences({"ann": [1, 2, 3], "bob": [1, 2]}))
+    assert (split.test.owners.tolist(), split.validation.owners.tolist()) == ([1], [1])
+    assert len(split.fit) == 1 + 2
+
+
+def test_the_share_of_tied_users_in_the_note_of_d2l_counts_users() -> None:
+    rows: list[Row] = [("a", 1, 1), ("a", 2, 5), ("a", 3, 5), ("b", 1, 1), ("b", 2, 2), ("b", 3, 3), ("c", 1, 4)]
+    assert "for 33.3% of users" in d2l(log_of(rows)).notes[0]
+
+
+def test_the_note_on_new_users_counts_those_of_the_test_part_only() -> None:
+    rows: list[Row] = [("old", time, time) for time in range(20)]
+    rows += [("first", 1, 15), ("second", 1, 19), ("third", 2, 19)]
+    split = global_time(log_of(sorted(rows, key=lambda row: row[2])), test=0.2, validation=0.1)
+    assert split.notes == ("2 users first appear after the cut and are not judged",)
+
+
+def test_a_name_with_other_parameters_than_those_of_the_function_is_not_read() -> None:
+    assert parameters_in_name(global_time, "global-time test=0.25") is None
+    assert parameters_in_name(global_time, "global-time test=much validation=0.1") is None
+    assert parameters_in_name(global_time, "global-time") is None
+    assert parameters_in_name(global_time, "global-time validation=0.2 test=0.25") == {"test": 0.25, "validation": 0.2}

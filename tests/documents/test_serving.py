@@ -17,6 +17,7 @@ from caser.artefact.folder import save
 from tests.documents.blocks import Block, blocks
 from tests.runs import caser_run
 from tests.service.serving import process
+from tests.skips import skipped
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCKS = blocks((ROOT / "docs" / "serving.md").read_text(encoding="utf-8"))
@@ -37,7 +38,7 @@ def of(language: str) -> list[Any]:
     return [pytest.param(block, id=f"line {block.line}") for block in BLOCKS if block.language == language]
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+@pytest.mark.skipif(shutil.which("curl") is None, reason=skipped("needs curl", "apt install curl"))
 @pytest.mark.parametrize("block", of("sh"))
 def test_the_curl_commands_get_an_answer(block: Block, url: tuple[str, Path]) -> None:
     commands = block.text.replace("\\\n", " ").strip().splitlines()

@@ -19,6 +19,7 @@ from caser.cli.app import build_app
 from caser.data import datasets
 from caser.evaluation.protocols import apply, resolve
 from tests.documents.blocks import blocks
+from tests.skips import without_log
 from tools.notebook import DOCS, NOTEBOOK, PAGE, notebook
 
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -117,7 +118,7 @@ def test_a_figure_in_the_tutorial_is_one_of_the_results() -> None:
 
 
 @pytest.mark.data
-@pytest.mark.skipif(not ML_100K.exists(), reason="CASER_CACHE holds no MovieLens-100K")
+@pytest.mark.skipif(not ML_100K.exists(), reason=without_log("ml-100k"))
 def test_the_numbers_of_the_tutorial_for_movielens_100k_are_right() -> None:
     log = datasets.load("ml-100k", on_message=lambda _: None)
     split, published = apply("d2l", log), apply("d2l-as-published", log)

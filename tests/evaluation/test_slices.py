@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from caser.arrays.types import Int64
 from caser.data.queries import Queries
 from caser.data.synthetic import chain_world
 from caser.data.tape import Tape
@@ -82,3 +83,36 @@ def test_every_target_lies_in_one_bucket_and_means_of_buckets_add_up(protocol: s
     said = report.to_dict()["slices"]
     assert said.keys() == report.buckets.keys()
     assert set(next(iter(said["history" if "history" in said else "popularity"].values()))) == {"num_targets", "models"}
+
+
+def test_every_bound_is_the_first_number_of_its_bucket() -> None:
+    # One query for each length of a history; the items before it that were seen are as many again.
+    lengths = [0, 1, 5, 6, 20, 21, 50, 51, 200, 201, 300]
+    ends: Int64 = np.cumsum(np.array(lengths) * 2)
+    numbers = np.arange(len(lengths))
+    queries = Queries(
+        users=np.ones(len(lengths), dtype=np.int32),
+        items=np.ones(ends[-1], dtype=np.int32),
+        starts=ends - np.array(lengths),
+        ends=ends,
+        targets=np.ones(len(lengths), dtype=np.int32),
+        target_offsets=np.arange(len(lengths) + 1),
+        owners=np.ones(len(lengths), dtype=np.int32),
+        seen_starts=ends - 2 * np.array(lengths),
+    )
+    found = slices(queries, TAPE, np.zeros(len(lengths), dtype=bool))
+    expected = {"0": [0], "1-5": [1, 5], "6-20": [6, 20], "21-50": [21, 50], "51-200": [51, 200], "201+": [201, 300]}
+    for name in ("history", "earlier"):
+        named = {bucket: [lengths[place] for place in numbers[mask]] for bucket, mask in found[name].items()}
+        assert named == expected
+    places = {bucket: (numbers[mask] + 1).tolist() for bucket, mask in found["position"].items()}
+    assert places == {"1": [1], "2": [2], "3-4": [3, 4], "5-9": [5, 6, 7, 8, 9], "10+": [10, 11]}
+
+
+def test_the_middle_begins_at_half_and_the_tail_at_four_fifths_of_the_interactions() -> None:
+    # Before the items lie 0, 50 %, 60 %, 70 %, 80 % and 90 %; among equals the lowest index comes first.
+    tape = Tape.from_sequences([[6, 6, 6, 6, 6, 1, 2, 3, 4, 5]], num_items=7)
+    named = [POPULARITY[group] for group in popularity_groups(tape)]
+    assert named == ["never seen", "middle", "middle", "middle", "tail", "tail", "head", "never seen"]
+    nothing = popularity_groups(Tape.from_sequences([[]], num_items=2))
+    assert [POPULARITY[group] for group in nothing] == ["never seen"] * 3

@@ -22,7 +22,7 @@ from caser.errors import ArtefactError, ConfigError, DataError
 from caser.evaluation.judge import counting_baselines, judge
 from caser.evaluation.protocols import PROTOCOLS, apply, protocol_named
 from caser.evaluation.ranking import Ties
-from caser.evaluation.trec import write_trec
+from caser.evaluation.trec import encoded, write_trec
 from caser.models.base import Arrays, Scorer
 from tests.data.logs import with_pauses
 
@@ -147,6 +147,5 @@ def test_files_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ArtefactError, match="file"):
         write_trec(tmp_path / "file", split, {})
-    log = InteractionLog.from_columns(pl.Series(["a"] * 4), pl.Series(["x", "", "y", "z"]), None)
     with pytest.raises(DataError, match="an empty one"):
-        write_trec(tmp_path, apply("leave-one-out", log), {})
+        encoded(["x", ""])

@@ -27,6 +27,7 @@ from caser.training.loop import start, train
 from tests.architecture.source import ROOT
 from tests.data.logs import Row, log_of
 from tests.runs import fitted
+from tests.skips import on_another_system
 
 MODEL = Caser(L=2, T=1, d=4, n_v=1, n_h=2, dropout=0, user_vector=True)
 SUITED = MODEL.replace(item_dropout=0.4, reach=16)
@@ -99,7 +100,11 @@ def test_the_model_answers_from_the_part_it_was_trained_on(split: Split, train_o
     for model in (MODEL, Markov()):
         artefact = fitted(model, split, TRAINING.replace(epochs=1), train_on=train_on).artefact
         assert artefact.manifest["train_on"] == train_on
-        assert np.array_equal(artefact.histories.items, part.items)
+        assert np.array_equal(artefact.trained.items, part.items)
+        assert np.array_equal(artefact.histories.items, split.everything.items)
+        left_out = artefact.manifest["left_out"]
+        missing = len(split.everything) - len(part)
+        assert (left_out and (left_out["interactions"], left_out["users"])) == ((missing, 40) if missing else None)
 
 
 def test_unknown_users_get_the_mean_vector_or_a_learned_one(split: Split) -> None:
@@ -190,7 +195,7 @@ def test_choosing_without_validation_queries_is_refused_in_one_sentence() -> Non
     assert fit(MODEL, split, FIXED, epochs=TRAINING.epochs).artefact.manifest["epochs"] == 6
 
 
-@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL and fork")
+@pytest.mark.skipif(os.name != "posix", reason=on_another_system("needs SIGKILL and fork"))
 @pytest.mark.parametrize("rounds", [1, pytest.param(13, marks=pytest.mark.slow)])
 def test_fits_killed_twice_in_a_row_end_with_the_same_bits_as_an_uninterrupted_fit(tmp_path: Path, rounds: int) -> None:
     command = [sys.executable, "-m", "tests.training.killing", str(tmp_path), "0", str(rounds)]

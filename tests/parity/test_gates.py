@@ -27,6 +27,7 @@ from caser.evaluation.judge import counting_baselines, judge
 from caser.evaluation.protocols import apply, protocol_named, resolve
 from caser.evaluation.report import Report
 from caser.models import counting_settings
+from tests.skips import without_log
 
 CACHE = Path(os.environ.get("CASER_CACHE", "no-cache"))
 D2L_WINDOWS = CACHE.parent / "parity" / "d2l_ml100k.npz"
@@ -35,7 +36,7 @@ pytestmark = pytest.mark.data
 
 
 def needs(path: Path) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(not path.exists(), reason=f"CASER_CACHE holds no {path.name}")
+    return pytest.mark.skipif(not path.exists(), reason=without_log(path.name))
 
 
 needs_ml_1m = needs(CACHE / "ml-1m.parquet")

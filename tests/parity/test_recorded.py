@@ -10,6 +10,7 @@ import pytest
 
 from caser.answering.recommender import load
 from tests.parity import recorded
+from tests.skips import skipped
 
 TRACES: dict[str, Any] = json.loads(recorded.TRACES.read_text(encoding="utf-8"))
 FOLDERS = sorted(path.parent for path in recorded.FOLDER.glob(f"*/{recorded.ANSWERS}"))
@@ -22,10 +23,8 @@ def test_training_ends_at_the_weights_on_record(name: str) -> None:
     assert losses == pytest.approx(TRACES[name]["losses"], rel=1e-4)
     on_record = TRACES[name]["sha256"]
     if recorded.machine() not in on_record:
-        pytest.skip(
-            f"the losses agree; no digest is on record for {recorded.machine()}. "
-            "To add it: python -m tests.parity.recorded traces"
-        )
+        missing = f"the losses agree, but no digest is on record for {recorded.machine()}"
+        pytest.skip(skipped(missing, "python -m tests.parity.recorded traces"))
     assert digest == on_record[recorded.machine()]
 
 

@@ -13,6 +13,7 @@ import pytest
 from caser.errors import ArtefactError
 from caser.system import storage
 from caser.system.storage import settled, write_file, write_folder
+from tests.skips import on_another_system
 
 OLD, NEW, NEWEST = {"a": b"old a", "b": b"old b"}, {"a": b"new a", "c": b"new c"}, {"d": b"newest"}
 
@@ -101,7 +102,7 @@ def test_two_kills_in_a_row_lose_nothing(tmp_path: Path) -> None:
         assert contents(settled(path)) in (OLD, NEW, NEWEST)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="needs a limit on file sizes")
+@pytest.mark.skipif(os.name != "posix", reason=on_another_system("needs a limit on file sizes"))
 def test_a_full_disk_names_the_path_and_the_bytes_and_keeps_what_was_there(tmp_path: Path) -> None:
     import resource
 

@@ -11,6 +11,7 @@ import pytest
 from caser.errors import ArtefactError, ConfigError, StoreError
 from tests.cli.terminal import caser, document, refusal
 from tests.service.serving import process
+from tests.skips import AS_ROOT
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,7 @@ def test_a_missing_run_is_refused_with_one_line(tmp_path: Path) -> None:
     assert "must be the folder of a saved run" in line
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+@pytest.mark.skipif(os.geteuid() == 0, reason=AS_ROOT)
 def test_a_read_only_folder_for_the_store_is_refused_with_one_line(run: Path, tmp_path: Path) -> None:
     folder = tmp_path / "closed"
     folder.mkdir(mode=0o500)

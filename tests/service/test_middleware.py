@@ -28,7 +28,7 @@ async def sent(served: Served, content: bytes | str, path: str = "/v1/recommend"
         ('{"user_id": true}', "user_id"),
         ('{"user_id": 1.5}', "user_id"),
         ('{"user_id": ""}', "user_id"),
-        ('{"user_id": 9223372036854775808}', "user_id"),
+        ('{"user_id": 7.0}', "user_id must be an id: a text of 1 to 1,000 characters, or a whole number (7, not 7.0)"),
         ('{"user_id": "\\ud800"}', "the body must be JSON; got"),
         ('{"k": 0}', "k must be greater than or equal to 1"),
         ('{"k": 1001}', "k must be less than or equal to 1000"),

@@ -13,6 +13,7 @@ import pytest
 from caser.service import response_schemas
 from caser.service.http.tokens import add_token
 from tests.service.serving import process, serving
+from tests.skips import NEEDS_EXTRAS
 
 
 async def test_every_route_is_described_with_its_statuses_and_examples(run: Path) -> None:
@@ -26,6 +27,9 @@ async def test_every_route_is_described_with_its_statuses_and_examples(run: Path
 
     assert recommend["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/RecommendRequest")
     assert "/docs" not in document["paths"]
+    metrics = document["paths"]["/metrics"]["get"]["responses"]
+    assert list(metrics["200"]["content"]) == ["text/plain"]
+    assert list(metrics["401"]["content"]) == ["application/json"]
 
 
 async def test_responses_match_their_schemas(run: Path) -> None:
@@ -43,7 +47,7 @@ async def test_responses_match_their_schemas(run: Path) -> None:
 
 @pytest.mark.slow  # benchmarks/serving_fuzz.py asks with 500 examples, route by route
 def test_no_generated_request_breaks_the_openapi_document(run: Path) -> None:
-    pytest.importorskip("schemathesis")
+    pytest.importorskip("schemathesis", reason=NEEDS_EXTRAS)
     token = add_token(run.parent / "tokens", "tester")
     with process(run, "--token-file", run.parent / "tokens") as served:
         description = run.parent / "openapi.json"

@@ -15,10 +15,14 @@ from playwright.sync_api import Browser, Route
 
 from caser.artefact.folder import load, save
 from tests.service.page_served import CHROMIUM, IMAGE, OVERRIDE, SCRIPT, Tab, ask, browser, save_run, serving
+from tests.skips import without_browser
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"the page needs a browser; there is no {CHROMIUM}"),
+    pytest.mark.skipif(
+        not CHROMIUM.exists(),
+        reason=without_browser(CHROMIUM),
+    ),
 ]
 
 

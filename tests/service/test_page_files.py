@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 import caser
+from caser.data.id_text import MAX_ID_LENGTH
 from caser.service.answers.rules import MAX_REMOVED_LISTED
-from caser.service.request_schemas import MAX_ID_LENGTH, MAX_LIST_LENGTH, MAX_VALUE_LENGTH
+from caser.service.request_schemas import MAX_LIST_LENGTH, MAX_VALUE_LENGTH
 from caser.study.report.palette import DARK, LIGHT
 
 PAGE = Path(caser.__file__).parent / "service" / "page"

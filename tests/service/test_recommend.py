@@ -15,6 +15,7 @@ from caser.service.http.server import app_for_run
 from caser.service.settings import ServiceSettings
 from tests.runs import popularity_run
 from tests.service.serving import serving
+from tests.skips import NEEDS_EXTRAS
 
 
 async def test_a_known_user_gets_the_recommendations_of_the_library(run: Path) -> None:
@@ -124,7 +125,7 @@ async def test_filter_patterns_equal_those_of_the_library(run: Path) -> None:
 
 
 async def test_an_exported_file_answers_as_its_run_and_one_of_another_run_is_refused(run: Path, tmp_path: Path) -> None:
-    pytest.importorskip("onnx")
+    pytest.importorskip("onnx", reason=NEEDS_EXTRAS)
     from caser.exported.write import write_onnx
 
     write_onnx(load(run).artefact, tmp_path / "run.onnx")

@@ -14,8 +14,9 @@ from caser.artefact.folder import save
 from tests.runs import caser_run
 from tests.service.clients import JSON, Client, ask, crowd, open_files, resident_mib, threads
 from tests.service.serving import Process, process
+from tests.skips import on_another_system
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason=on_another_system("reads /proc"))
 
 HEAD = b"POST /v1/recommend HTTP/1.1\r\nhost: localhost\r\n" + JSON
 

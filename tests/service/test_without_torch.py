@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.service.serving import process
+from tests.skips import skipped
 
 ROOT = Path(__file__).resolve().parents[2]
 ABSENT = ("torch", "numba", "onnx", "faiss", "optuna", "plotly", "matplotlib")
@@ -23,7 +24,7 @@ def test_a_service_runs_with_the_extra_serve_alone(run: Path, monkeypatch: pytes
     pip = [str(python), "-m", "pip", "install", "--quiet", "--constraint", "constraints.txt", ".[serve]"]
     installed = subprocess.run(pip, cwd=ROOT, capture_output=True, text=True, check=False)
     if installed.returncode:
-        pytest.skip(f"pip could not install: {installed.stderr[-200:]}")
+        pytest.skip(skipped(f"pip could not install: {installed.stderr[-200:]}", "pip config list, to check the index"))
     looked = f"import importlib.util as u; print([name for name in {ABSENT} if u.find_spec(name)])"
     monkeypatch.delenv("PYTHONPATH", raising=False)
     assert subprocess.run([str(python), "-c", looked], capture_output=True, text=True).stdout == "[]\n"

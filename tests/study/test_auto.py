@@ -18,6 +18,7 @@ from caser.study import auto as trying
 from caser.study.auto import auto
 from caser.study.blending import WEIGHTS
 from caser.study.compare import recipes_for
+from tests.skips import NEEDS_EXTRAS
 from tests.study.small import forbid_training, small_plan, small_split, watch_parts
 
 SPLIT = small_split(num_users=80)
@@ -104,7 +105,7 @@ def test_a_second_call_trains_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_network_is_cut_when_its_share_is_spent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("optuna")
+    pytest.importorskip("optuna", reason=NEEDS_EXTRAS)
     blend_of(monkeypatch, None)
     auto(SPLIT, small_plan(tmp_path, budget=0.001), ["caser"], training={"epochs": 50, "device": "cpu"})
     (choices,) = [

@@ -15,13 +15,16 @@ from typing import Any
 import pytest
 
 from tests.cli.terminal import document
+from tests.skips import on_another_system
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_SECONDS = 120
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks for processes in /proc"),
+    pytest.mark.skipif(
+        not Path("/proc/self/status").exists(), reason=on_another_system("looks for processes in /proc")
+    ),
 ]
 
 

@@ -16,9 +16,10 @@ from caser.study import tuning
 from caser.study.recipes import Recipe
 from caser.study.runs import Store
 from caser.study.tuning import MOST_TRIALS, Tuned
+from tests.skips import NEEDS_EXTRAS
 from tests.study.small import TINY, training_of
 
-pytest.importorskip("optuna")
+pytest.importorskip("optuna", reason=NEEDS_EXTRAS)
 
 SPACE = {"d": (4, 6, 8, 16), "learning_rate": (1e-3, 3e-3, 1e-2)}
 TUNED = replace(TINY, space=SPACE)

@@ -61,7 +61,7 @@ def test_the_leftover_of_a_killed_writer_is_removed(tmp_path: Path) -> None:
 
 
 def test_another_ending_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"must end in .parquet or .csv; got 'table.xlsx'"):
+    with pytest.raises(ConfigError, match=r"must end in .parquet, .csv, .*; got 'table.xlsx'"):
         write_frames(tmp_path / "table.xlsx", [frame(7)], SCHEMA)
 
 

@@ -10,6 +10,7 @@ import pytest
 from caser.errors import ConfigError
 from caser.system import memory
 from caser.system.memory import TRAINING_COPIES, refuse_what_cannot_fit
+from tests.skips import on_another_system
 
 
 def test_parameters_are_counted_with_their_gradients_and_moments(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,7 +41,9 @@ print(faults())
 """
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only glibc gives big blocks back at once")
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason=on_another_system("needs glibc, which gives big blocks back at once")
+)
 def test_a_big_block_that_was_freed_is_used_again_without_a_page_fault() -> None:
     # In a process of its own, because blocks that other tests have freed would change the count.
     done = subprocess.run([sys.executable, "-c", FAULTS_OF_A_BLOCK], capture_output=True, text=True, check=True)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.skips import on_another_system, skipped
 from tools import dev
 
 GIGABYTE = 10**9
@@ -50,6 +51,19 @@ def steps(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
     monkeypatch.setattr(dev, "run_quietly", record)
     return commands
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """Return the list of what the environment's Python would run; nothing is really run."""
+    words_of_each: list[tuple[str, ...]] = []
+
+    def record(*words: str) -> int:
+        words_of_each.append(words)
+        return 0
+
+    monkeypatch.setattr(dev, "run", record)
+    return words_of_each
 
 
 @pytest.fixture
@@ -266,7 +280,7 @@ def test_serving_installs_the_extra_serves_the_run_and_names_the_address(
     assert f"Open http://127.0.0.1:{port}/ in a browser" in capsys.readouterr().out
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no exec")
+@pytest.mark.skipif(os.name == "nt", reason=on_another_system("needs exec"))
 def test_a_signal_to_the_script_reaches_the_service_that_it_has_become() -> None:
     code = (
         "import os, sys; sys.path.insert(0, 'tools'); import dev; from pathlib import Path; "
@@ -280,11 +294,29 @@ def test_a_signal_to_the_script_reaches_the_service_that_it_has_become() -> None
         assert script.wait(10) == -signal.SIGTERM
 
 
-@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed: on Debian, apt install make")
+@pytest.mark.skipif(shutil.which("make") is None, reason=skipped("make is not installed", "apt install make"))
 @pytest.mark.parametrize(("words", "end"), [([], "serve"), (["PORT=8001"], "serve --port 8001")])
 def test_make_serve_passes_the_port_on(words: list[str], end: str) -> None:
     done = subprocess.run(["make", "-n", "serve", *words], cwd=dev.ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith(end)
+
+
+def test_the_tool_that_makes_faults_is_installed_once_in_an_environment_of_its_own(
+    steps: list[list[str]], ran: list[tuple[str, ...]], checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dev, "MUTATION", checkout / ".venv-mutation")
+    dev.main(["setup", "dev"])
+    begun = len(steps)
+    assert dev.main(["mutate", "--number", "3"]) == 0
+    made, installed = steps[begun:]
+    python = checkout / ".venv-mutation" / "bin" / "python"
+    assert made[1:3] == ["-m", "venv"]
+    assert (installed[0], installed[-1]) == (str(python), dev.MUTATION_TOOL)
+    assert ran == [("tools/mutate.py", "--python", str(python), "--number", "3")]
+    python.parent.mkdir(parents=True)
+    python.touch()
+    dev.main(["mutate"])
+    assert len(steps) == begun + 2
 
 
 def test_a_command_that_fails_shows_the_end_of_its_output(capsys: pytest.CaptureFixture[str]) -> None:

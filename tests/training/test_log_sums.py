@@ -13,6 +13,7 @@ from caser.system import compiled
 from caser.system.randomness import torch_generator
 from caser.training import log_sums
 from caser.training.log_sums import plain_probabilities, probabilities, sum_over_catalogue
+from tests.skips import NEEDS_EXTRAS
 
 TOLERANCE: dict[Precision, float] = {"float32": 2e-6, "bfloat16": 2e-2}
 """The largest error of a gradient, as a share of its length. A number in bfloat16 has an error of up to 2^-9."""
@@ -150,7 +151,7 @@ def scores(M: int, J: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize(("M", "J"), [(1, 1), (3, 2), (5, 17), (4, 1000)])
 @pytest.mark.parametrize("share_masked", [None, 0.3])
 def test_the_compiled_pass_equals_the_plain_one(M: int, J: int, dtype: torch.dtype, share_masked: float | None) -> None:
-    pytest.importorskip("numba")
+    pytest.importorskip("numba", reason=NEEDS_EXTRAS)
     values, bias = scores(M, J, dtype)
     generator = torch_generator(0, "masked")
     masked = None if share_masked is None else torch.rand(M, J, generator=generator) < share_masked

@@ -19,6 +19,7 @@ from caser.errors import ConfigError, DataError, NumericalError
 from caser.models.neural import NeuralScorer
 from caser.training.loop import choose_device, train
 from tests.architecture.source import ROOT
+from tests.skips import skipped
 from tests.training.runs import LOG, MODEL, TAPE, TRAINING, fresh, run, weights_digest
 from tests.training.windows import windows_of
 
@@ -212,7 +213,10 @@ def test_a_device_that_is_not_there_is_refused_in_one_sentence(name: str) -> Non
         choose_device(name)
 
 
-@pytest.mark.skipif(torch.accelerator.is_available(), reason="this machine has an accelerator")
+@pytest.mark.skipif(
+    torch.accelerator.is_available(),
+    reason=skipped("this machine has an accelerator", "CUDA_VISIBLE_DEVICES= python tools/dev.py test"),
+)
 def test_without_a_gpu_auto_is_the_cpu_and_cuda_is_refused() -> None:
     assert choose_device("auto") == torch.device("cpu")
     with pytest.raises(ConfigError, match="device must be one that this machine and this torch have; got 'cuda'"):

@@ -112,3 +112,57 @@ def test_the_same_stream_draws_the_same_items() -> None:
     other = sampler.draw((50,), torch_generator(3, "negatives", 8))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
+
+
+class Counting(NegativeSampler):
+    """Counts its draws, and always draws item 1."""
+
+    draws = 0
+
+    def draw(self, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
+        self.draws += 1
+        return torch.ones(shape, dtype=torch.int64)
+
+
+@pytest.mark.parametrize(("tape", "times"), [([[1], [2]], 9), ([[2], [2]], 1)])
+def test_a_seen_item_is_drawn_again_eight_times_and_an_unseen_one_never(tape: list[list[int]], times: int) -> None:
+    sampler = Counting(Tape.from_sequences(tape, num_items=3), unseen_only=True)
+    users, targets = torch.tensor([1, 2], dtype=torch.int32), torch.tensor([[3], [3]])
+    items, masked = sampler.draw_for(users, targets, 2, torch_generator(0, "negatives"), shared=False)
+    assert sampler.draws == times
+    assert items.tolist() == [[1, 1], [1, 1]]
+    assert masked.tolist() == [[tape[0] == [1]] * 2, [False] * 2]
+
+
+def test_the_same_item_drawn_twice_for_all_is_masked_in_both_places() -> None:
+    users, targets = torch.tensor([1, 2, 3], dtype=torch.int32), torch.tensor([[2, 1], [0, 3], [2, 0]])
+    sampler = Counting(TAPE)
+    items, masked = sampler.draw_for(users, targets, 3, torch_generator(0, "negatives"), shared=True)
+    assert items.tolist() == [1, 1, 1]
+    assert masked.tolist() == [[True] * 3, [False] * 3, [False] * 3]
+
+
+def test_padding_is_impossible_and_the_probabilities_of_all_items_add_up() -> None:
+    for exponent in (0, 0.5):
+        log_q = NegativeSampler(TAPE, exponent=exponent).log_probability(torch.arange(6))
+        assert log_q[0].item() == -np.inf
+        assert log_q.exp().sum().item() == pytest.approx(1)
+        assert log_q.dtype == torch.float32
+
+
+def test_the_items_of_all_sessions_of_a_user_are_avoided() -> None:
+    tape = Tape(np.array([1, 2, 3], dtype=np.int32), np.array([0, 0, 2, 3]), 5, np.array([0, 1, 1], dtype=np.int32))
+    sampler = NegativeSampler(tape, unseen_only=True)
+    assert sampler._is_seen is not None
+    assert sampler._is_seen(torch.tensor([1]), torch.arange(6)[None]).tolist() == [
+        [False, True, True, True, False, False]
+    ]
+
+
+@pytest.mark.parametrize("longest", [*range(1, 10), 15, 16, 17, 31, 32, 33])
+def test_every_item_of_a_user_is_found_whatever_the_length_of_the_longest_history(longest: int) -> None:
+    tape = Tape.from_sequences([[40], list(range(2, 2 * longest + 1, 2)), [1]], num_items=70)
+    sampler = NegativeSampler(tape, unseen_only=True)
+    assert sampler._is_seen is not None
+    found = sampler._is_seen(torch.tensor([2]), torch.arange(71)[None])[0].nonzero().flatten()
+    assert found.tolist() == tape.sequence(2).tolist()

@@ -11,6 +11,7 @@ from torch import Tensor
 from caser.system import compiled
 from caser.system.randomness import torch_generator
 from caser.training.own_scores import own_scores, plain_own_scores
+from tests.skips import NEEDS_EXTRAS
 
 SIZES = list(product((1, 3, 70), (1, 2, 12), (1, 5, 100), (1, 9)))
 
@@ -27,7 +28,7 @@ def a_case(M: int, K: int, D: int, num_items: int) -> tuple[Tensor, Tensor, Tens
 
 @pytest.mark.parametrize(("M", "K", "D", "num_items"), SIZES)
 def test_the_kernel_equals_the_plain_form_forward_and_backward(M: int, K: int, D: int, num_items: int) -> None:
-    pytest.importorskip("numba")
+    pytest.importorskip("numba", reason=NEEDS_EXTRAS)
     *arrays, items = a_case(M, K, D, num_items)
     states, vectors, bias = arrays
     slopes = torch.randn(M, K, generator=torch_generator(1, "slopes"))

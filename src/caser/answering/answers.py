@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -10,7 +11,8 @@ from typing import Any, Literal, overload
 import polars as pl
 
 from caser.arrays.types import RawId
-from caser.system.frames import write_frames
+from caser.data.id_text import MAX_JSON_INTEGER, in_words, json_id, kind_of, written
+from caser.system.frames import table_ending, write_frames
 
 AnswerSource = Literal[
     "known user",
@@ -59,7 +61,7 @@ class Answer:
     @property
     def notes(self) -> list[str]:
         """Sentences that a reader of the answer should see."""
-        ignored = [f"ignored unknown items: {', '.join(map(str, self.ignored))}"] if self.ignored else []
+        ignored = [f"ignored unknown items: {', '.join(map(in_words, self.ignored))}"] if self.ignored else []
         return [*ignored, *self.remarks]
 
     def rows(self) -> list[dict[str, Any]]:
@@ -101,9 +103,17 @@ class Recommendations(Sequence[Answer]):
         return len(self.answers)
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        """Return JSON values: `user_id` or `similar_to`, `source`, `items` (rank, item_id, score, title), `notes`."""
+        """Return JSON values: `user_id` or `similar_to`, `source`, `items` (rank, item_id, score, title), `notes`.
+
+        An id that not every reader of JSON keeps exact, such as one beyond 2^53, is text (see `id_text.json_id`).
+        """
         return [
-            {self.asked: answer.query, "source": answer.source, "items": answer.rows(), "notes": answer.notes}
+            {
+                self.asked: None if answer.query is None else json_id(answer.query),
+                "source": answer.source,
+                "items": [{**row, "item_id": json_id(row["item_id"])} for row in answer.rows()],
+                "notes": answer.notes,
+            }
             for answer in self.answers
         ]
 
@@ -127,11 +137,13 @@ class Recommendations(Sequence[Answer]):
     def write(self, path: str | Path) -> None:
         """Write the rows of `to_frame` to a file.
 
-        path  the file; it must end in .parquet or .csv
+        path  the file, with an ending of `frames.SINKS`, such as .parquet or .csv
 
-        Raises ConfigError for another ending, ArtefactError if the file cannot be written.
+        Ids that the file would not keep exact are text in it (`id_column`). Raises ConfigError for another ending,
+        ArtefactError if the file cannot be written.
         """
         frame = self.to_frame()
+        frame = frame.with_columns(id_column(frame.to_series(0), path), id_column(frame["item_id"], path))
         write_frames(path, [frame], frame.schema)
 
 
@@ -150,9 +162,32 @@ def table_schema(asked: str, query_type: pl.DataType, item_type: pl.DataType, *,
     return pl.Schema({**schema, "title": pl.String()} if titled else schema)
 
 
+def id_column(ids: pl.Series, path: str | Path) -> pl.Series:
+    """Return a column of ids as a file holds them, so that every reader of the file gets the ids of the log.
+
+    ids   the column
+    path  the file. Parquet keeps every type; CSV holds floats as `id_text.written` gives them; JSON lines hold whole
+          numbers up to 2^53, and text
+
+    >>> id_column(pl.Series([7, 2**60]), "answers.jsonl").to_list()
+    ['7', '1152921504606846976']
+    """
+    ending = table_ending(path)
+    is_delimited = ending.startswith((".csv", ".tsv"))
+    if ending == ".parquet" or ids.dtype == pl.String or (ids.dtype.is_integer() and is_delimited):
+        return ids
+    distinct = ids.unique()
+    known = [raw for raw in distinct.to_list() if raw is not None]
+    if ids.dtype.is_integer() and all(abs(raw) <= MAX_JSON_INTEGER for raw in known):
+        return ids
+    texts = [None if raw is None else written(raw) for raw in distinct.to_list()]
+    return ids.replace_strict(distinct, texts, return_dtype=pl.String)
+
+
 def _column(name: str, values: list[Any], dtype: pl.DataType) -> pl.Series:
     """A column. Ids have the type that they have in the log, or are text if an unknown id does not fit that type."""
-    try:
-        return pl.Series(name, values, dtype=dtype, strict=True)
-    except (TypeError, pl.exceptions.PolarsError):
-        return pl.Series(name, [None if value is None else str(value) for value in values], dtype=pl.String)
+    kind = kind_of(dtype)  # compared here, because polars would take an unknown 7 for the 7.0 of a log of floats
+    if all(value is None or type(value) is kind for value in values):
+        with suppress(TypeError, pl.exceptions.PolarsError):  # a number that is too large for the type
+            return pl.Series(name, values, dtype=dtype, strict=True)
+    return pl.Series(name, [None if value is None else written(value) for value in values], dtype=pl.String)

@@ -115,7 +115,7 @@ def _similarities(artefact: Artefact, index: int) -> tuple[ScoresOf, AnswerSourc
 
 def _num_items(artefact: Artefact) -> int:
     """I, the number of items with padding."""
-    return len(artefact.histories.item_counts)
+    return artefact.histories.num_items + 1
 
 
 def _most_scores(memory_mb: int) -> int:

@@ -28,6 +28,7 @@ from caser.answering.questions import Question, UnknownUsers, scores_of, states_
 from caser.answering.recommender import Recommender
 from caser.arrays.types import Floats, Int32, RawId
 from caser.artefact.folder import Artefact
+from caser.data.id_text import json_id
 from caser.system.kinds import must_be
 
 MOST_EFFECTS = 500
@@ -78,8 +79,13 @@ class Explanation:
     rest: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the explanation as JSON values."""
-        return asdict(self)
+        """Return the explanation as JSON values, ids as `id_text.json_id` gives them."""
+        return {
+            **asdict(self),
+            "item_id": json_id(self.item_id),
+            "user_id": None if self.user_id is None else json_id(self.user_id),
+            "history": [{**asdict(effect), "item_id": json_id(effect.item_id)} for effect in self.history],
+        }
 
 
 def explain(
@@ -174,7 +180,7 @@ def reasons(artefact: Artefact, question: Question, items_K: Int32) -> Reasons:
     """
     # A question without a history is answered by popularity. There is no item that could have an effect.
     if question.source == "popularity":
-        counts_K = artefact.histories.item_counts[items_K].astype(float)
+        counts_K = artefact.trained.item_counts[items_K].astype(float)
         return Reasons(counts_K, {"score": counts_K}, question.history[:0], np.empty((0, len(items_K))))
     length = artefact.scorer.history_length
     read = question.history if length is None else question.history[-length:]

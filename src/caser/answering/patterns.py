@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from caser.answering.questions import listed
+from caser.answering.asked import listed
 from caser.answering.recommender import Recommender
 from caser.arrays.ragged import last_columns
 from caser.arrays.types import Int32, Int64, RawId, Scores
+from caser.data.id_text import json_id
 from caser.errors import ConfigError
 from caser.models.activations import ACTIVATIONS
 from caser.models.base import Arrays
@@ -74,8 +75,9 @@ class Patterns:
     point: list[PointPattern]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the patterns as JSON values."""
-        return asdict(self)
+        """Return the patterns as JSON values, ids as `id_text.json_id` gives them."""
+        union = [{**asdict(one), "items": _json_ids(one.items)} for one in self.union]
+        return {**asdict(self), "window": _json_ids(self.window), "union": union}
 
 
 def filters_fired(recommender: Recommender, history: Iterable[RawId], most: int = 3) -> Patterns:
@@ -106,7 +108,7 @@ def filters_fired(recommender: Recommender, history: Iterable[RawId], most: int 
     config = artefact.config
     if not isinstance(config, Caser):
         raise ConfigError(f"only Caser has filters that can be shown; this run is a {config.name}.")
-    indices = artefact.items.indices(listed(history))
+    indices = artefact.items.indices(listed(history, "history", is_ordered=True))
     read = indices[indices > 0][None, -config.window :]
     window_R = last_columns(read, config.window)[0]
     items: list[RawId | None] = [artefact.items.raw([index])[0] if index else None for index in window_R.tolist()]
@@ -123,6 +125,10 @@ def filters_fired(recommender: Recommender, history: Iterable[RawId], most: int 
                 union.append(UnionPattern(h, j, float(answers_n[j]), items[span], titles[span]))
     weights = arrays["G"].astype(float).tolist() if config.n_v else []
     return Patterns(items, titles, union, [PointPattern(k, row) for k, row in enumerate(weights)])
+
+
+def _json_ids(items: list[RawId | None]) -> list[str | int | None]:
+    return [None if item is None else json_id(item) for item in items]
 
 
 def _largest_answers(config: Caser, arrays: Arrays, window_L: Int32, row: int, h: int) -> tuple[Scores, Int64]:

@@ -9,32 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 
 from caser.answering.answers import AnswerSource
+from caser.answering.asked import listed
 from caser.answering.fold_in import UserPrior, fold_in
 from caser.arrays.ragged import pad_left
 from caser.arrays.types import Int32, Int64, RawId, Scores
 from caser.artefact.folder import Artefact
+from caser.data.id_text import plain
 from caser.errors import ConfigError, did_you_mean
 from caser.models.base import Scorer, StateScorer
 from caser.search.exact import ScoresOf
 from caser.system.kinds import must_be
 
-Ids = RawId | Iterable[RawId]
-"""One raw id or many."""
-
-Histories = Iterable[RawId] | Iterable[Iterable[RawId]]
-"""One history, oldest item first, or many."""
-
 UnknownUsers = Literal["auto", "mean", "fold-in", "learned"]
 """What replaces the vector of a user that training did not know: the mean of all users' vectors, a vector fitted to the
 history (fold-in), or the anonymous vector that training with user dropout learned. `auto` is fold-in."""
-
-_PLAIN_TYPES = {str, int, float, bool}
-"""Types of ids that need no conversion."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +37,7 @@ class Question:
     raw      the user's raw id, or None
     user     the user's index; 0 if training did not know the user
     history  item indices, oldest first, (H,) int32
-    ignored  raw ids of the history that the model does not know
+    ignored  raw ids of the history that training did not know
     source   how the question is answered
     vector   the vector that replaces the user's own, (E,) floats; None if the user's own is used, or if there is none
     """
@@ -81,22 +74,24 @@ def make_question(
     if unknown_users == "learned" and artefact.manifest["anonymous_user"] != "learned":
         raise ConfigError("unknown_users='learned' needs a run trained with user_dropout above 0; this one was not.")
     must_be("user", user, RawId | np.generic | None, "one raw id, or None")
+    user = None if user is None else plain(user, "user")
     # The user: the index, which is 0 for an unknown user or none, and the raw id as the log has it.
     [user_index] = [0] if user is None else artefact.users.lookup([user])
     raw = artefact.users.raw([user_index])[0] if user_index else user
-    # The history in indices. Unknown items have index 0 and are left out.
-    raw_items = [] if history is None else listed(history)
-    item_indices = artefact.items.lookup(raw_items)
+    # The history in indices. Items that training did not know are left out: those that the log does not hold, which
+    # have index 0, and those that only the part for judging holds.
+    raw_items = None if history is None else listed(history, "history", is_ordered=True)
+    given = artefact.histories.sequence(user_index) if raw_items is None else artefact.items.lookup(raw_items)
+    item_indices = np.asarray(given, dtype=np.int32)
+    is_known = artefact.trained.item_counts[item_indices] > 0
+    known_history = item_indices[is_known]
     ignored: tuple[RawId, ...] = ()
-    if not all(item_indices):
-        ignored = tuple(item for item, index in zip(raw_items, item_indices, strict=True) if not index)
-    if history is None:
-        known_history = artefact.histories.sequence(user_index)
-    else:
-        known_history = np.array([index for index in item_indices if index], dtype=np.int32)
+    if len(known_history) < len(item_indices):
+        named = artefact.items.raw(item_indices) if raw_items is None else raw_items
+        ignored = tuple(raw for raw, knows in zip(named, is_known.tolist(), strict=True) if not knows)
     # How to answer. A user of the log without an interaction in the training part is unknown too, because nothing
     # trained that user's vector.
-    if artefact.histories.lengths[user_index]:
+    if artefact.trained.lengths[user_index]:
         return Question(raw, user_index, known_history, ignored, "known user", None)
     return Question(raw, 0, known_history, ignored, *_for_unknown_user(artefact, known_history, prior, unknown_users))
 
@@ -120,7 +115,7 @@ def scores_of(artefact: Artefact, questions: Sequence[Question]) -> ScoresOf:
     def scores(items: slice | Int64) -> Scores:
         scores_BN = model_scores(items)
         if popular:
-            scores_BN[popular] = artefact.histories.item_counts[items]
+            scores_BN[popular] = artefact.trained.item_counts[items]
         return scores_BN
 
     return scores
@@ -136,7 +131,7 @@ def catalogue_scores(artefact: Artefact, users_B: Int32, histories_BH: Int32) ->
     Raises ConfigError if the model returns another shape: its columns would be the scores of other items.
     """
     scores_BI = artefact.scorer.scores(users_B, histories_BH)
-    wanted = (len(users_B), len(artefact.histories.item_counts))
+    wanted = (len(users_B), artefact.histories.num_items + 1)
     if np.shape(scores_BI) != wanted:
         raise ConfigError(
             "the scores of a model must have a row per question and a column per item (column 0 is padding), "
@@ -163,51 +158,6 @@ def states_of(scorer: StateScorer, questions: Sequence[Question]) -> Scores:
     return scorer.states(users_BE, histories_BH)
 
 
-def pair(users: Ids | None, histories: Histories | None) -> list[tuple[RawId | None, Iterable[RawId] | None]]:
-    """Return one (user, history) per question, with None in place of the one that was not given.
-
-    users      raw ids, one or many, or None
-    histories  one history or many, or None
-
-    Raises ConfigError if both are None, or if the number of users is not the number of histories.
-
-    >>> pair(["ann", "bob"], None), pair(None, ["tea", "milk"])
-    ([('ann', None), ('bob', None)], [(None, ['tea', 'milk'])])
-    """
-    if users is None and histories is None:
-        raise ConfigError("a question needs users, histories or both; got neither.")
-    if users is None:
-        return [(None, history) for history in _list_histories(histories)]
-    user_list = listed(users)
-    if histories is None:
-        return [(user, None) for user in user_list]
-    history_list = _list_histories(histories)
-    if len(user_list) != len(history_list):
-        raise ConfigError(
-            f"users and histories must pair up; got {len(user_list)} users and {len(history_list)} histories."
-        )
-    return list(zip(user_list, history_list, strict=True))
-
-
-def listed(ids: Any) -> list[RawId]:
-    """Return one raw id or many as a list of plain Python values. Raises ConfigError for a value that cannot be an id.
-
-    ids  text, a number, or an iterable of these, such as a NumPy array
-
-    >>> listed("tea"), listed(np.array([3, 4]))
-    (['tea'], [3, 4])
-    """
-    values = list(ids) if isinstance(ids, Iterable) and not isinstance(ids, str) else [ids]
-    return [value if type(value) in _PLAIN_TYPES else _to_plain(value) for value in values]
-
-
-def _to_plain(value: Any) -> RawId:
-    value = value.item() if isinstance(value, np.generic) else value
-    if not isinstance(value, RawId):
-        raise ConfigError(f"an id must be text or a number; got {value!r}, a {type(value).__name__}.")
-    return value
-
-
 def _scores_from_states(scorer: StateScorer, questions: Sequence[Question]) -> ScoresOf:
     """Scores of the wanted items only, as products of states and item vectors."""
     states_BD = states_of(scorer, questions)
@@ -232,21 +182,6 @@ def _inputs(scorer: Scorer, questions: Sequence[Question]) -> tuple[Int32, Int32
     width = scorer.history_length or max((len(question.history) for question in questions), default=1)
     users_B = np.array([question.user for question in questions], dtype=np.int32)
     return users_B, pad_left([question.history[-width:] for question in questions], width)
-
-
-def _list_histories(histories: Any) -> list[list[RawId]]:
-    """One list of ids per history. Ids that are not in lists of their own are one history."""
-    if isinstance(histories, RawId | np.generic):
-        raise ConfigError(f"a history must be a list of ids; got {histories!r}. Put it in a list.")
-    entries = list(histories)
-    is_one_history = bool(entries) and all(isinstance(entry, RawId | np.generic) for entry in entries)
-    return [listed(entries)] if is_one_history else [_list_history(entry) for entry in entries]
-
-
-def _list_history(history: Any) -> list[RawId]:
-    if isinstance(history, RawId) or not isinstance(history, Iterable):
-        raise ConfigError(f"each history must be a list of ids; got {history!r} among the histories.")
-    return listed(history)
 
 
 def _for_unknown_user(

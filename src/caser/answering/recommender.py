@@ -18,30 +18,23 @@ from typing import TypeVar
 import numpy as np
 import polars as pl
 
-from caser.answering.answers import Answer, AnswerSource, Recommendations, table_schema
+from caser.answering.answers import Answer, AnswerSource, Recommendations, id_column, table_schema
+from caser.answering.asked import Histories, Ids, listed, pair
 from caser.answering.best_items import MEMORY_MB, best_items, most_similar, questions_at_once
 from caser.answering.fold_in import UserPrior
-from caser.answering.questions import (
-    Histories,
-    Ids,
-    Question,
-    UnknownUsers,
-    listed,
-    make_question,
-    pair,
-    states_of,
-)
+from caser.answering.questions import Question, UnknownUsers, make_question, states_of
 from caser.answering.wanted_items import WantedItems, wanted_items
 from caser.arrays.types import Int64, RawId, Scores
 from caser.artefact.folder import Artefact
 from caser.artefact.folder import load as load_artefact
 from caser.artefact.folder import save as save_artefact
 from caser.data.attributes import Attributes, Wanted
+from caser.data.id_text import in_words, plain
 from caser.data.item_table import ItemSource, ItemTable, combined, read_items
 from caser.errors import ConfigError, UnknownIdError
 from caser.search.cells import Index
 from caser.search.cells import build as build_index
-from caser.search.exact import Candidates, TopK
+from caser.search.exact import Candidates, TopK, check_k
 from caser.system.frames import write_frames
 from caser.system.kinds import must_be
 
@@ -78,7 +71,7 @@ class Recommender:
         must_be("artefact", artefact, Artefact, "an artefact; caser.load(RUN) reads a saved one and answers from it")
         self.artefact = artefact
         self.items = items
-        self._is_trained = artefact.histories.item_counts > 0
+        self._is_trained = artefact.trained.item_counts > 0
         self._untrained = np.flatnonzero(~self._is_trained)
 
     def with_items(self, source: ItemSource) -> Recommender:
@@ -113,7 +106,8 @@ class Recommender:
     ) -> Recommendations:
         """Recommend for users with their stored histories, for histories without a user, or for both in pairs.
 
-        users          raw ids, one or many
+        users          raw ids, one or many: a list, an array or one column of a table. An id is the text that it is
+                       written as, so "7" is the user 7, and "007" is another one (see `data/id_text.py`)
         histories      raw ids of items, oldest first, one history or many; with `users`, one history per user, which
                        replaces the stored history of that user
         k              the number of items in an answer
@@ -129,6 +123,7 @@ class Recommender:
         users and histories that do not pair up, and for a filter that does not fit the table; and NumericalError when
         the model gives a score that is not a number.
         """
+        check_k(k)
         wanted = self._wanted(exclude, only, filters)
         answers = []
         for block in self._blocks(pair(users, histories), MEMORY_MB):
@@ -152,9 +147,9 @@ class Recommender:
         unknown_users: UnknownUsers = "auto",
         memory_mb: int = MEMORY_MB,
     ) -> tuple[RawId, ...]:
-        """Recommend for every user of the log, and write the answers to a .parquet or .csv file.
+        """Recommend for every user of the log, and write the answers to a file.
 
-        path           the file; its columns are those of `Recommendations.to_frame`
+        path           the file, such as recs.parquet or recs.csv; its columns are those of `Recommendations.to_frame`
         k              the number of items for a user
         exclude        items that must not be recommended
         only           the only items that may be recommended; None allows all
@@ -167,18 +162,21 @@ class Recommender:
         below 1, for a file of another kind, and for filters that no item meets; ArtefactError if the file cannot be
         written, and NumericalError when the model gives a score that is not a number.
         """
+        check_k(k)
         users, items, titles = self.artefact.users.ids, self.artefact.items.ids, self.artefact.titles
+        user_ids, item_ids = id_column(users, path), id_column(items, path)
         wanted = self._wanted(exclude, only, filters)
         wanted.refuse_none()
 
         def frames() -> Iterator[pl.DataFrame]:
+            start = 0
             for block in self._blocks(users, memory_mb):
                 questions = [self.question(user, None, unknown_users) for user in block]
                 top = self._top_k(questions, wanted.candidates, exclude_seen, k, memory_mb)
                 rows = top.rows
                 columns = {
-                    "user_id": block.gather(rows),
-                    "item_id": items.gather(top.items - 1),
+                    "user_id": user_ids.gather(start + rows),
+                    "item_id": item_ids.gather(top.items - 1),
                     "score": top.scores,
                     # The place of a row among all rows, less the number of rows of earlier users.
                     "rank": np.arange(1, len(rows) + 1) - np.searchsorted(rows, rows),
@@ -186,9 +184,10 @@ class Recommender:
                 }
                 if titles is not None:
                     columns["title"] = titles.gather(top.items - 1)
+                start += len(block)
                 yield pl.DataFrame(columns, schema=schema)
 
-        schema = table_schema("user_id", users.dtype, items.dtype, titled=titles is not None)
+        schema = table_schema("user_id", user_ids.dtype, item_ids.dtype, titled=titles is not None)
         write_frames(path, frames(), schema)
         return wanted.ignored
 
@@ -203,8 +202,9 @@ class Recommender:
         history that holds only the given item. Raises UnknownIdError for an item that the model was not trained on, and
         ConfigError for `k` below 1.
         """
+        check_k(k)
         answers = []
-        for raw in listed(items):
+        for raw in listed(items, "items", is_ordered=True):
             index = self.trained_item(raw)
             top, source = most_similar(self.artefact, index, Candidates(np.union1d(self._untrained, index)), k)
             answers.append(self._answer(self.artefact.items.raw([index])[0], top.items, top.scores, source))
@@ -239,7 +239,7 @@ class Recommender:
         Raises ConfigError for a model without item vectors or for a recall that is not between 0 and 1, and
         MissingDependencyError without the extra `ann`.
         """
-        scorer, lengths = self.artefact.state_scorer, self.artefact.histories.lengths
+        scorer, lengths = self.artefact.state_scorer, self.artefact.trained.lengths
         if scorer is None:
             raise ConfigError(f"an index needs a model with item vectors; {self.artefact.config.name} has none.")
         users = np.flatnonzero(lengths)
@@ -277,10 +277,10 @@ class Recommender:
         Raises UnknownIdError if the model was not trained on it, and ConfigError for what is no id, such as a list.
         """
         must_be("item", raw, RawId | np.generic, "one raw id", "Ask about one item at a time.")
-        index = self.artefact.items.index(raw.item() if isinstance(raw, np.generic) else raw, "item")
+        index = self.artefact.items.index(plain(raw, "item"), "item")
         if not self._is_trained[index]:
             raise UnknownIdError(
-                f"item must be one the model was trained on; {raw!r} has no interaction in the training part."
+                f"item must be one the model was trained on; {in_words(raw)} has no interaction in the training part."
             )
         return index
 
@@ -289,7 +289,7 @@ class Recommender:
         """The distribution of user vectors, for fold-in of unknown users; None for a model without user vectors."""
         scorer = self.artefact.state_scorer
         vectors = None if scorer is None else scorer.user_vectors()
-        return None if vectors is None else UserPrior.of(vectors, self.artefact.histories.lengths)
+        return None if vectors is None else UserPrior.of(vectors, self.artefact.trained.lengths)
 
     @cached_property
     def _titles(self) -> list[str | None] | None:

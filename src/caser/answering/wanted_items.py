@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from caser.answering.questions import Ids, listed
+from caser.answering.asked import Ids, listed
 from caser.arrays.types import Int64, RawId
 from caser.artefact.folder import Artefact
 from caser.data.attributes import Attributes, Wanted, conditions, items_that_meet, unknown_values
@@ -69,8 +69,8 @@ def wanted_items(
     Raises ConfigError for a filter that does not fit the columns.
     """
     must_be("filters", filters, Mapping | None, "a dictionary, such as {'genre': 'Drama'}, or None")
-    excluded = listed(exclude)
-    chosen = [] if only is None else listed(only)
+    excluded = listed(exclude, "exclude")
+    chosen = [] if only is None else listed(only, "only")
     if only is None and not excluded and not filters:
         return WantedItems(Candidates(untrained))
     vocabulary = artefact.items

@@ -3,8 +3,8 @@
     manifest.json         what the model is, how it was made, and the SHA-256 of every other file
     weights.safetensors   the fitted parameters
     vocabulary.parquet    index, user_id, item_id, item_title: the raw ids of each index, null after the last one
-    histories.parquet     user, item, order, time: the interactions it was trained on, from which seen and recent items
-                          follow; no time where the log has none
+    histories.parquet     user, item, order, trained, time: all interactions, from which seen and recent items follow,
+                          and whether the model was trained on each; no time where the log has none
     index.safetensors     the cell of each item, where there is an approximate index
 
 `load` reads each file once and parses the same bytes that it has checked. Nothing is pickled. A checksum does not prove
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ import polars as pl
 import safetensors.numpy
 
 import caser
+from caser.arrays.types import Mask
 from caser.artefact import manifest as manifests
 from caser.artefact.file_errors import naming_file
 from caser.artefact.manifest import Manifest
@@ -63,9 +64,10 @@ class Artefact:
     scorer        the fitted model, which takes and gives user and item indices
     users, items  the raw ids of the indices
     titles        item titles, aligned with `items.ids`; None where the log has none
-    histories     the part of the log that the model was trained on
+    histories     the whole log, from which answers take the seen and the recent items of a user
     manifest      how the model was made: the facts of `manifest.Manifest`, as JSON values
     index         an approximate index of the items, or None
+    is_trained    (N,) bool, whether the model was trained on each interaction of `histories`; None if on all of them
     """
 
     config: ModelSettings
@@ -76,6 +78,12 @@ class Artefact:
     histories: Tape
     manifest: dict[str, Any]
     index: Index | None = None
+    is_trained: Mask | None = None
+
+    @cached_property
+    def trained(self) -> Tape:
+        """The part of `histories` that the model was trained on: which users and items its parameters know."""
+        return self.histories if self.is_trained is None else self.histories.where(self.is_trained)
 
     @cached_property
     def state_scorer(self) -> StateScorer | None:
@@ -101,7 +109,7 @@ def save(artefact: Artefact, path: str | Path) -> None:
     files = {
         WEIGHTS: weights,
         VOCABULARY: vocabulary_to_parquet(artefact.users, artefact.items, artefact.titles),
-        HISTORIES: histories_to_parquet(artefact.histories),
+        HISTORIES: histories_to_parquet(artefact.histories, artefact.is_trained),
     }
     index = artefact.index
     if index is not None:
@@ -136,14 +144,25 @@ def load(path: str | Path) -> Artefact:
     with naming_file(folder / VOCABULARY):
         users, items, titles = vocabulary_from_parquet(contents[VOCABULARY])
     with naming_file(folder / HISTORIES):
-        histories = histories_from_parquet(contents[HISTORIES], len(users), len(items))
+        histories, is_trained = histories_from_parquet(contents[HISTORIES], len(users), len(items))
     with naming_file(folder / WEIGHTS):
         arrays = _checked(parse_arrays(contents[WEIGHTS])[0])
         scorer = config.scorer(arrays, len(users), len(items))
-    with naming_file(folder / INDEX):
-        index = _index(manifest, contents, scorer, histories)
     facts = manifest.model_dump(include=set(Manifest.facts()))
-    return Artefact(config, scorer, users, items, titles, histories, facts, index)
+    loaded = Artefact(config, scorer, users, items, titles, histories, facts, is_trained=is_trained)
+    with naming_file(folder / INDEX):
+        index = _index(manifest, contents, loaded)
+    return loaded if index is None else replace(loaded, index=index)
+
+
+def read_facts(path: str | Path) -> dict[str, Any]:
+    """Read how a saved artefact was made: the facts of `manifest.Manifest`, without the model.
+
+    path  the folder of a saved run
+
+    Raises ArtefactError if there is no saved run, or if its manifest is damaged.
+    """
+    return _read_manifest(_settled(path)).model_dump(include=set(Manifest.facts()))
 
 
 def update_manifest(path: str | Path, **changes: Any) -> None:
@@ -285,16 +304,16 @@ def _config(manifest: Manifest) -> ModelSettings:
     return config
 
 
-def _index(manifest: Manifest, contents: dict[str, bytes], scorer: Scorer, histories: Tape) -> Index | None:
+def _index(manifest: Manifest, contents: dict[str, bytes], artefact: Artefact) -> Index | None:
     """The approximate index of a run, or None. Raises ValueError if its parts do not go together."""
     if manifest.index is None:
         return None
     arrays, facts = parse_arrays(contents[INDEX])[0], manifest.index
-    num_items = len(histories.item_counts)
+    scorer, num_items = artefact.state_scorer, len(artefact.trained.item_counts)
     check_arrays(arrays, {"cells": ArrayRule(np.int32, (num_items,), least=0, most=num_items)})
-    if not isinstance(scorer, StateScorer):
+    if scorer is None:
         raise ValueError("an index for a model without item vectors")
-    if not np.array_equal(arrays["cells"] > 0, histories.item_counts > 0):
+    if not np.array_equal(arrays["cells"] > 0, artefact.trained.item_counts > 0):
         raise ValueError("cells for other items than those that were trained on")
     return Index(arrays["cells"], *scorer.item_vectors(), facts["probes"], facts["recall@10"])
 

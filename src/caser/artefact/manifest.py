@@ -18,7 +18,7 @@ from caser.errors import ArtefactError, ConfigError, did_you_mean
 from caser.system.sealed import BROKEN, opening, seal_json, unseal_json
 
 FORMAT = 2
-"""Version of the folder's layout; a higher one is refused. Format 1 has no times of interactions and of training."""
+"""Version of the folder's layout; a higher one is refused. Format 1 has no times, and no interactions for judging."""
 
 _DIGEST = "manifest_sha256"
 
@@ -54,6 +54,21 @@ class IndexFacts(Settings):
     """How many cells a query probes."""
     recall: float = Field(alias="recall@10", ge=0, le=1)
     """The share of the exact top 10 that answers held when the index was built."""
+
+
+class LeftOutFacts(Settings):
+    """What the weights of a run leave out of its log."""
+
+    model_config = ConfigDict(strict=True)
+
+    interactions: int = Field(ge=1)
+    """How many interactions."""
+    users: int = Field(ge=1)
+    """Of how many users."""
+    since: Annotated[str, Field(max_length=40)] | None
+    """The day of the first of them; null for a log without times."""
+    until: Annotated[str, Field(max_length=40)] | None
+    """The day of the last of them; null for a log without times."""
 
 
 def readable_as(kind: type[Settings]) -> AfterValidator:
@@ -100,6 +115,8 @@ class Manifest(Settings):
     """Whether items of the history are removed from the candidates."""
     train_on: Literal["fit", "final", "all"]
     """The part of the log that the model was trained on."""
+    left_out: Annotated[dict[str, Any], readable_as(LeftOutFacts)] | None = None
+    """How many interactions that part leaves out, of how many users, since when and until when; null for none."""
     training: dict[str, Any] | None
     """The settings that had an effect on the training of a network; null for a counting model."""
     epochs: Annotated[int, Field(ge=1)] | None
@@ -130,7 +147,8 @@ class Manifest(Settings):
         return keys[keys.index("protocol") :]
 
 
-_OPTIONAL = ("index", "trained_at")
+_MAY_BE_ABSENT = {"index", "left_out", "trained_at"}
+"""Keys that a run need not have: one without an approximate index, and one of format 1."""
 
 
 def trained_digest(manifest: Manifest) -> str:
@@ -210,6 +228,6 @@ def parse(path: Path, content: bytes) -> Manifest:
         raise ArtefactError(
             f"{path} has an unknown key {unknown[0][:40]!r}: it is damaged or was changed. Train again."
         )
-    if missing := [name for name in Manifest.model_fields if name not in {*values, *_OPTIONAL}]:
+    if missing := [name for name in Manifest.model_fields if name not in {*values, *_MAY_BE_ABSENT}]:
         raise ArtefactError(f"{path} must have the key {missing[0]!r}; it is missing. Train again.")
     return make(path, **values)

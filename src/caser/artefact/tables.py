@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from caser.arrays.offsets import offsets_of, places_of
-from caser.arrays.types import Int32
+from caser.arrays.types import Int32, Mask
 from caser.data.log import Vocabulary
 from caser.data.tape import Tape
 from caser.system.parsing import parse_parquet
@@ -53,36 +53,44 @@ def vocabulary_from_parquet(content: bytes) -> tuple[Vocabulary, Vocabulary, pl.
     return Vocabulary(users), Vocabulary(items), titles.head(len(items)) if has_titles else None
 
 
-def histories_to_parquet(tape: Tape) -> bytes:
+def histories_to_parquet(tape: Tape, is_trained: Mask | None) -> bytes:
     """Return the interactions as a Parquet file of user index, item index, and place in the user's history from 0.
 
-    tape  the part of the log that the model was trained on
+    tape        all interactions
+    is_trained  (N,) bool, whether the model was trained on each of them; None if on all of them
 
     Where the log has times, the column `time` holds them, in microseconds since 1970.
     """
-    columns = {"user": tape.users, "item": tape.items, "order": _order(tape)}
+    trained = np.ones(len(tape), dtype=np.bool_) if is_trained is None else is_trained
+    columns = {"user": tape.users, "item": tape.items, "order": _order(tape), "trained": trained}
     return _parquet(pl.DataFrame(columns if tape.times is None else {**columns, "time": tape.times}))
 
 
-def histories_from_parquet(content: bytes, num_users: int, num_items: int) -> Tape:
-    """Read the interactions back. Raises ValueError for a table that `histories_to_parquet` cannot have made.
+def histories_from_parquet(content: bytes, num_users: int, num_items: int) -> tuple[Tape, Mask | None]:
+    """Read the interactions back, and on which of them the model was trained; None if on all of them.
 
     content               the bytes of the file
     num_users, num_items  sizes of the vocabulary that the indices must lie in
+
+    Files of format 1 hold only interactions that trained the model, and no column that says so. Raises ValueError for a
+    table that `histories_to_parquet` cannot have made.
     """
-    frame = parse_parquet(content, dict.fromkeys(_HISTORY_COLUMNS, 4), optional={"time": 8})
+    frame = parse_parquet(content, dict.fromkeys(_HISTORY_COLUMNS, 4), optional={"trained": 1, "time": 8})
     kinds = dict(frame.schema)
-    if kinds != {name: {**_HISTORY_COLUMNS, "time": pl.Int64}[name] for name in kinds} or _has_nulls(frame):
+    known = {**_HISTORY_COLUMNS, "trained": pl.Boolean, "time": pl.Int64}
+    if kinds != {name: known[name] for name in kinds} or _has_nulls(frame):
         raise ValueError(f"columns {kinds}, or rows with nulls")
-    users, items, order, *times = (frame[name].to_numpy() for name in frame.columns)
+    columns = {name: frame[name].to_numpy() for name in frame.columns}
+    users, items, order = (columns[name] for name in _HISTORY_COLUMNS)
     for values, most in ((users, num_users), (items, num_items)):
         if len(values) and not 1 <= values.min() <= values.max() <= most:
             raise ValueError("users or items that are not in the vocabulary")
     offsets = offsets_of(np.bincount(users, minlength=num_users + 1))
-    tape = Tape(items, offsets, num_items, log_times=times[0] if times else None)
+    tape = Tape(items, offsets, num_items, log_times=columns.get("time"))
     if not (np.array_equal(tape.users, users) and np.array_equal(_order(tape), order)):
         raise ValueError("interactions that are not ordered by user and by their place in the user's history")
-    return tape
+    trained = columns.get("trained")
+    return tape, None if trained is None or trained.all() else trained
 
 
 def _has_nulls(frame: pl.DataFrame) -> bool:

@@ -19,6 +19,8 @@ from caser.artefact import folder as artefacts
 from caser.cli import show
 from caser.cli.flags import DEFAULT_K, Switch, TableFile, Whole
 from caser.cli.items import filters_of, load_with_items, with_title
+from caser.cli.runs import tell_left_out
+from caser.data.id_text import in_words, json_id
 from caser.errors import ConfigError
 from caser.search import cells
 
@@ -57,7 +59,7 @@ def recommend(
     all
         Answer for every user of the log; needs --out.
     out
-        Write the answers to this .parquet or .csv file.
+        Write the answers to this .parquet, .csv, .tsv or .jsonl file (text also with .gz).
     k
         How many items to recommend.
     exclude
@@ -94,7 +96,9 @@ def recommend(
             unknown_users=unknown_users,
             memory_mb=memory_mb,
         )
-        _show_file(out, len(rec.artefact.users), k, ignored, json=json)
+        _show_file(out, rec, k, ignored, json=json)
+        if not json:
+            tell_left_out(run, rec.artefact.manifest)
         return
     answers = rec.recommend(
         users=user or None,
@@ -109,9 +113,11 @@ def recommend(
     if out:
         answers.write(out)
     if json:
-        show.document({"run": str(run), "model": rec.artefact.config.name, "answers": answers.to_dicts()})
+        facts = {"run": str(run), "model": rec.artefact.config.name, "left_out": rec.artefact.manifest["left_out"]}
+        show.document({**facts, "answers": answers.to_dicts()})
     else:
         _show_answers(answers, [with_title(rec, one) for one in item])
+        tell_left_out(run, rec.artefact.manifest)
 
 
 def index(run: Path, /, *, recall: float = 0.95, json: Switch = False) -> None:
@@ -204,7 +210,7 @@ def explain(
         show.document(explained)
         return
     parts = {**explained["parts"], "score": explained["score"]}
-    name_of_item = explained["title"] or f"item {item}"
+    name_of_item = explained["title"] or f"item {in_words(item)}"
     asked = _asked_for(explained["user_id"], [with_title(rec, one) for one in history])
     title = f"{name_of_item} for {asked} · {explained['source']}"
     show.table(title, ["part", "score"], [(name, f"{value:.4f}") for name, value in parts.items()])
@@ -235,14 +241,16 @@ def _check_asked(users: Sequence[str], history: Sequence[str], *, all: bool) -> 
         )
 
 
-def _show_file(out: Path, num_users: int, k: int, ignored: Sequence[RawId], *, json: bool) -> None:
+def _show_file(out: Path, rec: recommender.Recommender, k: int, ignored: Sequence[RawId], *, json: bool) -> None:
     """Say what was written for every user, and which ids nobody knows."""
+    num_users, left_out = len(rec.artefact.users), rec.artefact.manifest["left_out"]
     if json:
-        show.document({"out": str(out), "users": num_users, "k": k, "ignored": list(ignored)})
+        facts = {"out": str(out), "users": num_users, "k": k, "left_out": left_out}
+        show.document({**facts, "ignored": list(map(json_id, ignored))})
         return
     show.note(f"wrote up to {k} items for each of {num_users:,} users to {out}")
     if ignored:
-        show.note(f"  ignored unknown items: {', '.join(map(str, ignored))}")
+        show.note(f"  ignored unknown items: {', '.join(map(in_words, ignored))}")
 
 
 def _show_answers(answers: Recommendations, history: Sequence[str]) -> None:
@@ -256,5 +264,5 @@ def _show_answers(answers: Recommendations, history: Sequence[str]) -> None:
 def _asked_for(user: RawId | None, history: Sequence[str]) -> str:
     """Name the user or the history that an answer is for."""
     if user is not None:
-        return f"user {user}"
-    return f"history {' '.join(history)}" if history else "an unknown user"
+        return f"user {in_words(user)}"
+    return f"history {' '.join(map(in_words, history))}" if history else "an unknown user"

@@ -5,18 +5,24 @@ The exit code of an error is in its class, in `caser.errors`; EPILOGUE lists all
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
+import shlex
+import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import cyclopts
 from pydantic import ValidationError
 
 from caser import __version__
-from caser.cli import answer, audit, auto, data, demo, doctor, evaluate, export, replay, serve, study, train
+from caser.cli import answer, audit, auto, data, demo, doctor, evaluate, export, refit, replay, serve, study, train
 from caser.cli.flags import AUTO, DEFAULT_MODEL, DEFAULTS, Command, flag_name
-from caser.cli.show import note
+from caser.cli.needs import check_needs
+from caser.cli.show import allow_any_encoding, note
 from caser.cli.unused import explain_unknown_option, refuse_unused
 from caser.errors import CaserError, ConfigError, did_you_mean
 from caser.models import MODELS
@@ -78,7 +84,7 @@ def build_app(model: str = DEFAULT_MODEL) -> cyclopts.App:
         default_parameter=DEFAULTS,
         help_format="markdown",
         suppress_keyboard_interrupt=False,
-        config=refuse_unused,
+        config=(refuse_unused, check_needs),
     )
     app.command(data.build_app(), name="data")
     for name, command in _commands(model).items():
@@ -93,6 +99,7 @@ def _commands(model: str) -> dict[str, Command]:
         "demo": demo.demo,
         "train": auto.train_auto if is_auto else train.train_command(model),
         "evaluate": evaluate.evaluate,
+        "refit": refit.refit,
         "compare": study.compare,
         "ablate": study.ablate_command(),
         "sweep": study.sweep_command(DEFAULT_MODEL if is_auto else model),
@@ -115,24 +122,33 @@ def run(arguments: Sequence[str]) -> int:
     arguments  the words after `caser`; `--debug` anywhere also prints the traceback of an error
     """
     words = _with_standard_input([word for word in arguments if word != "--debug"])
+    allow_any_encoding()
     try:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_: note(f"caser: {message}")
             app = build_app(_model_in(words))
             app(words, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
     except (CaserError, cyclopts.CycloptsError, ValidationError) as error:
-        _report(_sentence(error, _model_in(words)), with_traceback="--debug" in arguments)
+        _report(_sentence(error, words), with_traceback="--debug" in arguments)
         return error.exit_code if isinstance(error, CaserError) else ConfigError.exit_code
     except KeyboardInterrupt:
         note("caser: interrupted. The same command again continues a training from its last checkpoint.")
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone; nobody is left to tell
+        _close_stdout()
         return UNEXPECTED
     except Exception as error:
         sentence = f"unexpected {type(error).__name__}: {_one_line(error)}. Run again with --debug and report it."
         _report(sentence, with_traceback="--debug" in arguments)
         return UNEXPECTED
     return 0
+
+
+def _close_stdout() -> None:
+    """Send the rest of the output nowhere, so that Python does not complain when it flushes stdout at its end."""
+    with suppress(OSError, ValueError):  # stdout is no file, as in a test
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _with_standard_input(words: Sequence[str]) -> list[str]:
@@ -166,10 +182,10 @@ def _report(sentence: str, *, with_traceback: bool) -> None:
     note(f"caser: {sentence}")
 
 
-def _sentence(error: Exception, model: str) -> str:
+def _sentence(error: Exception, words: Sequence[str]) -> str:
     """Return one line for an error that the user can fix.
 
-    model  the value of --model; an option that only another model has is explained with it
+    words  the words that were typed; an option that only another model than --model has is explained with it
     """
     cause = error.__cause__
     problem = next((one for one in (error, cause) if isinstance(one, ValidationError)), None)
@@ -182,10 +198,21 @@ def _sentence(error: Exception, model: str) -> str:
         command = " ".join(error.command_chain or ())
         option = error.token.keyword or error.token.value
         flags = [name for argument in error.argument_collection if argument.parse for name in argument.names]
-        return explain_unknown_option(command, option, model, flags)
+        return explain_unknown_option(command, option, _model_in(words), flags)
+    if isinstance(error, cyclopts.MissingArgumentError):
+        return f"{_one_line(error)}{_hint_on_dash(error)}"
     if isinstance(error, cyclopts.CoercionError) and error.argument and error.argument.name in ("--model", "--models"):
         return f"{_one_line(error)} {OWN_MODEL}"
     return _one_line(error)
+
+
+def _hint_on_dash(error: cyclopts.MissingArgumentError) -> str:
+    """Return how to type a value that begins with "-", such as an id, if one follows the flag; else nothing."""
+    words = list(error.root_input_tokens or ())
+    after = next((word for flag, word in itertools.pairwise(words) if flag == error.keyword), "")
+    if not after.startswith("-"):
+        return ""
+    return f" A value that begins with - is joined to its flag: {shlex.quote(f'{error.keyword}={after}')}"
 
 
 PLAIN_WORDS = {

@@ -9,7 +9,7 @@ from caser.artefact import folder as artefact
 from caser.cli import show
 from caser.cli.flags import AUTO, FilterFlags, ReadingFlags, Switch, one_of
 from caser.cli.logs import open_log
-from caser.cli.runs import save_run
+from caser.cli.runs import save_run, tell_next
 from caser.cli.study_options import seconds_of
 from caser.data.filters import LogFilters
 from caser.data.readers import Reading
@@ -28,6 +28,7 @@ def train_auto(
     model: Annotated[str, one_of([AUTO, *MODELS])] = AUTO,
     protocol: Annotated[str, one_of(PROTOCOLS)] = DEFAULT_PROTOCOL,
     budget: str = "10m",
+    all: Switch = False,
     jobs: int | None = AS_MANY_AS_CORES,
     store: Path = DEFAULT_STORE,
     json: Switch = False,
@@ -50,6 +51,8 @@ def train_auto(
         How the log is split and judged.
     budget
         Time for choosing, such as 10m, 90s or 1h; all models share it equally. The winner's own training comes on top.
+    all
+        Train the winner on everything, test part included: for a model that will not be judged.
     jobs
         How many models train at the same time; by default as many as there are cores.
     store
@@ -62,7 +65,7 @@ def train_auto(
     artefact.check_writable(out)
     split = protocols.apply(protocol, open_log(log, reading, filters))
     with show.study_progress() as tell:
-        winner = auto(split, plan, tell=tell)
+        winner = auto(split, plan, train_on="all" if all else "final", tell=tell)
     save_run(winner.recommender, out)
     name = winner.recommender.artefact.config.name
     if json:
@@ -73,4 +76,4 @@ def train_auto(
     show.table(f"validation, {metric}", ["model", metric], rows)
     for sentence in winner.why:
         show.remark(sentence)
-    show.note(f"{name} is in {out}; judge it with: caser evaluate {out}")
+    tell_next(out, winner.recommender)

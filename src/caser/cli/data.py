@@ -22,9 +22,6 @@ from caser.system.frames import write_frames
 FETCHABLE = [name for name, dataset in datasets.DATASETS.items() if dataset.sources]
 """The data sets that have an address to fetch them from."""
 
-FIRST_TIME = 1_577_836_800
-"""The first time in a simulated log, 2020 in seconds since 1970: times around 1970 look like an error."""
-
 DataSetName: TypeAlias = Annotated[str, cyclopts.Parameter(help=f"One of {', '.join(FETCHABLE)}.")]
 
 
@@ -96,7 +93,7 @@ def simulate(
     world
         What decides the next item. chain: the last item; union: a pair of items; skip: an earlier item; noise: nothing.
     out
-        The .csv or .parquet file to write.
+        The .parquet, .csv, .tsv or .jsonl file (text also with .gz) to write.
     num_users
         Number of users.
     num_items
@@ -157,6 +154,6 @@ def _as_frame(log: InteractionLog) -> pl.DataFrame:
         {
             "user_id": log.user_vocabulary.raw(log.users),
             "item_id": log.item_vocabulary.raw(log.items),
-            "timestamp": FIRST_TIME + log.times // 1_000_000 if log.has_times else log.rows,
+            "timestamp": log.times // 1_000_000 if log.has_times else log.rows,
         }
     )

@@ -22,6 +22,7 @@ from caser.evaluation.protocols import DEFAULT_PROTOCOL
 from caser.fitting.evaluate import evaluate
 from caser.fitting.fit import fit
 from caser.models.caser.caser import Caser
+from caser.system.hints import command_line
 
 EXAMPLE_HISTORY = ("Toy Story (1995)", "Star Wars (1977)", "Empire Strikes Back, The (1980)")
 """Titles of the films after which the demo recommends."""
@@ -127,7 +128,7 @@ def _show_demo(judged: dict[str, Any], answers: dict[str, dict[str, Any]], histo
 
 def _show_next(out: Path, user: RawId, item: RawId, *, is_fetched: bool) -> None:
     """Print commands to type next. A run can be judged again only if its log can be read again."""
-    show.note(f"    caser recommend {out} --user {user}")
-    show.note(f"    caser similar {out} --item {item}")
-    if is_fetched:
-        show.note(f"    caser evaluate {out}")
+    commands = [["recommend", str(out), "--user", str(user)], ["similar", str(out), "--item", str(item)]]
+    commands += [["evaluate", str(out)], ["refit", str(out), "--out", f"{out}-all"]] if is_fetched else []
+    for words in commands:
+        show.note(f"    {command_line(*words)}")

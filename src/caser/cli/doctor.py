@@ -16,7 +16,9 @@ from caser import __version__
 from caser.cli import show
 from caser.cli.flags import Switch
 from caser.data.datasets import cache_folder
+from caser.errors import DownloadError
 from caser.fitting.fit import version_of
+from caser.system.hints import install_line
 
 BATCH_SIZES = (512, 2048, 8192)
 """Sizes of a batch, in positions, that are measured."""
@@ -27,8 +29,6 @@ _NUM_USERS = 200
 
 _NOTICEABLE = 1.1
 """A ratio of two speeds from which the difference is noticeable."""
-
-_NO_TORCH = "torch is missing: neural models can answer, but cannot be trained. Run: pip install 'caser[train]'"
 
 
 def doctor(*, json: Switch = False) -> None:
@@ -42,7 +42,7 @@ def doctor(*, json: Switch = False) -> None:
     """
     facts, advice = _installation()
     if version_of("torch") is None:
-        advice.insert(0, _NO_TORCH)
+        advice.insert(0, f"torch is missing: networks can answer, but not be trained. Type: {install_line('train')}")
     else:
         measured = _measure_torch()
         facts.update(measured["facts"])
@@ -57,19 +57,24 @@ def doctor(*, json: Switch = False) -> None:
 
 def _installation() -> tuple[dict[str, Any], list[str]]:
     """Return facts of the installation and of the machine, and advice on them."""
-    folder = cache_folder()
+    try:
+        folder = cache_folder()
+    except DownloadError as error:
+        folder, no_cache = Path.cwd(), [str(error)]
+    else:
+        no_cache = []
     free = round(shutil.disk_usage(_existing(folder)).free / 1e9, 1)
     facts: dict[str, Any] = {
         "caser": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processors": os.cpu_count(),
-        "cache": str(folder),
+        "cache": None if no_cache else str(folder),
         "free disk, GB": free,
         "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY"),
         **{f"version of {package}": version_of(package) for package in PACKAGES},
     }
-    return facts, ["less than 1 GB is free for the cache; move it with CASER_CACHE."] if free < 1 else []
+    return facts, no_cache + ["less than 1 GB is free for the cache; move it with CASER_CACHE."] * (free < 1)
 
 
 def _measure_torch() -> dict[str, Any]:
@@ -97,7 +102,7 @@ def _measure_torch() -> dict[str, Any]:
     advice = [advise_threads(by_threads, now)] if by_threads else []
     advice += [advise_type(products), advise_batch(by_batch)]
     if os.environ.get("OMP_WAIT_POLICY", "").upper() != "PASSIVE":
-        advice.append("set OMP_WAIT_POLICY=PASSIVE before torch is imported; the caser command does so.")
+        advice.append("leave OMP_WAIT_POLICY unset, or set it to PASSIVE: idle threads then sleep.")
     return {"facts": facts, "advice": advice}
 
 

@@ -35,7 +35,7 @@ def evaluate(
 ) -> None:
     """Judge a run beside the counting models, under the protocol it was trained for.
 
-    This opens the test part. The manifest of the run counts how often it was opened.
+    This opens the test part. The manifest of the run counts how often, and keeps the numbers.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def evaluate(
     log
         Where the log is now, if it has moved. It must be the same log.
     per_user
-        Also write every model's value for every query to this Parquet or CSV file.
+        Also write every model's value for every query to this file, such as values.parquet or values.csv.
     trec
         Also write the targets and every model's ranked lists into this folder, as TREC qrels and run files.
     trec_depth
@@ -61,10 +61,10 @@ def evaluate(
     manifest = recommender.artefact.manifest
     split = protocols.apply(manifest["protocol"], reopen_log(manifest["log"], log))
     part = judging_part(recommender, split)
-    if part == "test":  # count before the part is opened: if the count cannot be written, nothing is judged
-        artefact.update_manifest(run, test_openings=manifest["test_openings"] + 1)
     further: dict[str, Any] = {"metrics": metrics} if metrics else {}
     report = judge_run(recommender, split, **further)
+    # The numbers and their count are saved in one step, before anybody sees a number: if that fails, nobody does.
+    artefact.update_manifest(run, test_openings=manifest["test_openings"], metrics=manifest["metrics"])
     if per_user:
         frame = report.to_frame(split.log.user_vocabulary)
         write_frames(per_user, [frame], frame.schema)
@@ -75,4 +75,3 @@ def evaluate(
         show.document(result)
     else:
         show.report(result, subject=recommender.artefact.config.name)
-    artefact.update_manifest(run, metrics=manifest["metrics"])

@@ -7,7 +7,7 @@ from pathlib import Path
 from caser.answering import recommender
 from caser.cli import show
 from caser.cli.flags import DEFAULT_K, Switch, Whole
-from caser.errors import ConfigError, MissingDependencyError
+from caser.errors import ConfigError
 
 
 def export(
@@ -40,12 +40,8 @@ def export(
     target = out or run.resolve().with_name(f"{run.resolve().name}.onnx")
     if target.suffix != ".onnx":
         raise ConfigError(f"--out must end in .onnx; got {target.name!r}.")
-    try:
-        from caser.exported.write import write_onnx
-    except ImportError:
-        raise MissingDependencyError(
-            "writing an ONNX file needs onnx, which is not installed. Run: pip install 'caser[export]'"
-        ) from None
+    from caser.exported.write import write_onnx
+
     facts = write_onnx(recommender.load(run).artefact, target, k)
     size = target.stat().st_size
     if json:

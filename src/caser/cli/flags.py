@@ -14,6 +14,7 @@ from cyclopts import Parameter, Token
 from caser.data.filters import LogFilters
 from caser.data.readers import Reading
 from caser.errors import ConfigError
+from caser.system.frames import table_ending
 
 Command: TypeAlias = Callable[..., None]
 """The function behind a command."""
@@ -76,12 +77,12 @@ FilterFlags: TypeAlias = Annotated[LogFilters, flat("Filtering the log")]
 
 
 def _check_ending(_: Any, file: Path | None) -> None:
-    if file is not None and file.suffix not in (".csv", ".parquet"):
-        raise ConfigError(f"a table must go into a .csv or .parquet file; got {file.name!r}.")
+    if file is not None:
+        table_ending(file)
 
 
 TableFile: TypeAlias = Annotated[Path, Parameter(validator=_check_ending)]
-"""A file to write a table to. Its ending must be .csv or .parquet; this is checked before any work begins."""
+"""A file to write a table to. Its ending, .csv, .parquet or another of SINKS, is checked before any work begins."""
 
 
 def _to_whole_number(_: Any, tokens: Sequence[Token]) -> int:

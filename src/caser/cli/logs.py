@@ -65,7 +65,7 @@ def _read(name: str, reading: Reading, filters: LogFilters) -> InteractionLog:
         return datasets.load(name, filters=filters, on_message=show.note)
     if not sources.exists(name):
         raise DataError(
-            f"LOG must be a file, a folder, a pipe or a public data set; got {name!r}, which is none of these: "
+            f"LOG must be a file, a folder, a pipe or a public data set; got {name!r}, which is neither: "
             f"{did_you_mean(name, datasets.DATASETS)}"
         )
     return read_log(name, reading, filters=filters)

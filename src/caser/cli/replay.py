@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from caser.answering.recommender import load
 from caser.cli import show
 from caser.cli.flags import DEFAULT_K, Switch, Whole
-from caser.errors import ConfigError, DataError, MissingDependencyError
+from caser.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from caser.study.replay import Agreement, Served
@@ -57,12 +57,8 @@ def replay(
         raise ConfigError("replay needs --log FILE, --against URL, or both; got neither.")
     if users < 1 or not 1 <= k <= MAX_K:
         raise ConfigError(f"--users must be at least 1, and --k from 1 to {MAX_K}; got {users} and {k}.")
-    try:
-        from caser.study.replay import compare_with_service, hit_rate
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"replay needs the extra 'serve'; {error.name} is not installed. Type: pip install 'caser[serve]'"
-        ) from None
+    from caser.study.replay import compare_with_service, hit_rate
+
     recommender = load(run)
     served = None if log is None else hit_rate(log, k)
     token = os.environ.get(TOKEN_VARIABLE)

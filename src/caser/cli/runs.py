@@ -5,15 +5,56 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from caser.answering.recommender import Recommender
 from caser.artefact import folder as artefact
+from caser.cli import show
+from caser.fitting.evaluate import JUDGED_ON
+from caser.system.hints import command_line
 
 
 def typed_command() -> str:
     """Return the command line of this process, as a person types it."""
     return shlex.join(["caser", *sys.argv[1:]])
+
+
+def tell_left_out(run: Path, manifest: Mapping[str, Any]) -> None:
+    """Say on stderr which interactions the weights of a run leave out, and how to train on them; nothing for none.
+
+    run       the run folder
+    manifest  its manifest
+    """
+    left_out, advice = manifest["left_out"], command_line("refit", str(run), "--out", f"{run}-all")
+    if left_out is not None:
+        events, users, total = left_out["interactions"], left_out["users"], manifest["log"]["interactions"]
+        since, until = left_out["since"], left_out["until"]
+        days = "" if since is None else f", {since}" if since == until else f", {since} to {until}"
+        show.note(
+            f"  answers read and remove all interactions, but {events:,} of {total:,} did not train the model, so that "
+            f"they can judge it ({users:,} user{'s' * (users != 1)}{days}); to train it on everything: {advice}"
+        )
+    elif manifest["train_on"] in JUDGED_ON:  # format 1
+        show.note(
+            "  this run was saved by an older caser: its answers ignore the interactions that judge it; to train it on "
+            f"everything: {advice}"
+        )
+
+
+def tell_next(run: Path, recommender: Recommender) -> None:
+    """Say on stderr what a person types after training.
+
+    run          the run folder
+    recommender  the model that it holds
+    """
+    manifest = recommender.artefact.manifest
+    if manifest["train_on"] in JUDGED_ON:
+        show.note(f"judge it with: {command_line('evaluate', str(run))}")
+        tell_left_out(run, manifest)
+    else:
+        show.note(f"next: {command_line('recommend', str(run), '--user', 'ID')}")
 
 
 def checkpoint_of(out: Path) -> Path:

@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+from caser.artefact.folder import read_facts
 from caser.cli import show
 from caser.cli.flags import Switch, Whole, flat
-from caser.errors import ConfigError, MissingDependencyError
+from caser.cli.runs import tell_left_out
+from caser.errors import ConfigError
 from caser.service.settings import DEFAULT_HOST, DEFAULT_PORT, ServiceSettings
 
 MAX_PORT = 65_535
@@ -54,14 +56,10 @@ def serve(
         raise ConfigError(f"--port must be from 0 to {MAX_PORT}; got {port}.")
     if uds is not None and (host, port) != (DEFAULT_HOST, DEFAULT_PORT):
         raise ConfigError("--uds must stand alone, without --host and --port: it replaces them. Leave one of both out.")
-    try:
-        from caser.service.http import server
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"serving needs the extra 'serve'; {error.name} is not installed. Type: pip install 'caser[serve]'"
-        ) from None
+    from caser.service.http import server
 
     def on_ready(addresses: list[str], model_version: str) -> None:
+        tell_left_out(run, read_facts(run))
         if json:
             show.document({"addresses": addresses, "run": str(run), "model_version": model_version})
             sys.stdout.flush()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import TextIOBase, TextIOWrapper
 from typing import Any, TypeAlias
 
 from rich.console import Console
@@ -23,6 +25,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from caser.data.id_text import MAX_ID_LENGTH, in_words
 from caser.fitting import fit
 from caser.study import engine
 
@@ -34,16 +37,49 @@ Row: TypeAlias = Mapping[str, Any]
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
+PLAIN = {"·": "-", "◂": "<", "±": "~", "✓": "+", "…": ".", "–": "-", "—": "-", "’": "'", "×": "x", "→": ">", "│": "|"}
+"""What stands for a sign where an encoding lacks it; one sign each, so that columns stay aligned."""
+
 METRICS_PER_TABLE = 4
 """How many metrics fit into 80 columns."""
 
 
+def allow_any_encoding() -> None:
+    """Let stdout and stderr replace signs that their encoding lacks, such as cp1252 or ASCII, instead of failing.
+
+    A stream that was closed before the program began is None; one that goes nowhere takes its place.
+    """
+    codecs.register_error("caser", _replaced)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, _Nowhere())
+        elif isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="caser")
+
+
+class _Nowhere(TextIOBase):
+    """A stream that forgets what is written to it."""
+
+    def write(self, text: str, /) -> int:
+        return len(text)
+
+
+def _replaced(error: UnicodeError) -> tuple[str, int]:
+    """The signs that this library prints, in ASCII; a question mark for any other."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(PLAIN.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
+
+
 def document(value: Mapping[str, Any]) -> None:
-    """Print one JSON document on stdout, and nothing else.
+    """Print one JSON document on stdout, and nothing else. Where stdout is not in Unicode, the document is ASCII.
 
     value  JSON values; what is none is printed as text
     """
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    encoding = codecs.lookup(getattr(sys.stdout, "encoding", None) or "utf-8").name
+    is_unicode = encoding.startswith("utf")
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=not is_unicode, default=str) + "\n")
 
 
 def note(sentence: str) -> None:
@@ -248,7 +284,7 @@ def _as_text(column: str, value: Any) -> Any:
     """Return scores with four decimals, and ids as they are written."""
     if column in ("score", "effect"):
         return f"{value:.4f}"
-    return str(value) if column == "item_id" else value
+    return in_words(value, MAX_ID_LENGTH) if column == "item_id" else value
 
 
 def _estimate(estimate: Mapping[str, float | None]) -> str:

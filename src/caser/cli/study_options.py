@@ -78,5 +78,7 @@ def seconds_of(text: str) -> float:
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip())
     if not match:
-        raise ConfigError(f"a time span must be a number with s, m or h; got {text!r}. Write for example 10m.")
+        raise ConfigError(
+            f"a time span must be a number from 0 on, with s, m or h; got {text!r}. Write for example 10m."
+        )
     return float(match[1]) * SECONDS[match[2]]

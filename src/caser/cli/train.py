@@ -12,7 +12,7 @@ from caser.cli import show
 from caser.cli.flags import AUTO, Command, FilterFlags, ReadingFlags, Switch, one_of
 from caser.cli.logs import open_log
 from caser.cli.model_flags import with_model_flags
-from caser.cli.runs import checkpoint_of, parts_of, save_run
+from caser.cli.runs import checkpoint_of, parts_of, save_run, tell_next
 from caser.cli.study_options import seconds_of
 from caser.config import Training
 from caser.data.filters import LogFilters
@@ -112,7 +112,7 @@ def train(
     if winner:
         _show_tried(winner, split)
     show.table("trained", ["", ""], [(name, value) for name, value in facts.items() if value is not None])
-    show.note(f"next: caser recommend {out} --user ID" if all else f"judge it with: caser evaluate {out}")
+    tell_next(out, recommender)
 
 
 def _with_titles(log: InteractionLog, items: Path | None) -> InteractionLog:

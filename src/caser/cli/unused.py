@@ -19,6 +19,7 @@ from caser.cli.study_options import QUICK_EPOCHS
 from caser.errors import ConfigError
 from caser.models import MODELS, model_class
 from caser.models.settings import NetworkSettings
+from caser.system.hints import command_line
 from caser.system.problems import RENAMED
 
 AUTO_FLAGS = ("--jobs",)
@@ -163,17 +164,26 @@ RULES: Mapping[str, Sequence[Rule]] = {
 """The rules of each command. A command without a row has no option that another one makes void."""
 
 
-def refuse_unused(_: cyclopts.App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Raise ConfigError if an option was typed that has no effect. cyclopts calls this after it has read the words.
+def typed_flags(arguments: ArgumentCollection) -> Typed:
+    """Return the flags that were typed, and the values of each.
 
-    commands   the words that name the command, such as ("data", "describe")
-    arguments  the parameters of the command with the words that were typed for each
+    arguments  the parameters of a command with the words that were typed for each
     """
     typed: dict[str, list[str]] = {}
     for argument in arguments:
         for token in argument.tokens:
             flag = token.keyword if token.keyword in argument.negatives else argument.name
             typed.setdefault(flag or argument.name, []).append(token.value)
+    return typed
+
+
+def refuse_unused(_: cyclopts.App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Raise ConfigError if an option was typed that has no effect. cyclopts calls this after it has read the words.
+
+    commands   the words that name the command, such as ("data", "describe")
+    arguments  the parameters of the command with the words that were typed for each
+    """
+    typed = typed_flags(arguments)
     for rule in RULES.get(" ".join(commands), ()):
         if sentence := rule(typed):
             raise ConfigError(sentence)
@@ -198,7 +208,7 @@ def explain_unknown_option(command: str, option: str, model: str, flags: Sequenc
         return f"Unknown option: {flag}. It is now {renamed}."
     # The dashes are left out: they would make short flags look similar.
     near = difflib.get_close_matches(flag.lstrip("-"), [name.lstrip("-") for name in flags], n=1, cutoff=0.6)
-    hint = f"Did you mean --{near[0]}?" if near else f"Run: caser {command} --help".replace("  ", " ")
+    hint = f"Did you mean --{near[0]}?" if near else f"Type: {command_line(*command.split(), '--help')}"
     return f"Unknown option: {flag}. {hint}"
 
 

@@ -35,7 +35,7 @@ from caser.data.readers import read_log
 from caser.data.tables import Layout
 from caser.errors import DownloadError, did_you_mean
 from caser.system.kinds import must_be
-from caser.system.storage import write_file
+from caser.system.storage import why_not_writable, write_file
 
 Say = Callable[[str], object]
 
@@ -87,10 +87,24 @@ class DataSet:
 
 
 def cache_folder() -> Path:
-    """Return the folder of downloaded data sets: the value of CASER_CACHE, else the platform's cache folder."""
+    """Return the folder of downloaded data sets: the value of CASER_CACHE, else the platform's cache folder.
+
+    Raises DownloadError if the user has no home in which that folder could be.
+    """
     named = os.environ.get("CASER_CACHE")
-    if named:
-        return Path(named).expanduser()
+    try:
+        return Path(named).expanduser() if named else _platform_cache()
+    except RuntimeError:
+        raise DownloadError(
+            f"the cache of data sets needs a folder, and this user has no home. {_NAME_CACHE}"
+        ) from None
+
+
+_NAME_CACHE = "Name a folder with the variable CASER_CACHE, such as CASER_CACHE=/tmp/caser."
+
+
+def _platform_cache() -> Path:
+    """The folder that the platform has for caches. Raises RuntimeError if the user has no home."""
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "caser" / "cache"
     if sys.platform == "darwin":
@@ -258,6 +272,8 @@ def _fill(name: str, dataset: DataSet, folder: Path, say: Say) -> None:
     """Download a data set from the first source that works, and put its files into the cache."""
     if not dataset.sources:
         raise DownloadError(f"{name} has no known source; put {dataset.logs[0]} into the cache, {folder}.")
+    if reason := why_not_writable(folder):
+        raise DownloadError(f"the cache of data sets must be writable; got {folder}: {reason}. {_NAME_CACHE}")
     say(dataset.terms)
     failures = []
     for source in dataset.sources:

@@ -83,6 +83,8 @@ TIME_OF_DAY = r"^\s*\d{1,2}:\d\d(:\d\d([.,]\d+)?)?(\s*[AaPp][Mm])?\s*$"
 YEAR_1000 = -30_610_224_000_000_000
 """The beginning of the year 1000, in microseconds since 1970."""
 
+DAY = r"^\s*(\d{8}|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4})\s*$"
+
 TRIED = 1000
 """How many texts are tried before a form is tried on all."""
 
@@ -163,14 +165,15 @@ def are_days(times: pl.Series) -> bool:
 
     times  a column of any type
 
-    >>> are_days(pl.Series(["2020-01-01"])), are_days(pl.Series([20200101])), are_days(pl.Series(["2020-01-01 23:59"]))
+    >>> are_days(pl.Series(["2020-01-01"])), are_days(pl.Series([20200101])), are_days(pl.Series([1600000000]))
     (True, True, False)
     """
     few = times.drop_nulls()[:TRIED]
     if few.dtype == pl.Datetime:
         return bool((few.dt.time() == datetime.time(0)).all())
-    texts = few.cast(pl.String, strict=False) if not few.dtype.is_nested() else few[:0].cast(pl.String)
-    return few.dtype == pl.Date or (len(texts) > 0 and bool((texts.str.strip_chars().str.len_chars() <= 10).all()))
+    if few.dtype != pl.String and not few.dtype.is_integer():
+        return few.dtype == pl.Date
+    return len(few) > 0 and bool(few.cast(pl.String).str.contains(DAY).all())
 
 
 def _filled(moments: pl.Series, text: pl.Series, forms: tuple[str, ...]) -> pl.Series:

@@ -56,7 +56,7 @@ def doubts_on_log(log: InteractionLog, *, is_typed: bool) -> list[str]:
         ("item", "items", log.items, log.item_vocabulary),
     ):
         counts = np.bincount(indices)[1:]
-        doubts += _on_shares(vocabulary.ids, counts, role, plural)
+        doubts += _on_shares(vocabulary.ids, counts, role)
         if vocabulary.ids.dtype == pl.String:
             doubts += _on_texts(vocabulary.ids, counts, role, plural, is_typed=is_typed)
     for number, role in ((log.num_users, "user"), (log.num_items, "item")):
@@ -100,13 +100,16 @@ def doubts_on_times(times: pl.Series, places: pl.Series) -> list[str]:
 def _on_some(times: pl.Series, places: pl.Series, mask: pl.Series, claim: str) -> str:
     row = mask.arg_max() or 0
     count = int(mask.sum())
+    advice = (
+        "pass --missing=0 if 0 means none" if (times.filter(mask) == 0).all() else "correct them, or drop these rows"
+    )
     return (
         f"doubt: {count:,} of {len(times):,} times {claim} (first at {places.name} {places[row]:,}: "
-        f"{shown_moment(times[row])}); they are kept: correct them, or drop these rows"
+        f"{shown_moment(times[row])}); they are kept: {advice}"
     )
 
 
-def _on_shares(ids: pl.Series, counts: NDArray[np.int64], role: str, plural: str) -> list[str]:
+def _on_shares(ids: pl.Series, counts: NDArray[np.int64], role: str) -> list[str]:
     """Name an id that holds too many events: a share that no user has, or a placeholder with many more than others."""
     if len(ids) < MANY:
         return []

@@ -13,6 +13,7 @@ import polars as pl
 
 from caser.data.tables import first_line
 from caser.errors import DataError, MissingDependencyError
+from caser.system.hints import install_package
 
 
 @runtime_checkable
@@ -76,7 +77,7 @@ def to_frame(source: object) -> tuple[pl.DataFrame, tuple[str, ...]]:
     except ImportError as error:  # pandas and polars may export a frame only with pyarrow
         raise MissingDependencyError(
             f"this frame can be read only with another package: {first_line(error).rstrip('.')}. "
-            "Run: pip install pyarrow"
+            f"Type: {install_package('pyarrow')}"
         ) from None
     except Exception as error:  # foreign code runs here: the caller's query, or the export of another library
         raise DataError(

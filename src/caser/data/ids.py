@@ -37,13 +37,13 @@ WHOLE_FLOAT_LIMIT = 2**53
 def words_for_missing(named: Collection[str] | None, is_text: bool) -> list[str]:
     """Return the texts that mean that a value is missing.
 
-    named    the words that the caller names; None for the usual ones
+    named    the words that the caller names; None for the usual ones. The empty text is always one of them
     is_text  whether the source is a text file. Other sources mark a missing value themselves
 
     >>> words_for_missing(None, is_text=False), words_for_missing(("?",), is_text=True)
-    ([''], ['?'])
+    ([''], ['', '?'])
     """
-    return list(named) if named is not None else list(MISSING) if is_text else [""]
+    return ["", *named] if named is not None else list(MISSING) if is_text else [""]
 
 
 def is_missing(texts: pl.Series, words: Collection[str]) -> pl.Series:
@@ -90,6 +90,7 @@ def read_ids(ids: pl.Series, places: pl.Series, words: Collection[str]) -> tuple
     elif kind != pl.String:
         raise DataError(
             f"ids must be text or whole numbers; got {_shown(ids)} in column {ids.name!r}, of the type {kind}"
+            + ("; name a field of these objects, with a dot: --user user.id" if kind == pl.Struct else "")
         )
     if ids.dtype == pl.String or words != [""]:  # a number is written as one of the words only if the caller names them
         ids = ids.set(is_missing(ids.cast(pl.String), words), None)

@@ -19,6 +19,7 @@ from caser.arrays.types import RawId
 from caser.data import log_titles
 from caser.data.attributes import Attribute
 from caser.data.frames import ArrowTable, to_frame
+from caser.data.id_text import written
 from caser.data.ids import read_ids, without_point_zero, words_for_missing
 from caser.data.item_values import ItemValues, read_values
 from caser.data.log import InteractionLog, Vocabulary
@@ -162,7 +163,7 @@ def _ids(table: RawTable, column: str, words: Sequence[str]) -> list[str | None]
 def _matched_rows(table: RawTable, column: str, ids: Sequence[str | None], items: Vocabulary) -> dict[int, list[int]]:
     """Return the rows of each known item, by the index of the item. Raises DataError if no row names a known item."""
     rows: dict[int, list[int]] = {}
-    index_of = {str(raw): index for index, raw in enumerate(items.ids.to_list(), start=1)}
+    index_of = {written(raw): index for index, raw in enumerate(items.ids.to_list(), start=1)}
     for row, one in enumerate(ids):
         if one is not None and one in index_of:
             rows.setdefault(index_of[one], []).append(row)

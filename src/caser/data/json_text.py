@@ -1,8 +1,9 @@
 r"""JSON: one object per line, one array of objects, or objects that are printed over several lines each.
 
 Values keep their kinds: the ids 1, 1.0 and "1" stay three ids. An object inside a record becomes columns with dots in
-their names (`user.id`), beside a column of objects that cannot be an id. Lists stay lists. The extended JSON of
-mongoexport, such as `{"$oid": "5e00"}`, is unwrapped.
+their names (`user.id`), beside a column of objects that cannot be an id. Lists stay lists; a list of objects also
+becomes a list for each of their fields (`events.item`). The extended JSON of mongoexport, such as `{"$oid": "5e00"}`,
+is unwrapped.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 import polars as pl
 
-from caser.data.tables import Layout, RawTable, no_faults, numbered
+from caser.data.tables import NESTED_IN, Layout, RawTable, no_faults, numbered, with_dotted_columns
 from caser.data.text import lines_of, to_text
 from caser.errors import DataError
 
@@ -25,9 +26,6 @@ NOT_JSON = "that are no JSON object"
 
 MIXED: Mapping[type[pl.DataType], str] = {pl.Float64: r"-?\d+\s*[,}\]]", pl.String: r"(?:[-\d]|true|false)"}
 """Patterns of JSON values that polars silently converts: integers in a column of floats, numbers in one of text."""
-
-NESTED_IN = 3
-"""How many levels of objects inside one another become columns."""
 
 PYTHON_DICT = re.compile(r"\{\s*u?'")
 
@@ -78,7 +76,7 @@ def read_json_lines(data: bytes, layout: Layout) -> RawTable:
         notes = (*notes, *_note_on_mongo(text))
     if frame.width == 0:
         raise DataError(f"JSON lines must be objects with a user and an item; got {len(lines):,} lines without a value")
-    return RawTable(_with_dotted_columns(frame), lines["line"], faults, notes=notes)
+    return RawTable(with_dotted_columns(frame.lazy()), lines["line"], faults, notes=notes)
 
 
 def read_json_array(data: bytes, layout: Layout) -> RawTable:
@@ -109,7 +107,7 @@ def _table_of(values: list[Any], notes: tuple[str, ...]) -> RawTable:
     if frame.width == 0:
         raise DataError(f"JSON objects must have a user and an item; got {len(rows):,} objects without a value")
     faults = pl.Series("fault", [NOT_JSON if row is None else None for row in rows], pl.String)
-    return RawTable(_with_dotted_columns(frame), numbered("row", 1, len(rows)), faults, notes=notes)
+    return RawTable(with_dotted_columns(frame.lazy()), numbered("row", 1, len(rows)), faults, notes=notes)
 
 
 def _spread_objects(text: str) -> tuple[list[Any], str] | None:
@@ -280,19 +278,3 @@ def _merges_kinds(schema: Mapping[str, Any], text: str) -> bool:
         elif kind.base_type() in MIXED and re.search(start + MIXED[kind.base_type()], text):
             return True
     return False
-
-
-def _with_dotted_columns(frame: pl.DataFrame) -> pl.LazyFrame:
-    """Add the fields of objects as columns, with a dot between the names."""
-    for _ in range(NESTED_IN):
-        dotted = {
-            f"{name}.{field.name}": pl.col(name).struct.field(field.name)
-            for name, kind in frame.schema.items()
-            if isinstance(kind, pl.Struct)
-            for field in kind.fields
-        }
-        new = [column.alias(name) for name, column in dotted.items() if name not in frame.columns]
-        if not new:
-            break
-        frame = frame.with_columns(new)
-    return frame.lazy()

@@ -19,6 +19,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from caser.arrays.types import Int32, Int64, RawId
+from caser.data.id_text import MAX_ID_LENGTH, id_written, in_words, kind_of, plain, refuse_converted, written
 from caser.errors import DataError, UnknownIdError, did_you_mean
 
 
@@ -41,7 +42,12 @@ class Vocabulary:
         return len(self.ids)
 
     @cached_property
-    def _index(self) -> dict[RawId, int]:
+    def kind(self) -> type:
+        """The kind of the ids: str, int, float or bool."""
+        return kind_of(self.ids.dtype)
+
+    @cached_property
+    def _index(self) -> dict[RawId | None, int]:
         return {raw: index for index, raw in enumerate(self._raw, start=1)}
 
     @cached_property
@@ -51,10 +57,21 @@ class Vocabulary:
     def lookup(self, raw: Iterable[RawId]) -> list[int]:
         """Return the index of each raw id, 0 for an unknown one.
 
-        raw  ids; text is accepted for a number and a number for text, so "7" finds the id 7
+        raw  ids; a number stands for the text that it is written as, and only that text for it (see `id_text.py`)
+
+        Raises ConfigError for an unknown float or bool where ids are of another kind, and for what cannot be an id.
         """
-        index_of = self._index.get
-        return [index_of(one) or index_of(self._converted(one), 0) for one in raw]
+        index_of, kind = self._index.get, self.kind
+        # The type is compared first: Python takes True, 1 and 1.0 for the same key.
+        return [index_of(one, 0) if type(one) is kind else self._index_of_other(one) for one in raw]
+
+    def _index_of_other(self, raw: RawId) -> int:
+        """Return the index of an id whose type is not that of the ids: of the one that is written in the same way."""
+        raw = raw if type(raw) in (str, int) else plain(raw)
+        index = self._index.get(id_written(written(raw), self.kind), 0)
+        if index == 0:
+            refuse_converted(raw, self.kind)
+        return index
 
     def indices(self, raw: Iterable[RawId]) -> Int32:
         """Return the index of each raw id as an array, (N,) int32; 0 for an unknown one.
@@ -83,20 +100,6 @@ class Vocabulary:
         indices  (N,) integers from 1 to len(self)
         """
         return [self._raw[index - 1] for index in np.asarray(indices).tolist()]
-
-    def _converted(self, raw: RawId) -> RawId:
-        """Convert text to a number if the ids are numbers, and a number to text if the ids are text."""
-        if isinstance(raw, str):
-            try:
-                if self.ids.dtype.is_integer():
-                    return int(raw)
-                if self.ids.dtype.is_float():
-                    return float(raw)
-            except ValueError:
-                return raw
-        elif self.ids.dtype == pl.String:
-            return str(raw)
-        return raw
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +141,7 @@ class InteractionLog:
         times         (N,) int64, microseconds since 1970 UTC; None if the order of rows is the order of events
         titles        titles of items by raw id        provenance  facts about the source; JSON values only
 
-        Raises DataError if there are no rows.
+        Raises DataError if there are no rows, and for an id that is empty or longer than `id_text.MAX_ID_LENGTH`.
 
         >>> log = InteractionLog.from_columns(pl.Series(["b", "a", "b"]), pl.Series([7, 7, 8]), np.array([3, 1, 2]))
         >>> log.user_vocabulary.raw(log.users), log.item_vocabulary.raw(log.items)
@@ -153,6 +156,8 @@ class InteractionLog:
         by_time = np.argsort(moments, kind="stable")
         user_index, user_ids = _index_by_appearance(users, by_time)
         item_index, item_ids = _index_by_appearance(items, by_time)
+        _check_lengths(user_ids, "user")
+        _check_lengths(item_ids, "item")
         # Order by (user, time, row). User and place in time are packed into one integer: a single sort is fastest.
         place_in_time = user_index.astype(np.int64) << 32 | rows
         place_in_time.sort()
@@ -238,3 +243,16 @@ def _index_by_appearance(ids: pl.Series, by_time: Int64) -> tuple[Int32, pl.Seri
     distinct = frame.unique("id", keep="first", maintain_order=True).with_row_index("index", offset=1)
     joined = frame.join(distinct, on="id", how="left", maintain_order="left", nulls_equal=True)
     return joined["index"].to_numpy().astype(np.int32), distinct["id"].cast(kind).alias("id")
+
+
+def _check_lengths(ids: pl.Series, kind: str) -> None:
+    """Raise DataError unless every id is short enough to be asked for: in a command, a request and its address."""
+    if ids.dtype != pl.String:
+        return
+    lengths = ids.str.len_chars()
+    wrong = ids.filter((lengths == 0) | (lengths > MAX_ID_LENGTH))
+    if len(wrong):
+        raise DataError(
+            f"each {kind} id must have 1 to {MAX_ID_LENGTH:,} characters; got {in_words(wrong[0])} with "
+            f"{len(wrong[0]):,}. Name the column of ids with {kind}= (--{kind}), or give long texts short ids."
+        )

@@ -64,10 +64,11 @@ def by_position(table: RawTable, chosen: Mapping[str, str]) -> dict[str, str]:
 def _which_columns(few: pl.DataFrame, moments: Sequence[int], events: Sequence[int], counting: Sequence[int]) -> str:
     """Say how to name columns without a header: each likely reading, and the first row."""
     positions = range(1, few.width + 1)
-    ids = [position for position in positions if position not in (*moments, *events, *counting)]
+    no_ids = [*events, *counting, *(position for position in positions if _has_fractions(few.to_series(position - 1)))]
+    ids = [position for position in positions if position not in (*moments, *no_ids)]
     times: list[int | None] = [*moments[-1:]] or [None]
     if len(moments) > 1 and len(ids) < 2:  # some of these columns may be ids as well
-        ids = [position for position in positions if position not in (*events, *counting)]
+        ids = [position for position in positions if position not in no_ids]
         times = list(moments)
     pairs = [
         (user, item, time)
@@ -97,6 +98,11 @@ def _which_columns(few: pl.DataFrame, moments: Sequence[int], events: Sequence[i
         f"columns with the first row {row}{f' ({seen})' if seen else ''}; "
         f"pass {', or '.join(readings[:3]) or '--no-header --user 1 --item 2'} (in Python user=, item=, time=)"
     )
+
+
+def _has_fractions(values: pl.Series) -> bool:
+    """Return whether values are numbers with fractions, such as a place or a price."""
+    return bool(values.str.contains(r"^\s*-?\d+\.\d*[1-9]\d*\s*$").any())
 
 
 def _counts_upward(values: pl.Series) -> bool:

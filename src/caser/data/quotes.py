@@ -13,6 +13,7 @@ How quotes are written differs, so `quotes` says it, and "auto" decides:
 
 from __future__ import annotations
 
+import csv
 import re
 from dataclasses import dataclass, field
 from typing import Literal
@@ -62,10 +63,14 @@ class Splitter:
     lines: list[int] = field(default_factory=list)
     faults: list[str | None] = field(default_factory=list)
     num_quoted: dict[int, int] = field(default_factory=dict)
+    forbidden: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         quote, separator = re.escape(self.quote), re.escape(self.separator)
         self.blanks = BLANKS.replace(self.separator, "")
+        self.edges = self.blanks + self.quote
+        # Between tabs, how often each column is quoted tells whether quotes are plain.
+        self.is_usual = len(self.separator) == 1 and self.separator not in "\t " and not self.backslash
         around = f"[{self.blanks}]*" if self.blanks else ""
         ends = rf"(?={separator}|\n|\Z)"
         # The groups are atomic, so that a field that is not closed is given up after one look at it.
@@ -78,6 +83,7 @@ class Splitter:
     def split(self, text: str) -> None:
         """Split all records. Blank lines are skipped."""
         start, line = 0, 1
+        self.forbidden = {mark: why for mark, why in FORBIDDEN.items() if mark in text}
         while start < len(text):
             end = self._line_end(text, start)
             if text[start:end].strip(" \r"):
@@ -104,23 +110,38 @@ class Splitter:
     def _add(self, text: str, start: int, end: int, line: int) -> int:
         """Add the record that begins at `start`, whose first line ends at `end`; return where the record ends."""
         first_end, fault = end, None
-        if self.quote in text[start:end] or self.backslash:
+        fields = self._clean_fields(text[start:end])
+        if fields is None and (self.quote in text[start:end] or self.backslash):
             fields, end = self._fields(text, start, end)
             is_doubtful = fields is not None and self._swallows(text[start:end], len(fields))
             if fields is None or is_doubtful:
                 fields, end, fault = text[start:first_end].split(self.separator), first_end, BROKEN_QUOTE
                 self.num_doubtful += is_doubtful
                 self.num_broken += 1
-        else:
+        elif fields is None:
             fields = [self._stripped(one) for one in text[start:end].split(self.separator)]
         self.width = self.width or len(fields)
         if fault is None and len(fields) != self.width:
             fault = WRONG_COUNT
-        fault = next((why for mark, why in FORBIDDEN.items() if mark in text[start:end]), fault)
+        if self.forbidden:
+            fault = next((why for mark, why in self.forbidden.items() if mark in text[start:end]), fault)
         self.rows.append([*fields[: self.width], *[None] * (self.width - len(fields))])
         self.lines.append(line)
         self.faults.append(fault)
         return end
+
+    def _clean_fields(self, line: str) -> list[str] | None:
+        """Return the fields of a line as `csv` splits them, which is fast, if this cannot differ from what we do."""
+        if not self.is_usual or self.quote not in line:
+            return None
+        try:
+            fields = next(csv.reader((line,), delimiter=self.separator, quotechar=self.quote, strict=True))
+        except csv.Error:
+            return None
+        for value in fields:
+            if value and (value[0] in self.edges or value[-1] in self.blanks):
+                return None
+        return fields
 
     def _fields(self, text: str, start: int, end: int) -> tuple[list[str] | None, int]:
         """Return the fields of one record, and where it ends; None and any place if a quote of it is broken."""

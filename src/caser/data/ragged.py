@@ -16,7 +16,7 @@ from caser.errors import DataError
 
 SAMPLE_LINES = 1000
 
-BLOCK_HEAD = re.compile(r"\s*[^\s,;|]+:\s*")
+ITEM_LINE = re.compile(r"\s*[^\s,;|]+:\s*")
 """The first line of a block of the Netflix Prize's files: the item, and a colon."""
 
 
@@ -47,7 +47,7 @@ def refuse_ragged(text: bytes, separator: str, width: int, faults: pl.Series) ->
 
 def _advice(lines: list[str], separator: str, width: int) -> str:
     """Return what lines seem to be, and what to do."""
-    is_head = [BLOCK_HEAD.fullmatch(line) is not None for line in lines]
+    is_head = [ITEM_LINE.fullmatch(line) is not None for line in lines]
     if (is_head[0] and any(is_head[1:])) or sum(is_head) > 1:
         return (
             "this seems to be the form of the Netflix Prize, no table of rows: each block begins with 'ITEM:'; write "

@@ -164,7 +164,8 @@ def _matched(pattern: str) -> Source:
     parts: list[Path] = []
     for match in _glob(pattern):
         path = Path(match)
-        parts.extend(_parts_below(path) if path.is_dir() else [path] if _is_part(path, path.parent) else [])
+        is_marker = path.name == "_SUCCESS" or path.suffix == ".crc"
+        parts.extend(_parts_below(path) if path.is_dir() else [] if is_marker else [path])
     if not parts:
         raise DataError("a pattern must match at least one file; got none")
     fixed = Path(pattern)

@@ -75,9 +75,7 @@ def leave_one_out(log: InteractionLog) -> Split:
     position, length = _positions(log)
     is_judged = length >= 3
     if not bool(is_judged.any()):
-        raise DataError(
-            "leave-one-out needs a user with at least 3 interactions; got none. Use a longer log or `global-time`."
-        )
+        raise DataError(f"leave-one-out needs a user with at least 3 interactions; got at most {int(length.max())}.")
     stage = _stages(position >= length - 2, position >= length - 1)
     return _by_stage("leave-one-out", log, stage, is_judged)
 
@@ -108,8 +106,8 @@ def user_fraction(log: InteractionLog, test: float = 0.2, validation: float = 0.
     stage = _stages(position >= from_validation, position >= from_test)
     if not bool((stage == 2).any()):
         raise DataError(
-            f"user-fraction needs a user with at least {int(np.ceil(1 / test))} interactions; got none. "
-            "Use a longer log or `leave-one-out`."
+            f"user-fraction needs a user with at least {int(np.ceil(1 / test))} interactions; got at most "
+            f"{int(length.max())}."
         )
     return _by_stage(split_name(user_fraction, test=test, validation=validation), log, stage)
 
@@ -138,8 +136,7 @@ def global_time(log: InteractionLog, test: float = 0.1, validation: float = 0.1)
     check_log(log)
     if not log.has_times:
         raise DataError(
-            "global-time needs timestamps; this log has none. Name the time column (Reading(time=...), or --time), or "
-            "use `leave-one-out`."
+            "global-time needs timestamps; this log has none. Name the time column (Reading(time=...), or --time)."
         )
     _check_fractions(test, validation)
     ordered = np.sort(log.times)
@@ -148,8 +145,8 @@ def global_time(log: InteractionLog, test: float = 0.1, validation: float = 0.1)
     stage = _stages(log.times >= validation_begins, log.times >= test_begins)
     if len(np.unique(stage)) < 3:
         raise DataError(
-            "global-time needs interactions before, between and after its two cuts; this log has too few different "
-            "times. Use a longer log or `leave-one-out`."
+            f"global-time needs interactions before, between and after its two cuts; got {len(log):,} "
+            f"interactions at {len(np.unique(ordered)):,} different times."
         )
     return _by_stage(split_name(global_time, test=test, validation=validation), log, stage)
 
@@ -214,7 +211,7 @@ def d2l(log: InteractionLog) -> Split:
     position, length = _positions(log)
     is_judged = length >= 3
     if not bool(is_judged.any()):
-        raise DataError("the d2l split needs a user with at least 3 interactions; got none.")
+        raise DataError(f"the d2l split needs a user with at least 3 interactions; got at most {int(length.max())}.")
     # For each user, find the first interaction at the user's largest time.
     last_time = log.times[np.cumsum(np.bincount(log.users)[1:]) - 1][log.users - 1]
     is_tied = log.times == last_time

@@ -17,6 +17,10 @@ WRONG_COUNT = "with a wrong column count"
 """Why a row of a text file is bad that has another number of fields than the first line."""
 
 
+NESTED_IN = 3
+"""How many levels of objects inside one another become columns."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """What the caller says about a text file; None means that the first lines of the file decide.
@@ -119,7 +123,31 @@ class RawTable:
         [1, 2]
         """
         num_rows = int(frame.lazy().select(pl.len()).collect().item())
-        return cls(frame.lazy(), numbered("row", 1, num_rows), no_faults(num_rows))
+        return cls(with_dotted_columns(frame.lazy()), numbered("row", 1, num_rows), no_faults(num_rows))
+
+
+def with_dotted_columns(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Add the fields of objects, and of objects in lists, as columns, with a dot between the names.
+
+    frame  a table; columns that are no objects stay as they are
+
+    >>> with_dotted_columns(pl.LazyFrame({"user": [{"id": 7}], "events": [[{"item": 3}]]})).collect().columns
+    ['user', 'events', 'user.id', 'events.item']
+    """
+    for _ in range(NESTED_IN):
+        schema = frame.collect_schema()
+        dotted: dict[str, pl.Expr] = {}
+        for name, kind in schema.items():
+            inner = kind.inner if isinstance(kind, pl.List) else kind
+            for field in inner.fields if isinstance(inner, pl.Struct) else ():
+                in_list = pl.col(name).list.eval(pl.element().struct.field(field.name))
+                part = in_list if isinstance(kind, pl.List) else pl.col(name).struct.field(field.name)
+                dotted[f"{name}.{field.name}"] = part
+        new = [column.alias(name) for name, column in dotted.items() if name not in schema]
+        if not new:
+            break
+        frame = frame.with_columns(new)
+    return frame
 
 
 def numbered(name: str, first: int, count: int) -> pl.Series:

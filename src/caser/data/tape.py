@@ -72,6 +72,19 @@ class Tape:
         items = np.array([item for sequence in sequences for item in sequence], dtype=np.int32)
         return cls(items, offsets_of(lengths), num_items)
 
+    def where(self, mask: NDArray[np.bool_]) -> Tape:
+        """Return the tape with some of its interactions, for a tape with one sequence per user.
+
+        mask  (N,) bool: True for the interactions to take
+
+        >>> Tape.from_sequences([[3, 1, 4], [1, 5]], num_items=5).where(np.array([1, 0, 1, 1, 0], bool)).items.tolist()
+        [3, 4, 1]
+        """
+        lengths = np.bincount(self.users[mask], minlength=self.num_users + 1)
+        times = self.times
+        kept = None if times is None else times[mask]
+        return Tape(self.items[mask], offsets_of(lengths), self.num_items, log_times=kept)
+
     def __len__(self) -> int:
         return len(self.items)
 

@@ -58,9 +58,18 @@ def to_text(data: bytes) -> tuple[bytes, tuple[str, ...]]:
     text, notes = _to_utf8(data)
     if b"\r" in text:
         text = text.replace(b"\r\n", b"\n")
-        if b"\n" not in text.strip(b"\r\n"):
+        if _ends_with_cr(text):
             text, notes = text.replace(b"\r", b"\n"), (*notes, "lines end with CR, as on old Macs")
     return text.removesuffix(b"\x1a"), notes  # Ctrl-Z ended a file of DOS
+
+
+def _ends_with_cr(text: bytes) -> bool:
+    """Return whether lines end with CR: there is no LF, or a CR outside quotes is before the first one."""
+    if b"\n" not in text.strip(b"\r\n"):
+        return True
+    first = text[: text.find(b"\n")].rstrip(b"\r")
+    place = first.find(b"\r")
+    return place >= 0 and first.count(b'"', 0, place) % 2 == 0
 
 
 def lines_of(text: bytes, first: int = 1) -> pl.DataFrame:
@@ -105,11 +114,15 @@ def _to_utf8(data: bytes) -> tuple[bytes, tuple[str, ...]]:
     if num_valid - num_damaged > num_damaged:
         return re.sub("[\udc80-\udcff]+", DAMAGED, text).encode(), ()
     # Read one byte per character. cp1252 has letters where latin-1 has control characters.
+    encoding = "cp1252" if re.search(rb"[\x80-\x9f]", data) else "latin-1"
     try:
-        encoding = "cp1252" if re.search(rb"[\x80-\x9f]", data) else "latin-1"
-        return data.decode(encoding).encode(), (f"the text is not UTF-8: read as {encoding}",)
+        text = data.decode(encoding)
     except UnicodeDecodeError:
-        return data.decode("latin-1").encode(), ("the text is not UTF-8: read as latin-1",)
+        encoding, text = "latin-1", data.decode("latin-1")
+    example = re.search(r"[^\s,;|\"]*[^\x00-\x7f][^\s,;|\"]*", text)
+    shown = "" if example is None else f", for example {example[0][:40]!r}"
+    convert = "if this is wrong, convert it: iconv -f ENCODING -t UTF-8 FILE > log.csv"
+    return text.encode(), (f"the text is not UTF-8: read as {encoding}{shown}; {convert}",)
 
 
 def _decoded(data: bytes, encoding: str) -> tuple[bytes, tuple[str, ...]]:

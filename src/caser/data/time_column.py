@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import polars as pl
 
@@ -32,70 +33,115 @@ def checked_time(table: RawTable, chosen: dict[str, str]) -> tuple[RawTable, dic
     >>> checked_time(RawTable.from_frame(rows), {"user": "who", "item": "what"})[1]["time"]
     't_dat'
     """
-    few, moments = _unused_moments(table, chosen)
+    search = _search(table, chosen)
     column = chosen.get("time")
     if column is None:
-        return table, *_found_time(table, chosen, moments, few)
+        column, notes = _found_time(table, search)
+        if column is None:
+            return table, chosen, [*notes, *search.facts]
+        chosen = {**chosen, "time": column}
+        return table, chosen, [*notes, *_doubt_on_days(search, column, search.few[column])]
     values = table.sample([column]).to_series()
     if are_times_of_day(values):
-        days = [other for other, kind in moments.items() if kind == "dates" or plain_name(other) in ("date", "day")]
-        if len(days) == 1:
-            joined = f"{days[0]},{column}"
-            note = (
-                f"{column} holds times of day: read {days[0]} and {column} together as time; override with "
-                f"{flag('time')}"
-            )
-            return table.with_joined([days[0], column], joined), {**chosen, "time": joined}, [note]
-        return table, chosen, []
-    clocks = [other for other in few.columns if are_times_of_day(few[other]) or plain_name(other) in CLOCKS]
-    if clocks and are_days(values):
-        notes = [f"doubt: {clocks[0]} holds times of day and is not used: --time {column},{clocks[0]} joins them"]
-        return table, chosen, notes
-    if not looks_like_moments(values) and moments and not values.dtype.is_nested():
-        [other] = list(moments)[:1]
+        return _joined_with_day(table, chosen, search)
+    if not looks_like_moments(values) and search.moments and not values.dtype.is_nested():
+        other = next(iter(search.moments))
         raise DataError(
             f"the time must be moments; got {shortened(str(values.drop_nulls()[:1].to_list()[0]))} in {column}, while "
-            f"{other} holds {shortened(str(few[other].drop_nulls()[0]))}; pass time={other!r} (--time {other}), or "
-            f"time={column!r} (--time {column}) if it is the time"
+            f"{other} holds {search.shown(other)}; pass time={other!r} (--time {other}), or time={column!r} (--time "
+            f"{column}) if it is the time"
         )
-    return table, chosen, []
+    return table, chosen, _doubt_on_days(search, column, values)
 
 
-def _found_time(
-    table: RawTable, chosen: dict[str, str], moments: Mapping[str, str], few: pl.DataFrame
-) -> tuple[dict[str, str], list[str]]:
-    """Use the only unused column of dates as time; refuse several; name columns of numbers that could be times."""
-    dates = [column for column, kind in moments.items() if kind == "dates" or not table.has_header]
-    shown = {column: shortened(str(few[column].drop_nulls()[0])) for column in moments}
-    if len(dates) == 1:
-        words = in_words(dates[0], table)
-        note = f"{words} holds moments ({shown[dates[0]]}): read as time; override with {flag('time')}"
-        return {**chosen, "time": dates[0]}, [note]
-    if dates:
-        ways = ", or ".join(f"--time {column} ({shown[column]})" for column in dates[:4])
+class Search(NamedTuple):
+    """What the columns without a role hold.
+
+    few      the first rows of these columns
+    moments  which of them look like moments of events: "dates" or "numbers" by column
+    facts    sentences on columns of moments that are facts about users or items
+    """
+
+    few: pl.DataFrame
+    moments: dict[str, str]
+    facts: list[str]
+
+    def shown(self, column: str) -> str:
+        """Return the first value of a column for a sentence.
+
+        column  one of the columns without a role
+        """
+        return shortened(str(self.few[column].drop_nulls()[0]))
+
+
+def _found_time(table: RawTable, search: Search) -> tuple[str | None, list[str]]:
+    """Return the only column of moments if it holds dates; refuse several; name a column of numbers."""
+    moments = search.moments
+    is_sure = any(kind == "dates" for kind in moments.values()) or not table.has_header
+    if len(moments) == 1 and is_sure:
+        [column] = moments
+        words = in_words(column, table)
+        return column, [f"{words} holds moments ({search.shown(column)}): read as time; override with {flag('time')}"]
+    if is_sure and moments:
+        ways = ", or ".join(f"--time {column} ({search.shown(column)})" for column in list(moments)[:4])
         raise DataError(
-            f"one column must be the time; got {len(dates)} that hold moments; pass {ways}, or --time '' for the order "
-            "of rows (in Python time=)"
+            f"one column must be the time; got {len(moments)} that look like moments; pass {ways}, or --time '' for "
+            "the order of rows (in Python time=)"
         )
-    return chosen, [
-        f"doubt: {column} looks like times ({shown[column]}) and is not used: --time {column} reads it"
+    return None, [
+        f"doubt: {column} looks like times ({search.shown(column)}) and is not used: --time {column} reads it"
         for column in moments
     ]
 
 
-def _unused_moments(table: RawTable, chosen: Mapping[str, str]) -> tuple[pl.DataFrame, dict[str, str]]:
-    """Return the first rows of columns without a role; and those that look like moments of events, with their kinds.
+def _joined_with_day(
+    table: RawTable, chosen: dict[str, str], search: Search
+) -> tuple[RawTable, dict[str, str], list[str]]:
+    """Join a column of times of day with the only column of days, if there is one."""
+    column = chosen["time"]
+    days = [other for other, kind in search.moments.items() if kind == "dates" or plain_name(other) in ("date", "day")]
+    if len(days) != 1:
+        return table, chosen, []
+    joined = f"{days[0]},{column}"
+    note = f"{column} holds times of day: read {days[0]} and {column} together as time; override with {flag('time')}"
+    return table.with_joined([days[0], column], joined), {**chosen, "time": joined}, [note]
+
+
+def _doubt_on_days(search: Search, column: str, values: pl.Series) -> list[str]:
+    """Name a column that orders the events of a day, if the time holds days only."""
+    if values.dtype.is_nested() or not are_days(values) or looks_like_moments(values) is None:
+        return []
+    others = search.few.drop(column, strict=False)
+    clocks = [one.name for one in others if are_times_of_day(one) or plain_name(one.name) in CLOCKS]
+    if clocks:
+        return [f"doubt: {clocks[0]} holds times of day and is not used: --time {column},{clocks[0]} joins them"]
+    finer = [other for other in search.moments if other != column and not are_days(others[other])]
+    return [
+        f"doubt: {column} holds days only; {other} looks like times ({search.shown(other)}) and is not used: "
+        f"--time {other} reads it"
+        for other in finer[:1]
+    ]
+
+
+def _search(table: RawTable, chosen: Mapping[str, str]) -> Search:
+    """Search the first rows of columns without a role for moments of events.
 
     A column that has one value for each item, or each user, is a fact about it, such as a date of birth.
     """
     unused = [column for column in table.columns if column not in chosen.values()][:SEARCHED]
     few = table.sample([*unused, chosen["user"], chosen["item"]])
-    found: dict[str, str] = {}
+    moments: dict[str, str] = {}
+    facts: list[str] = []
     for column in unused:
         kind = looks_like_moments(few[column])
-        if kind is not None and not any(_is_fact_about(few, column, chosen[role]) for role in ("user", "item")):
-            found[column] = kind
-    return few, found
+        owner = next((role for role in ("user", "item") if _is_fact_about(few, column, chosen[role])), None)
+        if kind is not None and owner is None:
+            moments[column] = kind
+        elif kind == "dates":
+            facts.append(
+                f"{column} holds one moment for each {owner} and is not used as time; override with {flag('time')}"
+            )
+    return Search(few.select(unused), moments, facts)
 
 
 def _is_fact_about(few: pl.DataFrame, column: str, owner: str) -> bool:

@@ -66,17 +66,12 @@ def to_microseconds(
             f"times must have a day; got {_first_shown(times, places)} in {times.name!r}, a time of day; name the "
             "column with the day too, such as time='date,time' (--time date,time), or only that one"
         )
-    if times.dtype == pl.String:
-        numbers = _numbers(times)
-        if numbers.null_count() == 0 and time_format is None and not any(map(_has_digit, words)):
-            return _from_numbers(numbers.alias(times.name), places)  # the usual case: no word is searched for
-        times = times.set(is_missing(times, words), None)
     if time_format is not None:
-        return _as_said(times, time_format)
+        return _as_said(_without_words(times, words), time_format)
     if times.dtype == pl.String:
-        return _from_text(times.str.strip_chars(), places)
+        return _from_text(times, places, words)
     if times.dtype.is_numeric():
-        return _from_numbers(times, places)
+        return _from_numbers(_without_words(times, words), places)
     if times.dtype in (pl.Date, pl.Datetime):
         return times.cast(pl.Datetime("us")).cast(pl.Int64), "dates"
     if times.dtype == pl.Null:
@@ -137,9 +132,26 @@ def _as_said(times: pl.Series, time_format: str) -> tuple[pl.Series, str]:
     return parse(times.cast(pl.String), time_format), "dates"
 
 
-def _from_text(text: pl.Series, places: pl.Series) -> tuple[pl.Series, str]:
+def _without_words(times: pl.Series, words: Collection[str]) -> pl.Series:
+    """Return times without those that are missing, as text without blanks around it if they are text."""
+    if times.dtype == pl.String:
+        missing = is_missing(times, words)
+        times = times.str.strip_chars()
+    elif times.dtype.is_numeric() and any(map(_has_digit, words)):
+        missing = is_missing(times.cast(pl.String), words)
+    else:
+        return times
+    return times.set(missing, None) if missing.any() else times
+
+
+def _from_text(text: pl.Series, places: pl.Series, words: Collection[str]) -> tuple[pl.Series, str]:
     """Read text as numbers or as dates, whichever reads more rows. Refuse a form that has two meanings."""
     numbers = _numbers(text)
+    if numbers.null_count() == 0 and not any(map(_has_digit, words)):
+        return _from_numbers(numbers.alias(text.name), places)  # the usual case: no word is searched for
+    text = _without_words(text, words)
+    if text.null_count() or numbers.count():
+        numbers = _numbers(text)
     if 2 * numbers.count() >= text.count():  # no text is both, so there cannot be more dates
         return _from_numbers(numbers.alias(text.name), places)
     dates = read_dates(text)

@@ -71,8 +71,7 @@ def user_sessions(log: InteractionLog, gap: float = DEFAULT_GAP, reads: Reads = 
     if not bool(_is_query(session, stage == 2).any()):
         raise DataError(
             f"this protocol needs users with at least 3 sessions, the last with 2 interactions; got none at a pause of "
-            f"{gap:,.0f} seconds. Use a shorter pause, or, where a user of the log is a session, the protocol "
-            "`sessions`."
+            f"{gap:,.0f} seconds. Use a shorter pause."
         )
     num_judged = int((np.bincount(user_of_session) >= 3).sum())
     return Split(

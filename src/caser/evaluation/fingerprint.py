@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from caser.arrays.types import Int64
+from caser.data.queries import Queries
 from caser.data.split import Split
 from caser.errors import ConfigError
 from caser.evaluation.protocols import Part, RankingRules, parts
@@ -26,7 +28,7 @@ MOST_NAMED = 3
 
 
 def fingerprint(split: Split, rules: RankingRules, part: Part = "test") -> str:
-    """Hash everything that decides the numbers: histories, targets, candidates, rules and filters.
+    """Hash everything that decides the numbers: histories, seen items, targets, owners, candidates, rules and filters.
 
     split  the split log
     rules  what `resolve` settled for the part
@@ -34,7 +36,12 @@ def fingerprint(split: Split, rules: RankingRules, part: Part = "test") -> str:
 
     Returns 16 hexadecimal digits. They do not depend on raw ids: renaming users or items changes nothing.
     """
-    hasher = queries_hasher(parts(split, part)[1]).copy()
+    queries = parts(split, part)[1]
+    hasher = queries_hasher(queries).copy()
+    # Published numbers were hashed without where seen items begin, so it is added only where the split's name does not
+    # say it already.
+    if not np.array_equal(queries.starts_of_seen, _usual_starts_of_seen(split, queries)):
+        hash_array(hasher, queries.starts_of_seen.astype(np.int64))
     hash_array(hasher, rules.candidates.astype(np.int32))
     hasher.update(json.dumps(_settings(split, rules, part), sort_keys=True).encode())
     return str(hasher.hexdigest())[:16]
@@ -88,6 +95,16 @@ def refuse_mixed(facts_by_name: Mapping[str, Facts]) -> None:
             f"{other.get('fingerprint')}, which differ in {differences or 'the histories or the targets themselves'}. "
             "Judge both under one protocol, on one log."
         )
+
+
+def _usual_starts_of_seen(split: Split, queries: Queries) -> Int64:
+    """Where the seen items of queries begin under the protocol that a split is named after, (Q,).
+
+    They begin with the history, and under user-sessions with the first interaction of the user.
+    """
+    if split.name.partition(" ")[0] == "user-sessions":
+        return np.searchsorted(split.log.users, queries.owners)
+    return queries.starts
 
 
 def _settings(split: Split, rules: RankingRules, part: Part) -> Facts:

@@ -9,6 +9,7 @@ protocol says. `resolve` decides the rules that depend on the log, such as the r
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Literal
@@ -32,7 +33,7 @@ from caser.data.split import (
 )
 from caser.data.tape import Tape
 from caser.data.user_sessions import user_sessions
-from caser.errors import ConfigError, did_you_mean
+from caser.errors import ConfigError, DataError, did_you_mean
 from caser.evaluation.ranking import Ties
 from caser.evaluation.split_facts import later_share, repeat_share
 from caser.system.kinds import must_be
@@ -211,7 +212,27 @@ def apply(name: str | Protocol, log: InteractionLog) -> Split:
     protocol = protocol_named(name)
     _refuse_borrowed_name(protocol)
     check_log(log)
+    try:
+        return _applied(protocol, log)
+    except DataError as error:
+        raise DataError(f"{error} {_ways_on(log, protocol)}") from None
+
+
+def _applied(protocol: Protocol, log: InteractionLog) -> Split:
     return replace(protocol.split(apply_filters(log, protocol.filters)), name=protocol.name)
+
+
+def _ways_on(log: InteractionLog, failed: Protocol) -> str:
+    """A sentence that names the protocols that can judge on a log, because another one cannot split it."""
+    names = []
+    for name, protocol in PROTOCOLS.items():
+        if name != failed.name and protocol.catalogue != "as-published":
+            with suppress(DataError):
+                split = _applied(protocol, log)
+                names += [name] if len(split.validation) and len(split.test) else []
+    if not names:
+        return "No other protocol can judge on this log either: it needs more interactions, three or more of a user."
+    return f"This log can be split with the protocol {' or '.join(names)} (--protocol {names[0]})."
 
 
 def _refuse_borrowed_name(protocol: Protocol) -> None:

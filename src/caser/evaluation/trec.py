@@ -31,6 +31,7 @@ import polars as pl
 
 from caser.arrays.offsets import places_of
 from caser.arrays.types import Int32, RawId
+from caser.data.id_text import written
 from caser.data.queries import Queries
 from caser.data.split import Split
 from caser.errors import ConfigError, DataError
@@ -105,7 +106,7 @@ def encoded(ids: Iterable[RawId]) -> pl.Series:
     >>> encoded(["green tea", "a/b", 7]).to_list()
     ['green%20tea', 'a%2Fb', '7']
     """
-    names = [quote(str(raw), safe="") for raw in ids]
+    names = [quote(written(raw), safe="") for raw in ids]
     if not all(names):
         raise DataError(
             "an id in a TREC file must have at least one character; got an empty one. Rename it in the log."

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from caser.answering.recommender import Recommender
 from caser.arrays.ragged import last_items
 from caser.arrays.types import Int32, Scores
-from caser.errors import ArtefactError, MissingDependencyError
+from caser.errors import ArtefactError
 from caser.exported.read import read_onnx, states_alone, weights_digest
 from caser.models.base import Arrays, StateScorer
+from caser.system.extras import require
 from caser.system.kinds import must_be
 
 _MOST_CELLS = 2**21
@@ -71,12 +72,8 @@ def session(content: bytes, path: str | Path, threads: int = 1) -> Any:
 
 
 def _onnxruntime() -> Any:
-    try:
-        return import_module("onnxruntime")
-    except ImportError:
-        raise MissingDependencyError(
-            "answering from an ONNX file needs onnxruntime, which is not installed. Run: pip install 'caser[serve]'"
-        ) from None
+    require("serve", "answering from an ONNX file", module="onnxruntime")
+    return import_module("onnxruntime")
 
 
 class OnnxScorer:

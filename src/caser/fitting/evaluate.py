@@ -9,6 +9,7 @@ from caser.data.split import Split
 from caser.errors import ArtefactError
 from caser.evaluation import judge, protocols
 from caser.evaluation.fingerprint import fingerprint
+from caser.evaluation.foreign import Foreign, ForeignScorer, foreign_scorer
 from caser.evaluation.judge import check_split
 from caser.evaluation.protocols import Part
 from caser.evaluation.report import Report
@@ -19,11 +20,19 @@ JUDGED_ON: dict[str, Part] = {"final": "test", "fit": "validation"}
 """The part that judges a model, by the part it was trained on."""
 
 
-def evaluate(recommender: Recommender, split: Split, *, baselines: bool = True, metrics: Sequence[str] = ()) -> Report:
+def evaluate(
+    recommender: Recommender | Foreign,
+    split: Split,
+    *,
+    baselines: bool = True,
+    metrics: Sequence[str] = (),
+) -> Report:
     """Judge a recommender under the split's protocol, beside popularity, Markov and count kNN.
 
     recommender  a fitted model; the result, and that the test part was opened once more, go into its manifest, which
-                 `save` keeps
+                 `save` keeps. Or a scorer of your own, trained on `split.final`: an object with `scores(users_B,
+                 histories_BH)`, indices in and one score for every item out (column 0 is padding), or such a function;
+                 nobody counts its openings
     split        the split that it was trained with
     baselines    whether to fit and judge the counting baselines too
     metrics      further metrics to report beside the protocol's, by name, such as "ndcg@5" or one of your own
@@ -41,15 +50,25 @@ def evaluate(recommender: Recommender, split: Split, *, baselines: bool = True, 
     >>> sorted(report.values)
     ['count-knn', 'markov', 'popularity']
     """
-    part = judging_part(recommender, split)
     further = judge.further_metrics(metrics)  # before the test part is opened
+    if not isinstance(recommender, Recommender):
+        return _judged(foreign_scorer(recommender), split, further, baselines=baselines)
+    part = judging_part(recommender, split)
     facts, name = recommender.artefact.manifest, recommender.artefact.config.name
-    facts["test_openings"] += part == "test"
     scorers = compared(recommender, split, part, baselines=baselines)
     others = [other for other in scorers if other != name]
     report = judge.judge(scorers, split, part=part, baselines=others, metrics=further)
+    facts["test_openings"] += part == "test"  # after judging: what failed showed nobody a number
     facts["metrics"] = {metric: report.estimate(name, metric).to_dict() for metric in report.values[name]}
     return report
+
+
+def _judged(scorer: ForeignScorer, split: Split, metrics: Sequence[str], *, baselines: bool) -> Report:
+    """Judge a scorer from outside on the test part."""
+    check_split(split)
+    counting = judge.counting_baselines(split) if baselines else {}
+    name = f"{scorer.name} (yours)" if scorer.name in counting else scorer.name
+    return judge.judge({**counting, name: scorer}, split, baselines=list(counting), metrics=metrics)
 
 
 def compared(recommender: Recommender, split: Split, part: Part, *, baselines: bool = True) -> dict[str, Scorer]:
@@ -80,7 +99,8 @@ def judging_part(recommender: Recommender, split: Split) -> Part:
     if trained_on not in JUDGED_ON:
         raise ArtefactError(
             f"a model must not have seen the part that judges it; this {name} was trained on everything, the test part "
-            "included. Train it again with train_on='final' (on the command line: without --all)."
+            "included. Judge the run that it was refitted from, or train it again with train_on='final' (on the "
+            "command line: without --all)."
         )
     if (split.name, split.log.digest) != (facts["protocol"], facts["log"]["digest"]):
         raise ArtefactError(

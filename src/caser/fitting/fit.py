@@ -22,6 +22,7 @@ from typing import Any, Literal, get_args
 from caser.answering.recommender import Recommender
 from caser.artefact.folder import Artefact
 from caser.config import Training
+from caser.data.left_out import is_in_part, left_out_facts
 from caser.data.split import Split
 from caser.data.tape import Tape
 from caser.errors import ConfigError, did_you_mean
@@ -172,6 +173,8 @@ def _recommender(model: ModelSettings, scorer: Scorer, split: Split, part: Tape,
     """The fitted model with everything that it needs to answer in raw ids, and the facts of how it was made."""
     log = split.log
     rules = protocols.resolve(split.name, split, "test")
+    is_trained = is_in_part(log, part)
+    left_out = left_out_facts(log, is_trained)
     manifest = {
         "protocol": split.name,
         "fingerprint": fingerprint(split, rules, "test"),
@@ -183,6 +186,7 @@ def _recommender(model: ModelSettings, scorer: Scorer, split: Split, part: Tape,
             "items": log.num_items,
             **log.provenance,
         },
+        "left_out": left_out,
         "environment": _environment(),
         "metrics": None,
         "test_openings": 0,
@@ -197,8 +201,9 @@ def _recommender(model: ModelSettings, scorer: Scorer, split: Split, part: Tape,
             users=log.user_vocabulary,
             items=log.item_vocabulary,
             titles=log.titles,
-            histories=part.whole(log.num_users),
+            histories=split.everything,
             manifest=manifest,
+            is_trained=None if left_out is None else is_trained,
         )
     )
 

@@ -15,7 +15,6 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -28,12 +27,14 @@ from caser.config import Settings, Training
 from caser.data.queries import Queries
 from caser.data.split import Split
 from caser.data.tape import Tape
-from caser.errors import ArtefactError, ConfigError, DataError, MissingDependencyError
+from caser.errors import ArtefactError, ConfigError, DataError
 from caser.evaluation import judge, protocols
 from caser.fitting.checks import used_settings
 from caser.fitting.progress import Choice, Progress, Stage, Tell
 from caser.models.base import Scorer, SequenceEncoder
 from caser.models.settings import NetworkSettings
+from caser.system.extras import require
+from caser.system.idle_threads import warn_of_busy_threads
 from caser.system.memory import TRAINING_COPIES, refuse_what_cannot_fit
 
 if TYPE_CHECKING:
@@ -296,10 +297,8 @@ def validation_queries(split: Split) -> Queries:
 
 def _refuse_untrainable(model: NetworkSettings, split: Split, training: Training) -> None:
     """Raise an error if this network cannot be trained on this split or on this machine."""
-    if find_spec("torch") is None:
-        raise MissingDependencyError(
-            f"training {model.name} needs torch, which is not installed. Run: pip install 'caser[train]'"
-        )
+    require("train", f"training {model.name}")
+    warn_of_busy_threads(threads())
     if protocols.protocol_named(split.name).anonymous and model.has_user_vectors:
         raise ConfigError(
             f"the protocol {split.name} judges only users that training never saw, so a user vector cannot be learned; "

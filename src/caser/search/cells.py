@@ -19,8 +19,9 @@ import numpy as np
 
 from caser.arrays.offsets import offsets_of
 from caser.arrays.types import Int32, Int64, Scores
-from caser.errors import ArtefactError, ConfigError, MissingDependencyError
+from caser.errors import ArtefactError, ConfigError
 from caser.search.exact import Candidates, NotFiniteError, TopK, find_top_k, keep_best
+from caser.system.extras import require
 
 CUT_OFF = 10
 """The recall of an index is the share of this many exact best items that its answers hold."""
@@ -221,12 +222,9 @@ def _with_one(states: Scores) -> Scores:
 
 def _cells(vectors_MD: Scores, num_cells: int) -> Int64:
     """Return the cell of each vector, from 0, by spherical k-means, which groups vectors by their direction."""
-    try:
-        import faiss
-    except ImportError:
-        raise MissingDependencyError(
-            "an index needs faiss to find its cells; it is not installed. Type: pip install 'caser[ann]'"
-        ) from None
+    require("ann", "an index")
+    import faiss
+
     vectors_MD = np.ascontiguousarray(vectors_MD, dtype=np.float32)
     means = faiss.Kmeans(
         vectors_MD.shape[1],

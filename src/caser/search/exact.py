@@ -156,6 +156,15 @@ class Candidates:
             scores_BN[self.seen_rows[inside], self.seen_items[inside] - start] = -np.inf
 
 
+def check_k(k: object) -> None:
+    """Raise ConfigError unless `k` is a whole number of at least 1.
+
+    k  the length of a list; True is no number of items
+    """
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+        raise ConfigError(f"k must be a whole number, at least 1; got {k!r}.")
+
+
 def find_top_k(
     scores_of: ScoresOf,
     num_queries: int,
@@ -180,7 +189,7 @@ def find_top_k(
     >>> found.items.tolist(), found.scores.tolist()
     ([3, 1], [3.0, 1.0])
     """
-    _check_k(k)
+    check_k(k)
     chosen, places = candidates.chosen, candidates.in_places()
     total = num_items if chosen is None else len(chosen)
     size = max(1, most_scores // max(num_queries, 1))
@@ -212,7 +221,7 @@ def top_k(scores_BN: Scores, k: int) -> tuple[Int64, Int64, Scores]:
     >>> rows.tolist(), columns.tolist()
     ([0, 0, 1], [1, 2, 0])
     """
-    _check_k(k)
+    check_k(k)
     num_columns = scores_BN.shape[1]
     lowest = np.finfo(scores_BN.dtype).min
     if k < num_columns:
@@ -242,11 +251,6 @@ def keep_best(rows: Int64, items: Int64, scores: Scores, k: int) -> tuple[Int64,
     is_kept = np.arange(len(rows)) - rows.searchsorted(rows) < k
     order = order[is_kept]
     return rows[is_kept], items[order], scores[order]
-
-
-def _check_k(k: int) -> None:
-    if not isinstance(k, int | np.integer) or k < 1:
-        raise ConfigError(f"k must be a whole number, at least 1; got {k!r}.")
 
 
 def _entries_that_may_enter(scores_BN: Scores, best: TopK, k: int) -> tuple[Int64, Int64, Scores]:

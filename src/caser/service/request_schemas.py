@@ -23,8 +23,10 @@ from pydantic import (
     Tag,
 )
 
-MAX_ID_LENGTH = 200
-"""Characters that an id of a user, an item or an event may have."""
+from caser.data.id_text import MAX_ID_LENGTH
+
+MAX_EVENT_ID_LENGTH = 200
+"""Characters that the id of an event may have."""
 MAX_VALUE_LENGTH = 200
 """Characters that the value of an attribute may have in a rule; also the limit of a search text."""
 MAX_COLUMN_LENGTH = 100
@@ -54,11 +56,8 @@ def _kind_of_condition(value: Any) -> str:
     return "dict[range]" if isinstance(value, dict | BaseModel) else "function-value"
 
 
-Id: TypeAlias = (
-    Annotated[StrictStr, Field(min_length=1, max_length=MAX_ID_LENGTH)]
-    | Annotated[StrictInt, Field(ge=-(2**63), lt=2**63), BeforeValidator(_whole_float_to_int)]
-)
-"""A raw id as the log has it. The number 5 and the text "5" are the same id."""
+Id: TypeAlias = Annotated[StrictStr, Field(min_length=1, max_length=MAX_ID_LENGTH)] | StrictInt
+"""A raw id as the log has it. The number 5 and the text "5" are the same id, and 5.0 and "05" are others."""
 
 Ids: TypeAlias = Annotated[list[Id], Field(max_length=MAX_LIST_LENGTH)]
 Value: TypeAlias = Annotated[StrictStr, Field(max_length=MAX_VALUE_LENGTH)] | StrictInt | StrictFloat | StrictBool
@@ -79,6 +78,7 @@ def _unquote(part: str) -> str:
 
 UserIdInPath: TypeAlias = Annotated[str, BeforeValidator(_unquote), Path(min_length=1, max_length=MAX_ID_LENGTH)]
 ItemIdInPath: TypeAlias = UserIdInPath
+IdInQuery: TypeAlias = Annotated[str, Query(min_length=1, max_length=MAX_ID_LENGTH, description="The raw id.")]
 NumSimilar: TypeAlias = Annotated[int, Query(ge=1, le=MAX_K, description="How many items to return.")]
 NumFound: TypeAlias = Annotated[int, Query(ge=1, le=100, description="How many items to return.")]
 SearchText: TypeAlias = Annotated[
@@ -178,7 +178,7 @@ class NewEvent(Schema):
 
     user_id: Id
     item_id: Id
-    event_id: Annotated[StrictStr, Field(min_length=1, max_length=MAX_ID_LENGTH)] | None = None
+    event_id: Annotated[StrictStr, Field(min_length=1, max_length=MAX_EVENT_ID_LENGTH)] | None = None
     """An id of your own. Events with the same id count once. Without one, the service makes an id."""
     time: Annotated[float, Field(ge=0, lt=1e11)] | None = None
     """The time of the interaction, in seconds since 1970, at most a day ahead of the service's clock. Default: now."""

@@ -178,12 +178,12 @@ class ModelResponse(VersionedResponse):
     """Columns of the table of items. Filters and rules may name them."""
     values: dict[str, list[str]]
     """The most common values of each column, at most 50; none for numbers and dates with more than 50 values."""
+    has_titles: bool
+    """Whether any item has a title."""
     ranges: dict[str, dict[Literal["min", "max"], str | float]]
     """The smallest and the largest value of each column of numbers or dates."""
     item_notes: list[str]
     """What was guessed about the table of items, and which of its rows and of the model's items do not match."""
-    has_titles: bool
-    """Whether any item has a title."""
     exclude_seen: bool
     """Whether an answer leaves out the items of the history by default."""
     metrics: dict[str, Any] | None
@@ -216,7 +216,7 @@ class ErrorResponse(Schema):
         404: "The path or the id does not exist.",
         405: "The path does not allow this method.",
         408: "The body did not arrive in time.",
-        409: "The run folder holds no intact run; the service keeps the model that is loaded.",
+        409: "The run folder holds no intact run (the loaded model stays), or an event is ahead of the clock.",
         413: "The body is too long.",
         415: "The body must be JSON in UTF-8, as it is or compressed with gzip.",
         421: "The request is addressed to another host.",

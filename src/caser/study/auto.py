@@ -14,16 +14,14 @@ from caser.answering.recommender import Recommender, load
 from caser.data.split import Split
 from caser.evaluation import protocols
 from caser.evaluation.judge import check_split
+from caser.fitting.fit import TrainOn
 from caser.study.arguments import Models
 from caser.study.best import Winner
 from caser.study.blending import blend_weight, blended
 from caser.study.compare import recipes_for
 from caser.study.engine import Plan, StepListener, carry_out, plan_of
 from caser.study.runs import Store
-from caser.study.tuning import Tuned, fit_chosen
-
-_LEAST_SECONDS = 1e-6
-"""The budget that stands for 0: it is used up after the first epoch of each network."""
+from caser.study.tuning import LEAST_SECONDS, Tuned, fit_chosen
 
 
 def auto(
@@ -32,9 +30,10 @@ def auto(
     models: Models = (),
     *,
     training: Mapping[str, Any] | None = None,
+    train_on: TrainOn = "final",
     tell: StepListener | None = None,
 ) -> Winner:
-    """Try models on validation within `plan.budget` seconds, and fit the winner on `final`.
+    """Try models on validation within `plan.budget` seconds, and fit the winner.
 
     split     what the models are trained and judged on
     plan      the budget, workers, and the folder of finished runs; its part and its seeds are not used
@@ -42,6 +41,7 @@ def auto(
               best, are tried in any case
     training  settings of `Training` for every network on which they have an effect, such as {"epochs": 5} or
               {"seed": 1}; each model's own otherwise
+    train_on  the part that the winner is trained on, as for `fit`
     tell      called with a `Step` after each step
 
     The test part is never opened. Raises ConfigError for what is no split, for an unknown model, and for a
@@ -59,7 +59,7 @@ def auto(
     """
     check_split(split)
     recipes, notes = recipes_for(split, models, tuned=True, training=training)
-    budget = plan_of(plan).budget or _LEAST_SECONDS
+    budget = plan_of(plan).budget or LEAST_SECONDS
     on_validation = plan.replace(part="validation", seeds=(), budget=budget, is_hard=True)
     outcome = carry_out(recipes, {"": split}, on_validation, tell or (lambda _: None))
     ranking = sorted(outcome.chosen.values(), key=lambda tuned: -tuned.choice.value)
@@ -72,9 +72,9 @@ def auto(
         weight, sentence = blend_weight(split, *(_on_fit(store, one) for one in (best, others[0])))
         why.append(sentence)
         if weight is not None:
-            second = fit_chosen(others[0].recipe, others[0].choice, split)
-            fitted = blended(fit_chosen(best.recipe, best.choice, split), second, weight)
-    fitted = fitted or fit_chosen(best.recipe, best.choice, split)
+            second = _fitted(others[0], split, train_on)
+            fitted = blended(_fitted(best, split, train_on), second, weight)
+    fitted = fitted or _fitted(best, split, train_on)
     fitted.artefact.manifest["why"] = why
     return Winner(fitted, (*why, *notes, *outcome.notes), {_name(one): one.choice.value for one in ranking})
 
@@ -82,6 +82,11 @@ def auto(
 def _on_fit(store: Store, tuned: Tuned) -> Recommender:
     """A tuned recipe, trained on `fit`."""
     return load(store.run(tuned.recipe, tuned.choice.epochs, tuned.recipe.seed, "validation").folder)
+
+
+def _fitted(tuned: Tuned, split: Split, train_on: TrainOn) -> Recommender:
+    """A tuned recipe, trained on the part that is wanted."""
+    return fit_chosen(tuned.recipe, tuned.choice, split, train_on=train_on)
 
 
 def _name(tuned: Tuned) -> str:

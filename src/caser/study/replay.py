@@ -18,6 +18,7 @@ import numpy as np
 import orjson
 
 from caser.answering.recommender import Recommender
+from caser.data.id_text import json_id, written
 from caser.errors import ConfigError, DataError
 
 _PER_REQUEST = 100
@@ -125,7 +126,7 @@ class Agreement:
 
     same       how many users get the same items in the same order
     ties       how many users get items that differ only where scores are equal to the fourth digit
-    different  all other users, by raw id: the items of the run folder, and those of the service
+    different  all other users, by raw id: the items of the run folder and those of the service, as JSON has them
     """
 
     same: int
@@ -134,7 +135,7 @@ class Agreement:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the counts, and the answers that differ, as JSON values."""
-        pairs = {str(user): {"offline": pair[0], "online": pair[1]} for user, pair in self.different.items()}
+        pairs = {written(user): {"offline": pair[0], "online": pair[1]} for user, pair in self.different.items()}
         return {"same": self.same, "ties": self.ties, "different": pairs}
 
 
@@ -161,17 +162,21 @@ def compare_with_service(
     for start in range(0, len(raw), _PER_REQUEST):
         some, theirs = raw[start : start + _PER_REQUEST], histories[start : start + _PER_REQUEST]
         offline = recommender.recommend(users=some, histories=theirs, k=k)
-        questions = [{"user_id": user, "history": read, "k": k} for user, read in zip(some, theirs, strict=True)]
+        questions = [
+            {"user_id": json_id(user), "history": list(map(json_id, read)), "k": k}
+            for user, read in zip(some, theirs, strict=True)
+        ]
         online = _post(url, "/v1/recommend/bulk", {"questions": questions}, token)["answers"]
         for user, ours, answer in zip(some, offline, online, strict=True):
             items = [item["item_id"] for item in answer["items"]]
             scores = [item["score"] for item in answer["items"]]
-            if items == ours.items:
+            our_items = list(map(json_id, ours.items))
+            if items == our_items:
                 same += 1
-            elif len(items) == len(ours.items) and np.allclose(scores, ours.scores, rtol=0, atol=_SAME_SCORE):
+            elif len(items) == len(our_items) and np.allclose(scores, ours.scores, rtol=0, atol=_SAME_SCORE):
                 ties += 1
             else:
-                different[user] = (ours.items, items)
+                different[user] = (our_items, items)
     return Agreement(same, ties, different)
 
 

@@ -19,13 +19,17 @@ from typing import Any
 
 from caser.answering.recommender import Recommender
 from caser.data.split import Split
-from caser.errors import ConfigError, DataError, MissingDependencyError, NumericalError
+from caser.errors import ConfigError, DataError, NumericalError
 from caser.fitting.checks import for_given_epochs
 from caser.fitting.fit import Choice, Tell, TrainOn, fit
 from caser.fitting.progress import Progress
 from caser.study.recipes import Recipe
 from caser.study.runs import Store
+from caser.system.extras import require
 from caser.system.randomness import stream_seed
+
+LEAST_SECONDS = 1e-6
+"""A budget that is used up after the first epoch of the first trial: nothing is tuned."""
 
 MOST_TRIALS = 200
 """Trials of one recipe after which tuning ends, also if time is left."""
@@ -70,6 +74,8 @@ def tune(
     """
     if recipe.epochs is not None:
         return Tuned(recipe, Choice(math.nan, 0.0, recipe.epochs), 0, 0.0)
+    if recipe.space and seconds > LEAST_SECONDS:
+        require("tune", "tuning", "leave the budget at 0")
     listen = _numbered(tell, recipe, seconds)
     first = store.choice(recipe, seconds if is_hard else math.inf, keep=keep, tell=listen(1, 0.0))
     best, spent, trials = Tuned(recipe, first, 1, first.seconds), first.seconds, 1
@@ -156,12 +162,8 @@ def _study(recipe: Recipe, first: Choice) -> tuple[Any, dict[str, list[Any]]]:
     Optuna is given the position of a value instead of the value itself, because it keeps simple values only, and a
     value may be a list, such as dilations.
     """
-    try:
-        import optuna
-    except ModuleNotFoundError:
-        raise MissingDependencyError(
-            "tuning needs optuna, which is not installed. Run: pip install 'caser[tune]', or leave the budget at 0."
-        ) from None
+    import optuna
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     of_training = recipe.training.model_dump() if recipe.training else {}
     settings = {**of_training, **recipe.model.model_dump()}

@@ -163,9 +163,9 @@ def parse_parquet(
 ) -> pl.DataFrame:
     """Return the table of a Parquet file, after its number of rows was read from the file's own summary.
 
-    content  the bytes of the file
-    columns  the columns that it must have, in order, and about how many bytes a decoded value of each takes
-    optional  columns that may follow them, all or none
+    content   the bytes of the file
+    columns   the columns that it must have, in order, and about how many bytes a decoded value of each takes
+    optional  columns that may follow them, in this order
 
     Raises ValueError for other columns, and for a table that would not fit into memory, with an estimate.
 
@@ -176,10 +176,11 @@ def parse_parquet(
     """
     table = pl.scan_parquet(io.BytesIO(content))
     names = table.collect_schema().names()
-    if names not in (list(columns), [*columns, *optional]):
+    known = {**columns, **{name: size for name, size in optional.items() if name in names}}
+    if names != list(known):
         raise ValueError(f"columns {', '.join(name[:40] for name in names[:12])}")
     num_rows = int(table.select(pl.len()).collect().item())
-    needed, most = _COPIES * num_rows * sum({**columns, **optional}[name] for name in names), memory()
+    needed, most = _COPIES * num_rows * sum(known.values()), memory()
     if needed > most:
         raise ValueError(f"{num_rows:,} rows, which need about {needed / 1e9:,.1f} GB of memory, of {most / 1e9:,.1f}")
     frame = table.collect()

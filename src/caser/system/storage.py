@@ -113,6 +113,21 @@ def partial_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.caser-{secrets.token_hex(4)}.partial")
 
 
+def why_not_writable(folder: Path) -> str | None:
+    """Return why no file can be written into a folder, in a few words; None if one can. The folder is made if needed.
+
+    folder  the folder
+    """
+    probe = partial_path(folder / "probe")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        return _reason(error)
+    return None
+
+
 def remove_strays(path: Path) -> None:
     """Remove the `.partial` files and folders that killed writers of `path` left beside it."""
     ours = re.compile(rf"\.{re.escape(path.name)}\.caser-[0-9a-f]{{8}}\.partial")

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("playwright", reason="the page needs a browser: pip install playwright")
+from tests.skips import NEEDS_EXTRAS, without_browser
+
+pytest.importorskip("playwright", reason=NEEDS_EXTRAS)
 
 from tests.service.page_served import CHROMIUM, Tab, browser, save_run, serving
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"the page needs a browser; there is no {CHROMIUM}"),
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=without_browser(CHROMIUM)),
 ]
 
 

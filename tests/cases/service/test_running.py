@@ -24,6 +24,7 @@ from caser.service.http.listening import bound_sockets, shown
 from tests.cli.terminal import refusal
 from tests.runs import caser_run
 from tests.service.serving import process, serving
+from tests.skips import skipped
 
 HAS_IPV6 = socket.has_ipv6 and Path("/proc/net/if_inet6").exists() and Path("/proc/net/if_inet6").read_text() != ""
 
@@ -72,7 +73,7 @@ def test_a_name_with_several_addresses_gets_one_port(monkeypatch: pytest.MonkeyP
         assert len({each.getsockname()[1] for each in sockets}) == 1
 
 
-@pytest.mark.skipif(not HAS_IPV6, reason="this machine has no IPv6")
+@pytest.mark.skipif(not HAS_IPV6, reason=skipped("this machine has no IPv6", "sysctl net.ipv6.conf.all.disable_ipv6=0"))
 def test_an_ipv6_address_is_shown_in_brackets() -> None:
     with bound_sockets("::1", 0) as [listening]:
         assert shown(listening) == f"http://[::1]:{listening.getsockname()[1]}"

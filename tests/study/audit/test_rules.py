@@ -13,6 +13,7 @@ from caser.data.describe import describe
 from caser.data.synthetic import chain_world, noise_world
 from caser.data.tape import Tape
 from caser.study.audit.rules import ORDERS, rules_finding, sequential_rules
+from tests.skips import without_log
 
 
 def slow_rules(sequences: list[list[int]], support: int, confidence: float) -> dict[int, int]:
@@ -50,7 +51,7 @@ def test_a_chain_has_rules_and_noise_has_none() -> None:
 @pytest.mark.data
 def test_the_rules_of_ml_1m_are_the_order_of_rows_at_equal_times(cache: Path) -> None:
     if not (cache / "ml-1m.parquet").is_file():
-        pytest.skip("ml-1m.parquet is not in the cache that CASER_CACHE names")
+        pytest.skip(without_log("ml-1m.parquet"))
     log = datasets.load("ml-1m", on_message=lambda _: None)
     finding = rules_finding(log, describe(log), seed=0)
     assert finding.facts["sequential intensity"] == pytest.approx(0.1290, abs=0.0001)

@@ -11,8 +11,9 @@ import pytest
 from caser.data.log import InteractionLog
 from caser.data.split import Split, global_time, leave_one_out, sessions
 from caser.data.synthetic import chain_world
+from caser.data.user_sessions import Reads, user_sessions
 from caser.study.audit.shuffles import Block, shuffled
-from tests.data.logs import log_of
+from tests.data.logs import log_of, with_pauses
 
 LOG = chain_world(num_users=30, num_items=9, length=12).log
 BLOCKS: list[Block] = [1, 2, 5, "whole"]
@@ -56,3 +57,18 @@ def test_blocks_of_one_are_the_true_order() -> None:
 def test_a_history_in_sessions_is_shuffled_independently_of_the_longer_one_that_contains_it() -> None:
     found = histories(shuffle_of(sessions(LOG), "whole"))
     assert any(longer[: len(shorter)] != shorter for shorter, longer in pairwise(found))
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("reads", ["all", "session"])
+def test_seen_items_and_the_users_of_sessions_stay(reads: Reads, block: Block) -> None:
+    split = user_sessions(with_pauses(LOG, every=3), reads=reads)
+    other = shuffle_of(split, block)
+    assert [sorted(history) for history in histories(other)] == [sorted(history) for history in histories(split)]
+    assert np.array_equal(other.fit.owners, split.fit.owners)
+    for query in range(len(split.validation)):
+        one = slice(query, query + 1)
+        before, after = split.validation.seen(one)[1], other.validation.seen(one)[1]
+        assert sorted(after) == sorted(before)
+        earlier = len(before) - len(histories(split)[query])
+        assert after[:earlier].tolist() == before[:earlier].tolist()

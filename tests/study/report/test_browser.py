@@ -10,11 +10,12 @@ from playwright.sync_api import Browser, Page
 
 from caser.study.report.write import write_report
 from tests.service.page_served import CHROMIUM, browser
+from tests.skips import without_browser
 from tests.study.report import studies
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"the page needs a browser; there is no {CHROMIUM}"),
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=without_browser(CHROMIUM)),
 ]
 
 OVERLAPS = """() => [...document.querySelectorAll(".plot")].flatMap((plot) => {

@@ -15,11 +15,12 @@ from caser.evaluation.statistics import Difference
 from caser.models import MODELS, model_settings
 from caser.study.report.plotly_figures import script
 from caser.study.report.write import write_report
+from tests.skips import NEEDS_EXTRAS
 from tests.study.report import studies
 from tests.study.report.reading import Element, read_page
 
-pytest.importorskip("plotly")
-pytest.importorskip("matplotlib")
+pytest.importorskip("plotly", reason=NEEDS_EXTRAS)
+pytest.importorskip("matplotlib", reason=NEEDS_EXTRAS)
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from caser.study.report.network import network_facts, network_figures
 from caser.study.report.palette import DARK, LIGHT
 from caser.study.report.plotly_figures import WIDTHS, figure_json, plain
 from caser.study.report.png import png
+from tests.skips import NEEDS_EXTRAS
 from tests.study.report import studies
 
 KINDS = ["compare", "sessions", "ablate", "sweep", "audit"]
@@ -32,7 +33,7 @@ def coloured(value: Any, key: str = "") -> Any:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_plotly_accepts_every_panel(kind: str) -> None:
-    graph_objects = pytest.importorskip("plotly.graph_objects")
+    graph_objects = pytest.importorskip("plotly.graph_objects", reason=NEEDS_EXTRAS)
     figures = study_figures(getattr(studies, kind)()) + network_figures(network_facts(studies.network()))
     for panel in (panel for figure in figures for panel in figure_json(figure)):
         drawn = graph_objects.Figure(coloured(panel))
@@ -97,7 +98,7 @@ def touch(one: Box, other: Box) -> bool:
 
 @pytest.mark.parametrize("figure", [study_figures(studies.compare())[1], crowded()], ids=["twelve models", "crowded"])
 def test_labels_of_a_picture_do_not_overlap(figure: Figure, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("matplotlib")
+    pytest.importorskip("matplotlib", reason=NEEDS_EXTRAS)
     from matplotlib.figure import Figure as Canvas
 
     canvases: list[Any] = []
@@ -123,7 +124,7 @@ def test_plotly_gets_text_without_html_and_formulas() -> None:
 
 
 def test_matplotlib_shows_every_text_unchanged() -> None:
-    pytest.importorskip("matplotlib")
+    pytest.importorskip("matplotlib", reason=NEEDS_EXTRAS)
     odd = "$\\frac{1}$ 日本 <b>"
     series = Series("points", [1, 2], [1, None], odd, labels=[odd, odd], low=[0, None], high=[2, None])
     panel = Panel(Axis(odd), Axis(odd), (series, Series("line", [1], [1], "other")), odd, (Rule(1, "x", odd),))
@@ -131,6 +132,6 @@ def test_matplotlib_shows_every_text_unchanged() -> None:
 
 
 def test_the_same_figure_is_the_same_picture() -> None:
-    pytest.importorskip("matplotlib")
+    pytest.importorskip("matplotlib", reason=NEEDS_EXTRAS)
     (figure, _) = study_figures(studies.audit())
     assert png(figure) == png(figure)

@@ -15,6 +15,7 @@ from caser.answering.answers import Answer
 from caser.answering.recommender import Recommender
 from caser.arrays.types import RawId
 from caser.data.attributes import items_that_meet
+from caser.data.id_text import in_words, json_id, written
 from caser.service.answers.loaded_model import LoadedModel
 from caser.service.answers.reasons import explain_items, patterns_of
 from caser.service.answers.rules import MAX_REMOVED_LISTED, MOST_READ, CompiledRules, FilteredRanking, ScoredItem
@@ -54,7 +55,7 @@ def user_and_history(model: LoadedModel, events: EventStore, window: int, reques
     user = request.user_id
     if user is None:
         return None, tuple(request.history or ())
-    recent = events.recent(model.user_key(user))
+    recent = events.recent(written(user))
     known_user = None if recent.is_erased else user
     if request.history is not None:
         return known_user, tuple(request.history)
@@ -183,7 +184,7 @@ class PendingQuestion:
         for rank, one in enumerate(self.result.kept, start=1):
             item: dict[str, Any] = {
                 "rank": rank,
-                "item_id": one.item,
+                "item_id": json_id(one.item),
                 "score": one.score,
                 "title": titles.get(one.item),
             }
@@ -195,12 +196,12 @@ class PendingQuestion:
         return {
             "api_version": API_VERSION,
             "model_version": self.model.version,
-            "user_id": self.request.user_id,
+            "user_id": None if self.request.user_id is None else json_id(self.request.user_id),
             "source": answer.source if answer else "popularity",
             "items": items,
-            "ignored": ignored,
+            "ignored": list(map(json_id, ignored)),
             "removed": [
-                {"item_id": item, "title": titles.get(item), "rule": rule}
+                {"item_id": json_id(item), "title": titles.get(item), "rule": rule}
                 for item, rule in self.result.removed[:MAX_REMOVED_LISTED]
             ],
             "notes": self._notes(len(items), ignored),
@@ -220,7 +221,7 @@ class PendingQuestion:
         return [raw for raw, index in zip(self.request.exclude, self.excluded, strict=False) if not index]
 
     def _notes(self, num_found: int, ignored: Sequence[RawId]) -> list[str]:
-        notes = [f"ignored unknown items: {', '.join(map(str, ignored[:10]))}"] if ignored else []
+        notes = [f"ignored unknown items: {', '.join(map(in_words, ignored[:10]))}"] if ignored else []
         notes += self.rules.unknown_values
         if num_found < self.request.k and self.is_cut:
             notes.append(

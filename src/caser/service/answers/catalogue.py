@@ -56,7 +56,7 @@ class Catalogue:
         ids = artefact.items.ids.to_list()
         shown = [None] * len(ids) if artefact.titles is None else artefact.titles.to_list()
         titles = {raw: title for raw, title in zip(ids, shown, strict=True) if title is not None}
-        counts = artefact.histories.item_counts[1:].tolist()
+        counts = artefact.trained.item_counts[1:].tolist()
         for attribute in recommender.attributes.values():
             attribute.prepare()
         return cls(ids, counts, titles, recommender.attributes, () if table is None else table.notes)

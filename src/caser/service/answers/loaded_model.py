@@ -52,19 +52,13 @@ class LoadedModel:
             partial(_run_history, recommender.artefact, unit)
         )
         """The last so many interactions that the run holds of a user."""
-        self.is_known: Callable[[RawId], bool] = lru_cache(_MAX_CACHED_USERS)(lambda user: self.stored_length(user) > 0)
+        self.is_known: Callable[[RawId], bool] = lru_cache(_MAX_CACHED_USERS)(partial(_is_known, recommender.artefact))
         """Whether the model was trained on a user."""
-        self.user_key: Callable[[RawId], str] = lru_cache(_MAX_CACHED_USERS)(partial(_key, recommender.artefact.users))
-        """The text that identifies a user in the event store. The number 5 and the text "5" have the same key."""
 
         self.raw_item: Callable[[str], RawId] = lru_cache(_MAX_CACHED_ITEMS)(
             partial(_raw_item, recommender.artefact.items)
         )
-        """The raw id of the item with a key of the event store; the key itself if the run does not know the item."""
-
-    def item_key(self, item: RawId) -> str:
-        """The text that identifies `item` in the event store."""
-        return _key(self.recommender.artefact.items, item)
+        """The raw id of the item that is written as a key of the store; the key itself if the run does not know it."""
 
     def history(self, user: RawId, recent: RecentHistory, window: int) -> OneHistory:
         """The one history of a user: what the run holds and the events since, each interaction once.
@@ -90,7 +84,7 @@ class LoadedModel:
     def knows_item(self, item: RawId) -> bool:
         """Whether the model was trained on `item`."""
         artefact = self.recommender.artefact
-        return bool(artefact.histories.item_counts[artefact.items.indices([item])[0]])
+        return bool(artefact.trained.item_counts[artefact.items.indices([item])[0]])
 
 
 def load_model(run: Path, items: Path | None, onnx: Path | None = None) -> LoadedModel:
@@ -138,9 +132,9 @@ def _read_manifest(run: Path) -> tuple[bytes, float]:
 def _check_that_it_answers(model: LoadedModel) -> None:
     """Ask for the most popular item as a history, and for the user with the longest history; both must give items."""
     artefact = model.recommender.artefact
-    lengths = artefact.histories.lengths
+    lengths = artefact.trained.lengths
     try:
-        popular = artefact.items.raw([int(np.argmax(artefact.histories.item_counts[1:])) + 1])
+        popular = artefact.items.raw([int(np.argmax(artefact.trained.item_counts[1:])) + 1])
         results = [model.recommender.recommend(histories=[popular], k=3, exclude_seen=False)]
         if lengths.any():
             user = artefact.users.raw([int(lengths.argmax())])
@@ -152,9 +146,8 @@ def _check_that_it_answers(model: LoadedModel) -> None:
         raise ArtefactError("a run must answer; this one recommended nothing. Train again.")
 
 
-def _key(vocabulary: Vocabulary, raw: RawId) -> str:
-    index = int(vocabulary.indices([raw])[0])
-    return str(vocabulary.raw([index])[0]) if index else str(raw)
+def _is_known(artefact: Artefact, user: RawId) -> bool:
+    return bool(artefact.trained.lengths[artefact.users.lookup([user])[0]])
 
 
 def _raw_item(vocabulary: Vocabulary, key: str) -> RawId:

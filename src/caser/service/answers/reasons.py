@@ -13,6 +13,7 @@ from caser.answering.patterns import filters_fired
 from caser.answering.questions import Question
 from caser.answering.recommender import Recommender
 from caser.arrays.types import RawId
+from caser.data.id_text import json_id
 from caser.models.caser.caser import Caser
 from caser.service.answers.catalogue import Catalogue
 
@@ -36,7 +37,7 @@ def explain_items(
         {
             "parts": {name: float(part_K[position]) for name, part_K in found.parts.items()},
             "history": [
-                {"item_id": item, "title": title, "effect": float(effect_K[position])}
+                {"item_id": json_id(item), "title": title, "effect": float(effect_K[position])}
                 for item, title, effect_K in zip(history, titles, found.effects_HK, strict=True)
             ],
             "effects_of": found.effects_of,

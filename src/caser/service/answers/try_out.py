@@ -28,8 +28,8 @@ def try_out(model: LoadedModel, events: EventStore, window: int, facts: dict[str
     Raises ArtefactError if any of it fails, for whatever reason.
     """
     artefact = model.recommender.artefact
-    [popular] = artefact.items.raw([int(np.argmax(artefact.histories.item_counts[1:])) + 1])
-    [user] = artefact.users.raw([max(1, int(artefact.histories.lengths.argmax()))])
+    [popular] = artefact.items.raw([int(np.argmax(artefact.trained.item_counts[1:])) + 1])
+    [user] = artefact.users.raw([max(1, int(artefact.trained.lengths.argmax()))])
     questions = [
         RecommendRequest(),
         RecommendRequest(user_id=user, k=3),

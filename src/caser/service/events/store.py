@@ -1,6 +1,7 @@
 """What an event store promises: the interface `EventStore` and its data types.
 
-Ids are texts: user 5 and user "5" are the same user. A store keeps the events of a user in order of time, and events
+Ids are texts, as `data/id_text.py` writes them, whether a run knows them or not: user 5 and user "5" are the same user,
+"05" is another one. A store keeps the events of a user in order of time, and events
 of equal time in order of arrival. An acknowledged event is stored, and the next answer takes it into account. The store
 knows nothing about items or models.
 """

@@ -32,6 +32,9 @@ _ERRORS_WITH_BODY = (408, 415)
 _ERRORS_WITH_ID_IN_PATH = (404,)
 _PROMETHEUS_MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
+_ERROR_AS_JSON = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}}
+"""Describes an error of a route whose answer is not JSON."""
+
 Operation: TypeAlias = Callable[..., Awaitable[dict[str, Any]]]
 RouteClass: TypeAlias = type[APIRoute]
 
@@ -97,7 +100,7 @@ def _add_routes(app: FastAPI, service: Service) -> None:
 
     # With a JSON body.
     add("POST", "/v1/recommend", service.recommend, responses.RecommendResponse, 503, route_class=JsonRoute)
-    add("POST", "/v1/events", service.store_events, responses.EventsResponse, 503, 507, route_class=JsonRoute)
+    add("POST", "/v1/events", service.store_events, responses.EventsResponse, 409, 503, 507, route_class=JsonRoute)
     add(
         "POST", "/v1/recommend/bulk", service.recommend_bulk, responses.BulkRecommendResponse, 503,
         route_class=JsonRoute,
@@ -106,6 +109,7 @@ def _add_routes(app: FastAPI, service: Service) -> None:
     add("GET", "/v1/users/{user_id}/history", service.history, responses.HistoryResponse, 503)
     add("DELETE", "/v1/users/{user_id}", service.erase, responses.EraseResponse, 503, 507)
     add("GET", "/v1/items/{item_id}/similar", service.similar, responses.SimilarItemsResponse)
+    _add_routes_with_query(add, service)
     add("GET", "/v1/items", service.search, responses.ItemSearchResponse)
     add("GET", "/v1/model", service.model_facts, responses.ModelResponse)
     add("POST", "/v1/model/reload", service.reload, responses.ModelResponse, 409)
@@ -116,7 +120,10 @@ def _add_routes(app: FastAPI, service: Service) -> None:
         "/metrics",
         metrics,
         response_class=PlainTextResponse,
-        responses=described_errors(*_ERRORS_OF_EVERY_ROUTE),
+        responses={
+            status: {"description": error["description"], "content": _ERROR_AS_JSON}
+            for status, error in described_errors(*_ERRORS_OF_EVERY_ROUTE).items()
+        },
         dependencies=[_TOKEN],
     )
 
@@ -146,6 +153,13 @@ def _add_route(
         dependencies=[] if path in _HEALTH_PATHS else [_TOKEN],
         route_class_override=route_class,
     )
+
+
+def _add_routes_with_query(add: Callable[..., None], service: Service) -> None:
+    """Add routes whose id is in the query: a browser takes ".." out of a path, and some proxies decode its slashes."""
+    add("GET", "/v1/history", service.history_of, responses.HistoryResponse, 422)
+    add("DELETE", "/v1/users", service.erase_user, responses.EraseResponse, 422, 503, 507)
+    add("GET", "/v1/similar", service.similar_to, responses.SimilarItemsResponse, 404, 422)
 
 
 def _with_whole_numbers(document: Any) -> Any:

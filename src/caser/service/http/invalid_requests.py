@@ -10,11 +10,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from caser.service.request_schemas import MAX_ID_LENGTH, TIME_RULE, Schema
+from caser.data.id_text import MAX_ID_LENGTH
+from caser.service.request_schemas import TIME_RULE, Schema
 
 _FIELDS = tuple(dict.fromkeys(name for schema in Schema.__subclasses__() for name in schema.model_fields))
 """The names of the fields that some request has."""
-_ID_RULE = f"must be an id: a text of 1 to {MAX_ID_LENGTH} characters, or a whole number; send a longer number as text"
+_ID_RULE = f"must be an id: a text of 1 to {MAX_ID_LENGTH:,} characters, or a whole number (7, not 7.0)"
 _RULES = {"user_id": _ID_RULE, "item_id": _ID_RULE, "time": TIME_RULE}
 """The rules of some fields, whichever part of them is broken."""
 _LISTS_OF_IDS = {"history", "exclude", "only"}
@@ -47,7 +48,7 @@ def sentence_about(errors: Sequence[Mapping[str, Any]]) -> str:
     first = errors[0]
     part, *names = first["loc"]
     if part == "path":
-        return f"an id must have 1 to {MAX_ID_LENGTH} characters in UTF-8."
+        return f"an id must have 1 to {MAX_ID_LENGTH:,} characters in UTF-8."
     place = _without_alternatives(names)
     where = _written(place)
     if first["type"] == "extra_forbidden":

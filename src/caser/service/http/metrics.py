@@ -164,7 +164,7 @@ class Metrics:
         recent_counts, total = self._recent_counts()
         if total < MIN_EVENTS:
             return math.nan
-        trained_counts = self._model().recommender.artefact.histories.item_counts
+        trained_counts = self._model().recommender.artefact.trained.item_counts
         overlap = sum(
             min(count / total, trained_counts[index] / trained_counts.sum()) for index, count in recent_counts.items()
         )
@@ -178,7 +178,7 @@ class Metrics:
         _, total = self._recent_counts()
         if total < MIN_EVENTS:
             return math.nan
-        trained_counts = self._model().recommender.artefact.histories.item_counts
+        trained_counts = self._model().recommender.artefact.trained.item_counts
         share = trained_counts / trained_counts.sum()
         return float(np.minimum(np.sqrt(2 * share * (1 - share) / (np.pi * total)), 2 * share).sum() / 2)
 

@@ -176,6 +176,7 @@ class _LimitedBody:
             raise HTTPException(408, sentence, CLOSE_CONNECTION) from None
         self._is_complete = not message.get("more_body", False)
         self._bytes_left -= len(message.get("body", b""))
+        self._is_complete = not message.get("more_body", False)
         if self._bytes_left < 0:
             raise self._too_long()
         return message
@@ -185,6 +186,8 @@ class _LimitedBody:
 
         If the connection were closed while the client sends, the client might lose the response.
         """
+        if self._is_complete:  # a body that is too long only once it is unpacked
+            return
         with suppress(TimeoutError):
             async with asyncio.timeout(_DISCARD_SECONDS):
                 while (message := await self._receive())["type"] == "http.request" and message.get("more_body"):

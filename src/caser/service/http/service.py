@@ -17,6 +17,7 @@ from typing import Any
 
 from fastapi import HTTPException, Request
 
+from caser.data.id_text import json_id, written
 from caser.service.answers.answer import API_VERSION, answer_questions, question_cost
 from caser.service.answers.cost import events_cost, history_cost
 from caser.service.answers.loaded_model import LoadedModel
@@ -33,6 +34,7 @@ from caser.service.request_schemas import (
     TIME_RULE,
     BulkRecommendRequest,
     EventsBody,
+    IdInQuery,
     ItemIdInPath,
     NewEvent,
     NewEvents,
@@ -104,7 +106,7 @@ class Service:
         number, ConfigError for a rule that does not fit the table of items, HTTPException 422 for too high a cost.
         """
         # `request.state.user = ...` does the same, but makes an object first, which takes 2 % of the time of an answer.
-        request.scope["state"]["user"] = None if question.user_id is None else str(question.user_id)
+        request.scope["state"]["user"] = None if question.user_id is None else written(question.user_id)
         cost = question_cost(self.model, self.events, self.settings.window, question)
         if cost > 1:
             accept([question], cost, self.settings.max_cost, request)
@@ -140,7 +142,7 @@ class Service:
         body  one event, or several       request  its client pays for the events
 
         Raises BusyError when too many writes wait, TimeoutError when they take too long, StoreError when the events
-        cannot be written, HTTPException 422 for a time in the future.
+        cannot be written, HTTPException 409 for a time in the future.
         """
         model, now = self.model, time.time()
         new_events = body.events if isinstance(body, NewEvents) else [body]
@@ -148,8 +150,8 @@ class Service:
         events = [
             Event(
                 new_event.event_id or secrets.token_hex(16),
-                model.user_key(new_event.user_id),
-                model.item_key(new_event.item_id),
+                written(new_event.user_id),
+                written(new_event.item_id),
                 now if new_event.time is None else new_event.time,
                 is_now=new_event.time is None,
             )
@@ -176,9 +178,9 @@ class Service:
         """
         request.state.user = user_id
         model = self.model
-        recent = self.events.recent(model.user_key(user_id))
+        recent = self.events.recent(user_id)
         interactions = [
-            {"item_id": item, "title": model.catalogue.title(item), "time": time}
+            {"item_id": json_id(item), "title": model.catalogue.title(item), "time": time}
             for item, time in model.history(user_id, recent, self.settings.window).interactions
         ]
         charge(request, history_cost(len(interactions)))
@@ -193,7 +195,32 @@ class Service:
         """
         request.state.user = user_id
         with self._deadlines.watch():
-            return self._versioned(events_removed=await self.events.erase(self.model.user_key(user_id)))
+            return self._versioned(events_removed=await self.events.erase(user_id))
+
+    async def history_of(self, user_id: IdInQuery, request: Request) -> dict[str, Any]:
+        """Return the history of a user, with the id in the query: for an id such as "..", which a path cannot hold.
+
+        user_id  the raw id       request  receives the user, for the log
+        """
+        return await self.history(user_id, request)
+
+    async def erase_user(self, user_id: IdInQuery, request: Request) -> dict[str, Any]:
+        """Erase a user, with the id in the query: for an id such as "..", which a path cannot hold.
+
+        user_id  the raw id       request  receives the user, for the log
+
+        Raises as `erase` does.
+        """
+        return await self.erase(user_id, request)
+
+    async def similar_to(self, item_id: IdInQuery, request: Request, k: NumSimilar = 10) -> dict[str, Any]:
+        """Return the items most similar to one item, with the id in the query: for an id which a path cannot hold.
+
+        item_id  the raw id       request  its client pays for the answer       k  how many items
+
+        Raises as `similar` does.
+        """
+        return await self.similar(item_id, request, k)
 
     async def similar(self, item_id: ItemIdInPath, request: Request, k: NumSimilar = 10) -> dict[str, Any]:
         """Return the items most similar to one item.
@@ -209,10 +236,10 @@ class Service:
         asking = self.queue.run_in_thread(lambda: model.recommender.similar([item_id], k=k), cost)
         similar = (await while_connected(request, asking, self.settings.answer_seconds))[0]
         items = [
-            {"rank": rank, "item_id": item, "score": score, "title": model.catalogue.title(item)}
+            {"rank": rank, "item_id": json_id(item), "score": score, "title": model.catalogue.title(item)}
             for rank, (item, score) in enumerate(zip(similar.items, similar.scores, strict=True), start=1)
         ]
-        return self._versioned(model, similar_to=similar.query, source=similar.source, items=items)
+        return self._versioned(model, similar_to=json_id(model.raw_item(item_id)), source=similar.source, items=items)
 
     async def search(self, request: Request, query: SearchText = "", k: NumFound = 20) -> dict[str, Any]:
         """Find items whose titles contain every word of `query`. Without words, return the most popular items.
@@ -226,7 +253,8 @@ class Service:
         charge(request, cost)
         searching = self.queue.run_in_thread(lambda: model.catalogue.search(query, k), cost)
         found = await while_connected(request, searching, self.settings.answer_seconds)
-        return self._versioned(model, items=[{"item_id": item, "title": model.catalogue.title(item)} for item in found])
+        items = [{"item_id": json_id(item), "title": model.catalogue.title(item)} for item in found]
+        return self._versioned(model, items=items)
 
     async def model_facts(self) -> dict[str, Any]:
         """Describe the model that is served."""
@@ -277,10 +305,10 @@ class Service:
                 self._answer_log.write(
                     kind="answer",
                     request=request.state.id,
-                    user=None if user is None else self.pseudonym(self.model.user_key(user)),
+                    user=None if user is None else self.pseudonym(written(user)),
                     model=answer["model_version"],
                     source=answer["source"],
-                    items=[str(item["item_id"]) for item in answer["items"]],
+                    items=[written(item["item_id"]) for item in answer["items"]],
                 )
 
     def _record_events(
@@ -291,7 +319,7 @@ class Service:
         for new_event, event, outcome in zip(new_events, events, outcomes, strict=True):
             is_known = model.knows_item(new_event.item_id)
             if not is_known:
-                unknown_items[new_event.item_id] = None
+                unknown_items[json_id(new_event.item_id)] = None
             if outcome == "new":
                 self.metrics.count_event(new_event.item_id, is_known=is_known)
                 if self._answer_log is not None:
@@ -305,9 +333,12 @@ class Service:
 
 
 def _check_times(body: NewEvent | NewEvents, now: float) -> None:
-    """Raise HTTPException 422, which names the event, if a time is too far ahead of the clock `now`."""
+    """Raise HTTPException 409, which names the event, if a time is too far ahead of the clock `now`.
+
+    No schema can say so, because the clock moves: the request conflicts with the state of the service.
+    """
     latest = now + MAX_SECONDS_AHEAD
     for number, event in enumerate(body.events if isinstance(body, NewEvents) else [body]):
         if event.time is not None and event.time > latest:
             where = f"events[{number}].time" if isinstance(body, NewEvents) else "time"
-            raise HTTPException(422, f"{where} {TIME_RULE}.")
+            raise HTTPException(409, f"{where} {TIME_RULE}.")

@@ -28,7 +28,7 @@ export function makeActions(store, onError) {
   async function lookUp(user) {
     const lookup = ++numLookups;
     try {
-      const stored = await callService(`v1/users/${encodeURIComponent(user)}/history`);
+      const stored = await callService(`v1/history?${new URLSearchParams({ user_id: user })}`);
       if (lookup !== numLookups) return;
       store.update({ user, history: stored.interactions, isStored: true, showsAll: false });
       if (!stored.interactions.length) announce(`The service has no history of user ${user} yet.`);

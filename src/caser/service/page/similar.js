@@ -26,7 +26,8 @@ export async function toggleSimilar(row, item, actions, onError) {
   const list = element("div", { class: "similar" }, heading, pills);
   row.append(list);
   try {
-    const { items } = await callService(`v1/items/${encodeURIComponent(item.item_id)}/similar?k=${NUM_SIMILAR}`);
+    const query = new URLSearchParams({ item_id: String(item.item_id), k: String(NUM_SIMILAR) });
+    const { items } = await callService(`v1/similar?${query}`);
     const entries = items.map((/** @type {import("./store.js").Recommended} */ similar) =>
       element("li", {}, button({ class: "pill", onclick: () => actions.add(similar) }, titleElement(similar))),
     );

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from caser.arrays.types import Int64, Mask
 from caser.data.describe import Facts
+from caser.data.id_text import in_words
 from caser.data.log import InteractionLog
 from caser.data.split import Split
 from caser.study.audit.findings import Fact, Finding, Severity, count, share
@@ -43,7 +44,7 @@ def bots(log: InteractionLog) -> Finding:
     sentence, advice = "No user is far busier than the rest.", ""
     if flagged.any():
         busiest = np.flatnonzero(flagged)[np.argsort(-events[flagged], kind="stable")][:MOST_NAMED] + 1
-        ids = ", ".join(str(raw) for raw in log.user_vocabulary.raw(busiest))
+        ids = ", ".join(in_words(raw) for raw in log.user_vocabulary.raw(busiest))
         sentence = (
             f"{count(int(flagged.sum()), 'user')} far busier than the rest made {share(held)} of all events; "
             f"the busiest: {ids}."

@@ -198,6 +198,7 @@ def _sample(queries: Queries, seed: int) -> Queries:
         targets=targets[np.isin(rows, chosen)],
         target_offsets=offsets,
         owners=queries.owners[chosen],
+        seen_starts=queries.starts_of_seen[chosen],
     )
 
 

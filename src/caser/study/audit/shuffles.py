@@ -20,7 +20,6 @@ import numpy as np
 from caser.arrays.offsets import offsets_of, places_of
 from caser.arrays.types import Int64
 from caser.data.split import Split
-from caser.data.tape import Tape
 
 Block = int | Literal["whole"]
 """The size of the blocks that are shuffled."""
@@ -43,14 +42,18 @@ def shuffled(split: Split, block: Block, random: np.random.Generator) -> Split:
     """
     fit, queries = split.fit, split.validation
     items = fit.items[_order(fit.offsets[:-1], fit.offsets[1:], block, random)]
-    bounds = offsets_of(queries.ends - queries.starts)
-    # Each history gets items of its own: under `sessions`, a history is the beginning of the next one.
-    histories = queries.items[_order(queries.starts, queries.ends, block, random)]
+    # Each query gets items of its own: under `sessions`, a history is the beginning of the next one. The seen items
+    # before a history keep their order.
+    seen_rows, seen = queries.seen(slice(None))
+    bounds = offsets_of(np.bincount(seen_rows, minlength=len(queries)))
+    starts, lengths = bounds[:-1] + queries.starts - queries.starts_of_seen, queries.ends - queries.starts
+    places = np.repeat(starts, lengths) + places_of(lengths)
+    seen[places] = queries.items[_order(queries.starts, queries.ends, block, random)]
     return replace(
         split,
         log=replace(split.log, has_times=False),
-        fit=Tape(items, fit.offsets, fit.num_items),
-        validation=replace(queries, items=histories, starts=bounds[:-1], ends=bounds[1:]),
+        fit=replace(fit, items=items),
+        validation=replace(queries, items=seen, starts=starts, ends=bounds[1:], seen_starts=bounds[:-1]),
     )
 
 

@@ -98,12 +98,13 @@ def decided_by_ties(split: Split) -> tuple[float, float]:
     """
     log = split.log
     begin, total = Tape.from_log(log).offsets[:-1], np.bincount(log.users, minlength=log.num_users + 1)
+    fit_lengths, final_lengths = (tape.whole(log.num_users).lengths for tape in (split.fit, split.final))
     ties = []
-    for lengths in (split.fit.lengths, split.final.lengths):
+    for lengths in (fit_lengths, final_lengths):
         cut = (lengths > 0) & (lengths < total)
         right = np.where(cut, begin + lengths, 1)
         ties.append(cut & (log.times[right - 1] == log.times[np.minimum(right, len(log) - 1)]))
-    judged = max(int(((split.final.lengths > 0) & (split.final.lengths < total)).sum()), 1)
+    judged = max(int(((final_lengths > 0) & (final_lengths < total)).sum()), 1)
     return float((ties[0] | ties[1]).sum() / judged), float(ties[1].sum() / judged)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from caser.errors import MissingDependencyError
+from caser.system.extras import require
 
 
 def check_installed() -> None:
@@ -13,8 +13,7 @@ def check_installed() -> None:
 
     Raises MissingDependencyError if a package of the extra `report` is not installed.
     """
-    for module in ("matplotlib.figure", "plotly.offline"):
-        extra(module)
+    require("report", "the page of a report")
 
 
 def extra(module: str) -> Any:
@@ -22,10 +21,5 @@ def extra(module: str) -> Any:
 
     Raises MissingDependencyError, with the command that installs the extra, if the package is not installed.
     """
-    try:
-        return import_module(module)
-    except ImportError:
-        package = module.partition(".")[0]
-        raise MissingDependencyError(
-            f"writing a report needs {package}, which is not installed. Run: pip install 'caser[report]'"
-        ) from None
+    check_installed()
+    return import_module(module)

@@ -95,7 +95,7 @@ def _filter(artefact: Artefact, arrays: Arrays, height: int, j: int) -> dict[str
     """The facts of one horizontal filter."""
     weights_hd = arrays[f"F{height}"][:, :, j]
     # The answer of each row of the filter to each item outside the tail.
-    candidates = np.flatnonzero(popularity_groups(artefact.histories) < POPULARITY.index("tail"))
+    candidates = np.flatnonzero(popularity_groups(artefact.trained) < POPULARITY.index("tail"))
     scores_hN = weights_hd @ arrays["Q"][candidates].T
     # The items with the highest answers, row by row.
     titles = artefact.titles.to_list() if artefact.titles is not None else [None] * len(artefact.items)

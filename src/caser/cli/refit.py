@@ -1,0 +1,57 @@
+"""`caser refit`: the recipe of a run, trained on every interaction of its log, for answers in production."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from caser.answering.recommender import load
+from caser.artefact import folder as artefact
+from caser.cli import show
+from caser.cli.flags import Switch
+from caser.cli.logs import reopen_log
+from caser.cli.runs import checkpoint_of, save_run
+from caser.errors import ConfigError
+from caser.study.refitting import refit as train_again
+from caser.system.hints import command_line
+
+
+def refit(run: Path, /, *, out: Path, log: str | None = None, json: Switch = False) -> None:
+    """Train the recipe of a run on every interaction of its log, the part for judging included: for production.
+
+    Nothing is chosen again: the model, its settings and the number of epochs are those of the run. The new run cannot
+    be judged; the old one stays, and says what the recipe reaches.
+
+    Parameters
+    ----------
+    run
+        A run folder.
+    out
+        The run folder to write.
+    log
+        Where the log is now, if it has moved; or a longer log of the same kind, with newer interactions.
+    json
+        Print one JSON document instead of a table.
+
+    """
+    if out.expanduser().resolve() == run.expanduser().resolve():
+        raise ConfigError(f"--out must be another folder than the run, which can still be judged; got {out} for both.")
+    artefact.check_writable(out)
+    judged = load(run)
+    manifest = judged.artefact.manifest
+    whole = reopen_log(manifest["log"], log)
+    with show.fit_progress() as tell:
+        has_epochs = manifest["training"] is not None
+        again = train_again(judged, whole, checkpoint=checkpoint_of(out) if has_epochs else None, tell=tell)
+    save_run(again, out)
+    facts = {
+        "run": str(out),
+        "model": again.artefact.config.name,
+        "train_on": "all",
+        "epochs": again.artefact.manifest["epochs"],
+        "interactions": again.artefact.manifest["log"]["interactions"],
+    }
+    if json:
+        show.document(facts)
+        return
+    show.table("trained", ["", ""], [(name, value) for name, value in facts.items() if value is not None])
+    show.note(f"next: {command_line('recommend', str(out), '--user', 'ID')}")

@@ -1,0 +1,85 @@
+"""Refit: the recipe of a run, trained on every interaction, for answers in production.
+
+A run that can be judged is trained without the test part of its log. When it has been judged and chosen, its recipe
+(the model, its settings, its training and the number of epochs) is trained once more on everything. Nothing is chosen
+again, and the new run cannot be judged: what the judged run reached is what is known of the recipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from caser.answering.recommender import Recommender
+from caser.config import Training
+from caser.data.log import InteractionLog
+from caser.errors import ConfigError
+from caser.evaluation import protocols
+from caser.fitting.checks import for_given_epochs
+from caser.fitting.fit import Tell, fit
+from caser.models.blend import Blend
+from caser.models.settings import ModelSettings, NetworkSettings
+from caser.study.blending import blended
+from caser.system.kinds import must_be
+
+
+def refit(
+    recommender: Recommender,
+    log: InteractionLog,
+    *,
+    checkpoint: str | Path | None = None,
+    tell: Tell | None = None,
+) -> Recommender:
+    """Train the recipe of a recommender on every interaction of a log.
+
+    recommender  a fitted model, whose settings, training and number of epochs are used
+    log          the log of the training, or a longer one of the same kind; the protocol's filters apply to it
+    checkpoint   a file that the training of a network continues from if it exists, and that it writes after every epoch
+    tell         called with Progress while a network trains
+
+    Returns a recommender that was trained on `all`, with the reason of its choice in `why`; `evaluate` refuses it.
+    Raises ConfigError for a blend of two networks, which records the training of one only, and for arguments of the
+    wrong kind; DataError for a log that the protocol cannot split.
+
+    >>> from caser.data.split import leave_one_out
+    >>> from caser.data.synthetic import chain_world
+    >>> from caser.models.counting.markov import Markov
+    >>> log = chain_world(num_users=20, num_items=6, length=9, seed=0).log
+    >>> judged = fit(Markov(), leave_one_out(log))
+    >>> judged.artefact.manifest["left_out"]["interactions"], refit(judged, log).artefact.manifest["left_out"]
+    (20, None)
+    """
+    must_be("recommender", recommender, Recommender, "a recommender, which caser.fit and caser.load return")
+    config, facts = recommender.artefact.config, recommender.artefact.manifest
+    split = protocols.apply(facts["protocol"], log)
+
+    def fitted(model: ModelSettings) -> Recommender:
+        if not isinstance(model, NetworkSettings):
+            return fit(model.without_unused(), split, train_on="all")
+        training = for_given_epochs(Training(**facts["training"]))
+        how: dict[str, Any] = {"checkpoint": checkpoint, "tell": tell}
+        return fit(model.without_unused(), split, training, epochs=facts["epochs"], train_on="all", **how)
+
+    if isinstance(config, Blend):
+        parts = list(config.parts.values())
+        if all(isinstance(part, NetworkSettings) for part in parts):
+            names = " and ".join(part.name for part in parts)
+            raise ConfigError(
+                f"a blend must have at most one network to be refitted, because its run records the training of one; "
+                f"got {names}. Train with train_on='all' instead (on the command line: the command of the run, --all)."
+            )
+        first, second = map(fitted, parts)
+        again = blended(first, second, config.weight)
+    else:
+        again = fitted(config)
+    again.artefact.manifest.update(history=facts["history"], why=[*facts["why"], _reason(facts)])
+    return again
+
+
+def _reason(facts: Mapping[str, Any]) -> str:
+    """A sentence on where a refitted recipe comes from, and what is known of it."""
+    metrics = facts["metrics"] or {}
+    metric = protocols.protocol_named(facts["protocol"]).validation_metric
+    known = f"{metric} {metrics[metric]['value']:.4f}" if metric in metrics else "it was not judged"
+    return f"the recipe was trained again on every interaction; before, without the part that judges: {known}"

@@ -1,0 +1,96 @@
+"""How many questions are answered at once, and how the best items are found: exactly, or with an index."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from caser.answering.best_items import best_items, most_similar, questions_at_once
+from caser.answering.questions import states_of
+from caser.answering.recommender import Recommender
+from caser.errors import ConfigError
+from caser.search.exact import Candidates
+from tests.runs import ITEMS, USERS, caser_run, popularity_run
+from tests.skips import NEEDS_EXTRAS
+
+BYTES_PER_SCORE = 24
+
+
+@pytest.mark.parametrize("memory_mb", [1, 2, 16])
+def test_without_item_vectors_the_scores_of_all_items_fit_into_the_memory(memory_mb: int) -> None:
+    num_items = len(ITEMS) + 1
+    size = questions_at_once(popularity_run(), memory_mb)
+    assert size * num_items * BYTES_PER_SCORE <= memory_mb * 2**20 < (size + 1) * num_items * BYTES_PER_SCORE
+
+
+def test_with_item_vectors_at_most_512_questions_are_answered_at_once() -> None:
+    assert questions_at_once(caser_run(), 16) == questions_at_once(caser_run(), 1) == 512
+
+
+def test_a_question_is_answered_even_if_its_scores_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("caser.answering.best_items._BYTES_PER_SCORE", 2**30)
+    assert [questions_at_once(run, 1) for run in (popularity_run(), caser_run())] == [1, 1]
+
+
+@pytest.mark.parametrize("memory_mb", [0, -1])
+def test_less_than_a_megabyte_is_refused(memory_mb: int) -> None:
+    with pytest.raises(ConfigError, match=f"at least 1 megabyte; got {memory_mb}"):
+        questions_at_once(popularity_run(), memory_mb)
+    with pytest.raises(ConfigError, match="at least 1 megabyte"):
+        best_items(popularity_run(), [Recommender(popularity_run()).question("ann")], Candidates(np.array([0])), 1, 0)
+
+
+def test_an_item_whose_vector_is_zero_is_similar_to_nothing_and_nothing_to_it() -> None:
+    artefact = caser_run()
+    artefact.scorer.arrays()["V"][3] = 0
+    top, source = most_similar(artefact, 3, Candidates(np.array([0, 3])), 9)
+    assert source == "similar vectors"
+    assert (top.scores.tolist(), top.items.tolist()) == ([0.0] * 5, [1, 2, 4, 5, 6])
+    others, _ = most_similar(artefact, 1, Candidates(np.array([0, 1])), 9)
+    assert others.scores[others.items.tolist().index(3)] == 0
+
+
+@pytest.mark.parametrize("k", [1, 2, 4])
+def test_an_index_that_finds_fewer_than_k_is_completed_for_those_questions_only(k: int) -> None:
+    pytest.importorskip("faiss", reason=NEEDS_EXTRAS)
+    recommender = Recommender(caser_run())
+    indexed = recommender.indexed(recall=0.5)
+    found, exact = (each.recommend([*USERS, "new"], k=k, exclude_seen=False) for each in (indexed, recommender))
+    for one, other in zip(found, exact, strict=True):
+        assert len(one.items) == len(other.items)
+        assert one.scores == sorted(one.scores, reverse=True)
+    assert found[3].items == exact[3].items  # popularity is never taken from the index
+    only = indexed.recommend(USERS, only=[10, 50], exclude_seen=False)
+    assert [answer.items for answer in only] == [
+        answer.items for answer in recommender.recommend(USERS, only=[10, 50], exclude_seen=False)
+    ]
+
+
+def test_a_recommender_without_an_index_answers_exactly() -> None:
+    artefact = replace(caser_run(), index=None)
+    questions = [Recommender(artefact).question(user) for user in USERS[:3]]
+    top = best_items(artefact, questions, Candidates(np.array([0, 4, 6])), 2)
+    assert np.bincount(top.rows).tolist() == [2, 2, 2]
+
+
+@pytest.mark.parametrize(("most", "asked"), [(1000, [1, 2, 3]), (2, [1, 3]), (1, [1])])
+def test_an_index_is_tuned_on_users_from_the_first_to_the_last_with_a_history(
+    most: int, asked: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recommender = Recommender(caser_run())
+    given: list[Any] = []
+    monkeypatch.setattr("caser.answering.recommender._MAX_INDEX_QUERIES", most)
+    monkeypatch.setattr("caser.answering.recommender.build_index", lambda *arguments: given.extend(arguments))
+    recommender.new_index(0.9)
+    vectors_ID, bias_I, is_trained_I, states_BD, recall = given
+    scorer = recommender.artefact.state_scorer
+    assert scorer is not None
+    questions = [recommender.question(user) for user in USERS]
+    np.testing.assert_array_equal(states_BD, states_of(scorer, [questions[user - 1] for user in asked]))
+    np.testing.assert_array_equal(vectors_ID, scorer.item_vectors()[0])
+    np.testing.assert_array_equal(bias_I, scorer.item_vectors()[1])
+    assert is_trained_I.tolist() == [False, True, True, True, False, True, False]
+    assert recall == 0.9
