@@ -32,7 +32,7 @@ from caser.data import datasets
 from caser.data.tape import Tape
 from caser.models.base import Scorer
 from caser.models.caser.caser import Caser
-from caser.models.settings import CountingSettings, ModelSettings
+from caser.models.settings import CountingSettings, NetworkSettings
 from caser.service.events.sqlite import SqliteEvents
 from caser.service.events.store import Event
 
@@ -57,7 +57,7 @@ async def bare(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"{}"})
 
 
-def make_run(folder: Path, config: ModelSettings | None = None) -> Artefact:
+def make_run(folder: Path, config: CountingSettings | NetworkSettings | None = None) -> Artefact:
     """Save a run on the log of MovieLens-1M, and return its artefact.
 
     folder  where it is saved       config  its model; a network has random weights. None takes Caser
@@ -65,8 +65,9 @@ def make_run(folder: Path, config: ModelSettings | None = None) -> Artefact:
     log, config = datasets.load("ml-1m"), config or Caser()
     tape = Tape.from_log(log)
     if isinstance(config, CountingSettings):
-        scorer: Scorer = config.build(log.num_users, log.num_items)
-        scorer.fit(tape)
+        counted = config.build(log.num_users, log.num_items)
+        counted.fit(tape)
+        scorer: Scorer = counted
     else:
         draw = np.random.default_rng(0)
         shapes = config.shapes(log.num_users, log.num_items)

@@ -27,9 +27,9 @@ from caser.artefact.folder import Artefact
 from caser.models.caser.caser import Caser
 from caser.models.counting.ease import EASE
 from caser.models.sessions.sasrec import SASRec
-from caser.models.settings import ModelSettings
+from caser.models.settings import CountingSettings, NetworkSettings
 
-MODELS: tuple[ModelSettings, ...] = (Caser(), EASE(), SASRec())
+MODELS: tuple[CountingSettings | NetworkSettings, ...] = (Caser(), EASE(), SASRec())
 MOST_QUESTIONS = 1000
 _COST = re.compile(r"costs ([\d,]+) .*at most ([\d,]+)")
 

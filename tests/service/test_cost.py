@@ -118,7 +118,7 @@ def test_values_that_no_item_has_cost_what_the_search_for_similar_ones_costs(mod
 
 async def test_a_thousand_plain_questions_are_accepted_and_the_attacks_are_not(runs: dict[str, Path]) -> None:
     reasons = {"user_id": 1, "k": 1000, "explain": True}
-    attacks = {
+    attacks: dict[str, list[tuple[list[Any], str]]] = {
         "caser": [([reasons] * 64, "64 questions x k 1,000 x explain")],
         "ease": [
             ([reasons] * 64, "64 questions x k 1,000 x explain"),

@@ -17,7 +17,6 @@ import pytest
 from caser.answering.recommender import Recommender
 from caser.artefact.folder import save
 from caser.service.answers import loaded_model
-from caser.service.http import served_model
 from tests.runs import caser_run, resign
 from tests.service.serving import Served, process, serving
 
@@ -155,18 +154,18 @@ async def test_a_reload_has_a_time_limit_and_a_second_one_does_not_wait(
     async with serving(run, reload_seconds=SECONDS) as served:
         before = await served.post("/v1/recommend", {"user_id": "bob"})
         save(caser_run(seed=5), run)
-        usual = served_model.load_model
+        usual = loaded_model.load_model
 
         def late(*given: Any) -> Any:
             time.sleep(5 * SECONDS)
             return usual(*given)
 
-        monkeypatch.setattr(served_model, "load_model", late)
+        monkeypatch.setattr("caser.service.http.served_model.load_model", late)
         refused = await served.post("/v1/model/reload", status=409)
         assert "within 0.1 seconds" in refused["error"]
         assert "loading a run already" in (await served.post("/v1/model/reload", status=503))["error"]
         assert await served.post("/v1/recommend", {"user_id": "bob"}) == before
-        monkeypatch.setattr(served_model, "load_model", usual)
+        monkeypatch.setattr("caser.service.http.served_model.load_model", usual)
         while (response := await served.client.post("/v1/model/reload")).status_code != 200:
             assert response.status_code in (409, 503)
             await asyncio.sleep(SECONDS)

@@ -24,7 +24,12 @@ VALUES: dict[str, tuple[list[Any], Any]] = {
     "expire_days": ([0.5], 0.5),
     "rate": ([2.5], 2.5),
     "burst": ([3], 3),
+    "max_cost": ([6], 6),
     "max_waiting": ([5], 5),
+    "answer_seconds": ([2.5], 2.5),
+    "reload_seconds": ([3.5], 3.5),
+    "max_connections": ([7], 7),
+    "idle_seconds": ([4.5], 4.5),
     "max_body": ([2048], 2048),
     "drain_seconds": ([0.25], 0.25),
 }

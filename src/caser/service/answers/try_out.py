@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from caser.data.id_text import json_id
 from caser.errors import ArtefactError, CaserError
 from caser.service.answers.answer import answer_questions
 from caser.service.answers.loaded_model import LoadedModel
@@ -32,8 +33,8 @@ def try_out(model: LoadedModel, events: EventStore, window: int, facts: dict[str
     [user] = artefact.users.raw([max(1, int(artefact.trained.lengths.argmax()))])
     questions = [
         RecommendRequest(),
-        RecommendRequest(user_id=user, k=3),
-        RecommendRequest(history=[popular], k=3, exclude_seen=False, explain=True),
+        RecommendRequest.model_construct(user_id=json_id(user), k=3),
+        RecommendRequest.model_construct(history=[json_id(popular)], k=3, exclude_seen=False, explain=True),
     ]
     try:
         for answer in answer_questions(model, events, window, questions):
