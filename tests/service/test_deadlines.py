@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,6 +20,7 @@ from caser.artefact.folder import save
 from caser.service.answers import loaded_model
 from tests.runs import caser_run, resign
 from tests.service.serving import Served, process, serving
+from tests.skips import on_another_system
 
 LONG = {"questions": [{"user_id": "bob", "explain": True, "history": [10, 20] * 50}] * 40}
 SECONDS = 0.1
@@ -179,7 +181,7 @@ def sent(port: int, content: bytes, source: str = "127.0.0.2") -> bytes:
         return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 
-@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="the second address of a machine, and Unix sockets")
+@pytest.mark.skipif(sys.platform != "linux", reason=on_another_system("needs several addresses of this machine"))
 def test_silent_clients_heads_without_end_and_too_many_connections_have_limits(run: Path) -> None:
     with process(run, "--max-connections", "12", "--idle-seconds", "1") as served:
         port = int(served.url.rpartition(":")[2])
@@ -198,7 +200,7 @@ def test_silent_clients_heads_without_end_and_too_many_connections_have_limits(r
         assert b"\ncaser_connections 1.0\n" in metrics
 
 
-@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="needs Unix sockets")
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason=on_another_system("needs Unix sockets"))
 def test_connections_to_a_unix_socket_have_the_same_limits(run: Path) -> None:
     path = str(run.parent / "s")
     with process(run, "--uds", path, "--idle-seconds", "0.5"), socket.socket(socket.AF_UNIX) as silent:

@@ -112,18 +112,26 @@ class Metrics:
         self._by_source: dict[str, Counter] = {}
         registry.register(_ModelInfo(model))
         registry.register(_ConnectionCounts(connections))
+        self._add_gauges(
+            {
+                "caser_model_age_seconds": lambda: time.time() - model().trained_at,
+                "caser_store_writable": lambda: problem() is None,
+                "caser_store_durable": lambda: is_durable,
+                "caser_cost_waiting": cost_waiting,
+                "caser_connections": lambda: len(connections),
+            }
+        )
+
+    def _add_gauges(self, of_the_service: dict[str, Callable[[], float]]) -> None:
+        """Add the values that are computed when they are read: how well the model fits, and those of the service."""
         values: dict[str, Callable[[], float]] = {
             "caser_event_items_unknown_share": self.unknown_share,
             "caser_popularity_drift": self.popularity_drift,
             "caser_popularity_drift_by_chance": self.drift_by_chance,
-            "caser_model_age_seconds": lambda: time.time() - model().trained_at,
-            "caser_store_writable": lambda: problem() is None,
-            "caser_store_durable": lambda: is_durable,
-            "caser_cost_waiting": cost_waiting,
-            "caser_connections": lambda: len(connections),
+            **of_the_service,
         }
         for name, value in values.items():
-            Gauge(name, _MEANINGS[name], registry=registry).set_function(value)
+            Gauge(name, _MEANINGS[name], registry=self.registry).set_function(value)
 
     def count_request(self, route: str, status: int, seconds: float) -> None:
         """Count a request to `route` that was answered with `status` after so many `seconds`."""
