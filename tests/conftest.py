@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib.util
 import inspect
 import os
 from pathlib import Path
@@ -19,6 +20,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # Importing these registers models; only the tests that need them do, and clean up (contracts/test_outside_model.py).
 collect_ignore = ["outside"]
+# Set-up builds nothing from source, and ir-measures needs a package without a wheel for Linux on ARM.
+if importlib.util.find_spec("ir_measures") is None:
+    collect_ignore += ["evaluation/test_trec.py", "parity/test_metric_library.py"]
 
 # A shared machine may stall; how long an example takes is not what these tests judge.
 settings.register_profile("shared-machine", deadline=None)

@@ -6,6 +6,7 @@
     python tools/dev.py serve           serve the demo's run on http://127.0.0.1:8000, with a page; --port N
     python tools/dev.py test            run the tests (about 4 minutes on two cores); --slow adds the slow ones
     python tools/dev.py check           check lint, format, types and architecture
+    python tools/dev.py audit-packages  ask an advisory database about every installed package
     python tools/dev.py bench [NAME]    measure speed, or reproduce a published table; --list shows all names
     python tools/dev.py bench-serve     measure the service: cost of an answer, behaviour under load, kept promises
     python tools/dev.py mutate          put small faults into the code and count those that a test catches (--help)
@@ -31,17 +32,17 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # Python looks beside a script for what it imports, not above it
+
+from tools import advisories, installing, pins  # noqa: E402
+from tools.installing import SetupError  # noqa: E402
+
 ENVIRONMENT = ROOT / ".venv"
 PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-MUTATION = ROOT / ".venv-mutation"
-MUTATION_TOOL = "cosmic-ray==8.7.0"
 OLDEST_PYTHON = (3, 11)
 NEEDED_DISK_GB = 3
 DEMO_RUN = "runs/demo"
@@ -49,10 +50,6 @@ DEMO_RUN = "runs/demo"
 CHECKED_TESTS = ("tests/architecture", "tests/typing")
 # The platforms for which torch publishes builds; Linux with musl has none.
 TORCH_PLATFORMS = {("Linux", "x86_64"), ("Linux", "aarch64"), ("Darwin", "arm64"), ("Windows", "AMD64")}
-
-
-class SetupError(Exception):
-    """Set-up cannot go on; the message says why, and what to type instead."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -69,7 +66,7 @@ def main(words: Sequence[str]) -> int:
         return 2
     try:
         return VERBS[words[0]](words[1:])
-    except SetupError as error:
+    except (SetupError, pins.PinError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -124,6 +121,13 @@ def check(words: Sequence[str]) -> int:
     return max(statuses)
 
 
+def audit_packages(words: Sequence[str]) -> int:
+    """Ask an advisory database about every package of .venv, with a program that lives in an environment of its own."""
+    refuse_further_words("audit-packages", words)
+    install("dev")
+    return advisories.report(PYTHON, install_tool("audit"), ROOT)
+
+
 def bench(words: Sequence[str]) -> int:
     """Run the named benchmarks, or all benchmarks of speed."""
     install("dev")
@@ -139,18 +143,13 @@ def bench_serve(words: Sequence[str]) -> int:
 def mutate(words: Sequence[str]) -> int:
     """Measure what the tests see, with the tool that makes faults in an environment of its own."""
     install("dev")
-    python = MUTATION / PYTHON.relative_to(ENVIRONMENT)
-    if not python.exists():
-        run_quietly(f"Making {MUTATION.name}", [sys.executable, "-m", "venv", "--clear", str(MUTATION)])
-        command = [str(python), "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
-        run_quietly(f"Installing {MUTATION_TOOL}", [*command, MUTATION_TOOL])
-    return run("tools/mutate.py", "--python", str(python), *words)
+    return run("tools/mutate.py", "--python", str(install_tool("mutation")), *words)
 
 
 def clean(words: Sequence[str]) -> int:
     """Remove what the other verbs made, except run folders and data."""
     refuse_further_words("clean", words)
-    for name in (".venv", MUTATION.name, ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", "build", "dist"):
+    for name in (".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", "build", "dist"):
         shutil.rmtree(ROOT / name, ignore_errors=True)
     return 0
 
@@ -161,6 +160,7 @@ VERBS = {
     "serve": serve,
     "test": test,
     "check": check,
+    "audit-packages": audit_packages,
     "bench": bench,
     "bench-serve": bench_serve,
     "mutate": mutate,
@@ -241,19 +241,19 @@ def install(extra: str) -> None:
     if PYTHON.exists() and wanted in (stamps.get(stamp_path(extra)), stamps.get(stamp_path("dev"))):
         return
     # Find out early what would make the installation fail.
-    check_extra(extra)
-    check_machine(platform.system(), platform.machine(), platform.libc_ver()[0])
+    if installing.needs_torch(pins.requirements(extra, ROOT)):
+        check_machine(platform.system(), platform.machine(), platform.libc_ver()[0])
     if not (stamps and environment_works()):
         check_folder(ROOT, shutil.disk_usage(ROOT).free)
         announce(extra)
-        run_quietly("Making .venv", [sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)])
+        installing.run_quietly("Making .venv", [sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)], ROOT)
         stamps = {}
     # There is no stamp while pip works: if pip is killed, the next installation starts from scratch.
     for path in stamps:
         path.unlink()
     try:
-        pip("Installing torch, the largest part", pinned("torch"))
-        pip(f"Installing caser[{extra}] and its dependencies", "--editable", f".[{extra}]")
+        installing.install_pinned(PYTHON, [extra, "build"], ROOT)
+        installing.install_project(PYTHON, ROOT)
         stamps[stamp_path(extra)] = wanted
     except KeyboardInterrupt:
         stamps.clear()
@@ -263,30 +263,33 @@ def install(extra: str) -> None:
             path.write_text(text)
 
 
+def install_tool(group: str) -> Path:
+    """Install a dependency group into an environment of its own inside .venv, and return the Python of that.
+
+    group  a name in pyproject.toml
+
+    Nothing is done if its stamp says that the same was installed already. Raises SetupError if the installation fails.
+    """
+    folder, wanted = ENVIRONMENT / group, digest(ROOT)
+    python, stamp = folder / PYTHON.relative_to(ENVIRONMENT), folder / "caser.stamp"
+    if not (python.exists() and stamp.exists() and stamp.read_text() == wanted):
+        installing.run_quietly(f"Making .venv/{group}", [sys.executable, "-m", "venv", "--clear", str(folder)], ROOT)
+        installing.install_pinned(python, [group], ROOT)
+        stamp.write_text(wanted)
+    return python
+
+
 def digest(root: Path) -> str:
     """Hash everything that decides what an installation contains: its path, the requirements and the pins."""
-    settings = project_settings(root)
-    requirements = [settings["build-system"], settings["project"], settings["tool"]["hatch"]]
-    pins = (root / "constraints.txt").read_text(encoding="utf-8")
-    return hashlib.sha256(json.dumps([str(root), requirements, pins], sort_keys=True).encode()).hexdigest()
-
-
-def project_settings(root: Path) -> dict[str, Any]:
-    """Read pyproject.toml."""
-    import tomllib  # Python 3.11
-
-    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    settings = pins.project_settings(root)
+    tables = [settings["build-system"], settings["project"], settings["dependency-groups"], settings["tool"]["hatch"]]
+    text = (root / "constraints.txt").read_text(encoding="utf-8")
+    return hashlib.sha256(json.dumps([str(root), tables, text], sort_keys=True).encode()).hexdigest()
 
 
 def stamp_path(extra: str) -> Path:
     """Return the file in which a finished installation of an extra keeps its digest."""
     return ENVIRONMENT / f"caser-{extra}.stamp"
-
-
-def pinned(name: str) -> str:
-    """Return the line of constraints.txt that pins a package."""
-    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    return next(line for line in lines if line.startswith(f"{name}=="))
 
 
 def environment_works() -> bool:
@@ -298,9 +301,10 @@ def environment_works() -> bool:
 def announce(extra: str) -> None:
     """Print how much will be downloaded."""
     print(
-        f"Setting up {ENVIRONMENT} with caser[{extra}]: about 0.4 GB to download with a CPU build of torch, and about\n"
-        "3 GB where pip's index offers only a CUDA build (Linux, as a rule; PIP_EXTRA_INDEX_URL can name PyTorch's\n"
-        "index of CPU builds). What pip has cached is not downloaded again.",
+        f"Setting up {ENVIRONMENT} with caser[{extra}].\n"
+        "If that includes torch, it downloads about 0.4 GB with a build for CPUs, and about 3 GB where pip finds only\n"
+        "a CUDA build (Linux, as a rule). PIP_FIND_LINKS can name a folder with a build for CPUs; allow it first with\n"
+        "python tools/pins.py --renew WHEEL. pip downloads nothing that it has cached.",
         flush=True,
     )
 
@@ -318,14 +322,6 @@ def check_python(version: Sequence[int]) -> None:
                 f"Python needs its module {module} to make .venv; {sys.executable} does not have it; "
                 "on Debian and Ubuntu type: sudo apt install python3-venv"
             )
-
-
-def check_extra(extra: str) -> None:
-    """Raise SetupError for an extra that pyproject.toml does not name; pip would only warn, and not install it."""
-    known = project_settings(ROOT)["project"]["optional-dependencies"]
-    if extra not in known:
-        names = ", ".join(known)
-        raise SetupError(f"caser has no extra {extra!r}; known: {names}; type: python tools/dev.py setup train")
 
 
 def check_machine(system: str, machine: str, libc: str) -> None:
@@ -347,50 +343,6 @@ def check_folder(root: Path, free_bytes: int) -> None:
             f"Set-up needs {NEEDED_DISK_GB} GB of disk; {root} has {free_bytes / 10**9:.1f} GB left; "
             "make room (pip cache purge may help) and run the same command again"
         )
-
-
-def pip(what: str, *words: str) -> None:
-    """Install packages with every version pinned, in build environments too.
-
-    what   what is installed, for people
-    words  arguments of `pip install`
-    """
-    # pip splits these variables at spaces, so they hold a URL, not a path. Newer pips read the second one for builds.
-    constraints = (ROOT / "constraints.txt").as_uri()
-    pins = {"PIP_CONSTRAINT": constraints, "PIP_BUILD_CONSTRAINT": constraints}
-    command = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", *words]
-    run_quietly(what, command, pins)
-
-
-def run_quietly(what: str, command: Sequence[str], variables: Mapping[str, str] | None = None) -> None:
-    """Run a command, print a dot every five seconds, and show the end of its output only if it fails.
-
-    what       what the command does, for people
-    command    the program and its arguments
-    variables  environment variables to add
-
-    Raises SetupError if the command fails.
-    """
-    start = time.monotonic()
-    print(f"{what} ", end="", flush=True)
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
-        environment = {**os.environ, **(variables or {})}
-        with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT) as process:
-            while True:
-                try:
-                    status = process.wait(timeout=5)
-                    break
-                except subprocess.TimeoutExpired:
-                    print(".", end="", flush=True)
-        if status == 0:
-            print(f" {time.monotonic() - start:.0f} s", flush=True)
-            return
-        output.seek(0)
-        print(" failed\n" + "".join(output.readlines()[-15:]), file=sys.stderr)
-    raise SetupError(
-        f"{what} must succeed; it ended with status {status}, as printed above; "
-        "check the network and pip's configuration (pip config list), then run the same command again"
-    )
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ import orjson
 from benchmarks.speed import _rounds
 from caser.artefact.folder import Artefact, save
 from caser.data import datasets
+from caser.data.log import InteractionLog
 from caser.data.tape import Tape
 from caser.models.base import Scorer
 from caser.models.caser.caser import Caser
@@ -57,12 +58,15 @@ async def bare(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"{}"})
 
 
-def make_run(folder: Path, config: CountingSettings | NetworkSettings | None = None) -> Artefact:
-    """Save a run on the log of MovieLens-1M, and return its artefact.
+def make_run(
+    folder: Path, log: InteractionLog | None = None, config: CountingSettings | NetworkSettings | None = None
+) -> Artefact:
+    """Save a run, and return its artefact.
 
-    folder  where it is saved       config  its model; a network has random weights. None takes Caser
+    folder  where it is saved       log  the log; None takes that of MovieLens-1M
+    config  its model; a network has random weights. None takes Caser
     """
-    log, config = datasets.load("ml-1m"), config or Caser()
+    log, config = log or datasets.load("ml-1m"), config or Caser()
     tape = Tape.from_log(log)
     if isinstance(config, CountingSettings):
         counted = config.build(log.num_users, log.num_items)

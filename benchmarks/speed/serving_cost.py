@@ -133,7 +133,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         for model in MODELS:
-            artefact = make_run(folder / model.name, model)
+            artefact = make_run(folder / model.name, config=model)
             write_items(artefact, folder / "items.csv")
             with served(*ours(folder / model.name, "--items", folder / "items.csv")) as service:
                 for name, questions in kinds(artefact).items():

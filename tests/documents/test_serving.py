@@ -71,15 +71,24 @@ def test_an_answer_obeys_the_rules_of_the_example(url: tuple[str, Path]) -> None
     assert {item["item_id"] for item in items} <= {10, 50}
 
 
-def test_the_dockerfile_installs_only_the_extra_serve_and_runs_as_an_unprivileged_user() -> None:
+def test_the_dockerfile_installs_only_the_extra_serve_by_hash_and_runs_as_an_unprivileged_user() -> None:
     lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
     steps: dict[str, list[str]] = {}
     for line in lines:
         if line and not line.startswith("#"):
             word, _, rest = line.partition(" ")
             steps.setdefault(word, []).append(rest)
-    assert re.findall(r'"\.\[(.*?)\]"', steps["RUN"][0]) == ["serve"]
-    assert "--constraint constraints.txt" in steps["RUN"][0]
+    assert re.fullmatch(r"BASE=python:3\.11-slim@sha256:[0-9a-f]{64}", steps["ARG"][0])
+    assert {base.split()[0] for base in steps["FROM"]} == {"${BASE}"}
+    assert re.findall(r"pins\.py (\w+) > (\w+\.txt)", steps["RUN"][0]) == [
+        ("serve", "serve.txt"),
+        ("build", "build.txt"),
+    ]
+    installs = re.findall(r"pip (?:install|wheel) [^&]*", " && ".join(steps["RUN"]))
+    assert len(installs) == 4
+    for install in installs:  # either by hash, or the project itself
+        assert "--no-deps" in install
+        assert "--require-hashes" in install or install.split()[-1] in (".", "caser-*.whl")
     assert steps["USER"] == ["caser"]
     assert list(steps).index("USER") < list(steps).index("ENTRYPOINT")
     assert steps["EXPOSE"] == ["8000"]
@@ -89,5 +98,5 @@ def test_the_dockerfile_installs_only_the_extra_serve_and_runs_as_an_unprivilege
     assert command[:4] == ["serve", "/model", "--host", "0.0.0.0"]
     assert "--token-file" in command
     assert json.loads(steps["VOLUME"][0]) == ["/model", "/store"]
-    copied = [name for step in steps["COPY"] for name in step.split()[:-1]]
+    copied = [name for step in steps["COPY"] if "--from" not in step for name in step.split()[:-1]]
     assert [name for name in copied if not (ROOT / name).exists()] == []

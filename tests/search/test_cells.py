@@ -228,5 +228,5 @@ def test_a_damaged_or_missing_index_is_refused(tmp_path: Path) -> None:
 def test_a_file_of_an_index_that_the_manifest_does_not_list_is_refused(tmp_path: Path) -> None:
     save(caser_run(), tmp_path / "run")
     (tmp_path / "run" / INDEX).write_bytes(b"left by somebody")
-    with pytest.raises(ArtefactError, match="must be listed in manifest.json"):
+    with pytest.raises(ArtefactError, match=r"must be listed in manifest\.json"):
         load(tmp_path / "run")

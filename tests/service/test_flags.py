@@ -26,6 +26,8 @@ VALUES: dict[str, tuple[list[Any], Any]] = {
     "burst": ([3], 3),
     "max_cost": ([6], 6),
     "max_waiting": ([5], 5),
+    "max_waiting_mb": ([8], 8),
+    "cache_mb": ([9], 9),
     "answer_seconds": ([2.5], 2.5),
     "reload_seconds": ([3.5], 3.5),
     "max_connections": ([7], 7),

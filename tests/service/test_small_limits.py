@@ -59,7 +59,7 @@ async def test_as_many_questions_as_may_wait_do_wait_and_one_more_is_refused(wai
     queue.close()
 
 
-@pytest.mark.parametrize("in_memory", [1, 2, 100])
+@pytest.mark.parametrize("in_memory", [1, 1_000, 10**6])
 @pytest.mark.parametrize("new", [0, 1, 3])
 @pytest.mark.parametrize("at_once", SMALL)
 async def test_histories_are_those_of_all_events_whatever_a_commit_or_the_memory_holds(
@@ -67,8 +67,7 @@ async def test_histories_are_those_of_all_events_whatever_a_commit_or_the_memory
 ) -> None:
     monkeypatch.setattr("caser.service.events.group_commit._MAX_PER_COMMIT", at_once)
     monkeypatch.setattr("caser.service.events.sqlite._MAX_NEW_EVENTS", new)
-    monkeypatch.setattr("caser.service.events.sqlite.MAX_CACHED_USERS", in_memory)
-    store = SqliteEvents(tmp_path / "events.db", window=3)
+    store = SqliteEvents(tmp_path / "events.db", window=3, max_cached=in_memory)
     chance = random.Random(0)
     events: list[Event] = []
     for round_ in range(6):
@@ -116,12 +115,9 @@ def test_a_service_is_compared_for_every_user_however_many_a_request_holds(size:
     assert (found.same, found.ties, list(found.different)) == (2, 0, ["bob"])
 
 
-@pytest.mark.parametrize("size", [0, 1, 2])
-def test_the_history_of_a_user_does_not_depend_on_who_was_asked_before(
-    size: int, run: Path, monkeypatch: Patch
-) -> None:
-    monkeypatch.setattr(loaded_model, "_MAX_CACHED_USERS", size)
-    model = load_model(run, None)
+@pytest.mark.parametrize("max_cached", [1, 1_000, 10**6])
+def test_the_history_of_a_user_does_not_depend_on_who_was_asked_before(max_cached: int, run: Path) -> None:
+    model = load_model(run, None, max_cached=max_cached)
     no_events = RecentHistory()
     for user in [*USERS, *USERS[::-1], "nobody"]:
         expected = {"ann": [10, 20, 30], "bob": [20, 30], "eve": [50, 10, 20, 20]}.get(user, [])

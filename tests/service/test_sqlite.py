@@ -196,12 +196,3 @@ async def test_writes_beyond_the_queue_limit_are_refused_at_once(monkeypatch: py
     go.set()
     assert await asyncio.gather(first, *waiting) == ["done"] * 3
     commit.close()
-
-
-async def test_the_number_of_histories_in_memory_is_bounded(
-    store: SqliteEvents, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("caser.service.events.sqlite.MAX_CACHED_USERS", 5)
-    for number in range(20):
-        store.recent(f"user {number}")
-    assert list(store._histories) == [f"user {number}" for number in range(15, 20)]

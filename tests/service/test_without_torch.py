@@ -11,6 +11,7 @@ import pytest
 
 from tests.service.serving import process
 from tests.skips import skipped
+from tools import installing
 
 ROOT = Path(__file__).resolve().parents[2]
 ABSENT = ("torch", "numba", "onnx", "faiss", "optuna", "plotly", "matplotlib")
@@ -21,10 +22,11 @@ def test_a_service_runs_with_the_extra_serve_alone(run: Path, monkeypatch: pytes
     folder = run.parent / "environment"
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     python = folder / "bin" / "python"
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--constraint", "constraints.txt", ".[serve]"]
-    installed = subprocess.run(pip, cwd=ROOT, capture_output=True, text=True, check=False)
-    if installed.returncode:
-        pytest.skip(skipped(f"pip could not install: {installed.stderr[-200:]}", "pip config list, to check the index"))
+    try:
+        installing.install_pinned(python, ["serve", "build"], ROOT)
+    except installing.SetupError as error:
+        pytest.skip(skipped(f"pip could not install: {error}", "pip config list, to check the index"))
+    installing.pip("Installing caser", python, ["--no-deps", "--no-build-isolation", "."], ROOT)
     looked = f"import importlib.util as u; print([name for name in {ABSENT} if u.find_spec(name)])"
     monkeypatch.delenv("PYTHONPATH", raising=False)
     assert subprocess.run([str(python), "-c", looked], capture_output=True, text=True).stdout == "[]\n"

@@ -23,8 +23,9 @@ from typing import Any
 
 import orjson
 
-from caser.errors import StoreError
-from caser.system.storage import refused
+from caser.errors import ArtefactError, StoreError
+from caser.system.locks import locked
+from caser.system.storage import read_file, refused, write_file
 
 logger = logging.getLogger("caser.service")
 
@@ -33,6 +34,7 @@ MAX_WAITING_CHUNKS = 64
 
 _FLUSH_SECONDS = 0.25
 _CLOSE_SECONDS = 2.0
+_KEY_BYTES = 32
 
 Pseudonym = Callable[[str], str]
 """A function that turns a user id into the text that logs show in its place."""
@@ -177,16 +179,23 @@ def read_pseudonym_key(answer_log: Path | None) -> bytes:
     answer_log  the key is kept in a file beside this log, so that a user keeps one pseudonym after a restart; without
                 a log, each call makes a new key
 
-    Raises StoreError when the key file cannot be read or written.
+    The file appears with its whole content or not at all. Raises StoreError when it cannot be read or written, or
+    holds no key.
     """
     if answer_log is None:
-        return secrets.token_bytes(32)
+        return secrets.token_bytes(_KEY_BYTES)
     file = answer_log.with_name(f"{answer_log.name}.key")
     try:
-        answer_log.parent.mkdir(parents=True, exist_ok=True)
-        if not file.exists():
-            file.touch(0o600)
-            file.write_bytes(secrets.token_bytes(32))
-        return file.read_bytes()
-    except OSError as error:
-        raise StoreError(str(refused(file, error, 32))) from None
+        with locked(file):  # two services that start at once agree on one key
+            if not (file.exists() or file.is_symlink()):
+                write_file(file, secrets.token_bytes(_KEY_BYTES), 0o600)
+            key = read_file(file, 1024)
+    except (ArtefactError, OSError) as error:
+        sentence = str(error) if isinstance(error, ArtefactError) else str(refused(file, error, _KEY_BYTES))
+        raise StoreError(sentence) from None
+    if len(key) < _KEY_BYTES or not any(key):
+        raise StoreError(
+            f"{file} must hold a key of {_KEY_BYTES} random bytes; got {len(key)}{'' if any(key) else ', all 0'}. "
+            "Restore it from a backup, or remove it: then users get new pseudonyms."
+        )
+    return key

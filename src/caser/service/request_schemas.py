@@ -179,9 +179,10 @@ class NewEvent(Schema):
     user_id: Id
     item_id: Id
     event_id: Annotated[StrictStr, Field(min_length=1, max_length=MAX_EVENT_ID_LENGTH)] | None = None
-    """An id of your own. Events with the same id count once. Without one, the service makes an id."""
+    """An id of your own. Events of one user with the same id count once. Without one, the service makes an id."""
     time: Annotated[float, Field(ge=0, lt=1e11)] | None = None
-    """The time of the interaction, in seconds since 1970, at most a day ahead of the service's clock. Default: now."""
+    """The time of the interaction, in seconds since 1970, at most a day ahead of the service's clock. Default: now.
+    A time that is ahead of the clock counts as the time of arrival."""
 
 
 class NewEvents(Schema):

@@ -123,8 +123,10 @@ class EventsResponse(VersionedResponse):
     """How many events are new."""
     known: int
     """How many events were stored before."""
+    erased: int
+    """How many events were erased with their user in the last 30 days. They are not stored again."""
     conflicts: list[str]
-    """Ids of events that were stored before with another user, item or time. The stored events stay as they are."""
+    """Ids under which the user has an event with another item or time. The stored events stay as they are."""
     durable: bool
     """Whether the events are on disk."""
     unknown_items: list[Id]
@@ -150,6 +152,9 @@ class EraseResponse(VersionedResponse):
     """Confirms that a user was erased."""
 
     events_removed: int
+    complete: bool
+    """Whether the last byte of the events is gone from the disk. If not (status 202), another program was reading the
+    store; the service goes on trying, and the metric caser_erasures_incomplete is 0 when nothing is left."""
 
 
 class SimilarItemsResponse(VersionedResponse):

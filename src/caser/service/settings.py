@@ -15,6 +15,10 @@ DEFAULT_PORT = 8000
 """The port to listen on."""
 DEFAULT_WINDOW = 1000
 """How many last interactions of a user count."""
+DEFAULT_CACHE_MB = 256
+"""Memory for histories of users, in MiB."""
+DEFAULT_MAX_WAITING_MB = 32
+"""Memory for events that wait to be written, in MiB."""
 
 
 class ServiceSettings(Settings):
@@ -60,6 +64,10 @@ class ServiceSettings(Settings):
     """Connections in all; one address may have half of them. Default: four fifths of the files the process may open."""
     idle_seconds: float = Field(default=15.0, gt=0)
     """Seconds that a connection may be idle, take to send the head of a request, or not read its answer."""
+    max_waiting_mb: int = Field(default=DEFAULT_MAX_WAITING_MB, ge=1)
+    """Memory for events that wait to be written, in MiB; further ones are refused with status 503."""
+    cache_mb: int = Field(default=DEFAULT_CACHE_MB, ge=1)
+    """Memory for histories of users, in MiB. Those that do not fit are read from the store and the run when needed."""
     max_body: int = Field(default=2**20, ge=1024)
     """Maximum size of a request body, in bytes."""
     drain_seconds: float = Field(default=1.0, ge=0)

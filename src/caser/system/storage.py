@@ -22,14 +22,16 @@ from caser.errors import ArtefactError
 from caser.system.memory import memory
 
 
-def write_file(path: Path, content: bytes) -> None:
+def write_file(path: Path, content: bytes, mode: int = 0o666) -> None:
     """Write `content` to the file `path`, which may exist; missing folders are made.
+
+    mode  the permissions of the new file, before the umask of the process: 0o600 for a secret
 
     Raises ArtefactError, which names the path, when the folder cannot be written or the disk is full; the old file
     stays.
     """
     with replacing(path, len(content)) as partial:
-        _write_new(partial, content)
+        _write_new(partial, content, mode)
 
 
 @contextmanager
@@ -198,8 +200,9 @@ def _check_name(path: Path) -> None:
         raise OSError(str(error)) from None
 
 
-def _write_new(path: Path, content: bytes) -> None:
-    with path.open("xb") as file:
+def _write_new(path: Path, content: bytes, mode: int = 0o666) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    with os.fdopen(os.open(path, flags, mode), "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

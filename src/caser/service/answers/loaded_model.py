@@ -7,9 +7,11 @@ A reload makes another `LoadedModel`. Assumes that the run folder is replaced in
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from functools import lru_cache, partial
 from pathlib import Path
+from sys import getsizeof
+from threading import Lock
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,12 +25,27 @@ from caser.exported.scorer import through_onnx
 from caser.service.answers.catalogue import Catalogue
 from caser.service.answers.cost import CostRates
 from caser.service.answers.one_history import Interaction, OneHistory, RunHistory, one_history, unit_of
+from caser.service.byte_cache import ByteCache
 from caser.service.events.store import RecentHistory
+from caser.service.settings import DEFAULT_CACHE_MB
 from caser.system.storage import read_file, settled
 
 _MAX_TRIES = 3
-_MAX_CACHED_USERS = 10_000
 _MAX_CACHED_ITEMS = 100_000
+_MAX_CACHED_ID = 100
+"""Characters of an item id up to which it is kept with its raw id; longer ones are looked up each time."""
+_BYTES_PER_INTERACTION = 340
+"""Memory of an interaction in a `RunHistory` and a `OneHistory`: tuples, numbers, and its place in the look-up by item;
+`tests/service/test_memory.py` measures it."""
+_BYTES_PER_HISTORY = 2_000
+
+
+class _Kept(NamedTuple):
+    """The history of a user as it was computed last, and what it was computed from."""
+
+    recent: RecentHistory
+    run: RunHistory
+    history: OneHistory
 
 
 class LoadedModel:
@@ -37,44 +54,61 @@ class LoadedModel:
     recommender  answers questions                       catalogue   titles and attributes of the items
     version      SHA-256 digest of what was trained      trained_at  when it was trained, in seconds since 1970
     loaded_at    when it was loaded, in seconds since 1970
+    max_cached   how many bytes of histories are kept
     """
 
-    def __init__(self, recommender: Recommender, catalogue: Catalogue, version: str, trained_at: float) -> None:
+    def __init__(
+        self,
+        recommender: Recommender,
+        catalogue: Catalogue,
+        version: str,
+        trained_at: float,
+        max_cached: int = DEFAULT_CACHE_MB << 19,
+    ) -> None:
         self.recommender = recommender
         self.catalogue = catalogue
         self.version = version
         self.trained_at = trained_at
         self.loaded_at = time.time()
         self.costs = CostRates(recommender)
-        self._histories: dict[tuple[RawId, int], tuple[RecentHistory, OneHistory]] = {}
-        unit = unit_of(recommender.artefact.histories.times)
-        self.run_history: Callable[[RawId, int], RunHistory] = lru_cache(_MAX_CACHED_USERS)(
-            partial(_run_history, recommender.artefact, unit)
-        )
-        """The last so many interactions that the run holds of a user."""
-        self.is_known: Callable[[RawId], bool] = lru_cache(_MAX_CACHED_USERS)(partial(_is_known, recommender.artefact))
-        """Whether the model was trained on a user."""
+        self._lock = Lock()
+        self._histories: ByteCache[tuple[RawId, int], _Kept] = ByteCache(max_cached, _num_bytes_of)
+        self._unit = unit_of(recommender.artefact.histories.times)
+        self._raw_item = lru_cache(_MAX_CACHED_ITEMS)(partial(_raw_item, recommender.artefact.items))
 
-        self.raw_item: Callable[[str], RawId] = lru_cache(_MAX_CACHED_ITEMS)(
-            partial(_raw_item, recommender.artefact.items)
-        )
-        """The raw id of the item that is written as a key of the store; the key itself if the run does not know it."""
+    def raw_item(self, key: str) -> RawId:
+        """The raw id of the item that is written as `key` in the store; `key` itself if the run does not know it."""
+        return self._raw_item(key) if len(key) <= _MAX_CACHED_ID else self._raw_item.__wrapped__(key)
+
+    @property
+    def num_bytes_cached(self) -> int:
+        """The memory of the histories that are kept."""
+        return self._histories.num_bytes
+
+    def run_history(self, user: RawId, length: int) -> RunHistory:
+        """The last `length` interactions that the run holds of the user `user`."""
+        return _run_history(self.recommender.artefact, self._unit, user, length)
 
     def history(self, user: RawId, recent: RecentHistory, window: int) -> OneHistory:
         """The one history of a user: what the run holds and the events since, each interaction once.
 
         user  the raw id       recent  the user's stored events       window  how many last interactions count
         """
-        known = self._histories.get((user, window))
-        if known is not None and known[0] is recent:  # the store makes another object when anything changes
-            return known[1]
-        run = RunHistory() if recent.is_erased else self.run_history(user, window)
+        with self._lock:  # long answers are given in a thread
+            kept = self._histories.get((user, window))
+        if kept is not None and kept.recent is recent:  # the store makes another object when anything changes
+            return kept.history
+        run = RunHistory() if recent.is_erased else kept.run if kept else self.run_history(user, window)
         events = [Interaction(self.raw_item(key), time) for key, time in zip(recent.items, recent.times, strict=True)]
         history = one_history(run, events, window)
-        if len(self._histories) >= _MAX_CACHED_USERS:
-            self._histories.clear()
-        self._histories[user, window] = (recent, history)
+        with self._lock:
+            self._histories[user, window] = _Kept(recent, run, history)
         return history
+
+    def is_known(self, user: RawId) -> bool:
+        """Whether the model was trained on `user`."""
+        artefact = self.recommender.artefact
+        return bool(artefact.trained.lengths[artefact.users.lookup([user])[0]])
 
     def stored_length(self, user: RawId) -> int:
         """How many interactions the run holds of `user`."""
@@ -87,11 +121,14 @@ class LoadedModel:
         return bool(artefact.trained.item_counts[artefact.items.indices([item])[0]])
 
 
-def load_model(run: Path, items: Path | None, onnx: Path | None = None) -> LoadedModel:
+def load_model(
+    run: Path, items: Path | None, onnx: Path | None = None, max_cached: int = DEFAULT_CACHE_MB << 19
+) -> LoadedModel:
     """Load a run, and check that it can answer.
 
     run    the run folder           items  a table of items, or None
     onnx   a file that was exported from this run and answers in its place, or None
+    max_cached   how many bytes of histories the model keeps
 
     Raises ArtefactError if the run is damaged, cannot answer, or is not the run that `onnx` was exported from;
     DataError if the table of items cannot be read or names no item of the run.
@@ -113,7 +150,7 @@ def load_model(run: Path, items: Path | None, onnx: Path | None = None) -> Loade
         recommender = recommender.with_items(items)
     trained = parse(run / MANIFEST, manifest)
     version, trained_at = trained_digest(trained), trained.trained_at or written_at
-    model = LoadedModel(recommender, Catalogue.of(recommender), version, trained_at)
+    model = LoadedModel(recommender, Catalogue.of(recommender), version, trained_at, max_cached)
     _check_that_it_answers(model)
     return model
 
@@ -146,8 +183,12 @@ def _check_that_it_answers(model: LoadedModel) -> None:
         raise ArtefactError("a run must answer; this one recommended nothing. Train again.")
 
 
-def _is_known(artefact: Artefact, user: RawId) -> bool:
-    return bool(artefact.trained.lengths[artefact.users.lookup([user])[0]])
+def _num_bytes_of(kept: _Kept) -> int:
+    """About how much memory a kept history takes; raw ids that are texts may be shared, and count each time."""
+    of_text = sum(getsizeof(item) for item in kept.run.items if isinstance(item, str))
+    of_text += sum(getsizeof(item) for item in kept.history.items if isinstance(item, str))
+    num_interactions = len(kept.run.items) + len(kept.history.items)
+    return _BYTES_PER_HISTORY + _BYTES_PER_INTERACTION * num_interactions + of_text + kept.recent.num_bytes
 
 
 def _raw_item(vocabulary: Vocabulary, key: str) -> RawId:

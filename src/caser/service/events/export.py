@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from caser.errors import StoreError
-from caser.service.events.sqlite import check_marks
+from caser.service.events.schema import version
 
 SCHEMA = pl.Schema({"user_id": pl.String, "item_id": pl.String, "timestamp": pl.Float64})
 """The columns of the log; timestamp is in seconds since 1970."""
@@ -29,7 +29,7 @@ def event_frames(store: Path) -> Iterator[pl.DataFrame]:
         name = f"{store.absolute().as_uri()}?mode=rw"
         connection = sqlite3.connect(name, uri=True, isolation_level=None, timeout=10, check_same_thread=False)
         try:
-            check_marks(connection)
+            version(connection)
             rows = connection.execute("SELECT user_id, item_id, time FROM events ORDER BY time, seq")
             while some := rows.fetchmany(_ROWS_AT_ONCE):
                 yield pl.DataFrame(some, schema=SCHEMA, orient="row")

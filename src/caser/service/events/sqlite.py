@@ -1,12 +1,9 @@
 """An event store in one SQLite file, or in memory. WAL and synchronous=FULL keep acknowledged events after a power cut.
 
-    events  seq, event_id, user_id, item_id, time        seq numbers the events of all processes in order of commit
-    erased  seq, user_key                                the users who were erased, as digests
-
-One connection writes (through `group_commit.py`), and another connection reads. Recent histories are kept in memory.
-Before each look-up, the store asks SQLite whether any process has committed (`data_version`, which takes
-microseconds). If so, it reads the new events. So events of this process and of other processes arrive in the same way,
-and most look-ups need no disk access.
+`schema.py` has the tables. One connection writes (through `group_commit.py`), and another connection reads. Recent
+histories are kept in memory. Before each look-up, the store asks SQLite whether any process has committed
+(`data_version`, which takes microseconds). If so, it reads the new events. So events of this process and of other
+processes arrive in the same way, and most look-ups need no disk access.
 """
 
 from __future__ import annotations
@@ -14,37 +11,32 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from sys import getsizeof
 from threading import Lock
 from typing import TypeAlias
 
 from caser.errors import StoreError
+from caser.service.byte_cache import ByteCache
+from caser.service.events.erasures import Erasures
 from caser.service.events.group_commit import GroupCommit
-from caser.service.events.store import Event, Outcome, RecentHistory, user_digest
+from caser.service.events.schema import event_key, prepare, version
+from caser.service.events.store import REMEMBERED_DAYS, Event, Outcome, RecentHistory, user_digest
 from caser.service.events.store_file import StoreFile
-from caser.service.settings import DEFAULT_WINDOW
+from caser.service.logs import logger
+from caser.service.settings import DEFAULT_CACHE_MB, DEFAULT_MAX_WAITING_MB, DEFAULT_WINDOW
 
-_FORMAT_VERSION = 1
-_APPLICATION_ID = 0x43415345
-"""Marks the file as an event store of this library."""
-
-_SCHEMA = f"""
-PRAGMA application_id = {_APPLICATION_ID};
-PRAGMA user_version = {_FORMAT_VERSION};
-CREATE TABLE IF NOT EXISTS events (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL UNIQUE, user_id TEXT NOT NULL, item_id TEXT NOT NULL,
-    time REAL NOT NULL);
-CREATE INDEX IF NOT EXISTS events_of_user ON events (user_id, time, seq);
-CREATE TABLE IF NOT EXISTS erased (seq INTEGER PRIMARY KEY AUTOINCREMENT, user_key TEXT NOT NULL UNIQUE);
-"""
-MAX_CACHED_USERS = 50_000
-"""The largest number of users whose recent history is kept in memory. The least recently used is dropped first."""
-
+_DAY = 86_400
 _MAX_NEW_EVENTS = 2_000
 """Up to this many new events are added to the histories in memory. If there are more, those histories are dropped."""
+
+_MAX_DELETED = 2_000
+"""So many expired rows are deleted with a commit, which keeps every commit short."""
+
+_BYTES_PER_EVENT = 1_000
+"""About what an event takes in memory while it waits, beside its texts: its request, its objects and its row."""
 
 _LASTING = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN)
 """Errors that stay until somebody repairs the store."""
@@ -59,29 +51,45 @@ class SqliteEvents:
     path         the file; None keeps the events in memory
     window       the number of last events of a user that a history holds
     expire_days  events older than this many days are ignored, and later deleted; None: events do not expire
+    max_cached   how many bytes of histories are kept in memory
+    max_waiting  how many bytes of events may wait to be written
 
-    Raises StoreError when the file cannot be opened or written, is damaged, or is no event store.
+    Raises StoreError when the file cannot be opened or written, is damaged, or is no event store. A store of version 1
+    becomes one of this version.
     """
 
-    def __init__(self, path: Path | None, *, window: int = DEFAULT_WINDOW, expire_days: float | None = None) -> None:
-        self.is_durable = path is not None
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        window: int = DEFAULT_WINDOW,
+        expire_days: float | None = None,
+        max_cached: int = DEFAULT_CACHE_MB << 20,
+        max_waiting: int = DEFAULT_MAX_WAITING_MB << 20,
+    ) -> None:
         self._window = window
-        self._lifetime = None if expire_days is None else expire_days * 86_400
+        self._lifetime = None if expire_days is None else expire_days * _DAY
+        self._path = path
         self._file = None if path is None else StoreFile(path)
         self._name = f"file:/caser-events-{secrets.token_hex(8)}?vfs=memdb" if path is None else str(path)
         self._failure: StoreError | None = None
         self._lock = Lock()
         # In memory, a reader and a writer exclude each other.
         self._write_lock = nullcontext() if path is not None else self._lock
-        self._histories: OrderedDict[str, RecentHistory] = OrderedDict()
-        self._writer = self._connect(is_durable=self.is_durable)
-        self._reader = self._connect(is_durable=False)
+        self._histories: ByteCache[str, RecentHistory] = ByteCache(max_cached, lambda history: history.num_bytes)
+        self._writer = self._connect(is_writer=True)
+        self._reader = self._connect(is_writer=False)
+        self._has_erased_events = False
         self._data_version = -1
         self._last_event = self._last_erasure = 0
         self._read_new_commits()
         if self._file is not None:
             self._file.remember()
-        self._group_commit: GroupCommit[_Job] = GroupCommit(self._write)
+        self._erasures = None if path is None else Erasures(path, self._writer)
+        self._complete_erasures()
+        self._group_commit: GroupCommit[_Job] = GroupCommit(
+            self._write, _num_bytes_of, max_waiting, self._complete_erasures
+        )
 
     async def append(self, events: Sequence[Event]) -> list[Outcome]:
         """Store all of `events` that are new, or none. Returns what became of each event.
@@ -96,8 +104,7 @@ class SqliteEvents:
 
         Returns the number of events removed. Raises as `append` does.
         """
-        num_removed: int = await self._group_commit(user_id)
-        return num_removed
+        return int(await self._group_commit(user_id))
 
     def recent(self, user_id: str) -> RecentHistory:
         """Return the last events of the user `user_id`, from memory if they were read before."""
@@ -107,10 +114,6 @@ class SqliteEvents:
                 history = self._histories.get(user_id)
                 if history is None:
                     history = self._histories[user_id] = self._read_history(user_id)
-                    if len(self._histories) > MAX_CACHED_USERS:
-                        self._histories.popitem(last=False)
-                else:
-                    self._histories.move_to_end(user_id)
         except sqlite3.Error as error:
             self._failure = StoreError(f"{self._name} must be readable; got: {error}.", is_lasting=True)
             raise self._failure from None
@@ -124,6 +127,26 @@ class SqliteEvents:
             self._reader.close()
 
     @property
+    def is_durable(self) -> bool:
+        """Whether acknowledged events are on disk: there is a file, and it is still the one that was opened."""
+        return self._file is not None and not self.is_lost
+
+    @property
+    def num_erasures_incomplete(self) -> int:
+        """How many users are erased although bytes of their events are still on the disk."""
+        return 0 if self._erasures is None else self._erasures.num_incomplete
+
+    @property
+    def num_bytes_cached(self) -> int:
+        """The memory of the histories that are kept for quick answers."""
+        return self._histories.num_bytes
+
+    @property
+    def num_bytes_waiting(self) -> int:
+        """The memory of the events that wait to be written."""
+        return self._group_commit.num_bytes_waiting
+
+    @property
     def is_lost(self) -> bool:
         """Whether the file was deleted or replaced, or can no longer be read or written."""
         failed = self._failure is not None and self._failure.is_lasting
@@ -135,15 +158,16 @@ class SqliteEvents:
             return "the store of events was deleted or replaced, or can no longer be used; restart with a good --store"
         return None if self._failure is None else "the last event could not be written; the disk may be full"
 
-    def _connect(self, *, is_durable: bool) -> sqlite3.Connection:
+    def _connect(self, *, is_writer: bool) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = None
         try:
             if self._file is not None:
                 self._file.check()
+            name = self._name if self._path is None else str(self._path.absolute())
             connection = sqlite3.connect(
-                self._name, check_same_thread=False, isolation_level=None, timeout=10, uri=self._file is None
+                name, check_same_thread=False, isolation_level=None, timeout=10, uri=self._path is None
             )
-            self._prepare(connection, is_durable=is_durable)
+            self._prepare(connection, is_durable=is_writer and self._path is not None)
         except (sqlite3.Error, OSError, ValueError) as error:
             if connection is not None:
                 connection.close()
@@ -151,25 +175,21 @@ class SqliteEvents:
         return connection
 
     def _prepare(self, connection: sqlite3.Connection, *, is_durable: bool) -> None:
-        """Check that the file is an event store, create its tables if it is new, and set how safely it is written."""
+        """Check that the file is an event store, make or upgrade its tables, and set how safely it is written."""
         is_empty = not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if not is_empty:
-            check_marks(connection)
+            version(connection)
         # Only the writer of a durable file must wait for the disk. A temporary file need not survive a power cut.
         connection.execute(f"PRAGMA synchronous={'FULL' if is_durable else 'OFF'}")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA secure_delete=ON")
-        if is_empty:
-            connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
-        if is_durable:  # a file that cannot be written is found now, and not with the first event
+        if is_durable:  # a file that is damaged or cannot be written is found now, and not with the first event
+            damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if damage != "ok":
+                raise ValueError(f"a damaged database ({damage})")
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("ROLLBACK")
-        if (
-            not is_empty
-            and is_durable
-            and (damage := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok"
-        ):
-            raise ValueError(f"a damaged database ({damage})")
+        prepare(connection, time.time())
 
     def _write(self, jobs: Sequence[_Job]) -> list[list[Outcome] | int]:
         """Commit several jobs together. Returns, for each job, the result of `append` or of `erase`."""
@@ -185,6 +205,7 @@ class SqliteEvents:
             raise self._failure from None
         self._refuse_lost()
         self._failure = None
+        self._complete_erasures()
         return results
 
     def _refuse_lost(self) -> None:
@@ -197,37 +218,81 @@ class SqliteEvents:
             raise self._failure
 
     def _commit(self, jobs: Sequence[_Job]) -> list[list[Outcome] | int]:
+        now = time.time()
+        erased: list[tuple[int, list[str]]] = []
         self._writer.execute("BEGIN IMMEDIATE")
-        self._delete_expired()
-        results = [
-            self._delete_user(job) if isinstance(job, str) else [self._insert(event) for event in job] for job in jobs
-        ]
+        self._delete_expired(now)
+        self._has_erased_events = self._writer.execute("SELECT 1 FROM erased_events LIMIT 1").fetchone() is not None
+        results: list[list[Outcome] | int] = []
+        for job in jobs:
+            if isinstance(job, str):
+                event_ids = self._delete_user(job, now)
+                results.append(len(event_ids))
+                erased.append((self._writer.execute("SELECT max(seq) FROM erased").fetchone()[0], [job, *event_ids]))
+            else:
+                results.append([self._insert(event, now) for event in job])
         self._writer.execute("COMMIT")
-        if any(isinstance(job, str) for job in jobs):  # the write-ahead log still holds the erased bytes
-            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if self._erasures is not None:
+            for one in erased:
+                self._erasures.add(*one)
         return results
 
-    def _insert(self, event: Event) -> Outcome:
-        row = (event.event_id, event.user_id, event.item_id, event.time)
-        statement = "INSERT OR IGNORE INTO events (event_id, user_id, item_id, time) VALUES (?, ?, ?, ?)"
-        if self._writer.execute(statement, row).rowcount == 1:
+    def _insert(self, event: Event, now: float) -> Outcome:
+        if self._has_erased_events:
+            key = event_key(event.user_id, event.event_id)
+            if self._writer.execute("SELECT 1 FROM erased_events WHERE event_key = ?", (key,)).fetchone():
+                return "erased"
+        place = self._place(event, now)
+        sent = None if event.is_now or place == event.time else event.time
+        statement = "INSERT OR IGNORE INTO events (event_id, user_id, item_id, time, sent) VALUES (?, ?, ?, ?, ?)"
+        if self._writer.execute(statement, (event.event_id, event.user_id, event.item_id, place, sent)).rowcount == 1:
             return "new"
-        select = "SELECT user_id, item_id, time FROM events WHERE event_id = ?"
-        *ids, stored_time = self._writer.execute(select, (event.event_id,)).fetchone()
-        is_same = ids == [event.user_id, event.item_id] and (event.is_now or event.time == stored_time)
-        return "known" if is_same else "conflict"
+        select = "SELECT item_id, coalesce(sent, time) FROM events WHERE user_id = ? AND event_id = ?"
+        item_id, sent = self._writer.execute(select, (event.user_id, event.event_id)).fetchone()
+        return "known" if item_id == event.item_id and (event.is_now or event.time == sent) else "conflict"
 
-    def _delete_user(self, user_id: str) -> int:
-        num_removed = self._writer.execute("DELETE FROM events WHERE user_id = ?", (user_id,)).rowcount
+    def _place(self, event: Event, now: float) -> float:
+        """The time that orders the event: its own, or its arrival if that is earlier or the event has no time.
+
+        An event that arrives now is the newest of its user, even if the clock went back since the last one.
+        """
+        if not event.is_now and event.time <= now:
+            return event.time
+        select = "SELECT max(time) FROM events WHERE user_id = ?"
+        [latest] = self._writer.execute(select, (event.user_id,)).fetchone()
+        return max(min(event.time, now), latest or 0.0)
+
+    def _delete_user(self, user_id: str, now: float) -> list[str]:
+        """Delete the events of a user, and remember them and the user as erased. Returns the ids of the events."""
+        rows = self._writer.execute("SELECT event_id FROM events WHERE user_id = ?", (user_id,))
+        event_ids = [row[0] for row in rows]
+        until = now + REMEMBERED_DAYS * _DAY
+        self._writer.executemany(
+            "INSERT OR REPLACE INTO erased_events (event_key, until) VALUES (?, ?)",
+            ((event_key(user_id, event_id), until) for event_id in event_ids),
+        )
+        self._has_erased_events |= bool(event_ids)
+        self._writer.execute("DELETE FROM events WHERE user_id = ?", (user_id,))
         self._writer.execute("INSERT OR REPLACE INTO erased (user_key) VALUES (?)", (user_digest(user_id),))
-        return num_removed
+        return event_ids
 
-    def _delete_expired(self) -> None:
-        """Delete the expired events among the 2,000 oldest ones. This limit keeps every commit short."""
+    def _delete_expired(self, now: float) -> None:
+        """Delete events that have expired, the oldest first, and forget events that were erased long ago."""
+        statement = f"""DELETE FROM erased_events WHERE event_key IN
+            (SELECT event_key FROM erased_events WHERE until < ? ORDER BY until LIMIT {_MAX_DELETED})"""  # noqa: S608
+        self._writer.execute(statement, (now,))
         if self._lifetime is not None:
-            oldest = "SELECT seq FROM events ORDER BY seq LIMIT 2000"
-            statement = f"DELETE FROM events WHERE seq IN ({oldest}) AND time < ?"  # noqa: S608
-            self._writer.execute(statement, (time.time() - self._lifetime,))
+            oldest = f"SELECT seq FROM events WHERE time < ? ORDER BY time LIMIT {_MAX_DELETED}"  # noqa: S608
+            self._writer.execute(f"DELETE FROM events WHERE seq IN ({oldest})", (now - self._lifetime,))  # noqa: S608
+
+    def _complete_erasures(self) -> None:
+        """Overwrite what is left of erased events, as far as no other program is in the way; runs in the writer."""
+        if self._erasures is None or self._file is None or not self._file.is_there():
+            return
+        try:
+            self._erasures.complete()
+        except (sqlite3.Error, OSError, ValueError) as error:
+            logger.warning("an erasure is not complete yet, and is tried again: %s", error)
 
     def _read_new_commits(self) -> None:
         """Update the histories in memory with everything that any process has committed since the last call."""
@@ -277,11 +342,9 @@ class SqliteEvents:
         return seq
 
 
-def check_marks(connection: sqlite3.Connection) -> None:
-    """Raise ValueError for a database that is no event store of this version.
-
-    connection  to the database
-    """
-    marks = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
-    if marks != [_APPLICATION_ID, _FORMAT_VERSION]:
-        raise ValueError("a database that another program or another version made")
+def _num_bytes_of(job: _Job) -> int:
+    """About how much memory a job takes while it waits."""
+    if isinstance(job, str):
+        return getsizeof(job)
+    texts = sum(getsizeof(event.event_id) + getsizeof(event.user_id) + getsizeof(event.item_id) for event in job)
+    return 2 * texts + _BYTES_PER_EVENT * len(job)

@@ -11,17 +11,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from sys import getsizeof
 from typing import Literal, Protocol, TypeAlias
 
-Outcome: TypeAlias = Literal["new", "known", "conflict"]
-"""What became of an event: it is stored now; the same one was stored before; or another one has its id, and stays."""
+Outcome: TypeAlias = Literal["new", "known", "conflict", "erased"]
+"""What became of an event: it is stored now; the same one was stored before; another one of the user has its id, and
+stays; or it was erased with its user, and is not stored again."""
+
+REMEMBERED_DAYS = 30
+"""How long the ids of erased events are remembered, as digests, so that an event that is sent again stays erased."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """One interaction of a user with an item.
 
-    event_id  an event with the id of an earlier one is not stored again
+    event_id  an event of the same user with the same id is not stored again
     user_id   the user, as text        item_id  the item, as text        time  in seconds since 1970
     is_now    whether the sender gave no time, so that `time` is when the event arrived
     """
@@ -45,6 +50,15 @@ class RecentHistory:
     times: tuple[float, ...] = ()
     is_erased: bool = False
 
+    @property
+    def num_bytes(self) -> int:
+        """About how much memory this takes; a text that several histories share counts in each.
+
+        >>> RecentHistory(("tea",), (1.0,)).num_bytes < RecentHistory(("t" * 1000,), (1.0,)).num_bytes
+        True
+        """
+        return 400 + sum(map(getsizeof, self.items)) + 40 * len(self.items)
+
     def since(self, earliest: float) -> RecentHistory:
         """The events at the time `earliest` or later.
 
@@ -58,8 +72,9 @@ class RecentHistory:
 class EventStore(Protocol):
     """Stores events. Many threads and processes may use one store at the same time."""
 
-    is_durable: bool
-    """Whether acknowledged events are still there after the process has ended."""
+    @property
+    def is_durable(self) -> bool:
+        """Whether acknowledged events are still there after the process has ended."""
 
     def problem(self) -> str | None:
         """Why events cannot be stored now, as a sentence without paths; None if they can."""
@@ -68,14 +83,31 @@ class EventStore(Protocol):
     def is_lost(self) -> bool:
         """Whether the store is gone, so that only a restart helps."""
 
+    @property
+    def num_erasures_incomplete(self) -> int:
+        """How many users are erased although bytes of their events are still on the disk."""
+
+    @property
+    def num_bytes_cached(self) -> int:
+        """The memory of the histories that are kept for quick answers."""
+
+    @property
+    def num_bytes_waiting(self) -> int:
+        """The memory of the events that wait to be written."""
+
     async def append(self, events: Sequence[Event]) -> list[Outcome]:
         """Store all of `events` that are new, or none. Returns once they are on disk: what became of each event.
+
+        A time ahead of the clock becomes the time of arrival. An event that happens now is the newest of its user, even
+        if the clock went back.
 
         Raises BusyError when too many writes wait, StoreError when the events cannot be written.
         """
 
     async def erase(self, user_id: str) -> int:
         """Remove all events of the user `user_id`, and mark the user as erased. Returns the number of events removed.
+
+        Afterwards `num_erasures_incomplete` says whether bytes of them are still on the disk.
 
         Raises BusyError when too many writes wait, StoreError when the store cannot be written.
         """

@@ -27,8 +27,12 @@ class StoreFile:
 
     def check(self) -> None:
         """Raise ValueError for a path that cannot be a database; its text is the end of a sentence."""
+        if self._path.name.startswith((":memory:", "file:")):
+            raise ValueError("a name that means no file to SQLite. Leave --store out to keep events in memory")
         if self._path.is_dir():
             raise ValueError("a folder. Name a file in it")
+        if self._path.exists() and not self._path.is_file():
+            raise ValueError("a pipe or a device. Name a regular file")
         if not self._path.parent.is_dir():
             raise ValueError("a file in a folder that does not exist. Make the folder first")
 

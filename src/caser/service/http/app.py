@@ -35,6 +35,14 @@ _PROMETHEUS_MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _ERROR_AS_JSON = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}}
 """Describes an error of a route whose answer is not JSON."""
 
+_ERASED_LATER: dict[int | str, dict[str, Any]] = {
+    202: {
+        "model": responses.EraseResponse,
+        "description": "The user is erased, and no answer uses the events. Their bytes leave the disk a little later.",
+    }
+}
+"""Describes the second status of an erasure."""
+
 Operation: TypeAlias = Callable[..., Awaitable[dict[str, Any]]]
 RouteClass: TypeAlias = type[APIRoute]
 
@@ -107,7 +115,7 @@ def _add_routes(app: FastAPI, service: Service) -> None:
     )  # fmt: skip
     # Users, items and the model.
     add("GET", "/v1/users/{user_id}/history", service.history, responses.HistoryResponse, 503)
-    add("DELETE", "/v1/users/{user_id}", service.erase, responses.EraseResponse, 503, 507)
+    add("DELETE", "/v1/users/{user_id}", service.erase, responses.EraseResponse, 503, 507, more=_ERASED_LATER)
     add("GET", "/v1/items/{item_id}/similar", service.similar, responses.SimilarItemsResponse)
     _add_routes_with_query(add, service)
     add("GET", "/v1/items", service.search, responses.ItemSearchResponse)
@@ -136,6 +144,7 @@ def _add_route(
     schema: type,
     *errors: int,
     route_class: RouteClass = StrictRoute,
+    more: dict[int | str, dict[str, Any]] | None = None,
 ) -> None:
     errors_of_kind = (
         *_ERRORS_OF_EVERY_ROUTE,
@@ -149,7 +158,7 @@ def _add_route(
         response_model=schema,
         description=(getdoc(operation) or "").partition("\n\n")[0],
         response_model_exclude_unset=True,
-        responses=described_errors(*{*errors_of_kind, *errors}),
+        responses={**described_errors(*{*errors_of_kind, *errors}), **(more or {})},
         dependencies=[] if path in _HEALTH_PATHS else [_TOKEN],
         route_class_override=route_class,
     )
@@ -158,7 +167,7 @@ def _add_route(
 def _add_routes_with_query(add: Callable[..., None], service: Service) -> None:
     """Add routes whose id is in the query: a browser takes ".." out of a path, and some proxies decode its slashes."""
     add("GET", "/v1/history", service.history_of, responses.HistoryResponse, 422)
-    add("DELETE", "/v1/users", service.erase_user, responses.EraseResponse, 422, 503, 507)
+    add("DELETE", "/v1/users", service.erase_user, responses.EraseResponse, 422, 503, 507, more=_ERASED_LATER)
     add("GET", "/v1/similar", service.similar_to, responses.SimilarItemsResponse, 404, 422)
 
 

@@ -10,6 +10,9 @@ caser_model_info, caser_model_age_seconds        which model is served; time sin
 caser_store_writable, caser_store_durable        whether events can be stored, and whether they are on disk
 caser_cost_waiting                               what the requests that wait for their answer cost together
 caser_connections, ..._refused_total, ..._closed_total   open connections, refused ones, and those closed for waiting
+caser_erasures_incomplete                        erased users of whom bytes are still on the disk
+caser_events_waiting_bytes                       memory of the events that wait to be written
+caser_histories_bytes                            memory of the histories that are kept for quick answers
 process_...                                      memory, processor time and open files of the process (Linux)
 """
 
@@ -28,6 +31,7 @@ from prometheus_client.registry import Collector
 
 from caser.arrays.types import RawId
 from caser.service.answers.loaded_model import LoadedModel
+from caser.service.events.store import EventStore
 from caser.service.http.connections import Connections
 
 MIN_EVENTS = 1_000
@@ -53,6 +57,16 @@ _MEANINGS = {
         "What the requests that wait for their answer cost together. At --max-waiting further ones are refused."
     ),
     "caser_connections": "Open connections. At --max-connections, idle ones make room, and then new ones are refused.",
+    "caser_erasures_incomplete": (
+        "Erased users of whom bytes are still on the disk, because another program reads the store. It goes to 0 when "
+        "that program ends."
+    ),
+    "caser_events_waiting_bytes": (
+        "Memory of the events that wait to be written. At --max-waiting-mb further ones are refused."
+    ),
+    "caser_histories_bytes": (
+        "Memory of the histories of users that are kept for quick answers, by estimate; at most --cache-mb."
+    ),
 }
 _BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 
@@ -62,9 +76,8 @@ class Metrics:
 
     model        returns the model that is served now
     cost_waiting returns what the requests that wait cost together
-    problem      returns why events cannot be stored, or None
+    events       the event store
     connections  the connections of the server
-    is_durable   whether events are on disk
     The functions are called whenever the metrics are read.
     """
 
@@ -72,10 +85,8 @@ class Metrics:
         self,
         model: Callable[[], LoadedModel],
         cost_waiting: Callable[[], int],
-        problem: Callable[[], str | None],
+        events: EventStore,
         connections: Connections,
-        *,
-        is_durable: bool,
     ) -> None:
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
@@ -112,26 +123,26 @@ class Metrics:
         self._by_source: dict[str, Counter] = {}
         registry.register(_ModelInfo(model))
         registry.register(_ConnectionCounts(connections))
-        self._add_gauges(
-            {
-                "caser_model_age_seconds": lambda: time.time() - model().trained_at,
-                "caser_store_writable": lambda: problem() is None,
-                "caser_store_durable": lambda: is_durable,
-                "caser_cost_waiting": cost_waiting,
-                "caser_connections": lambda: len(connections),
-            }
-        )
+        for name, value in self._values(cost_waiting, events, connections).items():
+            Gauge(name, _MEANINGS[name], registry=registry).set_function(value)
 
-    def _add_gauges(self, of_the_service: dict[str, Callable[[], float]]) -> None:
-        """Add the values that are computed when they are read: how well the model fits, and those of the service."""
-        values: dict[str, Callable[[], float]] = {
+    def _values(
+        self, cost_waiting: Callable[[], int], events: EventStore, connections: Connections
+    ) -> dict[str, Callable[[], float]]:
+        """The function of each metric that is computed when it is read."""
+        return {
             "caser_event_items_unknown_share": self.unknown_share,
             "caser_popularity_drift": self.popularity_drift,
             "caser_popularity_drift_by_chance": self.drift_by_chance,
-            **of_the_service,
+            "caser_model_age_seconds": lambda: time.time() - self._model().trained_at,
+            "caser_store_writable": lambda: events.problem() is None,
+            "caser_store_durable": lambda: events.is_durable,
+            "caser_erasures_incomplete": lambda: events.num_erasures_incomplete,
+            "caser_cost_waiting": cost_waiting,
+            "caser_connections": lambda: len(connections),
+            "caser_events_waiting_bytes": lambda: events.num_bytes_waiting,
+            "caser_histories_bytes": lambda: events.num_bytes_cached + self._model().num_bytes_cached,
         }
-        for name, value in values.items():
-            Gauge(name, _MEANINGS[name], registry=self.registry).set_function(value)
 
     def count_request(self, route: str, status: int, seconds: float) -> None:
         """Count a request to `route` that was answered with `status` after so many `seconds`."""

@@ -92,7 +92,8 @@ class ServedModel:
 
     def _load(self) -> Tried:
         """Load the run, and try everything that it is needed for."""
-        model = load_model(self._run, self._settings.items, self._settings.onnx)
+        settings = self._settings
+        model = load_model(self._run, settings.items, settings.onnx, settings.cache_mb << 19)
         facts = self.facts(model)
         try_out(model, self._events, self._settings.window, facts)
         return model, facts

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from fastapi import HTTPException, Request
+from fastapi import HTTPException, Request, Response
 
 from caser.data.id_text import json_id, written
 from caser.service.answers.answer import API_VERSION, answer_questions, question_cost
@@ -76,9 +76,8 @@ class Service:
         self.metrics = Metrics(
             lambda: self.model,
             lambda: self.queue.cost_waiting,
-            events.problem,
+            events,
             self.connections,
-            is_durable=events.is_durable,
         )
         self.pseudonym = pseudonym
         self._answer_log = None if settings.answer_log is None else JsonLog(settings.answer_log)
@@ -164,6 +163,7 @@ class Service:
         return self._versioned(
             accepted=outcomes.count("new"),
             known=outcomes.count("known"),
+            erased=outcomes.count("erased"),
             conflicts=[
                 event.event_id for event, outcome in zip(events, outcomes, strict=True) if outcome == "conflict"
             ],
@@ -186,16 +186,19 @@ class Service:
         charge(request, history_cost(len(interactions)))
         return self._versioned(user_id=user_id, interactions=interactions)
 
-    async def erase(self, user_id: UserIdInPath, request: Request) -> dict[str, Any]:
+    async def erase(self, user_id: UserIdInPath, request: Request, response: Response) -> dict[str, Any]:
         """Erase a user: remove the user's events, and stop using the run's history of the user.
 
-        user_id  the raw id       request  receives the user, for the log
+        user_id  the raw id       request  receives the user, for the log       response  202 if bytes are left on disk
 
         Raises BusyError when too many writes wait, StoreError when the store cannot be written.
         """
         request.state.user = user_id
         with self._deadlines.watch():
-            return self._versioned(events_removed=await self.events.erase(user_id))
+            num_removed = await self.events.erase(user_id)
+        is_complete = not self.events.num_erasures_incomplete
+        response.status_code = 200 if is_complete else 202
+        return self._versioned(events_removed=num_removed, complete=is_complete)
 
     async def history_of(self, user_id: IdInQuery, request: Request) -> dict[str, Any]:
         """Return the history of a user, with the id in the query: for an id such as "..", which a path cannot hold.
@@ -204,14 +207,14 @@ class Service:
         """
         return await self.history(user_id, request)
 
-    async def erase_user(self, user_id: IdInQuery, request: Request) -> dict[str, Any]:
+    async def erase_user(self, user_id: IdInQuery, request: Request, response: Response) -> dict[str, Any]:
         """Erase a user, with the id in the query: for an id such as "..", which a path cannot hold.
 
-        user_id  the raw id       request  receives the user, for the log
+        user_id  the raw id       request  receives the user, for the log       response  202 if bytes are left on disk
 
         Raises as `erase` does.
         """
-        return await self.erase(user_id, request)
+        return await self.erase(user_id, request, response)
 
     async def similar_to(self, item_id: IdInQuery, request: Request, k: NumSimilar = 10) -> dict[str, Any]:
         """Return the items most similar to one item, with the id in the query: for an id which a path cannot hold.

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from caser.errors import ConfigError
+from caser.errors import ArtefactError, ConfigError
+from caser.system.locks import locked
+from caser.system.storage import write_file
 
 MIN_TOKEN_LENGTH = 16
 """Characters that a token must have. A shorter token could be guessed, so it is refused even if its digest matches."""
@@ -55,22 +56,10 @@ class Tokens:
 def read_tokens(path: Path) -> Tokens:
     """Read the token file `path`.
 
-    Raises ConfigError if it cannot be read, has no token, or has a line that is no name with a digest.
+    Raises ConfigError if it cannot be read, has no token, has two of one name, or has a line that is no name with a
+    digest.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} must be a file of tokens; got: {error}. Make one with `caser token`.") from None
-    digests = {}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        match = _LINE.fullmatch(line.strip())
-        if match is None:  # the message does not show the line: it may be a token
-            raise ConfigError(
-                f"{path}:{number} must be a name and `sha256:` with a digest. Make it with `caser token`."
-            )
-        digests[match[1]] = match[2]
+    digests = _parsed(path, _text(path))
     if not digests:
         raise ConfigError(f"{path} must hold at least one token; it has none. Make one with `caser token`.")
     return Tokens(digests)
@@ -79,17 +68,50 @@ def read_tokens(path: Path) -> Tokens:
 def add_token(path: Path, name: str) -> str:
     """Make a token for `name`, add its digest to the token file `path`, and return the token.
 
-    Raises ConfigError for a name that is invalid or already in the file, and for a file that cannot be written.
+    The file is replaced as a whole: if that fails, every token that it had is still there.
+
+    Raises ConfigError for a name that is invalid or already in the file, and for a file that is no token file or cannot
+    be written.
     """
     token = secrets.token_urlsafe(32)
     line = f"{name} sha256:{hashlib.sha256(token.encode()).hexdigest()}"
     if _LINE.fullmatch(line) is None:
         raise ConfigError(f"a token's name must be up to 60 letters, digits, dots and dashes; got {name!r}.")
     try:
-        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "r+", encoding="utf-8") as file:
-            if any(known.startswith(f"{name} ") for known in file.read().splitlines()):
+        file = path.resolve()  # a link stays a link
+        with locked(file):
+            is_new = not file.exists()
+            text = "" if is_new else _text(file)
+            if name in _parsed(path, text):
                 raise ConfigError(f"{path} has a token named {name!r} already; remove its line or choose another name.")
-            file.write(f"{line}\n")
-    except (OSError, UnicodeDecodeError) as error:
+            text += "" if not text or text.endswith("\n") else "\n"
+            write_file(file, f"{text}{line}\n".encode(), 0o600)
+    except (OSError, ValueError, ArtefactError) as error:
+        if isinstance(error, ConfigError):
+            raise
         raise ConfigError(f"{path} must be a file of tokens; got: {error}. Choose another.") from None
     return token
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} must be a file of tokens; got: {error}. Make one with `caser token`.") from None
+
+
+def _parsed(path: Path, text: str) -> dict[str, str]:
+    """Return the digests in the text of a token file, by name. Raises ConfigError, which names the line."""
+    digests: dict[str, str] = {}
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        match = _LINE.fullmatch(line.strip())
+        if match is None:  # the message does not show the line: it may be a token
+            raise ConfigError(
+                f"{path}:{number} must be a name and `sha256:` with a digest. Make it with `caser token`."
+            )
+        if match[1] in digests:
+            raise ConfigError(f"{path}:{number} must be the only token named {match[1]!r}; there is one above it.")
+        digests[match[1]] = match[2]
+    return digests

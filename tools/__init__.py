@@ -1,0 +1,1 @@
+"""The programs of a developer; `tools/dev.py` is where to begin."""
