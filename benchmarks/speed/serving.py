@@ -31,7 +31,9 @@ from caser.artefact.folder import Artefact, save
 from caser.data import datasets
 from caser.data.log import InteractionLog
 from caser.data.tape import Tape
+from caser.models.base import Scorer
 from caser.models.caser.caser import Caser
+from caser.models.settings import CountingSettings, NetworkSettings
 from caser.service.events.sqlite import SqliteEvents
 from caser.service.events.store import Event
 
@@ -56,18 +58,29 @@ async def bare(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"{}"})
 
 
-def make_run(folder: Path, log: InteractionLog | None = None) -> Artefact:
-    """Save a run of Caser with random weights on a log, by default that of MovieLens-1M, and return its artefact."""
-    log, config = log or datasets.load("ml-1m"), Caser()
-    draw = np.random.default_rng(0)
-    shapes = config.shapes(log.num_users, log.num_items)
-    arrays = {name: draw.normal(scale=0.2, size=shape).astype(np.float32) for name, shape in shapes.items()}
+def make_run(
+    folder: Path, log: InteractionLog | None = None, config: CountingSettings | NetworkSettings | None = None
+) -> Artefact:
+    """Save a run, and return its artefact.
+
+    folder  where it is saved       log  the log; None takes that of MovieLens-1M
+    config  its model; a network has random weights. None takes Caser
+    """
+    log, config = log or datasets.load("ml-1m"), config or Caser()
+    tape = Tape.from_log(log)
+    if isinstance(config, CountingSettings):
+        counted = config.build(log.num_users, log.num_items)
+        counted.fit(tape)
+        scorer: Scorer = counted
+    else:
+        draw = np.random.default_rng(0)
+        shapes = config.shapes(log.num_users, log.num_items)
+        arrays = {name: draw.normal(scale=0.2, size=shape).astype(np.float32) for name, shape in shapes.items()}
+        scorer = config.scorer(arrays, log.num_users, log.num_items)
     facts: dict[str, Any] = {
         "protocol": "leave-one-out", "fingerprint": "0" * 16, "seen": "remove", "train_on": "final", "training": None,
         "epochs": None, "history": [], "anonymous_user": "mean", "log": {}, "environment": {},
     }  # fmt: skip
-    scorer = config.scorer(arrays, log.num_users, log.num_items)
-    tape = Tape.from_log(log)
     artefact = Artefact(config, scorer, log.user_vocabulary, log.item_vocabulary, log.titles, tape, facts)
     save(artefact, folder)
     return artefact

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from caser.answering.explain import explain
+from caser.answering.explain import MOST_EFFECTS, explain
 from caser.answering.recommender import Recommender
 from caser.artefact.folder import Artefact
+from caser.data.tape import Tape
 from caser.errors import ConfigError, UnknownIdError
-from tests.runs import caser_run, popularity_run
+from caser.models.counting.ease import EASE
+from tests.runs import ITEMS, SEQUENCES, USERS, caser_run, popularity_run
 
 
 def score_of(artefact: Artefact, user: int, history: list[int], item: int) -> float:
@@ -53,6 +56,22 @@ def test_a_model_without_states_has_effects_but_no_parts() -> None:
     assert found.parts == {"score": 4.0}
     assert [effect.effect for effect in found.history] == [0.0]
     assert (found.effects_of, found.rest) == ("score", 4.0)
+
+
+def test_of_a_long_history_the_last_items_have_effects_and_the_others_are_in_the_rest() -> None:
+    tape = Tape.from_sequences(SEQUENCES, len(ITEMS))
+    scorer = EASE().build(len(USERS), len(ITEMS))
+    scorer.fit(tape)
+    artefact = replace(popularity_run(), config=EASE(), scorer=scorer)
+    history = [[20, 30, 50, 10][place % 4] for place in range(MOST_EFFECTS + 70)]
+    found = explain(Recommender(artefact), 10, history=history)
+    assert [effect.item_id for effect in found.history] == history[-MOST_EFFECTS:]
+    assert sum(effect.effect for effect in found.history) + found.rest == pytest.approx(found.score)
+    indices = artefact.items.indices(history).tolist()
+    for place in (-1, -MOST_EFFECTS):
+        without = [0 if number == len(indices) + place else index for number, index in enumerate(indices)]
+        expected = found.score - score_of(artefact, 0, without, 1)
+        assert found.history[place].effect == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("settings", [{}, {"user_vector": False}])

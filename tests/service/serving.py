@@ -77,7 +77,8 @@ class Process:
 def process(run: Path, *flags: str | Path) -> Iterator[Process]:
     """Start `caser serve`, and wait for the log line with its address."""
     log = run.parent / f"serve-{time.monotonic_ns()}.log"
-    command = [sys.executable, "-m", "caser", "serve", str(run), "--port", "0", *map(str, flags)]
+    port = () if "--uds" in flags else ("--port", "0")
+    command = [sys.executable, "-m", "caser", "serve", str(run), *port, *map(str, flags)]
     begun = time.monotonic()
     with log.open("wb") as file:
         started = subprocess.Popen(command, stdout=file, stderr=file)

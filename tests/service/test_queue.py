@@ -16,10 +16,10 @@ async def test_questions_that_arrive_together_are_answered_in_one_batch() -> Non
         return [2 * question for question in questions]
 
     queue: QuestionQueue[int, int] = QuestionQueue(answer, max_waiting=100)
-    queue._seconds_per_request = 1e-9  # answers take no time
+    queue._seconds_per_cost = 1e-9  # answers take no time
     assert await asyncio.gather(*map(queue.ask, range(50))) == [2 * number for number in range(50)]
     assert sizes == [32, 18]
-    assert await queue.ask_all(list(range(80))) == [2 * number for number in range(80)]
+    assert await queue.ask_all(list(range(80)), [1] * 80) == [2 * number for number in range(80)]
     queue.close()
 
 

@@ -43,9 +43,9 @@ async def test_batches_of_any_size_answer_every_question_in_its_place(size: int,
         return [2 * question for question in questions]
 
     queue: QuestionQueue[int, int] = QuestionQueue(answer, max_waiting=100)
-    queue._seconds_per_request = 1e-9  # answers take no time
+    queue._seconds_per_cost = 1e-9  # answers take no time
     assert await asyncio.gather(*map(queue.ask, range(8))) == [2 * number for number in range(8)]
-    assert await queue.ask_all(list(range(8))) == [2 * number for number in range(8)]
+    assert await queue.ask_all(list(range(8)), [1] * 8) == [2 * number for number in range(8)]
     assert max(sizes) == size
     queue.close()
 

@@ -6,28 +6,36 @@ model without states, the score itself is the only part.
 
 Effects: the effect of an item of the history is the score minus the score without that item. The other items and the
 user vector stay the same, so an effect belongs to one part: to `short-term`, or to the score itself. Every model has
-effects. They need not add up to their part, because a model may read several items together, and may give an item some
-score without any history. The rest says how much is missing: part = sum of effects + rest. Source: ours.
+effects; of a long history, the last 500 items have one. They need not add up to their part, because a model may read
+several items together, and may give an item some score without any history. The rest says how much is missing: part =
+sum of effects + rest. Source: ours.
 
-Shape suffixes: K items that are explained, H items of the history, V = H + 1 versions of the history (the whole one,
-then one without each item), D state width, I catalogue + padding.
+Shape suffixes: K items that are explained, H items of the history that have an effect, V = H + 1 versions of the
+history (the whole one, then one without each item), D state width, I catalogue + padding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from caser.answering.answers import AnswerSource
+from caser.answering.best_items import MEMORY_MB, questions_at_once
 from caser.answering.questions import Question, UnknownUsers, scores_of, states_of
 from caser.answering.recommender import Recommender
 from caser.arrays.types import Floats, Int32, RawId
 from caser.artefact.folder import Artefact
 from caser.data.id_text import json_id
 from caser.system.kinds import must_be
+
+MOST_EFFECTS = 500
+"""At most so many items of a history get an effect: the last ones. The effects of earlier ones are in the rest."""
+
+_MOST_VERSIONS = 64
+"""Most versions of a history that are scored at once; the states of a network need memory too."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ class Explanation:
     score       the item's score
     parts       `short-term`, `lasting taste` and `bias`, which add up to `score`. A model without user vectors has no
                 `lasting taste`; a model without states has one part, `score`
-    history     the effects of the items that the model read, oldest first
+    history     the effects of the last 500 items that the model read, oldest first
     effects_of  the name of the part to which the effects belong: `short-term`, or `score`
     rest        what the effects do not explain of that part: the effects and the rest add up to it
     """
@@ -140,7 +148,7 @@ class Reasons:
     scores_K    (K,) float64, the score of each item
     parts       (K,) float64 by the name of the part; the parts of an item add up to its score. The effects belong to
                 the first
-    read_H      (H,) int32, the items of the history that the model read, oldest first
+    read_H      (H,) int32, the last items of the history that the model read, at most `MOST_EFFECTS`, oldest first
     effects_HK  (H, K) float64, the effect of each item of the history on each score
     """
 
@@ -168,23 +176,28 @@ def reasons(artefact: Artefact, question: Question, items_K: Int32) -> Reasons:
     question  the user and the history
     items_K   (K,) int32, the indices of the items
 
-    One batch scores the whole history and the H histories that lack one item each.
+    The whole history is scored, and the H histories that lack one of the last items each.
     """
     # A question without a history is answered by popularity. There is no item that could have an effect.
     if question.source == "popularity":
         counts_K = artefact.trained.item_counts[items_K].astype(float)
         return Reasons(counts_K, {"score": counts_K}, question.history[:0], np.empty((0, len(items_K))))
     length = artefact.scorer.history_length
-    read_H = question.history if length is None else question.history[-length:]
-    versions = [replace(question, history=history) for history in (read_H, *_without_each(read_H))]
+    read = question.history if length is None else question.history[-length:]
+    read_H = read[-MOST_EFFECTS:]
     scorer = artefact.state_scorer
     # A model without states has effects, and one part: the score.
     if scorer is None:
-        scores_VK = scores_of(artefact, versions)(items_K.astype(np.int64)).astype(float)
+        columns_K = items_K.astype(np.int64)
+        scores_VK = np.concatenate(
+            [scores_of(artefact, block)(columns_K) for block in _versions(artefact, question, read)]
+        ).astype(float)
         return Reasons(scores_VK[0], {"score": scores_VK[0]}, read_H, scores_VK[0] - scores_VK[1:])
     # A model with states: split the dot product of state and item vector into the columns of each part.
     vectors_ID, bias_I = scorer.item_vectors()
-    states_VD = states_of(scorer, versions).astype(float)
+    states_VD = np.concatenate([states_of(scorer, block) for block in _versions(artefact, question, read)]).astype(
+        float
+    )
     scores_VK = states_VD @ vectors_ID[items_K].T + bias_I[items_K]
     terms_KD = states_VD[0] * vectors_ID[items_K]
     is_user_column_D = np.zeros(states_VD.shape[1], dtype=bool)
@@ -197,10 +210,23 @@ def reasons(artefact: Artefact, question: Question, items_K: Int32) -> Reasons:
     return Reasons(scores_VK[0], parts, read_H, scores_VK[0] - scores_VK[1:])
 
 
-def _without_each(read_H: Int32) -> Int32:
-    """Return H copies of the history, (H, H). Copy h has padding in place of item h, so the others keep their places.
+def _versions(artefact: Artefact, question: Question, read: Int32) -> Iterator[list[Question]]:
+    """Yield the V versions of a question, some at a time, so that their scores fit into the memory for answering.
 
-    >>> _without_each(np.array([7, 9], dtype=np.int32)).tolist()
-    [[0, 9], [7, 0]]
+    The first has the whole history. Each other has padding in place of one item, so the others keep their places.
     """
-    return read_H * (1 - np.eye(len(read_H), dtype=np.int32))
+    size = min(questions_at_once(artefact, MEMORY_MB), _MOST_VERSIONS)
+    places = [0, *range(max(0, len(read) - MOST_EFFECTS) + 1, len(read) + 1)]
+    for start in range(0, len(places), size):
+        yield [replace(question, history=_without(read, place)) for place in places[start : start + size]]
+
+
+def _without(read: Int32, place: int) -> Int32:
+    """Return the history with padding in place of its item number `place`, counted from 1; 0 takes nothing out.
+
+    >>> [_without(np.array([7, 9], dtype=np.int32), place).tolist() for place in (0, 1, 2)]
+    [[7, 9], [0, 9], [7, 0]]
+    """
+    history = read.copy()
+    history[place - 1 : place] = 0
+    return history

@@ -49,11 +49,21 @@ class ServiceSettings(Settings):
     expire_days: float | None = Field(default=None, gt=0)
     """Forget events older than this many days."""
     rate: float | None = Field(default=None, gt=0)
-    """Requests per second that one token (without tokens: one address) may make on average."""
+    """Cost per second that one token (without tokens: one address) may ask for on average; a plain question costs 1."""
     burst: int = Field(default=100, ge=1)
-    """Requests that may arrive at once above that rate."""
-    max_waiting: int = Field(default=256, ge=1)
-    """Questions that may wait for their answer; further ones are refused with status 503."""
+    """Cost that may arrive at once above that rate. After a request that costs more, its client must wait longer."""
+    max_cost: int = Field(default=20_000, ge=1)
+    """Most that one request may cost, where 1 is a plain question with k = 10, about 0.1 ms of processor time."""
+    max_waiting: int = Field(default=40_000, ge=1)
+    """Most that all requests that wait may cost together; further ones are refused with status 503."""
+    answer_seconds: float = Field(default=10.0, gt=0)
+    """Deadline of every answer but that to a reload: then it is given up, and status 503 and a log line say so."""
+    reload_seconds: float = Field(default=120.0, gt=0)
+    """Seconds that loading a run again and trying it may take; then the old model stays, with status 409."""
+    max_connections: int | None = Field(default=None, ge=2)
+    """Connections in all; one address may have half of them. Default: four fifths of the files the process may open."""
+    idle_seconds: float = Field(default=15.0, gt=0)
+    """Seconds that a connection may be idle, take to send the head of a request, or not read its answer."""
     max_waiting_mb: int = Field(default=DEFAULT_MAX_WAITING_MB, ge=1)
     """Memory for events that wait to be written, in MiB; further ones are refused with status 503."""
     cache_mb: int = Field(default=DEFAULT_CACHE_MB, ge=1)

@@ -18,7 +18,7 @@ from caser.data.attributes import items_that_meet
 from caser.data.id_text import in_words, json_id, written
 from caser.service.answers.loaded_model import LoadedModel
 from caser.service.answers.reasons import explain_items, patterns_of
-from caser.service.answers.rules import MAX_REMOVED_LISTED, CompiledRules, FilteredRanking, ScoredItem
+from caser.service.answers.rules import MAX_REMOVED_LISTED, MOST_READ, CompiledRules, FilteredRanking, ScoredItem
 from caser.service.events.store import EventStore
 from caser.service.request_schemas import RecommendRequest
 
@@ -65,6 +65,29 @@ def user_and_history(model: LoadedModel, events: EventStore, window: int, reques
     return known_user, history.items if history.is_new or recent.is_erased else None
 
 
+def question_cost(
+    model: LoadedModel, events: EventStore, window: int, request: RecommendRequest, place: str = ""
+) -> int:
+    """Return what a question costs (see `cost.py`). Nothing is answered.
+
+    model    would answer it                           events   the users' events since the run was trained
+    window   how many last interactions count          request  the question
+    place    where it stands in the request, for the sentence about an error, such as "questions[3]."
+
+    Raises ConfigError for a rule that does not fit the table of items.
+    """
+    rules, read, folded = None, 0, 0
+    if request.filters or request.rules is not None:
+        rules = CompiledRules.of(model.catalogue, frozenset(), request.filters, request.rules, place)
+    user = request.user_id
+    is_folded = model.costs.folds_in and (user is None or not model.is_known(user))
+    if request.explain or is_folded:
+        _, history = user_and_history(model, events, window, request)
+        read = model.stored_length(user) if history is None and user is not None else len(history or ())
+        folded = read if is_folded else 0
+    return model.costs.question(request, rules, read=read, folded=folded)
+
+
 def answer_questions(
     model: LoadedModel, events: EventStore, window: int, requests: Sequence[RecommendRequest]
 ) -> list[dict[str, Any]]:
@@ -96,7 +119,8 @@ class PendingQuestion:
     model             answers it                              request  the question as it was asked
     user_and_history  for whom, from `user_and_history()`
 
-    It asks for the first `fetch` items of the ranking, and for more if the rules leave fewer than k of them.
+    It asks for the first `fetch` items of the ranking, and for more if the rules leave fewer than k of them, up to
+    `MOST_READ` items.
     """
 
     model: LoadedModel
@@ -116,6 +140,7 @@ class PendingQuestion:
         if not self.rules.is_empty:
             self._plan_reading()
         self.result = FilteredRanking([], [], is_done=False)
+        self.is_cut = False
         self.answer: Answer | None = None
 
     def _plan_reading(self) -> None:
@@ -147,8 +172,10 @@ class PendingQuestion:
             self.result = FilteredRanking(kept, [], is_done=True)
             return
         ranked = list(zip(answer.items, answer.scores, strict=True))
-        self.result = self.rules.apply(ranked, self.request.k, is_whole=len(ranked) < fetched)
-        self.fetch = fetched * _GROWTH
+        is_whole = len(ranked) < fetched
+        self.is_cut = not is_whole and fetched >= MOST_READ
+        self.result = self.rules.apply(ranked, self.request.k, is_whole=is_whole or self.is_cut)
+        self.fetch = min(fetched * _GROWTH, max(fetched, MOST_READ))
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as JSON values (see `RecommendResponse`)."""
@@ -196,7 +223,11 @@ class PendingQuestion:
     def _notes(self, num_found: int, ignored: Sequence[RawId]) -> list[str]:
         notes = [f"ignored unknown items: {', '.join(map(in_words, ignored[:10]))}"] if ignored else []
         notes += self.rules.unknown_values
-        if num_found < self.request.k:
+        if num_found < self.request.k and self.is_cut:
+            notes.append(
+                f"only the first {MOST_READ:,} items of the ranking were read; a filter finds items after them"
+            )
+        elif num_found < self.request.k:
             few = "there is only 1 such item" if num_found == 1 else f"there are only {num_found} such items"
             notes.append(few if num_found else self._why_nothing())
         return notes

@@ -10,6 +10,7 @@ import time
 from functools import lru_cache, partial
 from pathlib import Path
 from sys import getsizeof
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ from caser.data.log import Vocabulary
 from caser.errors import ArtefactError, CaserError
 from caser.exported.scorer import through_onnx
 from caser.service.answers.catalogue import Catalogue
+from caser.service.answers.cost import CostRates
 from caser.service.answers.one_history import Interaction, OneHistory, RunHistory, one_history, unit_of
 from caser.service.byte_cache import ByteCache
 from caser.service.events.store import RecentHistory
@@ -69,6 +71,8 @@ class LoadedModel:
         self.version = version
         self.trained_at = trained_at
         self.loaded_at = time.time()
+        self.costs = CostRates(recommender)
+        self._lock = Lock()
         self._histories: ByteCache[tuple[RawId, int], _Kept] = ByteCache(max_cached, _num_bytes_of)
         self._unit = unit_of(recommender.artefact.histories.times)
         self._raw_item = lru_cache(_MAX_CACHED_ITEMS)(partial(_raw_item, recommender.artefact.items))
@@ -91,14 +95,26 @@ class LoadedModel:
 
         user  the raw id       recent  the user's stored events       window  how many last interactions count
         """
-        kept = self._histories.get((user, window))
+        with self._lock:  # long answers are given in a thread
+            kept = self._histories.get((user, window))
         if kept is not None and kept.recent is recent:  # the store makes another object when anything changes
             return kept.history
         run = RunHistory() if recent.is_erased else kept.run if kept else self.run_history(user, window)
         events = [Interaction(self.raw_item(key), time) for key, time in zip(recent.items, recent.times, strict=True)]
         history = one_history(run, events, window)
-        self._histories[user, window] = _Kept(recent, run, history)
+        with self._lock:
+            self._histories[user, window] = _Kept(recent, run, history)
         return history
+
+    def is_known(self, user: RawId) -> bool:
+        """Whether the model was trained on `user`."""
+        artefact = self.recommender.artefact
+        return bool(artefact.trained.lengths[artefact.users.lookup([user])[0]])
+
+    def stored_length(self, user: RawId) -> int:
+        """How many interactions the run holds of `user`."""
+        artefact = self.recommender.artefact
+        return int(artefact.histories.lengths[artefact.users.lookup([user])[0]])
 
     def knows_item(self, item: RawId) -> bool:
         """Whether the model was trained on `item`."""
@@ -161,8 +177,9 @@ def _check_that_it_answers(model: LoadedModel) -> None:
         if lengths.any():
             user = artefact.users.raw([int(lengths.argmax())])
             results.append(model.recommender.recommend(users=user, k=3, exclude_seen=False))
-    except CaserError as error:
-        raise ArtefactError(f"a run must answer; this one failed: {error}") from None
+    except Exception as error:  # whatever a run does when it is tried, it must not be served
+        reason = error if isinstance(error, CaserError) else f"its model raised {type(error).__name__}."
+        raise ArtefactError(f"a run must answer; this one failed: {reason}") from None
     if not all(result[0].items for result in results):
         raise ArtefactError("a run must answer; this one recommended nothing. Train again.")
 

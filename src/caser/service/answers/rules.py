@@ -21,6 +21,10 @@ MAX_REMOVED_LISTED = 100
 """How many removed items an answer lists."""
 
 
+MOST_READ = 100_000
+"""How much of a ranking is read at most for the rules of a question; where this is not enough, a note says so."""
+
+
 class ScoredItem(NamedTuple):
     """An item and its score; `boosted` is the amount that boosts added to the score."""
 
@@ -98,10 +102,24 @@ class CompiledRules:
         return not (self.exclude or self.where or self.without or self.at_most or self.boosts)
 
     @property
+    def all_conditions(self) -> list[Condition]:
+        """The conditions of filters, of `without` and of boosts."""
+        return [*self.where, *self.without, *(condition for where, _ in self.boosts for condition in where)]
+
+    @property
+    def num_conditions(self) -> int:
+        """How many tests an item may have to pass."""
+        return len(self.at_most) + len(self.all_conditions)
+
+    @property
+    def num_unknown_values(self) -> int:
+        """How many values in the rules no item has."""
+        return sum(len(one.texts - one.attribute.items_by_value.keys()) for one in self.all_conditions)
+
+    @property
     def unknown_values(self) -> tuple[str, ...]:
         """Sentences about values in the rules that no item has."""
-        boosted = (condition for where, _ in self.boosts for condition in where)
-        return unknown_values([*self.where, *self.without, *boosted])
+        return unknown_values(self.all_conditions)
 
     def apply(self, ranked: Sequence[tuple[RawId, float]], k: int, *, is_whole: bool) -> FilteredRanking:
         """Apply the rules to the start of a ranking.

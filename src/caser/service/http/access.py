@@ -74,10 +74,13 @@ class AccessControl:
 
 
 class RateLimit:
-    """A token bucket for each client.
+    """A bucket of cost for each client.
 
-    rate   requests per second on average       burst  requests that may arrive at once
+    rate   cost per second on average       burst  cost that may arrive at once
     clock  returns the time in seconds
+
+    A request is allowed where at least 1 is left, and what it costs beyond is taken afterwards. So a bucket may hold
+    less than nothing, and its client waits until it is paid.
 
     >>> limit = RateLimit(rate=1.0, burst=2, clock=lambda: 0.0)
     >>> [limit.seconds_to_wait(client) for client in ("ann", "ann", "ann", "bob")]
@@ -90,7 +93,7 @@ class RateLimit:
         """By client: what is left in its bucket, and when that was computed."""
 
     def seconds_to_wait(self, client: str) -> float:
-        """Count a request of `client`. Returns 0 if it is allowed, else the seconds until the next one is allowed."""
+        """Take 1 for a request of `client`. Returns 0 if it is allowed, else the seconds until the next one is."""
         now = self._clock()
         left, since = self._buckets.pop(client, (float(self._burst), now))
         left = min(float(self._burst), left + (now - since) * self._rate)
@@ -99,6 +102,11 @@ class RateLimit:
         if len(self._buckets) > MAX_CLIENTS:
             self._buckets.popitem(last=False)
         return 0.0 if is_allowed else (1 - left) / self._rate
+
+    def charge(self, client: str, cost: float) -> None:
+        """Take a further `cost` from a client whose request was allowed."""
+        left, since = self._buckets.get(client, (float(self._burst), self._clock()))
+        self._buckets[client] = (left - cost, since)
 
 
 def is_loopback(host: str) -> bool:

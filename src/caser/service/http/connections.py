@@ -14,6 +14,7 @@ Times are checked once a second for all connections together (`close_overdue`), 
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -275,6 +276,15 @@ def protocol_for(shared: Connections) -> type[LimitedProtocol]:
     shared  its connections
     """
     return type("LimitedProtocol", (LimitedProtocol,), {"shared": shared})
+
+
+def descriptors() -> int:
+    """Return how many files and connections this process may open."""
+    if sys.platform == "win32":
+        return 8192
+    import resource
+
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def default_limits(max_body: int, most: int | None, idle_seconds: float, descriptors: int) -> ConnectionLimits:

@@ -95,6 +95,16 @@ async def _busy(_: Request, error: BusyError) -> Response:
     return error_response(503, str(error), RETRY_SOON)
 
 
+async def _late(request: Request, _: TimeoutError) -> Response:
+    seconds = request.app.state.service.settings.answer_seconds
+    logger.warning("request %s had no answer within %g seconds (--answer-seconds)", request.state.id, seconds)
+    return error_response(
+        503,
+        f"an answer must take at most {seconds:g} seconds; this one took longer. Ask for less, or later.",
+        RETRY_SOON,
+    )
+
+
 async def _unknown_id(_: Request, error: UnknownIdError) -> Response:
     return error_response(404, str(error))
 
@@ -104,7 +114,7 @@ async def _rule_that_does_not_fit(_: Request, error: ConfigError) -> Response:
 
 
 async def _disconnected(_: Request, __: ClientDisconnect) -> Response:
-    return error_response(400, "the body must be complete; the connection ended before its end.")
+    return error_response(400, "the connection must stay open until the answer; it ended before.")
 
 
 HANDLERS: dict[int | type[Exception], Handler] = {
@@ -113,6 +123,7 @@ HANDLERS: dict[int | type[Exception], Handler] = {
     StarletteException: _http_error,
     RequestValidationError: _invalid,
     BusyError: _busy,
+    TimeoutError: _late,
     UnknownIdError: _unknown_id,
     ConfigError: _rule_that_does_not_fit,
     ClientDisconnect: _disconnected,

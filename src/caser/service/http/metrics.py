@@ -8,8 +8,9 @@ caser_popularity_drift                           total variation distance betwee
 caser_popularity_drift_by_chance                 the distance that as many events have although nothing has changed
 caser_model_info, caser_model_age_seconds        which model is served; time since it was trained
 caser_store_writable, caser_store_durable        whether events can be stored, and whether they are on disk
+caser_cost_waiting                               what the requests that wait for their answer cost together
+caser_connections, ..._refused_total, ..._closed_total   open connections, refused ones, and those closed for waiting
 caser_erasures_incomplete                        erased users of whom bytes are still on the disk
-caser_questions_waiting                          questions in the queue
 caser_events_waiting_bytes                       memory of the events that wait to be written
 caser_histories_bytes                            memory of the histories that are kept for quick answers
 process_...                                      memory, processor time and open files of the process (Linux)
@@ -25,12 +26,13 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
-from prometheus_client.core import InfoMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from caser.arrays.types import RawId
 from caser.service.answers.loaded_model import LoadedModel
 from caser.service.events.store import EventStore
+from caser.service.http.connections import Connections
 
 MIN_EVENTS = 1_000
 """Below this many events, what is measured about the last events is NaN: a few events say nothing."""
@@ -51,6 +53,10 @@ _MEANINGS = {
     "caser_model_age_seconds": "Seconds since the model that is served was trained. A reload does not reset it.",
     "caser_store_writable": "1 if events can be stored, 0 if the last one could not: /healthz says why.",
     "caser_store_durable": "1 if events are on disk, 0 if they are in memory and are lost when the service stops.",
+    "caser_cost_waiting": (
+        "What the requests that wait for their answer cost together. At --max-waiting further ones are refused."
+    ),
+    "caser_connections": "Open connections. At --max-connections, idle ones make room, and then new ones are refused.",
     "caser_erasures_incomplete": (
         "Erased users of whom bytes are still on the disk, because another program reads the store. It goes to 0 when "
         "that program ends."
@@ -61,7 +67,6 @@ _MEANINGS = {
     "caser_histories_bytes": (
         "Memory of the histories of users that are kept for quick answers, by estimate; at most --cache-mb."
     ),
-    "caser_questions_waiting": "Questions that wait for their answer now. At --max-waiting further ones are refused.",
 }
 _BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 
@@ -70,16 +75,18 @@ class Metrics:
     """The metrics of one service.
 
     model        returns the model that is served now
-    num_waiting  returns how many questions wait
+    cost_waiting returns what the requests that wait cost together
     events       the event store
+    connections  the connections of the server
     The functions are called whenever the metrics are read.
     """
 
     def __init__(
         self,
         model: Callable[[], LoadedModel],
-        num_waiting: Callable[[], int],
+        cost_waiting: Callable[[], int],
         events: EventStore,
+        connections: Connections,
     ) -> None:
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
@@ -115,10 +122,13 @@ class Metrics:
         self._latency_by_route: dict[str, Histogram] = {}
         self._by_source: dict[str, Counter] = {}
         registry.register(_ModelInfo(model))
-        for name, value in self._values(num_waiting, events).items():
+        registry.register(_ConnectionCounts(connections))
+        for name, value in self._values(cost_waiting, events, connections).items():
             Gauge(name, _MEANINGS[name], registry=registry).set_function(value)
 
-    def _values(self, num_waiting: Callable[[], int], events: EventStore) -> dict[str, Callable[[], float]]:
+    def _values(
+        self, cost_waiting: Callable[[], int], events: EventStore, connections: Connections
+    ) -> dict[str, Callable[[], float]]:
         """The function of each metric that is computed when it is read."""
         return {
             "caser_event_items_unknown_share": self.unknown_share,
@@ -128,7 +138,8 @@ class Metrics:
             "caser_store_writable": lambda: events.problem() is None,
             "caser_store_durable": lambda: events.is_durable,
             "caser_erasures_incomplete": lambda: events.num_erasures_incomplete,
-            "caser_questions_waiting": num_waiting,
+            "caser_cost_waiting": cost_waiting,
+            "caser_connections": lambda: len(connections),
             "caser_events_waiting_bytes": lambda: events.num_bytes_waiting,
             "caser_histories_bytes": lambda: events.num_bytes_cached + self._model().num_bytes_cached,
         }
@@ -213,4 +224,24 @@ class _ModelInfo(Collector):
         labels = {"version": model.version, "model": model.recommender.artefact.config.name}
         yield InfoMetricFamily(
             "caser_model", "The model that is served; version is the model_version of answers.", labels
+        )
+
+
+class _ConnectionCounts(Collector):
+    """How many connections were refused, and how many were closed because they waited too long."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def collect(self) -> Iterable[Metric]:
+        """Give both counts since the start."""
+        yield CounterMetricFamily(
+            "caser_connections_refused",
+            "Connections that were refused because there were too many.",
+            value=self._connections.num_refused,
+        )
+        yield CounterMetricFamily(
+            "caser_connections_closed",
+            "Connections that were closed because they waited too long, or to make room.",
+            value=self._connections.num_closed,
         )

@@ -12,6 +12,7 @@ import asyncio
 import secrets
 import time
 from contextlib import suppress
+from functools import partial
 from math import ceil
 from typing import Any
 
@@ -111,7 +112,10 @@ class RequestMiddleware:
         if self._rate_limit is not None and path not in self._unlimited_paths:
             seconds = self._rate_limit.seconds_to_wait(client)
             if seconds:
-                raise HTTPException(429, "this client sends too many requests.", {"retry-after": str(ceil(seconds))})
+                raise HTTPException(
+                    429, "this client has asked for too much (--rate).", {"retry-after": str(ceil(seconds))}
+                )
+            context.state["charge"] = partial(self._rate_limit.charge, client)
         body.check_length(headers.get(b"content-length", b"0"))
 
 
@@ -160,7 +164,8 @@ class _LimitedBody:
         try:
             # The first part has no deadline: a client that sends nothing is an idle connection, and a timeout costs
             # each request 2 % of its time.
-            if self._deadline is None:
+            # After the last part there is nothing to wait for but the end of the connection.
+            if self._deadline is None or self._is_complete:
                 message = await self._receive()
                 self._deadline = asyncio.get_running_loop().time() + BODY_SECONDS
             else:
@@ -169,6 +174,7 @@ class _LimitedBody:
         except TimeoutError:
             sentence = f"a body must arrive within {BODY_SECONDS:.0f} seconds; it did not."
             raise HTTPException(408, sentence, CLOSE_CONNECTION) from None
+        self._is_complete = not message.get("more_body", False)
         self._bytes_left -= len(message.get("body", b""))
         self._is_complete = not message.get("more_body", False)
         if self._bytes_left < 0:

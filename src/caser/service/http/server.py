@@ -10,7 +10,9 @@ import asyncio
 import gc
 import signal
 import socket
+import time
 from collections.abc import Callable
+from math import ceil
 from pathlib import Path
 from types import FrameType
 from typing import TypeAlias
@@ -21,6 +23,7 @@ from fastapi import FastAPI
 from caser.service.events.sqlite import SqliteEvents
 from caser.service.http.access import AccessControl, RateLimit
 from caser.service.http.app import make_app
+from caser.service.http.connections import protocol_for
 from caser.service.http.listening import bound_sockets, refusal, shown
 from caser.service.http.service import Service
 from caser.service.http.tokens import read_tokens
@@ -34,6 +37,7 @@ _SHUTDOWN_SECONDS = 10
 """How long requests in progress may take after the server has stopped to accept new ones."""
 _BACKLOG = 2048
 """Connections that may wait to be accepted."""
+_TICKS_PER_SECOND = 10
 
 
 def app_for_run(run: Path, settings: ServiceSettings, host: str = DEFAULT_HOST) -> FastAPI:
@@ -90,6 +94,7 @@ def serve(
         gc.freeze()
         config = uvicorn.Config(
             app,
+            http=protocol_for(service.connections),
             log_config=None,
             access_log=False,
             server_header=False,
@@ -97,6 +102,7 @@ def serve(
             proxy_headers=False,
             ws="none",
             backlog=_BACKLOG,
+            timeout_keep_alive=ceil(settings.idle_seconds),
             timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         )
         try:
@@ -133,6 +139,12 @@ class _DrainingServer(uvicorn.Server):
         for address in addresses:
             logger.info("serving on %s", address)
         self._on_ready(addresses, self._service.model.version)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Once a second, close the connections that have waited too long for their client."""
+        if counter % _TICKS_PER_SECOND == 0:
+            self._service.connections.close_overdue(time.monotonic())
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """On the first signal, start to drain; on the second, stop at once."""

@@ -18,14 +18,16 @@ from typing import Any
 from fastapi import HTTPException, Request, Response
 
 from caser.data.id_text import json_id, written
-from caser.errors import CaserError
-from caser.service.answers.answer import API_VERSION, answer_questions
-from caser.service.answers.loaded_model import LoadedModel, load_model
+from caser.service.answers.answer import API_VERSION, answer_questions, question_cost
+from caser.service.answers.cost import events_cost, history_cost
+from caser.service.answers.loaded_model import LoadedModel
 from caser.service.answers.queue import QuestionQueue
-from caser.service.answers.rules import CompiledRules
 from caser.service.events.store import Event, EventStore, Outcome
-from caser.service.http.error_responses import RETRY_LATER, RETRY_SOON, without_folders
+from caser.service.http.admission import Deadlines, accept, charge, while_connected
+from caser.service.http.connections import Connections, default_limits, descriptors
+from caser.service.http.error_responses import RETRY_LATER, RETRY_SOON
 from caser.service.http.metrics import Metrics
+from caser.service.http.served_model import ServedModel
 from caser.service.logs import JsonLog, Pseudonym, logger
 from caser.service.request_schemas import (
     MAX_SECONDS_AHEAD,
@@ -44,6 +46,9 @@ from caser.service.request_schemas import (
 )
 from caser.service.settings import ServiceSettings
 
+_QUESTIONS_PER_TURN = 64
+"""How many questions of a request are checked before other requests get their turn."""
+
 
 class Service:
     """A run that is served: its model, its event store, and its queue of questions.
@@ -59,14 +64,29 @@ class Service:
         self.run = run
         self.settings = settings
         self.events = events
-        self.model = load_model(run, settings.items, settings.onnx, settings.cache_mb << 19)
+        self._served = ServedModel(run, settings, events)
+        self._deadlines = Deadlines(settings.answer_seconds)
         self.is_draining = False
-        self.queue: QuestionQueue[RecommendRequest, dict[str, Any]] = QuestionQueue(self._answer, settings.max_waiting)
-        self.metrics = Metrics(lambda: self.model, lambda: self.queue.num_waiting, events)
+        self.connections = Connections(
+            default_limits(settings.max_body, settings.max_connections, settings.idle_seconds, descriptors())
+        )
+        self.queue: QuestionQueue[RecommendRequest, dict[str, Any]] = QuestionQueue(
+            self._answer, settings.max_waiting, settings.answer_seconds
+        )
+        self.metrics = Metrics(
+            lambda: self.model,
+            lambda: self.queue.cost_waiting,
+            events,
+            self.connections,
+        )
         self.pseudonym = pseudonym
         self._answer_log = None if settings.answer_log is None else JsonLog(settings.answer_log)
         self.request_log = JsonLog()
-        self._reload_lock = asyncio.Lock()
+
+    @property
+    def model(self) -> LoadedModel:
+        """The model that is served now."""
+        return self._served.model
 
     def close(self) -> None:
         """Close the queue, the event store and the logs. No request may be in progress."""
@@ -81,13 +101,18 @@ class Service:
 
         question  the body of the request       request  receives the user, for the log
 
-        Raises BusyError when the queue is full, NumericalError when a score is no number, ConfigError for a rule that
-        does not fit the table of items.
+        Raises BusyError when too much waits, TimeoutError when it takes too long, NumericalError when a score is no
+        number, ConfigError for a rule that does not fit the table of items, HTTPException 422 for too high a cost.
         """
         # `request.state.user = ...` does the same, but makes an object first, which takes 2 % of the time of an answer.
         request.scope["state"]["user"] = None if question.user_id is None else written(question.user_id)
-        self._check_rules(question)
-        answer = await self.queue.ask(question)
+        cost = question_cost(self.model, self.events, self.settings.window, question)
+        if cost > 1:
+            accept([question], cost, self.settings.max_cost, request)
+        asking = self.queue.ask(question, cost)
+        answer = await (
+            while_connected(request, asking, self.settings.answer_seconds) if self.queue.is_long(cost) else asking
+        )
         self._record([answer], request)
         return answer
 
@@ -98,19 +123,25 @@ class Service:
 
         Raises as `recommend` does.
         """
-        for number, question in enumerate(bulk.questions):
-            self._check_rules(question, f"questions[{number}].")
-        answers = await self.queue.ask_all(bulk.questions)
+        costs: list[int] = []
+        for number, question in enumerate(bulk.questions, start=1):
+            place = f"questions[{number - 1}]."
+            costs.append(question_cost(self.model, self.events, self.settings.window, question, place))
+            if number % _QUESTIONS_PER_TURN == 0:
+                await asyncio.sleep(0)
+        accept(bulk.questions, sum(costs), self.settings.max_cost, request)
+        asking = self.queue.ask_all(bulk.questions, costs)
+        answers = await while_connected(request, asking, self.settings.answer_seconds)
         self._record(answers, request)
         return self._versioned(answers=answers)
 
     async def store_events(self, body: EventsBody, request: Request) -> dict[str, Any]:
         """Store one event or several. After the response, every answer takes them into account.
 
-        body  one event, or several       request  not used, but `JsonRoute` passes it
+        body  one event, or several       request  its client pays for the events
 
-        Raises BusyError when too many writes wait, StoreError when the events cannot be written, HTTPException 409 for
-        a time in the future.
+        Raises BusyError when too many writes wait, TimeoutError when they take too long, StoreError when the events
+        cannot be written, HTTPException 409 for a time in the future.
         """
         model, now = self.model, time.time()
         new_events = body.events if isinstance(body, NewEvents) else [body]
@@ -125,7 +156,9 @@ class Service:
             )
             for new_event in new_events
         ]
-        outcomes = await self.events.append(events)
+        charge(request, events_cost(len(events)))
+        with self._deadlines.watch():
+            outcomes = await self.events.append(events)
         unknown_items = self._record_events(model, new_events, events, outcomes)
         return self._versioned(
             accepted=outcomes.count("new"),
@@ -146,13 +179,12 @@ class Service:
         request.state.user = user_id
         model = self.model
         recent = self.events.recent(user_id)
-        return self._versioned(
-            user_id=user_id,
-            interactions=[
-                {"item_id": json_id(item), "title": model.catalogue.title(item), "time": time}
-                for item, time in model.history(user_id, recent, self.settings.window).interactions
-            ],
-        )
+        interactions = [
+            {"item_id": json_id(item), "title": model.catalogue.title(item), "time": time}
+            for item, time in model.history(user_id, recent, self.settings.window).interactions
+        ]
+        charge(request, history_cost(len(interactions)))
+        return self._versioned(user_id=user_id, interactions=interactions)
 
     async def erase(self, user_id: UserIdInPath, request: Request, response: Response) -> dict[str, Any]:
         """Erase a user: remove the user's events, and stop using the run's history of the user.
@@ -162,7 +194,8 @@ class Service:
         Raises BusyError when too many writes wait, StoreError when the store cannot be written.
         """
         request.state.user = user_id
-        num_removed = await self.events.erase(user_id)
+        with self._deadlines.watch():
+            num_removed = await self.events.erase(user_id)
         is_complete = not self.events.num_erasures_incomplete
         response.status_code = 200 if is_complete else 202
         return self._versioned(events_removed=num_removed, complete=is_complete)
@@ -183,85 +216,64 @@ class Service:
         """
         return await self.erase(user_id, request, response)
 
-    async def similar_to(self, item_id: IdInQuery, k: NumSimilar = 10) -> dict[str, Any]:
+    async def similar_to(self, item_id: IdInQuery, request: Request, k: NumSimilar = 10) -> dict[str, Any]:
         """Return the items most similar to one item, with the id in the query: for an id which a path cannot hold.
 
-        item_id  the raw id       k  how many items
+        item_id  the raw id       request  its client pays for the answer       k  how many items
 
         Raises as `similar` does.
         """
-        return await self.similar(item_id, k)
+        return await self.similar(item_id, request, k)
 
-    async def similar(self, item_id: ItemIdInPath, k: NumSimilar = 10) -> dict[str, Any]:
+    async def similar(self, item_id: ItemIdInPath, request: Request, k: NumSimilar = 10) -> dict[str, Any]:
         """Return the items most similar to one item.
 
-        item_id  the raw id       k  how many items
+        item_id  the raw id       request  its client pays for the answer       k  how many items
 
-        Raises UnknownIdError for an item that the model was not trained on.
+        Raises UnknownIdError for an item that the model was not trained on, BusyError when too much waits, TimeoutError
+        when it takes too long.
         """
         model = self.model
-        similar = (await self.queue.run_in_thread(lambda: model.recommender.similar([item_id], k=k)))[0]
+        cost = model.costs.similar(k)
+        charge(request, cost)
+        asking = self.queue.run_in_thread(lambda: model.recommender.similar([item_id], k=k), cost)
+        similar = (await while_connected(request, asking, self.settings.answer_seconds))[0]
         items = [
             {"rank": rank, "item_id": json_id(item), "score": score, "title": model.catalogue.title(item)}
             for rank, (item, score) in enumerate(zip(similar.items, similar.scores, strict=True), start=1)
         ]
         return self._versioned(model, similar_to=json_id(model.raw_item(item_id)), source=similar.source, items=items)
 
-    async def search(self, query: SearchText = "", k: NumFound = 20) -> dict[str, Any]:
+    async def search(self, request: Request, query: SearchText = "", k: NumFound = 20) -> dict[str, Any]:
         """Find items whose titles contain every word of `query`. Without words, return the most popular items.
 
-        query  words of a title       k  how many items
+        request  its client pays for the answer       query  words of a title       k  how many items
+
+        Raises BusyError when too much waits, TimeoutError when it takes too long.
         """
         model = self.model
-        found = await self.queue.run_in_thread(lambda: model.catalogue.search(query, k))
+        cost = model.costs.search(k)
+        charge(request, cost)
+        searching = self.queue.run_in_thread(lambda: model.catalogue.search(query, k), cost)
+        found = await while_connected(request, searching, self.settings.answer_seconds)
         items = [{"item_id": json_id(item), "title": model.catalogue.title(item)} for item in found]
         return self._versioned(model, items=items)
 
     async def model_facts(self) -> dict[str, Any]:
         """Describe the model that is served."""
-        model = self.model
-        artefact = model.recommender.artefact
-        return self._versioned(
-            model,
-            model=artefact.config.name,
-            settings=artefact.config.model_dump(mode="json"),
-            users=len(artefact.users),
-            items=len(artefact.items),
-            columns=model.catalogue.columns,
-            values=model.catalogue.common_values,
-            has_titles=bool(model.catalogue.titles),
-            ranges=model.catalogue.ranges,
-            item_notes=model.catalogue.notes,
-            exclude_seen=artefact.manifest["seen"] == "remove",
-            metrics=artefact.manifest["metrics"],
-            protocol=artefact.manifest["protocol"],
-            durable=self.events.is_durable,
-            trained=model.trained_at,
-            loaded=model.loaded_at,
-        )
+        return self._served.facts(self.model)
 
     async def reload(self) -> dict[str, Any]:
-        """Load the run folder again and serve it. If the run is damaged, the service keeps the model that it has.
+        """Load the run folder again and serve it. If the run cannot be used, the service keeps the model that it has.
 
-        After the response, every answer comes from the new model. Raises HTTPException 409 for a damaged run.
+        After the response, every answer comes from the new model. Raises HTTPException 409 for a run that is damaged,
+        that does not answer, or that takes too long; BusyError while another reload is under way.
         """
-        async with self._reload_lock:
-            try:
-                model = await asyncio.to_thread(
-                    load_model, self.run, self.settings.items, self.settings.onnx, self.settings.cache_mb << 19
-                )
-            except (CaserError, MemoryError) as error:
-                logger.warning("reload refused: %s", error)
-                files = [file for file in (self.run, self.settings.items, self.settings.onnx) if file is not None]
-                reason = str(error) if isinstance(error, CaserError) else "there is too little memory to load it."
-                sentence = f"the run cannot be loaded, and the loaded one stays: {without_folders(reason, files)}"
-                raise HTTPException(409, sentence) from None
-            self.model = model
-            # The thread may still be using the old model: in this thread, collect its memory after that.
-            await self.queue.run_in_thread(gc.collect)
-        logger.info("reloaded: now serving %s", model.version[:12])
+        facts = await self._served.reload()
+        # The thread may still be using the old model: in this thread, collect its memory after that.
+        await self.queue.run_in_thread(gc.collect)
         self.log_items()
-        return await self.model_facts()
+        return facts
 
     async def health(self) -> dict[str, Any]:
         """Report that the process answers, and whether events can be stored."""
@@ -283,11 +295,6 @@ class Service:
         """Log what was guessed about the table of items, and what of it does not match the run."""
         for sentence in self.model.catalogue.notes:
             logger.info("table of items: %s", sentence)
-
-    def _check_rules(self, question: RecommendRequest, place: str = "") -> None:
-        """Raise ConfigError for a rule that does not fit the table of items, before the question is queued."""
-        if question.filters or question.rules is not None:
-            CompiledRules.of(self.model.catalogue, frozenset(), question.filters, question.rules, place)
 
     def _answer(self, questions: Sequence[RecommendRequest]) -> list[dict[str, Any]]:
         return answer_questions(self.model, self.events, self.settings.window, questions)

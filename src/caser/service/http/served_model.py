@@ -1,0 +1,123 @@
+"""The model that is served, and its replacement by a reload.
+
+A reload loads the run and tries it in a thread of its own, with a time limit. The old model serves until the new one
+has done everything that it is needed for. Whatever goes wrong before, the old model stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Future
+from pathlib import Path
+from threading import Thread
+from typing import Any, TypeAlias
+
+from fastapi import HTTPException
+
+from caser.errors import BusyError, CaserError
+from caser.service.answers.answer import API_VERSION
+from caser.service.answers.loaded_model import LoadedModel, load_model
+from caser.service.answers.try_out import try_out
+from caser.service.events.store import EventStore
+from caser.service.http.error_responses import without_folders
+from caser.service.logs import logger
+from caser.service.settings import ServiceSettings
+
+Tried: TypeAlias = tuple[LoadedModel, dict[str, Any]]
+"""A model, and what `/v1/model` says of it."""
+
+
+class ServedModel:
+    """The model of a service.
+
+    run  the run folder       settings  how it is served       events  the store of events
+
+    Raises ArtefactError when the run is damaged or does not answer, DataError when the table of items cannot be read.
+    """
+
+    def __init__(self, run: Path, settings: ServiceSettings, events: EventStore) -> None:
+        self._run = run
+        self._settings = settings
+        self._events = events
+        self._loading: Future[Tried] | None = None
+        self.model, _ = self._load()
+
+    async def reload(self) -> dict[str, Any]:
+        """Load the run again, try it, and then replace the model. Returns what `/v1/model` says of the new one.
+
+        Raises HTTPException 409 for a run that is damaged, that does not answer, or that takes too long; BusyError
+        while another reload is under way.
+        """
+        if self._loading is not None and not self._loading.done():
+            raise BusyError("the service is loading a run already; try again when it has.")
+        self._loading = self._start_loading()
+        try:
+            async with asyncio.timeout(self._settings.reload_seconds):
+                model, facts = await asyncio.wrap_future(self._loading)
+        except Exception as error:
+            reason = self._why_not(error)
+            logger.warning("reload refused: %s", reason)
+            given = (self._run, self._settings.items, self._settings.onnx)
+            reason = without_folders(reason, [file for file in given if file is not None])
+            raise HTTPException(409, f"the run cannot be loaded, and the loaded one stays: {reason}") from None
+        self.model, self._loading = model, None
+        logger.info("reloaded: now serving %s", model.version[:12])
+        return facts
+
+    def facts(self, model: LoadedModel) -> dict[str, Any]:
+        """Describe a model, as JSON values (see `ModelResponse`).
+
+        model  the one that is served, or one that is tried
+        """
+        artefact, catalogue = model.recommender.artefact, model.catalogue
+        return {
+            "api_version": API_VERSION,
+            "model_version": model.version,
+            "model": artefact.config.name,
+            "settings": artefact.config.model_dump(mode="json"),
+            "users": len(artefact.users),
+            "items": len(artefact.items),
+            "columns": catalogue.columns,
+            "values": catalogue.common_values,
+            "ranges": catalogue.ranges,
+            "item_notes": catalogue.notes,
+            "has_titles": bool(catalogue.titles),
+            "exclude_seen": artefact.manifest["seen"] == "remove",
+            "metrics": artefact.manifest["metrics"],
+            "protocol": artefact.manifest["protocol"],
+            "durable": self._events.is_durable,
+            "trained": model.trained_at,
+            "loaded": model.loaded_at,
+        }
+
+    def _load(self) -> Tried:
+        """Load the run, and try everything that it is needed for."""
+        settings = self._settings
+        model = load_model(self._run, settings.items, settings.onnx, settings.cache_mb << 19)
+        facts = self.facts(model)
+        try_out(model, self._events, self._settings.window, facts)
+        return model, facts
+
+    def _start_loading(self) -> Future[Tried]:
+        """Load in a thread of its own. It does not keep the process from ending."""
+        future: Future[Tried] = Future()
+        future.set_running_or_notify_cancel()
+
+        def load() -> None:
+            try:
+                future.set_result(self._load())
+            except BaseException as error:
+                future.set_exception(error)
+
+        Thread(target=load, name="loading", daemon=True).start()
+        return future
+
+    def _why_not(self, error: Exception) -> str:
+        """Why a run cannot be served, as a sentence."""
+        if isinstance(error, CaserError):
+            return str(error)
+        if isinstance(error, MemoryError):
+            return "there is too little memory to load it."
+        if isinstance(error, TimeoutError):
+            return f"it must load and answer within {self._settings.reload_seconds:g} seconds (--reload-seconds)."
+        return f"loading it raised {type(error).__name__}. Train again."
