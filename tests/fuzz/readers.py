@@ -24,7 +24,7 @@ import numpy as np
 import polars as pl
 
 from caser.artefact import folder as artefact
-from caser.artefact import manifest
+from caser.artefact import manifest, run_folder
 from caser.data.item_table import read_items
 from caser.data.log import Vocabulary
 from caser.data.readers import read_log
@@ -112,7 +112,7 @@ def _manifest(folder: Path) -> Read:
     _save(run)
 
     def read(rest: bytes) -> object:
-        (run / artefact.MANIFEST).write_bytes(_sealed(rest, manifest.OPENING))
+        (run / run_folder.MANIFEST).write_bytes(_sealed(rest, manifest.OPENING))
         return artefact.load(run)
 
     return read
@@ -210,7 +210,7 @@ def _file_of_run(name: str) -> list[bytes]:
     with TemporaryDirectory() as folder:
         _save(Path(folder) / "run")
         content = (Path(folder) / "run" / name).read_bytes()
-    return [content[len(manifest.OPENING) + 64 :]] if name == artefact.MANIFEST else [content]
+    return [content[len(manifest.OPENING) + 64 :]] if name == run_folder.MANIFEST else [content]
 
 
 def _written(write: str, *frames: pl.DataFrame) -> list[bytes]:
@@ -247,11 +247,11 @@ READERS: dict[str, Reader] = {
     "avro": Reader(lambda: _written("write_avro", FRAME), _log("avro")),
     "compressed": Reader(_compressed, _log(None)),
     "items": Reader(lambda: [*_written("write_csv", ITEMS), *_written("write_parquet", ITEMS)], _items),
-    "manifest": Reader(lambda: _file_of_run(artefact.MANIFEST), _manifest),
-    "weights": _in_format(artefact.WEIGHTS),
-    "index": _in_format(artefact.INDEX),
-    "vocabulary": _in_format(artefact.VOCABULARY),
-    "histories": _in_format(artefact.HISTORIES),
+    "manifest": Reader(lambda: _file_of_run(run_folder.MANIFEST), _manifest),
+    "weights": _in_format(run_folder.WEIGHTS),
+    "index": _in_format(run_folder.INDEX),
+    "vocabulary": _in_format(run_folder.VOCABULARY),
+    "histories": _in_format(run_folder.HISTORIES),
     "checkpoint": Reader(_checkpoint_seeds, _checkpoint),
     "onnx": Reader(_onnx_seeds, _onnx),
     "store": Reader(lambda: _file_of_store(".json"), _in_store(".json")),
