@@ -254,6 +254,11 @@ def test_lists_as_ids_are_doubted(tmp_path: Path, lists: Any, separator: str) ->
     assert doubt.endswith("lists of several ids: write one event per row")
 
 
+def test_ids_of_hexadecimal_digits_are_not_taken_for_rounded_numbers(tmp_path: Path) -> None:
+    log = read(tmp_path, HEADER + rows_of(lambda user, *_: f"5e0000000000000000{user:06d}", item, seconds))
+    assert not [note for note in log.provenance["notes"] if "spreadsheet" in note]
+
+
 def test_ids_that_a_spreadsheet_has_rounded_are_doubted(tmp_path: Path) -> None:
     log = read(tmp_path, HEADER + rows_of(lambda *_: "1.16189E+18", item, seconds))
     assert doubts_of(log) == [
