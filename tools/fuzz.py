@@ -14,12 +14,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import atheris
-
-with atheris.instrument_imports(include=["caser", "tests.fuzz"]):
-    from tests.fuzz.criterion import refusal_of
-    from tests.fuzz.readers import READERS, Read
-
 KEPT = Path("runs/fuzz")
 
 MOST_MEGABYTES = 2000
@@ -28,6 +22,12 @@ MOST_MEGABYTES = 2000
 
 def main() -> None:
     """Fuzz the reader that the command line names. The process ends with a status other than 0 for a failure."""
+    import atheris
+
+    with atheris.instrument_imports(include=["caser", "tests.fuzz"]):
+        from tests.fuzz.criterion import refusal_of
+        from tests.fuzz.readers import READERS
+
     parser = argparse.ArgumentParser()
     parser.add_argument("reader", choices=READERS, nargs="?")
     parser.add_argument("--seconds", type=int, default=600)
@@ -46,12 +46,12 @@ def main() -> None:
             *(f"-max_total_time={chosen.seconds}", f"-rss_limit_mb={MOST_MEGABYTES}", "-timeout=10"),
             *("-max_len=100000", f"-artifact_prefix={found}/{chosen.reader}-", "-print_final_stats=1"),
         ]
-        atheris.Setup([sys.argv[0], *options, str(corpus)], lambda content: _check(read, content, Path(folder)))
+
+        def check(content: bytes) -> None:
+            refusal_of(read, content, Path(folder))
+
+        atheris.Setup([sys.argv[0], *options, str(corpus)], check)
         atheris.Fuzz()
-
-
-def _check(read: Read, content: bytes, folder: Path) -> None:
-    refusal_of(read, content, folder)
 
 
 if __name__ == "__main__":
