@@ -187,7 +187,7 @@ async def test_the_model_lists_values_of_text_and_ranges_of_numbers(run: Path) -
 def test_filters_and_only_hold_together(recommender: Recommender) -> None:
     answer = recommender.recommend(histories=[[]], filters={"genre": "Comedy"}, only=[10, 20], exclude_seen=False)[0]
     assert answer.items == [10]
-    assert answer.notes == ["only 1 of 10 items: 2 meet the filters, and not all may be shown"]
+    assert answer.notes == ["only 1 of 10 items: 2 meet the filters, and the others are in the history or excluded"]
 
 
 def test_a_file_for_all_users_obeys_filters_and_is_not_written_for_none(

@@ -297,3 +297,9 @@ def test_ids_whose_difference_is_hard_to_see_stay_different_and_are_said(
 )
 def test_a_column_that_is_hardly_what_it_was_read_as_is_doubted(tmp_path: Path, cells: Any, doubt: str) -> None:
     assert any(said.startswith(f"doubt: {doubt}") for said in doubts_of(read(tmp_path, HEADER + rows_of(*cells))))
+
+
+def test_a_float_that_may_have_been_the_next_whole_number_is_refused() -> None:
+    assert users_of(read_log(pl.DataFrame({"user": [2.0**53 - 1], "item": [1]}))) == {2**53 - 1}
+    with pytest.raises(DataError, match=r"only below 2\^53"):
+        read_log(pl.DataFrame({"user": [2.0**53], "item": [1]}))

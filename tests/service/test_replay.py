@@ -114,9 +114,11 @@ def test_replay_reads_the_log_that_the_service_writes(run: Path, tmp_path: Path)
 
 def test_a_service_answers_as_its_run_until_the_run_changes(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CASER_TOKEN", add_token(run.parent / "tokens", "replay"))
-    with process(run, "--token-file", run.parent / "tokens") as served:
+    log = run.parent / "answers.jsonl"
+    with process(run, "--token-file", run.parent / "tokens", "--answer-log", log) as served:
         found = document("replay", run, "--against", served.url)["against"]
         assert (found["same"] + found["ties"], found["different"]) == (3, {})
+        assert not log.read_bytes(), "nobody sees the answers to a replay"
         save(caser_run(seed=5), run)
         outcome = caser("replay", run, "--against", served.url)
         assert outcome.code == DataError.exit_code

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import polars as pl
 import pytest
 
 from caser.answering.recommender import Recommender
@@ -88,3 +91,12 @@ def test_the_newest_interaction_is_read_and_removed_by_the_run_that_can_be_judge
     assert answer.scores == judged.recommend(histories=[whole], k=12, exclude_seen=True)[0].scores
     report = evaluate(judged, split)
     assert np.isfinite(report.estimate("markov", "ndcg@10").value)
+
+
+def test_titles_of_the_run_stay_where_the_log_has_none(split: Split) -> None:
+    judged = fit(Markov(), split)
+    titles = pl.Series([f"Item {raw}" for raw in judged.artefact.items.ids.to_list()])
+    again = refit(Recommender(replace(judged.artefact, titles=titles)), split.log)
+    known = dict(zip(judged.artefact.items.ids.to_list(), titles.to_list(), strict=True))
+    assert again.artefact.titles is not None
+    assert again.artefact.titles.to_list() == [known.get(raw) for raw in again.artefact.items.ids.to_list()]

@@ -14,6 +14,9 @@ from caser.arrays.types import RawId
 from caser.data.id_text import MAX_JSON_INTEGER, in_words, json_id, kind_of, written
 from caser.system.frames import table_ending, write_frames
 
+REPLAY_HEADER = "caser-replay"
+"""The HTTP header of questions whose answers nobody sees: they do not belong into the log of answers."""
+
 AnswerSource = Literal[
     "known user",
     "fold-in",

@@ -40,10 +40,9 @@ class WantedItems:
             return self.unknown
         if not self.filtered:
             return (*self.unknown, "no item meets all filters")
-        return (
-            *self.unknown,
-            f"only {num_found} of {k} items: {self.filtered:,} meet the filters, and not all may be shown",
-        )
+        meet = f"only {num_found} of {k} items: {self.filtered:,} meet{'s' * (self.filtered == 1)} the filters"
+        hidden = ", and the others are in the history or excluded" if num_found < self.filtered else ""
+        return (*self.unknown, meet + hidden)
 
     def refuse_none(self) -> None:
         """Raise ConfigError if no item meets the filters."""

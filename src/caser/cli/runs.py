@@ -37,8 +37,8 @@ def tell_left_out(run: Path, manifest: Mapping[str, Any]) -> None:
         since, until = left_out["since"], left_out["until"]
         days = "" if since is None else f", {since}" if since == until else f", {since} to {until}"
         show.note(
-            f"  answers read and remove all interactions, but {events:,} of {total:,} did not train the model, so that "
-            f"they can judge it ({users:,} user{'s' * (users != 1)}{days}); to train it on everything: {advice}"
+            f"  answers read all interactions, also the newest, but {events:,} of {total:,} did not train the model, "
+            f"so that they can judge it ({users:,} user{'s' * (users != 1)}{days}); to train it on everything: {advice}"
         )
     elif manifest["train_on"] in JUDGED_ON:  # format 1
         show.note(

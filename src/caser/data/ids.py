@@ -31,7 +31,7 @@ MISSING = (
 """Words that mean in a text file that a value is missing. The caller can add words, or switch these off."""
 
 WHOLE_FLOAT_LIMIT = 2**53
-"""Floats beyond this do not hold every whole number."""
+"""Floats from here on do not hold every whole number: this one may have been written as the next."""
 
 
 def words_for_missing(named: Collection[str] | None, is_text: bool) -> list[str]:
@@ -125,7 +125,7 @@ def without_point_zero(ids: pl.Series) -> pl.Series | None:
     if not bool(ids.str.ends_with(".0").all()):
         return None
     numbers = as_integers_if_exact(ids.str.strip_suffix(".0"))
-    if numbers.dtype == pl.String or bool((numbers.abs() > WHOLE_FLOAT_LIMIT).any()):
+    if numbers.dtype == pl.String or bool((numbers.abs() >= WHOLE_FLOAT_LIMIT).any()):
         return None
     return numbers
 
@@ -170,7 +170,7 @@ def _whole(ids: pl.Series, places: pl.Series) -> tuple[pl.Series, str | None]:
     back = whole.cast(ids.dtype, strict=False)
     is_exact = (back == ids).fill_null(False) | ids.is_null()
     if is_float:
-        is_exact &= (ids.abs() <= WHOLE_FLOAT_LIMIT).fill_null(True)
+        is_exact &= (ids.abs() < WHOLE_FLOAT_LIMIT).fill_null(True)
     if not is_exact.all():
         [row] = (~is_exact).arg_true()[:1]
         raise DataError(

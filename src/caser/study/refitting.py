@@ -8,11 +8,15 @@ again, and the new run cannot be judged: what the judged run reached is what is 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from caser.answering.recommender import Recommender
 from caser.config import Training
+from caser.data.item_table import combined
 from caser.data.log import InteractionLog
 from caser.errors import ConfigError
 from caser.evaluation import protocols
@@ -52,7 +56,7 @@ def refit(
     """
     must_be("recommender", recommender, Recommender, "a recommender, which caser.fit and caser.load return")
     config, facts = recommender.artefact.config, recommender.artefact.manifest
-    split = protocols.apply(facts["protocol"], log)
+    split = protocols.apply(facts["protocol"], _with_titles_of(recommender, log))
 
     def fitted(model: ModelSettings) -> Recommender:
         if not isinstance(model, NetworkSettings):
@@ -75,6 +79,16 @@ def refit(
         again = fitted(config)
     again.artefact.manifest.update(history=facts["history"], why=[*facts["why"], _reason(facts)])
     return again
+
+
+def _with_titles_of(recommender: Recommender, log: InteractionLog) -> InteractionLog:
+    """The log with the titles that the run has; the log's own come first."""
+    run = recommender.artefact
+    if run.titles is None:
+        return log
+    title_of = dict(zip(run.items.ids.to_list(), run.titles.to_list(), strict=True))
+    titles = pl.Series([title_of.get(raw) for raw in log.item_vocabulary.ids.to_list()], dtype=pl.String)
+    return replace(log, titles=combined(titles, log.titles))
 
 
 def _reason(facts: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import orjson
 
+from caser.answering.answers import REPLAY_HEADER
 from caser.errors import ConfigError, DataError
 
 MOST_BYTES = 16 * 2**20
@@ -37,7 +38,7 @@ def ask(url: str, path: str, body: Any, token: str | None) -> dict[str, Any]:
     answer within TIMEOUT_SECONDS, or answers more than MOST_BYTES or anything else than an object with status 200.
     """
     parts = _parts_of(url)
-    headers = {"content-type": "application/json", **_authorization(token)}
+    headers = {"content-type": "application/json", REPLAY_HEADER: "1", **_authorization(token)}
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
     try:

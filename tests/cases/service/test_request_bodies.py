@@ -130,6 +130,8 @@ async def test_a_body_is_read_or_refused_by_name(run: Path, name: str, monkeypat
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [
+        ("/v1/similar?item_id=10&item_id=20", "item_id must be there once in the query; got it 2 times"),
+        ("/v1/history?user_id=ann&user_id=bob", "user_id must be there once in the query; got it 2 times"),
         ("/v1/items?querry=ten", "querry is not a query parameter of this path; did you mean query?"),
         ("/v1/items?query=ten&limit=3", "limit is not a query parameter of this path; see /openapi.json."),
         ("/v1/items/10/similar?K=3", "K is not a query parameter of this path"),

@@ -42,12 +42,15 @@ class StrictRoute(APIRoute):
         return checked
 
     def check_query(self, request: Request) -> None:
-        """Raise HTTPException 422 for a query parameter that the route does not have."""
+        """Raise HTTPException 422 for a query parameter that the route does not have, or that is there twice."""
         known = [parameter.alias for parameter in self.dependant.query_params]
-        for name in request.query_params:
+        names = [name for name, _ in request.query_params.multi_items()]
+        for name in names:
             if name not in known:
                 hint = suggestion(name, known)
                 raise HTTPException(422, f"{name[:200]} is not a query parameter of this path; {hint}")
+            if names.count(name) > 1:  # which of them is meant cannot be known
+                raise HTTPException(422, f"{name} must be there once in the query; got it {names.count(name)} times.")
 
 
 class JsonRoute(StrictRoute):

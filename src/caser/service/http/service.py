@@ -17,6 +17,7 @@ from typing import Any
 
 from fastapi import HTTPException, Request, Response
 
+from caser.answering.answers import REPLAY_HEADER
 from caser.data.id_text import json_id, written
 from caser.service.answers.answer import API_VERSION, answer_questions, question_cost
 from caser.service.answers.cost import events_cost, history_cost
@@ -303,7 +304,7 @@ class Service:
         """Count answers and write them to the answer log."""
         for answer in answers:
             self.metrics.count_answer(answer["source"])
-            if self._answer_log is not None:
+            if self._answer_log is not None and REPLAY_HEADER not in request.headers:
                 user = answer["user_id"]
                 self._answer_log.write(
                     kind="answer",
