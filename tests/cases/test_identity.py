@@ -391,7 +391,7 @@ def test_a_service_is_compared_with_its_run_for_ids_that_json_would_round(
 
         return asyncio.run(ask())
 
-    monkeypatch.setattr(replay, "_post", post)
+    monkeypatch.setattr(replay, "ask", post)
     agreement = replay.compare_with_service(load(tmp_path / "run"), "", users=9, k=3, seed=0, token=None)
     assert (agreement.same, agreement.ties, agreement.different) == (len(ROUNDED), 0, {})
 

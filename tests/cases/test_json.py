@@ -73,7 +73,6 @@ REFUSED = {
     "a cut array": (json.dumps(RECORDS)[:-30], "a JSON array must be whole; got .* at line 1"),
     "a cut document": (json.dumps({"events": RECORDS}, indent=1)[:-30], "a JSON document must be whole"),
     "lists": (json.dumps([[1, 2], [3, 4]]), "must hold objects with a user and an item; got lists"),
-    "columns by row": (json.dumps({"user": {"0": 1}, "item": {"0": 2}}, indent=1), "one JSON document.*jq -c"),
     "two lists": (json.dumps({"a": RECORDS, "b": RECORDS}), "one JSON document.*'a', 'b'"),
     "an object as the user": (lines([{"user": {"id": 7}, "item": 1}]), "column 'user'.*--user user.id"),
     "objects of several forms": (lines([{"user": {"id": 7}, "item": 1}, {"user": {"id": "x"}, "item": 1}]), "'user'"),

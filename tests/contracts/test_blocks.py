@@ -168,11 +168,19 @@ def log_of_text(folder: Path) -> Any:
     return found
 
 
+def log_of_json(folder: Path) -> Any:
+    lines = [f'{{"user": "u{row % 5}", "item": {row % 7}, "time": {1_600_000_000 + row}}}' for row in range(40)]
+    (folder / "log.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    log = read_log(folder / "log.jsonl")
+    return [log.users.tolist(), log.item_vocabulary.ids.to_list(), log.times.tolist()]
+
+
 # The constant -> what is computed with it, and the same in a plain way (None: with the constant as it is).
 BLOCKS: dict[str, tuple[Callable[[Path], Any], Callable[[], Any] | None]] = {
     "caser.data.tape._BLOCK": (item_counts, plain_item_counts),
     "caser.data.delimited.BLOCK_BYTES": (log_of_text, None),
     "caser.data.text.BLOCK_BYTES": (log_of_text, None),
+    "caser.data.json_size.BLOCK_BYTES": (log_of_json, None),
     "caser.data.quotes.RECORDS_AT_ONCE": (log_of_text, None),
     "caser.training.negatives._SORTED_AT_ONCE": (seen_items, plain_seen_items),
     "caser.training.log_sums.MOST_SCORES": (log_sum, plain_log_sum),
@@ -200,10 +208,11 @@ ELSEWHERE = {
     "caser.service.events.group_commit._MAX_PER_COMMIT": "tests/service/test_small_limits.py",
     "caser.study.audit.order.MOST_QUERIES": "tests/contracts/test_blocks.py",
     "caser.study.replay._PER_REQUEST": "tests/service/test_small_limits.py",
+    "caser.study.replay._ITEMS_PER_REQUEST": "tests/service/test_small_limits.py",
 }
 
-NOT_AT_ONCE = {"caser.answering.fold_in.MOST_POSITIONS"}
-"""Constants with such a name that change the result: so much is read, and no more."""
+NOT_AT_ONCE = {"caser.answering.fold_in.MOST_POSITIONS", "caser.data.zstandard.MOST_BLOCK_BYTES"}
+"""Constants with such a name that change the result: so much is read, and no more; or a fact of a file format."""
 
 NAME = re.compile(
     r"BLOCK|AT_ONCE|PER_(BLOCK|COMMIT|REQUEST|SCORE)|MOST_(SCORES|CELLS|POSITIONS|QUERIES|QUESTIONS)|BATCH_SIZE$"

@@ -35,10 +35,10 @@ def dies(write: Callable[[], None], step: int) -> bool:
 
         return dying
 
-    def in_halves(path: Path, content: bytes) -> None:
+    def in_halves(path: Path, content: bytes, mode: int = 0o666) -> None:
         path.write_bytes(content[: len(content) // 2])
         counted(path.unlink)()
-        write_new(path, content)
+        write_new(path, content, mode)
 
     write_new = storage._write_new
     with pytest.MonkeyPatch.context() as monkeypatch:

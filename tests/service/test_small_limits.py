@@ -108,8 +108,9 @@ def test_a_service_is_compared_for_every_user_however_many_a_request_holds(size:
             found[asked[-len(found) :].index("bob")] = []
         return {"answers": [{"items": rows} for rows in found]}
 
-    monkeypatch.setattr(replay, "_post", post)
+    monkeypatch.setattr(replay, "ask", post)
     monkeypatch.setattr(replay, "_PER_REQUEST", size)
+    monkeypatch.setattr(replay, "_ITEMS_PER_REQUEST", 4)
     found = replay.compare_with_service(recommender, "http://localhost", users=9, k=2, seed=0, token=None)
     assert sorted(asked) == ["ann", "bob", "eve"]
     assert (found.same, found.ties, list(found.different)) == (2, 0, ["bob"])

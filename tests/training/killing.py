@@ -57,12 +57,12 @@ class Moments:
 
         return deadly
 
-    def half_way(self, write: Callable[[Path, bytes], None]) -> Callable[[Path, bytes], None]:
-        def deadly(path: Path, content: bytes) -> None:
+    def half_way(self, write: Callable[[Path, bytes, int], None]) -> Callable[[Path, bytes, int], None]:
+        def deadly(path: Path, content: bytes, mode: int) -> None:
             if self.count + 1 == self.die_at:
                 path.write_bytes(content[: len(content) // 2])
             self()
-            write(path, content)
+            write(path, content, mode)
 
         return deadly
 

@@ -33,7 +33,7 @@ NOBODY = (
 )
 """Text that is the id of nobody and nothing."""
 
-SPREADSHEET = r"^[-+]?\d([.,]\d+)?[eE]\+\d{2,3}$"
+SPREADSHEET = r"^[-+]?\d([.,]\d+)?[eE]\+\d{1,3}$"
 """A number as a spreadsheet rounds and writes it: 1.16189E+18."""
 
 LIST = r"^(\[.*\]|[({].*[ ,;|].*[)}])$|^[\p{L}_-]*\d[\w.-]*([ ,;|]+[\p{L}_-]*\d[\w.-]*)+$"

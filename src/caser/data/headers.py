@@ -128,6 +128,8 @@ def with_name_of_rows(text: bytes, dialect: Dialect, layout: Layout, first: str)
     lines = [re.sub(r'"[^"]*"', lambda quoted: quoted[0].replace(dialect.separator, "_"), one) for one in
              first_lines(text)]  # fmt: skip
     rows = [line.split(dialect.separator) for line in lines if line.strip()]
+    if not rows:
+        return text, ()
     names, data = rows[0], rows[1:]
     has_header = names_of([name.strip(AROUND) for name in names], layout)[1] and bool(
         by_name(_fields(first, dialect.separator))
@@ -149,7 +151,7 @@ def doubts_on_lines(text: bytes, dialect: Dialect, layout: Layout, first: str) -
     text    UTF-8 with LF at the ends of lines        dialect  how its fields are written
     layout  what the caller says about a header       first    the first line that is not blank
 
-    >>> doubts_on_lines(b"7,1600000000\n8,1600000010\n9,16000", Dialect(",", "", ()), Layout(), "7,1600000000")
+    >>> doubts_on_lines(b"7,1600000\n8,1600001\n8,1600002\n9,16000", Dialect(",", "", ()), Layout(), "7,1600000")
     ("doubt: the file ends at '9,16000', without an end of line: is it cut off there?",)
     """
     separator, doubts = dialect.separator, []

@@ -217,10 +217,10 @@ def _json_object(line: str) -> Record | None:
 def _repeats_a_key(line: str) -> bool:
     """Return whether an object has a key twice: the last value counts, but polars takes the first."""
     try:
-        pairs = json.loads(line, object_pairs_hook=list)
+        pairs = json.loads(line, object_pairs_hook=tuple)  # an array stays a list
     except (ValueError, RecursionError):
         return False
-    return isinstance(pairs, list) and len({str(pair[0]) for pair in pairs if pair}) < len(pairs)
+    return isinstance(pairs, tuple) and len({name for name, _ in pairs}) < len(pairs)
 
 
 def _note_on_mongo(text: bytes) -> tuple[str, ...]:

@@ -105,7 +105,7 @@ def hit_rate(log: Path, k: int) -> Served:
             served.dropped += record
         elif record["kind"] == "answer":
             served.answers += 1
-            if record["user"] is not None:
+            if record.get("user") is not None:
                 last_answers[record["user"]] = record["items"][:k], record["model"], record["source"]
         elif record["user"] in last_answers:
             items, model, source = last_answers[record["user"]]

@@ -7,6 +7,7 @@ has done everything that it is needed for. Whatever goes wrong before, the old m
 from __future__ import annotations
 
 import asyncio
+import time
 from concurrent.futures import Future
 from pathlib import Path
 from threading import Thread
@@ -45,11 +46,14 @@ class ServedModel:
     async def reload(self) -> dict[str, Any]:
         """Load the run again, try it, and then replace the model. Returns what `/v1/model` says of the new one.
 
-        Raises HTTPException 409 for a run that is damaged, that does not answer, or that takes too long; BusyError
-        while another reload is under way.
+        Several reloads happen one after another. Raises HTTPException 409 for a run that is damaged, that does not
+        answer, or that takes too long; BusyError if it has to wait too long for an earlier reload.
         """
-        if self._loading is not None and not self._loading.done():
-            raise BusyError("the service is loading a run already; try again when it has.")
+        end = time.monotonic() + self._settings.reload_seconds
+        while self._loading is not None and not self._loading.done():
+            await asyncio.wait([asyncio.wrap_future(self._loading)], timeout=max(0.0, end - time.monotonic()))
+            if time.monotonic() >= end:
+                raise BusyError("the service is loading a run already; try again when it has.")
         self._loading = self._start_loading()
         try:
             async with asyncio.timeout(self._settings.reload_seconds):
