@@ -57,7 +57,7 @@ class Spark:
 OTHERS = {
     "dict": ({"user": [1], "item": [2]}, r"polars\.DataFrame\(\{"),
     "list of tuples": (ROWS, r"orient='row'"),
-    "list of dicts": (RECORDS, r"polars\.DataFrame"),
+    "list of dicts": (RECORDS, r"polars\.DataFrame\(rows\)$|polars\.DataFrame\(rows\);"),
     "NumPy": (np.array(ROWS), r"polars\.DataFrame"),
     "sparse matrix": (sparse.csr_matrix(np.eye(3)), r"tocoo\(\)"),
     "Series": (PANDAS["user_id"], "a column for the user and one for the item"),

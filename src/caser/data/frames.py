@@ -63,7 +63,9 @@ def to_frame(source: object) -> tuple[pl.DataFrame, tuple[str, ...]]:
         return source, ()
     is_column = isinstance(source, pl.Series) or hasattr(source, "to_frame")
     if is_column or not isinstance(source, pl.LazyFrame | ArrowTable):
-        advice = next((text for kind, text in BY_KIND.items() if isinstance(source, kind)), None)
+        is_of_dicts = isinstance(source, list | tuple) and bool(source) and isinstance(source[0], dict)
+        advice = "make a frame of it: polars.DataFrame(rows)" if is_of_dicts else None
+        advice = advice or next((text for kind, text in BY_KIND.items() if isinstance(source, kind)), None)
         advice = advice or next((text for name, text in CONVERTERS.items() if hasattr(source, name)), None)
         raise DataError(
             f"a log must be a path or a polars, pandas or Arrow table; got {type(source).__name__}; "
