@@ -186,9 +186,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def _check_sizes(self) -> None:
         """Refuse a request that is too large, before more of it is read."""
         if self._is_in_head:
-            if len(self.url) > MOST_PATH_BYTES:
-                self._too_much = 414, f"a path with its query must have at most {MOST_PATH_BYTES:,} bytes; got more."
-            elif self._num_bytes > MOST_HEAD_BYTES:
+            if not self._too_much and self._num_bytes > MOST_HEAD_BYTES:
                 self._too_much = 431, f"the headers of a request must have at most {MOST_HEAD_BYTES:,} bytes; got more."
         elif self._is_in_body and self._num_bytes > _FRAMING_PER_BODY * (self.shared.limits.max_body + MOST_HEAD_BYTES):
             self._too_much = 413, "a body must not consist of chunk sizes and trailers; got too many of them."
@@ -224,6 +222,12 @@ class LimitedProtocol(HttpToolsProtocol):
         self._is_in_head, self._is_in_body, self._num_bytes, self._too_much = True, False, 0, None
         self.since = time.monotonic()
 
+    def on_url(self, url: bytes) -> None:
+        """Add a part of the path with its query."""
+        super().on_url(url)
+        if len(self.url) > MOST_PATH_BYTES:
+            self._too_much = 414, f"a path with its query must have at most {MOST_PATH_BYTES:,} bytes; got more."
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """Add a header. A trailer, which comes after the head, is left out."""
         if not self._is_in_head:
@@ -235,8 +239,6 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """End the head, and let the application begin, unless the request was refused."""
         self._is_in_head, self._is_in_body, self.since = False, True, time.monotonic()
-        if len(self.url) > MOST_PATH_BYTES and self._too_much is None:
-            self._too_much = 414, f"a path with its query must have at most {MOST_PATH_BYTES:,} bytes; got more."
         if self._too_much is None:
             super().on_headers_complete()
 
