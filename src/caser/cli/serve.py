@@ -40,23 +40,20 @@ def serve(
     uds
         A Unix socket to listen on, in place of --host and --port. Its owner and group may connect.
     workers
-        Number of processes; must be 1. To use more cores, start several services that share one --store, each with its
-        own --port.
+        Number of processes that answer, one for each core. More than one needs --store, which they share.
     json
         Print one JSON document on stdout when the service is ready: its addresses, its run and its model. Logs go to
         stderr.
 
     """
-    if workers != 1:
-        raise ConfigError(
-            f"--workers must be 1, because a request to reload the run reaches only one process; got {workers}. Start "
-            "several services that share one --store, each with its own --port: they see each other's events."
-        )
     if not 0 <= port <= MAX_PORT:
         raise ConfigError(f"--port must be from 0 to {MAX_PORT}; got {port}.")
     if uds is not None and (host, port) != (DEFAULT_HOST, DEFAULT_PORT):
         raise ConfigError("--uds must stand alone, without --host and --port: it replaces them. Leave one of both out.")
     from caser.service.http import server
+    from caser.service.workers import supervisor
+
+    supervisor.check_workers(workers, settings)
 
     def on_ready(addresses: list[str], model_version: str) -> None:
         tell_left_out(run, read_facts(run))
@@ -64,7 +61,10 @@ def serve(
             show.document({"addresses": addresses, "run": str(run), "model_version": model_version})
             sys.stdout.flush()
 
-    server.serve(run, settings, host, port, uds, on_ready)
+    if workers == 1:
+        server.serve(run, settings, host, port, uds, on_ready)
+    else:
+        supervisor.serve(run, settings, host, port, workers, uds, on_ready)
 
 
 def token(*, token_file: Path, name: str = "default", json: Switch = False) -> None:

@@ -34,6 +34,8 @@ MAX_WAITING_CHUNKS = 64
 
 _FLUSH_SECONDS = 0.25
 _CLOSE_SECONDS = 2.0
+_PIPE_BYTES = 4096
+"""PIPE_BUF of Linux: what is written to a pipe in one piece."""
 _KEY_BYTES = 32
 
 Pseudonym = Callable[[str], str]
@@ -119,12 +121,22 @@ class BackgroundWriter:
         rest = b"\n" + content if self._is_in_line else content
         try:
             while rest:
-                num_bytes = os.write(self._file, rest)
+                num_bytes = os.write(self._file, self._whole_lines(rest))
                 self._is_in_line, rest = rest[num_bytes - 1 : num_bytes] != b"\n", rest[num_bytes:]
         except OSError as error:
             if not self._is_stderr:  # an error of stderr cannot be reported anywhere
                 logger.warning("a log could not be written: %s", error.strerror)
         return min(rest.count(b"\n"), content.count(b"\n"))
+
+    def _whole_lines(self, content: bytes) -> bytes:
+        """The first lines of `content` that may be written at once.
+
+        Several processes may write to one pipe: it keeps only writes of up to PIPE_BUF bytes apart.
+        """
+        if not self._is_stderr or len(content) <= _PIPE_BYTES:
+            return content
+        end = content.rfind(b"\n", 0, _PIPE_BYTES) + 1
+        return content[:end] if end else content[: content.index(b"\n") + 1]
 
 
 def _ends_in_line(path: Path) -> bool:

@@ -70,6 +70,8 @@ class ServiceSettings(Settings):
     """Memory for histories of users, in MiB. Those that do not fit are read from the store and the run when needed."""
     max_body: int = Field(default=2**20, ge=1024)
     """Maximum size of a request body, in bytes."""
+    watch: bool = False
+    """Look every second whether the run folder was replaced, and load it then, as a request to reload does."""
     drain_seconds: float = Field(default=1.0, ge=0)
     """After SIGTERM: seconds to keep answering while /readyz already reports 503."""
 

@@ -98,15 +98,18 @@ class RateLimit:
         left, since = self._buckets.pop(client, (float(self._burst), now))
         left = min(float(self._burst), left + (now - since) * self._rate)
         is_allowed = left >= 1
-        self._buckets[client] = (left - is_allowed, now)
-        if len(self._buckets) > MAX_CLIENTS:
-            self._buckets.popitem(last=False)
+        self._keep(client, left - is_allowed, now)
         return 0.0 if is_allowed else (1 - left) / self._rate
 
     def charge(self, client: str, cost: float) -> None:
         """Take a further `cost` from a client whose request was allowed."""
         left, since = self._buckets.get(client, (float(self._burst), self._clock()))
-        self._buckets[client] = (left - cost, since)
+        self._keep(client, left - cost, since)
+
+    def _keep(self, client: str, left: float, since: float) -> None:
+        self._buckets[client] = (left, since)
+        if len(self._buckets) > MAX_CLIENTS:
+            self._buckets.popitem(last=False)
 
 
 def is_loopback(host: str) -> bool:

@@ -104,7 +104,7 @@ def _add_routes(app: FastAPI, service: Service) -> None:
 
     async def metrics() -> Response:
         """Return the metrics of the service in the text format of Prometheus."""
-        return Response(service.metrics.text(), media_type=_PROMETHEUS_MEDIA_TYPE)
+        return Response(await service.metrics_text(), media_type=_PROMETHEUS_MEDIA_TYPE)
 
     # With a JSON body.
     add("POST", "/v1/recommend", service.recommend, responses.RecommendResponse, 503, route_class=JsonRoute)

@@ -1,7 +1,8 @@
 """The model that is served, and its replacement by a reload.
 
-A reload loads the run and tries it in a thread of its own, with a time limit. The old model serves until the new one
-has done everything that it is needed for. Whatever goes wrong before, the old model stays.
+A reload has two steps, which the processes of one service take together. `load` loads the run and tries it in a thread
+of its own, with a time limit; the old model serves until the new one has done everything that it is needed for, and
+whatever goes wrong before, the old model stays. `begin` replaces it.
 """
 
 from __future__ import annotations
@@ -41,13 +42,15 @@ class ServedModel:
         self._settings = settings
         self._events = events
         self._loading: Future[Tried] | None = None
+        self._loaded: Tried | None = None
+        """What `load` has loaded and `begin` has not begun with."""
         self.model, _ = self._load()
 
-    async def reload(self) -> dict[str, Any]:
-        """Load the run again, try it, and then replace the model. Returns what `/v1/model` says of the new one.
+    async def load(self) -> str:
+        """Load the run again and try it, while the model that is served goes on. Returns the version of the new one.
 
-        Several reloads happen one after another. Raises HTTPException 409 for a run that is damaged, that does not
-        answer, or that takes too long; BusyError if it has to wait too long for an earlier reload.
+        Several calls happen one after another. Raises HTTPException 409 for a run that is damaged, that does not
+        answer, or that takes too long; BusyError if it has to wait too long for an earlier call.
         """
         end = time.monotonic() + self._settings.reload_seconds
         while self._loading is not None and not self._loading.done():
@@ -57,16 +60,28 @@ class ServedModel:
         self._loading = self._start_loading()
         try:
             async with asyncio.timeout(self._settings.reload_seconds):
-                model, facts = await asyncio.wrap_future(self._loading)
+                self._loaded = await asyncio.wrap_future(self._loading)
         except Exception as error:
             reason = self._why_not(error)
             logger.warning("reload refused: %s", reason)
             given = (self._run, self._settings.items, self._settings.onnx)
             reason = without_folders(reason, [file for file in given if file is not None])
             raise HTTPException(409, f"the run cannot be loaded, and the loaded one stays: {reason}") from None
-        self.model, self._loading = model, None
-        logger.info("reloaded: now serving %s", model.version[:12])
+        finally:
+            self._loading = None if self._loading is not None and self._loading.done() else self._loading
+        return self._loaded[0].version
+
+    def begin(self) -> dict[str, Any]:
+        """Serve the model that `load` has loaded from now on. Returns what `/v1/model` says of it."""
+        if self._loaded is None:
+            raise RuntimeError("a model must be loaded before it is served.")
+        (self.model, facts), self._loaded = self._loaded, None
+        logger.info("reloaded: now serving %s", self.model.version[:12])
         return facts
+
+    def abandon(self) -> None:
+        """Forget what `load` has loaded."""
+        self._loaded = None
 
     def facts(self, model: LoadedModel) -> dict[str, Any]:
         """Describe a model, as JSON values (see `ModelResponse`).

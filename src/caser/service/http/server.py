@@ -23,27 +23,32 @@ from fastapi import FastAPI
 from caser.service.events.sqlite import SqliteEvents
 from caser.service.http.access import AccessControl, RateLimit
 from caser.service.http.app import make_app
+from caser.service.http.company import Company
 from caser.service.http.connections import protocol_for
 from caser.service.http.listening import bound_sockets, refusal, shown
 from caser.service.http.service import Service
 from caser.service.http.tokens import read_tokens
+from caser.service.http.watching import Look, look, watch
 from caser.service.logs import log_to_stderr, logger, make_pseudonym, read_pseudonym_key
 from caser.service.settings import DEFAULT_HOST, ServiceSettings
 
 OnReady: TypeAlias = Callable[[list[str], str], None]
 """Takes the addresses and the version of the model."""
 
-_SHUTDOWN_SECONDS = 10
+SHUTDOWN_SECONDS = 10
 """How long requests in progress may take after the server has stopped to accept new ones."""
 _BACKLOG = 2048
 """Connections that may wait to be accepted."""
 _TICKS_PER_SECOND = 10
 
 
-def app_for_run(run: Path, settings: ServiceSettings, host: str = DEFAULT_HOST) -> FastAPI:
+def app_for_run(
+    run: Path, settings: ServiceSettings, host: str = DEFAULT_HOST, company: Company | None = None
+) -> FastAPI:
     """Load a run, open the event store, and return the application that serves them.
 
-    run   the run folder       settings  how to serve it       host  the address that the server listens on
+    run      the run folder       settings  how to serve it       host  the address that the server listens on
+    company  the other processes of the service, if it has several
 
     Raises ConfigError when other machines can reach `host` and there are no tokens; ArtefactError, DataError or
     StoreError when the run, the table of items, the event store or a log cannot be used.
@@ -62,7 +67,9 @@ def app_for_run(run: Path, settings: ServiceSettings, host: str = DEFAULT_HOST) 
     except BaseException:
         events.close()
         raise
-    rate_limit = None if settings.rate is None else RateLimit(settings.rate, settings.burst)
+    service.company = company
+    kind = RateLimit if company is None else company.rate_limit
+    rate_limit = None if settings.rate is None else kind(settings.rate, settings.burst)
     return make_app(service, access, rate_limit)
 
 
@@ -83,33 +90,59 @@ def serve(
 
     Raises as `app_for_run` does, and ConfigError for an address that cannot be listened on.
     """
-    _access(settings, host)
+    check_access(settings, host)
     with bound_sockets(host, port, uds) as sockets:
-        app = app_for_run(run, settings, host)
-        log_to_stderr()
-        service: Service = app.state.service
-        service.log_items()
-        # The model stays in memory until a reload: the garbage collector need not look at its objects again.
-        gc.collect()
-        gc.freeze()
-        config = uvicorn.Config(
-            app,
-            http=protocol_for(service.connections),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            proxy_headers=False,
-            ws="none",
-            backlog=_BACKLOG,
-            timeout_keep_alive=ceil(settings.idle_seconds),
-            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
-        )
-        try:
-            _DrainingServer(config, service, settings.drain_seconds, on_ready).run(sockets)
-        finally:
-            service.close()
-            logger.info("stopped")
+        serve_sockets(run, settings, host, sockets, on_ready)
+
+
+def serve_sockets(
+    run: Path,
+    settings: ServiceSettings,
+    host: str,
+    sockets: list[socket.socket],
+    on_ready: OnReady,
+    company: Company | None = None,
+) -> None:
+    """Serve a run on sockets until SIGTERM or Ctrl-C.
+
+    run       the run folder                       settings  how to serve it
+    host      the address of the sockets           sockets   bound, and perhaps shared with other processes
+    on_ready  is called with the addresses and the version of the model when the service answers
+    company   the other processes of the service, if it has several
+
+    Raises as `app_for_run` does, and ConfigError where another program listens on the address.
+    """
+    seen = look(run)
+    app = app_for_run(run, settings, host, company)
+    log_to_stderr()
+    service: Service = app.state.service
+    service.log_items()
+    # The model stays in memory until a reload: the garbage collector need not look at its objects again.
+    gc.collect()
+    gc.freeze()
+    config = uvicorn.Config(
+        app,
+        http=protocol_for(service.connections),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        ws="none",
+        backlog=_BACKLOG,
+        timeout_keep_alive=ceil(settings.idle_seconds),
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+    try:
+        _DrainingServer(config, service, settings, on_ready, seen).run(sockets)
+    finally:
+        service.close()
+        logger.info("stopped")
+
+
+def check_access(settings: ServiceSettings, host: str) -> None:
+    """Raise ConfigError where other machines can reach `host` and there are no tokens, or the tokens are no tokens."""
+    _access(settings, host)
 
 
 def _access(settings: ServiceSettings, host: str) -> AccessControl:
@@ -120,24 +153,34 @@ def _access(settings: ServiceSettings, host: str) -> AccessControl:
 class _DrainingServer(uvicorn.Server):
     """A server that reports that it is not ready for a while before it stops."""
 
-    def __init__(self, config: uvicorn.Config, service: Service, drain_seconds: float, on_ready: OnReady) -> None:
+    def __init__(
+        self, config: uvicorn.Config, service: Service, settings: ServiceSettings, on_ready: OnReady, seen: Look
+    ) -> None:
         super().__init__(config)
         self._on_ready = on_ready
         self._service = service
-        self._drain_seconds = drain_seconds
+        self._settings = settings
+        self._seen = seen
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and log the addresses."""
         self._loop = asyncio.get_running_loop()
+        company = self._service.company
+        if company is not None:
+            await company.join(self._service, lambda: self.handle_exit(signal.SIGTERM, None))
+        elif self._settings.watch:
+            self._watching = self._loop.create_task(watch(self._service.run, self._seen, self._service.reload))
         try:
             await super().startup(sockets)
         except OSError as error:  # another program began to listen while the model was loaded
             host, port = (sockets or [])[0].getsockname()[:2]
             raise refusal(host, port, error) from None
         addresses = [shown(listening) for listening in sockets or []]
-        for address in addresses:
-            logger.info("serving on %s", address)
+        if company is None:
+            for address in addresses:
+                logger.info("serving on %s", address)
         self._on_ready(addresses, self._service.model.version)
 
     async def on_tick(self, counter: int) -> bool:
@@ -148,6 +191,8 @@ class _DrainingServer(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """On the first signal, start to drain; on the second, stop at once."""
+        if sig == signal.SIGINT and self._service.company is not None:
+            return  # Ctrl-C reaches every process of the terminal; the parent passes it on
         if self._service.is_draining or self._loop is None:
             self.should_exit = True
             return
@@ -158,9 +203,9 @@ class _DrainingServer(uvicorn.Server):
     def _drain(self, name: str) -> None:
         logger.info(
             "stopping after %s: /readyz says so, and answers go on for %g s; then requests in progress have %d s",
-            *(name, self._drain_seconds, _SHUTDOWN_SECONDS),
+            *(name, self._settings.drain_seconds, SHUTDOWN_SECONDS),
         )
-        asyncio.get_running_loop().call_later(self._drain_seconds, self._stop)
+        asyncio.get_running_loop().call_later(self._settings.drain_seconds, self._stop)
 
     def _stop(self) -> None:
         self.should_exit = True

@@ -25,6 +25,7 @@ from caser.service.answers.loaded_model import LoadedModel
 from caser.service.answers.queue import QuestionQueue
 from caser.service.events.store import Event, EventStore, Outcome
 from caser.service.http.admission import Deadlines, accept, charge, while_connected
+from caser.service.http.company import Company
 from caser.service.http.connections import Connections, default_limits, descriptors
 from caser.service.http.error_responses import RETRY_LATER, RETRY_SOON
 from caser.service.http.metrics import Metrics
@@ -82,6 +83,7 @@ class Service:
         )
         self.pseudonym = pseudonym
         self._answer_log = None if settings.answer_log is None else JsonLog(settings.answer_log)
+        self.company: Company | None = None
         self.request_log = JsonLog()
 
     @property
@@ -270,11 +272,34 @@ class Service:
         After the response, every answer comes from the new model. Raises HTTPException 409 for a run that is damaged,
         that does not answer, or that takes too long; BusyError while another reload is under way.
         """
-        facts = await self._served.reload()
+        if self.company is not None:
+            await self.company.reload()
+            return self._served.facts(self.model)
+        await self.load_again()
+        return await self.begin()
+
+    async def load_again(self) -> str:
+        """Load the run again and try it. Returns the version of its model, with which `begin` begins.
+
+        Raises as `ServedModel.load` does.
+        """
+        return await self._served.load()
+
+    async def begin(self) -> dict[str, Any]:
+        """Serve the model that was loaded from now on. Returns its description."""
+        facts = self._served.begin()
         # The thread may still be using the old model: in this thread, collect its memory after that.
         await self.queue.run_in_thread(gc.collect)
         self.log_items()
         return facts
+
+    def abandon(self) -> None:
+        """Forget the model that was loaded, and go on with the one that is served."""
+        self._served.abandon()
+
+    async def metrics_text(self) -> bytes:
+        """The metrics in the text format of Prometheus; those of all processes, where the service has several."""
+        return self.metrics.text() if self.company is None else await self.company.metrics()
 
     async def health(self) -> dict[str, Any]:
         """Report that the process answers, and whether events can be stored."""

@@ -1,0 +1,121 @@
+"""What the workers of a service do together: they change the model at the same time, and their metrics are one.
+
+A change has two steps. First every worker loads the new run and tries it, while it answers from the old one. Only when
+all of them have it does each of them begin to answer from it. If one cannot, all of them keep the old model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from fastapi import HTTPException
+
+from caser.service.logs import logger
+from caser.service.workers.line import Line, LineEndedError
+from caser.service.workers.merged_metrics import merged_text
+
+STEP_SECONDS = 10.0
+"""How long a worker may take to begin with a model that it has loaded, or to tell its metrics."""
+
+Result = TypeVar("Result")
+
+
+class Hub:
+    """Where the lines of all workers meet.
+
+    reload_seconds  how long loading a run and trying it may take
+    end             ends a worker that does not answer, so that no old model goes on
+    """
+
+    def __init__(self, reload_seconds: float, end: Callable[[Line], None]) -> None:
+        self._reload_seconds = reload_seconds
+        self._end = end
+        self._lines: list[Line] = []
+        self._changing = asyncio.Lock()
+        self.version: str | None = None
+        """The version of the model that every worker serves; None before the first worker serves one."""
+
+    async def admit(self, line: Line, version: str) -> None:
+        """Let a worker serve, which has loaded a model. It serves the same as the others when this returns.
+
+        line     of the worker       version  of the model that it has loaded
+
+        If the run folder holds another run than the others have loaded, they load it too. Raises HTTPException 409 if
+        the worker has loaded another model than the others serve then: it must load again.
+        """
+        async with self._changing:
+            if self.version not in (None, version):
+                logger.info("a new worker found another run in the folder: all workers load it")
+                await self._change()
+            if self.version not in (None, version):
+                raise HTTPException(409, "the other workers serve another model; load the run again.")
+            self.version = version
+            self._lines.append(line)
+
+    def forget(self, line: Line) -> None:
+        """Take a worker out that has ended."""
+        if line in self._lines:
+            self._lines.remove(line)
+
+    async def reload(self) -> str:
+        """Let all workers load the run again and change to it together. Returns the version of the new model.
+
+        Raises HTTPException 409, and all workers keep the old model, if one of them cannot load it; 503 if no worker
+        serves.
+        """
+        async with self._changing:
+            return await self._change()
+
+    async def metrics(self) -> bytes:
+        """The metrics of all workers as those of one service, in the text format of Prometheus."""
+        found = await self._from_all(lambda line: line.ask("metrics"), STEP_SECONDS)
+        return merged_text([families for families in found.values() if not isinstance(families, BaseException)])
+
+    def charge(self, sender: Line, costs: dict[str, float]) -> None:
+        """Let the other workers know what clients of one worker have asked for.
+
+        sender  the line of that worker       costs  what each client took
+        """
+        for line in self._lines:
+            if line is not sender:
+                line.tell("charge", costs)
+
+    async def _change(self) -> str:
+        # Load everywhere.
+        loaded = await self._from_all(lambda line: line.ask("load"), self._reload_seconds + STEP_SECONDS)
+        refusals = [answer for answer in loaded.values() if isinstance(answer, HTTPException)]
+        versions = {answer for answer in loaded.values() if isinstance(answer, str)}
+        if not refusals and len(versions) == 1:
+            (self.version,) = versions
+            # From here on nobody may go back: a worker that does not follow is ended.
+            begun = await self._from_all(lambda line: line.ask("begin"), STEP_SECONDS)
+            for line, answer in begun.items():
+                if isinstance(answer, BaseException):
+                    self._end(line)
+            return self.version
+        await self._from_all(lambda line: line.ask("abandon"), STEP_SECONDS)
+        if refusals:
+            raise refusals[0]
+        if versions:
+            raise HTTPException(409, "the run changed while it was loaded, and the loaded one stays; try again.")
+        raise HTTPException(503, "no worker of the service could load the run; try again.")
+
+    async def _from_all(
+        self, do: Callable[[Line], Awaitable[Result]], seconds: float
+    ) -> dict[Line, Result | BaseException]:
+        """What each worker answers. One that is gone, or that does not answer in time, is ended and not among them."""
+        lines = list(self._lines)
+        answers = await asyncio.gather(*(_within(do(line), seconds) for line in lines), return_exceptions=True)
+        found = dict(zip(lines, answers, strict=True))
+        for line in [line for line, answer in found.items() if isinstance(answer, TimeoutError | LineEndedError)]:
+            self._end(line)
+            self.forget(line)
+            del found[line]
+        return found
+
+
+async def _within(work: Awaitable[Result], seconds: float) -> Result:
+    async with asyncio.timeout(seconds):
+        return await work
