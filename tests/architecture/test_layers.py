@@ -27,6 +27,7 @@ FLOORS = {
     "service.events": 9.1,
     "service.answers": 9.2,
     "service.http": 9.3,
+    "service.workers": 9.4,
     "cli": 10,
     "__main__": 11,
 }

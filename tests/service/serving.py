@@ -95,7 +95,8 @@ def _url(started: subprocess.Popen[bytes], log: Path) -> str:
     while time.monotonic() < end and started.poll() is None:
         for line in log.read_text().splitlines():
             if "serving on " in line:
-                url: str = json.loads(line)["message"].removeprefix("serving on ")
+                message: str = json.loads(line)["message"]
+                url, _, _ = message.removeprefix("serving on ").partition(" with ")
                 return url
         time.sleep(0.02)
     raise AssertionError(f"the service did not start: {log.read_text()}")

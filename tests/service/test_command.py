@@ -18,7 +18,8 @@ from tests.skips import AS_ROOT
     ("flags", "code", "sentence"),
     [
         (("--host", "0.0.0.0"), ConfigError, "must be with tokens"),
-        (("--workers", "2"), ConfigError, "--workers must be 1"),
+        (("--workers", "2"), ConfigError, "--workers 2 needs --store"),
+        (("--workers", "0"), ConfigError, "--workers must be from 1 to 256"),
         (("--port", "70000"), ConfigError, "--port must be"),
         (("--max-waiting", "0"), ConfigError, "--max-waiting must be at least 1"),
         (("--token-file", "{run}/none"), ConfigError, "must be a file of tokens"),

@@ -9,12 +9,14 @@ import errno
 import os
 import socket
 import stat
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from caser.errors import ConfigError
 
+_INTERNET = (socket.AF_INET, socket.AF_INET6)
 _MODE_OF_UNIX_SOCKET = 0o117
 """The mask that lets the owner and the group of a Unix socket connect, and nobody else."""
 
@@ -39,12 +41,43 @@ def bound_sockets(host: str, port: int, uds: Path | None = None) -> Iterator[lis
                 uds.unlink()
 
 
+def let_others_join(sockets: Sequence[socket.socket]) -> bool:
+    """Let further processes of this user listen on the same addresses, each on sockets of its own (`joined`).
+
+    sockets  bound, and not listening
+
+    Returns whether they can. Then the system hands out connections evenly, and those of a process that ends go to the
+    others. Elsewhere processes must share the sockets: Unix sockets, and systems other than Linux.
+    """
+    if sys.platform != "linux" or any(each.family not in _INTERNET for each in sockets):
+        return False
+    for each in sockets:  # after it is bound: so another service on the same port is still refused
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    return True
+
+
+def joined(sockets: Sequence[socket.socket]) -> list[socket.socket]:
+    """Return new sockets at the addresses of sockets that `let_others_join` has prepared.
+
+    sockets  bound, and not listening
+    """
+    found: list[socket.socket] = []
+    for each in sockets:
+        opened = socket.socket(each.family, socket.SOCK_STREAM)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if each.family == socket.AF_INET6:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        opened.bind(each.getsockname())
+        found.append(opened)
+    return found
+
+
 def shown(listening: socket.socket) -> str:
     """Return the address of a socket as people write it: a URL with brackets around an IPv6 address, or a path.
 
     listening  a socket that is bound
     """
-    if listening.family not in (socket.AF_INET, socket.AF_INET6):
+    if listening.family not in _INTERNET:
         return f"the Unix socket {listening.getsockname()}"
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if listening.family == socket.AF_INET6 else f"http://{host}:{port}"

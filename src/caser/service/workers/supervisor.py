@@ -21,7 +21,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 from caser.errors import CaserError, ConfigError
-from caser.service.http.listening import bound_sockets, shown
+from caser.service.http.listening import bound_sockets, let_others_join, shown
 from caser.service.http.server import SHUTDOWN_SECONDS, OnReady, check_access
 from caser.service.http.watching import look, watch
 from caser.service.logs import log_to_stderr, logger, read_pseudonym_key
@@ -65,7 +65,7 @@ def serve(
         read_pseudonym_key(settings.answer_log)  # made once, before the workers look for it
     with bound_sockets(host, port, uds) as sockets:
         log_to_stderr()
-        task = WorkerTask(run, share_of(settings, num_workers), host)
+        task = WorkerTask(run, share_of(settings, num_workers), host, let_others_join(sockets))
         asyncio.run(_Supervisor(task, sockets, num_workers, on_ready).run())
         logger.info("stopped")
 

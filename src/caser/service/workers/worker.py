@@ -15,6 +15,7 @@ from fastapi import HTTPException
 
 from caser.errors import BusyError, CaserError
 from caser.service.http.access import RateLimit
+from caser.service.http.listening import joined
 from caser.service.http.server import serve_sockets
 from caser.service.http.service import Service
 from caser.service.settings import ServiceSettings
@@ -29,18 +30,20 @@ class WorkerTask:
     """What a worker serves.
 
     run   the run folder       settings  how to serve it, for this worker alone       host  the address of the sockets
+    own_sockets  whether each worker listens on sockets of its own, at the same addresses
     """
 
     run: Path
     settings: ServiceSettings
     host: str
+    own_sockets: bool
 
 
 def work(task: WorkerTask, sockets: list[socket.socket], connection: Connection) -> None:
     """Serve until SIGTERM, or until the parent is gone. This is what a worker's process runs.
 
     task        what to serve
-    sockets     the bound sockets, which all workers share
+    sockets     the bound sockets of the service
     connection  this end of the pipe to the parent. If the worker cannot serve, the error goes there
     """
     # Ctrl-C reaches every process of a terminal; the parent passes it on as SIGTERM. Until the server listens to that
@@ -49,7 +52,8 @@ def work(task: WorkerTask, sockets: list[socket.socket], connection: Connection)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     company = _Others(connection)
     try:
-        serve_sockets(task.run, task.settings, task.host, sockets, company.serves, company)
+        listening = joined(sockets) if task.own_sockets else sockets
+        serve_sockets(task.run, task.settings, task.host, listening, company.serves, company)
     except CaserError as error:
         if company.line is None:
             tell_before(connection, "failed", error)
