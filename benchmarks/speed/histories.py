@@ -10,17 +10,20 @@ result is how much the memory of the process grows, in all and per user.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gc
 import json
 import sqlite3
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import caser
 from benchmarks.speed.serving import make_run
 from caser.service.answers.loaded_model import load_model
+from caser.service.events.histories import Histories
 from caser.service.events.sqlite import SqliteEvents
 
 WINDOW = 1000
@@ -45,13 +48,19 @@ def fill(store: Path, users: int) -> None:
 def growth(folder: Path, users: int, limit: int | None) -> float:
     """Ask about every user once; return by how many bytes the memory of this process grew."""
     max_bytes = sys.maxsize if limit is None else limit << 19  # half for the store, half for the model
-    store = SqliteEvents(folder / "events.db", window=WINDOW, max_cached=max_bytes)
+    store = SqliteEvents(folder / "events.db")
+    histories = Histories(store, window=WINDOW, max_bytes=max_bytes)
     model = load_model(folder / "run", None, max_cached=max_bytes)
-    model.history("user 0", store.recent("user 0"), WINDOW)
+
+    async def ask(users: Iterable[int]) -> None:
+        for user in users:
+            [recent] = await histories.recent_many([f"user {user}"])
+            model.history(f"user {user}", recent, WINDOW)
+
+    asyncio.run(ask([0]))
     gc.collect()
     before = resident()
-    for user in range(users):
-        model.history(f"user {user}", store.recent(f"user {user}"), WINDOW)
+    asyncio.run(ask(range(users)))
     gc.collect()
     grown = resident() - before
     store.close()

@@ -18,9 +18,8 @@ from caser.data.tape import Tape
 from caser.models.caser.caser import Caser
 from caser.models.counting.ease import EASE
 from caser.models.settings import ModelSettings
-from caser.service.answers.answer import question_cost
+from caser.service.answers.answer import Question, question_cost
 from caser.service.answers.loaded_model import LoadedModel, load_model
-from caser.service.events.store import RecentHistory
 from caser.service.request_schemas import RecommendRequest
 from caser.service.settings import ServiceSettings
 from tests.runs import FACTS
@@ -30,13 +29,6 @@ from tests.service.serving import process, serving
 NUM_USERS, NUM_ITEMS, LENGTH = 50, 1500, 120
 MOST = ServiceSettings().max_cost
 RULES = {"at_most": {"genre": 1}, "boosts": [{"where": {"genre": ["g1", "g2"]}, "amount": 1.0}] * 10}
-
-
-class NoEvents:
-    """A store of events that has none."""
-
-    def recent(self, user_id: str) -> RecentHistory:
-        return RecentHistory()
 
 
 def artefact(model: ModelSettings) -> Artefact:
@@ -75,7 +67,7 @@ def models(runs: dict[str, Path]) -> dict[str, LoadedModel]:
 
 
 def cost(model: LoadedModel, **question: Any) -> int:
-    return question_cost(model, NoEvents(), 1000, RecommendRequest.model_validate(question))  # type: ignore[arg-type]
+    return question_cost(model, 1000, Question(RecommendRequest.model_validate(question)))
 
 
 def test_a_plain_question_costs_one_whatever_the_model(models: dict[str, LoadedModel]) -> None:

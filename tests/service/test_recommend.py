@@ -186,9 +186,11 @@ def test_answering_needs_no_torch(run: Path) -> None:
         "import sys; sys.modules['torch'] = None\n"
         "from pathlib import Path; from caser.service.http.server import app_for_run; "
         "from caser.service.settings import ServiceSettings; "
+        "from caser.service.answers.answer import Question; "
         "from caser.service.request_schemas import RecommendRequest\n"
         f"service = app_for_run(Path({str(run)!r}), ServiceSettings()).state.service\n"
-        "print(len(service._answer([RecommendRequest(user_id='ann', explain=True)])[0]['items'])); service.close()"
+        "question = Question(RecommendRequest(user_id='ann', explain=True))\n"
+        "print(len(service._answer([question])[0]['items'])); service.close()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1"

@@ -20,12 +20,13 @@ from caser.service.answers import loaded_model
 from caser.service.answers.loaded_model import load_model
 from caser.service.answers.queue import QuestionQueue
 from caser.service.events.export import event_frames
+from caser.service.events.histories import Histories
 from caser.service.events.sqlite import SqliteEvents
 from caser.service.events.store import Event, RecentHistory
 from caser.service.http.access import RateLimit
 from caser.study import replay
 from tests.runs import ITEMS, USERS, caser_run, popularity_run
-from tests.service.serving import serving
+from tests.service.serving import as_they_are, serving
 
 SMALL = (1, 2, 3)
 Patch = pytest.MonkeyPatch
@@ -42,7 +43,7 @@ async def test_batches_of_any_size_answer_every_question_in_its_place(size: int,
         sizes.append(len(questions))
         return [2 * question for question in questions]
 
-    queue: QuestionQueue[int, int] = QuestionQueue(answer, max_waiting=100)
+    queue: QuestionQueue[int, int, int] = QuestionQueue(as_they_are, answer, max_waiting=100)
     queue._seconds_per_cost = 1e-9  # answers take no time
     assert await asyncio.gather(*map(queue.ask, range(8))) == [2 * number for number in range(8)]
     assert await queue.ask_all(list(range(8)), [1] * 8) == [2 * number for number in range(8)]
@@ -52,7 +53,7 @@ async def test_batches_of_any_size_answer_every_question_in_its_place(size: int,
 
 @pytest.mark.parametrize("waiting", SMALL)
 async def test_as_many_questions_as_may_wait_do_wait_and_one_more_is_refused(waiting: int) -> None:
-    queue: QuestionQueue[int, int] = QuestionQueue(list, max_waiting=waiting)
+    queue: QuestionQueue[int, int, int] = QuestionQueue(as_they_are, list, max_waiting=waiting)
     found = await asyncio.gather(*map(queue.ask, range(waiting + 1)), return_exceptions=True)
     assert found[:-1] == list(range(waiting))
     assert type(found[-1]).__name__ == "BusyError"
@@ -66,8 +67,9 @@ async def test_histories_are_those_of_all_events_whatever_a_commit_or_the_memory
     at_once: int, new: int, in_memory: int, tmp_path: Path, monkeypatch: Patch
 ) -> None:
     monkeypatch.setattr("caser.service.events.group_commit._MAX_PER_COMMIT", at_once)
-    monkeypatch.setattr("caser.service.events.sqlite._MAX_NEW_EVENTS", new)
-    store = SqliteEvents(tmp_path / "events.db", window=3, max_cached=in_memory)
+    monkeypatch.setattr("caser.service.events.sqlite.MAX_NEW_EVENTS", new)
+    store = SqliteEvents(tmp_path / "events.db")
+    histories = Histories(store, window=3, max_bytes=in_memory)
     chance = random.Random(0)
     events: list[Event] = []
     for round_ in range(6):
@@ -79,8 +81,9 @@ async def test_histories_are_those_of_all_events_whatever_a_commit_or_the_memory
         events += some
         for user in "abcabc":
             own = sorted((event for event in events if event.user_id == user), key=lambda event: event.time)
-            assert store.recent(user).items == tuple(event.item_id for event in own[-3:])
-            assert store.recent(user).times == tuple(event.time for event in own[-3:])
+            [recent] = await histories.recent_many([user])
+            assert recent.items == tuple(event.item_id for event in own[-3:])
+            assert recent.times == tuple(event.time for event in own[-3:])
     store.close()
 
 

@@ -11,7 +11,8 @@ from caser.errors import BusyError, StoreError
 from caser.service.events import group_commit
 from caser.service.events.group_commit import GroupCommit
 from caser.service.events.sqlite import SqliteEvents
-from caser.service.events.store import Event
+from caser.service.events.store import Event, RecentHistory
+from tests.service.event_stores import opened
 
 
 def event(number: int, user: str = "ann", item: str | None = None, time: float | None = None) -> Event:
@@ -20,53 +21,9 @@ def event(number: int, user: str = "ann", item: str | None = None, time: float |
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[SqliteEvents]:
-    store = SqliteEvents(tmp_path / "events.db", window=3)
+    store = SqliteEvents(tmp_path / "events.db")
     yield store
     store.close()
-
-
-async def test_an_acknowledged_event_is_in_the_history_at_once(store: SqliteEvents) -> None:
-    assert store.recent("ann").items == ()
-    assert await store.append([event(1)]) == ["new"]
-    assert store.recent("ann").items == ("i1",)
-
-
-async def test_an_event_counts_once_however_often_it_is_sent(store: SqliteEvents) -> None:
-    assert await store.append([event(1), event(2), event(1)]) == ["new", "new", "known"]
-    assert await store.append([event(2)]) == ["known"]
-    assert store.recent("ann").items == ("i1", "i2")
-
-
-async def test_a_history_is_ordered_by_time_and_then_by_arrival(store: SqliteEvents) -> None:
-    store.recent("ann")
-    await store.append([event(1, time=5), event(2, time=9), event(3, time=5), event(4, time=1), event(5, time=7)])
-    assert store.recent("ann").items == ("i3", "i5", "i2")
-    store._histories.clear()
-    assert store.recent("ann").items == ("i3", "i5", "i2")
-
-
-async def test_another_process_sees_commits_and_erasures(tmp_path: Path) -> None:
-    ours, theirs = SqliteEvents(tmp_path / "e.db"), SqliteEvents(tmp_path / "e.db")
-    assert theirs.recent("ann").items == ()
-    await ours.append([event(1), event(2, "bob")])
-    assert theirs.recent("ann").items == ("i1",)
-    assert theirs.recent("bob").items == ("i2",)
-    assert await ours.erase("ann") == 1
-    assert theirs.recent("ann").items == ()
-    assert theirs.recent("ann").is_erased
-    assert not theirs.recent("bob").is_erased
-    ours.close()
-    theirs.close()
-
-
-async def test_histories_are_right_after_more_events_than_are_added_one_by_one(
-    store: SqliteEvents, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("caser.service.events.sqlite._MAX_NEW_EVENTS", 5)
-    for start, end in ((1, 4), (4, 20), (20, 22)):
-        store.recent("ann")
-        await store.append([event(number) for number in range(start, end)])
-        assert store.recent("ann").items == tuple(f"i{number}" for number in range(end - 3, end))
 
 
 async def test_an_erased_user_leaves_no_byte_behind_and_may_return(tmp_path: Path) -> None:
@@ -77,23 +34,8 @@ async def test_an_erased_user_leaves_no_byte_behind_and_may_return(tmp_path: Pat
     files = [file for file in tmp_path.iterdir() if file.name.startswith("events.db")]
     assert not [file for file in files if b"margaret-of-the-hill" in file.read_bytes()]
     await store.append([event(2, "margaret-of-the-hill")])
-    assert store.recent("margaret-of-the-hill").items == ("i2",)
-    assert store.recent("margaret-of-the-hill").is_erased
+    assert await opened(store).recent("margaret-of-the-hill") == RecentHistory(("i2",), (2.0,), is_erased=True)
     store.close()
-
-
-async def test_an_expired_event_no_longer_counts_and_is_deleted_with_a_later_commit(tmp_path: Path) -> None:
-    import time
-
-    store = SqliteEvents(tmp_path / "events.db", expire_days=1)
-    now = time.time()
-    await store.append([event(1, time=now - 2 * 86_400), event(2, time=now)])
-    assert store.recent("ann").items == ("i2",)
-    await store.append([event(3, time=now)])
-    store.close()
-    with sqlite3.connect(tmp_path / "events.db") as file:
-        assert file.execute("SELECT event_id FROM events ORDER BY seq").fetchall() == [("e2",), ("e3",)]
-    file.close()
 
 
 async def test_writes_that_arrive_together_share_commits(store: SqliteEvents) -> None:
@@ -101,16 +43,6 @@ async def test_writes_that_arrive_together_share_commits(store: SqliteEvents) ->
     store._writer.set_trace_callback(lambda statement: commits.append(1) if statement == "COMMIT" else None)
     await asyncio.gather(*(store.append([event(number)]) for number in range(200)))
     assert len(commits) < 100
-
-
-async def test_events_are_still_there_after_reopening(tmp_path: Path) -> None:
-    for number in (1, 2):
-        store = SqliteEvents(tmp_path / "events.db")
-        await store.append([event(number)])
-        store.close()
-    store = SqliteEvents(tmp_path / "events.db")
-    assert store.recent("ann").items == ("i1", "i2")
-    store.close()
 
 
 async def test_a_store_without_a_path_is_in_memory_and_not_durable(
@@ -124,8 +56,8 @@ async def test_a_store_without_a_path_is_in_memory_and_not_durable(
     store, other = SqliteEvents(None), SqliteEvents(None)
     assert not store.is_durable
     assert await store.append([event(number) for number in range(50)]) == ["new"] * 50
-    assert len(store.recent("ann").items) == 50
-    assert other.recent("ann").items == ()
+    assert len(await opened(store).items("ann")) == 50
+    assert await opened(other).items("ann") == ()
     store.close()
     other.close()
     assert list(tmp_path.iterdir()) == []
@@ -169,7 +101,7 @@ async def test_a_full_disk_loses_no_acknowledged_event(store: SqliteEvents) -> N
     store._writer.execute(f"PRAGMA max_page_count={pages}")
     with pytest.raises(StoreError, match="disk is full"):
         await store.append([event(number, item="x" * 200) for number in range(2, 200)])
-    assert store.recent("ann").items == ("i1",)
+    assert await opened(store).items("ann") == ("i1",)
     store._writer.execute("PRAGMA max_page_count=100000")
     assert await store.append([event(2)]) == ["new"]
 

@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 
-from caser.errors import BusyError, StoreError
+from caser.errors import StoreError
 from caser.service.events import erasures
 from caser.service.events.export import event_frames
 from caser.service.events.sqlite import SqliteEvents
 from caser.service.events.store import Event
+from tests.service.event_stores import opened
 from tests.service.serving import Served, serving
 
 DAY = 86_400
@@ -110,17 +111,6 @@ async def test_a_retry_after_erasure_does_not_revive_the_event(
             await served.client.delete("/v1/users/ann")
 
 
-async def test_digests_of_erased_events_expire(tmp_path: Path, clock: Clock) -> None:
-    store = SqliteEvents(tmp_path / "events.db")
-    await store.append([Event("a", "ann", "tea", 5.0)])
-    await store.erase("ann")
-    clock.now += 29 * DAY
-    assert await store.append([Event("a", "ann", "tea", 5.0)]) == ["erased"]
-    clock.now += 2 * DAY
-    assert await store.append([Event("a", "ann", "tea", 5.0)]) == ["new"]
-    store.close()
-
-
 # --- stores of the earlier version
 
 
@@ -128,9 +118,10 @@ async def test_a_store_of_version_1_is_upgraded_in_place(tmp_path: Path) -> None
     path = tmp_path / "events.db"
     store_of_version_1(path, 30)
     assert len(next(event_frames(path))) == 29  # an export needs no upgrade
-    store = SqliteEvents(path, window=100)
-    assert store.recent("user 0").items == ("i0", "i7", "i14", "i21", "i28", "later")
-    assert store.recent("user 0").times[-1] <= time.time()
+    store = SqliteEvents(path)
+    histories = opened(store)
+    assert await histories.items("user 0") == ("i0", "i7", "i14", "i21", "i28", "later")
+    assert (await histories.recent("user 0")).times[-1] <= time.time()
     assert await store.append([Event("e7", "user 0", "i7", 7.0), Event("ahead", "user 0", "later", 1e11 - 1)]) == [
         "known",
         "known",
@@ -139,7 +130,7 @@ async def test_a_store_of_version_1_is_upgraded_in_place(tmp_path: Path) -> None
         "new",
         "new",
     ]
-    assert store.recent("user 0").items[-1] == "last"
+    assert (await histories.items("user 0"))[-1] == "last"
     store.close()
     file = sqlite3.connect(path)
     assert file.execute("SELECT count(*) FROM events WHERE seq > 30").fetchone() == (2,)
@@ -230,11 +221,12 @@ async def test_events_at_the_edge_of_the_future_push_no_later_event_out(run: Pat
 
 async def test_an_event_from_the_future_is_known_again_and_expires_by_its_arrival(tmp_path: Path, clock: Clock) -> None:
     store = SqliteEvents(tmp_path / "events.db", expire_days=1)
+    histories = opened(store, expire_days=1)
     ahead = [Event(f"e{one}", "ann", "tea", 1e11) for one in range(3000)]
     await store.append(ahead)
     assert await store.append(ahead[:1]) == ["known"]
     clock.now += 2 * DAY
-    assert store.recent("ann").items == ()
+    assert await histories.items("ann") == ()
     for number in range(3):
         await store.append([Event(f"now {number}", "bob", "tea", clock.now)])
     store.close()
@@ -314,7 +306,7 @@ async def test_copies_that_sqlite_made_of_moved_rows_are_erased_too(tmp_path: Pa
         await store.erase(user)
         assert store.num_erasures_incomplete == 0
         assert bytes_in_files(path, user) == []
-    kept = sum(len(store.recent(user).items) for user in users)
+    kept = sum(len(history.items) for history in await opened(store).histories.recent_many(users))
     store.close()
     file = sqlite3.connect(path)
     assert file.execute("SELECT count(*) FROM events").fetchone() == (kept,)
@@ -322,19 +314,6 @@ async def test_copies_that_sqlite_made_of_moved_rows_are_erased_too(tmp_path: Pa
 
 
 # --- memory
-
-
-async def test_histories_in_memory_are_bounded_by_bytes_and_stay_right(tmp_path: Path) -> None:
-    store = SqliteEvents(tmp_path / "events.db", max_cached=200_000)
-    for number in range(50):
-        events = [Event(f"{one}", f"user {number}", f"{number}-" + "x" * 400, float(one)) for one in range(40)]
-        await store.append(events)
-        assert len(store.recent(f"user {number}").items) == 40
-        assert store.num_bytes_cached <= 200_000
-    assert store.num_bytes_cached > 100_000
-    for number in range(50):
-        assert store.recent(f"user {number}").items == (f"{number}-" + "x" * 400,) * 40
-    store.close()
 
 
 async def test_events_that_wait_for_a_locked_store_are_bounded_by_bytes(run: Path, tmp_path: Path) -> None:
@@ -355,18 +334,3 @@ async def test_events_that_wait_for_a_locked_store_are_bounded_by_bytes(run: Pat
         assert {(await one).status_code for one in pending} == {200}
         assert store.num_bytes_waiting == 0
         assert (await served.client.post("/v1/events", json=body)).status_code == 200
-
-
-async def test_a_write_that_is_refused_for_memory_is_not_stored(tmp_path: Path) -> None:
-    store = SqliteEvents(tmp_path / "events.db", max_waiting=2_000)
-    other = sqlite3.connect(tmp_path / "events.db", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    first = asyncio.ensure_future(store.append([Event(str(one), "ann", "tea", 1.0) for one in range(50)]))
-    await asyncio.sleep(0)
-    with pytest.raises(BusyError, match="at most 2,000 bytes"):
-        await store.append([Event("other", "ann", "tea", 1.0)])
-    other.execute("ROLLBACK")
-    other.close()
-    assert await first == ["new"] * 50
-    assert await store.append([Event("other", "ann", "tea", 1.0)]) == ["new"]
-    store.close()

@@ -1,7 +1,7 @@
 """Turns questions into answers: finds each user's history, ranks, applies business rules, and explains scores.
 
 Questions that arrive together are ranked together; this makes a busy service fast. All questions are answered by the
-one model that is given. Nothing here waits, and nothing knows about HTTP.
+one model that is given. Only what reads stored events waits. Nothing here knows about HTTP.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from caser.data.id_text import in_words, json_id, written
 from caser.service.answers.loaded_model import LoadedModel
 from caser.service.answers.reasons import explain_items, patterns_of
 from caser.service.answers.rules import MAX_REMOVED_LISTED, MOST_READ, CompiledRules, FilteredRanking, ScoredItem
-from caser.service.events.store import EventStore
+from caser.service.events.histories import Histories
+from caser.service.events.store import RecentHistory
 from caser.service.request_schemas import RecommendRequest
 
 API_VERSION = "1"
@@ -35,6 +36,20 @@ UserAndHistory: TypeAlias = tuple[RawId | None, tuple[RawId, ...] | None]
 """A user that the model may know, and a history that replaces the stored one. Either may be None."""
 
 
+_NO_EVENTS = RecentHistory()
+
+
+class Question(NamedTuple):
+    """A question, and what its answer needs of the store.
+
+    request  the question as it was asked
+    recent   the stored events of its user; none without a user; None if they were not read
+    """
+
+    request: RecommendRequest
+    recent: RecentHistory | None = _NO_EVENTS
+
+
 class _Group(NamedTuple):
     """What questions must have in common to be ranked in one call."""
 
@@ -44,18 +59,31 @@ class _Group(NamedTuple):
     exclude_seen: bool | None
 
 
-def user_and_history(model: LoadedModel, events: EventStore, window: int, request: RecommendRequest) -> UserAndHistory:
+async def with_recent(histories: Histories, requests: Sequence[RecommendRequest]) -> list[Question]:
+    """Read the stored events of the users of some questions, all at once.
+
+    histories  the users' events       requests  the questions
+
+    Raises StoreError when the store cannot be read.
+    """
+    users = [written(request.user_id) for request in requests if request.user_id is not None]
+    recent = iter(await histories.recent_many(users) if users else ())
+    return [Question(request, _NO_EVENTS if request.user_id is None else next(recent)) for request in requests]
+
+
+def user_and_history(model: LoadedModel, window: int, question: Question) -> UserAndHistory:
     """Find the user and the history to recommend for.
 
-    model    knows the users and histories of the run       events  the users' events since then
-    window   how many last interactions count               request  the question
+    model     knows the users and histories of the run       window  how many last interactions count
+    question  with the stored events of its user
 
     The history is the one history of the user (see `one_history.py`), or None if the run holds all of it.
     """
+    request, recent = question
     user = request.user_id
     if user is None:
         return None, tuple(request.history or ())
-    recent = events.recent(written(user))
+    recent = recent or _NO_EVENTS
     known_user = None if recent.is_erased else user
     if request.history is not None:
         return known_user, tuple(request.history)
@@ -65,43 +93,62 @@ def user_and_history(model: LoadedModel, events: EventStore, window: int, reques
     return known_user, history.items if history.is_new or recent.is_erased else None
 
 
-def question_cost(
-    model: LoadedModel, events: EventStore, window: int, request: RecommendRequest, place: str = ""
-) -> int:
+async def question_costs(
+    model: LoadedModel,
+    histories: Histories,
+    window: int,
+    requests: Sequence[RecommendRequest],
+    places: Sequence[str] = ("",),
+) -> list[int]:
+    """Return what each question costs. The events of a user are read only where the cost depends on them.
+
+    model      would answer them                       histories  the users' events
+    window     how many last interactions count        requests   the questions
+    places     where each stands in the request
+
+    Raises as `question_cost` and `with_recent` do.
+    """
+    questions = [Question(request, None) for request in requests]
+    needed = [number for number, request in enumerate(requests) if _costs_by_history(model, request)]
+    if needed:
+        for number, read in zip(needed, await with_recent(histories, [requests[n] for n in needed]), strict=True):
+            questions[number] = read
+    return [question_cost(model, window, *one) for one in zip(questions, places, strict=True)]
+
+
+def question_cost(model: LoadedModel, window: int, question: Question, place: str = "") -> int:
     """Return what a question costs (see `cost.py`). Nothing is answered.
 
-    model    would answer it                           events   the users' events since the run was trained
-    window   how many last interactions count          request  the question
-    place    where it stands in the request, for the sentence about an error, such as "questions[3]."
+    model     would answer it                    window  how many last interactions count
+    question  with the stored events of its user, if its cost depends on them
+    place     where it stands in the request, for the sentence about an error, such as "questions[3]."
 
     Raises ConfigError for a rule that does not fit the table of items.
     """
+    request, recent = question
     rules, read, folded = None, 0, 0
     if request.filters or request.rules is not None:
         rules = CompiledRules.of(model.catalogue, frozenset(), request.filters, request.rules, place)
-    user = request.user_id
-    is_folded = model.costs.folds_in and (user is None or not model.is_known(user))
-    if request.explain or is_folded:
-        _, history = user_and_history(model, events, window, request)
+    if recent is not None:
+        user = request.user_id
+        _, history = user_and_history(model, window, question)
         read = model.stored_length(user) if history is None and user is not None else len(history or ())
+        is_folded = model.costs.folds_in and (user is None or not model.is_known(user))
         folded = read if is_folded else 0
     return model.costs.question(request, rules, read=read, folded=folded)
 
 
-def answer_questions(
-    model: LoadedModel, events: EventStore, window: int, requests: Sequence[RecommendRequest]
-) -> list[dict[str, Any]]:
+def answer_questions(model: LoadedModel, window: int, questions: Sequence[Question]) -> list[dict[str, Any]]:
     """Answer questions.
 
-    model    answers them                              events    the users' events since the run was trained
-    window   how many last interactions count          requests  the questions
+    model  answers them       window  how many last interactions count       questions  with their users' stored events
 
     Returns one answer for each question, in order, as JSON values (see `RecommendResponse`).
     """
-    questions = [
-        PendingQuestion(model, request, user_and_history(model, events, window, request)) for request in requests
+    pending = [
+        PendingQuestion(model, question.request, user_and_history(model, window, question)) for question in questions
     ]
-    unfinished = questions
+    unfinished = pending
     while unfinished:
         groups: defaultdict[_Group, list[PendingQuestion]] = defaultdict(list)
         for question in unfinished:
@@ -109,7 +156,12 @@ def answer_questions(
         for group, members in groups.items():
             _rank_together(model.recommender, group, members)
         unfinished = [question for question in unfinished if not question.result.is_done]
-    return [question.to_dict() for question in questions]
+    return [question.to_dict() for question in pending]
+
+
+def _costs_by_history(model: LoadedModel, request: RecommendRequest) -> bool:
+    user = request.user_id
+    return request.explain or (model.costs.folds_in and (user is None or not model.is_known(user)))
 
 
 @dataclass(eq=False)

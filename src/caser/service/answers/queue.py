@@ -7,6 +7,9 @@ Batches are answered in the event loop itself. With eight clients, a question co
 this way and 340 in a second thread, because the two threads waited for one interpreter. A batch holds only as much cost
 as can be answered within `_BATCH_SECONDS`, so the event loop is never blocked for long. A request that costs more than
 that is answered alone, in a thread. A request of many questions is answered in parts, and ends with its client.
+
+What the answers of a batch need from elsewhere is read right before they are computed, in one go. So requests that wait
+take no memory for it, and each answer is as fresh as it can be.
 """
 
 from __future__ import annotations
@@ -15,13 +18,15 @@ import asyncio
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
 from caser.errors import BusyError
 
 Request = TypeVar("Request")
+Ready = TypeVar("Ready")
 Response = TypeVar("Response")
 Result = TypeVar("Result")
 
@@ -45,20 +50,23 @@ class _Waiting(NamedTuple, Generic[Request, Response]):
     future: asyncio.Future[Response]
 
 
-class QuestionQueue(Generic[Request, Response]):
+class QuestionQueue(Generic[Request, Ready, Response]):
     """Answers requests in batches, in the order in which they arrive.
 
-    answer_batch  returns one response for each request of a batch, in order; it may raise
+    read          adds to each request of a batch what its answer needs, in order; it may wait, and raise
+    answer_batch  returns one response for each request that was read, in order; it may raise
     max_waiting   what the requests that wait may cost together; further ones raise BusyError
     max_seconds   how long a request may wait; then it raises TimeoutError
     """
 
     def __init__(
         self,
-        answer_batch: Callable[[Sequence[Request]], Sequence[Response]],
+        read: Callable[[Sequence[Request]], Awaitable[Sequence[Ready]]],
+        answer_batch: Callable[[Sequence[Ready]], Sequence[Response]],
         max_waiting: int,
         max_seconds: float = float("inf"),
     ) -> None:
+        self._read = read
         self._answer_batch = answer_batch
         self._max_waiting = max_waiting
         self._max_seconds = max_seconds
@@ -68,6 +76,7 @@ class QuestionQueue(Generic[Request, Response]):
         self._worker: asyncio.Task[None] | None = None
         self._seconds_per_cost = _BATCH_SECONDS / MAX_BATCH_SIZE
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="background")
+        self._turn = asyncio.Lock()
 
     async def ask(self, request: Request, cost: int = 1) -> Response:
         """Wait for the response to `request`.
@@ -142,14 +151,17 @@ class QuestionQueue(Generic[Request, Response]):
     async def _in_thread(self, requests: Sequence[Request], cost: int) -> list[Response]:
         """Answer requests in the thread. If their client leaves while they still wait there, they are not answered."""
 
-        def work() -> Sequence[Response | Exception]:
+        def work(ready: Sequence[Ready]) -> Sequence[Response | Exception]:
             start = time.perf_counter()
-            outcomes = self._outcomes(requests)
+            outcomes = self._outcomes(ready)
             self._learn(start, cost)
             return outcomes
 
-        async with asyncio.timeout(self._max_seconds):
-            outcomes = await asyncio.get_running_loop().run_in_executor(self._thread, _in_short_turns, work)
+        async with asyncio.timeout(self._max_seconds), self._turn:
+            ready = await self._read(requests)
+            outcomes = await asyncio.get_running_loop().run_in_executor(
+                self._thread, _in_short_turns, partial(work, ready)
+            )
         responses: list[Response] = []
         for outcome in outcomes:
             if isinstance(outcome, Exception):
@@ -163,11 +175,11 @@ class QuestionQueue(Generic[Request, Response]):
             # Let other tasks run: they queue requests, store events, or refuse requests.
             for _ in range(_TURNS_BETWEEN_BATCHES):
                 await asyncio.sleep(0)
-            batch = self._next_batch()
+            batch, ready = await self._read_batch(self._next_batch())
             if not batch:
                 continue
             start = time.perf_counter()
-            outcomes = self._outcomes([one.request for one in batch])
+            outcomes = self._outcomes(ready)
             self._learn(start, sum(one.cost for one in batch))
             # Hand the outcomes to the clients that still wait.
             for (*_, future), outcome in zip(batch, outcomes, strict=True):
@@ -177,6 +189,28 @@ class QuestionQueue(Generic[Request, Response]):
                     future.set_exception(outcome)
                 else:
                     future.set_result(outcome)
+
+    async def _read_batch(
+        self, batch: Sequence[_Waiting[Request, Response]]
+    ) -> tuple[Sequence[_Waiting[Request, Response]], Sequence[Ready]]:
+        """Read what a batch needs. A request for which that fails gets the error, and leaves the batch."""
+        if not batch:
+            return (), ()
+        try:
+            return batch, await self._read([one.request for one in batch])
+        except Exception as error:
+            if len(batch) == 1:
+                [*_, future] = batch[0]
+                if not future.done():
+                    future.set_exception(error)
+                return (), ()
+        rest: list[_Waiting[Request, Response]] = []
+        ready: list[Ready] = []
+        for one in batch:
+            found, read = await self._read_batch([one])
+            rest += found
+            ready += read
+        return rest, ready
 
     def _next_batch(self) -> list[_Waiting[Request, Response]]:
         """Take as many requests as fit the time of a batch, without those whose client left or whose time is over."""
@@ -198,14 +232,14 @@ class QuestionQueue(Generic[Request, Response]):
         """Update the time that a unit of cost takes, with work that began at `start`."""
         self._seconds_per_cost = (self._seconds_per_cost + (time.perf_counter() - start) / cost) / 2
 
-    def _outcomes(self, requests: Sequence[Request]) -> Sequence[Response | Exception]:
+    def _outcomes(self, ready: Sequence[Ready]) -> Sequence[Response | Exception]:
         """Responses or errors. If a batch fails, its requests are answered one by one: only the bad one fails."""
         try:
-            return self._answer_batch(requests)
+            return self._answer_batch(ready)
         except Exception as error:
-            if len(requests) <= 1:
-                return [error] * len(requests)
-            return [outcome for request in requests for outcome in self._outcomes([request])]
+            if len(ready) <= 1:
+                return [error] * len(ready)
+            return [outcome for one in ready for outcome in self._outcomes([one])]
 
 
 def _in_short_turns(work: Callable[[], Result]) -> Result:

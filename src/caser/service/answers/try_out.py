@@ -7,37 +7,40 @@ that is served stays.
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import numpy as np
 
-from caser.data.id_text import json_id
+from caser.data.id_text import json_id, written
 from caser.errors import ArtefactError, CaserError
-from caser.service.answers.answer import answer_questions
+from caser.service.answers.answer import Question, answer_questions
 from caser.service.answers.loaded_model import LoadedModel
-from caser.service.events.store import EventStore
+from caser.service.events.store import RecentHistory
 from caser.service.request_schemas import RecommendRequest
 from caser.service.response_schemas import ModelResponse, RecommendResponse
 
 
-def try_out(model: LoadedModel, events: EventStore, window: int, facts: dict[str, Any]) -> None:
+def try_out(model: LoadedModel, window: int, facts: dict[str, Any]) -> None:
     """Answer one question of each kind, and describe the model, as the service would.
 
-    model   the model to try                            events  the users' events since the run was trained
-    window  how many last interactions count            facts   the description of the model, as `/v1/model` gives it
+    model   the model to try                            window  how many last interactions count
+    facts   the description of the model, as `/v1/model` gives it
 
     Raises ArtefactError if any of it fails, for whatever reason.
     """
     artefact = model.recommender.artefact
     [popular] = artefact.items.raw([int(np.argmax(artefact.trained.item_counts[1:])) + 1])
     [user] = artefact.users.raw([max(1, int(artefact.trained.lengths.argmax()))])
+    just_now = RecentHistory((written(popular),), (time.time(),))
     questions = [
-        RecommendRequest(),
-        RecommendRequest.model_construct(user_id=json_id(user), k=3),
-        RecommendRequest.model_construct(history=[json_id(popular)], k=3, exclude_seen=False, explain=True),
+        Question(RecommendRequest()),
+        Question(RecommendRequest.model_construct(user_id=json_id(user), k=3)),
+        Question(RecommendRequest.model_construct(user_id=json_id(user), k=3, exclude_seen=False), just_now),
+        Question(RecommendRequest.model_construct(history=[json_id(popular)], k=3, exclude_seen=False, explain=True)),
     ]
     try:
-        for answer in answer_questions(model, events, window, questions):
+        for answer in answer_questions(model, window, questions):
             _write(RecommendResponse, answer)
         model.recommender.similar([popular], k=3)
         _write(ModelResponse, facts)

@@ -1,57 +1,52 @@
 """An event store in one SQLite file, or in memory. WAL and synchronous=FULL keep acknowledged events after a power cut.
 
-`schema.py` has the tables. One connection writes (through `group_commit.py`), and another connection reads. Recent
-histories are kept in memory. Before each look-up, the store asks SQLite whether any process has committed
-(`data_version`, which takes microseconds). If so, it reads the new events. So events of this process and of other
-processes arrive in the same way, and most look-ups need no disk access.
+`schema.py` has the tables. One connection writes (through `group_commit.py`), and another connection reads. SQLite says
+in microseconds whether any process has committed since the last look (`data_version`). Reads happen in the event loop:
+they take less time than handing them to a thread.
 """
 
 from __future__ import annotations
 
+import math
 import secrets
 import sqlite3
 import time
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from sys import getsizeof
 from threading import Lock
-from typing import TypeAlias
 
 from caser.errors import StoreError
-from caser.service.byte_cache import ByteCache
 from caser.service.events.erasures import Erasures
 from caser.service.events.group_commit import GroupCommit
 from caser.service.events.schema import event_key, prepare, version
-from caser.service.events.store import REMEMBERED_DAYS, Event, Outcome, RecentHistory, user_digest
+from caser.service.events.store import (
+    MAX_DELETED,
+    MAX_NEW_EVENTS,
+    REMEMBERED_DAYS,
+    Event,
+    Job,
+    News,
+    Outcome,
+    Position,
+    RecentHistory,
+    num_bytes_of,
+    user_digest,
+)
 from caser.service.events.store_file import StoreFile
 from caser.service.logs import logger
-from caser.service.settings import DEFAULT_CACHE_MB, DEFAULT_MAX_WAITING_MB, DEFAULT_WINDOW
+from caser.service.settings import DEFAULT_MAX_WAITING_MB
 
 _DAY = 86_400
-_MAX_NEW_EVENTS = 2_000
-"""Up to this many new events are added to the histories in memory. If there are more, those histories are dropped."""
-
-_MAX_DELETED = 2_000
-"""So many expired rows are deleted with a commit, which keeps every commit short."""
-
-_BYTES_PER_EVENT = 1_000
-"""About what an event takes in memory while it waits, beside its texts: its request, its objects and its row."""
-
 _LASTING = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN)
 """Errors that stay until somebody repairs the store."""
-
-_Job: TypeAlias = list[Event] | str
-"""Events to store, or the id of a user to erase."""
 
 
 class SqliteEvents:
     """An `EventStore` in a SQLite file.
 
     path         the file; None keeps the events in memory
-    window       the number of last events of a user that a history holds
-    expire_days  events older than this many days are ignored, and later deleted; None: events do not expire
-    max_cached   how many bytes of histories are kept in memory
+    expire_days  events older than this many days are deleted with a later commit; None: events do not expire
     max_waiting  how many bytes of events may wait to be written
 
     Raises StoreError when the file cannot be opened or written, is damaged, or is no event store. A store of version 1
@@ -62,12 +57,9 @@ class SqliteEvents:
         self,
         path: Path | None,
         *,
-        window: int = DEFAULT_WINDOW,
         expire_days: float | None = None,
-        max_cached: int = DEFAULT_CACHE_MB << 20,
         max_waiting: int = DEFAULT_MAX_WAITING_MB << 20,
     ) -> None:
-        self._window = window
         self._lifetime = None if expire_days is None else expire_days * _DAY
         self._path = path
         self._file = None if path is None else StoreFile(path)
@@ -76,19 +68,15 @@ class SqliteEvents:
         self._lock = Lock()
         # In memory, a reader and a writer exclude each other.
         self._write_lock = nullcontext() if path is not None else self._lock
-        self._histories: ByteCache[str, RecentHistory] = ByteCache(max_cached, lambda history: history.num_bytes)
         self._writer = self._connect(is_writer=True)
         self._reader = self._connect(is_writer=False)
         self._has_erased_events = False
-        self._data_version = -1
-        self._last_event = self._last_erasure = 0
-        self._read_new_commits()
         if self._file is not None:
             self._file.remember()
         self._erasures = None if path is None else Erasures(path, self._writer)
         self._complete_erasures()
-        self._group_commit: GroupCommit[_Job] = GroupCommit(
-            self._write, _num_bytes_of, max_waiting, self._complete_erasures
+        self._group_commit: GroupCommit[Job] = GroupCommit(
+            self._write, num_bytes_of, max_waiting, self._complete_erasures
         )
 
     async def append(self, events: Sequence[Event]) -> list[Outcome]:
@@ -106,25 +94,39 @@ class SqliteEvents:
         """
         return int(await self._group_commit(user_id))
 
-    def recent(self, user_id: str) -> RecentHistory:
-        """Return the last events of the user `user_id`, from memory if they were read before."""
+    @property
+    def fresh_seconds(self) -> float:
+        """The version tells of every commit."""
+        return math.inf
+
+    def version(self) -> int:
+        """SQLite's number, which another connection changes with each commit. Raises StoreError as `news` does."""
         try:
             with self._lock:
-                self._read_new_commits()
-                history = self._histories.get(user_id)
-                if history is None:
-                    history = self._histories[user_id] = self._read_history(user_id)
+                version: int = self._reader.execute("PRAGMA data_version").fetchone()[0]
         except sqlite3.Error as error:
-            self._failure = StoreError(f"{self._name} must be readable; got: {error}.", is_lasting=True)
-            raise self._failure from None
-        return history if self._lifetime is None else history.since(time.time() - self._lifetime)
+            raise self._unreadable(error) from None
+        return version
+
+    async def news(self, since: Position) -> News:
+        """Return what was committed since a position. Raises StoreError when the file cannot be read."""
+        with self._reading():
+            last = Position(max(since.event, self._last_seq("events")), self._last_seq("erased"))
+            if last.event - since.event > MAX_NEW_EVENTS or last.erasure > since.erasure:
+                return News(last, None)
+            select = "SELECT user_id, item_id, time FROM events WHERE seq > ? ORDER BY seq"
+            return News(last, self._reader.execute(select, (since.event,)).fetchall())
+
+    async def read(self, users: Sequence[str], window: int, until: Position) -> list[RecentHistory]:
+        """Return the last events of users. Raises StoreError when the file cannot be read."""
+        with self._reading():
+            return [self._read_history(user_id, window, until.event) for user_id in users]
 
     def close(self) -> None:
         """Write the events that are still waiting, and close the file."""
         self._group_commit.close()
         self._writer.close()
-        with self._lock:
-            self._reader.close()
+        self._reader.close()
 
     @property
     def is_durable(self) -> bool:
@@ -135,11 +137,6 @@ class SqliteEvents:
     def num_erasures_incomplete(self) -> int:
         """How many users are erased although bytes of their events are still on the disk."""
         return 0 if self._erasures is None else self._erasures.num_incomplete
-
-    @property
-    def num_bytes_cached(self) -> int:
-        """The memory of the histories that are kept for quick answers."""
-        return self._histories.num_bytes
 
     @property
     def num_bytes_waiting(self) -> int:
@@ -191,12 +188,15 @@ class SqliteEvents:
             connection.execute("ROLLBACK")
         prepare(connection, time.time())
 
-    def _write(self, jobs: Sequence[_Job]) -> list[list[Outcome] | int]:
+    def _write(self, jobs: Sequence[Job]) -> list[list[Outcome] | int]:
         """Commit several jobs together. Returns, for each job, the result of `append` or of `erase`."""
         self._refuse_lost()
         try:
             with self._write_lock:
                 results = self._commit(jobs)
+        except UnicodeEncodeError as error:  # not all texts can be UTF-8
+            self._writer.execute("ROLLBACK")
+            raise StoreError(f"ids must be texts that UTF-8 can hold; {error.reason}. Send others.") from None
         except sqlite3.Error as error:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
@@ -217,7 +217,7 @@ class SqliteEvents:
             self._failure = StoreError(sentence, is_lasting=True)
             raise self._failure
 
-    def _commit(self, jobs: Sequence[_Job]) -> list[list[Outcome] | int]:
+    def _commit(self, jobs: Sequence[Job]) -> list[list[Outcome] | int]:
         now = time.time()
         erased: list[tuple[int, list[str]]] = []
         self._writer.execute("BEGIN IMMEDIATE")
@@ -249,18 +249,15 @@ class SqliteEvents:
             return "new"
         select = "SELECT item_id, coalesce(sent, time) FROM events WHERE user_id = ? AND event_id = ?"
         item_id, sent = self._writer.execute(select, (event.user_id, event.event_id)).fetchone()
-        return "known" if item_id == event.item_id and (event.is_now or event.time == sent) else "conflict"
+        return "known" if event.repeats(item_id, sent) else "conflict"
 
     def _place(self, event: Event, now: float) -> float:
-        """The time that orders the event: its own, or its arrival if that is earlier or the event has no time.
-
-        An event that arrives now is the newest of its user, even if the clock went back since the last one.
-        """
-        if not event.is_now and event.time <= now:
-            return event.time
-        select = "SELECT max(time) FROM events WHERE user_id = ?"
-        [latest] = self._writer.execute(select, (event.user_id,)).fetchone()
-        return max(min(event.time, now), latest or 0.0)
+        """The time that orders the event; the newest event of its user is looked up only where it counts."""
+        latest = None
+        if event.is_now or event.time > now:
+            select = "SELECT max(time) FROM events WHERE user_id = ?"
+            [latest] = self._writer.execute(select, (event.user_id,)).fetchone()
+        return event.placed(now, latest)
 
     def _delete_user(self, user_id: str, now: float) -> list[str]:
         """Delete the events of a user, and remember them and the user as erased. Returns the ids of the events."""
@@ -279,10 +276,10 @@ class SqliteEvents:
     def _delete_expired(self, now: float) -> None:
         """Delete events that have expired, the oldest first, and forget events that were erased long ago."""
         statement = f"""DELETE FROM erased_events WHERE event_key IN
-            (SELECT event_key FROM erased_events WHERE until < ? ORDER BY until LIMIT {_MAX_DELETED})"""  # noqa: S608
+            (SELECT event_key FROM erased_events WHERE until < ? ORDER BY until LIMIT {MAX_DELETED})"""  # noqa: S608
         self._writer.execute(statement, (now,))
         if self._lifetime is not None:
-            oldest = f"SELECT seq FROM events WHERE time < ? ORDER BY time LIMIT {_MAX_DELETED}"  # noqa: S608
+            oldest = f"SELECT seq FROM events WHERE time < ? ORDER BY time LIMIT {MAX_DELETED}"  # noqa: S608
             self._writer.execute(f"DELETE FROM events WHERE seq IN ({oldest})", (now - self._lifetime,))  # noqa: S608
 
     def _complete_erasures(self) -> None:
@@ -294,45 +291,27 @@ class SqliteEvents:
         except (sqlite3.Error, OSError, ValueError) as error:
             logger.warning("an erasure is not complete yet, and is tried again: %s", error)
 
-    def _read_new_commits(self) -> None:
-        """Update the histories in memory with everything that any process has committed since the last call."""
-        data_version = self._reader.execute("PRAGMA data_version").fetchone()[0]
-        if data_version == self._data_version:
-            return
-        # Read both tables in one transaction, so that they belong together.
-        self._reader.execute("BEGIN")
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Read in one transaction, so that what is read belongs together."""
         try:
-            last_event, last_erasure = self._last_seq("events"), self._last_seq("erased")
-            if last_event - self._last_event > _MAX_NEW_EVENTS or last_erasure > self._last_erasure:
-                # Too many events, or an erased user: forget all histories. `recent` reads them from the file again.
-                self._histories.clear()
-                self._last_event, self._last_erasure = last_event, last_erasure
-            rows = self._reader.execute(
-                "SELECT seq, user_id, item_id, time FROM events WHERE seq > ? ORDER BY seq", (self._last_event,)
-            ).fetchall()
-        finally:
-            self._reader.execute("COMMIT")
-        self._data_version = data_version
-        # Add each event to its user's history, if that history is in memory.
-        for seq, user_id, item_id, event_time in rows:
-            self._last_event = seq
-            history = self._histories.get(user_id)
-            if history is not None:
-                self._histories[user_id] = self._with_event(history, item_id, event_time)
+            with self._lock:
+                self._reader.execute("BEGIN")
+                try:
+                    yield
+                finally:
+                    self._reader.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise self._unreadable(error) from None
 
-    def _with_event(self, history: RecentHistory, item_id: str, event_time: float) -> RecentHistory:
-        """Return the history with one more event in its place in time. The event may be older than the last ones."""
-        place = len(history.times)
-        while place and history.times[place - 1] > event_time:
-            place -= 1
-        items = (*history.items[:place], item_id, *history.items[place:])[-self._window :]
-        times = (*history.times[:place], event_time, *history.times[place:])[-self._window :]
-        return RecentHistory(items, times, history.is_erased)
+    def _unreadable(self, error: sqlite3.Error) -> StoreError:
+        self._failure = StoreError(f"{self._name} must be readable; got: {error}.", is_lasting=True)
+        return self._failure
 
-    def _read_history(self, user_id: str) -> RecentHistory:
+    def _read_history(self, user_id: str, window: int, until: int) -> RecentHistory:
         rows = self._reader.execute(
             "SELECT item_id, time FROM events WHERE user_id = ? AND seq <= ? ORDER BY time DESC, seq DESC LIMIT ?",
-            (user_id, self._last_event, self._window),
+            (user_id, until, window),
         ).fetchall()[::-1]
         erased = self._reader.execute("SELECT 1 FROM erased WHERE user_key = ?", (user_digest(user_id),)).fetchone()
         return RecentHistory(tuple(row[0] for row in rows), tuple(row[1] for row in rows), erased is not None)
@@ -340,11 +319,3 @@ class SqliteEvents:
     def _last_seq(self, table: str) -> int:
         seq: int = self._reader.execute(f"SELECT coalesce(max(seq), 0) FROM {table}").fetchone()[0]  # noqa: S608
         return seq
-
-
-def _num_bytes_of(job: _Job) -> int:
-    """About how much memory a job takes while it waits."""
-    if isinstance(job, str):
-        return getsizeof(job)
-    texts = sum(getsizeof(event.event_id) + getsizeof(event.user_id) + getsizeof(event.item_id) for event in job)
-    return 2 * texts + _BYTES_PER_EVENT * len(job)

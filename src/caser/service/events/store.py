@@ -1,5 +1,8 @@
 """What an event store promises: the interface `EventStore` and its data types.
 
+A store keeps events and says what is new; `histories.py` keeps what was read from it in memory. So every store has the
+same quick answers, and none has a cache of its own.
+
 Ids are texts, as `data/id_text.py` writes them, whether a run knows them or not: user 5 and user "5" are the same user,
 "05" is another one. A store keeps the events of a user in order of time, and events
 of equal time in order of arrival. An acknowledged event is stored, and the next answer takes it into account. The store
@@ -12,7 +15,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from sys import getsizeof
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 Outcome: TypeAlias = Literal["new", "known", "conflict", "erased"]
 """What became of an event: it is stored now; the same one was stored before; another one of the user has its id, and
@@ -20,6 +23,14 @@ stays; or it was erased with its user, and is not stored again."""
 
 REMEMBERED_DAYS = 30
 """How long the ids of erased events are remembered, as digests, so that an event that is sent again stays erased."""
+
+MAX_NEW_EVENTS = 2_000
+"""Up to this many new events are put into the histories in memory; if there are more, the histories are read again."""
+MAX_DELETED = 2_000
+"""So many expired rows of the store are deleted with a commit, which keeps every commit short."""
+
+_BYTES_PER_EVENT = 1_000
+"""About what an event takes in memory while it waits, beside its texts: its request, its objects and its row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +47,28 @@ class Event:
     item_id: str
     time: float
     is_now: bool = False
+
+    def placed(self, now: float, latest: float | None) -> float:
+        """Return the time that orders the event: its own, or its arrival if that is earlier or it has no time.
+
+        now     the clock of the service        latest  the time of the newest event of the user; None without one
+
+        An event that arrives now is the newest of its user, even if the clock went back since the last one.
+
+        >>> Event("e", "ann", "tea", 9.0).placed(5.0, None), Event("e", "ann", "tea", 3.0).placed(5.0, 4.0)
+        (5.0, 3.0)
+        """
+        if not self.is_now and self.time <= now:
+            return self.time
+        return max(min(self.time, now), latest or 0.0)
+
+    def repeats(self, item_id: str, time: float) -> bool:
+        """Whether this is the event that the user sent before under this id, with the item `item_id` at `time`."""
+        return item_id == self.item_id and (self.is_now or self.time == time)
+
+
+Job: TypeAlias = list[Event] | str
+"""What is written: events to store, or the id of a user to erase."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +101,48 @@ class RecentHistory:
         first = next((place for place, time in enumerate(self.times) if time >= earliest), len(self.times))
         return RecentHistory(self.items[first:], self.times[first:], self.is_erased)
 
+    def with_event(self, item_id: str, time: float, window: int) -> RecentHistory:
+        """The history with one more event in its place in time, which may be before the last ones.
+
+        item_id  the item        time  when        window  how many last events are kept
+
+        >>> RecentHistory(("tea", "milk"), (1.0, 5.0)).with_event("cake", 2.0, 2).items
+        ('cake', 'milk')
+        """
+        place = len(self.times)
+        while place and self.times[place - 1] > time:
+            place -= 1
+        items = (*self.items[:place], item_id, *self.items[place:])[-window:]
+        times = (*self.times[:place], time, *self.times[place:])[-window:]
+        return RecentHistory(items, times, self.is_erased)
+
+
+class Position(NamedTuple):
+    """How far a reader has read.
+
+    event, erasure  the numbers of the last event and of the last erasure, which grow with each commit
+    epoch           the numbers of another epoch cannot be compared: the store may be an older copy of itself
+    """
+
+    event: int = 0
+    erasure: int = 0
+    epoch: int = 0
+
+
+class News(NamedTuple):
+    """What was committed since a position.
+
+    position  the position after it
+    events    the user, the item and the time of each new event, in order of commit; None if histories that were read
+              before must be read again: a user was erased, there are too many events, or nobody knows
+    """
+
+    position: Position
+    events: Sequence[tuple[str, str, float]] | None
+
 
 class EventStore(Protocol):
-    """Stores events. Many threads and processes may use one store at the same time."""
+    """Stores events. Many processes may use one store at the same time; in a process, one event loop reads from it."""
 
     @property
     def is_durable(self) -> bool:
@@ -86,10 +158,6 @@ class EventStore(Protocol):
     @property
     def num_erasures_incomplete(self) -> int:
         """How many users are erased although bytes of their events are still on the disk."""
-
-    @property
-    def num_bytes_cached(self) -> int:
-        """The memory of the histories that are kept for quick answers."""
 
     @property
     def num_bytes_waiting(self) -> int:
@@ -112,10 +180,29 @@ class EventStore(Protocol):
         Raises BusyError when too many writes wait, StoreError when the store cannot be written.
         """
 
-    def recent(self, user_id: str) -> RecentHistory:
-        """The last events of the user `user_id`, with every event that was acknowledged before this call.
+    @property
+    def fresh_seconds(self) -> float:
+        """How long a reader may go without `news` as long as the version stays: then other processes may have written.
 
-        This is fast for a user who was asked about before. Raises StoreError when the store cannot be read.
+        Infinity if the version tells of every commit of every process.
+        """
+
+    def version(self) -> int:
+        """A number that is another one after each commit of this process, and soon after each one of other processes.
+
+        Takes microseconds, and does not wait. Raises StoreError when the store cannot be read.
+        """
+
+    async def news(self, since: Position) -> News:
+        """What all processes have committed since the position `since`.
+
+        Raises StoreError when the store cannot be read.
+        """
+
+    async def read(self, users: Sequence[str], window: int, until: Position) -> list[RecentHistory]:
+        """The last `window` events of each of the `users`, up to the event of the position `until`.
+
+        An erasure after this position counts. Raises StoreError when the store cannot be read.
         """
 
     def close(self) -> None:
@@ -129,3 +216,15 @@ def user_digest(user_id: str) -> str:
     (64, False)
     """
     return hashlib.sha256(user_id.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def num_bytes_of(job: Job) -> int:
+    """Return about how much memory a job takes while it waits.
+
+    >>> num_bytes_of([Event("e", "ann", "tea", 1.0)]) < num_bytes_of([Event("e", "ann", "t" * 1000, 1.0)])
+    True
+    """
+    if isinstance(job, str):
+        return getsizeof(job)
+    texts = sum(getsizeof(event.event_id) + getsizeof(event.user_id) + getsizeof(event.item_id) for event in job)
+    return 2 * texts + _BYTES_PER_EVENT * len(job)

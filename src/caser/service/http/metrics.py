@@ -31,6 +31,7 @@ from prometheus_client.registry import Collector
 
 from caser.arrays.types import RawId
 from caser.service.answers.loaded_model import LoadedModel
+from caser.service.events.histories import Histories
 from caser.service.events.store import EventStore
 from caser.service.http.connections import Connections
 
@@ -76,7 +77,7 @@ class Metrics:
 
     model        returns the model that is served now
     cost_waiting returns what the requests that wait cost together
-    events       the event store
+    events       the event store        histories    those that are kept for quick answers
     connections  the connections of the server
     The functions are called whenever the metrics are read.
     """
@@ -86,6 +87,7 @@ class Metrics:
         model: Callable[[], LoadedModel],
         cost_waiting: Callable[[], int],
         events: EventStore,
+        histories: Histories,
         connections: Connections,
     ) -> None:
         self.registry = registry = CollectorRegistry()
@@ -123,11 +125,11 @@ class Metrics:
         self._by_source: dict[str, Counter] = {}
         registry.register(_ModelInfo(model))
         registry.register(_ConnectionCounts(connections))
-        for name, value in self._values(cost_waiting, events, connections).items():
+        for name, value in self._values(cost_waiting, events, histories, connections).items():
             Gauge(name, _MEANINGS[name], registry=registry).set_function(value)
 
     def _values(
-        self, cost_waiting: Callable[[], int], events: EventStore, connections: Connections
+        self, cost_waiting: Callable[[], int], events: EventStore, histories: Histories, connections: Connections
     ) -> dict[str, Callable[[], float]]:
         """The function of each metric that is computed when it is read."""
         return {
@@ -141,7 +143,7 @@ class Metrics:
             "caser_cost_waiting": cost_waiting,
             "caser_connections": lambda: len(connections),
             "caser_events_waiting_bytes": lambda: events.num_bytes_waiting,
-            "caser_histories_bytes": lambda: events.num_bytes_cached + self._model().num_bytes_cached,
+            "caser_histories_bytes": lambda: histories.num_bytes + self._model().num_bytes_cached,
         }
 
     def count_request(self, route: str, status: int, seconds: float) -> None:

@@ -114,7 +114,7 @@ class ServedModel:
         settings = self._settings
         model = load_model(self._run, settings.items, settings.onnx, settings.cache_mb << 19)
         facts = self.facts(model)
-        try_out(model, self._events, self._settings.window, facts)
+        try_out(model, self._settings.window, facts)
         return model, facts
 
     def _start_loading(self) -> Future[Tried]:

@@ -57,9 +57,7 @@ def app_for_run(
     pseudonym = make_pseudonym(None if settings.log_user_ids else read_pseudonym_key(settings.answer_log))
     events = SqliteEvents(
         settings.store,
-        window=settings.window,
         expire_days=settings.expire_days,
-        max_cached=settings.cache_mb << 19,  # one half; the other half is for the histories that the model reads
         max_waiting=settings.max_waiting_mb << 20,
     )
     try:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import secrets
 import time
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,27 +19,26 @@ from fastapi import HTTPException, Request, Response
 
 from caser.answering.answers import REPLAY_HEADER
 from caser.data.id_text import json_id, written
-from caser.service.answers.answer import API_VERSION, answer_questions, question_cost
+from caser.service.answers.answer import API_VERSION, Question, answer_questions, question_costs, with_recent
 from caser.service.answers.cost import events_cost, history_cost
 from caser.service.answers.loaded_model import LoadedModel
 from caser.service.answers.queue import QuestionQueue
+from caser.service.events.histories import Histories
 from caser.service.events.store import Event, EventStore, Outcome
 from caser.service.http.admission import Deadlines, accept, charge, while_connected
 from caser.service.http.company import Company
 from caser.service.http.connections import Connections, default_limits, descriptors
 from caser.service.http.error_responses import RETRY_LATER, RETRY_SOON
 from caser.service.http.metrics import Metrics
+from caser.service.http.new_events import for_the_store
 from caser.service.http.served_model import ServedModel
 from caser.service.logs import JsonLog, Pseudonym, logger
 from caser.service.request_schemas import (
-    MAX_SECONDS_AHEAD,
-    TIME_RULE,
     BulkRecommendRequest,
     EventsBody,
     IdInQuery,
     ItemIdInPath,
     NewEvent,
-    NewEvents,
     NumFound,
     NumSimilar,
     RecommendRequest,
@@ -66,19 +65,26 @@ class Service:
         self.run = run
         self.settings = settings
         self.events = events
+        self.histories = Histories(
+            events,
+            window=settings.window,
+            expire_days=settings.expire_days,
+            max_bytes=settings.cache_mb << 19,  # one half; the other half is for the histories that the model reads
+        )
         self._served = ServedModel(run, settings, events)
         self._deadlines = Deadlines(settings.answer_seconds)
         self.is_draining = False
         self.connections = Connections(
             default_limits(settings.max_body, settings.max_connections, settings.idle_seconds, descriptors())
         )
-        self.queue: QuestionQueue[RecommendRequest, dict[str, Any]] = QuestionQueue(
-            self._answer, settings.max_waiting, settings.answer_seconds
+        self.queue: QuestionQueue[RecommendRequest, Question, dict[str, Any]] = QuestionQueue(
+            partial(with_recent, self.histories), self._answer, settings.max_waiting, settings.answer_seconds
         )
         self.metrics = Metrics(
             lambda: self.model,
             lambda: self.queue.cost_waiting,
             events,
+            self.histories,
             self.connections,
         )
         self.pseudonym = pseudonym
@@ -109,7 +115,7 @@ class Service:
         """
         # `request.state.user = ...` does the same, but makes an object first, which takes 2 % of the time of an answer.
         request.scope["state"]["user"] = None if question.user_id is None else written(question.user_id)
-        cost = question_cost(self.model, self.events, self.settings.window, question)
+        [cost] = await question_costs(self.model, self.histories, self.settings.window, [question])
         if cost > 1:
             accept([question], cost, self.settings.max_cost, request)
         asking = self.queue.ask(question, cost)
@@ -127,11 +133,11 @@ class Service:
         Raises as `recommend` does.
         """
         costs: list[int] = []
-        for number, question in enumerate(bulk.questions, start=1):
-            place = f"questions[{number - 1}]."
-            costs.append(question_cost(self.model, self.events, self.settings.window, question, place))
-            if number % _QUESTIONS_PER_TURN == 0:
-                await asyncio.sleep(0)
+        while len(costs) < len(bulk.questions):
+            some = bulk.questions[len(costs) : len(costs) + _QUESTIONS_PER_TURN]
+            places = [f"questions[{len(costs) + number}]." for number in range(len(some))]
+            costs += await question_costs(self.model, self.histories, self.settings.window, some, places)
+            await asyncio.sleep(0)
         accept(bulk.questions, sum(costs), self.settings.max_cost, request)
         asking = self.queue.ask_all(bulk.questions, costs)
         answers = await while_connected(request, asking, self.settings.answer_seconds)
@@ -146,19 +152,8 @@ class Service:
         Raises BusyError when too many writes wait, TimeoutError when they take too long, StoreError when the events
         cannot be written, HTTPException 409 for a time in the future.
         """
-        model, now = self.model, time.time()
-        new_events = body.events if isinstance(body, NewEvents) else [body]
-        _check_times(body, now)
-        events = [
-            Event(
-                new_event.event_id or secrets.token_hex(16),
-                written(new_event.user_id),
-                written(new_event.item_id),
-                now if new_event.time is None else new_event.time,
-                is_now=new_event.time is None,
-            )
-            for new_event in new_events
-        ]
+        model = self.model
+        new_events, events = for_the_store(body, time.time())
         charge(request, events_cost(len(events)))
         with self._deadlines.watch():
             outcomes = await self.events.append(events)
@@ -181,7 +176,7 @@ class Service:
         """
         request.state.user = user_id
         model = self.model
-        recent = self.events.recent(user_id)
+        [recent] = await self.histories.recent_many([user_id])
         interactions = [
             {"item_id": json_id(item), "title": model.catalogue.title(item), "time": time}
             for item, time in model.history(user_id, recent, self.settings.window).interactions
@@ -322,8 +317,8 @@ class Service:
         for sentence in self.model.catalogue.notes:
             logger.info("table of items: %s", sentence)
 
-    def _answer(self, questions: Sequence[RecommendRequest]) -> list[dict[str, Any]]:
-        return answer_questions(self.model, self.events, self.settings.window, questions)
+    def _answer(self, questions: Sequence[Question]) -> list[dict[str, Any]]:
+        return answer_questions(self.model, self.settings.window, questions)
 
     def _record(self, answers: Iterable[dict[str, Any]], request: Request) -> None:
         """Count answers and write them to the answer log."""
@@ -359,15 +354,3 @@ class Service:
     def _versioned(self, model: LoadedModel | None = None, /, **values: Any) -> dict[str, Any]:
         """Add the versions of the API and of `model`, by default the one that is served now."""
         return {"api_version": API_VERSION, "model_version": (model or self.model).version, **values}
-
-
-def _check_times(body: NewEvent | NewEvents, now: float) -> None:
-    """Raise HTTPException 409, which names the event, if a time is too far ahead of the clock `now`.
-
-    No schema can say so, because the clock moves: the request conflicts with the state of the service.
-    """
-    latest = now + MAX_SECONDS_AHEAD
-    for number, event in enumerate(body.events if isinstance(body, NewEvents) else [body]):
-        if event.time is not None and event.time > latest:
-            where = f"events[{number}].time" if isinstance(body, NewEvents) else "time"
-            raise HTTPException(409, f"{where} {TIME_RULE}.")
