@@ -33,6 +33,7 @@ VALUES: dict[str, tuple[list[Any], Any]] = {
     "max_connections": ([7], 7),
     "idle_seconds": ([4.5], 4.5),
     "max_body": ([2048], 2048),
+    "watch": ([], True),
     "drain_seconds": ([0.25], 0.25),
 }
 NEEDED: dict[str, dict[str, Any]] = {"burst": {"rate": 9.0}}

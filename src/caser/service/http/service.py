@@ -71,7 +71,7 @@ class Service:
             expire_days=settings.expire_days,
             max_bytes=settings.cache_mb << 19,  # one half; the other half is for the histories that the model reads
         )
-        self._served = ServedModel(run, settings, events)
+        self.served = ServedModel(run, settings, events)
         self._deadlines = Deadlines(settings.answer_seconds)
         self.is_draining = False
         self.connections = Connections(
@@ -95,7 +95,7 @@ class Service:
     @property
     def model(self) -> LoadedModel:
         """The model that is served now."""
-        return self._served.model
+        return self.served.model
 
     def close(self) -> None:
         """Close the queue, the event store and the logs. No request may be in progress."""
@@ -259,7 +259,7 @@ class Service:
 
     async def model_facts(self) -> dict[str, Any]:
         """Describe the model that is served."""
-        return self._served.facts(self.model)
+        return self.served.facts(self.model)
 
     async def reload(self) -> dict[str, Any]:
         """Load the run folder again and serve it. If the run cannot be used, the service keeps the model that it has.
@@ -269,28 +269,17 @@ class Service:
         """
         if self.company is not None:
             await self.company.reload()
-            return self._served.facts(self.model)
-        await self.load_again()
+            return self.served.facts(self.model)
+        await self.served.load()
         return await self.begin()
-
-    async def load_again(self) -> str:
-        """Load the run again and try it. Returns the version of its model, with which `begin` begins.
-
-        Raises as `ServedModel.load` does.
-        """
-        return await self._served.load()
 
     async def begin(self) -> dict[str, Any]:
         """Serve the model that was loaded from now on. Returns its description."""
-        facts = self._served.begin()
+        facts = self.served.begin()
         # The thread may still be using the old model: in this thread, collect its memory after that.
         await self.queue.run_in_thread(gc.collect)
         self.log_items()
         return facts
-
-    def abandon(self) -> None:
-        """Forget the model that was loaded, and go on with the one that is served."""
-        self._served.abandon()
 
     async def metrics_text(self) -> bytes:
         """The metrics in the text format of Prometheus; those of all processes, where the service has several."""

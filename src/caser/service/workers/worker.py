@@ -75,7 +75,7 @@ class _Others:
 
         async def load(_: None) -> str:
             try:
-                return await service.load_again()
+                return await service.served.load()
             except BusyError as error:
                 raise HTTPException(503, str(error)) from None
 
@@ -83,7 +83,7 @@ class _Others:
             await service.begin()
 
         async def abandon(_: None) -> None:
-            service.abandon()
+            service.served.abandon()
 
         async def metrics(_: None) -> list[Any]:
             return list(service.metrics.registry.collect())
