@@ -314,7 +314,12 @@ async def test_a_run_that_was_replaced_while_the_first_was_loaded_is_loaded_too(
 def test_lines_of_several_processes_on_one_pipe_do_not_mix(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
     original = os.write
-    monkeypatch.setattr(os, "write", lambda file, content: sizes.append(len(content)) or original(file, content))
+
+    def write_and_note(file: int, content: bytes) -> int:
+        sizes.append(len(content))
+        return original(file, content)
+
+    monkeypatch.setattr(os, "write", write_and_note)
     lines = [b"x" * length for length in (10, 4000, 200, 3000, 1000, 1000)]
     read, write = os.pipe()
     with os.fdopen(read, "rb") as reading, os.fdopen(write, "w") as writing:

@@ -133,8 +133,8 @@ class _Supervisor:
         """Serve until a signal, and until every worker has ended. Raises the error of a worker that cannot start."""
         self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
         self._hub = Hub(self._task.settings.reload_seconds, self._kill)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self._stop, signal.Signals(number).name)
+        for heard in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(heard, self._stop, heard.name)
         for number in range(1, self._num_workers + 1):
             self._start(number)
         await self._ended.wait()

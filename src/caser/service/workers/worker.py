@@ -19,7 +19,7 @@ from caser.service.http.listening import joined
 from caser.service.http.server import serve_sockets
 from caser.service.http.service import Service
 from caser.service.settings import ServiceSettings
-from caser.service.workers.line import Line, LineEndedError, tell_before
+from caser.service.workers.line import Handler, Line, LineEndedError, tell_before
 
 SHARED_SECONDS = 0.1
 """How often a worker tells the others what clients have asked of it."""
@@ -92,7 +92,13 @@ class _Others:
             for limit in self._limits:
                 limit.take_from(costs)
 
-        handlers = {"load": load, "begin": begin, "abandon": abandon, "metrics": metrics, "charge": charge}
+        handlers: dict[str, Handler] = {
+            "load": load,
+            "begin": begin,
+            "abandon": abandon,
+            "metrics": metrics,
+            "charge": charge,
+        }
         self.line = Line(self.connection, handlers, stop)
         await self.line.ask("join", service.model.version)
         for limit in self._limits:
