@@ -172,6 +172,16 @@ def read_facts(path: str | Path) -> dict[str, Any]:
     return _read_manifest(settled_run(path)).model_dump(include=set(Manifest.facts()))
 
 
+def model_version(path: str | Path) -> str:
+    """Return the version of a saved model, as a service names it in `model_version`: a digest of what was trained.
+
+    path  the folder of a saved run
+
+    Raises ArtefactError if there is no saved run, or if its manifest is damaged.
+    """
+    return manifests.trained_digest(_read_manifest(settled_run(path)))
+
+
 def update_manifest(path: str | Path, *, opened: int = 0, **changes: Any) -> int:
     """Change facts of a saved artefact in one step; the model itself stays.
 
