@@ -63,7 +63,7 @@ def test_what_only_looks_like_a_number_is_another_id(numbers: Recommender, text:
     with pytest.raises(UnknownIdError):
         numbers.similar(text)
     with pytest.raises(UnknownIdError):
-        explain(numbers, text, user=1)
+        explain(numbers, item=text, user=1)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_what_cannot_be_an_id_of_the_log_is_refused_in_words(numbers: Recommende
     with pytest.raises(ConfigError):
         numbers.similar([value])
     with pytest.raises(ConfigError):
-        explain(numbers, value, user=1)
+        explain(numbers, item=value, user=1)
 
 
 def test_a_whole_float_is_refused_with_both_readings(numbers: Recommender) -> None:
@@ -199,7 +199,7 @@ def test_what_is_no_list_of_ids_is_refused_with_what_to_do(numbers: Recommender,
         with pytest.raises(ConfigError, match=sentence):
             numbers.recommend(**question)
     with pytest.raises(ConfigError, match=sentence):
-        explain(numbers, 1, history=value)
+        explain(numbers, item=1, history=value)
     with pytest.raises(ConfigError, match=sentence):
         numbers.similar(value)
 

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from caser.answering import explain as explaining
 from caser.answering import recommender
-from caser.answering.answers import Recommendations
+from caser.answering.answers import Recommendations, WrittenAnswers
 from caser.answering.best_items import MEMORY_MB
 from caser.answering.questions import UnknownUsers
 from caser.arrays.types import RawId
@@ -91,7 +91,7 @@ def recommend(
     if all:
         if out is None:
             raise ConfigError("--all writes the answers to a file: add --out FILE.")
-        ignored = rec.recommend_all(
+        written = rec.recommend_all(
             out,
             k=k,
             exclude=exclude,
@@ -102,7 +102,7 @@ def recommend(
             memory_mb=memory_mb,
             csv_safe=csv_safe,
         )
-        _show_file(out, rec, k, ignored, json=json)
+        _show_file(out, rec, written, json=json)
         if not json:
             tell_left_out(run, rec.artefact.manifest)
         return
@@ -249,16 +249,16 @@ def _check_asked(users: Sequence[str], history: Sequence[str], *, all: bool) -> 
         )
 
 
-def _show_file(out: Path, rec: recommender.Recommender, k: int, ignored: Sequence[RawId], *, json: bool) -> None:
-    """Say what was written for every user, and which ids nobody knows."""
-    num_users, left_out = len(rec.artefact.users), rec.artefact.manifest["left_out"]
+def _show_file(out: Path, rec: recommender.Recommender, written: WrittenAnswers, *, json: bool) -> None:
+    """Say what was written for every user, and what a reader of the file should know."""
     if json:
-        facts = {"out": str(out), "users": num_users, "k": k, "left_out": left_out}
-        show.document({**facts, "ignored": list(map(json_id, ignored))})
+        facts = {"out": str(out), "users": written.num_users, "k": written.k, "users_with_fewer": written.num_short}
+        ignored, left_out = list(map(json_id, written.ignored)), rec.artefact.manifest["left_out"]
+        show.document({**facts, "left_out": left_out, "ignored": ignored, "notes": written.notes})
         return
-    show.note(f"wrote up to {k} items for each of {num_users:,} users to {out}")
-    if ignored:
-        show.note(f"  ignored unknown items: {', '.join(map(in_words, ignored))}")
+    show.note(f"wrote up to {written.k} items for each of {written.num_users:,} users to {out}")
+    for sentence in written.notes:
+        show.note(f"  {sentence}")
 
 
 def _show_answers(answers: Recommendations, history: Sequence[str]) -> None:
