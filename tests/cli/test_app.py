@@ -77,7 +77,7 @@ def test_every_command_has_help(command: str) -> None:
 
 
 def test_the_help_explains_the_exit_code_of_every_error() -> None:
-    codes = {error.exit_code for error in errors_below(CaserError)} | {0, 1, app.INTERRUPTED}
+    codes = {error.exit_code for error in errors_below(CaserError)} | {0, 1, app.INTERRUPTED, app.NO_READER}
     assert codes == {int(code) for code in re.findall(r"\d+", app.EPILOGUE)} == set(app.EXIT_CODES)
     assert "Exit codes:" in caser("--help").out
 
@@ -195,7 +195,7 @@ def test_a_closed_pipe_prints_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         raise BrokenPipeError
 
     monkeypatch.setattr(doctor, "cache_folder", fail)
-    assert caser("doctor") == (1, "", "")
+    assert caser("doctor") == (app.NO_READER, "", "")
 
 
 # Without torch
