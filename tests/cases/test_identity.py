@@ -14,7 +14,7 @@ import pytest
 
 from caser.answering.explain import explain
 from caser.answering.recommender import Recommender, load
-from caser.artefact.folder import save
+from caser.artefact.folder import model_version, save
 from caser.data.id_text import MAX_ID_LENGTH, json_id, written
 from caser.data.log import Vocabulary
 from caser.data.readers import read_log
@@ -392,7 +392,8 @@ def test_a_service_is_compared_with_its_run_for_ids_that_json_would_round(
         return asyncio.run(ask())
 
     monkeypatch.setattr(replay, "ask", post)
-    agreement = replay.compare_with_service(load(tmp_path / "run"), "", users=9, k=3, seed=0, token=None)
+    how: dict[str, Any] = {"version": model_version(tmp_path / "run"), "users": 9, "k": 3, "seed": 0, "token": None}
+    agreement = replay.compare_with_service(load(tmp_path / "run"), "", **how)
     assert (agreement.same, agreement.ties, agreement.different) == (len(ROUNDED), 0, {})
 
 
