@@ -176,6 +176,13 @@ def test_a_file_with_fewer_items_than_asked_for_says_so(caser_run: Path, tmp_pat
     assert said["notes"][-1].startswith("40 of 40 users have fewer than 9 items")
 
 
+def test_who_asks_for_an_explanation_with_an_id_spelled_otherwise_is_told(caser_run: Path) -> None:
+    said = caser("explain", caser_run, "--item", 3, "--user", "01", "--history", "04").err
+    assert "user 01 is not in the log; did you mean 1?" in said
+    assert "item 04 is not in the log; did you mean 4?" in said
+    assert caser("explain", caser_run, "--item", 3, "--user", 1).err == ""
+
+
 def test_all_needs_a_file_and_no_user(caser_run: Path, tmp_path: Path) -> None:
     assert refusal("recommend", caser_run, "--all")[0] == 2
     assert refusal("recommend", caser_run, "--all", "--out", tmp_path / "all.csv", "--user", 1)[0] == 2

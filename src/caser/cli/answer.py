@@ -13,7 +13,7 @@ from caser.answering import explain as explaining
 from caser.answering import recommender
 from caser.answering.answers import Recommendations, WrittenAnswers
 from caser.answering.best_items import MEMORY_MB
-from caser.answering.questions import UnknownUsers
+from caser.answering.questions import UnknownUsers, spelling_hints
 from caser.arrays.types import RawId
 from caser.artefact import folder as artefacts
 from caser.artefact.run_folder import counting
@@ -214,6 +214,8 @@ def explain(
     """
     rec = load_with_items(run, items)
     explained = explaining.explain(rec, item=item, user=user, history=history or None).to_dict()
+    for sentence in _hints(rec, user, history):
+        show.note(f"  {sentence}")
     if json:
         show.document(explained)
         return
@@ -224,6 +226,12 @@ def explain(
     show.table(title, ["part", "score"], [(name, f"{value:.4f}") for name, value in parts.items()])
     if explained["history"]:
         _show_effects(explained)
+
+
+def _hints(rec: recommender.Recommender, user: str | None, history: Sequence[str]) -> tuple[str, ...]:
+    """Return sentences about ids that were probably meant by unknown ones."""
+    users = () if user is None else spelling_hints(rec.artefact.users, [user], "user")
+    return (*users, *spelling_hints(rec.artefact.items, history, "item"))
 
 
 def _show_effects(explained: Mapping[str, Any]) -> None:

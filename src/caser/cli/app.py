@@ -209,6 +209,9 @@ def _sentence(error: Exception, words: Sequence[str]) -> str:
         option = error.token.keyword or error.token.value
         flags = [name for argument in error.argument_collection if argument.parse for name in argument.names]
         return explain_unknown_option(command, option, _model_in(words), flags)
+    if isinstance(error, cyclopts.UnknownCommandError):
+        sentence = _one_line(error)
+        return sentence if "Did you mean" in sentence else f"{sentence} See --help; --version says the version."
     if isinstance(error, cyclopts.MissingArgumentError):
         return f"{_one_line(error)}{_hint_on_dash(error)}"
     if isinstance(error, cyclopts.CoercionError) and error.argument and error.argument.name in ("--model", "--models"):
