@@ -74,6 +74,9 @@ class Recommender:
         self._is_trained = artefact.trained.item_counts > 0
         self._untrained = np.flatnonzero(~self._is_trained)
 
+    def __repr__(self) -> str:
+        return repr(self.artefact).replace("Artefact", "Recommender", 1)
+
     def with_items(self, source: ItemSource) -> Recommender:
         """Return the same recommender with a table of items: answers show its titles, and filters use its columns.
 
@@ -253,8 +256,7 @@ class Recommender:
         users = np.flatnonzero(lengths)
         sample = users[np.linspace(0, len(users) - 1, min(_MAX_INDEX_QUERIES, len(users))).astype(int)]
         questions = [self.question(raw) for raw in self.artefact.users.raw(sample)]
-        vectors_ID, bias_I = scorer.item_vectors()
-        return build_index(vectors_ID, bias_I, self._is_trained, states_of(scorer, questions), recall)
+        return build_index(*scorer.item_vectors(), self._is_trained, states_of(scorer, questions), recall)
 
     def title(self, item: RawId) -> str | None:
         """Return the title of an item; None for an unknown item, or one without a title.
@@ -315,9 +317,7 @@ class Recommender:
         memory_mb: int = MEMORY_MB,
     ) -> TopK:
         """The best `k` candidates for each question of a block."""
-        if exclude_seen is None:
-            exclude_seen = self.artefact.manifest["seen"] == "remove"
-        if exclude_seen:
+        if exclude_seen or (exclude_seen is None and self.artefact.manifest["seen"] == "remove"):
             candidates = candidates.without([question.history for question in questions])
         return best_items(self.artefact, questions, candidates, k, memory_mb)
 

@@ -85,6 +85,9 @@ class Artefact:
     index: Index | None = None
     is_trained: Mask | None = None
 
+    def __repr__(self) -> str:
+        return f"Artefact({self.config.name}, {len(self.users):,} users, {len(self.items):,} items)"
+
     @cached_property
     def trained(self) -> Tape:
         """The part of `histories` that the model was trained on: which users and items its parameters know."""
