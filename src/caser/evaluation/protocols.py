@@ -236,7 +236,10 @@ def _ways_on(log: InteractionLog, failed: Protocol) -> str:
                 split = _applied(protocol, log)
                 names += [name] if len(split.validation) and len(split.test) else []
     if not names:
-        return "No other protocol can judge on this log either: it needs more interactions, three or more of a user."
+        return (
+            "No other protocol can judge on this log either: it needs more interactions, three or more of a user. A "
+            "model that will not be judged can be trained on it: caser train LOG --all, or split(..., judged=False)."
+        )
     return f"This log can be split with the protocol {' or '.join(names)} (--protocol {names[0]})."
 
 
