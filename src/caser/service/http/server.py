@@ -85,8 +85,8 @@ def serve(
     """
     _access(settings, host)
     with bound_sockets(host, port, uds) as sockets:
-        log_to_stderr()
         app = app_for_run(run, settings, host)
+        log_to_stderr()
         service: Service = app.state.service
         service.log_items()
         # The model stays in memory until a reload: the garbage collector need not look at its objects again.
