@@ -227,7 +227,7 @@ def test_the_metrics_of_one_worker_stay_as_they_are() -> None:
 
 
 async def test_what_a_client_asks_of_one_worker_counts_at_the_others() -> None:
-    one, other = (_Others(end) for end in Pipe())
+    one, other = (_Others(end, b"key") for end in Pipe())
     limits = [others.rate_limit(rate=0.001, burst=5) for others in (one, other)]
 
     async def charge(costs: dict[str, float]) -> None:

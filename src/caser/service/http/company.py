@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 class Company(Protocol):
     """What a process of a service asks of all of them."""
 
+    @property
+    def pseudonym_key(self) -> bytes:
+        """The key of the digests that stand for users in the logs of all processes."""
+
     async def join(self, service: Service, stop: Callable[[], None]) -> None:
         """Wait until this process may serve. It serves the same model as the others then.
 

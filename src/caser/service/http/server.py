@@ -54,7 +54,8 @@ def app_for_run(
     StoreError when the run, the table of items, the event store or a log cannot be used.
     """
     access = _access(settings, host)
-    pseudonym = make_pseudonym(None if settings.log_user_ids else read_pseudonym_key(settings.answer_log))
+    key = read_pseudonym_key(settings.answer_log) if company is None else company.pseudonym_key
+    pseudonym = make_pseudonym(None if settings.log_user_ids else key)
     events = SqliteEvents(
         settings.store,
         expire_days=settings.expire_days,

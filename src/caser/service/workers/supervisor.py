@@ -61,11 +61,10 @@ def serve(
     """
     check_workers(num_workers, settings)
     check_access(settings, host)
-    if settings.answer_log is not None:
-        read_pseudonym_key(settings.answer_log)  # made once, before the workers look for it
+    key = read_pseudonym_key(settings.answer_log)
     with bound_sockets(host, port, uds) as sockets:
         log_to_stderr()
-        task = WorkerTask(run, share_of(settings, num_workers), host, let_others_join(sockets))
+        task = WorkerTask(run, share_of(settings, num_workers), host, let_others_join(sockets), key)
         asyncio.run(_Supervisor(task, sockets, num_workers, on_ready).run())
         logger.info("stopped")
 

@@ -30,13 +30,15 @@ class WorkerTask:
     """What a worker serves.
 
     run   the run folder       settings  how to serve it, for this worker alone       host  the address of the sockets
-    own_sockets  whether each worker listens on sockets of its own, at the same addresses
+    own_sockets    whether each worker listens on sockets of its own, at the same addresses
+    pseudonym_key  of the digests that stand for users in the logs
     """
 
     run: Path
     settings: ServiceSettings
     host: str
     own_sockets: bool
+    pseudonym_key: bytes
 
 
 def work(task: WorkerTask, sockets: list[socket.socket], connection: Connection) -> None:
@@ -50,7 +52,7 @@ def work(task: WorkerTask, sockets: list[socket.socket], connection: Connection)
     # signal, nothing has been acknowledged, and the worker may end at once.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    company = _Others(connection)
+    company = _Others(connection, task.pseudonym_key)
     try:
         listening = joined(sockets) if task.own_sockets else sockets
         serve_sockets(task.run, task.settings, task.host, listening, company.serves, company)
@@ -67,6 +69,7 @@ class _Others:
     """The other workers, reached through the parent. See `company.Company`."""
 
     connection: Connection
+    pseudonym_key: bytes
     line: Line | None = None
     _limits: list[_SharedRateLimit] = field(default_factory=list)
 
