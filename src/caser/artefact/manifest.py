@@ -6,8 +6,6 @@ therefore noticed. The set of keys is closed: an unknown key or a missing one is
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +13,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from caser.config import Settings
 from caser.errors import ArtefactError, ConfigError, did_you_mean
+from caser.system.digests import digest_of_values
 from caser.system.sealed import BROKEN, opening, seal_json, unseal_json
 
 FORMAT = 2
@@ -158,8 +157,7 @@ def trained_digest(manifest: Manifest) -> str:
 
     An evaluation changes the manifest, and not this digest.
     """
-    trained = manifest.model_dump(include={"model", "settings", "files", "index", "seen"})
-    return hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()
+    return digest_of_values(manifest.model_dump(include={"model", "settings", "files", "index", "seen"}))
 
 
 def make(path: Path, /, **values: Any) -> Manifest:
