@@ -1,6 +1,7 @@
 """What commands print. Results go to stdout: one JSON document or tables. Progress and notes go to stderr.
 
-All text passes `safe_text.py`, because it may come from a log, a file name or a service. None of it is markup of rich.
+All text passes `system/safe_text.py`, because it may come from a log, a file name or a service. None of it is markup
+of rich.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from caser.cli.safe_text import for_json, for_terminal
+from caser.system.safe_text import for_json, for_terminal
 from caser.data.id_text import MAX_ID_LENGTH, in_words
 from caser.fitting import fit
 from caser.study import engine

@@ -25,6 +25,7 @@ import orjson
 
 from caser.errors import ArtefactError, StoreError
 from caser.system.locks import locked
+from caser.system.safe_text import for_json
 from caser.system.storage import read_file, refused, write_file
 
 logger = logging.getLogger("caser.service")
@@ -60,10 +61,18 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return `record` as one line of JSON."""
-        values: dict[str, Any] = {"time": record.created, "level": record.levelname, "message": record.getMessage()}
+        texts = {"level": record.levelname, "message": record.getMessage()}
         if record.exc_info:
-            values["traceback"] = self.formatException(record.exc_info)
-        return orjson.dumps(values, default=str).decode()
+            texts["traceback"] = self.formatException(record.exc_info)
+        # The name of a file may hold halves of characters, which JSON does not have.
+        whole = {name: text.encode(errors="backslashreplace").decode() for name, text in texts.items()}
+        return _line({"time": record.created, **whole}).decode()
+
+
+def _line(values: dict[str, Any]) -> bytes:
+    """JSON values as one line, in which everything that a terminal would obey is escaped."""
+    line = orjson.dumps(values)
+    return line if line.isascii() and b"\x7f" not in line else for_json(line.decode()).encode()
 
 
 class BackgroundWriter:
@@ -183,7 +192,7 @@ class JsonLog:
         """Write one line with the JSON `values` and the time, soon. Call it in an event loop."""
         if not self._waiting:
             asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self._flush)
-        self._waiting.append(orjson.dumps({"time": time.time(), **values}))
+        self._waiting.append(_line({"time": time.time(), **values}))
 
     def close(self) -> None:
         """Write the lines that wait, and close the file."""
