@@ -29,10 +29,10 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from caser.system.safe_text import for_json, for_terminal
 from caser.data.id_text import MAX_ID_LENGTH, in_words
 from caser.fitting import fit
 from caser.study import engine
+from caser.system.safe_text import for_json, for_terminal
 
 FitTell: TypeAlias = fit.Tell
 StudyTell: TypeAlias = engine.StepListener
