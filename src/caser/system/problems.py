@@ -12,6 +12,10 @@ RENAMED = {"exclude_seen": "unseen_negatives"}
 """New names of settings that had another name in earlier versions."""
 
 
+_MOST_SHOWN = 200
+"""Characters of a name or a value that a sentence shows. Values from a file may be as long as the file."""
+
+
 class WrongValueError(ConfigError):
     """A setting has a value of the wrong type, or outside its range.
 
@@ -34,7 +38,7 @@ def first_problem(error: ValidationError, settings: str, known: Iterable[str] = 
     inner = first.get("ctx", {}).get("error")
     if isinstance(inner, ConfigError):
         return inner
-    name = ".".join(str(part) for part in first["loc"])
+    name = ".".join(str(part) for part in first["loc"])[:_MOST_SHOWN]
     if first["type"] == "extra_forbidden":
         renamed = RENAMED.get(name)
         hint = f"it is now {renamed}." if renamed in set(known) else did_you_mean(name, known)
@@ -42,7 +46,7 @@ def first_problem(error: ValidationError, settings: str, known: Iterable[str] = 
     if first["type"] == "missing":
         return ConfigError(f"{settings} must have a value for {name!r}; it is missing.")
     must = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-    got = "" if isinstance(first["input"], dict) else f"; got {first['input']!r}"
+    got = "" if isinstance(first["input"], dict) else f"; got {repr(first['input'])[:_MOST_SHOWN]}"
     if not name:  # the problem is with all settings together
         return ConfigError(f"{settings} {must}{got}.")
     return WrongValueError(settings, name, f"{must}{got}.")
