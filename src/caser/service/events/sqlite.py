@@ -205,7 +205,8 @@ class SqliteEvents:
             raise self._failure from None
         self._refuse_lost()
         self._failure = None
-        self._complete_erasures()
+        if self.num_erasures_incomplete:
+            self._complete_erasures()
         return results
 
     def _refuse_lost(self) -> None:
@@ -221,8 +222,8 @@ class SqliteEvents:
         now = time.time()
         erased: list[tuple[int, list[str]]] = []
         self._writer.execute("BEGIN IMMEDIATE")
-        self._delete_expired(now)
         self._has_erased_events = self._writer.execute("SELECT 1 FROM erased_events LIMIT 1").fetchone() is not None
+        self._delete_expired(now)
         results: list[list[Outcome] | int] = []
         for job in jobs:
             if isinstance(job, str):
@@ -278,9 +279,9 @@ class SqliteEvents:
 
     def _delete_expired(self, now: float) -> None:
         """Delete events that have expired, the oldest first, and forget events that were erased long ago."""
-        statement = f"""DELETE FROM erased_events WHERE event_key IN
-            (SELECT event_key FROM erased_events WHERE until < ? ORDER BY until LIMIT {_MAX_DELETED})"""  # noqa: S608
-        self._writer.execute(statement, (now,))
+        if self._has_erased_events:
+            oldest = f"SELECT event_key FROM erased_events WHERE until < ? ORDER BY until LIMIT {_MAX_DELETED}"  # noqa: S608
+            self._writer.execute(f"DELETE FROM erased_events WHERE event_key IN ({oldest})", (now,))  # noqa: S608
         if self._lifetime is not None:
             oldest = f"SELECT seq FROM events WHERE time < ? ORDER BY time LIMIT {_MAX_DELETED}"  # noqa: S608
             self._writer.execute(f"DELETE FROM events WHERE seq IN ({oldest})", (now - self._lifetime,))  # noqa: S608
