@@ -46,7 +46,7 @@ def main() -> None:
     if chosen.reader not in READERS:
         parser.error(f"there is no reader {chosen.reader!r}; known: {', '.join(READERS)}")
     # A folder of its own for each reader: the fuzzer ends without cleaning up.
-    folder = KEPT.absolute() / "work" / chosen.reader
+    folder = KEPT.resolve() / "work" / chosen.reader
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     seeds = READERS[chosen.reader].seeds()

@@ -22,7 +22,7 @@ from caser.errors import StoreError
 from caser.service.byte_cache import ByteCache
 from caser.service.events.erasures import Erasures
 from caser.service.events.group_commit import GroupCommit
-from caser.service.events.schema import event_key, prepare, version
+from caser.service.events.schema import event_key, let_expire, prepare, version
 from caser.service.events.store import REMEMBERED_DAYS, Event, Outcome, RecentHistory, user_digest
 from caser.service.events.store_file import StoreFile
 from caser.service.logs import logger
@@ -35,11 +35,11 @@ _MAX_NEW_EVENTS = 2_000
 _MAX_DELETED = 2_000
 """So many expired rows are deleted with a commit, which keeps every commit short."""
 
-_BYTES_PER_EVENT = 1_000
-"""About what an event takes in memory while it waits, beside its texts: its request, its objects and its row."""
-
 _LASTING = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN)
 """Errors that stay until somebody repairs the store."""
+
+_INSERT = "INSERT OR IGNORE INTO events (event_id, user_id, item_id, sent, time) VALUES (?1, ?2, ?3, ?4, ?5)"
+_INSERT_NEWEST = _INSERT.replace("?5", "max(?5, coalesce((SELECT max(time) FROM events WHERE user_id = ?2), 0.0))")
 
 _Job: TypeAlias = list[Event] | str
 """Events to store, or the id of a user to erase."""
@@ -97,6 +97,7 @@ class SqliteEvents:
         Raises BusyError when too many writes wait, StoreError when the events cannot be written.
         """
         outcomes: list[Outcome] = await self._group_commit(list(events))
+        self._refuse_lost()
         return outcomes
 
     async def erase(self, user_id: str) -> int:
@@ -104,7 +105,9 @@ class SqliteEvents:
 
         Returns the number of events removed. Raises as `append` does.
         """
-        return int(await self._group_commit(user_id))
+        num_removed: int = await self._group_commit(user_id)
+        self._refuse_lost()
+        return num_removed
 
     def recent(self, user_id: str) -> RecentHistory:
         """Return the last events of the user `user_id`, from memory if they were read before."""
@@ -127,9 +130,14 @@ class SqliteEvents:
             self._reader.close()
 
     @property
+    def has_file(self) -> bool:
+        """Whether events are kept in a file. `append` and `erase` raise StoreError where it is gone."""
+        return self._file is not None
+
+    @property
     def is_durable(self) -> bool:
         """Whether acknowledged events are on disk: there is a file, and it is still the one that was opened."""
-        return self._file is not None and not self.is_lost
+        return self.has_file and not self.is_lost
 
     @property
     def num_erasures_incomplete(self) -> int:
@@ -190,20 +198,23 @@ class SqliteEvents:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("ROLLBACK")
         prepare(connection, time.time())
+        if self._lifetime is not None:
+            let_expire(connection)
 
     def _write(self, jobs: Sequence[_Job]) -> list[list[Outcome] | int]:
         """Commit several jobs together. Returns, for each job, the result of `append` or of `erase`."""
-        self._refuse_lost()
         try:
             with self._write_lock:
                 results = self._commit(jobs)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, StoreError) as error:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
+            if isinstance(error, StoreError):
+                raise
+            self._refuse_lost()
             sentence = f"{self._name} must be writable; got: {error}. No acknowledged event was lost."
             self._failure = StoreError(sentence, is_lasting=error.sqlite_errorcode & 0xFF in _LASTING)
             raise self._failure from None
-        self._refuse_lost()
         self._failure = None
         if self.num_erasures_incomplete:
             self._complete_erasures()
@@ -232,6 +243,7 @@ class SqliteEvents:
                 erased.append((self._writer.execute("SELECT max(seq) FROM erased").fetchone()[0], [job, *event_ids]))
             else:
                 results.append([self._insert(event, now) for event in job])
+        self._refuse_lost()
         self._writer.execute("COMMIT")
         if self._erasures is not None:
             for one in erased:
@@ -243,25 +255,16 @@ class SqliteEvents:
             key = event_key(event.user_id, event.event_id)
             if self._writer.execute("SELECT 1 FROM erased_events WHERE event_key = ?", (key,)).fetchone():
                 return "erased"
-        place = self._place(event, now)
-        sent = None if event.is_now or place == event.time else event.time
-        statement = "INSERT OR IGNORE INTO events (event_id, user_id, item_id, time, sent) VALUES (?, ?, ?, ?, ?)"
-        if self._writer.execute(statement, (event.event_id, event.user_id, event.item_id, place, sent)).rowcount == 1:
+        # A time of the past orders the event. Otherwise its arrival does, and the event is the newest of its user, even
+        # if the clock went back since the last one.
+        is_past = event.time <= now and not event.is_now
+        sent = None if is_past or event.is_now else event.time
+        row = (event.event_id, event.user_id, event.item_id, sent, min(event.time, now))
+        if self._writer.execute(_INSERT if is_past else _INSERT_NEWEST, row).rowcount == 1:
             return "new"
         select = "SELECT item_id, coalesce(sent, time) FROM events WHERE user_id = ? AND event_id = ?"
         item_id, sent = self._writer.execute(select, (event.user_id, event.event_id)).fetchone()
         return "known" if item_id == event.item_id and (event.is_now or event.time == sent) else "conflict"
-
-    def _place(self, event: Event, now: float) -> float:
-        """The time that orders the event: its own, or its arrival if that is earlier or the event has no time.
-
-        An event that arrives now is the newest of its user, even if the clock went back since the last one.
-        """
-        if not event.is_now and event.time <= now:
-            return event.time
-        select = "SELECT max(time) FROM events WHERE user_id = ?"
-        [latest] = self._writer.execute(select, (event.user_id,)).fetchone()
-        return max(min(event.time, now), latest or 0.0)
 
     def _delete_user(self, user_id: str, now: float) -> list[str]:
         """Delete the events of a user, and remember them and the user as erased. Returns the ids of the events."""
@@ -344,8 +347,4 @@ class SqliteEvents:
 
 
 def _num_bytes_of(job: _Job) -> int:
-    """About how much memory a job takes while it waits."""
-    if isinstance(job, str):
-        return getsizeof(job)
-    texts = sum(getsizeof(event.event_id) + getsizeof(event.user_id) + getsizeof(event.item_id) for event in job)
-    return 2 * texts + _BYTES_PER_EVENT * len(job)
+    return getsizeof(job) if isinstance(job, str) else sum(event.num_bytes for event in job)
