@@ -99,6 +99,8 @@ class ReadingEntry(Settings):
 
     item: str | None = None
     """The column with the item."""
+    encoding: str | None = None
+    """How its letters are written."""
     missing: list[str] | None = None
     """Words that mean that a value is missing."""
 
