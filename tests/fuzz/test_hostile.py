@@ -53,9 +53,9 @@ def test_memory_that_is_used_up_in_spite_of_all_is_one_sentence(
 ) -> None:
     (tmp_path / "log").write_bytes(b"user,item\nann,tea\n")
     monkeypatch.setattr("caser.data.tables.RawTable.select", Mock(side_effect=MemoryError))
-    with pytest.raises(DataError, match="a log must fit into memory; it does not; use a part of it; in .*log"):
+    with pytest.raises(DataError, match="a log must fit into memory; it does not; use a part of it"):
         read_log(tmp_path / "log")
-    with pytest.raises(DataError, match="a table must fit into memory; it does not; .*items log"):
+    with pytest.raises(DataError, match="it must fit into memory; it does not; in the table of items log"):
         read_items(tmp_path / "log", Vocabulary(pl.Series(["tea"])))
 
 
