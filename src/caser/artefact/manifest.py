@@ -24,6 +24,9 @@ _DIGEST = "manifest_sha256"
 MOST_EPOCHS = 100_000
 """The most epochs of a training."""
 
+MOST_METRICS = 1_000
+"""The most metrics of an evaluation."""
+
 MOST_SECONDS = 1e11
 """The most seconds of anything, and the latest time in seconds since 1970: three thousand years."""
 
@@ -177,7 +180,9 @@ class Manifest(Settings):
     """Where the log came from, how it was filtered, and its digest."""
     environment: dict[str, Any]
     """Versions of Python and packages, and the number of threads."""
-    metrics: Annotated[dict[str, Any], readable_as(MetricEntry, by_name=True)] | None = None
+    metrics: (
+        Annotated[dict[str, Any], Field(max_length=MOST_METRICS), readable_as(MetricEntry, by_name=True)] | None
+    ) = None
     """The metrics of the last evaluation, with their intervals."""
     test_openings: int = Field(default=0, ge=0, le=1_000_000)
     """How many times the test part was opened for this model."""
