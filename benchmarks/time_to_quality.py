@@ -18,8 +18,6 @@ with the same code, settings and number of threads: runs/benchmarks/time_to_qual
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import os
 import platform
 import sys
@@ -50,6 +48,7 @@ from caser.fitting.network_run import validation_queries
 from caser.models import model_settings
 from caser.study.keys import digest_of, key_of
 from caser.study.recipes import Recipe
+from caser.system.digests import digest_of_values
 from caser.training.checkpoint import load_checkpoint
 
 NAME = "time_to_quality"
@@ -152,8 +151,7 @@ class RecTools:
             "training": {"epochs": conditions.epochs or self.epochs, "patience": self.patience},
             **conditions.facts,
         }
-        text = json.dumps([facts, digest_of(conditions.split)], sort_keys=True)
-        key = hashlib.sha256(text.encode()).hexdigest()[:20]
+        key = digest_of_values([facts, digest_of(conditions.split)])[:20]
         return Curve(conditions.store / f"rectools-{key}", {**facts, "date": _rounds.machine()["date"]})
 
     def measure(self, conditions: Conditions, curve: Curve) -> None:

@@ -50,7 +50,6 @@ NEEDED_DISK_GB = 3
 DEMO_RUN = "runs/demo"
 # The tests that belong to `check`: what may import what, and which uses of the library a type checker accepts.
 CHECKED_TESTS = ("tests/architecture", "tests/typing")
-ATHERIS = "atheris==3.0.0"
 # The platforms for which torch publishes builds; Linux with musl has none.
 TORCH_PLATFORMS = {("Linux", "x86_64"), ("Linux", "aarch64"), ("Darwin", "arm64"), ("Windows", "AMD64")}
 
@@ -153,13 +152,10 @@ def bench_serve(words: Sequence[str]) -> int:
 
 
 def fuzz(words: Sequence[str]) -> int:
-    """Try one reader with inputs that atheris finds. Atheris is installed apart from .venv, in runs/fuzz/packages."""
+    """List the readers, or try one of them with inputs that atheris finds; it has an environment of its own."""
     install("dev")
-    packages = ROOT / "runs" / "fuzz" / "packages"
-    if not packages.is_dir():
-        command = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-input", "--target", str(packages), ATHERIS]
-        installing.run_quietly("Installing atheris", command, ROOT)
-    paths = [str(ROOT), str(packages), os.environ.get("PYTHONPATH", "")]
+    folder = install_tool("fuzz").parent.parent if words else Path(os.devnull)
+    paths = [str(ROOT), *map(str, folder.glob("lib/python*/site-packages")), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     return run("tools/fuzz.py", *words)
 

@@ -24,15 +24,15 @@ def refusal_of(read: Read, content: bytes, folder: Path) -> CaserError | None:
     read    what `Reader.open` returned        content  the bytes        folder  the only folder to write in
     """
     _watch(folder)
-    start = time.monotonic()
+    start = time.process_time()  # a busy machine is no fault of the reader
     refusal: CaserError | None = None
     try:
         read(content)
     except CaserError as error:
         refusal = error
-    seconds = time.monotonic() - start
+    seconds = time.process_time() - start
     if seconds > MOST_SECONDS:
-        raise AssertionError(f"it took {seconds:.1f} s")
+        raise AssertionError(f"it took {seconds:.1f} s of processor time")
     if refusal is not None and "unexpected" in str(refusal):
         raise AssertionError(f"the sentence says unexpected: {refusal}")
     if _written_elsewhere:

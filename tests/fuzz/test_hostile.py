@@ -7,7 +7,9 @@ import resource
 import threading
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -37,6 +39,24 @@ def test_a_file_that_would_fill_the_memory_is_refused(what: str, tmp_path: Path)
         read_items(path, Vocabulary(pl.Series([1])))
     assert time.monotonic() - start < 10
     assert 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) < FREE_BYTES
+
+
+def test_lists_of_more_events_than_fit_into_memory_are_refused(tmp_path: Path) -> None:
+    pl.DataFrame({"user": [1], "item": [np.zeros(10**7, np.int64)]}).write_parquet(tmp_path / "log")
+    assert (tmp_path / "log").stat().st_size < 100_000
+    with pytest.raises(DataError, match="must fit into memory; got 10,000,000 rows"):
+        read_log(tmp_path / "log")
+
+
+def test_memory_that_is_used_up_in_spite_of_all_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "log").write_bytes(b"user,item\nann,tea\n")
+    monkeypatch.setattr("caser.data.tables.RawTable.select", Mock(side_effect=MemoryError))
+    with pytest.raises(DataError, match="a log must fit into memory; it does not; use a part of it"):
+        read_log(tmp_path / "log")
+    with pytest.raises(DataError, match="it must fit into memory; it does not; in the table of items log"):
+        read_items(tmp_path / "log", Vocabulary(pl.Series(["tea"])))
 
 
 def test_a_pipe_without_a_writer_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

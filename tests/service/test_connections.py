@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 
 from caser.service.http.connections import (
+    MOST_AHEAD,
     MOST_HEAD_BYTES,
     MOST_HEADERS,
     ConnectionLimits,
@@ -114,6 +115,18 @@ async def test_trailers_do_not_reach_the_application() -> None:
         assert answer.startswith(b"HTTP/1.1 200")
         assert b"elsewhere" not in answer
         assert b"stolen" not in answer
+
+
+async def test_requests_that_are_sent_ahead_have_a_limit() -> None:
+    wait = b"GET /wait HTTP/1.1\r\nhost: here\r\n\r\n"
+    last = wait.replace(b"host", b"connection: close\r\nhost").replace(b"/wait", b"/")
+    async with Server(LIMITS).running() as server:
+        answers = await server.sent(wait + wait.replace(b"/wait", b"/") * (MOST_AHEAD - 1) + last)
+        assert answers.count(b"HTTP/1.1 200") == MOST_AHEAD + 1
+        assert server.shared.num_closed == 0
+        # Of thousands, none is kept: not their requests, and not their connection.
+        assert await server.sent(*[wait * 2_000] * 5) == b""
+        assert (server.shared.num_closed, len(server.shared)) == (1, 0)
 
 
 async def test_trailers_without_end_are_refused() -> None:

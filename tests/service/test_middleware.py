@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from caser.service.http import middleware
+from caser.service.http import bodies
 from tests.service.serving import Served, serving
 
 JSON = {"content-type": "application/json"}
@@ -88,7 +90,7 @@ async def test_a_history_of_a_million_items_is_refused_at_once(run: Path) -> Non
 
 
 async def test_an_endless_body_is_refused_as_soon_as_it_is_too_long(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(middleware, "_DISCARD_SECONDS", 0.01)
+    monkeypatch.setattr(bodies, "_DISCARD_SECONDS", 0.01)
     count = 0
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -115,7 +117,7 @@ async def test_an_endless_body_is_refused_as_soon_as_it_is_too_long(run: Path, m
 
 
 async def test_a_body_that_does_not_arrive_in_time_is_refused(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(middleware, "BODY_SECONDS", 0.01)
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.01)
 
     async def chunks() -> AsyncIterator[bytes]:
         yield b"{"
@@ -124,6 +126,42 @@ async def test_a_body_that_does_not_arrive_in_time_is_refused(run: Path, monkeyp
     async with serving(run) as served:
         response = await served.client.post("/v1/recommend", content=chunks(), headers=JSON)
         assert (response.status_code, response.headers["connection"]) == (408, "close")
+
+
+def large(served: Served, release: asyncio.Event, **headers: str) -> asyncio.Task[httpx.Response]:
+    """Send a question in a body of 400,000 bytes, whose end comes when `release` is set."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"{" + b" " * 399_998
+        await release.wait()
+        yield b"}"
+
+    return asyncio.create_task(
+        served.client.post("/v1/recommend", content=chunks(), headers={**JSON, **headers}, timeout=60)
+    )
+
+
+@pytest.mark.parametrize("headers", [{"content-length": "400000"}, {}])
+async def test_large_bodies_have_a_number_of_bytes_together(
+    run: Path, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "_DISCARD_SECONDS", 0.01)
+    # Two of a declared length have room. A length that is not declared counts as --max-body, and one may always come.
+    monkeypatch.setattr(bodies, "MOST_LARGE_BYTES", 900_000)
+    most = 2 if headers else 1
+    async with serving(run) as served:
+        release = asyncio.Event()
+        waiting = [large(served, release, **headers) for _ in range(most + 2)]
+        refused = [await task for task in waiting[most:]]
+        assert {one.status_code for one in refused} == {503}
+        assert {one.headers["retry-after"] for one in refused} == {"1"}
+        assert "may have 900,000 bytes together" in refused[0].json()["error"]
+        assert (await sent(served, "{}"))[0] == 200  # a small one gets through
+        assert (await sent(served, gzip.compress(b"{}"), **{"content-encoding": "gzip"}))[0] == 503
+        release.set()
+        assert [(await task).status_code for task in waiting[:most]] == [200] * most
+        assert (await large(served, release, **headers)).status_code == 200
+        assert (await sent(served, gzip.compress(b"{}"), **{"content-encoding": "gzip"}))[0] == 200
 
 
 async def test_a_full_queue_refuses_with_retry_after(run: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,7 @@ from tests.skips import on_another_system
 
 
 def test_parameters_are_counted_with_their_gradients_and_moments(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "memory", lambda: 16_000.0)
+    monkeypatch.setattr(memory, "free_memory", lambda: 16_000.0)
     refuse_what_cannot_fit("caser", [(100, 10)], TRAINING_COPIES)
     with pytest.raises(ConfigError, match=r"needs at least 0\.0 GB"):
         refuse_what_cannot_fit("caser", [(100, 10), (1,)], TRAINING_COPIES)
@@ -50,5 +51,15 @@ def test_a_big_block_that_was_freed_is_used_again_without_a_page_fault() -> None
     assert int(done.stdout) < 2**26 / 4096 / 10
 
 
-def test_the_memory_is_a_positive_number() -> None:
-    assert memory.memory() > 0
+def test_a_control_group_bounds_the_free_memory_and_cached_files_count_as_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cgroup").write_text("4:memory:/other\n0::/shop/service\n")
+    for group, most, used, cached in [("shop", "3000", 900, 500), ("shop/service", "max", 800, 0)]:
+        (tmp_path / group).mkdir()
+        (tmp_path / group / "memory.max").write_text(f"{most}\n")
+        (tmp_path / group / "memory.current").write_text(f"{used}\n")
+        (tmp_path / group / "memory.stat").write_text(f"anon 1\ninactive_file {cached}\nactive_file 100\n")
+    monkeypatch.setattr(memory, "_GROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(memory, "_ALL_GROUPS", tmp_path)
+    assert memory.free_memory() == 3000 - (900 - 500 - 100)

@@ -80,3 +80,12 @@ def test_a_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
 def test_a_full_disk_is_named_also_when_the_size_is_not_known(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match="file needs more space; the disk is full"), replacing(tmp_path / "file"):
         raise OSError(errno.ENOSPC, "no space")
+
+
+def test_a_file_that_does_not_fit_into_free_memory_twice_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(b"12345")
+    monkeypatch.setattr("caser.system.storage.free_memory", lambda: 9.0)
+    with pytest.raises(ArtefactError, match="at most 4 bytes; got 5"):
+        read_file(tmp_path / "file")

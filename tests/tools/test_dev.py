@@ -337,6 +337,23 @@ def test_the_tool_that_makes_faults_is_installed_once_in_an_environment_of_its_o
     assert len(steps) == begun
 
 
+def test_the_fuzzer_is_installed_by_its_hash_for_the_first_reader_and_not_for_the_list(
+    steps: list[list[str]], ran: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", "mine")
+    dev.main(["setup", "dev"])
+    begun = len(steps)
+    assert dev.main(["fuzz"]) == 0
+    assert len(steps) == begun
+    packages = dev.ENVIRONMENT / "fuzz" / "lib" / "python3.11" / "site-packages"
+    packages.mkdir(parents=True)
+    assert dev.main(["fuzz", "weights", "--seconds", "5"]) == 0
+    assert {command[0] for command in steps[begun + 1 :]} == {str(dev.ENVIRONMENT / "fuzz" / "bin" / "python")}
+    assert all("--require-hashes" in command or "--dry-run" in command for command in steps[begun + 1 :])
+    assert ran == [("tools/fuzz.py",), ("tools/fuzz.py", "weights", "--seconds", "5")]
+    assert str(packages) in os.environ["PYTHONPATH"].split(os.pathsep)
+
+
 def test_a_command_that_fails_shows_the_end_of_its_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = "print(*range(100), sep='\\n'); raise SystemExit(3)"
     with pytest.raises(installing.SetupError, match="Counting must succeed; it ended with status 3"):

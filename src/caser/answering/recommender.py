@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import polars as pl
@@ -30,13 +30,15 @@ from caser.artefact.folder import load as load_artefact
 from caser.artefact.folder import save as save_artefact
 from caser.data.attributes import Attributes, Wanted
 from caser.data.id_text import in_words, plain
-from caser.data.item_table import ItemSource, ItemTable, combined, read_items
 from caser.errors import ConfigError, UnknownIdError
 from caser.search.cells import Index
 from caser.search.cells import build as build_index
 from caser.search.exact import Candidates, TopK, check_k
 from caser.system.frames import write_frames
 from caser.system.kinds import must_be
+
+if TYPE_CHECKING:
+    from caser.data.item_table import ItemSource, ItemTable
 
 __all__ = ["MEMORY_MB", "Recommender", "load"]
 
@@ -87,6 +89,9 @@ class Recommender:
         rows and items that do not match. Raises DataError for a table that cannot be read, that names no item of the
         run, or that has two rows which say different things about one item.
         """
+        # The readers of tables take a tenth of the time in which this file is imported; most answers need none.
+        from caser.data.item_table import combined, read_items
+
         table = read_items(source, self.artefact.items, self.artefact.manifest["log"].get("reading"))
         return Recommender(replace(self.artefact, titles=combined(self.artefact.titles, table.titles)), table)
 

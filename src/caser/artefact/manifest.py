@@ -6,21 +6,29 @@ therefore noticed. The set of keys is closed: an unknown key or a missing one is
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from caser.config import Settings
 from caser.errors import ArtefactError, ConfigError, did_you_mean
+from caser.system.digests import digest_of_values
 from caser.system.sealed import BROKEN, opening, seal_json, unseal_json
 
 FORMAT = 2
 """Version of the folder's layout; a higher one is refused. Format 1 has no times, and no interactions for judging."""
 
 _DIGEST = "manifest_sha256"
+
+MOST_EPOCHS = 100_000
+"""The most epochs of a training."""
+
+MOST_METRICS = 1_000
+"""The most metrics of an evaluation."""
+
+MOST_SECONDS = 1e11
+"""The most seconds of anything, and the latest time in seconds since 1970: three thousand years."""
 
 OPENING = opening(_DIGEST)
 """How every manifest starts; the digest follows."""
@@ -31,17 +39,17 @@ class EpochFacts(Settings):
 
     model_config = ConfigDict(strict=True)
 
-    number: int = Field(ge=1)
+    number: int = Field(ge=1, le=MOST_EPOCHS)
     """The epoch, from 1."""
     loss: float
     """The mean loss over all targets."""
     num_states: int = Field(ge=0)
     """How many positions trained."""
-    seconds: float = Field(ge=0)
+    seconds: float = Field(ge=0, le=MOST_SECONDS)
     """How long training took."""
     validation: float
     """The value of the metric that chooses."""
-    validation_seconds: float = Field(ge=0)
+    validation_seconds: float = Field(ge=0, le=MOST_SECONDS)
     """How long judging took."""
 
 
@@ -71,18 +79,61 @@ class LeftOutFacts(Settings):
     """The day of the last of them; null for a log without times."""
 
 
-def readable_as(kind: type[Settings]) -> AfterValidator:
+def readable_as(kind: type[Settings], *, by_name: bool = False) -> AfterValidator:
     """Return a check: a value, or each value of a list, must be what a settings class describes. It stays as it is.
 
-    kind  the settings class
+    kind     the settings class
+    by_name  whether an object holds such values by name, and is none itself
     """
 
     def check(value: Any) -> Any:
-        for one in value if isinstance(value, list) else [value]:
+        values = value.values() if by_name else value if isinstance(value, list) else [value]
+        for one in values:
             kind.of(one)
         return value
 
     return AfterValidator(check)
+
+
+class ReadingEntry(Settings):
+    """What a manifest says of how its log was read, as far as a table of items is read in the same way."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    item: str | None = None
+    """The column with the item."""
+    encoding: str | None = None
+    """How its letters are written."""
+    missing: list[str] | None = None
+    """Words that mean that a value is missing."""
+
+
+class LogEntry(Settings):
+    """What a manifest says of its log: what is read back. Whatever else it says is for people."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    digest: str
+    """The digest of all interactions."""
+    interactions: int = Field(default=0, ge=0)
+    """How many interactions it has."""
+    source: str | None = None
+    """The path that it was read from, or a word for a log that was no file."""
+    dataset: str | None = None
+    """The name of a public data set."""
+    reading: Annotated[dict[str, Any], readable_as(ReadingEntry)] = Field(default_factory=dict)
+    """The settings of reading; they are checked when the log is read again."""
+    filter_settings: dict[str, Any] = Field(default_factory=dict)
+    """The filters; they are checked when the log is read again."""
+
+
+class MetricEntry(Settings):
+    """What a manifest says of a metric: its value is read back, and its interval is for people."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    value: float | None
+    """The value; null where it is no number."""
 
 
 class Manifest(Settings):
@@ -119,26 +170,35 @@ class Manifest(Settings):
     """How many interactions that part leaves out, of how many users, since when and until when; null for none."""
     training: dict[str, Any] | None
     """The settings that had an effect on the training of a network; null for a counting model."""
-    epochs: Annotated[int, Field(ge=1)] | None
+    epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] | None
     """The number of epochs trained; null for a counting model."""
     history: Annotated[list[dict[str, Any]], readable_as(EpochFacts)]
     """Loss, validation value and seconds of each epoch of choosing."""
     anonymous_user: Literal["mean", "learned"] | None
     """What user vector 0, for unknown users, is; null for a model without user vectors."""
-    log: dict[str, Any]
+    log: Annotated[dict[str, Any], readable_as(LogEntry)]
     """Where the log came from, how it was filtered, and its digest."""
     environment: dict[str, Any]
     """Versions of Python and packages, and the number of threads."""
-    metrics: dict[str, Any] | None = None
+    metrics: (
+        Annotated[dict[str, Any], Field(max_length=MOST_METRICS), readable_as(MetricEntry, by_name=True)] | None
+    ) = None
     """The metrics of the last evaluation, with their intervals."""
     test_openings: int = Field(default=0, ge=0, le=1_000_000)
     """How many times the test part was opened for this model."""
     command: str | None = None
     """The command line that trained it."""
-    trained_at: float | None = None
+    trained_at: Annotated[float, Field(ge=0, le=MOST_SECONDS)] | None = None
     """When training ended, in seconds since 1970; null in a run of format 1."""
     why: list[str] = Field(default_factory=list)
     """Sentences on why this model was chosen, where several were tried."""
+
+    @model_validator(mode="after")
+    def _what_is_left_out_is_in_the_log(self) -> Self:
+        counted, total = (self.left_out or {}).get("interactions", 0), self.log.get("interactions", 0)
+        if counted > total:
+            raise ConfigError(f"left_out must count interactions of the log, which has {total:,}; got {counted:,}.")
+        return self
 
     @classmethod
     def facts(cls) -> tuple[str, ...]:
@@ -158,8 +218,7 @@ def trained_digest(manifest: Manifest) -> str:
 
     An evaluation changes the manifest, and not this digest.
     """
-    trained = manifest.model_dump(include={"model", "settings", "files", "index", "seen"})
-    return hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()
+    return digest_of_values(manifest.model_dump(include={"model", "settings", "files", "index", "seen"}))
 
 
 def make(path: Path, /, **values: Any) -> Manifest:

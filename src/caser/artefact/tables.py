@@ -20,6 +20,14 @@ from caser.system.parsing import parse_parquet
 _VOCABULARY_COLUMNS = {"index": 4, "user_id": 16, "item_id": 16, "item_title": 16}
 """The columns, and the least bytes that a value of each takes in memory."""
 
+_ID_TYPES = frozenset(
+    {
+        *(pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64),
+        *(pl.String, pl.Boolean, pl.Float32, pl.Float64),
+    }
+)
+"""The types of ids: text and whole numbers of 64 bits; runs of earlier versions may have other numbers and booleans."""
+
 _HISTORY_COLUMNS = {"user": pl.Int32, "item": pl.Int32, "order": pl.Int32}
 
 
@@ -100,6 +108,8 @@ def _has_nulls(frame: pl.DataFrame) -> bool:
 def _ids(column: pl.Series) -> pl.Series:
     """The raw ids of a column, without the nulls at its end."""
     ids = column.head(len(column) - column.null_count())
+    if ids.dtype not in _ID_TYPES or (ids.dtype.is_float() and not ids.is_finite().all()):
+        raise ValueError(f"{column.name} of type {str(ids.dtype)[:60]}, or numbers that are not finite")
     if ids.null_count() or ids.n_unique() != len(ids):
         raise ValueError(f"{column.name} with gaps or equal ids")
     return ids

@@ -81,6 +81,8 @@ def read_items(source: ItemSource, items: Vocabulary, reading: Mapping[str, Any]
         notes = _notes_on_rows(table, ids, rows, items)
         notes += _note_on_other_columns(table, column, sum(map(len, rows.values())), items)
         return _matched(table, column, rows, items, words, notes)
+    except MemoryError:
+        raise DataError(f"it must fit into memory; it does not; in the table of items {_name(source)}.") from None
     except DataError as error:
         raise DataError(f"{str(error).rstrip('.')}; in the table of items {_name(source)}.") from None
 

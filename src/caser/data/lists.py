@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 import polars as pl
 
+from caser.data.tables import within_bounds
 from caser.errors import DataError
+from caser.system.bounds import check_table
 
 UNEQUAL = "with lists of different lengths"
 
@@ -30,7 +32,8 @@ def one_event_per_row(columns: pl.DataFrame, places: pl.Series, faults: pl.Serie
     columns  one column per role; those of the user are no lists        places, faults  (N,) of each row
 
     All lists of a row have one length, or the row is bad. A value beside lists holds for each element. A row with empty
-    lists has no events. Raises DataError if the users are lists, or the times are lists and the items are not.
+    lists has no events. Raises DataError if the users are lists, if the times are lists and the items are not, and
+    for more events than fit into memory.
 
     >>> table = pl.DataFrame({"user": ["ann"], "item": [[3, 4]], "time": [[10, 20]]})
     >>> one_event_per_row(table, pl.Series("row", [1]), pl.Series([None], dtype=pl.String)).columns.rows()
@@ -57,6 +60,8 @@ def one_event_per_row(columns: pl.DataFrame, places: pl.Series, faults: pl.Serie
     notes = [f"the columns of {' and '.join(lists)} hold lists: each element is one event, in the order of the list"]
     if len(kept) < len(nulled):
         notes.append(f"{len(nulled) - len(kept):,} rows with empty lists have no events")
+    with within_bounds():
+        check_table(int(kept["item"].list.len().sum()), kept.width)
     events = kept.explode(lists)
     return Events(
         events.drop("place", "fault"), events["place"].alias(places.name), events["fault"].alias(faults.name), notes

@@ -106,6 +106,8 @@ def read_log(
             skip=reading.bad_rows == "skip",
         )
         return apply_filters(to_log(table, rules, filters, facts), filters)
+    except MemoryError:
+        raise DataError(f"a log must fit into memory; it does not; use a part of it; in {facts['source']}.") from None
     except DataError as error:
         sentence = "; ".join([str(error).rstrip("."), *on_encoding])
         raise type(error)(f"{sentence}; in {facts['source']}.") from None

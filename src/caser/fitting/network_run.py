@@ -6,8 +6,6 @@ validation history, and the key of the run that it belongs to. `fit.py` creates 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import os
 import sys
@@ -33,6 +31,7 @@ from caser.fitting.checks import used_settings
 from caser.fitting.progress import Choice, Progress, Stage, Tell
 from caser.models.base import Scorer, SequenceEncoder
 from caser.models.settings import NetworkSettings
+from caser.system.digests import digest_of_values
 from caser.system.extras import require
 from caser.system.idle_threads import warn_of_busy_threads
 from caser.system.memory import TRAINING_COPIES, refuse_what_cannot_fit
@@ -337,4 +336,4 @@ def _key(model: NetworkSettings, split: Split, part: Tape, training: Training, e
         len(part),
         epochs,
     ]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return digest_of_values(parts)

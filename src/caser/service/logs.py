@@ -86,10 +86,12 @@ class JsonFormatter(logging.Formatter):
             message = record.getMessage()
         except Exception:  # a library gave arguments that do not fit its message
             message = f"{record.msg} {record.args}"
-        values: dict[str, Any] = {"time": record.created, "level": record.levelname, "message": message}
+        texts = {"level": record.levelname, "message": message}
         if record.exc_info:
-            values["traceback"] = self.formatException(record.exc_info)
-        return json_line(values).decode()
+            texts["traceback"] = self.formatException(record.exc_info)
+        # The name of a file may hold halves of characters, which JSON does not have.
+        whole = {name: text.encode(errors="backslashreplace").decode() for name, text in texts.items()}
+        return json_line({"time": record.created, **whole}).decode()
 
 
 class BackgroundWriter:

@@ -8,7 +8,6 @@ never used again.
 from __future__ import annotations
 
 import hashlib
-import json
 import secrets
 from typing import Any
 
@@ -17,6 +16,7 @@ from caser.data.split import Split
 from caser.data.tape import Tape
 from caser.study.code_digest import UnreadableCodeError, code_digest, entries_of
 from caser.study.recipes import Recipe
+from caser.system.digests import digest_of_values
 
 
 def key_of(recipe: Recipe, split_digest: str, computed_by: str, **task: Any) -> str:
@@ -33,7 +33,7 @@ def key_of(recipe: Recipe, split_digest: str, computed_by: str, **task: Any) -> 
         code = secrets.token_hex()
     names = [type(model).__qualname__ for model in (recipe.model, *recipe.model.parts.values())]
     parts = [recipe.facts(), names, split_digest, code, task]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:20]
+    return digest_of_values(parts)[:20]
 
 
 def is_never_kept(recipe: Recipe) -> bool:

@@ -95,5 +95,6 @@ def _reason(facts: Mapping[str, Any]) -> str:
     """A sentence on where a refitted recipe comes from, and what is known of it."""
     metrics = facts["metrics"] or {}
     metric = protocols.protocol_named(facts["protocol"]).validation_metric
-    known = f"{metric} {metrics[metric]['value']:.4f}" if metric in metrics else "it was not judged"
+    value = metrics.get(metric, {}).get("value")
+    known = "it was not judged" if value is None else f"{metric} {value:.4f}"
     return f"the recipe was trained again on every interaction; before, without the part that judges: {known}"

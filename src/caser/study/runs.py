@@ -25,7 +25,7 @@ from pydantic import ConfigDict, Field
 
 from caser.answering.recommender import Recommender
 from caser.artefact.file_errors import naming_file
-from caser.artefact.manifest import EpochFacts, readable_as
+from caser.artefact.manifest import MOST_EPOCHS, MOST_SECONDS, EpochFacts, readable_as
 from caser.config import Settings
 from caser.data.split import Split
 from caser.evaluation import judge
@@ -49,9 +49,9 @@ class StoredChoice(Settings):
 
     value: float
     """The validation metric at the best epoch."""
-    seconds: float = Field(ge=0)
+    seconds: float = Field(ge=0, le=MOST_SECONDS)
     """The time of training and of judging."""
-    epochs: int | None = Field(ge=1, le=100_000)
+    epochs: int | None = Field(ge=1, le=MOST_EPOCHS)
     """The number of the best epoch; None for a counting model."""
     history: Annotated[list[dict[str, Any]], readable_as(EpochFacts)]
     """One entry per epoch."""
@@ -62,11 +62,11 @@ class StoredRun(Settings):
 
     model_config = ConfigDict(strict=True)
 
-    epochs: int | None = Field(ge=1, le=100_000)
+    epochs: int | None = Field(ge=1, le=MOST_EPOCHS)
     """How many epochs it trained; None for a counting model."""
     num_parameters: int = Field(ge=0)
     """How many numbers the fitted model holds."""
-    seconds: dict[Literal["training", "ranking"], float]
+    seconds: dict[Literal["training", "ranking"], Annotated[float, Field(ge=0, le=MOST_SECONDS)]]
     """What training and ranking took."""
     peak_memory_mb: float | None = Field(ge=0)
     """The most memory taken while training, in megabytes."""

@@ -17,6 +17,7 @@ from caser.errors import ConfigError
 
 _STATUS, _CLEAR_PEAK = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _MEMORY = Path("/proc/meminfo")
+_GROUPS, _ALL_GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc's malloc.h
 _KEPT_BYTES = 2**28
@@ -26,7 +27,7 @@ TRAINING_COPIES = 4
 
 
 def refuse_what_cannot_fit(name: str, shapes: Iterable[tuple[int, ...]], copies: int) -> None:
-    """Raise ConfigError if a model's float32 parameters need more memory than this process may use.
+    """Raise ConfigError if a model's float32 parameters need more memory than is free.
 
     name    the model, for the message        shapes  shapes of its parameters
     copies  how many arrays of each shape are needed at once, such as TRAINING_COPIES
@@ -34,35 +35,28 @@ def refuse_what_cannot_fit(name: str, shapes: Iterable[tuple[int, ...]], copies:
     >>> refuse_what_cannot_fit("caser", [(1000, 50)], TRAINING_COPIES)
     """
     needed = 4 * copies * sum(math.prod(shape) for shape in shapes)
-    available = memory()
-    if needed > available:
+    free = free_memory()
+    if needed > free:
         raise ConfigError(
             f"training {name} must fit in memory; it needs at least {needed / 1e9:,.1f} GB and only "
-            f"{available / 1e9:,.1f} GB are available. Use fewer users and items (--k-core, --min-item-count) or a "
+            f"{free / 1e9:,.1f} GB are free. Use fewer users and items (--k-core, --min-item-count) or a "
             "smaller model."
         )
-
-
-def memory() -> float:
-    """Return the bytes of memory that this process may use; infinite where the platform does not tell."""
-    limits = [math.inf]
-    if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", ()):
-        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    if sys.platform != "win32":
-        import resource
-
-        soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-        limits.append(math.inf if soft == resource.RLIM_INFINITY else soft)
-    return min(limits)
 
 
 def free_memory() -> float:
     """Return the bytes that this process may still allocate; infinite where the platform does not tell.
 
-    >>> 0 <= free_memory() <= memory()
+    The memory of the machine that is free, what the control group of the process has left (`docker run --memory`), and
+    what the limit of its address space leaves (`ulimit -v`): the smallest counts. Files that are read are compared with
+    it before they are read, and models before they are trained.
+
+    >>> free_memory() > 0
     True
     """
-    limits = [memory()]
+    limits = [math.inf, *_left_in_control_groups()]
+    if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", ()):
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     with suppress(OSError):
         if match := re.search(r"^MemAvailable:\s+(\d+) kB", _MEMORY.read_text(), flags=re.MULTILINE):
             limits.append(1024 * int(match[1]))
@@ -73,6 +67,22 @@ def free_memory() -> float:
         if soft != resource.RLIM_INFINITY:
             limits.append(max(soft - 1024 * (_status_kilobytes("VmSize") or 0), 0))
     return min(limits)
+
+
+def _left_in_control_groups() -> Iterator[float]:
+    """Yield what the control group of this process, and each group around it, may still allocate, on Linux.
+
+    Cached files count as free, because the kernel drops them where memory is short.
+    """
+    with suppress(OSError, ValueError):
+        [name] = re.findall(r"^0::/(.*)$", _GROUPS.read_text(), flags=re.MULTILINE)
+        group = _ALL_GROUPS / name
+        for folder in [group, *group.parents]:
+            with suppress(OSError, ValueError):  # the outermost group has no limit, and "max" is none
+                most = int((folder / "memory.max").read_text())
+                cached = re.findall(r"^(?:in)?active_file (\d+)$", (folder / "memory.stat").read_text(), re.MULTILINE)
+                used = int((folder / "memory.current").read_text()) - sum(map(int, cached))
+                yield max(most - used, 0)
 
 
 @dataclass

@@ -40,6 +40,9 @@ MOST_HEADER_BYTES = 16 * 2**20
 MOST_ARRAYS = 10_000
 """The most arrays of a safetensors file. A network of a hundred blocks has about two thousand."""
 
+MOST_VALUES = 1_000_000
+"""The most values of a JSON text. Each takes up to a hundred times its own bytes in memory."""
+
 LARGEST_INTEGER = 2**63 - 1
 
 _TYPES = {"F64": 8, "F32": 4, "I64": 8, "I32": 4, "U8": 1}
@@ -70,7 +73,8 @@ def parse_json(content: bytes) -> Any:
     content  the text, in UTF-8
 
     Raises ValueError for text that is not JSON, for NaN and infinite numbers, integers beyond 64 bits, a key that an
-    object has twice, text that is no Unicode, and values that lie more than MOST_DEPTH levels deep.
+    object has twice, text that is no Unicode, more than MOST_VALUES values, and values that lie more than MOST_DEPTH
+    levels deep.
 
     >>> parse_json(b'{"epochs": [1, 2]}')
     {'epochs': [1, 2]}
@@ -78,6 +82,9 @@ def parse_json(content: bytes) -> Any:
     Traceback (most recent call last):
     ValueError: a number that is not finite
     """
+    # A value of a list or an object comes after one of these; within texts they count too, which does no harm.
+    if sum(map(content.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        raise ValueError(f"more than {MOST_VALUES:,} values")
     try:
         value = json.loads(content.decode(), object_pairs_hook=_without_repeats)
     except UnicodeDecodeError as error:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from caser.errors import ArtefactError
-from caser.system.memory import memory
+from caser.system.memory import free_memory
 
 IsOurs: TypeAlias = Callable[[Path], bool]
 """Whether a folder holds what this library writes there, and may be replaced or removed."""
@@ -88,7 +88,7 @@ def write_folder(path: Path, files: Mapping[str, bytes], is_ours: IsOurs = Path.
 def read_file(path: Path, most: int | None = None) -> bytes:
     """Return the content of a regular file. Links of either kind, pipes and devices are refused.
 
-    most  the largest size that is accepted, in bytes; by default half of the memory of this machine
+    most  the largest size that is accepted, in bytes; by default half of the memory that is free
 
     Raises ArtefactError, which names the path, if the file cannot be read, is not a regular file with one name, or is
     larger than `most`.
@@ -103,7 +103,7 @@ def read_file(path: Path, most: int | None = None) -> bytes:
             facts = os.fstat(file.fileno())
             if not stat.S_ISREG(facts.st_mode) or facts.st_nlink > 1:
                 raise ArtefactError(f"{path} must be a regular file with one name; got a hard link or a special file.")
-            limit = memory() / 2 if most is None else most
+            limit = free_memory() / 2 if most is None else most
             if facts.st_size > limit:
                 raise ArtefactError(f"{path} must have at most {limit:,.0f} bytes; got {facts.st_size:,}.")
             return file.read()

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from caser.service.http import middleware
+from caser.service.http import bodies
 from tests.service.serving import serving
 
 EVENT: dict[str, Any] = {"user_id": "ann", "item_id": 10}
@@ -118,7 +118,7 @@ BODIES: dict[str, tuple[bytes, dict[str, str], int]] = {
 
 @pytest.mark.parametrize("name", BODIES)
 async def test_a_body_is_read_or_refused_by_name(run: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(middleware, "_DISCARD_SECONDS", 600)
+    monkeypatch.setattr(bodies, "_DISCARD_SECONDS", 600)
     content, headers, status = BODIES[name]
     async with serving(run) as served:
         asked = served.client.post("/v1/recommend", content=content, headers={**JSON, **headers})

@@ -24,8 +24,8 @@ CREATE TABLE events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL, user_id TEXT NOT NULL, item_id TEXT NOT NULL,
     time REAL NOT NULL, sent REAL, UNIQUE (user_id, event_id));
 CREATE INDEX events_of_user ON events (user_id, time, seq);
-CREATE INDEX events_by_time ON events (time);
 """
+_BY_TIME = "CREATE INDEX IF NOT EXISTS events_by_time ON events (time)"
 _ERASED_EVENTS = """
 CREATE TABLE erased_events (event_key BLOB PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID;
 CREATE INDEX erased_events_until ON erased_events (until);
@@ -74,6 +74,14 @@ def prepare(connection: sqlite3.Connection, now: float) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def let_expire(connection: sqlite3.Connection) -> None:
+    """Make the index that finds the events which expire. It costs something with each event, so others have none.
+
+    connection  writes to the database
+    """
+    connection.execute(_BY_TIME)
 
 
 def version(connection: sqlite3.Connection) -> int:

@@ -19,7 +19,7 @@ from threading import Lock
 from caser.errors import StoreError
 from caser.service.events.erasures import Erasures
 from caser.service.events.group_commit import GroupCommit
-from caser.service.events.schema import event_key, prepare, version
+from caser.service.events.schema import event_key, let_expire, prepare, version
 from caser.service.events.store import (
     MAX_DELETED,
     MAX_NEW_EVENTS,
@@ -40,6 +40,9 @@ from caser.service.settings import DEFAULT_MAX_WAITING_MB
 _DAY = 86_400
 _LASTING = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN)
 """Errors that stay until somebody repairs the store."""
+
+_INSERT = "INSERT OR IGNORE INTO events (event_id, user_id, item_id, sent, time) VALUES (?1, ?2, ?3, ?4, ?5)"
+_INSERT_NEWEST = _INSERT.replace("?5", "max(?5, coalesce((SELECT max(time) FROM events WHERE user_id = ?2), 0.0))")
 
 
 class SqliteEvents:
@@ -85,6 +88,7 @@ class SqliteEvents:
         Raises BusyError when too many writes wait, StoreError when the events cannot be written.
         """
         outcomes: list[Outcome] = await self._group_commit(list(events))
+        self._refuse_lost()
         return outcomes
 
     async def erase(self, user_id: str) -> int:
@@ -92,7 +96,9 @@ class SqliteEvents:
 
         Returns the number of events removed. Raises as `append` does.
         """
-        return int(await self._group_commit(user_id))
+        num_removed: int = await self._group_commit(user_id)
+        self._refuse_lost()
+        return num_removed
 
     @property
     def fresh_seconds(self) -> float:
@@ -129,9 +135,14 @@ class SqliteEvents:
         self._reader.close()
 
     @property
+    def has_file(self) -> bool:
+        """Whether events are kept in a file. `append` and `erase` raise StoreError where it is gone."""
+        return self._file is not None
+
+    @property
     def is_durable(self) -> bool:
         """Whether acknowledged events are on disk: there is a file, and it is still the one that was opened."""
-        return self._file is not None and not self.is_lost
+        return self.has_file and not self.is_lost
 
     @property
     def num_erasures_incomplete(self) -> int:
@@ -187,25 +198,29 @@ class SqliteEvents:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("ROLLBACK")
         prepare(connection, time.time())
+        if self._lifetime is not None:
+            let_expire(connection)
 
     def _write(self, jobs: Sequence[Job]) -> list[list[Outcome] | int]:
         """Commit several jobs together. Returns, for each job, the result of `append` or of `erase`."""
-        self._refuse_lost()
         try:
             with self._write_lock:
                 results = self._commit(jobs)
         except UnicodeEncodeError as error:  # not all texts can be UTF-8
             self._writer.execute("ROLLBACK")
             raise StoreError(f"ids must be texts that UTF-8 can hold; {error.reason}. Send others.") from None
-        except sqlite3.Error as error:
+        except (sqlite3.Error, StoreError) as error:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
+            if isinstance(error, StoreError):
+                raise
+            self._refuse_lost()
             sentence = f"{self._name} must be writable; got: {error}. No acknowledged event was lost."
             self._failure = StoreError(sentence, is_lasting=error.sqlite_errorcode & 0xFF in _LASTING)
             raise self._failure from None
-        self._refuse_lost()
         self._failure = None
-        self._complete_erasures()
+        if self.num_erasures_incomplete:
+            self._complete_erasures()
         return results
 
     def _refuse_lost(self) -> None:
@@ -221,8 +236,8 @@ class SqliteEvents:
         now = time.time()
         erased: list[tuple[int, list[str]]] = []
         self._writer.execute("BEGIN IMMEDIATE")
-        self._delete_expired(now)
         self._has_erased_events = self._writer.execute("SELECT 1 FROM erased_events LIMIT 1").fetchone() is not None
+        self._delete_expired(now)
         results: list[list[Outcome] | int] = []
         for job in jobs:
             if isinstance(job, str):
@@ -231,6 +246,7 @@ class SqliteEvents:
                 erased.append((self._writer.execute("SELECT max(seq) FROM erased").fetchone()[0], [job, *event_ids]))
             else:
                 results.append([self._insert(event, now) for event in job])
+        self._refuse_lost()
         self._writer.execute("COMMIT")
         if self._erasures is not None:
             for one in erased:
@@ -242,22 +258,16 @@ class SqliteEvents:
             key = event_key(event.user_id, event.event_id)
             if self._writer.execute("SELECT 1 FROM erased_events WHERE event_key = ?", (key,)).fetchone():
                 return "erased"
-        place = self._place(event, now)
-        sent = None if event.is_now or place == event.time else event.time
-        statement = "INSERT OR IGNORE INTO events (event_id, user_id, item_id, time, sent) VALUES (?, ?, ?, ?, ?)"
-        if self._writer.execute(statement, (event.event_id, event.user_id, event.item_id, place, sent)).rowcount == 1:
+        # A time of the past orders the event. Otherwise its arrival does, and the event is the newest of its user, even
+        # if the clock went back since the last one.
+        is_past = event.time <= now and not event.is_now
+        sent = None if is_past or event.is_now else event.time
+        row = (event.event_id, event.user_id, event.item_id, sent, min(event.time, now))
+        if self._writer.execute(_INSERT if is_past else _INSERT_NEWEST, row).rowcount == 1:
             return "new"
         select = "SELECT item_id, coalesce(sent, time) FROM events WHERE user_id = ? AND event_id = ?"
         item_id, sent = self._writer.execute(select, (event.user_id, event.event_id)).fetchone()
         return "known" if event.repeats(item_id, sent) else "conflict"
-
-    def _place(self, event: Event, now: float) -> float:
-        """The time that orders the event; the newest event of its user is looked up only where it counts."""
-        latest = None
-        if event.is_now or event.time > now:
-            select = "SELECT max(time) FROM events WHERE user_id = ?"
-            [latest] = self._writer.execute(select, (event.user_id,)).fetchone()
-        return event.placed(now, latest)
 
     def _delete_user(self, user_id: str, now: float) -> list[str]:
         """Delete the events of a user, and remember them and the user as erased. Returns the ids of the events."""
@@ -275,9 +285,9 @@ class SqliteEvents:
 
     def _delete_expired(self, now: float) -> None:
         """Delete events that have expired, the oldest first, and forget events that were erased long ago."""
-        statement = f"""DELETE FROM erased_events WHERE event_key IN
-            (SELECT event_key FROM erased_events WHERE until < ? ORDER BY until LIMIT {MAX_DELETED})"""  # noqa: S608
-        self._writer.execute(statement, (now,))
+        if self._has_erased_events:
+            oldest = f"SELECT event_key FROM erased_events WHERE until < ? ORDER BY until LIMIT {MAX_DELETED}"  # noqa: S608
+            self._writer.execute(f"DELETE FROM erased_events WHERE event_key IN ({oldest})", (now,))  # noqa: S608
         if self._lifetime is not None:
             oldest = f"SELECT seq FROM events WHERE time < ? ORDER BY time LIMIT {MAX_DELETED}"  # noqa: S608
             self._writer.execute(f"DELETE FROM events WHERE seq IN ({oldest})", (now - self._lifetime,))  # noqa: S608

@@ -29,9 +29,6 @@ MAX_NEW_EVENTS = 2_000
 MAX_DELETED = 2_000
 """So many expired rows of the store are deleted with a commit, which keeps every commit short."""
 
-_BYTES_PER_EVENT = 1_000
-"""About what an event takes in memory while it waits, beside its texts: its request, its objects and its row."""
-
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -48,6 +45,10 @@ class Event:
     time: float
     is_now: bool = False
 
+    @property
+    def num_bytes(self) -> int:
+        """About how much memory this takes while it waits: its texts twice, its request, its objects and its row."""
+        return 1_000 + 2 * (getsizeof(self.event_id) + getsizeof(self.user_id) + getsizeof(self.item_id))
     def placed(self, now: float, latest: float | None) -> float:
         """Return the time that orders the event: its own, or its arrival if that is earlier or it has no time.
 
@@ -145,6 +146,10 @@ class EventStore(Protocol):
     """Stores events. Many processes may use one store at the same time; in a process, one event loop reads from it."""
 
     @property
+    def has_file(self) -> bool:
+        """Whether `append` returns only when the events are on disk, and the disk is there."""
+
+    @property
     def is_durable(self) -> bool:
         """Whether acknowledged events are still there after the process has ended."""
 
@@ -224,7 +229,4 @@ def num_bytes_of(job: Job) -> int:
     >>> num_bytes_of([Event("e", "ann", "tea", 1.0)]) < num_bytes_of([Event("e", "ann", "t" * 1000, 1.0)])
     True
     """
-    if isinstance(job, str):
-        return getsizeof(job)
-    texts = sum(getsizeof(event.event_id) + getsizeof(event.user_id) + getsizeof(event.item_id) for event in job)
-    return 2 * texts + _BYTES_PER_EVENT * len(job)
+    return getsizeof(job) if isinstance(job, str) else sum(event.num_bytes for event in job)

@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from fastapi import HTTPException, Request
@@ -40,36 +39,33 @@ def charge(request: Request, cost: int) -> None:
 
 
 class Deadlines:
-    """Gives up tasks that take too long. One timer serves all of them, because a timer for each costs much more.
+    """Gives up tasks that take too long: a context manager that raises TimeoutError in the task which is in it.
 
     seconds  how long a task may take
+
+    One timer serves all tasks, because a timer for each costs much more. A task cannot be in it twice.
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._deadlines: dict[asyncio.Task[Any], float] = {}
+        self._deadlines: dict[asyncio.Task[Any] | None, float] = {}
         """The earliest comes first, because all tasks have the same time."""
-        self._late: set[asyncio.Task[Any]] = set()
+        self._late: set[asyncio.Task[Any] | None] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    @contextmanager
-    def watch(self) -> Iterator[None]:
-        """Raise TimeoutError in the current task, if what it does here takes too long."""
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        if task is None:
-            raise RuntimeError("a deadline needs a task.")
-        self._deadlines[task] = loop.time() + self._seconds
+    def __enter__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._deadlines[asyncio.current_task(loop)] = loop.time() + self._seconds
         if self._timer is None:
             self._timer = loop.call_later(self._seconds, self._give_up)
-        try:
-            yield
-        except asyncio.CancelledError:
-            if task in self._late and not task.uncancel():
-                raise TimeoutError from None
-            raise
-        finally:
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        task = asyncio.current_task()
+        del self._deadlines[task]
+        if task is not None and task in self._late:
             self._late.discard(task)
-            del self._deadlines[task]
+            if kind is asyncio.CancelledError and not task.uncancel():
+                raise TimeoutError from None
 
     def _give_up(self) -> None:
         """Cancel the tasks whose time is over, and wait for the next one."""
@@ -78,7 +74,7 @@ class Deadlines:
             if deadline > loop.time():
                 self._timer = loop.call_at(deadline, self._give_up)
                 break
-            if task not in self._late:
+            if task is not None and task not in self._late:
                 self._late.add(task)
                 task.cancel()
 

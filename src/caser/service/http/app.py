@@ -28,7 +28,7 @@ from caser.service.http.service import Service
 
 _HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 _ERRORS_OF_EVERY_ROUTE = (400, 401, 403, 413, 421, 422, 429, 500)
-_ERRORS_WITH_BODY = (408, 415)
+_ERRORS_WITH_BODY = (408, 415, 503)
 _ERRORS_WITH_ID_IN_PATH = (404,)
 _PROMETHEUS_MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

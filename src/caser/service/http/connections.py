@@ -5,6 +5,7 @@ of its requests reaches the application. `LimitedProtocol` adds them to uvicorn'
 
     head         the request line and the headers: their bytes, their number, and the time until they are complete
     trailers     headers after a body never reach the application
+    pipelines    how many requests may wait on one connection for the answer to an earlier one
     connections  of one address, and in all; where all are taken, the one that has been idle longest is closed
     time         a connection without a request, and a client that does not read its answer, are closed after a while
 
@@ -33,6 +34,9 @@ MOST_HEAD_BYTES = 32_768
 
 MOST_HEADERS = 100
 """The most headers of a request."""
+
+MOST_AHEAD = 32
+"""The most requests that a client may send on a connection before the first of them is answered."""
 
 MOST_UNREAD_BYTES = 64 * 2**20
 """How many bytes of answers may wait for clients that do not read them, of all connections together."""
@@ -239,13 +243,16 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """End the head, and let the application begin, unless the request was refused."""
         self._is_in_head, self._is_in_body, self.since = False, True, time.monotonic()
-        if self._too_much is None:
+        if self._too_much is None and len(self.pipeline) < MOST_AHEAD:
             super().on_headers_complete()
+        elif self._too_much is None and not self.transport.is_closing():
+            # An error response would be taken for the answer to the first request.
+            self.shared.close(self)
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body of a request that was not refused."""
         self.since = time.monotonic()
-        if self._too_much is None:
+        if self._too_much is None and not self.transport.is_closing():
             super().on_body(body)
 
     def on_response_complete(self) -> None:
@@ -256,7 +263,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """End the request."""
         self._is_in_body = False
-        if self._too_much is None:
+        if self._too_much is None and not self.transport.is_closing():
             super().on_message_complete()
 
     # The transport calls the following.

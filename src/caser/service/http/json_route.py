@@ -71,19 +71,23 @@ class JsonRoute(StrictRoute):
         if scope["query_string"]:
             self.check_query(request)
         _check_media_type(request.headers.get("content-type", ""))
-        content = await _read_body(receive)
+        # The text of the body is not kept while the request waits for its answer.
+        body = self._parsed(await _read_body(receive), request)
+        response = orjson.dumps(await self.endpoint(body, request))
+        await Response(response, media_type="application/json")(scope, receive, send)
+
+    def _parsed(self, content: bytes, request: Request) -> Any:
+        """The body as the operation takes it. Raises HTTPException, and RequestValidationError for a wrong body."""
         encoding = request.headers.get("content-encoding")
         if encoding is not None:
-            content = _decoded(content, encoding, scope["app"].state.service.settings.max_body)
+            content = _decoded(content, encoding, request.app.state.service.settings.max_body)
         if content.startswith(_BYTE_ORDER_MARKS):
             content = _without_mark(content)
         try:
-            body = self._adapter.validate_json(content)
+            return self._adapter.validate_json(content)
         except ValidationError as error:
             details = error.errors(include_url=False, include_input=False)
             raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in details]) from None
-        response = orjson.dumps(await self.endpoint(body, request))
-        await Response(response, media_type="application/json")(scope, receive, send)
 
 
 def _check_media_type(header: str) -> None:

@@ -123,6 +123,7 @@ class Metrics:
         self._by_route: dict[tuple[str, int], Counter] = {}
         self._latency_by_route: dict[str, Histogram] = {}
         self._by_source: dict[str, Counter] = {}
+        self._known_events, self._unknown_events = self._events.labels("known"), self._events.labels("unknown")
         registry.register(_ModelInfo(model))
         registry.register(_ConnectionCounts(connections))
         for name, value in self._values(cost_waiting, events, histories, connections).items():
@@ -166,7 +167,7 @@ class Metrics:
 
     def count_event(self, item: RawId, *, is_known: bool) -> None:
         """Count a new event on `item`; `is_known` says whether the model knows the item."""
-        self._events.labels("known" if is_known else "unknown").inc()
+        (self._known_events if is_known else self._unknown_events).inc()
         self._last_items.append(item)
 
     def unknown_share(self) -> float:

@@ -1,17 +1,15 @@
 """ASGI middleware around the application: checks each request before the application sees it, and logs it afterwards.
 
 Before: the host, the token and the origin (`access.py`), the rate limit, and the declared length of the body. The body
-is then read with a size limit and a time limit. After: security headers, metrics, and a log line.
+is then read within limits (`bodies.py`). After: security headers, metrics, and a log line.
 
 This is plain ASGI, because a request that is refused here must not cost the reading of its body.
 """
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
-from contextlib import suppress
 from functools import partial
 from math import ceil
 from typing import Any
@@ -20,15 +18,10 @@ from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from caser.service.http.access import AccessControl, RateLimit
-from caser.service.http.error_responses import CLOSE_CONNECTION, error_response, failure_response
+from caser.service.http.bodies import LargeBodies, LimitedBody
+from caser.service.http.error_responses import error_response, failure_response
 from caser.service.http.service import Service
 
-BODY_SECONDS = 10.0
-"""How long a client may take to send a body."""
-
-_DISCARD_SECONDS = 1.0
-"""How long a body that is too long is read and thrown away."""
-_MAX_LENGTH_DIGITS = 18
 _METHODS = frozenset({"GET", "HEAD", "POST", "DELETE"})
 _NO_STORE = (b"cache-control", b"no-store")
 _SECURITY_HEADERS = [
@@ -63,6 +56,7 @@ class RequestMiddleware:
         self._rate_limit = rate_limit
         self._public_paths = public_paths
         self._unlimited_paths = unlimited_paths
+        self._large_bodies = LargeBodies()
         self._id_prefix = secrets.token_hex(4)
         self._num_requests = 0
 
@@ -74,7 +68,7 @@ class RequestMiddleware:
         start = time.perf_counter()
         self._num_requests += 1
         context = _RequestContext(scope, f"{self._id_prefix}-{self._num_requests}", self._service.settings.root_path)
-        body = _LimitedBody(receive, self._service.settings.max_body)
+        body = LimitedBody(receive, self._service.settings.max_body, self._large_bodies)
         response = _ResponseRecorder(send, body, self._service)
         # Check the request and let the application answer it, or send an error response.
         try:
@@ -87,6 +81,8 @@ class RequestMiddleware:
             if response.status:  # the response has begun: the connection can only be broken off
                 raise
             await failure_response(error, context.state["id"])(context.scope, body, response)
+        finally:
+            body.forget()
         # Count and log it. The log has the route and never the path, which may hold a user id.
         seconds = time.perf_counter() - start
         route = getattr(context.scope.get("route"), "path", "other")
@@ -102,7 +98,7 @@ class RequestMiddleware:
             id=context.state["id"],
         )
 
-    def _check(self, context: _RequestContext, body: _LimitedBody) -> None:
+    def _check(self, context: _RequestContext, body: LimitedBody) -> None:
         """Find out which client sends the request. Raises HTTPException for a request that is not allowed."""
         headers, path = dict(context.scope["headers"]), context.scope["path"]
         address = context.scope["client"][0] if context.scope.get("client") else "unknown"
@@ -116,7 +112,7 @@ class RequestMiddleware:
                     429, "this client has asked for too much (--rate).", {"retry-after": str(ceil(seconds))}
                 )
             context.state["charge"] = partial(self._rate_limit.charge, client)
-        body.check_length(headers.get(b"content-length", b"0"))
+        body.check_length(headers)
 
 
 class _RequestContext:
@@ -140,67 +136,10 @@ class _RequestContext:
         }
 
 
-class _LimitedBody:
-    """An ASGI `receive` that raises HTTPException when the body is too long or arrives too slowly.
-
-    A body that was refused is not read to its end, so its connection must not be used again.
-    """
-
-    def __init__(self, receive: Receive, max_bytes: int) -> None:
-        self._receive = receive
-        self._max_bytes = max_bytes
-        self._bytes_left = max_bytes
-        self._deadline: float | None = None
-        self._is_complete = False
-
-    def check_length(self, content_length: bytes) -> None:
-        """Refuse a body whose declared length is too large or is no number."""
-        too_many_digits = len(content_length) > _MAX_LENGTH_DIGITS
-        if not content_length.isdigit() or too_many_digits or int(content_length) > self._max_bytes:
-            raise self._too_long()
-
-    async def __call__(self) -> Message:
-        """Receive the next part."""
-        try:
-            # The first part has no deadline: a client that sends nothing is an idle connection, and a timeout costs
-            # each request 2 % of its time.
-            # After the last part there is nothing to wait for but the end of the connection.
-            if self._deadline is None or self._is_complete:
-                message = await self._receive()
-                self._deadline = asyncio.get_running_loop().time() + BODY_SECONDS
-            else:
-                async with asyncio.timeout_at(self._deadline):
-                    message = await self._receive()
-        except TimeoutError:
-            sentence = f"a body must arrive within {BODY_SECONDS:.0f} seconds; it did not."
-            raise HTTPException(408, sentence, CLOSE_CONNECTION) from None
-        self._is_complete = not message.get("more_body", False)
-        self._bytes_left -= len(message.get("body", b""))
-        self._is_complete = not message.get("more_body", False)
-        if self._bytes_left < 0:
-            raise self._too_long()
-        return message
-
-    async def discard_rest(self) -> None:
-        """Read and throw away what the client still sends, for a moment.
-
-        If the connection were closed while the client sends, the client might lose the response.
-        """
-        if self._is_complete:  # a body that is too long only once it is unpacked
-            return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_DISCARD_SECONDS):
-                while (message := await self._receive())["type"] == "http.request" and message.get("more_body"):
-                    pass
-
-    def _too_long(self) -> HTTPException:
-        return HTTPException(413, f"a body must have at most {self._max_bytes:,} bytes; got more.", CLOSE_CONNECTION)
-
-
 class _ResponseRecorder:
     """An ASGI `send` that adds the common headers and records the status, which is 0 before the response begins."""
 
-    def __init__(self, send: Send, body: _LimitedBody, service: Service) -> None:
+    def __init__(self, send: Send, body: LimitedBody, service: Service) -> None:
         self._send = send
         self._body = body
         self._service = service
@@ -216,7 +155,7 @@ class _ResponseRecorder:
             if self._service.is_draining:  # this is the last response on its connection
                 headers.append((b"connection", b"close"))
             message = {**message, "headers": headers}
-        elif self.status == 413:
+        elif self._body.is_refused:
             await self._send({**message, "more_body": True})
             await self._body.discard_rest()
             message = {"type": "http.response.body", "body": b""}

@@ -155,7 +155,7 @@ class Service:
         model = self.model
         new_events, events = for_the_store(body, time.time())
         charge(request, events_cost(len(events)))
-        with self._deadlines.watch():
+        with self._deadlines:
             outcomes = await self.events.append(events)
         unknown_items = self._record_events(model, new_events, events, outcomes)
         return self._versioned(
@@ -165,7 +165,7 @@ class Service:
             conflicts=[
                 event.event_id for event, outcome in zip(events, outcomes, strict=True) if outcome == "conflict"
             ],
-            durable=self.events.is_durable,
+            durable=self.events.has_file,
             unknown_items=unknown_items,
         )
 
@@ -192,7 +192,7 @@ class Service:
         Raises BusyError when too many writes wait, StoreError when the store cannot be written.
         """
         request.state.user = user_id
-        with self._deadlines.watch():
+        with self._deadlines:
             num_removed = await self.events.erase(user_id)
         is_complete = not self.events.num_erasures_incomplete
         response.status_code = 200 if is_complete else 202
