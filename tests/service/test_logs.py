@@ -183,7 +183,7 @@ raise RuntimeError("the end \\u202e")
 def test_whatever_goes_to_stderr_is_one_json_object_per_line() -> None:
     done = subprocess.run([sys.executable, "-c", EVERY_WAY_TO_STDERR], capture_output=True, text=True, check=False)
     lines = [json.loads(line) for line in done.stderr.splitlines()]
-    told = ["a warning\nof two lines", "red \x9b31m", "Invalid request", "two %s %s ('values',)", "a file \udcff"]
+    told = ["a warning\nof two lines", "red \x9b31m", "Invalid request", "two %s %s ('values',)", "a file \\udcff"]
     assert [line["message"] for line in lines[:5]] == told
     assert [line["traceback"].splitlines()[-1] for line in lines[5:]] == [
         "ZeroDivisionError: division by zero",
