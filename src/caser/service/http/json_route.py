@@ -86,7 +86,7 @@ class JsonRoute(StrictRoute):
         try:
             return self._adapter.validate_json(content)
         except ValidationError as error:
-            details = error.errors(include_url=False, include_input=False, include_context=False)
+            details = error.errors(include_url=False, include_input=False)
             raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in details]) from None
 
 
