@@ -1,7 +1,6 @@
 """What commands print. Results go to stdout: one JSON document or tables. Progress and notes go to stderr.
 
-All text passes `system/safe_text.py`, because it may come from a log, a file name or a service. None of it is markup
-of rich.
+All text passes `safe_text.py`, because it may come from a log, a file name or a service. None of it is markup of rich.
 """
 
 from __future__ import annotations

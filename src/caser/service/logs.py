@@ -73,7 +73,7 @@ def json_line(values: Mapping[str, Any]) -> bytes:
     try:
         line = orjson.dumps(values, default=str)
     except TypeError:  # half of a character, as in the name of a file that is not in UTF-8
-        return json.dumps(values, default=str).encode()
+        line = json.dumps(values, default=str).encode()
     return line if line.isascii() and b"\x7f" not in line else for_json(line.decode()).encode()
 
 
@@ -86,12 +86,10 @@ class JsonFormatter(logging.Formatter):
             message = record.getMessage()
         except Exception:  # a library gave arguments that do not fit its message
             message = f"{record.msg} {record.args}"
-        texts = {"level": record.levelname, "message": message}
+        values: dict[str, Any] = {"time": record.created, "level": record.levelname, "message": message}
         if record.exc_info:
-            texts["traceback"] = self.formatException(record.exc_info)
-        # The name of a file may hold halves of characters, which JSON does not have.
-        whole = {name: text.encode(errors="backslashreplace").decode() for name, text in texts.items()}
-        return json_line({"time": record.created, **whole}).decode()
+            values["traceback"] = self.formatException(record.exc_info)
+        return json_line(values).decode()
 
 
 class BackgroundWriter:

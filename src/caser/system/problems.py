@@ -82,10 +82,6 @@ _ALTERNATIVE = re.compile(r"(constrained-|function-|list\[|dict\[|NewEvent|liter
 """How pydantic names, inside a place, the alternative of a type that it has tried."""
 
 
-_MOST_SHOWN = 200
-"""Characters of a name or a value that a sentence shows. Values from a file may be as long as the file."""
-
-
 class WrongValueError(ConfigError):
     """A setting has a value of the wrong type, or outside its range.
 
@@ -151,7 +147,7 @@ def first_problem(error: ValidationError, settings: str, known: Iterable[str] = 
     if isinstance(inner, ConfigError):
         return inner
     place = without_alternatives(first["loc"])
-    name = ".".join(map(str, place))[:_MOST_SHOWN]
+    name = ".".join(map(str, place))[:_LONGEST]
     if first["type"] == "extra_forbidden":
         renamed = RENAMED.get(name)
         hint = f"it is now {renamed}." if renamed in set(known) else did_you_mean(name, known)

@@ -49,6 +49,7 @@ class Event:
     def num_bytes(self) -> int:
         """About how much memory this takes while it waits: its texts twice, its request, its objects and its row."""
         return 1_000 + 2 * (getsizeof(self.event_id) + getsizeof(self.user_id) + getsizeof(self.item_id))
+
     def placed(self, now: float, latest: float | None) -> float:
         """Return the time that orders the event: its own, or its arrival if that is earlier or it has no time.
 
