@@ -58,7 +58,7 @@ def read_delimited(data: bytes, layout: Layout) -> RawTable:
     >>> table.select(["user", "item"]).rows(), table.places.to_list(), table.faults.to_list()
     ([('ann', '007'), ('bob', None)], [2, 3], [None, 'with a wrong column count'])
     """
-    text, notes = to_text(data)
+    text, notes = to_text(data, layout.encoding)
     if looks_binary(text):
         raise DataError("a log must be text, JSON, Parquet, Arrow or Avro; got a binary file of an unknown kind")
     text, titles = without_titles(text, layout)

@@ -92,6 +92,10 @@ READERS: dict[str, Reader] = {
 }
 
 
+TEXTS = ("delimited", "jsonl", "json")
+"""Formats that are text, and can have an encoding."""
+
+
 def read_table(data: bytes, layout: Layout, name: str | None = None) -> tuple[str, RawTable]:
     """Read the bytes of a file, which may be compressed; return the name of its format and the table.
 
@@ -111,17 +115,20 @@ def read_table(data: bytes, layout: Layout, name: str | None = None) -> tuple[st
     if notes:
         refuse_foreign(data)
     if name is None:
-        name = _format_of(data)
+        name = _format_of(data, layout)
+    if layout.encoding is not None and name not in TEXTS:
+        raise DataError(f"encoding (--encoding) has an effect on text only; got the format {name}; leave it out")
     table = READERS[name](data, layout)
     return name, replace(table, notes=(*notes, *table.notes))
 
 
-def _format_of(data: bytes) -> str:
+def _format_of(data: bytes, layout: Layout) -> str:
     """Recognise a format by the first bytes. Text that begins with a bracket is JSON if what follows fits."""
     for magic, name in ((b"PAR1", "parquet"), (ARROW_FILE[:6], "arrow"), (ARROW_STREAM, "arrow"), (b"Obj\x01", "avro")):
         if data.startswith(magic):
             return name
-    start, _ = to_text(data[:SAMPLE_BYTES])
+    start = data[:SAMPLE_BYTES]
+    start = to_text(start)[0] if layout.encoding is None else start.decode(layout.encoding, "replace").encode()
     if re.match(rb"[\s\x1e]*\{", start):
         return "jsonl"
     return "json" if re.match(rb"\s*\[\s*([\[{\"\]\d-]|\Z)", start) else "delimited"

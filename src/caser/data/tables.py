@@ -30,12 +30,14 @@ class Layout:
     separator  the text between two fields        header  whether the first line names the columns
     quotes     "auto", "plain", "doubled" or "backslash": what quotes mean; see `quotes.py`
     named      the columns that the caller names; if they are numbers, the first line is not a header
+    encoding   the encoding of the text, such as "gbk"
     """
 
     separator: str | None = None
     header: bool | None = None
     quotes: Literal["auto", "plain", "doubled", "backslash"] = "auto"
     named: tuple[str, ...] = ()
+    encoding: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
