@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from caser.data.compression import unpack
+from caser.data.compression import most_unpacked_bytes, unpack
 from caser.data.delimited import read_delimited
 from caser.data.foreign import refuse_foreign
 from caser.data.json_text import read_json_array, read_json_lines
@@ -22,8 +22,9 @@ from caser.data.tables import Layout, RawTable, first_line, within_bounds
 from caser.data.text import SAMPLE_BYTES, to_text
 from caser.errors import DataError, did_you_mean
 from caser.system.arrow_messages import announced_bytes
+from caser.system.avro_blocks import read_blocks
 from caser.system.bounds import check_memory, check_table
-from caser.system.parquet_footer import read_footer
+from caser.system.parquet_footer import read_footer, without_categories
 
 Reader = Callable[[bytes, Layout], RawTable]
 
@@ -41,6 +42,7 @@ def read_parquet(data: bytes, layout: Layout) -> RawTable:
         raise DataError(f"a Parquet file must be whole; got {error}") from None
     with within_bounds():
         check_table(footer.rows, 2)
+    data = without_categories(data) if footer.has_long_texts else data
     try:
         return replace(RawTable.from_frame(pl.scan_parquet(data)), sizes=footer.columns, parts=footer.parts)
     except (pl.exceptions.PolarsError, OSError, pl.exceptions.PanicException) as error:
@@ -74,6 +76,12 @@ def read_avro(data: bytes, layout: Layout) -> RawTable:
 
     Raises DataError if the file is damaged.
     """
+    try:
+        blocks = read_blocks(data, most_unpacked_bytes(len(data)))
+    except ValueError as error:
+        raise DataError(f"an Avro file must be whole; got {error}") from None
+    with within_bounds():
+        check_table(blocks.rows, blocks.columns, blocks.unpacked)
     try:
         return RawTable.from_frame(pl.read_avro(io.BytesIO(data)))
     except (pl.exceptions.PolarsError, OSError, pl.exceptions.PanicException) as error:

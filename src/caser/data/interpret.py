@@ -17,6 +17,7 @@ import polars as pl
 from caser.data.bad_rows import are_bad, check_bad_rows, count_bad_rows, doubt_on_bad_rows, with_long_ids
 from caser.data.doubts import doubts_on_log, doubts_on_times
 from caser.data.filters import LogFilters
+from caser.data.id_text import MAX_ID_LENGTH
 from caser.data.ids import as_integers_if_exact, read_ids, shortened, without_point_zero, words_for_missing
 from caser.data.lists import Events, one_event_per_row
 from caser.data.log import InteractionLog, Vocabulary
@@ -56,7 +57,7 @@ def to_log(table: RawTable, rules: Rules, filters: LogFilters, facts: Mapping[st
     """
     # Choose the columns and convert their values.
     roles = choose_columns(table, rules.named, _needed_roles(filters))
-    frame = roles.table.select(list(roles.columns.values()))
+    frame = roles.table.select(list(roles.columns.values()), longest=MAX_ID_LENGTH + 1)
     raw = one_event_per_row(
         frame.select(pl.col(column).alias(role) for role, column in roles.columns.items()), table.places, table.faults
     )

@@ -19,7 +19,7 @@ from caser.arrays.types import RawId
 from caser.data import log_titles
 from caser.data.attributes import Attribute
 from caser.data.frames import ArrowTable, to_frame
-from caser.data.id_text import written
+from caser.data.id_text import MAX_ID_LENGTH, written
 from caser.data.ids import read_ids, without_point_zero, words_for_missing
 from caser.data.item_values import ItemValues, read_values
 from caser.data.log import InteractionLog, Vocabulary
@@ -156,7 +156,7 @@ def _id_column(table: RawTable, of_log: str | None) -> str:
 
 def _ids(table: RawTable, column: str, words: Sequence[str]) -> list[str | None]:
     """Return the item of each row as it is written; None for a missing id or a row with a fault."""
-    ids, _ = read_ids(table.select([column]).to_series(), table.places, words)
+    ids, _ = read_ids(table.select([column], longest=MAX_ID_LENGTH + 1).to_series(), table.places, words)
     ids = ids.set(table.faults.is_not_null(), None)
     if table.is_text and without_point_zero(ids.drop_nulls()) is not None:
         ids = ids.str.strip_suffix(".0")
