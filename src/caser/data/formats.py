@@ -100,6 +100,15 @@ READERS: dict[str, Reader] = {
 }
 
 
+OPENERS = {
+    "jsonl": "polars.read_ndjson('FILE')",
+    "json": "polars.read_json('FILE')",
+    "parquet": "polars.read_parquet('FILE')",
+    "arrow": "polars.read_ipc('FILE')",
+    "avro": "polars.read_avro('FILE')",
+}
+"""How a program opens a file of each format with polars. Delimited text also has a separator."""
+
 TEXTS = ("delimited", "jsonl", "json")
 """Formats that are text, and can have an encoding."""
 
@@ -127,7 +136,7 @@ def read_table(data: bytes, layout: Layout, name: str | None = None) -> tuple[st
     if layout.encoding is not None and name not in TEXTS:
         raise DataError(f"encoding (--encoding) has an effect on text only; got the format {name}; leave it out")
     table = READERS[name](data, layout)
-    return name, replace(table, notes=(*notes, *table.notes))
+    return name, replace(table, notes=(*notes, *table.notes), opened_by=OPENERS.get(name, table.opened_by))
 
 
 def _format_of(data: bytes, layout: Layout) -> str:

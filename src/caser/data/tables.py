@@ -56,6 +56,7 @@ class RawTable:
     is_header_guessed  True if the first line is a header only because no field of it is a number or a date
     sizes       about how many bytes a column takes in memory, for columns that are not yet decoded
     parts       the same for the largest part of a column that is decoded at once
+    opened_by   how a program opens the source with polars; FILE stands for a file
     """
 
     frame: pl.LazyFrame
@@ -67,6 +68,7 @@ class RawTable:
     is_header_guessed: bool = False
     sizes: Mapping[str, int] = field(default_factory=dict)
     parts: Mapping[str, int] = field(default_factory=dict)
+    opened_by: str = "polars.DataFrame(frame)"
 
     @property
     def place_name(self) -> str:
