@@ -42,6 +42,9 @@ ISO = re.compile(
 )
 """An offset may be followed by the name of its zone, as Go and Java write it."""
 
+YEAR_FIRST, DAY_FIRST = r"^\s*\d{4}", r"^\s*\d{4}-\d"
+"""How ISO 8601 begins, and how each of FREQUENT."""
+
 WEEK_DAY = r"^\s*(\d{4})-?W(\d\d)-?([1-7])([Tt\s].*)?$"
 
 ORDINAL = r"^\s*(\d{4})-(\d{3})([Tt\s].*)?$"
@@ -136,7 +139,8 @@ def read_dates(text: pl.Series) -> pl.Series:
     [86400000000, None, 2000000]
     """
     moments = pl.repeat(None, len(text), dtype=pl.Int64, eager=True)
-    moments = _filled(moments, text, FREQUENT)
+    if text.head(TRIED).str.contains(DAY_FIRST).any():
+        moments = _filled(moments, text, FREQUENT)
     if moments.null_count() > text.null_count():
         rest = (moments.is_null() & text.is_not_null()).arg_true()
         moments = moments.scatter(rest, _other_dates(text.gather(rest)))
@@ -268,7 +272,9 @@ def _reads_all(text: pl.Series, form: str) -> bool:
 def _other_dates(text: pl.Series) -> pl.Series:
     """Read all forms but the FREQUENT ones."""
     text = _replaced(text, REWRITTEN)
-    moments = _iso(_with_calendar_days(text))
+    moments = pl.repeat(None, len(text), dtype=pl.Int64, eager=True)
+    if text.str.contains(YEAR_FIRST).any():
+        moments = _iso(_with_calendar_days(text))
     milliseconds = text.str.extract(OF_NET, 1).cast(pl.Int64, strict=False)
     if milliseconds.count():
         moments = moments.zip_with(moments.is_not_null(), milliseconds * 1000)

@@ -72,15 +72,28 @@ LATEST = 2**62
 """A number is a time only if it is fewer than this many microseconds before or after 1970."""
 
 
-def guessed_unit(floats: pl.Series) -> str:
-    """Return the unit of GUESSED that gives the median a usual size.
+def size_of(floats: pl.Series) -> float:
+    """Return the median of the numbers above 0, as 0 and -1 often stand for a missing time; or else of what there is.
 
     floats  finite numbers
 
-    >>> guessed_unit(pl.Series([1.6e9, 0.0, 0.0])), guessed_unit(pl.Series([1.6e12]))
+    >>> size_of(pl.Series([1.6e9, 0.0, 0.0])), size_of(pl.Series([0.0]))
+    (1600000000.0, 0.0)
+    """
+    least = floats.min()
+    median = (floats.set(floats <= 0, None) if isinstance(least, float) and least <= 0 else floats).median()
+    median = median if isinstance(median, float) else floats.abs().max()
+    return median if isinstance(median, float) else 0.0
+
+
+def guessed_unit(size: float) -> str:
+    """Return the unit of GUESSED in which a number is of a usual size.
+
+    size  as from `size_of`
+
+    >>> guessed_unit(1.6e9), guessed_unit(1.6e12)
     ('seconds', 'milliseconds')
     """
-    size = _size(floats)
     return next(unit for unit, bound in GUESSED.items() if size <= bound)
 
 
@@ -134,27 +147,20 @@ def refuse_two_units(floats: pl.Series, numbers: pl.Series, places: pl.Series) -
     )
 
 
-def asked_readings(floats: pl.Series) -> list[str]:
+def asked_readings(floats: pl.Series, size: float) -> list[str]:
     """Return the keys of ASKED in which nearly all numbers are moments of our time; with the unit that is guessed.
 
-    floats  finite numbers
+    floats  finite numbers        size  their size, as from `size_of`
 
-    >>> asked_readings(pl.Series([44927.5])), asked_readings(pl.Series([202012.0])), asked_readings(pl.Series([1.6e9]))
-    (['excel', 'seconds'], ['%Y%m', 'hours', 'seconds'], [])
+    >>> asked_readings(pl.Series([44927.5]), 44927.5), asked_readings(pl.Series([202012.0]), 202012.0)
+    (['excel', 'seconds'], ['%Y%m', 'hours', 'seconds'])
     """
-    if _size(floats) > max(most for _, most in ASKED.values()):
+    if size > max(most for _, most in ASKED.values()):
         return []
     positive = floats.filter(floats > 0)
     found = [word for word, (least, most) in ASKED.items() if _most(positive.is_between(least, most))]
     found = [word for word in found if "%" not in word or _most(_are_written_so(positive, word))]
-    return [*found, guessed_unit(floats)] if found else []
-
-
-def _size(floats: pl.Series) -> float:
-    """Return the median of the numbers above 0, as 0 and -1 often stand for a missing time."""
-    median = floats.set(floats <= 0, None).median()
-    median = median if isinstance(median, float) else floats.abs().max()
-    return median if isinstance(median, float) else 0.0
+    return [*found, guessed_unit(size)] if found else []
 
 
 def _are_written_so(floats: pl.Series, form: str) -> pl.Series:

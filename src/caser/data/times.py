@@ -21,6 +21,7 @@ from caser.data.time_units import (
     guessed_unit,
     refuse_two_units,
     scaled,
+    size_of,
     usual_counts,
 )
 from caser.errors import DataError
@@ -203,10 +204,11 @@ def _from_numbers(numbers: pl.Series, places: pl.Series) -> tuple[pl.Series, str
         return dates, "dates"
     floats = numbers.cast(pl.Float64)
     finite = floats.set(~floats.is_finite(), None)
-    if readings := asked_readings(finite):
+    size = size_of(finite)
+    if readings := asked_readings(finite, size):
         raise DataError(_which_reading(numbers.set(~(finite > 0).fill_null(False), None), places, readings))
     refuse_two_units(finite, numbers, places)
-    unit = guessed_unit(finite)
+    unit = guessed_unit(size)
     return scaled(numbers, unit), unit
 
 
