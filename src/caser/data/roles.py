@@ -17,7 +17,7 @@ from caser.data.matrix import advice_on_matrix
 from caser.data.names import SYNONYMS, are_event_kinds, by_name, columns_named, flag, in_words
 from caser.data.positions import SEARCHED, by_position
 from caser.data.tables import RawTable
-from caser.data.time_column import checked_time, joined_time
+from caser.data.time_column import checked_time, doubts_on_named, joined_time
 from caser.data.times import looks_like_moments
 from caser.errors import DataError, did_you_mean
 
@@ -82,6 +82,8 @@ def choose_columns(
         guess = chosen.get("time")
         table, chosen, more = checked_time(table, chosen)
         notes = [*(note for note in notes if chosen.get("time") == guess or f"read {guess} as time" not in note), *more]
+    elif "time" in chosen:
+        notes = [*notes, *doubts_on_named(table, chosen)]
     return Roles(
         table, chosen, [*notes, *_ignored_events(table, chosen, named), *_ignored_number(table, chosen, guessed)]
     )
