@@ -181,3 +181,18 @@ def test_a_fraction_as_python_writes_it_is_a_fraction(tmp_path: Path) -> None:
     assert (log.times % 1_000_000).tolist() == [250_000, 500_000]
     with pytest.raises(DataError, match=r"must have %\.f for a fraction"):
         read(tmp_path, text, time_format="%d/%m/%Y %H:%M:%S,%f")
+
+
+def test_a_rating_with_a_decimal_comma_is_not_taken_for_the_number_of_a_row(tmp_path: Path) -> None:
+    text = "user_id,item_id,rating,timestamp\n" + "".join(f"{row},{row % 5},3,5,{row + 10**9}\n" for row in range(1, 9))
+    with pytest.raises(DataError, match=r"either rating has a decimal comma \(3,5\)"):
+        read(tmp_path, text)
+
+
+def test_a_field_that_an_object_has_twice_is_doubted(tmp_path: Path) -> None:
+    assert has_doubt(read(tmp_path, '{"user":1,"item":2,"item":3}\n' * 2), "an object has the field 'item' twice")
+
+
+def test_one_column_without_a_name_is_refused_with_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"got one column without a header; .*add the user to each line"):
+        read(tmp_path, "10\n11\n12\n")

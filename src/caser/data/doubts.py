@@ -70,7 +70,7 @@ def doubts_on_log(log: InteractionLog, *, is_typed: bool) -> list[str]:
     log       any log        is_typed  whether the source marks missing values itself, so that a word is an id
 
     >>> users = pl.Series([f"u{row}" for row in range(30)])
-    >>> doubts_on_log(InteractionLog.from_columns(users, pl.Series([1, 2, 3] * 10), None), is_typed=False)
+    >>> doubts_on_log(InteractionLog.from_columns(users, pl.Series([*range(6)] * 5), None), is_typed=False)
     ['doubt: every user has exactly one event: is the column of the user the number of the row?']
     """
     doubts = []
@@ -170,7 +170,7 @@ def _on_some(times: pl.Series, places: pl.Series, mask: pl.Series, claim: str, w
         advice = "set them to null if this means none"
     elif len(values) == 1:
         word = str(values[0]).strip()
-        advice = f"pass {missing_flags([word])} if {word} means none"
+        advice = f"pass {missing_flags([word])} --bad-rows skip if {word} means none"
     return (
         f"doubt: {count:,} of {len(times):,} times {claim} (first at {places.name} {places[row]:,}: "
         f"{shown_moment(times[row])}); they are kept: {advice}"
