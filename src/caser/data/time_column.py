@@ -253,7 +253,7 @@ def _search(table: RawTable, chosen: Mapping[str, str]) -> Search:
 def _with_first_of_lists(few: pl.DataFrame, column: str, item: str) -> pl.DataFrame:
     """Put the first value of each list in place of a column of lists that lies beside the lists of items."""
     kinds = few.schema[column], few.schema[item]
-    are_lists = all(isinstance(kind, pl.List) and not kind.inner.is_nested() for kind in kinds)  # type: ignore[union-attr]
+    are_lists = all(isinstance(kind, pl.List) and not kind.inner.is_nested() for kind in kinds)
     is_beside = column.rpartition(".")[0] == item.rpartition(".")[0]
     return few.with_columns(pl.col(column).list.first()) if are_lists and is_beside else few
 
