@@ -136,12 +136,16 @@ def _has_rating(few: pl.DataFrame, layout: Sequence[str]) -> bool:
     items, ratings = (few.to_series(layout.index(role)) for role in ("item", "rating"))
     if are_event_kinds(ratings.unique()):
         return True
-    values = ratings.set(is_missing(ratings, MISSING), None) if ratings.dtype == pl.String else ratings
+    values = ratings
+    if ratings.dtype == pl.String:
+        values = ratings.set(is_missing(ratings, MISSING), None).str.replace(r"^(\s*-?\d+),(\d+\s*)$", "${1}.${2}")
     numbers = values.cast(pl.Float64, strict=False)
+    if numbers.null_count() > values.null_count() or _has_fractions(items):
+        return False
     largest = numbers.abs().max()
-    is_small = "time" not in layout or (isinstance(largest, float) and largest <= LARGEST_CELL)
+    is_small = largest is None or (isinstance(largest, float) and largest <= LARGEST_CELL)
     has_fewer = ratings.n_unique() <= max(items.n_unique(), FEWEST_RATINGS)
-    return numbers.null_count() == values.null_count() and is_small and has_fewer and not _has_fractions(items)
+    return "time" not in layout or (is_small and has_fewer)
 
 
 def _looks_swapped(few: pl.DataFrame, layout: Sequence[str]) -> bool:
