@@ -10,14 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from caser.data.dialect import COMMENT, HINT, LIKE_DATA, SEPARATORS, Dialect, first_lines, names_of
 from caser.data.names import by_name
 from caser.data.quotes import BLANKS
 from caser.data.tables import Layout
 from caser.errors import DataError
 
-WITHOUT_DIGITS = re.compile(rb"\n([^0-9\n]+)(?=\n|\Z)")
-"""A line without a digit, as names of columns are. Few lines of a log are like this, so that the rest costs little."""
+END_OF_LINE, DIGIT_ZERO = np.uint8(10), np.uint8(48)
+
+BLOCK_BYTES = 1 << 22
 
 AROUND = BLANKS + "\"'`\ufeff\u200b\u2060"
 """Characters around the name of a column that are not part of it."""
@@ -122,6 +125,8 @@ def with_name_of_rows(text: bytes, dialect: Dialect, layout: Layout, first: str)
     text    UTF-8 with LF at the ends of lines        dialect  how its fields are written
     layout  what the caller says about a header       first    the first line that is not blank
 
+    Raises DataError if the field too many may be the fraction of a rating.
+
     >>> with_name_of_rows(b"user item\n1 7 3\n2 7 4\n", Dialect(" ", "", ()), Layout(), "user item")[0]
     b'row_name user item\n1 7 3\n2 7 4\n'
     """
@@ -138,11 +143,26 @@ def with_name_of_rows(text: bytes, dialect: Dialect, layout: Layout, first: str)
     labels = [row[0].strip(AROUND) for row in data]
     if not (has_header and is_longer and labels == [str(row + 1) for row in range(len(data))]):
         return text, ()
+    _refuse_decimal_commas(names, data, dialect.separator)
     place = text.find(first.encode())
     return (
         text[:place] + b"row_name" + dialect.separator.encode() + text[place:],
         ("each row has one field more than the first line: the first field is the number of the row, as R writes it",),
     )
+
+
+def _refuse_decimal_commas(names: Sequence[str], rows: Sequence[Sequence[str]], separator: str) -> None:
+    """Raise DataError if the field too many may be the fraction of a rating, such as 3,5, and no number of the row."""
+    rating = by_name([name.strip(AROUND) for name in names]).get("rating")
+    if separator != "," or rating is None:
+        return
+    place = [name.strip(AROUND) for name in names].index(rating)
+    if all(row[place].isdecimal() and row[place + 1].isdecimal() and len(row[place + 1]) <= 2 for row in rows):
+        raise DataError(
+            f"each row must have as many fields as the first line; got one more, first in {','.join(rows[0])[:60]!r}: "
+            f"either {rating} has a decimal comma ({rows[0][place]},{rows[0][place + 1]}), so put it in quotes, or the "
+            "first field is the number of the row, so name it in the first line"
+        )
 
 
 def doubts_on_lines(text: bytes, dialect: Dialect, layout: Layout, first: str) -> tuple[str, ...]:
@@ -187,8 +207,23 @@ def _candidates(text: bytes, begin: int, first: str) -> Iterator[tuple[int, int]
             place = past = end if end >= 0 else len(text)
             yield start, past
         return
-    for match in WITHOUT_DIGITS.finditer(text, begin):
-        yield match.span(1)
+    yield from _lines_without_digits(text, begin)
+
+
+def _lines_without_digits(text: bytes, begin: int) -> Iterator[tuple[int, int]]:
+    """Yield where each line after `begin` begins and ends that has no digit, block by block."""
+    while (begin := text.find(b"\n", begin) + 1) > 0 and begin < len(text):
+        end = text.rfind(b"\n", begin, begin + BLOCK_BYTES)
+        end = end if end >= 0 else text.find(b"\n", begin)
+        end = end if end >= 0 else len(text)
+        codes = np.frombuffer(text, np.uint8, end - begin, begin)
+        line_ends = np.flatnonzero(codes == END_OF_LINE)
+        starts, ends = np.append(0, line_ends + 1), np.append(line_ends, len(codes))
+        starts, ends = starts[ends > starts], ends[ends > starts]
+        has_digit = np.logical_or.reduceat(codes - DIGIT_ZERO < 10, starts) if len(starts) else ends > starts
+        for place in np.flatnonzero(~has_digit).tolist():
+            yield begin + int(starts[place]), begin + int(ends[place])
+        begin = end
 
 
 def _fields(line: str, separator: str) -> list[str]:

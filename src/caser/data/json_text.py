@@ -1,9 +1,9 @@
 r"""JSON: one object per line, one array of objects, or objects that are printed over several lines each.
 
-Values keep their kinds: the ids 1, 1.0 and "1" stay three ids. An object inside a record becomes columns with dots in
-their names (`user.id`), beside a column of objects that cannot be an id. Lists stay lists; a list of objects also
-becomes a list for each of their fields (`events.item`). The extended JSON of mongoexport, such as `{"$oid": "5e00"}`,
-is unwrapped.
+Values keep how they are written: 1 and "1" are one id, and 1.0 is another one beside texts. An object inside a record
+becomes columns with dots in their names (`user.id`), beside a column of objects that cannot be an id. Lists stay lists;
+a list of objects also becomes a list for each of their fields (`events.item`). The extended JSON of mongoexport, such
+as `{"$oid": "5e00"}`, is unwrapped.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ Record = dict[str, Any]
 def read_json_lines(data: bytes, layout: Layout) -> RawTable:
     r"""Read JSON objects, one per line or printed over several lines each.
 
-    data  the bytes of the file        layout  the columns that the caller names
+    data  the bytes of the file        layout  the columns and the encoding that the caller names
 
     A line that holds no object is a fault of its row. Raises DataError if no line holds a value, and for lines that are
     Python dictionaries or the output of a Mongo shell.
@@ -61,7 +61,7 @@ def read_json_lines(data: bytes, layout: Layout) -> RawTable:
     >>> table.select(["user", "item.id"]).rows()
     [(1, 'a')]
     """
-    text, notes = to_text(data)
+    text, notes = to_text(data, layout.encoding)
     check_lines(text)
     lines = lines_of(text)
     first = _json_object(lines["text"][0]) if len(lines) else {}
@@ -75,7 +75,10 @@ def read_json_lines(data: bytes, layout: Layout) -> RawTable:
             records, note = spread
             return _table_of(records, (*notes, note, *_note_on_mongo(text)))
     frame = pl.DataFrame()
-    if b'"$' not in text and not any(map(_repeats_a_key, lines["text"][:CHECKED])):
+    repeated = next(filter(None, map(_repeated_key, lines["text"][:CHECKED])), None)
+    if repeated is not None:
+        notes = (*notes, f"doubt: an object has the field {repeated[:40]!r} twice: its last value counts")
+    if b'"$' not in text and repeated is None:
         try:
             frame = pl.read_ndjson(io.BytesIO(text), infer_schema_length=None)
         except pl.exceptions.PolarsError:
@@ -96,14 +99,14 @@ def read_json_lines(data: bytes, layout: Layout) -> RawTable:
 def read_json_array(data: bytes, layout: Layout) -> RawTable:
     """Read one JSON array of objects; each object is a row.
 
-    data  the bytes of the file        layout  not used: JSON names its fields
+    data  the bytes of the file        layout  the encoding that the caller names
 
     Raises DataError if the file is no array of objects.
 
     >>> read_json_array(b'[{"user": 1, "item": "a"}, {"user": 2, "item": "b"}]', Layout()).select(["user"]).rows()
     [(1,), (2,)]
     """
-    text, notes = to_text(data)
+    text, notes = to_text(data, layout.encoding)
     check_values(text)
     value = _whole(text.decode(), "a JSON array")
     if not isinstance(value, list) or not any(isinstance(one, dict) for one in value):
@@ -214,13 +217,14 @@ def _json_object(line: str) -> Record | None:
     return _unwrapped(value) if isinstance(value, dict) else None
 
 
-def _repeats_a_key(line: str) -> bool:
-    """Return whether an object has a key twice: the last value counts, but polars takes the first."""
+def _repeated_key(line: str) -> str | None:
+    """Return a key that an object has twice, or None: the last value counts, but polars takes the first."""
     try:
         pairs = json.loads(line, object_pairs_hook=tuple)  # an array stays a list
     except (ValueError, RecursionError):
-        return False
-    return isinstance(pairs, tuple) and len({name for name, _ in pairs}) < len(pairs)
+        return None
+    names = [name for name, _ in pairs] if isinstance(pairs, tuple) else []
+    return next((name for name in names if names.count(name) > 1), None)
 
 
 def _note_on_mongo(text: bytes) -> tuple[str, ...]:

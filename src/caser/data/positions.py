@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from caser.data.ids import shortened
+from caser.data.ids import MISSING, is_missing, shortened
+from caser.data.matrix import LARGEST_CELL, advice_on_matrix
 from caser.data.names import are_event_kinds
 from caser.data.tables import RawTable
 from caser.data.times import looks_like_moments
@@ -33,9 +34,18 @@ LAYOUTS: Mapping[tuple[int, tuple[int, ...]], tuple[str, ...]] = {
 ASIN = r"^(B[0-9A-Z]{9}|\d{9}X)$"
 """The id of an item at Amazon."""
 
+ITEM_TEXT = r"^(https?://|/)\S|^97[89]\d{10}$|\S \(\d{4}\)$"
+"""An address on the web, an ISBN, or a title with its year."""
+
+USER_TEXT = r"^[^@\s]+@[^@\s]+\.\p{L}+$|^\d{1,3}(\.\d{1,3}){3}$"
+"""An address of e-mail or of the internet."""
+
 ITEM_WORD = r"(?i)^(i|items?|p|prod|products?|sku|movies?|films?|songs?|tracks?|books?|articles?)[-_:]?\d+$"
 
 USER_WORD = r"(?i)^(u|users?|c|cust|customers?|visitors?|members?|clients?)[-_:]?\d+$"
+
+FEWEST_RATINGS = 10
+"""Up to so many different ratings there may be more ratings than items."""
 
 SEARCHED = 40
 """How many columns are looked at."""
@@ -46,8 +56,8 @@ def by_position(table: RawTable, chosen: Mapping[str, str]) -> dict[str, str]:
 
     table   the rows        chosen  the columns that the caller names by role
 
-    Returns nothing if the caller names the user and the item. Raises DataError, with the first row and the flags of
-    each likely reading, if there are several ways.
+    Returns nothing if the caller names the user and the item. Raises DataError for a matrix, and, with the first row
+    and the flags of each likely reading, if there are several ways.
 
     >>> rows = pl.DataFrame({"1": ["7"], "2": ["2020-01-01"], "3": ["42"]})
     >>> by_position(RawTable.from_frame(rows), {})
@@ -56,6 +66,13 @@ def by_position(table: RawTable, chosen: Mapping[str, str]) -> dict[str, str]:
     if "user" in chosen and "item" in chosen:
         return {}
     columns = table.columns
+    if advice := advice_on_matrix(table):
+        raise DataError(f"a log must have a row for each interaction; got a first line that numbers columns{advice}")
+    if len(columns) == 1:
+        raise DataError(
+            "a log must have a column for the user and one for the item; got one column without a header; name what "
+            "separates the fields with separator= (--separator), or add the user to each line"
+        )
     few = table.sample(columns[:SEARCHED])
     moments = [position for position, values in enumerate(few, start=1) if looks_like_moments(values)]
     events = [position for position, values in enumerate(few, start=1) if are_event_kinds(values.unique())]
@@ -63,7 +80,8 @@ def by_position(table: RawTable, chosen: Mapping[str, str]) -> dict[str, str]:
     layout = LAYOUTS.get((len(columns), tuple(moments)))
     if layout is not None and not chosen and _looks_swapped(few, layout):
         raise DataError(_swapped(few, layout))
-    if layout is not None and not counting and not {1, layout.index("item") + 1} & {*events}:
+    is_doubtful = bool({1, *([] if layout is None else [layout.index("item") + 1])} & {*events})
+    if layout is not None and not counting and not is_doubtful and _has_rating(few, layout):
         return dict(zip(layout, columns, strict=True))
     if chosen:
         return {}
@@ -109,12 +127,35 @@ def _which_columns(few: pl.DataFrame, moments: Sequence[int], events: Sequence[i
     )
 
 
+def _has_rating(few: pl.DataFrame, layout: Sequence[str]) -> bool:
+    """Return whether the column in the place of the rating holds numbers, small ones beside times, of fewer values than
+    items, which are no numbers with fractions.
+    """
+    if "rating" not in layout:
+        return True
+    items, ratings = (few.to_series(layout.index(role)) for role in ("item", "rating"))
+    if are_event_kinds(ratings.unique()):
+        return True
+    values = ratings
+    if ratings.dtype == pl.String:
+        values = ratings.set(is_missing(ratings, MISSING), None).str.replace(r"^(\s*-?\d+),(\d+\s*)$", "${1}.${2}")
+    numbers = values.cast(pl.Float64, strict=False)
+    if numbers.null_count() > values.null_count() or _has_fractions(items):
+        return False
+    largest = numbers.abs().max()
+    is_small = largest is None or (isinstance(largest, float) and largest <= LARGEST_CELL)
+    has_fewer = ratings.n_unique() <= max(items.n_unique(), FEWEST_RATINGS)
+    return "time" not in layout or (is_small and has_fewer)
+
+
 def _looks_swapped(few: pl.DataFrame, layout: Sequence[str]) -> bool:
-    """Return whether items seem to be where users are expected: by the ids of Amazon's items, or words in ids."""
+    """Return whether items seem to be where users are expected: by how ids of items and of users are written."""
     users, items = (few.to_series(layout.index(role)).drop_nulls().cast(pl.String) for role in ("user", "item"))
     if users.is_empty() or items.is_empty():
         return False
-    for like_item, like_user in ((ASIN, None), (ITEM_WORD, USER_WORD)):
+    if users.str.contains(USER_TEXT).mean() == 0 and items.str.contains(USER_TEXT).all():
+        return True
+    for like_item, like_user in ((ASIN, None), (ITEM_TEXT, None), (ITEM_WORD, USER_WORD)):
         first, second = users.str.contains(like_item).mean(), items.str.contains(like_item).mean()
         is_swapped = isinstance(first, float) and isinstance(second, float) and first > 0.5 > second
         if is_swapped and (like_user is None or items.str.contains(like_user).any()):

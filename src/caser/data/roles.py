@@ -13,15 +13,20 @@ from typing import NamedTuple
 import polars as pl
 
 from caser.data.ids import shortened
+from caser.data.matrix import advice_on_matrix
 from caser.data.names import SYNONYMS, are_event_kinds, by_name, columns_named, flag, in_words
 from caser.data.positions import SEARCHED, by_position
 from caser.data.tables import RawTable
-from caser.data.time_column import checked_time, joined_time
+from caser.data.time_column import checked_time, doubts_on_named, joined_time
 from caser.data.times import looks_like_moments
 from caser.errors import DataError, did_you_mean
 
 LARGEST_RATING = 100
 """A number that is larger is hardly a rating."""
+
+
+MOST_SHOWN = 20
+"""How many columns a sentence lists."""
 
 
 class Roles(NamedTuple):
@@ -81,6 +86,8 @@ def choose_columns(
         guess = chosen.get("time")
         table, chosen, more = checked_time(table, chosen)
         notes = [*(note for note in notes if chosen.get("time") == guess or f"read {guess} as time" not in note), *more]
+    elif "time" in chosen:
+        notes = [*notes, *doubts_on_named(table, chosen)]
     return Roles(
         table, chosen, [*notes, *_ignored_events(table, chosen, named), *_ignored_number(table, chosen, guessed)]
     )
@@ -179,10 +186,11 @@ def _refuse_two_of_a_name(table: RawTable, role: str, column: str) -> None:
 
 def _no_column(table: RawTable, role: str, chosen: Mapping[str, str]) -> str:
     """Say which columns there are when a role has none."""
-    columns = "the columns " + (", ".join(repr(name[:40]) for name in table.columns[:12]) or "(none)")
+    more = f" and {len(table.columns) - MOST_SHOWN:,} more" if len(table.columns) > MOST_SHOWN else ""
+    columns = "the columns " + (", ".join(repr(name[:40]) for name in table.columns[:MOST_SHOWN]) or "(none)") + more
     if not table.has_header:
         columns = f"{len(table.columns)} columns without a header, called 1, 2, ..."
     sentence = f"a column must hold the {role.replace('_', ' ')}; got {columns}; name it with {flag(role)}"
     if table.is_header_guessed and not chosen:
         sentence += "; if the first line is data and not a header, pass header=False (--no-header)"
-    return sentence
+    return sentence + advice_on_matrix(table)

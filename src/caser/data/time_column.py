@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import polars as pl
@@ -11,17 +12,12 @@ from caser.data.dates import ZONED, are_days, are_times_of_day
 from caser.data.ids import shortened
 from caser.data.names import flag, in_words, plain_name
 from caser.data.tables import RawTable
+from caser.data.time_doubts import CLOCK, PARTS, clocks_in, doubts_on_clock, doubts_on_order, parts_of_moments
 from caser.data.times import looks_like_moments
 from caser.errors import DataError
 
-CLOCKS = ("hour", "hours", "hourmin", "hourminute", "clock", "timeofday")
-"""Names of columns with times of day, in lower case, with letters and digits only."""
-
-OFFSET = r"^\s*(?:UTC|GMT)?([+-]\d\d?(:?\d\d)?|Z)\s*$"
+OFFSET = r"^\s*(?:UTC|GMT)?([+-](\d\d?|\d\d?:\d\d|\d{4})|Z)\s*$"
 """An offset from UTC, such as +02:00."""
-
-CLOCK = r"^([01]?\d|2[0-3])?([0-5]?\d)?[0-5]?\d$"
-"""A time of day as a number, such as 2359 or 235959, also without zeros in front."""
 
 SEARCHED = 40
 """How many unused columns are searched for moments."""
@@ -44,11 +40,10 @@ def checked_time(table: RawTable, chosen: dict[str, str]) -> tuple[RawTable, dic
     if column is None:
         column, notes = _found_time(table, search)
         if column is None:
-            return table, chosen, [*notes, *search.facts]
+            return table, chosen, [*notes, *search.facts, *doubts_on_order(search.few.drop(search.moments))]
         chosen = {**chosen, "time": column}
         values = search.few[column]
-        doubts = [*_doubt_on_days(search, column, values), *_doubt_on_offsets(search, column, values)]
-        return table, chosen, [*notes, *doubts]
+        return table, chosen, [*notes, *_doubts(search, column, values)]
     values = table.sample([column]).to_series()
     if are_times_of_day(values):
         return _joined_with_day(table, chosen, search)
@@ -64,12 +59,35 @@ def checked_time(table: RawTable, chosen: dict[str, str]) -> tuple[RawTable, dic
             f"{other} holds {search.shown(other)}; pass {joins}time={other!r} (--time {other}), or "
             f"time={column!r} (--time {column}) if it is the time"
         )
-    doubts = [*_doubt_on_days(search, column, values), *_doubt_on_offsets(search, column, values)]
-    return table, chosen, [*_rivals(search, column), *doubts]
+    return table, chosen, [*_rivals(search, column), *_doubts(search, column, values)]
+
+
+def doubts_on_named(table: RawTable, chosen: Mapping[str, str]) -> list[str]:
+    """Return the doubts on a column of times that the caller names: the rest of the moments is in other columns.
+
+    table   the rows        chosen  the columns by role
+
+    >>> rows = pl.DataFrame({"who": ["a"], "what": ["tea"], "day": ["2020-01-01"], "at": ["10:00"]})
+    >>> doubts_on_named(RawTable.from_frame(rows), {"user": "who", "item": "what", "time": "day"})
+    ['doubt: at holds times of day and is not used: --time day,at joins them']
+    """
+    column = chosen["time"]
+    if "," in column:
+        return []
+    return _doubts(_search(table, chosen), column, table.sample([column]).to_series())
+
+
+def _doubts(search: Search, column: str, values: pl.Series) -> list[str]:
+    offsets = _doubt_on_offsets(search, column, values)
+    return [
+        *_doubt_on_days(search, column, values),
+        *offsets,
+        *([] if offsets else doubts_on_clock(search.few, column, values)),
+    ]
 
 
 def joined_time(table: RawTable, columns: Sequence[str], name: str) -> RawTable:
-    """Return a table with one more column: a day and a time of day together.
+    """Return a table with one more column: a day and a time of day together, or a year, a month, a day and so on.
 
     table    the rows        columns  the column of the day, then those of the time of day, or of the zone
     name     the name of the new column
@@ -81,6 +99,12 @@ def joined_time(table: RawTable, columns: Sequence[str], name: str) -> RawTable:
     >>> joined_time(RawTable.from_frame(rows), ["day", "clock"], "when").select(["when"]).to_series().to_list()
     ['2020-01-01 000144', '2020-01-01 093059']
     """
+    if parts_of_moments(columns) == list(columns):
+        day, clock = (pl.col(one).cast(pl.String).str.strip_chars() for one in (columns[:3], columns[3:]))
+        text = pl.concat_str(day, separator="-")
+        if len(columns) > len(PARTS) // 2:
+            text = pl.concat_str(text, pl.concat_str(clock.str.zfill(2), separator=":"), separator=" ")
+        return replace(table, frame=table.frame.with_columns(text.alias(name)))
     if len(columns) != 2:
         return table.with_joined(columns, name)
     kind = table.sample([columns[1]], 1).to_series().dtype
@@ -193,7 +217,7 @@ def _doubt_on_days(search: Search, column: str, values: pl.Series) -> list[str]:
     if values.dtype.is_nested() or not are_days(values) or looks_like_moments(values) is None:
         return []
     others = search.few.drop(column, strict=False)
-    clocks = [one.name for one in others if are_times_of_day(one) or plain_name(one.name) in CLOCKS]
+    clocks = clocks_in(others)
     if clocks:
         return [f"doubt: {clocks[0]} holds times of day and is not used: --time {column},{clocks[0]} joins them"]
     finer = [other for other in search.moments if other != column and not are_days(others[other])]
@@ -214,6 +238,7 @@ def _search(table: RawTable, chosen: Mapping[str, str]) -> Search:
     moments: dict[str, str] = {}
     facts: list[str] = []
     for column in unused:
+        few = _with_first_of_lists(few, column, chosen["item"])
         kind = looks_like_moments(few[column])
         owner = _owner_of(few, column, chosen)
         if kind is not None and owner is None:
@@ -223,6 +248,14 @@ def _search(table: RawTable, chosen: Mapping[str, str]) -> Search:
                 f"{column} holds one moment for each {owner} and is not used as time; override with {flag('time')}"
             )
     return Search(few.select(unused), moments, facts)
+
+
+def _with_first_of_lists(few: pl.DataFrame, column: str, item: str) -> pl.DataFrame:
+    """Put the first value of each list in place of a column of lists that lies beside the lists of items."""
+    kinds = few.schema[column], few.schema[item]
+    are_lists = all(isinstance(kind, pl.List) and not kind.inner.is_nested() for kind in kinds)
+    is_beside = column.rpartition(".")[0] == item.rpartition(".")[0]
+    return few.with_columns(pl.col(column).list.first()) if are_lists and is_beside else few
 
 
 def _owner_of(few: pl.DataFrame, column: str, chosen: Mapping[str, str]) -> str | None:
