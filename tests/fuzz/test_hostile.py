@@ -33,12 +33,13 @@ def test_a_file_that_would_fill_the_memory_is_refused(what: str, tmp_path: Path)
     path = tmp_path / "log"
     path.write_bytes(HOSTILE[what]())
     assert path.stat().st_size < 60_000_000
-    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    # The time of the processor: a busy machine is no fault of the reader.
+    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     with pytest.raises(DataError, match=r"memory|at most|must be whole"):
         read_log(path)
     with pytest.raises(DataError, match=r"memory|at most|must be whole"):
         read_items(path, Vocabulary(pl.Series([1])))
-    assert time.monotonic() - start < 10
+    assert time.process_time() - start < 10
     assert 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) < FREE_BYTES
 
 
@@ -73,11 +74,11 @@ def test_columns_of_long_texts_are_bad_rows_or_passed_over_in_time(kind: str, tm
     else:
         frame = frame.head(8)
         frame.write_ndjson(path) if kind == "jsonl" else frame.write_csv(path)
-    start = time.monotonic()
+    start = time.process_time()
     assert len(read_log(path)) == len(frame)
     with pytest.raises(DataError, match=f"got rows: {len(frame)} with the id of an item of more than 1,000 characters"):
         read_log(path, item="review")
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_a_pipe_without_a_writer_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
