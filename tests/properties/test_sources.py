@@ -175,6 +175,8 @@ def comes_back(path: Path, rows: list[Row]) -> None:
         sentence = str(error)
         assert "\n" not in sentence
         assert re.search(r"; got .+; in ", sentence)
+        if "unpack it (zstd -d FILE)" in sentence:  # polars unpacks text only, not a table of bytes in zstandard
+            return
         assert not all(re.fullmatch(r"[a-z]+[0-9]*", one) for user, item, _ in rows for one in (user, item)), sentence
         return
     users, items = log.user_vocabulary.raw(log.users), log.item_vocabulary.raw(log.items)
