@@ -96,7 +96,8 @@ def split_into_fields(text: bytes, separator: str | None, block_bytes: int) -> A
             table = delimited.read_delimited(text, Layout(separator, header=None))
         except DataError as error:
             return str(error)
-    rows = table.select(table.columns).rows()
+    # An empty field may be null: both are missing values.
+    rows = [tuple(field or "" for field in row) for row in table.select(table.columns).rows()]
     return table.columns, rows, table.places.to_list(), table.faults.to_list(), table.has_header, table.notes
 
 
