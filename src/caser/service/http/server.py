@@ -20,7 +20,7 @@ from typing import TypeAlias
 import uvicorn
 from fastapi import FastAPI
 
-from caser.service.events.sqlite import SqliteEvents
+from caser.service.events.opening import open_store
 from caser.service.http.access import AccessControl, RateLimit
 from caser.service.http.app import make_app
 from caser.service.http.connections import protocol_for
@@ -50,11 +50,7 @@ def app_for_run(run: Path, settings: ServiceSettings, host: str = DEFAULT_HOST) 
     """
     access = _access(settings, host)
     pseudonym = make_pseudonym(None if settings.log_user_ids else read_pseudonym_key(settings.answer_log))
-    events = SqliteEvents(
-        settings.store,
-        expire_days=settings.expire_days,
-        max_waiting=settings.max_waiting_mb << 20,
-    )
+    events = open_store(settings.store, expire_days=settings.expire_days, max_waiting=settings.max_waiting_mb << 20)
     try:
         service = Service(run, settings, events, pseudonym)
     except BaseException:

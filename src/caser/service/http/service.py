@@ -192,7 +192,7 @@ class Service:
         request.state.user = user_id
         with self._deadlines.watch():
             num_removed = await self.events.erase(user_id)
-        is_complete = not self.events.num_erasures_incomplete
+        is_complete = self.events.num_erasures_incomplete == 0
         response.status_code = 200 if is_complete else 202
         return self._versioned(events_removed=num_removed, complete=is_complete)
 
