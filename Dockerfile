@@ -14,7 +14,7 @@ FROM ${BASE} AS build
 WORKDIR /build
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY tools/pins.py tools/pins.py
-RUN python tools/pins.py serve > serve.txt \
+RUN python tools/pins.py serve postgres > serve.txt \
     && python tools/pins.py build > build.txt \
     && pip install --no-cache-dir --require-hashes --no-deps --requirement build.txt
 COPY src src

@@ -30,6 +30,10 @@ def without_browser(path: object) -> str:
     return skipped(f"the page needs a browser; there is no {path}", "apt install chromium")
 
 
+NO_POSTGRES = skipped(
+    "needs a PostgreSQL server of its own, and the extra postgres",
+    "apt install postgresql && python tools/dev.py setup dev",
+)
 SLOW = skipped("slow", "python tools/dev.py test --slow")
 NO_LOGS = without_log("real logs")
 NEEDS_EXTRAS = skipped("needs a package of the extra dev", "python tools/dev.py setup dev")

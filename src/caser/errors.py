@@ -77,13 +77,15 @@ class StoreError(CaserError):
 
     message     the sentence
     is_lasting  whether this stays until somebody repairs the store: it is gone, replaced, or cannot be read or written
+    is_away     whether the server of the store cannot be reached now; it is tried again
     """
 
     exit_code = 9
 
-    def __init__(self, message: str = "", *, is_lasting: bool = False) -> None:
+    def __init__(self, message: str = "", *, is_lasting: bool = False, is_away: bool = False) -> None:
         super().__init__(message)
         self.is_lasting = is_lasting
+        self.is_away = is_away
 
 
 class BusyError(CaserError):

@@ -13,8 +13,10 @@ import polars as pl
 
 from caser.service.events.export import event_frames
 from caser.service.events.histories import Histories
+from caser.service.events.opening import open_store
 from caser.service.events.sqlite import SqliteEvents
 from caser.service.events.store import Event, EventStore, Outcome, RecentHistory
+from tests.service.postgres_cluster import Cluster
 
 
 @dataclass
@@ -114,6 +116,34 @@ def events_of(user: str, items: Sequence[str], start: float = 1.0) -> list[Event
     return [Event(f"{user} {item}", user, item, start + number) for number, item in enumerate(items)]
 
 
-def store_named(words: str) -> EventStore:
-    """Open the store that `caser serve --store` would open."""
-    return SqliteEvents(Path(words))
+class Postgres:
+    """A database of its own on the PostgreSQL server of the tests."""
+
+    is_durable = True
+
+    def __init__(self, cluster: Cluster) -> None:
+        from caser.service.events.postgres import FRESH_SECONDS
+
+        self.seconds_until_seen = FRESH_SECONDS
+        self.cluster = cluster
+        self.database = cluster.database()
+
+    def store(self, **settings: Any) -> EventStore:
+        return open_store(self.words(), **settings)
+
+    def words(self) -> str:
+        return self.cluster.url(self.database)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        import psycopg
+
+        with psycopg.connect(self.words()) as other:
+            other.execute("LOCK TABLE caser.events IN EXCLUSIVE MODE")
+            yield
+
+    def lose(self) -> None:
+        self.cluster.execute("DROP SCHEMA caser CASCADE", self.database)
+
+    def export(self) -> pl.DataFrame:
+        return pl.concat(event_frames(self.words()))

@@ -12,7 +12,7 @@ from caser.service.settings import DEFAULT_HOST, DEFAULT_PORT, ServiceSettings
 from tests.cli.terminal import caser
 
 VALUES: dict[str, tuple[list[Any], Any]] = {
-    "store": (["events.db"], Path("events.db")),
+    "store": (["postgresql://db.example/shop"], "postgresql://db.example/shop"),
     "items": (["items.csv"], Path("items.csv")),
     "onnx": (["model.onnx"], Path("model.onnx")),
     "token_file": (["tokens"], Path("tokens")),

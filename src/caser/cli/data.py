@@ -118,13 +118,13 @@ def simulate(
         show.note(f"wrote {out}: {made.description}; the best possible hit rate at 1 is {best:.3f}")
 
 
-def events(store: Path, /, *, out: TableFile, csv_safe: Switch = False, json: Switch = False) -> None:
+def events(store: str | Path, /, *, out: TableFile, csv_safe: Switch = False, json: Switch = False) -> None:
     """Write the events that a service has stored as a log, with user_id, item_id, and timestamp in seconds.
 
     Parameters
     ----------
     store
-        The file of `caser serve --store`. The service may be running.
+        What `caser serve --store` got: a file, or postgresql://user@host/name. The service may be running.
     out
         The .csv or .parquet file to write.
     csv_safe

@@ -207,6 +207,8 @@ def log_to_stderr() -> None:
         configured = logging.getLogger(name)
         configured.handlers, configured.propagate = [], True
     logger.setLevel(logging.INFO)
+    # The store says once that its server cannot be reached; psycopg would say so at each try.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
     warnings.showwarning = lambda message, *_: logger.warning("%s", message)
     sys.excepthook = lambda *error: logger.critical("the service failed", exc_info=error)
     threading.excepthook = lambda failed: logger.error("a thread failed", exc_info=failed.exc_value)

@@ -28,8 +28,8 @@ class ServiceSettings(Settings):
     10
     """
 
-    store: Path | None = None
-    """The file that keeps events. Without one, events are lost when the service stops."""
+    store: str | Path | None = Field(default=None, repr=False)
+    """What keeps events: a file, or postgresql://user@host/name. Without it, they are lost when the service stops."""
     items: Path | None = None
     """A table of items, in any format that a log may have: item ids, optionally titles, and columns for rules."""
     onnx: Path | None = None

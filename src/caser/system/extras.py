@@ -18,6 +18,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "ann": ("faiss",),
     "export": ("onnx",),
     "serve": ("fastapi", "uvicorn", "orjson", "prometheus_client"),
+    "postgres": ("psycopg", "psycopg_pool"),
 }
 """The modules that each extra brings, and without which its work is impossible."""
 

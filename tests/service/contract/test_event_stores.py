@@ -16,21 +16,25 @@ import pytest
 
 from caser.errors import BusyError, StoreError
 from caser.service.events.store import REMEMBERED_DAYS, Event, RecentHistory
-from tests.service.event_stores import Kind, Opened, SqliteFile, SqliteMemory, events_of, opened
+from tests.service.event_stores import Kind, Opened, Postgres, SqliteFile, SqliteMemory, events_of, opened
 
 DAY = 86_400
 ODD_IDS = [
     "a" * 1000, "\U0001f375" * 1000, "nul\0nul", "\0", "caf\u00e9", "cafe\u0301", " ", "'; --", "%s", "\\x00", "\u202e",
 ]  # fmt: skip
-FILE, MEMORY = "file", "memory"
-ALL, SHARED = [FILE, MEMORY], [FILE]
+FILE, MEMORY, POSTGRES = "file", "memory", "postgres"
+ALL, SHARED = [FILE, MEMORY, POSTGRES], [FILE, POSTGRES]
 """All kinds of stores, and those that several processes may use."""
 
 
 @pytest.fixture
 def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Kind:
     """A store of one kind."""
-    made: dict[str, Callable[[], Kind]] = {FILE: lambda: SqliteFile(tmp_path), MEMORY: lambda: SqliteMemory(tmp_path)}
+    made: dict[str, Callable[[], Kind]] = {
+        FILE: lambda: SqliteFile(tmp_path),
+        MEMORY: lambda: SqliteMemory(tmp_path),
+        POSTGRES: lambda: Postgres(request.getfixturevalue("cluster")),
+    }
     return made[request.param]()
 
 
@@ -306,8 +310,8 @@ async def test_what_a_process_writes_in_one_store_is_read_by_another_process(ope
     program = (
         "import asyncio, sys\n"
         "from caser.service.events.store import Event\n"
-        "from tests.service.event_stores import store_named\n"
-        "store = store_named(sys.argv[1])\n"
+        "from caser.service.events.opening import open_store\n"
+        "store = open_store(sys.argv[1])\n"
         "print(asyncio.run(store.append([Event('a', 'ann', 'tea', 1.0)])), flush=True)\n"
         "sys.stdin.read()\n"  # it is still there while the event is read
     )

@@ -9,7 +9,9 @@ from pathlib import Path
 import polars as pl
 
 from caser.errors import StoreError
+from caser.service.events.opening import is_url
 from caser.service.events.schema import version
+from caser.system.extras import require
 
 SCHEMA = pl.Schema({"user_id": pl.String, "item_id": pl.String, "timestamp": pl.Float64})
 """The columns of the log; timestamp is in seconds since 1970."""
@@ -17,13 +19,26 @@ SCHEMA = pl.Schema({"user_id": pl.String, "item_id": pl.String, "timestamp": pl.
 _ROWS_AT_ONCE = 100_000
 
 
-def event_frames(store: Path) -> Iterator[pl.DataFrame]:
+def event_frames(store: str | Path) -> Iterator[pl.DataFrame]:
     """Give the events of a store in order of time, and those of equal time in order of arrival.
 
-    store  the file of a service's --store
+    store  what `caser serve --store` takes: a file, or a URL such as postgresql://user@host/name
 
-    Raises StoreError when there is no store, or when it cannot be read.
+    Raises StoreError when there is no store, or when it cannot be read; MissingDependencyError for a URL where psycopg
+    is not installed.
     """
+    if is_url(store):
+        require("postgres", "a store in PostgreSQL")
+        from caser.service.events.postgres_export import postgres_rows
+
+        found = postgres_rows(str(store), _ROWS_AT_ONCE)
+    else:
+        found = _sqlite_rows(Path(store))
+    for some in found:
+        yield pl.DataFrame(some, schema=SCHEMA, orient="row")
+
+
+def _sqlite_rows(store: Path) -> Iterator[list[tuple[str, str, float]]]:
     try:
         # The threads of polars ask for the rows, one after another.
         name = f"{store.absolute().as_uri()}?mode=rw"
@@ -32,9 +47,9 @@ def event_frames(store: Path) -> Iterator[pl.DataFrame]:
             version(connection)
             rows = connection.execute("SELECT user_id, item_id, time FROM events ORDER BY time, seq")
             while some := rows.fetchmany(_ROWS_AT_ONCE):
-                yield pl.DataFrame(some, schema=SCHEMA, orient="row")
+                yield some
         finally:
             connection.close()
     except (sqlite3.Error, ValueError) as error:
-        sentence = f"{store} must be the store of a service; got: {error}. Name the file of `caser serve --store`."
+        sentence = f"{store} must be the store of a service; got: {error}. Name what `caser serve --store` got."
         raise StoreError(sentence) from None

@@ -114,8 +114,8 @@ class GroupCommit(Generic[Job]):
         try:
             outcomes = self._write([waiting.job for waiting in batch])
         except Exception as error:
-            known = error if isinstance(error, StoreError) else StoreError(f"events could not be written: {error}.")
-            outcomes = [known] * len(batch)
+            is_known = isinstance(error, StoreError | BusyError)
+            outcomes = [error if is_known else StoreError(f"events could not be written: {error}.")] * len(batch)
         self._count(-sum(waiting.num_bytes for waiting in batch))
         for waiting, outcome in zip(batch, outcomes, strict=True):
             with contextlib.suppress(RuntimeError):  # the event loop is closed: no client waits any more

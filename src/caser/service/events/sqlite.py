@@ -135,14 +135,14 @@ class SqliteEvents:
         self._reader.close()
 
     @property
-    def has_file(self) -> bool:
-        """Whether events are kept in a file. `append` and `erase` raise StoreError where it is gone."""
+    def waits_for_disk(self) -> bool:
+        """Whether events are kept in a file; `append` and `erase` raise StoreError where it is gone."""
         return self._file is not None
 
     @property
     def is_durable(self) -> bool:
         """Whether acknowledged events are on disk: there is a file, and it is still the one that was opened."""
-        return self.has_file and not self.is_lost
+        return self.waits_for_disk and not self.is_lost
 
     @property
     def num_erasures_incomplete(self) -> int:

@@ -147,7 +147,7 @@ class EventStore(Protocol):
     """Stores events. Many processes may use one store at the same time; in a process, one event loop reads from it."""
 
     @property
-    def has_file(self) -> bool:
+    def waits_for_disk(self) -> bool:
         """Whether `append` returns only when the events are on disk, and the disk is there."""
 
     @property
@@ -159,11 +159,11 @@ class EventStore(Protocol):
 
     @property
     def is_lost(self) -> bool:
-        """Whether the store is gone, so that only a restart helps."""
+        """Whether the store cannot be used at all: it is gone, or its server cannot be reached now."""
 
     @property
-    def num_erasures_incomplete(self) -> int:
-        """How many users are erased although bytes of their events are still on the disk."""
+    def num_erasures_incomplete(self) -> int | None:
+        """How many users are erased although bytes of their events are still on the disk; None if nobody can know."""
 
     @property
     def num_bytes_waiting(self) -> int:

@@ -30,6 +30,9 @@ _STORE_LOST = (
     "the store of events was deleted or replaced, or cannot be used, so no event is stored; the service must be "
     "restarted with a good --store."
 )
+_STORE_AWAY = (
+    "the store of events cannot be reached now, so nothing is stored or answered from it; ask again in a moment."
+)
 
 
 def error_response(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> Response:
@@ -47,6 +50,8 @@ def failure_response(error: Exception, request_id: str) -> Response:
         logger.error("request %s failed: %s", request_id, error)
         if error.is_lasting:
             return error_response(503, _STORE_LOST, RETRY_LATER)
+        if error.is_away:
+            return error_response(503, _STORE_AWAY, RETRY_SOON)
         return error_response(507, "the event could not be written, and is not stored; send it again later.")
     logger.error("request %s failed", request_id, exc_info=error)
     reason = "the model did not give a number" if isinstance(error, CaserError) else "the service failed"

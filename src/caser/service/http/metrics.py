@@ -60,7 +60,7 @@ _MEANINGS = {
     "caser_connections": "Open connections. At --max-connections, idle ones make room, and then new ones are refused.",
     "caser_erasures_incomplete": (
         "Erased users of whom bytes are still on the disk, because another program reads the store. It goes to 0 when "
-        "that program ends."
+        "that program ends. NaN with PostgreSQL, where the service does not see the disk."
     ),
     "caser_events_waiting_bytes": (
         "Memory of the events that wait to be written. At --max-waiting-mb further ones are refused."
@@ -140,7 +140,7 @@ class Metrics:
             "caser_model_age_seconds": lambda: time.time() - self._model().trained_at,
             "caser_store_writable": lambda: events.problem() is None,
             "caser_store_durable": lambda: events.is_durable,
-            "caser_erasures_incomplete": lambda: events.num_erasures_incomplete,
+            "caser_erasures_incomplete": lambda: _or_nan(events.num_erasures_incomplete),
             "caser_cost_waiting": cost_waiting,
             "caser_connections": lambda: len(connections),
             "caser_events_waiting_bytes": lambda: events.num_bytes_waiting,
@@ -213,6 +213,10 @@ class Metrics:
     def text(self) -> bytes:
         """Return the metrics in the text format of Prometheus."""
         return generate_latest(self.registry)
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 class _ModelInfo(Collector):

@@ -20,7 +20,7 @@ from typing import TypeAlias
 import uvicorn
 from fastapi import FastAPI
 
-from caser.service.events.sqlite import SqliteEvents
+from caser.service.events.opening import open_store
 from caser.service.http.access import AccessControl, RateLimit
 from caser.service.http.app import make_app
 from caser.service.http.company import Company
@@ -56,11 +56,7 @@ def app_for_run(
     access = _access(settings, host)
     key = read_pseudonym_key(settings.answer_log) if company is None else company.pseudonym_key
     pseudonym = make_pseudonym(None if settings.log_user_ids else key)
-    events = SqliteEvents(
-        settings.store,
-        expire_days=settings.expire_days,
-        max_waiting=settings.max_waiting_mb << 20,
-    )
+    events = open_store(settings.store, expire_days=settings.expire_days, max_waiting=settings.max_waiting_mb << 20)
     try:
         service = Service(run, settings, events, pseudonym)
     except BaseException:

@@ -165,7 +165,7 @@ class Service:
             conflicts=[
                 event.event_id for event, outcome in zip(events, outcomes, strict=True) if outcome == "conflict"
             ],
-            durable=self.events.has_file,
+            durable=self.events.waits_for_disk,
             unknown_items=unknown_items,
         )
 
@@ -194,7 +194,7 @@ class Service:
         request.state.user = user_id
         with self._deadlines:
             num_removed = await self.events.erase(user_id)
-        is_complete = not self.events.num_erasures_incomplete
+        is_complete = self.events.num_erasures_incomplete == 0
         response.status_code = 200 if is_complete else 202
         return self._versioned(events_removed=num_removed, complete=is_complete)
 

@@ -24,15 +24,19 @@ def _mean(values: Sequence[float]) -> float:
     return sum(known) / len(known) if known else math.nan
 
 
+def _largest(values: Sequence[float]) -> float:
+    return max((value for value in values if not math.isnan(value)), default=math.nan)
+
+
 _RULES: Mapping[str, Callable[[Sequence[float]], float]] = {
     "caser_event_items_unknown_share": _mean,
     "caser_popularity_drift": _mean,
     "caser_popularity_drift_by_chance": _mean,
-    "caser_model_info": max,
-    "caser_model_age_seconds": max,
+    "caser_model_info": _largest,
+    "caser_model_age_seconds": _largest,
     "caser_store_writable": min,
     "caser_store_durable": min,
-    "caser_erasures_incomplete": max,
+    "caser_erasures_incomplete": _largest,
     "process_start_time_seconds": min,
     "process_max_fds": min,
 }
