@@ -47,6 +47,15 @@ def test_without_a_home_folder_a_path_stays_as_it_is(home: Path, log: Path, monk
     assert (Path.cwd() / "~nobody-has-this-name" / "run").is_dir()
 
 
+def test_a_store_of_events_is_in_the_home_folder(home: Path) -> None:
+    from caser.service.events.opening import open_store
+
+    open_store("~/events.db").close()
+    assert (home / "events.db").is_file()
+    assert caser("data", "events", "~/events.db", "--out=~/events.csv").code == 0
+    assert (home / "events.csv").is_file()
+
+
 def test_the_rule_sees_every_path_of_every_command() -> None:
     built = app.build_app()
     paths = 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import cyclopts
@@ -118,7 +117,7 @@ def simulate(
         show.note(f"wrote {out}: {made.description}; the best possible hit rate at 1 is {best:.3f}")
 
 
-def events(store: str | Path, /, *, out: TableFile, csv_safe: Switch = False, json: Switch = False) -> None:
+def events(store: str, /, *, out: TableFile, csv_safe: Switch = False, json: Switch = False) -> None:
     """Write the events that a service has stored as a log, with user_id, item_id, and timestamp in seconds.
 
     Parameters

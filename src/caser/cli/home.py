@@ -2,7 +2,8 @@
 
 A shell expands `--out ~/run`, and leaves `--out=~/run` as it is. Therefore every value of the type Path is expanded
 here, before a command sees it; LOG, which may also be a name or a pattern, is expanded where it is read
-(`data/sources.py`). A folder whose name is `~` is written `./~`. No other text is changed: an id may begin with `~`.
+(`data/sources.py`), and a store of events, which may be a URL, where it is opened. A folder whose name is `~` is
+written `./~`. No other text is changed: an id may begin with `~`.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class ServiceSettings(Settings):
     10
     """
 
-    store: str | Path | None = Field(default=None, repr=False)
+    store: str | None = Field(default=None, repr=False)
     """What keeps events: a file, or postgresql://user@host/name. Without it, they are lost when the service stops."""
     items: Path | None = None
     """A table of items, in any format that a log may have: item ids, optionally titles, and columns for rules."""
@@ -74,6 +74,11 @@ class ServiceSettings(Settings):
     """Look every second whether the run folder was replaced, and load it then, as a request to reload does."""
     drain_seconds: float = Field(default=1.0, ge=0)
     """After SIGTERM: seconds to keep answering while /readyz already reports 503."""
+
+    @field_validator("store", mode="before")
+    @classmethod
+    def _name_of_store(cls, store: object) -> object:
+        return str(store) if isinstance(store, Path) else store
 
     @field_validator("root_path")
     @classmethod

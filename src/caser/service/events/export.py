@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from caser.errors import StoreError
-from caser.service.events.opening import is_url
+from caser.service.events.opening import file_of, is_url
 from caser.service.events.schema import version
 from caser.system.extras import require
 
@@ -33,7 +33,7 @@ def event_frames(store: str | Path) -> Iterator[pl.DataFrame]:
 
         found = postgres_rows(str(store), _ROWS_AT_ONCE)
     else:
-        found = _sqlite_rows(Path(store))
+        found = _sqlite_rows(file_of(store))
     for some in found:
         yield pl.DataFrame(some, schema=SCHEMA, orient="row")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from caser.errors import StoreError
@@ -25,11 +26,23 @@ def open_store(
     Raises StoreError for what is no store or cannot be opened, MissingDependencyError for a URL without psycopg.
     """
     if name is None or not is_url(name):
-        return SqliteEvents(None if name is None else Path(name), expire_days=expire_days, max_waiting=max_waiting)
+        file = None if name is None else file_of(name)
+        return SqliteEvents(file, expire_days=expire_days, max_waiting=max_waiting)
     require("postgres", "a store in PostgreSQL")
     from caser.service.events.postgres import PostgresEvents
 
     return PostgresEvents(str(name), expire_days=expire_days, max_waiting=max_waiting)
+
+
+def file_of(name: str | Path) -> Path:
+    """Return the file of a store. A leading ~ is the home folder: a name that may be a URL is no path for a command.
+
+    name  as `--store` gives it
+
+    >>> str(file_of("shop/events.db"))
+    'shop/events.db'
+    """
+    return Path(os.path.expanduser(name))  # noqa: PTH111 - without a home, ~ stays as it is
 
 
 def is_url(name: str | Path) -> bool:
