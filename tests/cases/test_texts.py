@@ -51,12 +51,14 @@ def test_utf16_that_breaks_off_is_refused(tmp_path: Path) -> None:
 def test_text_of_one_byte_per_character_is_read_with_a_note(tmp_path: Path, encoding: str, item: str) -> None:
     log = read(tmp_path, f"user,item\nann,{item}\n".encode(encoding))
     assert log.item_vocabulary.ids.to_list() == [item]
-    assert has_note(log, f"read as {encoding}, for example {item!r} at line 2; if this is wrong, convert it: iconv")
+    assert has_note(
+        log, f"read as {encoding}, for example {item!r} at line 2; if this is wrong, name it with encoding="
+    )
 
 
 def test_damaged_bytes_in_utf8_are_one_bad_row_and_change_no_other_id(tmp_path: Path) -> None:
     content = b"user,item\n" + "ann,caf\u00e9\n".encode() * 30 + b"bob,caf\xe9\n"
-    with pytest.raises(DataError, match=r"1 with bytes that are not UTF-8 \(first at line 32\)"):
+    with pytest.raises(DataError, match=r"1 with bytes that are not in its encoding \(first at line 32\)"):
         read(tmp_path, content)
     assert read(tmp_path, content, bad_rows="skip").item_vocabulary.ids.to_list() == ["caf\u00e9"]
 

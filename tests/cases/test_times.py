@@ -106,7 +106,7 @@ def test_a_day_and_a_month_that_can_be_exchanged_give_both_formats(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "written", ["2020-12-31 23:59:00 CET", "2020-W53-4", "2020-02-30", "2020-12-31T25:00:00", "0000-00-00 00:00:00"]
+    "written", ["2020-12-31 13:59 PM", "2020-W54-4", "2020-02-30", "2020-12-31T24:00:01", "0000-00-00 00:00:00"]
 )
 def test_an_unreadable_time_is_shown_with_the_forms_that_are_read(tmp_path: Path, written: str) -> None:
     with pytest.raises(DataError) as refused:
@@ -155,7 +155,9 @@ def test_two_units_in_one_column_are_refused_with_counts(tmp_path: Path, minor: 
 
 def test_months_as_numbers_are_refused_with_both_readings(tmp_path: Path) -> None:
     text = f"{HEADER}1,2,202012\n1,3,202101\n"
-    with pytest.raises(DataError, match=r"202012 to 202101 .*--time-format %Y%m.*--time-format seconds"):
+    with pytest.raises(
+        DataError, match=r"got 202012 at line 2 .*--time-format '%Y%m'\) reads it as 2020-12-01 .* seconds"
+    ):
         read(tmp_path, text)
     assert moments(read(tmp_path, text, time_format="%Y%m"))[0] == "2020-12-01T00:00:00+00:00"
     assert read(tmp_path, text, time_format="seconds").times[0] == 202_012_000_000
@@ -316,7 +318,7 @@ def test_rows_out_of_order_are_sorted_and_right_times_are_not_doubted(tmp_path: 
     assert "first row: user 1, item 503, time 2020-09-13 12:27:17 UTC" in log.provenance["notes"]
 
 
-@pytest.mark.parametrize("time_format", ["soon", "%H:%M", "%Q", "minutes"])
+@pytest.mark.parametrize("time_format", ["soon", "%H:%M", "%Q", "fortnights"])
 def test_a_format_that_describes_no_moment_is_refused_with_its_name(tmp_path: Path, time_format: str) -> None:
     with pytest.raises(DataError, match="time_format"):
         read(tmp_path, f"{HEADER}1,2,3/4/2020\n", time_format=time_format)

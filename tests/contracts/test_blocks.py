@@ -180,6 +180,7 @@ BLOCKS: dict[str, tuple[Callable[[Path], Any], Callable[[], Any] | None]] = {
     "caser.data.tape._BLOCK": (item_counts, plain_item_counts),
     "caser.data.delimited.BLOCK_BYTES": (log_of_text, None),
     "caser.data.text.BLOCK_BYTES": (log_of_text, None),
+    "caser.data.headers.BLOCK_BYTES": (log_of_text, None),
     "caser.data.json_size.BLOCK_BYTES": (log_of_json, None),
     "caser.data.quotes.RECORDS_AT_ONCE": (log_of_text, None),
     "caser.training.negatives._SORTED_AT_ONCE": (seen_items, plain_seen_items),

@@ -279,7 +279,7 @@ def test_quoted_fields_may_hold_separators_quotes_and_line_ends(tmp_path: Path) 
 
 def test_a_very_long_field_is_a_valid_id_if_it_can_be_asked_for(tmp_path: Path) -> None:
     assert raw(read(tmp_path, f"user,item\na,{'x' * 1_000}\n"))[0][1] == "x" * 1_000
-    with pytest.raises(DataError, match=r"each item id must have 1 to 1,000 characters; got x+\.\.\. with 1,000,000"):
+    with pytest.raises(DataError, match=r"1 with the id of an item of more than 1,000 characters .*--item"):
         read(tmp_path, f"user,item\na,{'x' * 1_000_000}\n")
 
 

@@ -8,6 +8,7 @@ import io
 import json
 import lzma
 import zipfile
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -66,6 +67,36 @@ def _deep(opening: str, closing: str, depth: int) -> bytes:
     return f'{{"user":1,"item":2}}\n{{"user":1,"item":{opening * depth}1{closing * depth}}}\n'.encode()
 
 
+def _avro_number(value: int) -> bytes:
+    value, out = (value << 1) ^ (value >> 63), b""
+    while value > 127:
+        value, out = value >> 7, out + bytes([value & 127 | 128])
+    return out + bytes([value])
+
+
+def _avro_text(text: bytes) -> bytes:
+    return _avro_number(len(text)) + text
+
+
+def avro(user: object, item: object, count: int, block: bytes, codec: bytes = b"null") -> bytes:
+    """Return an Avro file of one block: the types of its two fields, the number of rows it announces, and its bytes."""
+    fields = [{"name": "user", "type": user}, {"name": "item", "type": item}]
+    schema = json.dumps({"type": "record", "name": "event", "fields": fields}).encode()
+    facts = b"".join(map(_avro_text, (b"avro.schema", schema, b"avro.codec", codec)))
+    end = b"0123456789abcdef"
+    head = b"Obj\x01" + _avro_number(2) + facts + _avro_number(0) + end
+    return head + _avro_number(count) + _avro_number(len(block)) + block + end
+
+
+def _deflated_avro() -> bytes:
+    packer = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
+    zeros = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)  # such pieces can be joined
+    return avro("string", "long", 1, 300 * zeros, b"deflate")
+
+
+ANN = _avro_text(b"ann")
+AVRO = ANN + _avro_number(7)
+
 HOSTILE: dict[str, Callable[[], bytes]] = {
     "rows of one value, Parquet": lambda: _parquet(ZEROS, 100),
     "long texts, Parquet": _long_texts,
@@ -73,6 +104,19 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "rows of one value, Arrow file": lambda: _arrow(ZEROS, 100, pa.ipc.new_file, "zstd"),
     "rows of one value, Arrow stream": lambda: _arrow(ZEROS, 100, pa.ipc.new_stream, "lz4"),
     "nulls, Arrow": lambda: _arrow(pa.table({"user": pa.nulls(2**31 - 1)}), 1, pa.ipc.new_stream, None),
+    "rows, Avro": lambda: avro("string", "long", 2**40, AVRO),
+    "fewer than no rows, Avro": lambda: avro("string", "long", -1, AVRO),
+    "rows of nulls, Avro": lambda: avro("null", "null", 2**31, b""),
+    "rows without a byte, Avro": lambda: avro({"type": "fixed", "name": "none", "size": 0}, "null", 2**31, b""),
+    "a value of fixed size, Avro": lambda: avro({"type": "fixed", "name": "long", "size": 2**33}, "long", 1, AVRO),
+    "a text longer than its block, Avro": lambda: avro("string", "long", 1, _avro_number(2**40) + AVRO),
+    "lists of nulls, Avro": lambda: avro(
+        "string", {"type": "array", "items": "null"}, 1, ANN + _avro_number(2**33) + _avro_number(0)
+    ),
+    "deflate, Avro": _deflated_avro,
+    "snappy that lies about its size, Avro": lambda: avro(
+        "string", "long", 1, b"\xff\xff\xff\xff\x0f\0a" + bytes(4), b"snappy"
+    ),
     "gzip": lambda: gzip.compress(TEXT, 1) * 300,
     "bzip2": lambda: bz2.compress(TEXT, 1) * 300,
     "xz": lambda: lzma.compress(TEXT, preset=0) * 300,

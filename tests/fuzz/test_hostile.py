@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
 from caser.data.item_table import read_items
@@ -37,6 +38,26 @@ def test_a_file_that_would_fill_the_memory_is_refused(what: str, tmp_path: Path)
         read_items(path, Vocabulary(pl.Series([1])))
     assert time.monotonic() - start < 10
     assert 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) < FREE_BYTES
+
+
+@pytest.mark.parametrize("kind", ["categories", "texts", "jsonl", "csv"])
+def test_columns_of_long_texts_are_bad_rows_or_passed_over_in_time(kind: str, tmp_path: Path) -> None:
+    texts = pl.Series([f"{number} " + "may " * 100_000 for number in range(10)])
+    rows = pl.DataFrame({"user": range(600), "item": [f"i{row % 7}" for row in range(600)]})
+    frame = rows.with_columns(review=texts.gather([row % 10 for row in range(600)]))
+    path = tmp_path / "log"
+    if kind == "categories":
+        pq.write_table(frame.with_columns(pl.col("review").cast(pl.Categorical)).to_arrow(), path, compression="zstd")
+    elif kind == "texts":
+        frame.write_parquet(path)
+    else:
+        frame = frame.head(8)
+        frame.write_ndjson(path) if kind == "jsonl" else frame.write_csv(path)
+    start = time.monotonic()
+    assert len(read_log(path)) == len(frame)
+    with pytest.raises(DataError, match=f"got rows: {len(frame)} with the id of an item of more than 1,000 characters"):
+        read_log(path, item="review")
+    assert time.monotonic() - start < 5
 
 
 def test_a_pipe_without_a_writer_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,6 +70,14 @@ def members_of(data: bytes) -> list[str]:
         return []
 
 
+def most_unpacked_bytes(packed: int) -> int:
+    """Return how many bytes a compressed log may hold.
+
+    packed  the size of the compressed file in bytes
+    """
+    return min(most_bytes(), max(FREE_BYTES, MOST_RATIO * packed))
+
+
 def _unpacked(name: str, data: bytes) -> bytes:
     try:
         return UNPACKERS[name](data)

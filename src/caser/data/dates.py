@@ -1,16 +1,18 @@
 """Dates: read text as moments. What has one meaning is read; what has two is refused with the format to name.
 
 Read are ISO 8601 in its usual forms (also with blanks, slashes or points between its parts, and without any sign
-between them), and forms with the name of a month. Not read are weeks, days of the year, months without a day, years of
-two digits, and names of zones other than UTC, GMT and Z. A moment without a zone is in UTC. Fractions of a second may
-have nine digits; the last three are dropped. Forms such as 3/4/2020 need a `time_format`, because the order of day and
-month differs from country to country.
+between them; days of weeks and of years; clocks of twelve hours), forms with the name of a month, and the dates of
+.NET. Not read are months and weeks without a day, years of two digits, and names of zones other than UTC, GMT and Z. A
+moment without a zone is in UTC. Fractions of a second may have nine digits; the last three are dropped. 24:00 is the
+end of a day, and a leap second is the beginning of the next one. Forms such as 3/4/2020 need a `time_format`, because
+the order of day and month differs from country to country.
 """
 
 from __future__ import annotations
 
 import datetime
 import re
+from collections.abc import Sequence
 
 import polars as pl
 
@@ -18,7 +20,8 @@ from caser.errors import DataError
 
 READABLE = (
     "ISO 8601 (2020-12-31T23:59:00.123+01:00, 2020/12/31 23:59, 20201231T235900Z), a day as 20201231, numbers of "
-    "seconds or milliseconds since 1970, and any form that time_format= (--time-format '%d/%m/%Y %H:%M') describes"
+    "seconds or milliseconds since 1970, and any form or unit that time_format= (--time-format '%d/%m/%Y %H:%M', "
+    "--time-format days) names"
 )
 """The forms of times that are read, for a sentence."""
 
@@ -34,30 +37,56 @@ FREQUENT = (
 
 ISO = re.compile(
     r"^\s*(\d{4})(?:([-/.])(\d{1,2})[-/.](\d{1,2})|(\d\d)(\d\d))"  # year, month, day
-    r"(?:(?:\s+|[Tt])(\d{1,2})(?::?(\d\d)(?::?(\d\d)(?:[.,](\d{1,9}))?)?)?"  # hour, minute, second, fraction
-    r"\s*(Z|z|UTC|utc|GMT|(?:UTC|GMT)?([+-])(\d\d)(?::?(\d\d))?)?)?\s*$"  # zone
+    r"(?:(?:\s+|[Tt])(\d{1,2})(?::?(\d\d)(?::?(\d\d)(?:[.,](\d{1,9}))?)?)?(?:\s*([AaPp])[Mm])?"  # clock, half of day
+    r"\s*((?:Z|z|UTC|utc|GMT|([+-])(\d\d|\d\b)(?::?(\d\d))?(?:\s+[A-Z]{2,5})?)(?:\[[^]]*\])?)?)?\s*$"  # zone
+)
+"""An offset may be followed by the name of its zone, as Go and Java write it."""
+
+YEAR_FIRST, DAY_FIRST = r"^\s*\d{4}", r"^\s*\d{4}-\d"
+"""How ISO 8601 begins, and how each of FREQUENT."""
+
+WEEK_DAY = r"^\s*(\d{4})-?W(\d\d)-?([1-7])([Tt\s].*)?$"
+
+ORDINAL = r"^\s*(\d{4})-(\d{3})([Tt\s].*)?$"
+"""A day of a year, such as 2024-060."""
+
+BARE_ORDINAL = r"^\s*(\d{4})(\d{3})([Tt].*)$"
+
+OF_NET = r"^\s*\\?/?(?:new )?Date\((-?\d{1,16})([+-]\d{4})?\)\\?/?\s*$"
+"""Milliseconds since 1970 UTC, as .NET and JavaScript write them; an offset says only where they were written."""
+
+REWRITTEN = (
+    ("[\u00a0\u202f\u2009]", " "),  # what stands before AM and PM
+    (r"([AaPp])\.\s?[Mm]\.", "${1}M"),
+    (r"(?:UTC|GMT)\s?([+-]\d)", "$1"),
+    (r"([+-]\d\d:?\d\d)\s*\([^)]*\)\s*$", "$1"),  # the name of a zone after its offset
+)
+"""What is written in several ways, as patterns, and the way in which it is read."""
+
+MONTHS_REWRITTEN = (
+    (r"\b(?:GMT|UTC|UT|Z)(\s*|\s+\d{4}\s*)$", "+0000$1"),
+    (r"(?i)\b(jan|feb|mar|apr|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun)\.", "$1"),
+    (r"(?i)\bsept\b\.?", "Sep"),
+    (r"(\d)(?:st|nd|rd|th)\b", "$1"),
+    (r"(\d{4}),?(?:\s+at)?\s+(\d{1,2}:)", "$1 $2"),
 )
 
 CLOCKS = ("%H:%M:%S%.f", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
 
+WEEKDAYS = (*("%A, %d %B %Y", "%A %d %B %Y", "%A, %B %d, %Y", "%A %B %d, %Y", "%A %B %d %Y"), "%A, %d-%B-%Y")
+
 NAMED_MONTHS = (
     "%A %B %d %H:%M:%S %z %Y",  # Twitter
     "%A %B %e %H:%M:%S %Y",
-    *(f"{day}%d %B %Y %H:%M:%S %z" for day in ("%A, ", "")),  # e-mail
     "%d/%B/%Y:%H:%M:%S %z",  # web servers
     *(
-        f"{date}{clock}"
+        f"{date}{clock}{zone}"
         for date in (
-            "%d %B %Y",
-            "%d-%B-%Y",
-            "%d/%B/%Y",
-            "%B %d, %Y",
-            "%B %d %Y",
-            "%Y-%B-%d",
-            "%A, %d %B %Y",
-            "%A, %B %d, %Y",
+            *("%d %B %Y", "%d-%B-%Y", "%d/%B/%Y", "%B %d, %Y", "%B %d %Y", "%Y-%B-%d", "%Y %B %d"),
+            *WEEKDAYS,
         )
-        for clock in ("", *(f"{between}{clock}" for between in (" ", ", ", " at ") for clock in CLOCKS))
+        for clock in ("", *(f" {clock}" for clock in CLOCKS))
+        for zone in ("", " %z")[: 1 + bool(clock)]
     ),
 )
 """Forms with the name of a month, which have one meaning."""
@@ -85,7 +114,12 @@ NUMBERED = (
 ZONED = r"(?i)[:T]\d[\d:.,]*\s*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)(\s*|\s\d{4})$"
 """A moment with a zone."""
 
+ZONE_NAME = re.compile(r"(.*?[\dMm])\s*[\[(]?(?<![A-Za-z])([A-Z]{1,5}|[A-Z][a-z]+/[A-Z][\w/-]+)[\])]?((?:\s\d{4})?)\s*")
+"""A moment, the name of a zone, and perhaps a year behind it."""
+
 TIME_OF_DAY = r"^\s*\d{1,2}:\d\d(:\d\d([.,]\d+)?)?(\s*[AaPp][Mm])?\s*$"
+
+DAY_LENGTH = 86_400_000_000
 
 YEAR_1000 = -30_610_224_000_000_000
 """The beginning of the year 1000, in microseconds since 1970."""
@@ -105,13 +139,26 @@ def read_dates(text: pl.Series) -> pl.Series:
     [86400000000, None, 2000000]
     """
     moments = pl.repeat(None, len(text), dtype=pl.Int64, eager=True)
-    moments = _filled(moments, text, FREQUENT)
+    if text.head(TRIED).str.contains(DAY_FIRST).any():
+        moments = _filled(moments, text, FREQUENT)
     if moments.null_count() > text.null_count():
         rest = (moments.is_null() & text.is_not_null()).arg_true()
-        moments = moments.scatter(rest, _rewritten(text.gather(rest)))
-    if text.filter(moments.is_null())[:TRIED].str.contains(MONTH_NAME).any():
-        moments = _filled(moments, text.str.replace(r"\b(GMT|UTC|Z)\s*$", "+0000"), NAMED_MONTHS)
+        moments = moments.scatter(rest, _other_dates(text.gather(rest)))
     return moments
+
+
+def zone_without_meaning(text: str) -> str | None:
+    """Return the name of a zone at the end of a time that would be read without it; None if there is none.
+
+    text  a time that is not read
+
+    >>> zone_without_meaning("2020-12-31 23:59 CET"), zone_without_meaning("2020-12-31 25:00 CET")
+    ('CET', None)
+    """
+    named = ZONE_NAME.fullmatch(text)
+    if named is None or named[2].upper() in ("AM", "PM"):
+        return None
+    return named[2] if read_dates(pl.Series([f"{named[1]} UTC{named[3]}"])).count() else None
 
 
 def parse(text: pl.Series, form: str) -> pl.Series:
@@ -222,27 +269,76 @@ def _reads_all(text: pl.Series, form: str) -> bool:
     return parse(text, form).null_count() == 0
 
 
-def _rewritten(text: pl.Series) -> pl.Series:
-    """Read all other forms of ISO 8601: find the parts and write them in one form."""
+def _other_dates(text: pl.Series) -> pl.Series:
+    """Read all forms but the FREQUENT ones."""
+    text = _replaced(text, REWRITTEN)
+    moments = pl.repeat(None, len(text), dtype=pl.Int64, eager=True)
+    if text.str.contains(YEAR_FIRST).any():
+        moments = _iso(_with_calendar_days(text))
+    milliseconds = text.str.extract(OF_NET, 1).cast(pl.Int64, strict=False)
+    if milliseconds.count():
+        moments = moments.zip_with(moments.is_not_null(), milliseconds * 1000)
+    if text.filter(moments.is_null())[:TRIED].str.contains(MONTH_NAME).any():
+        moments = _filled(moments, _replaced(text, MONTHS_REWRITTEN), NAMED_MONTHS)
+    return moments
+
+
+def _replaced(text: pl.Series, patterns: Sequence[tuple[str, str]]) -> pl.Series:
+    for pattern, value in patterns:
+        text = text.str.replace(pattern, value)
+    return text
+
+
+def _with_calendar_days(text: pl.Series) -> pl.Series:
+    """Write days of weeks, such as 2024-W05-3, and of years, such as 2024-060, by month and day."""
+    for pattern, form in ((WEEK_DAY, "%G-%V-%u"), (ORDINAL, "%Y-%j"), (BARE_ORDINAL, "%Y-%j")):
+        if not (found := text.str.contains(pattern)).any():
+            continue
+        *parts, clocks = text.str.extract_groups(pattern).struct.unnest()
+        days = pl.select(pl.concat_str(parts, separator="-")).to_series()
+        calendar = days.str.to_date(form, strict=False).cast(pl.String)
+        clock = clocks.fill_null("").str.strip_chars_start("Tt")
+        text = text.zip_with(~found.fill_null(False), calendar + " " + clock)
+    return text
+
+
+def _iso(text: pl.Series) -> pl.Series:
+    """Read all forms of ISO 8601: find the parts and write them in one form."""
     found = text.to_frame("text").select(pl.col("text").str.extract_groups(ISO.pattern)).to_series().struct.unnest()
     parts = dict(enumerate(found.get_columns(), start=1))
-    two = {place: parts[place].str.zfill(2) for place in (3, 4, 5, 6, 7, 8, 9, 13, 14)}
+    two = {place: parts[place].str.zfill(2) for place in (3, 4, 5, 6, 7, 8, 9, 14, 15)}
+    hour, is_midnight = _hours(
+        parts[7], parts[11], pl.select(pl.concat_str(parts[8], parts[9], parts[10], ignore_nulls=True)).to_series()
+    )
     whole = pl.DataFrame(
         {
             "year": parts[1],
             "month": pl.select(pl.coalesce(two[3], two[5])).to_series(),
             "day": pl.select(pl.coalesce(two[4], two[6])).to_series(),
-            "hour": two[7].fill_null("00"),
+            "hour": hour,
             "minute": two[8].fill_null("00"),
             "second": two[9].fill_null("00"),
             "fraction": parts[10].fill_null("0"),
-            "sign": parts[12].fill_null("+"),
-            "hours": two[13].fill_null("00"),
-            "minutes": two[14].fill_null("00"),
+            "sign": parts[13].fill_null("+"),
+            "hours": two[14].fill_null("00"),
+            "minutes": two[15].fill_null("00"),
         }
     )
     written = whole.select(
         pl.format("{}-{}-{}T{}:{}:{}.{}{}{}:{}", *whole.columns),
     ).to_series()
     moments = written.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%:z", strict=False, time_unit="us", time_zone="UTC")
-    return moments.cast(pl.Int64)
+    return moments.cast(pl.Int64) + is_midnight.cast(pl.Int64) * DAY_LENGTH
+
+
+def _hours(hours: pl.Series, halves: pl.Series, rest: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Return hours as two digits of a clock of 24 hours, and whether each is the midnight at the end of its day.
+
+    hours, halves, rest  the digits of the hour, the a of AM or the p of PM, and the digits after the hour; or null
+    """
+    hour = hours.cast(pl.Int64).fill_null(0)
+    is_end = (hour == 24) & halves.is_null() & ~rest.fill_null("").str.contains("[1-9]")
+    is_later = (halves.str.to_lowercase() == "p").fill_null(False)
+    of_twelve = (hour % 12 + 12 * is_later.cast(pl.Int64)).set(hour > 12, 99)
+    hour = hour.zip_with(halves.is_null(), of_twelve).set(is_end, 0)
+    return hour.cast(pl.String).str.zfill(2), is_end

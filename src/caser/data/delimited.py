@@ -58,7 +58,7 @@ def read_delimited(data: bytes, layout: Layout) -> RawTable:
     >>> table.select(["user", "item"]).rows(), table.places.to_list(), table.faults.to_list()
     ([('ann', '007'), ('bob', None)], [2, 3], [None, 'with a wrong column count'])
     """
-    text, notes = to_text(data)
+    text, notes = to_text(data, layout.encoding)
     if looks_binary(text):
         raise DataError("a log must be text, JSON, Parquet, Arrow or Avro; got a binary file of an unknown kind")
     text, titles = without_titles(text, layout)
@@ -67,15 +67,16 @@ def read_delimited(data: bytes, layout: Layout) -> RawTable:
     text, extra = without_extra_lines(text, dialect, layout, _first_line(text))
     text, rows = with_name_of_rows(text, dialect, layout, _first_line(text))
     notes = (*notes, *titles, *dialect.notes, *extra, *rows, *doubts_on_lines(text, dialect, layout, _first_line(text)))
+    opened_by = f"polars.read_csv('FILE', infer_schema=False, separator={dialect.separator!r})"
     # Split the records: record by record only if quotes do more than wrap fields.
     if dialect.quote:
         split = _read_quoted(text, dialect, layout)
         if isinstance(split, RawTable):
-            return replace(split, notes=(*notes, *split.notes))
+            return replace(split, notes=(*notes, *split.notes), opened_by=opened_by)
         text, more = split
         notes = (*notes, *more)
     table = _read_plain(text, dialect.separator, layout, is_bare=not dialect.quote or bool(more))
-    return replace(table, notes=(*notes, *table.notes))
+    return replace(table, notes=(*notes, *table.notes), opened_by=opened_by)
 
 
 def _check_size(text: bytes, dialect: Dialect) -> None:

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from caser.data.compression import unpack
+from caser.data.compression import most_unpacked_bytes, unpack
 from caser.data.delimited import read_delimited
 from caser.data.foreign import refuse_foreign
 from caser.data.json_text import read_json_array, read_json_lines
@@ -22,8 +22,9 @@ from caser.data.tables import Layout, RawTable, first_line, within_bounds
 from caser.data.text import SAMPLE_BYTES, to_text
 from caser.errors import DataError, did_you_mean
 from caser.system.arrow_messages import announced_bytes
+from caser.system.avro_blocks import read_blocks
 from caser.system.bounds import check_memory, check_table
-from caser.system.parquet_footer import read_footer
+from caser.system.parquet_footer import read_footer, without_categories
 
 Reader = Callable[[bytes, Layout], RawTable]
 
@@ -41,6 +42,7 @@ def read_parquet(data: bytes, layout: Layout) -> RawTable:
         raise DataError(f"a Parquet file must be whole; got {error}") from None
     with within_bounds():
         check_table(footer.rows, 2)
+    data = without_categories(data) if footer.has_long_texts else data
     try:
         return replace(RawTable.from_frame(pl.scan_parquet(data)), sizes=footer.columns, parts=footer.parts)
     except (pl.exceptions.PolarsError, OSError, pl.exceptions.PanicException) as error:
@@ -75,6 +77,12 @@ def read_avro(data: bytes, layout: Layout) -> RawTable:
     Raises DataError if the file is damaged.
     """
     try:
+        blocks = read_blocks(data, most_unpacked_bytes(len(data)))
+    except ValueError as error:
+        raise DataError(f"an Avro file must be whole; got {error}") from None
+    with within_bounds():
+        check_table(blocks.rows, blocks.columns, blocks.unpacked)
+    try:
         return RawTable.from_frame(pl.read_avro(io.BytesIO(data)))
     except (pl.exceptions.PolarsError, OSError, pl.exceptions.PanicException) as error:
         raise DataError(f"an Avro file must be whole; got {first_line(error)}") from None
@@ -90,6 +98,19 @@ READERS: dict[str, Reader] = {
     "arrow": read_arrow,
     "avro": read_avro,
 }
+
+
+OPENERS = {
+    "jsonl": "polars.read_ndjson('FILE')",
+    "json": "polars.read_json('FILE')",
+    "parquet": "polars.read_parquet('FILE')",
+    "arrow": "polars.read_ipc('FILE')",
+    "avro": "polars.read_avro('FILE')",
+}
+"""How a program opens a file of each format with polars. Delimited text also has a separator."""
+
+TEXTS = ("delimited", "jsonl", "json")
+"""Formats that are text, and can have an encoding."""
 
 
 def read_table(data: bytes, layout: Layout, name: str | None = None) -> tuple[str, RawTable]:
@@ -111,17 +132,20 @@ def read_table(data: bytes, layout: Layout, name: str | None = None) -> tuple[st
     if notes:
         refuse_foreign(data)
     if name is None:
-        name = _format_of(data)
+        name = _format_of(data, layout)
+    if layout.encoding is not None and name not in TEXTS:
+        raise DataError(f"encoding (--encoding) has an effect on text only; got the format {name}; leave it out")
     table = READERS[name](data, layout)
-    return name, replace(table, notes=(*notes, *table.notes))
+    return name, replace(table, notes=(*notes, *table.notes), opened_by=OPENERS.get(name, table.opened_by))
 
 
-def _format_of(data: bytes) -> str:
+def _format_of(data: bytes, layout: Layout) -> str:
     """Recognise a format by the first bytes. Text that begins with a bracket is JSON if what follows fits."""
     for magic, name in ((b"PAR1", "parquet"), (ARROW_FILE[:6], "arrow"), (ARROW_STREAM, "arrow"), (b"Obj\x01", "avro")):
         if data.startswith(magic):
             return name
-    start, _ = to_text(data[:SAMPLE_BYTES])
+    start = data[:SAMPLE_BYTES]
+    start = to_text(start)[0] if layout.encoding is None else start.decode(layout.encoding, "replace").encode()
     if re.match(rb"[\s\x1e]*\{", start):
         return "jsonl"
     return "json" if re.match(rb"\s*\[\s*([\[{\"\]\d-]|\Z)", start) else "delimited"

@@ -10,14 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from caser.data.dialect import COMMENT, HINT, LIKE_DATA, SEPARATORS, Dialect, first_lines, names_of
 from caser.data.names import by_name
 from caser.data.quotes import BLANKS
 from caser.data.tables import Layout
 from caser.errors import DataError
 
-WITHOUT_DIGITS = re.compile(rb"\n([^0-9\n]+)(?=\n|\Z)")
-"""A line without a digit, as names of columns are. Few lines of a log are like this, so that the rest costs little."""
+END_OF_LINE, DIGIT_ZERO = np.uint8(10), np.uint8(48)
+
+BLOCK_BYTES = 1 << 22
 
 AROUND = BLANKS + "\"'`\ufeff\u200b\u2060"
 """Characters around the name of a column that are not part of it."""
@@ -187,8 +190,23 @@ def _candidates(text: bytes, begin: int, first: str) -> Iterator[tuple[int, int]
             place = past = end if end >= 0 else len(text)
             yield start, past
         return
-    for match in WITHOUT_DIGITS.finditer(text, begin):
-        yield match.span(1)
+    yield from _lines_without_digits(text, begin)
+
+
+def _lines_without_digits(text: bytes, begin: int) -> Iterator[tuple[int, int]]:
+    """Yield where each line after `begin` begins and ends that has no digit, block by block."""
+    while (begin := text.find(b"\n", begin) + 1) > 0 and begin < len(text):
+        end = text.rfind(b"\n", begin, begin + BLOCK_BYTES)
+        end = end if end >= 0 else text.find(b"\n", begin)
+        end = end if end >= 0 else len(text)
+        codes = np.frombuffer(text, np.uint8, end - begin, begin)
+        line_ends = np.flatnonzero(codes == END_OF_LINE)
+        starts, ends = np.append(0, line_ends + 1), np.append(line_ends, len(codes))
+        starts, ends = starts[ends > starts], ends[ends > starts]
+        has_digit = np.logical_or.reduceat(codes - DIGIT_ZERO < 10, starts) if len(starts) else ends > starts
+        for place in np.flatnonzero(~has_digit).tolist():
+            yield begin + int(starts[place]), begin + int(ends[place])
+        begin = end
 
 
 def _fields(line: str, separator: str) -> list[str]:

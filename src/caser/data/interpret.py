@@ -1,14 +1,12 @@
 """Interpret: make a log from a table. Choose the columns, read ids and times, refuse or count bad rows, say doubts.
 
 The rows of a table become events in this order: `roles.py` chooses columns, `lists.py` takes lists apart, `ids.py` and
-`times.py` read the values, bad rows are refused or dropped, the filters that need other columns are applied, and
-`doubts.py` looks at the result.
+`times.py` read the values, `bad_rows.py` refuses or counts bad rows, the filters that need other columns are applied,
+and `doubts.py` looks at the result.
 """
 
 from __future__ import annotations
 
-import functools
-import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,35 +14,20 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from caser.data.dates import READABLE
+from caser.data.bad_rows import are_bad, check_bad_rows, count_bad_rows, doubt_on_bad_rows, with_long_ids
 from caser.data.doubts import doubts_on_log, doubts_on_times
 from caser.data.filters import LogFilters
+from caser.data.id_text import MAX_ID_LENGTH
 from caser.data.ids import as_integers_if_exact, read_ids, shortened, without_point_zero, words_for_missing
 from caser.data.lists import Events, one_event_per_row
 from caser.data.log import InteractionLog, Vocabulary
 from caser.data.log_titles import with_own_titles
-from caser.data.names import flag, other_users
+from caser.data.names import flag
 from caser.data.roles import choose_columns
 from caser.data.strays import doubts_on_strays
 from caser.data.tables import RawTable
 from caser.data.times import shown_moment, to_microseconds
 from caser.errors import DataError
-
-FAULTS = {
-    "user": "without a user",
-    "item": "without an item",
-    "time": "with a missing or unreadable time",
-    "rating": "with a missing or unreadable rating",
-}
-"""Why a row is bad, by the column that is null. A row with several reasons is counted only for the first of them."""
-
-FEW = 0.05
-"""The share of rows that may be bad without a doubt that the file is read in the right way."""
-
-SKIP_HINT = '; pass bad_rows="skip" (--bad-rows skip) to go on'
-
-BadRows = dict[str, dict[str, Any]]
-"""For each reason: the number of rows, the place of the first, and the most frequent values with their numbers."""
 
 
 @dataclass(frozen=True)
@@ -74,16 +57,17 @@ def to_log(table: RawTable, rules: Rules, filters: LogFilters, facts: Mapping[st
     """
     # Choose the columns and convert their values.
     roles = choose_columns(table, rules.named, _needed_roles(filters))
-    frame = roles.table.select(list(roles.columns.values()))
+    frame = roles.table.select(list(roles.columns.values()), longest=MAX_ID_LENGTH + 1)
     raw = one_event_per_row(
         frame.select(pl.col(column).alias(role) for role, column in roles.columns.items()), table.places, table.faults
     )
     values, time_unit, notes = _usable_values(raw, roles.columns, rules, filters, is_text=table.is_text)
+    raw = raw._replace(faults=with_long_ids(values, raw.faults))
     # Refuse or skip bad rows.
-    is_bad = _is_bad(values, raw.faults)
-    bad_rows = _count_bad_rows(values, raw, is_bad)
+    is_bad = are_bad(values, raw.faults)
+    bad_rows = count_bad_rows(values, raw, is_bad)
     if bad_rows:
-        _check_bad_rows(bad_rows, roles.columns, table, rules, total=len(raw.places))
+        check_bad_rows(bad_rows, roles.columns, table, len(raw.places), skip=rules.skip, time_format=rules.time_format)
     written = [raw.columns["time"].alias("written")] if "time" in values else []
     good = values.with_columns(raw.places.alias("place"), *written)
     good = good.filter(~is_bad) if bad_rows else good
@@ -103,19 +87,9 @@ def to_log(table: RawTable, rules: Rules, filters: LogFilters, facts: Mapping[st
     log = InteractionLog.from_columns(kept["user"], kept["item"], times, provenance=provenance)
     log = _with_integers(log) if table.is_text else log
     log = with_own_titles(log, roles.table, roles.columns)
-    return _with_notes(log, [_first_row(log), *_doubts(log, kept, raw.places.name, is_typed=not table.is_text)])
-
-
-def bad_rows_in_words(bad: Mapping[str, Any]) -> str:
-    r"""Return the values of bad rows in words, most frequent first; "" if there are none to show.
-
-    bad  one reason of `provenance["bad_rows"]`
-
-    >>> bad_rows_in_words({"count": 12, "first": 3, "values": {"NA": 10, "": 2}})
-    "10 'NA', 2 empty"
-    """
-    return ", ".join(
-        f"{count:,} {shortened(word) if word else 'empty'}" for word, count in bad.get("values", {}).items()
+    doubts = doubt_on_bad_rows(bad_rows, len(raw.places))
+    return _with_notes(
+        log, [_first_row(log), *doubts, *_doubts(log, kept, raw.places.name, is_typed=not table.is_text)]
     )
 
 
@@ -149,65 +123,8 @@ def _usable_values(
 def _note_on_times(unit: str | None) -> str:
     if unit is None:
         return "no time column: rows are in the order of events; name one with time= (--time)"
-    return "read times as dates" if unit == "dates" else f"read times as {unit} since 1970"
-
-
-def _is_bad(values: pl.DataFrame, faults: pl.Series) -> pl.Series:
-    """Return whether each row is bad, (N,): it has a fault, or a value that is missing or unreadable."""
-    nulls = [values[role].is_null() for role in FAULTS if role in values]
-    return functools.reduce(operator.or_, nulls, faults.is_not_null())
-
-
-def _count_bad_rows(values: pl.DataFrame, raw: Events, is_bad: pl.Series) -> BadRows:
-    """Count bad rows by reason."""
-    if not is_bad.any():
-        return {}
-    bad = values.with_columns(fault=raw.faults, place=raw.places).filter(is_bad)
-    reasons = [pl.when(pl.col(role).is_null()).then(pl.lit(why)) for role, why in FAULTS.items() if role in values]
-    reason = bad.select(reason=pl.coalesce("fault", *reasons)).to_series()
-    counted = bad.select("place", reason=reason).group_by("reason", maintain_order=True)
-    found: BadRows = {
-        why: {"count": count, "first": place}
-        for why, count, place in counted.agg(pl.len().alias("count"), pl.col("place").first()).rows()
-    }
-    for role, why in FAULTS.items():
-        texts = raw.columns[role] if why in found and role in raw.columns else None
-        if texts is not None and texts.dtype == pl.String:
-            shown = texts.filter(is_bad).filter(reason == why).drop_nulls().str.slice(0, 60)
-            counts = shown.value_counts(sort=True).head(5).rows()
-            found[why] |= {"values": dict(sorted(counts, key=lambda row: (-row[1], row[0])))} if counts else {}
-    return found
-
-
-def _check_bad_rows(bad_rows: BadRows, columns: Mapping[str, str], table: RawTable, rules: Rules, total: int) -> None:
-    """Raise DataError for bad rows, unless they are to be skipped and a good row is left."""
-    bad = sum(reason["count"] for reason in bad_rows.values())
-    if rules.skip and bad < total:
-        return
-    place, time_format = table.place_name, rules.time_format
-    counts = "; ".join(
-        f"{reason['count']:,} {why} (first at {place} {reason['first']:,})"
-        f"{': ' if 'values' in reason else ''}{bad_rows_in_words(reason)}"
-        for why, reason in bad_rows.items()
-    )
-    sentence = f"every row must have a user, an item and a readable time; got rows: {counts}"
-    others = other_users(table.columns, list(columns.values())) if table.has_header else []
-    missing_users = bad_rows.get(FAULTS["user"], {"count": 0})["count"]
-    if others and missing_users > FEW * total:
-        share = missing_users / total
-        sentence += (
-            f"; {columns['user']} is {share:.0%} missing, and {others[0]} is there: pass user={others[0]!r} "
-            f"(--user {others[0]})"
-        )
-    elif FAULTS["time"] in bad_rows and time_format is not None:
-        sentence += f"; times are read as time_format={time_format!r} (--time-format) says"
-    elif FAULTS["time"] in bad_rows and "time" in columns:
-        sentence += f"; times are read as {READABLE}"
-    if bad <= max(1, FEW * total) and bad < total:
-        sentence += SKIP_HINT
-    elif bad < total:
-        sentence += f"; {bad / total:.0%} of the rows are bad: check the columns and the form of their values first"
-    raise DataError(sentence)
+    named = {"dates": "dates", "excel": "days since 1899-12-30, as spreadsheets count them"}
+    return f"read times as {named.get(unit, f'{unit} since 1970')}"
 
 
 def _filter_rows(
@@ -264,7 +181,7 @@ def _first_row(log: InteractionLog) -> str:
     return f"first row: user {str(user)[:60]}, item {str(item)[:60]}{when}"
 
 
-def _doubts(log: InteractionLog, frame: pl.DataFrame, place: str, *, is_typed: bool) -> list[str]:
+def _doubts(log: InteractionLog, frame: pl.DataFrame, place: str, is_typed: bool) -> list[str]:
     on_times = doubts_on_times(frame["time"], frame["place"].alias(place), frame["written"]) if "time" in frame else []
     return [*on_times, *doubts_on_log(log, is_typed=is_typed), *doubts_on_strays(log, frame, place)]
 

@@ -19,12 +19,12 @@ from caser.arrays.types import RawId
 from caser.data import log_titles
 from caser.data.attributes import Attribute
 from caser.data.frames import ArrowTable, to_frame
-from caser.data.id_text import written
+from caser.data.id_text import MAX_ID_LENGTH, written
 from caser.data.ids import read_ids, without_point_zero, words_for_missing
 from caser.data.item_values import ItemValues, read_values
 from caser.data.log import InteractionLog, Vocabulary
 from caser.data.names import SYNONYMS, first_named
-from caser.data.sources import open_source
+from caser.data.sources import find_source, open_source
 from caser.data.tables import Layout, RawTable
 from caser.errors import DataError
 from caser.system.kinds import must_be
@@ -59,7 +59,7 @@ def read_items(source: ItemSource, items: Vocabulary, reading: Mapping[str, Any]
     source   a path, or a frame
     items    the known items
     reading  how the log was read, as its `provenance` says: the table may have the same `item` column and the same
-             `missing` words
+             `missing` words, and text that is not Unicode is read in the same `encoding`
 
     Raises DataError, with one sentence that names the source, if the source cannot be read, has no column of item ids,
     names no known item, or has two rows that say different things about one known item.
@@ -72,8 +72,8 @@ def read_items(source: ItemSource, items: Vocabulary, reading: Mapping[str, Any]
     "1 of 3 rows names an item that the model does not know, first '9'"
     """
     try:
-        table = _open(source)
         how = reading or {}
+        table = _open(source, how.get("encoding"))
         words = words_for_missing(how.get("missing"), table.is_text)
         column = _id_column(table, how.get("item"))
         ids = _ids(table, column, words)
@@ -121,10 +121,13 @@ def _name(source: ItemSource) -> str:
     return Path(source).name if isinstance(source, str | Path) else "(frame)"
 
 
-def _open(source: ItemSource) -> RawTable:
-    """Read the rows of the source, unless most of them cannot be split into columns."""
+def _open(source: ItemSource, encoding: str | None) -> RawTable:
+    """Read the rows of the source, text that is not Unicode in the encoding of the log, unless most are no rows."""
     if isinstance(source, str | Path):
-        table = open_source(source, Layout())[1]
+        found = find_source(source)
+        table = open_source(found, Layout())[1]
+        if encoding is not None and any("not UTF-8" in note for note in table.notes):
+            table = open_source(found, Layout(encoding=encoding))[1]
     else:
         table = RawTable.from_frame(to_frame(source)[0])
     if 2 * table.faults.count() > len(table.places):
@@ -153,7 +156,7 @@ def _id_column(table: RawTable, of_log: str | None) -> str:
 
 def _ids(table: RawTable, column: str, words: Sequence[str]) -> list[str | None]:
     """Return the item of each row as it is written; None for a missing id or a row with a fault."""
-    ids, _ = read_ids(table.select([column]).to_series(), table.places, words)
+    ids, _ = read_ids(table.select([column], longest=MAX_ID_LENGTH + 1).to_series(), table.places, words)
     ids = ids.set(table.faults.is_not_null(), None)
     if table.is_text and without_point_zero(ids.drop_nulls()) is not None:
         ids = ids.str.strip_suffix(".0")

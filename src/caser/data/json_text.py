@@ -52,7 +52,7 @@ Record = dict[str, Any]
 def read_json_lines(data: bytes, layout: Layout) -> RawTable:
     r"""Read JSON objects, one per line or printed over several lines each.
 
-    data  the bytes of the file        layout  the columns that the caller names
+    data  the bytes of the file        layout  the columns and the encoding that the caller names
 
     A line that holds no object is a fault of its row. Raises DataError if no line holds a value, and for lines that are
     Python dictionaries or the output of a Mongo shell.
@@ -61,7 +61,7 @@ def read_json_lines(data: bytes, layout: Layout) -> RawTable:
     >>> table.select(["user", "item.id"]).rows()
     [(1, 'a')]
     """
-    text, notes = to_text(data)
+    text, notes = to_text(data, layout.encoding)
     check_lines(text)
     lines = lines_of(text)
     first = _json_object(lines["text"][0]) if len(lines) else {}
@@ -96,14 +96,14 @@ def read_json_lines(data: bytes, layout: Layout) -> RawTable:
 def read_json_array(data: bytes, layout: Layout) -> RawTable:
     """Read one JSON array of objects; each object is a row.
 
-    data  the bytes of the file        layout  not used: JSON names its fields
+    data  the bytes of the file        layout  the encoding that the caller names
 
     Raises DataError if the file is no array of objects.
 
     >>> read_json_array(b'[{"user": 1, "item": "a"}, {"user": 2, "item": "b"}]', Layout()).select(["user"]).rows()
     [(1,), (2,)]
     """
-    text, notes = to_text(data)
+    text, notes = to_text(data, layout.encoding)
     check_values(text)
     value = _whole(text.decode(), "a JSON array")
     if not isinstance(value, list) or not any(isinstance(one, dict) for one in value):

@@ -23,6 +23,10 @@ TITLE_NAMES = (
 """Names of the column of titles, most likely first; in lower case, with letters and digits only."""
 
 
+LONGEST = 1_000
+"""How many characters a title may have."""
+
+
 def with_own_titles(log: InteractionLog, table: RawTable, roles: Mapping[str, str]) -> InteractionLog:
     """Return the log with the titles in a column of its table; the same log if there is no such column.
 
@@ -40,10 +44,12 @@ def with_own_titles(log: InteractionLog, table: RawTable, roles: Mapping[str, st
     column = _column_of_titles(table, roles)
     if column is None:
         return log
-    pairs = table.select([roles["item"], column])
+    pairs = table.select([roles["item"], column], longest=LONGEST + 1)
     if pairs[column].dtype != pl.String or pairs[roles["item"]].dtype.is_nested():
         return log
     items, titles = pairs.get_columns()
+    if (titles.str.len_chars() > LONGEST).any():
+        return _with(log, None, f"{column} holds no titles of items: one has more than {LONGEST:,} characters")
     pairs = pl.DataFrame({"item": _as_text(items), "title": titles.str.strip_chars()})
     pairs = pairs.filter((pl.col("title") != "") & pl.col("item").is_not_null()).unique(maintain_order=True)
     twice = pairs.filter(pl.col("item").is_duplicated())

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from caser.data.ids import shortened
+from caser.data.matrix import advice_on_matrix
 from caser.data.names import are_event_kinds
 from caser.data.tables import RawTable
 from caser.data.times import looks_like_moments
@@ -46,8 +47,8 @@ def by_position(table: RawTable, chosen: Mapping[str, str]) -> dict[str, str]:
 
     table   the rows        chosen  the columns that the caller names by role
 
-    Returns nothing if the caller names the user and the item. Raises DataError, with the first row and the flags of
-    each likely reading, if there are several ways.
+    Returns nothing if the caller names the user and the item. Raises DataError for a matrix, and, with the first row
+    and the flags of each likely reading, if there are several ways.
 
     >>> rows = pl.DataFrame({"1": ["7"], "2": ["2020-01-01"], "3": ["42"]})
     >>> by_position(RawTable.from_frame(rows), {})
@@ -56,6 +57,8 @@ def by_position(table: RawTable, chosen: Mapping[str, str]) -> dict[str, str]:
     if "user" in chosen and "item" in chosen:
         return {}
     columns = table.columns
+    if advice := advice_on_matrix(table):
+        raise DataError(f"a log must have a row for each interaction; got a first line that numbers columns{advice}")
     few = table.sample(columns[:SEARCHED])
     moments = [position for position, values in enumerate(few, start=1) if looks_like_moments(values)]
     events = [position for position, values in enumerate(few, start=1) if are_event_kinds(values.unique())]

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 import polars as pl
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from caser.config import Settings
 from caser.data.dialect import unescaped
+from caser.data.encodings import known_encoding
 from caser.data.filters import LogFilters, apply_filters
 from caser.data.frames import ArrowTable, to_frame
 from caser.data.interpret import Rules, to_log
@@ -58,6 +59,8 @@ class Reading(Settings):
     quotes: Quotes = "auto"
     """What quotes mean in a text file: characters like others (plain), or the ends of a field, in which a quote is
     written twice (doubled) or follows a backslash (backslash)."""
+    encoding: Annotated[str, AfterValidator(known_encoding)] | None = None
+    """Encoding of a text file that is not Unicode, such as gbk, shift_jis, euc-kr, cp1251 or latin-1."""
     format: str | None = None
     """Format of a file: delimited, jsonl, json, parquet, arrow or avro."""
     bad_rows: Literal["refuse", "skip"] = "refuse"
@@ -97,7 +100,7 @@ def read_log(
         found = find_source(source) if isinstance(source, str | Path) else source
         facts["source"] = found.name if isinstance(found, Source) else "frame"
         table = _open(found, reading, facts)
-        on_encoding = [note for note in table.notes if "not UTF-8" in note]
+        on_encoding = [note.removeprefix("doubt: ") for note in table.notes if "--encoding" in note]
         facts["reading"] = reading.model_dump(mode="json", exclude_defaults=True)
         rules = Rules(
             named=reading.model_dump(include=set(SYNONYMS)),
@@ -115,11 +118,11 @@ def _open(source: object, reading: Reading, facts: dict[str, Any]) -> RawTable:
     """Return the rows of the source, and add the checksum and format of a file to `facts`."""
     if isinstance(source, Source):
         named = [getattr(reading, role) for role in SYNONYMS]
-        layout = Layout(reading.separator, reading.header, reading.quotes, tuple(filter(None, named)))
+        layout = Layout(reading.separator, reading.header, reading.quotes, tuple(filter(None, named)), reading.encoding)
         more, table = open_source(source, layout, reading.format)
         facts.update(more)
         return table
-    for name in ("separator", "header", "format", "quotes"):
+    for name in ("separator", "header", "format", "quotes", "encoding"):
         if getattr(reading, name) != Reading.model_fields[name].default:
             raise ConfigError(f"{name} has an effect only when a file is read; got a frame. Leave {name} out.")
     frame, notes = to_frame(source)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import polars as pl
 
 from caser.data.ids import shortened
+from caser.data.matrix import advice_on_matrix
 from caser.data.names import SYNONYMS, are_event_kinds, by_name, columns_named, flag, in_words
 from caser.data.positions import SEARCHED, by_position
 from caser.data.tables import RawTable
@@ -185,4 +186,4 @@ def _no_column(table: RawTable, role: str, chosen: Mapping[str, str]) -> str:
     sentence = f"a column must hold the {role.replace('_', ' ')}; got {columns}; name it with {flag(role)}"
     if table.is_header_guessed and not chosen:
         sentence += "; if the first line is data and not a header, pass header=False (--no-header)"
-    return sentence
+    return sentence + advice_on_matrix(table)

@@ -19,6 +19,9 @@ WRONG_COUNT = "with a wrong column count"
 """Why a row of a text file is bad that has another number of fields than the first line."""
 
 
+SAMPLE_LENGTH = 2_000
+"""How many characters of a text are looked at where columns are guessed."""
+
 NESTED_IN = 3
 """How many levels of objects inside one another become columns."""
 
@@ -30,12 +33,14 @@ class Layout:
     separator  the text between two fields        header  whether the first line names the columns
     quotes     "auto", "plain", "doubled" or "backslash": what quotes mean; see `quotes.py`
     named      the columns that the caller names; if they are numbers, the first line is not a header
+    encoding   the encoding of the text, such as "gbk"
     """
 
     separator: str | None = None
     header: bool | None = None
     quotes: Literal["auto", "plain", "doubled", "backslash"] = "auto"
     named: tuple[str, ...] = ()
+    encoding: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +56,7 @@ class RawTable:
     is_header_guessed  True if the first line is a header only because no field of it is a number or a date
     sizes       about how many bytes a column takes in memory, for columns that are not yet decoded
     parts       the same for the largest part of a column that is decoded at once
+    opened_by   how a program opens the source with polars; FILE stands for a file
     """
 
     frame: pl.LazyFrame
@@ -62,6 +68,7 @@ class RawTable:
     is_header_guessed: bool = False
     sizes: Mapping[str, int] = field(default_factory=dict)
     parts: Mapping[str, int] = field(default_factory=dict)
+    opened_by: str = "polars.DataFrame(frame)"
 
     @property
     def place_name(self) -> str:
@@ -73,30 +80,35 @@ class RawTable:
         """The names of the columns."""
         return self.frame.collect_schema().names()
 
-    def select(self, columns: Sequence[str]) -> pl.DataFrame:
+    def select(self, columns: Sequence[str], longest: int | None = None) -> pl.DataFrame:
         """Read some columns of all rows. Raises DataError if a column or a row cannot be read.
 
         columns  names of columns
+        longest  after how many characters texts are cut off, so that what is done with them takes no time; None: never
 
         >>> RawTable.from_frame(pl.DataFrame({"user": [7, 8], "item": [1, 2]})).select(["item"]).rows()
         [(1,), (2,)]
         """
-        frame = self._collected(self.frame.select(columns), self.sizes, columns)
+        frame = self._collected(self.frame.select(columns), self.sizes, columns, longest)
         if len(frame) != len(self.places):
             raise DataError(f"every row must be readable; got {len(frame):,} of {len(self.places):,}")
         return frame
 
     def sample(self, columns: Sequence[str], count: int = 1000) -> pl.DataFrame:
-        """Read some columns of the first rows. Raises DataError if they cannot be read.
+        """Read some columns of the first rows, with texts of SAMPLE_LENGTH characters at most.
 
         columns  names of columns        count  the number of rows, at most
+
+        Raises DataError if they cannot be read.
 
         >>> RawTable.from_frame(pl.DataFrame({"user": [7, 8], "item": [1, 2]})).sample(["item"], 1).rows()
         [(1,)]
         """
-        return self._collected(self.frame.select(columns).head(count), self.parts, columns)
+        return self._collected(self.frame.select(columns).head(count), self.parts, columns, SAMPLE_LENGTH)
 
-    def _collected(self, frame: pl.LazyFrame, sizes: Mapping[str, int], columns: Sequence[str]) -> pl.DataFrame:
+    def _collected(
+        self, frame: pl.LazyFrame, sizes: Mapping[str, int], columns: Sequence[str], longest: int | None
+    ) -> pl.DataFrame:
         """Decode columns if they fit into memory, before and after texts that they share are copied."""
         roots = {name if name in sizes else name.partition(".")[0] for name in columns}
         with within_bounds():
@@ -105,6 +117,7 @@ class RawTable:
                 found = frame.collect()
             except (pl.exceptions.PolarsError, OSError, pl.exceptions.PanicException) as error:
                 raise DataError(f"every column that is used must be readable; got {first_line(error)}") from None
+            found = found.with_columns(_with_short_texts(column, longest) for column in found)
             for column in found:
                 _check_texts(column)
         return found
@@ -160,6 +173,17 @@ def within_bounds() -> Iterator[None]:
         raise
     except ValueError as error:
         raise DataError(f"a log must fit into memory; got {error}; use a part of it") from None
+
+
+def _with_short_texts(column: pl.Series, longest: int | None) -> pl.Series:
+    """Cut texts off if one is longer than `longest` characters, as every comparison would read them whole."""
+    if longest is None or not (column.dtype == pl.String or isinstance(column.dtype, pl.Categorical | pl.Enum)):
+        return column
+    is_text = column.dtype == pl.String
+    most = (column.str if is_text else column.cat).len_bytes().max()
+    if not isinstance(most, int) or most <= longest:
+        return column
+    return column.str.slice(0, longest) if is_text else column.cat.slice(0, longest)
 
 
 def _check_texts(column: pl.Series) -> None:

@@ -1,7 +1,7 @@
 """Text: the bytes of a text file become UTF-8 whose lines end with LF, whatever its encoding and its ends of lines are.
 
-Every encoding other than UTF-8 is named in a note. A damaged character does not stop a file: it is marked, so that its
-line can become a bad row.
+Every encoding that is guessed and is not UTF-8 is named in a note. A damaged character does not stop a file: it is
+marked, so that its line can become a bad row.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import polars as pl
 
+from caser.data.encodings import example, likely_encodings
 from caser.errors import DataError
 
 BLOCK_BYTES = 1 << 23
 
 DAMAGED = "\ufdd0"
-"""Stands for bytes that are not UTF-8 in a file that is UTF-8 otherwise. Unicode keeps this character out of texts."""
+"""Stands for bytes that are not in the encoding of the file. Unicode keeps this character out of texts."""
 
-FORBIDDEN: Mapping[str, str] = {"\0": "with a NUL character", DAMAGED: "with bytes that are not UTF-8"}
+FORBIDDEN: Mapping[str, str] = {"\0": "with a NUL character", DAMAGED: "with bytes that are not in its encoding"}
 """Characters that make a line a bad row, and the reason."""
 
 ENCODINGS: Mapping[bytes, str] = {
@@ -37,6 +38,8 @@ MOSTLY_UTF8, PARTLY_UTF8 = 0.75, 0.1
 """The shares of the lines beyond ASCII that are UTF-8: above the first, other lines are damaged; between them, they are
 in another encoding."""
 
+NAME_IT = "encoding= (--encoding NAME)"
+
 CONVERT = "convert it: iconv -f ENCODING -t UTF-8 FILE > log.csv"
 
 SAMPLE_BYTES = 4096
@@ -48,20 +51,21 @@ CONTROLS = bytes({*range(9), *range(14, 32)} - {0x01, 0x1B, 0x1C, 0x1D, 0x1E, 0x
 """Bytes that no text holds. The characters that separate fields and records in some exports are not among them."""
 
 
-def to_text(data: bytes) -> tuple[bytes, tuple[str, ...]]:
+def to_text(data: bytes, encoding: str | None = None) -> tuple[bytes, tuple[str, ...]]:
     r"""Return text as UTF-8 without a byte order mark and with LF at the end of each line, and sentences about guesses.
 
-    data  the bytes of a file
+    data      the bytes of a file
+    encoding  the encoding that the caller names; None to guess
 
-    The encoding is that of the byte order mark; UTF-16 or UTF-32 without one if NUL bytes are where these have them;
-    else UTF-8. If few lines beyond ASCII are not UTF-8, their bytes are replaced by `DAMAGED`. If some are, these are
-    read as cp1252 or latin-1; if nearly none is UTF-8, all are. Raises DataError if the text breaks off within a
-    character of UTF-16 or UTF-32.
+    The guessed encoding is that of the byte order mark; UTF-16 or UTF-32 without one if NUL bytes are where these have
+    them; else UTF-8. If few lines beyond ASCII are not UTF-8, their bytes are replaced by `DAMAGED`. If some are, these
+    are read as cp1252 or latin-1; if nearly none is UTF-8, all are. Raises DataError if the text breaks off within a
+    character of UTF-16 or UTF-32, and if many lines beyond ASCII are not in the encoding that the caller names.
 
     >>> to_text("user,item\r\nann,tea\r\n".encode("utf-16"))
     (b'user,item\nann,tea\n', ('the text is UTF-16-LE',))
     """
-    text, notes = _to_utf8(data)
+    text, notes = _to_utf8(data) if encoding is None else _as_named(data, encoding)
     if b"\r" in text:
         text = text.replace(b"\r\n", b"\n")
         if _ends_with_cr(text):
@@ -124,16 +128,16 @@ def _of_unlike_lines(data: bytes) -> tuple[bytes, tuple[str, ...]]:
     """Decode text with lines that are not UTF-8, by how many of the lines beyond ASCII are UTF-8."""
     end = b"\n" if b"\n" in data else b"\r"
     lines = data.split(end)
-    is_ascii, texts = [line.isascii() for line in lines], list(map(_utf8_or_none, lines))
+    is_ascii, texts = [line.isascii() for line in lines], [_decoded_or_none(line, "utf-8") for line in lines]
     damaged = [place for place, text in enumerate(texts) if text is None]
     num_valid = len(lines) - sum(is_ascii) - len(damaged)
     share = num_valid / (num_valid + len(damaged))
     if share > MOSTLY_UTF8:
         text = data.decode("utf-8", "surrogateescape")
-        return re.sub("[\udc80-\udcff]+", DAMAGED, text).encode(), ()
+        note = f"{_on_damage(lines, damaged, 'UTF-8')}; {_advice([lines[place] for place in damaged], is_guess=False)}"
+        return re.sub("[\udc80-\udcff]+", DAMAGED, text).encode(), (note,)
     others, encoding = _by_bytes([lines[place] for place in damaged])
-    example = re.search(r"[^\s,;|\"]*[^\x00-\x7f][^\s,;|\"]*", others[0])
-    shown = "" if example is None else f", for example {example[0][:40]!r} at line {damaged[0] + 1:,}"
+    shown = f", for example {example(others[0])!r} at line {damaged[0] + 1:,}"
     counts = f"{len(damaged):,} of {num_valid + len(damaged):,} lines beyond ASCII are not UTF-8"
     if share >= PARTLY_UTF8 and _is_one_byte_each(lines[place] for place in damaged):
         for place, other in zip(damaged, others, strict=True):
@@ -143,10 +147,68 @@ def _of_unlike_lines(data: bytes) -> tuple[bytes, tuple[str, ...]]:
             f"doubt: the text has two encodings: {counts} and read as {encoding}{shown}; {CONVERT}",
         )
     [whole], encoding = _by_bytes([data])
-    note = f"the text is not UTF-8: read as {encoding}{shown}; if this is wrong, {CONVERT}"
-    if num_valid:
-        note = f"doubt: {note}; {counts}"
+    advice = _advice([lines[place] for place in damaged], is_guess=True)
+    note = f"the text is not UTF-8: read as {encoding}{shown}; {advice}"
+    if num_valid or "more likely" in advice:
+        note = f"doubt: {note}{f'; {counts}' if num_valid else ''}"
     return whole.encode(), (note,)
+
+
+def _advice(lines: list[bytes], *, is_guess: bool) -> str:
+    """Return which encoding lines are likely in, and how to name it."""
+    likely = likely_encodings(lines)
+    words = " or ".join(f"{name} ({word!r})" for name, word in likely.items())
+    if not likely:
+        return f"{'if this is wrong, ' if is_guess else 'if its encoding is another one, '}name it with {NAME_IT}"
+    pick = NAME_IT if len(likely) > 1 else f"encoding= (--encoding {next(iter(likely))})"
+    return f"it is more likely {words}: name the right one with {pick}"
+
+
+def _on_damage(lines: list[bytes], damaged: list[int], encoding: str) -> str:
+    """Return a clause on the lines whose bytes are not in an encoding, with the bytes and the place of the first."""
+    line = lines[damaged[0]]
+    try:
+        line.decode(encoding)
+        bad = line
+    except UnicodeDecodeError as error:
+        bad = line[max(error.start - 8, 0) : error.end + 8]
+    plural = "s hold" if len(damaged) > 1 else " holds"
+    return f"{len(damaged):,} line{plural} bytes that are not {encoding}, first {bad!r} at line {damaged[0] + 1:,}"
+
+
+def _as_named(data: bytes, encoding: str) -> tuple[bytes, tuple[str, ...]]:
+    """Decode text by the encoding that the caller names; mark the bytes that are not in it, if they are few."""
+    try:
+        text = data.decode(encoding).removeprefix("\ufeff").encode()
+        if data.isascii() or text == data or not _is_utf8(data):
+            return text, ()
+        return text, (f"doubt: the text is UTF-8 too, and read as {encoding}: leave out --encoding if this is wrong",)
+    except UnicodeDecodeError:
+        pass
+    except UnicodeError as error:  # a character that no text holds
+        raise DataError(f"text must be {encoding}, as encoding= (--encoding) says; got {error}") from None
+    lines = data.split(b"\n")
+    damaged = [place for place, line in enumerate(lines) if _decoded_or_none(line, encoding) is None]
+    num_beyond = sum(not line.isascii() for line in lines)
+    if not damaged or len(damaged) > (1 - MOSTLY_UTF8) * num_beyond:
+        others = [lines[place] for place in damaged]
+        unicode = " or utf-8" if _is_utf8(data) else ""
+        likely = " or ".join([*likely_encodings(others), "cp1252", "latin-1"]) + unicode
+        found = _on_damage(lines, damaged, encoding) if damaged else "an end within a character"
+        raise DataError(f"text must be {encoding}, as encoding= (--encoding) says; got {found}; try {likely}")
+    text = "\n".join(_decoded_or_none(line, encoding) or _marked(line, encoding) for line in lines)
+    return text.encode(), (f"{_on_damage(lines, damaged, encoding)}, as encoding= (--encoding) says",)
+
+
+def _marked(line: bytes, encoding: str) -> str:
+    return re.sub("\ufffd+", DAMAGED, line.decode(encoding, "replace"))
+
+
+def _decoded_or_none(line: bytes, encoding: str) -> str | None:
+    try:
+        return line.decode(encoding)
+    except UnicodeDecodeError:
+        return None
 
 
 def _by_bytes(parts: list[bytes]) -> tuple[list[str], str]:
@@ -157,13 +219,6 @@ def _by_bytes(parts: list[bytes]) -> tuple[list[str], str]:
         except UnicodeDecodeError:
             pass
     return [part.decode("latin-1") for part in parts], "latin-1"
-
-
-def _utf8_or_none(line: bytes) -> str | None:
-    try:
-        return line.decode()
-    except UnicodeDecodeError:
-        return None
 
 
 def _is_one_byte_each(lines: Iterable[bytes]) -> bool:

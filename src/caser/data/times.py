@@ -1,40 +1,38 @@
 """Times: turn a column into microseconds since 1970 UTC, and say in which unit it was.
 
-A column has one unit. Numbers are seconds, milliseconds, microseconds or nanoseconds since 1970, whichever gives their
-median a usual size, unless their digits are dates: 20220408 is a day and 20201231235900 a moment. Columns whose values
-are plausible in two different units are refused. `dates.py` reads text.
+A column has one unit. Numbers are seconds, milliseconds, microseconds or nanoseconds since 1970, unless their digits
+are dates: 20220408 is a day and 20201231235900 a moment. Columns whose values are plausible in two different units are
+refused. `time_units.py` has the units; `dates.py` reads text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import polars as pl
 
-from caser.data.dates import are_times_of_day, fitting_forms, parse, read_dates
+from caser.data.dates import ORDINAL, are_times_of_day, fitting_forms, parse, read_dates, zone_without_meaning
 from caser.data.ids import is_missing, shortened
+from caser.data.time_units import (
+    NEARLY_ALL,
+    UNITS,
+    asked_readings,
+    guessed_unit,
+    refuse_two_units,
+    scaled,
+    size_of,
+    usual_counts,
+)
 from caser.errors import DataError
-
-TIME_UNITS = {"seconds": 1e11, "milliseconds": 1e14, "microseconds": 1e17, "nanoseconds": np.inf}
-"""Units of time since 1970. Each has the largest median of times that is read in it, a time in the year 5138."""
-
-MICROSECONDS_PER = {"seconds": 1_000_000.0, "milliseconds": 1_000.0, "microseconds": 1.0, "nanoseconds": 0.001}
-
-USUAL_SECONDS = (788_918_400, 2_208_988_800)
-"""Seconds since 1970 from 1995 to 2040: a moment of which there are logs."""
 
 DIGITS = {8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S", 17: "%Y%m%d%H%M%S%3f"}
 """Dates that are written as digits only, by the number of digits."""
 
-NEARLY_ALL = 0.95
-"""The share of values that must be plausible dates before the others count as unreadable."""
+DECIMAL_COMMA = r"^(\s*[-+]?\d{4,}),(\d+\s*)$"
 
 SAMPLE = 10_000
 """How many numbers are looked at before all are tried as dates."""
-
-LATEST = 2**62
-"""A number is a time only if it is fewer than this many microseconds before or after 1970."""
 
 
 def to_microseconds(
@@ -44,7 +42,8 @@ def to_microseconds(
 
     times        a column of numbers, dates or text        places  (N,) where each row is, named "line" or "row"
     words        texts that mean missing
-    time_format  how the times are written: a unit, such as "milliseconds", or a form for `strptime`; None to guess
+    time_format  how the times are written: a key of UNITS, such as "milliseconds", or a form for `strptime`; None to
+                 guess
 
     Raises DataError, with the first such value, if the column has two units or two readings, holds times without a day,
     or has another type.
@@ -95,6 +94,7 @@ def looks_like_moments(values: pl.Series) -> str | None:
         values = values.set(is_missing(values, [""]), None).drop_nulls()
         numbers = _numbers(values)
         if numbers.null_count() > (1 - NEARLY_ALL) * len(values):
+            values = values.filter(~values.str.contains(ORDINAL))  # 2024-060 is as often the number of a student
             is_date = read_dates(values).count() >= NEARLY_ALL * len(values) or bool(fitting_forms(values))
             return "dates" if is_date and len(values) else None
         values = numbers
@@ -103,7 +103,7 @@ def looks_like_moments(values: pl.Series) -> str | None:
     floats = values.drop_nulls().cast(pl.Float64)
     if _digits_as_dates(values) is not None:
         return "numbers"
-    return "numbers" if max(_usual(floats).values()) >= NEARLY_ALL * len(floats) else None
+    return "numbers" if max(usual_counts(floats).values()) >= NEARLY_ALL * len(floats) else None
 
 
 def shown_moment(microseconds: int) -> str:
@@ -119,11 +119,18 @@ def shown_moment(microseconds: int) -> str:
 
 def _as_said(times: pl.Series, time_format: str) -> tuple[pl.Series, str]:
     """Read times in the unit, or the form, that the caller names."""
-    if time_format in TIME_UNITS:
+    if time_format in UNITS:
         numbers = _numbers(times) if times.dtype == pl.String else times
         if not numbers.dtype.is_numeric():
             raise DataError(f"times in {time_format} must be numbers; got {times.dtype} in column {times.name!r}")
-        return _scaled(numbers, time_format), time_format
+        return scaled(numbers, time_format), time_format
+    if "%" not in time_format:
+        raise DataError(
+            "time_format (--time-format) must describe a moment, such as '%d/%m/%Y %H:%M', or name a unit: "
+            f"{', '.join(UNITS)}; got {time_format!r}"
+        )
+    if times.dtype.is_float() and (times.drop_nulls() % 1 == 0).all():
+        times = times.cast(pl.Int64, strict=False)
     if times.dtype != pl.String and not times.dtype.is_integer():
         raise DataError(
             f"time_format (--time-format) has an effect on text and whole numbers only; got {times.dtype} in column "
@@ -158,21 +165,36 @@ def _from_text(text: pl.Series, places: pl.Series, words: Collection[str]) -> tu
     if 2 * dates.count() < text.count():
         unread = text.set(dates.is_not_null(), None)
         if forms := fitting_forms(unread):
-            raise DataError(_which_form(unread, places, forms))
+            raise DataError(_which_reading(unread, places, forms[:3]))
+        _refuse_zones(unread, places)
     return (dates, "dates") if dates.count() > numbers.count() else _from_numbers(numbers.alias(text.name), places)
 
 
-def _which_form(text: pl.Series, places: pl.Series, forms: list[str]) -> str:
-    """Ask for one of the forms that read every time, and say what each makes of the first."""
-    row = text.is_not_null().arg_max() or 0
-    readings = [
-        f"time_format={form!r} (--time-format {form!r}) reads it as {shown_moment(parse(text[row : row + 1], form)[0])}"
-        for form in forms[:3]
+def _which_reading(times: pl.Series, places: pl.Series, readings: Sequence[str]) -> str:
+    """Ask for one of several values of `time_format`, and say what each makes of the first time."""
+    row = times.is_not_null().arg_max() or 0
+    moments = {one: _as_said(times[row : row + 1], one)[0].item() for one in readings}
+    ways = [
+        f"time_format={one!r} (--time-format {one if one in UNITS else repr(one)}) reads it as {shown_moment(moment)}"
+        for one, moment in moments.items()
+        if moment is not None
     ]
     return (
-        f"times must have one meaning; got {shortened(text[row])} at {places.name} {places[row]:,} in column "
-        f"{text.name!r}: {', '.join(readings)}; pass the right one"
+        f"times must have one meaning; got {shortened(times[row])} at {places.name} {places[row]:,} in column "
+        f"{times.name!r}: {', '.join(ways)}; pass the right one"
     )
+
+
+def _refuse_zones(text: pl.Series, places: pl.Series) -> None:
+    """Raise DataError if times would be read without the name of a zone at their end."""
+    row = text.is_not_null().arg_max() or 0
+    zone = zone_without_meaning(text[row]) if text.count() else None
+    if zone is not None:
+        raise DataError(
+            f"times must be in UTC, or have an offset from it such as +0100; got {shortened(text[row])} at "
+            f"{places.name} {places[row]:,} in column {text.name!r}: {zone} is the name of a zone, and such names have "
+            "several offsets, by place or by season; write the offset in its place"
+        )
 
 
 def _from_numbers(numbers: pl.Series, places: pl.Series) -> tuple[pl.Series, str]:
@@ -182,26 +204,12 @@ def _from_numbers(numbers: pl.Series, places: pl.Series) -> tuple[pl.Series, str
         return dates, "dates"
     floats = numbers.cast(pl.Float64)
     finite = floats.set(~floats.is_finite(), None)
-    _refuse_months(finite, numbers.name)
-    _refuse_two_units(finite, numbers, places)
-    median = finite.set(finite <= 0, None).median()  # 0 and -1 often stand for a missing time
-    median = median if isinstance(median, float) else finite.abs().max()
-    size = median if isinstance(median, float) else 0.0
-    unit = next(unit for unit, bound in TIME_UNITS.items() if size <= bound)
-    return _scaled(numbers, unit), unit
-
-
-def _scaled(numbers: pl.Series, unit: str) -> pl.Series:
-    """Convert numbers of a unit to microseconds, with null for numbers that are no times."""
-    numbers = numbers.cast(pl.Float64) if numbers.dtype.is_decimal() else numbers
-    floats = numbers.cast(pl.Float64)
-    in_range = (floats.is_finite() & (floats.abs() < LATEST / MICROSECONDS_PER[unit])).fill_null(False)
-    kept = numbers.set(~in_range, None)
-    # Integers are not converted to floats on the way, because that would round them.
-    if kept.dtype.is_integer():
-        whole = kept // 1000 if unit == "nanoseconds" else kept.cast(pl.Int64) * int(MICROSECONDS_PER[unit])
-        return whole.cast(pl.Int64)
-    return (kept.cast(pl.Float64) * MICROSECONDS_PER[unit]).round().cast(pl.Int64)
+    size = size_of(finite)
+    if readings := asked_readings(finite, size):
+        raise DataError(_which_reading(numbers.set(~(finite > 0).fill_null(False), None), places, readings))
+    refuse_two_units(finite, numbers, places)
+    unit = guessed_unit(size)
+    return scaled(numbers, unit), unit
 
 
 def _digits_as_dates(numbers: pl.Series) -> pl.Series | None:
@@ -221,49 +229,16 @@ def _digits_as_dates(numbers: pl.Series) -> pl.Series | None:
     return dates if dates.count() >= NEARLY_ALL * int((numbers != 0).sum() or 0) else None
 
 
-def _refuse_months(floats: pl.Series, name: str) -> None:
-    """Raise DataError if every number is a month such as 202012: a month is no moment, and seconds are as likely."""
-    low, high = floats.min(), floats.max()
-    if not (isinstance(low, float) and isinstance(high, float) and low >= 190001 and high <= 210012):
-        return
-    if ((floats % 100).is_between(1, 12) & (floats % 1 == 0)).all():
-        raise DataError(
-            f"times must have one meaning; got {low:.0f} to {high:.0f} in column {name!r}: months, which "
-            "time_format='%Y%m' (--time-format %Y%m) reads as their first days, or seconds, which "
-            "time_format='seconds' (--time-format seconds) reads"
-        )
-
-
-def _refuse_two_units(floats: pl.Series, numbers: pl.Series, places: pl.Series) -> None:
-    """Raise DataError if some numbers are moments of our time in one unit, and others in another."""
-    counts = {unit: count for unit, count in _usual(floats).items() if count}
-    if len(counts) < 2:
-        return
-    found = []
-    for unit, count in counts.items():
-        row = _is_usual(floats, unit).fill_null(False).arg_max() or 0
-        found.append(f"{count:,} in {unit} (first at {places.name} {places[row]:,}: {numbers[row]})")
-    raise DataError(
-        f"all times must be in one unit; got {' and '.join(found)} in column {numbers.name!r}; convert them to one "
-        "unit, or pass time_format= (--time-format seconds) to read every number in one"
-    )
-
-
-def _usual(floats: pl.Series) -> dict[str, int]:
-    """Count the numbers that are moments of our time, by unit."""
-    return {unit: int(_is_usual(floats, unit).sum() or 0) for unit in TIME_UNITS}
-
-
-def _is_usual(floats: pl.Series, unit: str) -> pl.Series:
-    per_second = 1e6 / MICROSECONDS_PER[unit]
-    return floats.is_between(USUAL_SECONDS[0] * per_second, USUAL_SECONDS[1] * per_second)
-
-
 def _numbers(text: pl.Series) -> pl.Series:
-    """Read text as integers if all numbers in it are integers, else as floats; null for other text."""
+    """Read text as integers if all numbers in it are integers, else as floats; null for other text.
+
+    A comma is a decimal one after four digits or more, as no separator of thousands is there: 1577836800,5.
+    """
     integers = text.cast(pl.Int64, strict=False)
     if integers.null_count() == text.null_count():
         return integers
+    if text.str.contains(DECIMAL_COMMA).any():
+        text = text.str.replace(DECIMAL_COMMA, "${1}.${2}")
     floats = text.cast(pl.Float64, strict=False)
     return integers if integers.count() == floats.count() else floats
 

@@ -18,6 +18,8 @@ _MOST_FIELDS = 2_000_000
 _MOST_DEPTH = 20
 _DATA_AT, _DICTIONARY_AT, _PACKED = 9, 11, 7
 _PAGE_KINDS = (5, 7, 8)
+_DICTIONARY_PAGE = 7
+_LONG_TEXT = 4_000
 _PATH, _NUM_VALUES, _UNPACKED = 3, 5, 6
 _TRUE, _FALSE, _BYTE, _INTEGERS, _DOUBLE, _TEXT, _LISTS, _STRUCT = 1, 2, 3, (4, 5, 6), 7, 8, (9, 10), 12
 
@@ -28,11 +30,13 @@ class Footer(NamedTuple):
     rows     the number of rows
     columns  for each column, about how many bytes it takes in memory
     parts    for each column, the same for the groups of rows that hold the first 1,000 rows
+    has_long_texts  whether the values in a dictionary of texts have more than 4,000 bytes, on average
     """
 
     rows: int
     columns: dict[str, int]
     parts: dict[str, int]
+    has_long_texts: bool = False
 
 
 def read_footer(content: bytes) -> Footer:
@@ -48,11 +52,11 @@ def read_footer(content: bytes) -> Footer:
     try:
         summary = _Reader(content[-8 - size : -8]).struct(0)
         rows, columns, parts = _at_least_zero(summary[3]), dict[str, int](), dict[str, int]()
-        num_read = 0
+        num_read, longest = 0, 0.0
         for group in summary.get(4, []):
             for column in group[1]:
                 name, values, unpacked = (column[3][number] for number in (_PATH, _NUM_VALUES, _UNPACKED))
-                _check_pages(content, column[3])
+                longest = max(longest, _check_pages(content, column[3]))
                 size = _at_least_zero(values) * CELL_BYTES + _at_least_zero(unpacked)
                 column_name = name[0].decode()
                 columns[column_name] = columns.get(column_name, 0) + size
@@ -62,13 +66,29 @@ def read_footer(content: bytes) -> Footer:
         raise ValueError("a summary that is damaged") from None
     if num_read != rows:
         raise ValueError(f"{num_read:,} rows in its groups where it announces {rows:,}")
-    return Footer(rows, columns, parts)
+    return Footer(rows, columns, parts, longest > _LONG_TEXT)
 
 
-def _check_pages(content: bytes, column: dict[int, Any]) -> None:
-    """Raise ValueError for a page that announces more than its column, because polars allocates what a page says."""
+def without_categories(content: bytes) -> bytes:
+    """Return a Parquet file whose columns of categories are columns of text.
+
+    content  the bytes of a file whose summary could be read
+
+    The types that Arrow has and Parquet has not are in one value of the summary; it gets another name. Polars makes
+    categories by comparing the text of every row, which takes minutes where texts are long.
+    """
+    start = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    return content[:start] + content[start:].replace(b"ARROW:schema", b"arrow:schema")
+
+
+def _check_pages(content: bytes, column: dict[int, Any]) -> float:
+    """Return the mean size of a value in the dictionary of a column, in bytes; 0 without a dictionary.
+
+    Raises ValueError for a page that announces more than its column, because polars allocates what a page says.
+    """
     at = min(column.get(_DICTIONARY_AT) or column[_DATA_AT], column[_DATA_AT])
     end = at + _at_least_zero(column[_PACKED])
+    mean = 0.0
     while at < end:
         reader = _Reader(memoryview(content)[at:end])
         page = reader.struct(0)
@@ -76,7 +96,10 @@ def _check_pages(content: bytes, column: dict[int, Any]) -> None:
         count = max((_at_least_zero(page[kind][1]) for kind in _PAGE_KINDS if kind in page), default=0)
         if count > column[_NUM_VALUES] or unpacked > column[_UNPACKED]:
             raise ValueError(f"a page of {count:,} values in a column of {column[_NUM_VALUES]:,}")
+        if _DICTIONARY_PAGE in page:
+            mean = unpacked / max(count, 1)
         at += reader.at + size
+    return mean
 
 
 def _at_least_zero(number: Any) -> int:

@@ -1,0 +1,177 @@
+"""Units of time: numbers that count seconds, days or other units become microseconds since 1970 UTC.
+
+Without a word of the caller, numbers are seconds, milliseconds, microseconds or nanoseconds since 1970, whichever gives
+their median a usual size. Numbers that are rather minutes, hours, days, days of a spreadsheet, years, months or days of
+a year are asked about, because as seconds they would all lie around 1970.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import polars as pl
+
+from caser.data.dates import parse
+from caser.errors import DataError
+
+
+class Unit(NamedTuple):
+    """A unit of time.
+
+    microseconds  how long one is        zero   the moment of the number 0, in microseconds since 1970
+    digits        a number with a fraction is rounded to this many microseconds
+    """
+
+    microseconds: float
+    zero: int = 0
+    digits: int = 1
+
+
+DAY = 86_400_000_000
+
+UNITS: Mapping[str, Unit] = {
+    "seconds": Unit(1e6),
+    "milliseconds": Unit(1e3),
+    "microseconds": Unit(1.0),
+    "nanoseconds": Unit(1e-3),
+    "minutes": Unit(60e6),
+    "hours": Unit(3600e6),
+    "days": Unit(float(DAY), digits=1000),
+    "excel": Unit(float(DAY), zero=-25_569 * DAY, digits=1000),
+}
+"""Units by the word for `time_format`. Those of a spreadsheet are days since 1899-12-30. A fraction of a day with as
+many digits as a float has is about a microsecond wrong, so that it is rounded to milliseconds."""
+
+GUESSED: Mapping[str, float] = {
+    "seconds": 1e11,
+    "milliseconds": 1e14,
+    "microseconds": 1e17,
+    "nanoseconds": float("inf"),
+}
+"""Units that are chosen without asking, with the largest median that is read in each, a time in the year 5138."""
+
+ASKED: Mapping[str, tuple[float, float]] = {
+    "%Y": (1900, 2100),
+    "%Y%m": (190_001, 210_012),
+    "%Y%j": (1_900_001, 2_100_366),
+    "days": (5_000, 30_000),
+    "excel": (20_000, 60_000),
+    "hours": (200_000, 620_000),
+    "minutes": (12_000_000, 37_000_000),
+}
+"""Other units and forms, with the least and the largest number that is a moment of our time in each."""
+
+USUAL_SECONDS = (788_918_400, 2_208_988_800)
+"""Seconds since 1970 from 1995 to 2040: a moment of which there are logs."""
+
+NEARLY_ALL = 0.95
+"""The share of values that must be plausible in one reading before the others count as unreadable."""
+
+LATEST = 2**62
+"""A number is a time only if it is fewer than this many microseconds before or after 1970."""
+
+
+def size_of(floats: pl.Series) -> float:
+    """Return the median of the numbers above 0, as 0 and -1 often stand for a missing time; or else of what there is.
+
+    floats  finite numbers
+
+    >>> size_of(pl.Series([1.6e9, 0.0, 0.0])), size_of(pl.Series([0.0]))
+    (1600000000.0, 0.0)
+    """
+    least = floats.min()
+    median = (floats.set(floats <= 0, None) if isinstance(least, float) and least <= 0 else floats).median()
+    median = median if isinstance(median, float) else floats.abs().max()
+    return median if isinstance(median, float) else 0.0
+
+
+def guessed_unit(size: float) -> str:
+    """Return the unit of GUESSED in which a number is of a usual size.
+
+    size  as from `size_of`
+
+    >>> guessed_unit(1.6e9), guessed_unit(1.6e12)
+    ('seconds', 'milliseconds')
+    """
+    return next(unit for unit, bound in GUESSED.items() if size <= bound)
+
+
+def scaled(numbers: pl.Series, unit: str) -> pl.Series:
+    """Return numbers of a unit as microseconds since 1970, with null for numbers that are no times.
+
+    numbers  of any numeric type        unit  a key of UNITS
+
+    >>> scaled(pl.Series([44927.5]), "excel").to_list() == scaled(pl.Series([1_672_574_400]), "seconds").to_list()
+    True
+    """
+    how = UNITS[unit]
+    numbers = numbers.cast(pl.Float64) if numbers.dtype.is_decimal() else numbers
+    floats = numbers.cast(pl.Float64)
+    in_range = (floats.is_finite() & (floats.abs() < LATEST / how.microseconds)).fill_null(False)
+    kept = numbers.set(~in_range, None)
+    # Integers are not converted to floats on the way, because that would round them.
+    if kept.dtype.is_integer():
+        whole = kept // 1000 if unit == "nanoseconds" else kept.cast(pl.Int64) * int(how.microseconds)
+        return whole.cast(pl.Int64) + how.zero
+    rounded = (kept.cast(pl.Float64) * (how.microseconds / how.digits)).round().cast(pl.Int64)
+    return rounded * how.digits + how.zero
+
+
+def usual_counts(floats: pl.Series) -> dict[str, int]:
+    """Return how many numbers are moments of our time in each unit of GUESSED.
+
+    floats  numbers
+
+    >>> usual_counts(pl.Series([1.6e9, 1.6e12, 7.0]))
+    {'seconds': 1, 'milliseconds': 1, 'microseconds': 0, 'nanoseconds': 0}
+    """
+    return {unit: int(_is_usual(floats, unit).sum() or 0) for unit in GUESSED}
+
+
+def refuse_two_units(floats: pl.Series, numbers: pl.Series, places: pl.Series) -> None:
+    """Raise DataError if some numbers are moments of our time in one unit, and others in another.
+
+    floats  the finite numbers        numbers  the numbers as they are in the column        places  where each is
+    """
+    counts = {unit: count for unit, count in usual_counts(floats).items() if count}
+    if len(counts) < 2:
+        return
+    found = []
+    for unit, count in counts.items():
+        row = _is_usual(floats, unit).fill_null(False).arg_max() or 0
+        found.append(f"{count:,} in {unit} (first at {places.name} {places[row]:,}: {numbers[row]})")
+    raise DataError(
+        f"all times must be in one unit; got {' and '.join(found)} in column {numbers.name!r}; convert them to one "
+        "unit, or pass time_format= (--time-format seconds) to read every number in one"
+    )
+
+
+def asked_readings(floats: pl.Series, size: float) -> list[str]:
+    """Return the keys of ASKED in which nearly all numbers are moments of our time; with the unit that is guessed.
+
+    floats  finite numbers        size  their size, as from `size_of`
+
+    >>> asked_readings(pl.Series([44927.5]), 44927.5), asked_readings(pl.Series([202012.0]), 202012.0)
+    (['excel', 'seconds'], ['%Y%m', 'hours', 'seconds'])
+    """
+    if size > max(most for _, most in ASKED.values()):
+        return []
+    positive = floats.filter(floats > 0)
+    found = [word for word, (least, most) in ASKED.items() if _most(positive.is_between(least, most))]
+    found = [word for word in found if "%" not in word or _most(_are_written_so(positive, word))]
+    return [*found, guessed_unit(size)] if found else []
+
+
+def _are_written_so(floats: pl.Series, form: str) -> pl.Series:
+    """Return whether each number is whole, and the digits of a moment in this form."""
+    return (floats % 1 == 0) & parse(floats.cast(pl.Int64).cast(pl.String), form).is_not_null()
+
+
+def _most(claims: pl.Series) -> bool:
+    return len(claims) > 0 and bool(claims.sum() >= NEARLY_ALL * len(claims))
+
+
+def _is_usual(floats: pl.Series, unit: str) -> pl.Series:
+    per_second = 1e6 / UNITS[unit].microseconds
+    return floats.is_between(USUAL_SECONDS[0] * per_second, USUAL_SECONDS[1] * per_second)
