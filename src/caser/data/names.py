@@ -30,6 +30,9 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
 Names of ids come before bare nouns: beside `user_id`, a column `user` holds names, which several people may share.
 Sessions, and the places where an item was used, come last."""
 
+LAST: Mapping[str, tuple[str, ...]] = {"user": ("session",), "item": ("business", "venue")}
+"""How the names of SYNONYMS begin that come last: a user has several sessions, and a place several items."""
+
 LIST_ENDINGS = ("s", "list", "seq", "sequence", "history")
 """Endings that a name may have besides, in a table of one sequence per row: item_ids, item_id_list."""
 
