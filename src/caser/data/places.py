@@ -42,8 +42,8 @@ FEATURE = r"^\d+:-?\d+(\.\d+)?$"
 MOST_WORDS = 12
 """The most values of a column of short words that are no ids."""
 
-LARGEST_RATING = 10
-"""The largest number of a usual scale of ratings."""
+LARGEST_RATING, LARGEST_KNOWN = 10, 100
+"""The largest number of a usual scale of ratings, and of any."""
 
 
 def no_ids(few: pl.DataFrame, events: Sequence[int]) -> dict[int, str]:
@@ -92,7 +92,7 @@ def speaks_against(few: pl.DataFrame, layout: Sequence[str]) -> bool:
 
     few  the first rows        layout  the role of each column
 
-    >>> rows = pl.DataFrame({"1": range(30), "2": [row % 3 for row in range(30)], "3": [row + 900 for row in range(30)]})
+    >>> rows = pl.DataFrame({"1": range(30), "2": [row % 3 for row in range(30)], "3": [row + 60 for row in range(30)]})
     >>> speaks_against(rows, ["user", "item", "rating"])
     True
     """
@@ -101,6 +101,8 @@ def speaks_against(few: pl.DataFrame, layout: Sequence[str]) -> bool:
     user, item, rating = (few.to_series(layout.index(role)) for role in ("user", "item", "rating"))
     numbers = rating.cast(pl.String).cast(pl.Float64, strict=False)
     largest = numbers.max()
+    if "time" not in layout and isinstance(largest, float) and largest > LARGEST_KNOWN:
+        return False  # it may be a time; a doubt asks
     is_rating = have_fractions(rating) or (numbers.count() > 0 and isinstance(largest, float) and largest <= LARGEST_RATING)
     if is_rating and rating.n_unique() <= item.n_unique() + 1:
         return False

@@ -16,15 +16,13 @@ from caser.data.column_words import candidates
 from caser.data.ids import shortened
 from caser.data.matrix import advice_on_matrix
 from caser.data.names import SYNONYMS, are_event_kinds, by_name, columns_named, flag, in_words
+from caser.data.places import LARGEST_KNOWN
 from caser.data.positions import SEARCHED, by_position
 from caser.data.rivals import doubts_on_guess, passed_over
 from caser.data.tables import RawTable
 from caser.data.time_column import checked_time, joined_time
 from caser.data.times import looks_like_moments
 from caser.errors import DataError, did_you_mean
-
-LARGEST_RATING = 100
-"""A number that is larger is hardly a rating."""
 
 
 class Roles(NamedTuple):
@@ -141,11 +139,13 @@ def _ignored_number(table: RawTable, chosen: Mapping[str, str], guessed: Mapping
         return []
     values = table.sample([column]).to_series().cast(pl.Float64, strict=False)
     largest = values.max()
-    if not isinstance(largest, float) or largest <= LARGEST_RATING:
+    if not isinstance(largest, float) or largest <= LARGEST_KNOWN:
         return []
+    user, item = chosen["user"], chosen["item"]
+    as_item = f"; if it is the item, pass --no-header --user {item} --item {column}"
     return [
         f"doubt: column {column} (up to {largest:g}) is not used: if it is the time, pass --no-header "
-        f"--user {chosen['user']} --item {chosen['item']} --time {column}"
+        f"--user {user} --item {item} --time {column}{as_item if 2 * values.n_unique() <= len(values) else ''}"
     ]
 
 
