@@ -74,7 +74,9 @@ def looks_swapped(few: pl.DataFrame, layout: Sequence[str]) -> str | None:
     "'/home', which looks like a path,"
     """
     places = (layout.index(role) for role in ("user", "item"))
-    users, items = (few.to_series(place).cast(pl.String, strict=False).drop_nulls().str.strip_chars() for place in places)
+    users, items = (
+        few.to_series(place).cast(pl.String, strict=False).drop_nulls().str.strip_chars() for place in places
+    )
     if users.is_empty() or items.is_empty():
         return None
     for name, form in ITEM_FORMS.items():
@@ -103,7 +105,9 @@ def speaks_against(few: pl.DataFrame, layout: Sequence[str]) -> bool:
     largest = numbers.max()
     if "time" not in layout and isinstance(largest, float) and largest > LARGEST_KNOWN:
         return False  # it may be a time; a doubt asks
-    is_rating = have_fractions(rating) or (numbers.count() > 0 and isinstance(largest, float) and largest <= LARGEST_RATING)
+    is_rating = have_fractions(rating) or (
+        numbers.count() > 0 and isinstance(largest, float) and largest <= LARGEST_RATING
+    )
     if is_rating and rating.n_unique() <= item.n_unique() + 1:
         return False
     # An item has several users, and a session has one.

@@ -77,9 +77,7 @@ def by_position(table: RawTable, chosen: Mapping[str, str]) -> dict[str, str]:
     raise DataError(_which_columns(few, moments, clocks, others))
 
 
-def _which_columns(
-    few: pl.DataFrame, moments: Sequence[int], clocks: Sequence[int], others: Mapping[int, str]
-) -> str:
+def _which_columns(few: pl.DataFrame, moments: Sequence[int], clocks: Sequence[int], others: Mapping[int, str]) -> str:
     """Say how to name columns without a header: each likely reading, and the first row."""
     positions = range(1, few.width + 1)
     no_ids = [*others, *clocks]

@@ -124,10 +124,13 @@ def _better(few: pl.DataFrame, role: str) -> str:
     found = [
         one.name
         for one in few
-        if (speaks_for(one.name, role) is not None or _names_a_thing(one.name)) and not one.dtype.is_nested()
+        if (speaks_for(one.name, role) is not None or _names_a_thing(one.name))
+        and not one.dtype.is_nested()
         and one.n_unique() > MOST_SMALL
     ]
-    return f" {found[0]} ({few[found[0]].n_unique():,} values) is not used: --{role} {found[0]} reads it" if found else ""
+    return (
+        f" {found[0]} ({few[found[0]].n_unique():,} values) is not used: --{role} {found[0]} reads it" if found else ""
+    )
 
 
 def _names_a_thing(name: str) -> bool:

@@ -14,14 +14,16 @@ import polars as pl
 
 from caser.data.column_words import candidates
 from caser.data.ids import shortened
+from caser.data.joined_times import joined_time
 from caser.data.matrix import advice_on_matrix
 from caser.data.names import SYNONYMS, are_event_kinds, by_name, columns_named, flag, in_words
 from caser.data.places import LARGEST_KNOWN
 from caser.data.positions import SEARCHED, by_position
 from caser.data.rivals import doubts_on_guess, passed_over
 from caser.data.tables import RawTable
-from caser.data.time_column import checked_time, joined_time
+from caser.data.time_column import checked_time
 from caser.data.times import looks_like_moments
+from caser.data.unused import doubts_on_time, doubts_without_time
 from caser.errors import DataError, did_you_mean
 
 
@@ -84,6 +86,10 @@ def choose_columns(
         notes = [*(note for note in notes if chosen.get("time") == guess or f"read {guess} as time" not in note), *more]
     for role in ("user", "item"):
         notes += doubts_on_guess(table, chosen, role) if role in missing else []
+    if "time" in chosen:
+        notes += doubts_on_time(table, chosen)
+    elif named.get("time") != "":
+        notes += doubts_without_time(table, chosen)
     return Roles(
         table, chosen, [*notes, *_ignored_events(table, chosen, named), *_ignored_number(table, chosen, guessed)]
     )

@@ -1,0 +1,209 @@
+"""Joined times: make one column of several that say a moment together.
+
+A day and a time of day, a moment and its zone, or a year, a month and a day. Numbers in the second place are clocks
+(2359, 235959), else seconds or milliseconds since midnight. A number in the place of the day counts days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import polars as pl
+
+from caser.data.column_words import words_in
+from caser.data.dates import parse, read_dates
+from caser.data.tables import RawTable
+from caser.data.time_units import NEARLY_ALL
+from caser.errors import DataError
+
+PARTS = ("year", "month", "day", "hour", "minute", "second")
+"""Parts of a moment, as words in names of columns."""
+
+USUAL: Mapping[str, tuple[int, int]] = {
+    "year": (1900, 2100),
+    "month": (1, 12),
+    "day": (1, 31),
+    "hour": (0, 23),
+    "minute": (0, 59),
+    "second": (0, 60),
+}
+
+CLOCK_FORMS: Mapping[int, str] = {
+    2: r"^([01]\d|2[0-3])$",
+    4: r"^([01]\d|2[0-3])[0-5]\d$",
+    6: r"^([01]\d|2[0-3])([0-5]\d){2}$",
+}
+"""Clocks as numbers, by the number of digits."""
+
+PER_SECOND, DAY = 1_000_000, 86_400_000_000
+
+LARGEST_DAY = 99_999
+"""A larger number is no count of days."""
+
+ZONE = r"^[A-Z][A-Za-z]+/[A-Z][A-Za-z_/+-]+$"
+"""The name of a zone by its place, such as Europe/Berlin."""
+
+MOST_MINUTES = 840
+
+
+def joined_time(table: RawTable, columns: Sequence[str], name: str) -> RawTable:
+    """Return a table with one more column: the moments that some columns hold together.
+
+    table    the rows        columns  the column of the day, then those of the time of day, or of the zone; or the columns of a
+             year, a month, a day, and smaller parts
+    name     the name of the new column
+
+    A time of day may be a number without zeros in front: a column with 235959 holds hours, minutes and seconds, so that
+    144 is 00:01:44 there; one with at most 2359 holds hours and minutes, one with at most 23 hours. Other numbers are
+    seconds, or milliseconds, since midnight. Raises DataError for parts of which one is no number.
+
+    >>> rows = pl.DataFrame({"day": ["2020-01-01"] * 2, "clock": ["144", "93059"]})
+    >>> joined_time(RawTable.from_frame(rows), ["day", "clock"], "when").select(["when"]).to_series().to_list()
+    ['2020-01-01 000144', '2020-01-01 093059']
+    >>> rows = pl.DataFrame({"year": [2020], "month": [1], "day": [31]})
+    >>> joined_time(RawTable.from_frame(rows), ["year", "month", "day"], "when").select(["when"]).item()
+    '2020-01-31'
+    """
+    if len(columns) > 2:
+        return _of_calendar(table, columns, name)
+    pair = table.select(columns)
+    kind = pair.to_series(1).dtype
+    first = pair.to_series(0).cast(pl.String)
+    if kind == pl.Duration:
+        return _with(table, name, _midnights(first) + pair.to_series(1).dt.total_microseconds())
+    second = pair.to_series(1).cast(pl.String)
+    second = second.str.strip_chars()
+    if second.str.contains(ZONE).sum() >= NEARLY_ALL * max(1, second.count()):
+        return _with(table, name, _in_zones(first, second))
+    if kind != pl.String and not kind.is_integer():
+        return table.with_joined(columns, name)
+    numbers = second.cast(pl.Int64, strict=False)
+    if 2 * numbers.count() < len(second):
+        return _with_days(table, columns, name, first, second)
+    if _holds_zone_minutes(columns[1], numbers):
+        return _with(table, name, _moments(first) - numbers * 60 * PER_SECOND)
+    digits = _digits_of_clock(columns[1], numbers)
+    if digits:
+        clocks = numbers.cast(pl.String).str.zfill(digits)
+        return _with_days(table, columns, name, first, clocks, digits)
+    most = int(str(numbers.max()))
+    unit = PER_SECOND if most < DAY // PER_SECOND else 1000 if most < DAY // 1000 else None
+    if unit is None:
+        return table.with_joined(columns, name)
+    return _with(table, name, _midnights(first) + numbers * unit)
+
+
+def parts_of_moment(columns: Sequence[str]) -> list[str]:
+    """Return the columns that are called year, month, day, and smaller parts, in this order; none if one is missing.
+
+    columns  names of columns
+
+    >>> parts_of_moment(["date_day", "date_month", "date_year", "user"])
+    ['date_year', 'date_month', 'date_day']
+    """
+    found: list[str] = []
+    for part in PARTS:
+        named = [column for column in columns if words_in(column)[-1:] == (part,)]
+        if len(named) != 1:
+            return found if len(found) >= 3 else []
+        found += named
+    return found
+
+
+def are_parts(few: pl.DataFrame, columns: Sequence[str]) -> bool:
+    """Return whether columns hold the numbers of years, months, days, and smaller parts, in this order.
+
+    few  the first rows        columns  names of some of its columns
+
+    >>> are_parts(pl.DataFrame({"y": ["2020"], "m": ["1"], "d": ["31"]}), ["y", "m", "d"])
+    True
+    """
+    for (least, most), column in zip(USUAL.values(), columns, strict=False):
+        numbers = few[column].cast(pl.String, strict=False).cast(pl.Int64, strict=False)
+        if numbers.is_between(least, most).sum() < NEARLY_ALL * max(1, len(few)):
+            return False
+    return True
+
+
+def _of_calendar(table: RawTable, columns: Sequence[str], name: str) -> RawTable:
+    """Join the parts of a moment, in any order if their names say it, else from the year on."""
+    ordered = parts_of_moment(columns)
+    ordered = ordered if sorted(ordered) == sorted(columns) else list(columns)
+    if len(ordered) > len(PARTS) or not are_parts(table.sample(ordered), ordered):
+        raise DataError(
+            "time= (--time) of several columns must name a day and a time of day, or the numbers of a year, a month, a day, an "
+            f"hour, a minute and a second in this order; got {', '.join(columns)}"
+        )
+    signs = ("", "-", "-", " ", ":", ":")
+    texts = [
+        pl.lit(sign) + pl.col(column).cast(pl.String).str.strip_chars().str.zfill(4 if sign == "" else 2)
+        for sign, column in zip(signs, ordered, strict=False)
+    ]
+    texts += [pl.lit(":00")] if len(ordered) == 4 else []
+    return replace(table, frame=table.frame.with_columns(pl.concat_str(texts).alias(name)))
+
+
+def _with_days(
+    table: RawTable, columns: Sequence[str], name: str, days: pl.Series, clocks: pl.Series, digits: int = 0
+) -> RawTable:
+    """Join days with clocks as text; days that are counted become those after 1970-01-01."""
+    numbers = days.str.strip_chars().cast(pl.Int64, strict=False)
+    most = numbers.max()
+    if numbers.null_count() > days.null_count() or not isinstance(most, int) or most > LARGEST_DAY:
+        return table.with_joined(columns, name, digits)
+    dates = numbers.cast(pl.Int32).cast(pl.Date).cast(pl.String)
+    return replace(table, frame=table.frame.with_columns((dates + " " + clocks).alias(name)))
+
+
+def _with(table: RawTable, name: str, microseconds: pl.Series) -> RawTable:
+    """Return a table with one more column of moments."""
+    return replace(table, frame=table.frame.with_columns(microseconds.cast(pl.Datetime("us")).alias(name)))
+
+
+def _moments(text: pl.Series) -> pl.Series:
+    dates = read_dates(text)
+    digits = text.str.strip_chars().str.contains(r"^\d{8}$")
+    return parse(text, "%Y%m%d") if digits.sum() > dates.count() else dates
+
+
+def _midnights(text: pl.Series) -> pl.Series:
+    """Return the days of moments, or the days that numbers count, in microseconds since 1970."""
+    numbers = text.str.strip_chars().cast(pl.Int64, strict=False)
+    most = numbers.max()
+    if isinstance(most, int) and numbers.null_count() == text.null_count() and most <= LARGEST_DAY:
+        return numbers * DAY
+    return _moments(text) // DAY * DAY
+
+
+def _in_zones(text: pl.Series, zones: pl.Series) -> pl.Series:
+    """Return moments of local times in UTC, null for an unknown zone or a time that a zone does not have."""
+    local = _moments(text).cast(pl.Datetime("us"))
+    moments = pl.repeat(None, len(text), dtype=pl.Int64, eager=True)
+    for zone in zones.drop_nulls().unique().to_list():
+        rows = (zones == zone).fill_null(False).arg_true()
+        try:
+            found = local.gather(rows).dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+        except pl.exceptions.PolarsError:
+            continue  # no zone of the database
+        moments = moments.scatter(rows, found.dt.convert_time_zone("UTC").dt.replace_time_zone(None).cast(pl.Int64))
+    return moments
+
+
+def _holds_zone_minutes(name: str, numbers: pl.Series) -> bool:
+    """Return whether numbers are minutes from UTC: by the name of their column, and in quarters of an hour."""
+    is_named = bool({"offset", "tz", "zone", "timezone", "tzoffset", "utc", "gmt"} & set(words_in(name)))
+    values = numbers.drop_nulls()
+    return is_named and len(values) > 0 and bool(((values.abs() <= MOST_MINUTES) & (values % 15 == 0)).all())
+
+
+def _digits_of_clock(name: str, numbers: pl.Series) -> int:
+    """Return how many digits the clocks have that numbers are; 0 if they are none, as seconds of a day."""
+    most = numbers.max()
+    if {"second", "seconds", "sec", "secs", "ms", "milliseconds"} & set(words_in(name)) or not isinstance(most, int):
+        return 0
+    texts = numbers.drop_nulls().cast(pl.String)
+    for digits, form in CLOCK_FORMS.items():
+        if most < 10**digits and texts.str.zfill(digits).str.contains(form).sum() >= NEARLY_ALL * len(texts):
+            return digits
+    return 0
