@@ -15,34 +15,41 @@ from functools import cache
 from caser.data.names import LAST, columns_named, plain_name
 
 
-def _words(text: str) -> frozenset[str]:
+def word_set(text: str) -> frozenset[str]:
+    """Return the words of a text with blanks between them.
+
+    text  words
+
+    >>> word_set("id key") == {"id", "key"}
+    True
+    """
     return frozenset(text.split())
 
 
-IDS = _words(
+IDS = word_set(
     "id ids key no nr num number code hash uuid guid uid pk sk ref nummer numero numéro número numer "
     "编号 番号 コード номер код"
 )
 """Words for an id, at the end of a name."""
 
-NAMES = _words("name title url address label")
+NAMES = word_set("name title url address label")
 """Words for a name, which several may share."""
 
-QUALIFIERS = _words(
+QUALIFIERS = word_set(
     "full pseudo distinct anonymous anon unique hashed global external internal ext primary src source master original "
     "raw my encrypted enc masked crm ga stock in of the"
 )
 """Words that change nothing about what a name means."""
 
 NOUNS: Mapping[str, frozenset[str]] = {
-    "user": _words(
+    "user": word_set(
         "user usr users customer customers cust client visitor member account acct buyer reviewer person subscriber "
         "viewer player gamer reader listener student learner patient employee shopper consumer guest passenger voter "
         "rater patron borrower purchaser donor household msno kunde kunden nutzer benutzer besucher utilisateur "
         "acheteur usuario cliente clientes utente klant gebruiker klient uzytkownik użytkownik kund användare "
         "用户 用戶 顾客 客户 会员 ユーザー 顧客 사용자 고객 пользователь клиент покупатель"
     ),
-    "item": _words(
+    "item": word_set(
         "item product prod sku article artikel movie film track song book video news anime manga recipe game course "
         "lesson lecture goods listing dish ean gtin upc barcode isbn asin episode podcast story paper job content "
         "producto produkt produit prodotto artículo articolo prodkt 商品 产品 物品 製品 アイテム 상품 товар"
@@ -51,16 +58,16 @@ NOUNS: Mapping[str, frozenset[str]] = {
 """Words for a person, and for what is used, bought or read."""
 
 OTHER_NOUNS: Mapping[str, frozenset[str]] = {
-    "user": _words(
+    "user": word_set(
         "username login nick nickname screenname email mail phone cookie device profile card loyalty steam distinct "
         "anonymous pseudo ip mac"
     ),
-    "item": _words("artist album show series hotel restaurant place poi property venue business page post url"),
+    "item": word_set("artist album show series hotel restaurant place poi property venue business page post url"),
 }
 """Words for what belongs to a person, and for what an item belongs to: they count if there is nothing better."""
 
 
-NEEDS_ID = _words("page post title content job paper story show place series")
+NEEDS_ID = word_set("page post title content job paper story show place series")
 """Words that often mean something else than an id or a name of one: the text of a review, the number of a page."""
 
 

@@ -128,8 +128,8 @@ def _on_floats(written: pl.Series) -> list[str]:
         return []
     step = 2 ** (int(np.log2(largest)) - 23)
     return [
-        f"doubt: times are floats of 32 bits, which hold {largest:,.0f} only in steps of {step:,}, so that the order of "
-        "events is lost: write the column as integers or floats of 64 bits"
+        f"doubt: times are floats of 32 bits, which hold {largest:,.0f} only in steps of {step:,}, so that the order "
+        "of events is lost: write the column as integers or floats of 64 bits"
     ]
 
 
@@ -169,8 +169,8 @@ def _on_newest_first(log: InteractionLog) -> list[str]:
     if not ties or steps < MANY or int((same_user & later & backwards).sum()) < steps:
         return []
     return [
-        f"doubt: the rows are newest first, and {ties:,} events have the time of another of their user: these stay in the "
-        "order of rows, the newest first; reverse the rows: (head -n 1 FILE; tail -n +2 FILE | tac) > log.csv"
+        f"doubt: the rows are newest first, and {ties:,} events have the time of another of their user: these stay in "
+        "the order of rows, the newest first; reverse the rows: (head -n 1 FILE; tail -n +2 FILE | tac) > log.csv"
     ]
 
 

@@ -175,8 +175,8 @@ def _whole(ids: pl.Series, places: pl.Series) -> tuple[pl.Series, str | None]:
     if not is_exact.all():
         [row] = (~is_exact).arg_true()[:1]
         raise DataError(
-            f"ids must be text or whole numbers, and floats only below 2^{limit.bit_length() - 1}; got {ids[row]} at {places.name} "
-            f"{places[row]:,} in column {ids.name!r}, of the type {ids.dtype}; convert the column to text"
+            f"ids must be text or whole numbers, and floats only below 2^{limit.bit_length() - 1}; got {ids[row]} at "
+            f"{places.name} {places[row]:,} in column {ids.name!r}, of the type {ids.dtype}; convert the column to text"
         )
     first = ids.drop_nulls()[:1].to_list()
     note = None

@@ -11,8 +11,9 @@ from dataclasses import replace
 
 import polars as pl
 
-from caser.data.column_words import words_in
+from caser.data.column_words import word_set, words_in
 from caser.data.dates import parse, read_dates
+from caser.data.rivals import whole_numbers
 from caser.data.tables import RawTable
 from caser.data.time_units import NEARLY_ALL
 from caser.errors import DataError
@@ -46,12 +47,27 @@ ZONE = r"^[A-Z][A-Za-z]+/[A-Z][A-Za-z_/+-]+$"
 
 MOST_MINUTES = 840
 
+ZONE_WORDS = word_set("offset tz zone timezone tzoffset utc gmt")
+"""Words in the names of columns with zones."""
+
+CLOCK_WORDS = word_set(
+    "year month week weekday dow day days hour hours minute minutes second seconds sec secs date time clock "
+    "timestamp ts period epoch elapsed timeframe"
+)
+"""Words in the names of columns with times or parts of them."""
+
+NO_ORDER = word_set(
+    "id ids hash name price amount count score rating total qty quantity spent duration length weight plays"
+)
+"""Words in the names of columns that say how much or which, and not when."""
+
 
 def joined_time(table: RawTable, columns: Sequence[str], name: str) -> RawTable:
     """Return a table with one more column: the moments that some columns hold together.
 
-    table    the rows        columns  the column of the day, then those of the time of day, or of the zone; or the columns of a
-             year, a month, a day, and smaller parts
+    table    the rows
+    columns  the column of the day, then the one of the time of day, or of the zone; or the columns of a year, a month,
+             a day, and smaller parts
     name     the name of the new column
 
     A time of day may be a number without zeros in front: a column with 235959 holds hours, minutes and seconds, so that
@@ -126,14 +142,43 @@ def are_parts(few: pl.DataFrame, columns: Sequence[str]) -> bool:
     return True
 
 
+def are_clock_numbers(values: pl.Series) -> bool:
+    """Return whether whole numbers are times of day: hours, 2359, 235959, or seconds of a day, by name and values.
+
+    values  the first values of a column
+
+    >>> are_clock_numbers(pl.Series("trans_time", [93059, 235959])), are_clock_numbers(pl.Series("price", [1530]))
+    (True, False)
+    """
+    words = set(words_in(values.name))
+    if (
+        words & NO_ORDER
+        or not words & (CLOCK_WORDS | {"hourmin", "timeofday"})
+        or (numbers := whole_numbers(values)) is None
+    ):
+        return False
+    numbers = numbers.drop_nulls()
+    most = int(str(numbers.max()))
+    if numbers.is_empty() or int(str(numbers.min())) < 0:
+        return False
+    if words & {"second", "seconds", "sec", "secs"} and words & {"day", "midnight"}:
+        return most < DAY // PER_SECOND
+    if words & {"hour", "hours"} and most < 24:
+        return True
+    if words & {"time", "clock", "hourmin", "timeofday", "hour"} and 23 < most <= 235_959:
+        digits = numbers.cast(pl.String).str.zfill(4 if most <= 2359 else 6)
+        return digits.str.contains(r"^([01]\d|2[0-3])([0-5]\d){1,2}$").sum() >= NEARLY_ALL * len(numbers)
+    return False
+
+
 def _of_calendar(table: RawTable, columns: Sequence[str], name: str) -> RawTable:
     """Join the parts of a moment, in any order if their names say it, else from the year on."""
     ordered = parts_of_moment(columns)
     ordered = ordered if sorted(ordered) == sorted(columns) else list(columns)
     if len(ordered) > len(PARTS) or not are_parts(table.sample(ordered), ordered):
         raise DataError(
-            "time= (--time) of several columns must name a day and a time of day, or the numbers of a year, a month, a day, an "
-            f"hour, a minute and a second in this order; got {', '.join(columns)}"
+            "time= (--time) of several columns must name a day and a time of day, or the numbers of a year, a month, a "
+            f"day, an hour, a minute and a second in this order; got {', '.join(columns)}"
         )
     signs = ("", "-", "-", " ", ":", ":")
     texts = [
@@ -192,7 +237,7 @@ def _in_zones(text: pl.Series, zones: pl.Series) -> pl.Series:
 
 def _holds_zone_minutes(name: str, numbers: pl.Series) -> bool:
     """Return whether numbers are minutes from UTC: by the name of their column, and in quarters of an hour."""
-    is_named = bool({"offset", "tz", "zone", "timezone", "tzoffset", "utc", "gmt"} & set(words_in(name)))
+    is_named = bool(ZONE_WORDS & set(words_in(name)))
     values = numbers.drop_nulls()
     return is_named and len(values) > 0 and bool(((values.abs() <= MOST_MINUTES) & (values % 15 == 0)).all())
 

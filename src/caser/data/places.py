@@ -113,7 +113,7 @@ def speaks_against(few: pl.DataFrame, layout: Sequence[str]) -> bool:
     # An item has several users, and a session has one.
     pairs = pl.DataFrame({"user": user, "item": item}).n_unique()
     is_session = pairs == item.n_unique() and user.n_unique() < item.n_unique() and 2 * item.n_unique() <= len(few)
-    return is_session or rating.n_unique() > item.n_unique() and not have_fractions(rating)
+    return is_session or (rating.n_unique() > item.n_unique() and not have_fractions(rating))
 
 
 def are_features(few: pl.DataFrame) -> bool:

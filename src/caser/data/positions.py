@@ -61,9 +61,9 @@ def by_position(table: RawTable, chosen: Mapping[str, str]) -> dict[str, str]:
     layout = LAYOUTS.get((len(columns), tuple(moments)))
     if are_features(few):
         raise DataError(
-            f"a log must have columns of users and items; got {shortened(str(few.row(0)[1]))}, a feature and its value, "
-            "as libFM writes them; remove the values: sed -E 's/:[0-9.-]+//g' FILE > log.txt, and pass --no-header "
-            "--user 2 --item 3"
+            f"a log must have columns of users and items; got {shortened(str(few.row(0)[1]))}, a feature and its "
+            "value, as libFM writes them; remove the values: sed -E 's/:[0-9.-]+//g' FILE > log.txt, and pass "
+            "--no-header --user 2 --item 3"
         )
     others = no_ids(few, events) | dict.fromkeys(counting, "counts rows")
     if layout is not None and not chosen and (seen := looks_swapped(few, layout)):

@@ -14,6 +14,7 @@ from caser.data.column_words import is_last, speaks_for
 from caser.data.ids import shortened
 from caser.data.names import LIST_ENDINGS, SYNONYMS, in_words, plain_name
 from caser.data.tables import RawTable
+from caser.data.time_units import NEARLY_ALL
 from caser.data.times import looks_like_moments
 
 FLAGS = frozenset(("true", "false", "yes", "no", "t", "f", "y", "n", "ja", "nein", "oui", "non", "si", "sí"))
@@ -61,6 +62,20 @@ def have_fractions(values: pl.Series) -> bool:
     if values.dtype == pl.String:
         return bool(values.str.contains(FRACTION).any())
     return values.dtype.is_float() and bool((values.drop_nulls().drop_nans() % 1 != 0).any())
+
+
+def whole_numbers(values: pl.Series) -> pl.Series | None:
+    """Return values as integers, each in its row, if nearly all are whole numbers; else None.
+
+    values  the first values of a column
+
+    >>> whole_numbers(pl.Series(["7", "8"])).to_list(), whole_numbers(pl.Series(["7", "tea"]))
+    ([7, 8], None)
+    """
+    if (values.dtype != pl.String and not values.dtype.is_numeric()) or have_fractions(values):
+        return None
+    floats = values.cast(pl.Float64, strict=False)
+    return floats.cast(pl.Int64, strict=False) if floats.count() >= NEARLY_ALL * len(values) > 0 else None
 
 
 def doubts_on_guess(table: RawTable, chosen: Mapping[str, str], role: str) -> list[str]:

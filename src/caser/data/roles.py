@@ -22,8 +22,9 @@ from caser.data.positions import SEARCHED, by_position
 from caser.data.rivals import doubts_on_guess, passed_over
 from caser.data.tables import RawTable
 from caser.data.time_column import checked_time
+from caser.data.time_parts import doubts_on_time
 from caser.data.times import looks_like_moments
-from caser.data.unused import doubts_on_time, doubts_without_time
+from caser.data.unused import doubts_without_time
 from caser.errors import DataError, did_you_mean
 
 
