@@ -52,7 +52,7 @@ NOUNS: Mapping[str, frozenset[str]] = {
     "item": word_set(
         "item product prod sku article artikel movie film track song book video news anime manga recipe game course "
         "lesson lecture goods listing dish ean gtin upc barcode isbn asin episode podcast story paper job content "
-        "producto produkt produit prodotto artículo articolo prodkt 商品 产品 物品 製品 アイテム 상품 товар"
+        "producto produkt produit prodotto artículo articolo 商品 产品 物品 製品 アイテム 상품 товар"
     ),
 }
 """Words for a person, and for what is used, bought or read."""
@@ -98,7 +98,7 @@ def _known_parts(word: str) -> tuple[str, ...]:
 @cache
 def _vocabulary() -> frozenset[str]:
     nouns = [words for table in (NOUNS, OTHER_NOUNS) for words in table.values()]
-    return frozenset().union(IDS - {"no", "ids"}, NAMES, QUALIFIERS - {"in", "of", "the"}, *nouns)
+    return frozenset().union(IDS, NAMES, QUALIFIERS - {"in", "of", "the"}, *nouns)
 
 
 def speaks_for(name: str, role: str) -> int | None:

@@ -173,6 +173,12 @@ def parse(text: pl.Series, form: str) -> pl.Series:
     """
     if "%" not in form:
         raise DataError(f"time_format must describe a moment, such as '%d/%m/%Y %H:%M', or name a unit; got {form!r}")
+    form = form.replace(".%f", "%.f")  # as Python writes a fraction of a second
+    if re.search(r"(?<!%)%f", form):
+        raise DataError(
+            f"time_format (--time-format) must have %.f for a fraction of a second with its point, or %3f, %6f or %9f "
+            f"for as many digits; got {form!r}"
+        )
     if re.search(r"%[-_0]?[HIkl]", form) and not re.search(r"%[MTRXr]", form):  # polars wants the minute of an hour
         text, form = text + " 00", f"{form} %M"
     moments = _parsed(text, form) if "%Z" not in form else _with_zone_names(text, form)

@@ -25,6 +25,7 @@ NOBODY = (
     r"(?i)^[(<\[{]?(unknown( user| item)?|unbekannt|inconnu|desconocid[oa]|sconosciuto|onbekend|okänd|"
     r"anonymous( user)?|anonym|anon|an[oó]nimo|guests?|gast|invitado|undefined|missing|fehlt|nil|nan|"
     r"not[ _-]?(set|available|provided|found|logged in)|no[ _-]?(user|id|name|value|data)|n\.?/?[avd]\.?|"
+    r"keine[ _-]?angaben?|sin[ _-]?(datos|usuario)|non[ _-]?renseign[ée]|sans[ _-]?nom|"
     r"n\.?/?b\.?|k\.? ?a\.?|s\.?o\.?|"
     r"empty|blank|leer|vide|vac[ií]o|object object|unset|unassigned|undef|void)[)>\]}]?$"
     r"|^[!-/:-@\[-`{-~]+$"  # ? -- . _
@@ -35,6 +36,9 @@ NOBODY = (
 
 SPREADSHEET = r"^[-+]?\d([.,]\d+)?[eE]\+\d{1,3}$"
 """A number as a spreadsheet rounds and writes it: 1.16189E+18."""
+
+ROUNDED = r"^-?\d{17,}\.0+$"
+"""A whole number as a program writes it that read it as a float, which holds about sixteen digits."""
 
 LIST = r"^(\[.*\]|[({].*[ ,;|].*[)}])$|^[\p{L}_-]*\d[\w.-]*([ ,;|]+[\p{L}_-]*\d[\w.-]*)+$"
 """Text in brackets, or several words that hold digits: "[1, 2]", "N1 N2 N503"."""
@@ -47,6 +51,9 @@ OLDEST = 788_918_400_000_000
 
 LOOKED_AT = 10_000
 """How many written times are looked at."""
+
+FEW_IDS = 5
+"""Fewer users or items than that are rather kinds or numbers of something."""
 
 MOST_NAMED = 3
 """The most ids that are doubted for their share."""
@@ -63,7 +70,7 @@ def doubts_on_log(log: InteractionLog, *, is_typed: bool) -> list[str]:
     log       any log        is_typed  whether the source marks missing values itself, so that a word is an id
 
     >>> users = pl.Series([f"u{row}" for row in range(30)])
-    >>> doubts_on_log(InteractionLog.from_columns(users, pl.Series([1, 2, 3] * 10), None), is_typed=False)
+    >>> doubts_on_log(InteractionLog.from_columns(users, pl.Series([*range(6)] * 5), None), is_typed=False)
     ['doubt: every user has exactly one event: is the column of the user the number of the row?']
     """
     doubts = []
@@ -84,6 +91,8 @@ def doubts_on_log(log: InteractionLog, *, is_typed: bool) -> list[str]:
     for number, role in ((log.num_users, "user"), (log.num_items, "item")):
         if number == 1 and len(log) >= MANY:
             doubts.append(f"doubt: all {len(log):,} events have one {role}: is the column of the {role} right?")
+        elif number < FEW_IDS and len(log) >= 2 * MANY and log.num_users + log.num_items >= MANY:
+            doubts.append(f"doubt: all {len(log):,} events have {number} {role}s: is the column of the {role} right?")
     if log.num_users == len(log) >= MANY:
         doubts.append("doubt: every user has exactly one event: is the column of the user the number of the row?")
     elif 2 * log.num_items > len(log) >= 2 * MANY:
@@ -143,19 +152,18 @@ def _on_written(written: pl.Series) -> list[str]:
             f"doubt: times look like {shortened(few[rounded.arg_max() or 0])}: rounded by a spreadsheet, so that the "
             "order of events is lost: export the column as text"
         )
+    days = few.str.contains(DAY)
+    if 0.01 * len(few) < days.sum() < 0.99 * len(few) and few.filter(~days).str.contains(":").any():
+        doubts.append(
+            f"doubt: some times are days ({shortened(few.filter(days)[0])}) and others have a time of day "
+            f"({shortened(few.filter(~days)[0])}): a day counts as its midnight, before all others of the day"
+        )
     zoned = few.str.contains(ZONED)
     if 0.01 * len(few) < zoned.sum() < 0.99 * len(few):
         with_zone, without = few.filter(zoned)[0], few.filter(~zoned)[0]
         doubts.append(
             f"doubt: some times have a zone ({shortened(with_zone)}) and others have none ({shortened(without)}), "
             "which are read in UTC: write all with a zone"
-        )
-    days = few.str.contains(DAY)
-    if few.filter(~days).str.contains(":").all() and 0.01 * len(few) < days.sum() < 0.99 * len(few):
-        day, moment = few.filter(days)[0], few.filter(~days)[0]
-        doubts.append(
-            f"doubt: some times have no time of day ({shortened(day)}) and others have one ({shortened(moment)}): the "
-            "first count as midnight, before all others of their day"
         )
     return doubts
 
@@ -190,7 +198,7 @@ def _on_some(times: pl.Series, places: pl.Series, mask: pl.Series, claim: str, w
         advice = "set them to null if this means none"
     elif len(values) == 1:
         word = str(values[0]).strip()
-        advice = f"pass {missing_flags([word])} if {word} means none"
+        advice = f"pass {missing_flags([word])} --bad-rows skip if {word} means none"
     return (
         f"doubt: {count:,} of {len(times):,} times {claim} (first at {places.name} {places[row]:,}: "
         f"{shown_moment(times[row])}); they are kept: {advice}"
@@ -243,10 +251,11 @@ def _on_texts(ids: pl.Series, counts: NDArray[np.int64], role: str, plural: str,
         )
     for pattern, meaning in (
         (SPREADSHEET, "rounded by a spreadsheet, so that several may have become one: export the column as text"),
+        (ROUNDED, "rounded to floats, so that several may have become one: export the column as text"),
         (LIST, "lists of several ids: write one event per row"),
     ):
         like = ids.str.contains(pattern)
-        if like.sum() >= (1 if pattern is SPREADSHEET else max(1, 0.2 * len(ids))):
+        if like.sum() >= (1 if pattern is not LIST else max(1, 0.2 * len(ids))):
             first = shortened(ids[like.arg_max() or 0])
             doubts.append(f"doubt: {like.sum():,} of {len(ids):,} {plural} look like {first}: {meaning}")
     if len(ids) <= MOST_KINDS and are_event_kinds(ids):
@@ -263,6 +272,8 @@ def _on_spellings(ids: pl.Series, plural: str) -> list[str]:
         (ids.str.strip_chars(), "only by blanks around them"),
         (ids.str.strip_chars_start("0").str.strip_suffix(".0"), "only by zeros"),
         (ids.str.normalize("NFC"), "only by how their accents are stored (Unicode NFC and NFD)"),
+        (ids.str.normalize("NFKC"), "only by how wide their letters are (Unicode NFKC)"),
+        (ids.str.to_lowercase(), "only by upper and lower case"),
     ):
         groups = spelling.to_frame("spelling").with_columns(id=ids).filter(pl.col("spelling").is_duplicated())
         if len(groups):

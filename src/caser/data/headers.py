@@ -125,6 +125,8 @@ def with_name_of_rows(text: bytes, dialect: Dialect, layout: Layout, first: str)
     text    UTF-8 with LF at the ends of lines        dialect  how its fields are written
     layout  what the caller says about a header       first    the first line that is not blank
 
+    Raises DataError if the field too many may be the fraction of a rating.
+
     >>> with_name_of_rows(b"user item\n1 7 3\n2 7 4\n", Dialect(" ", "", ()), Layout(), "user item")[0]
     b'row_name user item\n1 7 3\n2 7 4\n'
     """
@@ -141,11 +143,26 @@ def with_name_of_rows(text: bytes, dialect: Dialect, layout: Layout, first: str)
     labels = [row[0].strip(AROUND) for row in data]
     if not (has_header and is_longer and labels == [str(row + 1) for row in range(len(data))]):
         return text, ()
+    _refuse_decimal_commas(names, data, dialect.separator)
     place = text.find(first.encode())
     return (
         text[:place] + b"row_name" + dialect.separator.encode() + text[place:],
         ("each row has one field more than the first line: the first field is the number of the row, as R writes it",),
     )
+
+
+def _refuse_decimal_commas(names: Sequence[str], rows: Sequence[Sequence[str]], separator: str) -> None:
+    """Raise DataError if the field too many may be the fraction of a rating, such as 3,5, and no number of the row."""
+    rating = by_name([name.strip(AROUND) for name in names]).get("rating")
+    if separator != "," or rating is None:
+        return
+    place = [name.strip(AROUND) for name in names].index(rating)
+    if all(row[place].isdecimal() and row[place + 1].isdecimal() and len(row[place + 1]) <= 2 for row in rows):
+        raise DataError(
+            f"each row must have as many fields as the first line; got one more, first in {','.join(rows[0])[:60]!r}: "
+            f"either {rating} has a decimal comma ({rows[0][place]},{rows[0][place + 1]}), so put it in quotes, or the "
+            "first field is the number of the row, so name it in the first line"
+        )
 
 
 def doubts_on_lines(text: bytes, dialect: Dialect, layout: Layout, first: str) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ ZONE_WORDS = word_set("offset tz zone timezone tzoffset utc gmt")
 
 CLOCK_WORDS = word_set(
     "year month week weekday dow day days hour hours minute minutes second seconds sec secs date time clock "
-    "timestamp ts period epoch elapsed timeframe"
+    "timestamp ts period epoch elapsed timeframe timestep t"
 )
 """Words in the names of columns with times or parts of them."""
 

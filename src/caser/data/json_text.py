@@ -1,9 +1,9 @@
 r"""JSON: one object per line, one array of objects, or objects that are printed over several lines each.
 
-Values keep their kinds: the ids 1, 1.0 and "1" stay three ids. An object inside a record becomes columns with dots in
-their names (`user.id`), beside a column of objects that cannot be an id. Lists stay lists; a list of objects also
-becomes a list for each of their fields (`events.item`). The extended JSON of mongoexport, such as `{"$oid": "5e00"}`,
-is unwrapped.
+Values keep how they are written: 1 and "1" are one id, and 1.0 is another one beside texts. An object inside a record
+becomes columns with dots in their names (`user.id`), beside a column of objects that cannot be an id. Lists stay lists;
+a list of objects also becomes a list for each of their fields (`events.item`). The extended JSON of mongoexport, such
+as `{"$oid": "5e00"}`, is unwrapped.
 """
 
 from __future__ import annotations
@@ -75,7 +75,10 @@ def read_json_lines(data: bytes, layout: Layout) -> RawTable:
             records, note = spread
             return _table_of(records, (*notes, note, *_note_on_mongo(text)))
     frame = pl.DataFrame()
-    if b'"$' not in text and not any(map(_repeats_a_key, lines["text"][:CHECKED])):
+    repeated = next(filter(None, map(_repeated_key, lines["text"][:CHECKED])), None)
+    if repeated is not None:
+        notes = (*notes, f"doubt: an object has the field {repeated[:40]!r} twice: its last value counts")
+    if b'"$' not in text and repeated is None:
         try:
             frame = pl.read_ndjson(io.BytesIO(text), infer_schema_length=None)
         except pl.exceptions.PolarsError:
@@ -214,13 +217,14 @@ def _json_object(line: str) -> Record | None:
     return _unwrapped(value) if isinstance(value, dict) else None
 
 
-def _repeats_a_key(line: str) -> bool:
-    """Return whether an object has a key twice: the last value counts, but polars takes the first."""
+def _repeated_key(line: str) -> str | None:
+    """Return a key that an object has twice, or None: the last value counts, but polars takes the first."""
     try:
         pairs = json.loads(line, object_pairs_hook=tuple)  # an array stays a list
     except (ValueError, RecursionError):
-        return False
-    return isinstance(pairs, tuple) and len({name for name, _ in pairs}) < len(pairs)
+        return None
+    names = [name for name, _ in pairs] if isinstance(pairs, tuple) else []
+    return next((name for name in names if names.count(name) > 1), None)
 
 
 def _note_on_mongo(text: bytes) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     ),
     "time": (
         *("timestamp", "timestampms", "time", "timems", "ts", "datetime", "eventtime", "eventtimestamp", "date"),
-        *("createdat", "unixreviewtime", "reviewtime", "unixtime", "eventdate"),
+        *("createdat", "unixreviewtime", "reviewtime", "unixtime", "eventdate", "fecha", "datum", "zeitpunkt"),
     ),
     "rating": ("rating", "ratings", "stars", "score", "overall", "value"),
     "event_type": ("eventtype", "event", "action", "behavior", "behaviortype", "type"),

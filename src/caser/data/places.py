@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from caser.data.ids import shortened
+from caser.data.ids import MISSING, is_missing, shortened
 from caser.data.rivals import FEWEST, are_flags, have_fractions
 
 ITEM_FORMS: Mapping[str, str] = {
@@ -101,19 +101,24 @@ def speaks_against(few: pl.DataFrame, layout: Sequence[str]) -> bool:
     if "rating" not in layout or len(few) < FEWEST:
         return False
     user, item, rating = (few.to_series(layout.index(role)) for role in ("user", "item", "rating"))
-    numbers = rating.cast(pl.String).cast(pl.Float64, strict=False)
+    texts = rating.cast(pl.String).str.strip_chars()
+    rating = texts.set(is_missing(texts, MISSING), None).str.replace(r"^(-?\d+),(\d+)$", "${1}.${2}")
+    numbers = rating.cast(pl.Float64, strict=False)
     largest = numbers.max()
     if "time" not in layout and isinstance(largest, float) and largest > LARGEST_KNOWN:
         return False  # it may be a time; a doubt asks
+    pairs = pl.DataFrame({"user": user, "item": item}).n_unique()
+    if pairs == user.n_unique() and 2 * user.n_unique() <= len(few):
+        return True  # each value has one other in all its rows: orders of customers
     is_rating = have_fractions(rating) or (
         numbers.count() > 0 and isinstance(largest, float) and largest <= LARGEST_RATING
     )
     if is_rating and rating.n_unique() <= item.n_unique() + 1:
         return False
     # An item has several users, and a session has one.
-    pairs = pl.DataFrame({"user": user, "item": item}).n_unique()
     is_session = pairs == item.n_unique() and user.n_unique() < item.n_unique() and 2 * item.n_unique() <= len(few)
-    return is_session or (rating.n_unique() > item.n_unique() and not have_fractions(rating))
+    is_large = isinstance(largest, float) and largest > LARGEST_KNOWN
+    return is_session or ((is_large or rating.n_unique() > item.n_unique()) and not have_fractions(rating))
 
 
 def are_features(few: pl.DataFrame) -> bool:

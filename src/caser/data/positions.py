@@ -54,6 +54,11 @@ def by_position(table: RawTable, chosen: Mapping[str, str]) -> dict[str, str]:
     columns = table.columns
     if advice := advice_on_matrix(table):
         raise DataError(f"a log must have a row for each interaction; got a first line that numbers columns{advice}")
+    if len(columns) == 1:
+        raise DataError(
+            "a log must have a column for the user and one for the item; got one column without a header; name what "
+            "separates the fields with separator= (--separator), or add the user to each line"
+        )
     few = table.sample(columns[:SEARCHED])
     moments = [position for position, values in enumerate(few, start=1) if looks_like_moments(values)]
     events = [position for position, values in enumerate(few, start=1) if are_event_kinds(values.unique())]

@@ -62,9 +62,15 @@ def _advice(lines: list[str], separator: str, width: int) -> str:
     widths = Counter(line.count(separator) + 1 for line in lines[1:])
     if len(widths) > 1:
         between = {"\t": "\\t"}.get(separator, separator)
+        rows = [line.strip().split(separator) for line in lines[1:]]
+        if all(row[0] == str(len(row) - 1) for row in rows):
+            return (
+                "each line seems to be one user, the number of the items, and the items: write one line per "
+                f"interaction, with the number of the line as the user: {_awk(between, 2, 'NR')}"
+            )
         return (
             "this seems to be one user or session per line, followed by all its items: write one line per interaction: "
-            f"awk -F'{between}' '{{for(i=2;i<=NF;i++)print $1\",\"$i}}' FILE > log.csv"
+            f"{_awk(between, 2, '$1')}; or one basket per line, of items only: {_awk(between, 1, 'NR')}"
         )
     if set(widths) == {width + 1}:
         return "each other line has one field more: name it in the first line, or remove the separator at ends of lines"
@@ -72,3 +78,8 @@ def _advice(lines: list[str], separator: str, width: int) -> str:
         "correct or remove the first line if it is not like the others, or name what separates the fields with "
         "separator= (--separator)"
     )
+
+
+def _awk(separator: str, first: int, user: str) -> str:
+    """Return the line that writes one row per item of each line, from the field `first` on."""
+    return f"awk -F'{separator}' '{{for(i={first};i<=NF;i++)print {user}\",\"$i}}' FILE > log.csv"

@@ -126,7 +126,8 @@ def _on_values(values: pl.Series, column: str, role: str, rival: str, table: Raw
     least, most = int(str(numbers.min())), int(str(numbers.max()))
     is_run = least in (0, 1) and numbers.n_unique() == most - least + 1
     is_plural = plain_name(column) not in SYNONYMS[role] and plain_name(column).endswith(LIST_ENDINGS)
-    if role == "item" and table.has_header and is_run and (most <= MOST_SMALL or (is_plural and most <= MOST_COUNTED)):
+    is_small = most <= MOST_SMALL and (rival or most > 3)  # another doubt names fewer than five items
+    if role == "item" and table.has_header and is_run and (is_small or (is_plural and most <= MOST_COUNTED)):
         return [
             f"doubt: {words} holds only the numbers from {least} to {most}: are they numbers of things, or of lines of "
             f"an order, and no {role}s?{rival}"

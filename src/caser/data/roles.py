@@ -27,6 +27,9 @@ from caser.data.times import looks_like_moments
 from caser.data.unused import doubts_without_time
 from caser.errors import DataError, did_you_mean
 
+MOST_SHOWN = 20
+"""How many columns a sentence lists."""
+
 
 class Roles(NamedTuple):
     """Which column has which role.
@@ -201,7 +204,8 @@ def _refuse_two_of_a_name(table: RawTable, role: str, column: str) -> None:
 
 def _no_column(table: RawTable, role: str, chosen: Mapping[str, str]) -> str:
     """Say which columns there are when a role has none."""
-    columns = "the columns " + (", ".join(repr(name[:40]) for name in table.columns[:12]) or "(none)")
+    more = f" and {len(table.columns) - MOST_SHOWN:,} more" if len(table.columns) > MOST_SHOWN else ""
+    columns = "the columns " + (", ".join(repr(name[:40]) for name in table.columns[:MOST_SHOWN]) or "(none)") + more
     if not table.has_header:
         columns = f"{len(table.columns)} columns without a header, called 1, 2, ..."
     sentence = f"a column must hold the {role.replace('_', ' ')}; got {columns}; name it with {flag(role)}"

@@ -136,7 +136,13 @@ def _is_regular_input() -> bool:
 
 
 def _glob(pattern: str) -> list[str]:
-    return sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 (Path.glob takes no absolute pattern)
+    return sorted(glob.glob(pattern, recursive=True), key=_in_order)  # noqa: PTH207 (Path.glob takes no absolute pattern)
+
+
+def _in_order(path: str | Path) -> list[tuple[int, int, str]]:
+    """Return what orders the names of parts: text as text, and numbers by their size, so that 2 is before 10."""
+    parts = re.findall(r"\d+|\D+", str(path))
+    return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts]
 
 
 def _matched(pattern: str) -> Source:
@@ -160,7 +166,7 @@ def _parts_below(folder: Path) -> tuple[Path, ...]:
         there = folder / name
         if there.exists() and (name != "metadata" or any(there.glob("*.metadata.json"))):
             raise DataError(f"a folder must hold nothing but the parts of a table; got {advice}")
-    parts = sorted(path for path in folder.rglob("*") if path.is_file() and _is_part(path, folder))
+    parts = sorted((path for path in folder.rglob("*") if path.is_file() and _is_part(path, folder)), key=_in_order)
     endings = sorted({_ending(path) for path in parts})
     if not parts:
         raise DataError("a folder must hold parts of a table, such as part-0.parquet; got none")

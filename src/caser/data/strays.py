@@ -22,6 +22,15 @@ USUAL = 0.95
 FEWEST = 10
 """The number of rows from which a row can be strange."""
 
+SUMMARY = (
+    r"(?i)^(grand )?(sub)?totals?:?$|^(average|avg|mean|median|maximum|max|minimum|min|sum|count)$"
+    r"|^(hdr|trl|trailer|eof)$"
+)
+"""The id of a line that sums up others, or that begins or ends a file."""
+
+MOST_SUMMARIES = 0.2
+"""The share of rows that may sum up others: a total for each user, for example."""
+
 UNSEEN = "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\ufeff]"
 """Characters without a width, as a pattern; not those that join letters or emoji."""
 
@@ -48,9 +57,28 @@ def doubts_on_strays(log: InteractionLog, rows: pl.DataFrame, place: str) -> lis
                 doubts.append(
                     f"doubt: {place} {number:,} may be no interaction: {shown}: remove it if it is none{command}"
                 )
+    doubts += _on_summaries(rows, place, doubts)
     for ids, plural in ((log.user_vocabulary.ids, "users"), (log.item_vocabulary.ids, "items")):
         doubts += _on_unseen(ids, plural)
     return doubts
+
+
+def _on_summaries(rows: pl.DataFrame, place: str, others: list[str]) -> list[str]:
+    """Return the doubt on rows whose user or item is called like a total, unless the row is doubted already."""
+    texts = [rows[role] for role in ("user", "item") if rows[role].dtype == pl.String]
+    if not texts:
+        return []
+    found = pl.select(pl.any_horizontal([pl.lit(ids).str.contains(SUMMARY) for ids in texts])).to_series()
+    found = found.fill_null(False)
+    if not 0 < found.sum() <= MOST_SUMMARIES * len(rows):
+        return []
+    row = found.arg_max() or 0
+    number, shown = rows["place"][row], f"{rows['user'][row]},{rows['item'][row]}"[:60]
+    if any(doubt.startswith(f"doubt: {place} {number:,} may be") for doubt in others):
+        return []
+    return [
+        f"doubt: {found.sum():,} rows sum up others or begin or end a file, as {place} {number:,}: {shown}: remove them"
+    ]
 
 
 def _is_unlike(ids: pl.Series, row: int) -> bool:

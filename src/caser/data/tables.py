@@ -117,7 +117,8 @@ class RawTable:
                 found = frame.collect()
             except (pl.exceptions.PolarsError, OSError, pl.exceptions.PanicException) as error:
                 raise DataError(f"every column that is used must be readable; got {first_line(error)}") from None
-            found = found.with_columns(_with_short_texts(column, longest) for column in found)
+            if longest is not None:
+                found = found.with_columns(_with_short_texts(column, longest) for column in found)
             for column in found:
                 _check_texts(column)
         return found
@@ -175,9 +176,9 @@ def within_bounds() -> Iterator[None]:
         raise DataError(f"a log must fit into memory; got {error}; use a part of it") from None
 
 
-def _with_short_texts(column: pl.Series, longest: int | None) -> pl.Series:
+def _with_short_texts(column: pl.Series, longest: int) -> pl.Series:
     """Cut texts off if one is longer than `longest` characters, as every comparison would read them whole."""
-    if longest is None or not (column.dtype == pl.String or isinstance(column.dtype, pl.Categorical | pl.Enum)):
+    if not (column.dtype == pl.String or isinstance(column.dtype, pl.Categorical | pl.Enum)):
         return column
     is_text = column.dtype == pl.String
     most = (column.str if is_text else column.cat).len_bytes().max()

@@ -196,8 +196,8 @@ def _as_named(data: bytes, encoding: str) -> tuple[bytes, tuple[str, ...]]:
         likely = " or ".join([*likely_encodings(others), "cp1252", "latin-1"]) + unicode
         found = _on_damage(lines, damaged, encoding) if damaged else "an end within a character"
         raise DataError(f"text must be {encoding}, as encoding= (--encoding) says; got {found}; try {likely}")
-    text = "\n".join(_decoded_or_none(line, encoding) or _marked(line, encoding) for line in lines)
-    return text.encode(), (f"{_on_damage(lines, damaged, encoding)}, as encoding= (--encoding) says",)
+    marked = "\n".join(_decoded_or_none(line, encoding) or _marked(line, encoding) for line in lines)
+    return marked.encode(), (f"{_on_damage(lines, damaged, encoding)}, as encoding= (--encoding) says",)
 
 
 def _marked(line: bytes, encoding: str) -> str:

@@ -18,7 +18,7 @@ from caser.data.tables import RawTable
 from caser.data.times import looks_like_moments
 from caser.data.unused import first_values, is_fact, numbers_events, unused_rows
 
-OFFSET = r"^\s*(?:UTC|GMT)?([+-]\d\d?(:?\d\d)?|Z)\s*$"
+OFFSET = r"^\s*(?:UTC|GMT)?([+-](\d\d?|\d\d?:\d\d|\d{4})|Z)\s*$"
 """An offset from UTC, such as +02:00."""
 
 ABBREVIATIONS = word_set(

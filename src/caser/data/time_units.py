@@ -142,8 +142,7 @@ def refuse_two_units(floats: pl.Series, numbers: pl.Series, places: pl.Series) -
         row = _is_usual(floats, unit).fill_null(False).arg_max() or 0
         found.append(f"{count:,} in {unit} (first at {places.name} {places[row]:,}: {numbers[row]})")
     raise DataError(
-        f"all times must be in one unit; got {' and '.join(found)} in column {numbers.name!r}; convert them to one "
-        "unit, or pass time_format= (--time-format seconds) to read every number in one"
+        f"all times must be in one unit; got {' and '.join(found)} in column {numbers.name!r}; convert them to one unit"
     )
 
 

@@ -31,6 +31,8 @@ DIGITS = {8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S", 17:
 
 DECIMAL_COMMA = r"^(\s*[-+]?\d{4,}),(\d+\s*)$"
 
+THOUSANDS = r"^\s*\d{1,3}(?:(?:,\d{3}){2,}|(?:\.\d{3}){3,}|(?:[ '\u00a0\u202f]\d{3}){2,})\s*$|^\s*\d+L\s*$"
+
 SAMPLE = 10_000
 """How many numbers are looked at before all are tried as dates."""
 
@@ -232,13 +234,18 @@ def _digits_as_dates(numbers: pl.Series) -> pl.Series | None:
 def _numbers(text: pl.Series) -> pl.Series:
     """Read text as integers if all numbers in it are integers, else as floats; null for other text.
 
-    A comma is a decimal one after four digits or more, as no separator of thousands is there: 1577836800,5.
+    A comma is a decimal one after four digits or more, as no separator of thousands is there: 1577836800,5. Signs
+    between groups of three digits separate thousands if there are several groups: 1,577,836,800. An L at the end, as
+    Java has it, is left out.
     """
     integers = text.cast(pl.Int64, strict=False)
     if integers.null_count() == text.null_count():
         return integers
-    if text.str.contains(DECIMAL_COMMA).any():
-        text = text.str.replace(DECIMAL_COMMA, "${1}.${2}")
+    few = text.head(SAMPLE)
+    if integers.count() or few.str.contains(DECIMAL_COMMA).any() or few.str.contains(THOUSANDS).any():
+        are_grouped = text.str.contains(THOUSANDS).fill_null(False)
+        text = text.str.replace(DECIMAL_COMMA, "${1}.${2}").zip_with(~are_grouped, text.str.replace_all(r"[^\d]", ""))
+        integers = text.cast(pl.Int64, strict=False)
     floats = text.cast(pl.Float64, strict=False)
     return integers if integers.count() == floats.count() else floats
 

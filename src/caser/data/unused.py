@@ -42,7 +42,7 @@ MONTH = (
 """How the names of months begin in several languages."""
 
 WRITTEN = (
-    r"(?i)^\D{0,12}\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(\D.*)?$"
+    r"(?i)^\D{0,12}(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2}))([^\d/.-].*)?$"
     r"|^\d{1,2}\.\d{1,2}\.$"
     r"|\d\s*[年月日년월일]"
     r"|^(\d{4}[-/ ]?(kw|w|q)\d{1,2}|(kw|w|q)\s?\d{1,2}[-/ ]\d{4})$"
@@ -228,8 +228,8 @@ def _size_of_part(column: str) -> int:
 
 def _on_ago(few: pl.DataFrame, ago: Sequence[str], table: RawTable) -> list[str]:
     return [
-        f"doubt: {in_words(one, table)} ({first_values(few[one])}, ...) may count backwards from today and is not used: "
-        "sort the rows by it, the largest first"
+        f"doubt: {in_words(one, table)} ({first_values(few[one])}, ...) may count backwards from today and is not "
+        "used: sort the rows by it, the largest first"
         for one in ago[:1]
     ]
 
