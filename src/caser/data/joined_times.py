@@ -18,8 +18,15 @@ from caser.data.tables import RawTable
 from caser.data.time_units import NEARLY_ALL
 from caser.errors import DataError
 
-PARTS = ("year", "month", "day", "hour", "minute", "second")
-"""Parts of a moment, as words in names of columns."""
+PARTS: Mapping[str, frozenset[str]] = {
+    "year": word_set("year yr yyyy jahr année annee año ano anno"),
+    "month": word_set("month mo mon mm monat mois mes mese"),
+    "day": word_set("day dy dd tag jour día dia giorno"),
+    "hour": word_set("hour hr hh stunde heure hora ora"),
+    "minute": word_set("minute min mi"),
+    "second": word_set("second sec ss"),
+}
+"""Parts of a moment, and the words for each in names of columns."""
 
 USUAL: Mapping[str, tuple[int, int]] = {
     "year": (1900, 2100),
@@ -36,6 +43,9 @@ CLOCK_FORMS: Mapping[int, str] = {
     6: r"^([01]\d|2[0-3])([0-5]\d){2}$",
 }
 """Clocks as numbers, by the number of digits."""
+
+CLOCK_WITH_ZEROS = r"^\s*([01]\d|2[0-3])([0-5]\d){1,2}\s*$"
+"""A clock as a number with all its zeros, such as 0959."""
 
 PER_SECOND, DAY = 1_000_000, 86_400_000_000
 
@@ -97,17 +107,16 @@ def joined_time(table: RawTable, columns: Sequence[str], name: str) -> RawTable:
     numbers = second.cast(pl.Int64, strict=False)
     if 2 * numbers.count() < len(second):
         return _with_days(table, columns, name, first, second)
-    if _holds_zone_minutes(columns[1], numbers):
-        return _with(table, name, _moments(first) - numbers * 60 * PER_SECOND)
+    if unit := unit_of_offsets(columns[1], numbers):
+        return _with(table, name, _moments(first) - numbers * unit * PER_SECOND)
     digits = _digits_of_clock(columns[1], numbers)
     if digits:
         clocks = numbers.cast(pl.String).str.zfill(digits)
         return _with_days(table, columns, name, first, clocks, digits)
     most = int(str(numbers.max()))
-    unit = PER_SECOND if most < DAY // PER_SECOND else 1000 if most < DAY // 1000 else None
-    if unit is None:
+    if most >= DAY // 1000:
         return table.with_joined(columns, name)
-    return _with(table, name, _midnights(first) + numbers * unit)
+    return _with(table, name, _midnights(first) + numbers * (PER_SECOND if most < DAY // PER_SECOND else 1000))
 
 
 def parts_of_moment(columns: Sequence[str]) -> list[str]:
@@ -119,8 +128,8 @@ def parts_of_moment(columns: Sequence[str]) -> list[str]:
     ['date_year', 'date_month', 'date_day']
     """
     found: list[str] = []
-    for part in PARTS:
-        named = [column for column in columns if words_in(column)[-1:] == (part,)]
+    for words in PARTS.values():
+        named = [column for column in columns if words.intersection(words_in(column)[-1:])]
         if len(named) != 1:
             return found if len(found) >= 3 else []
         found += named
@@ -151,15 +160,13 @@ def are_clock_numbers(values: pl.Series) -> bool:
     (True, False)
     """
     words = set(words_in(values.name))
-    if (
-        words & NO_ORDER
-        or not words & (CLOCK_WORDS | {"hourmin", "timeofday"})
-        or (numbers := whole_numbers(values)) is None
-    ):
+    if (numbers := whole_numbers(values)) is None or words & NO_ORDER:
         return False
+    if values.dtype == pl.String and values.drop_nulls().str.contains(CLOCK_WITH_ZEROS).all():
+        return bool(values.str.starts_with("0").any())
     numbers = numbers.drop_nulls()
     most = int(str(numbers.max()))
-    if numbers.is_empty() or int(str(numbers.min())) < 0:
+    if int(str(numbers.min())) < 0:
         return False
     if words & {"second", "seconds", "sec", "secs"} and words & {"day", "midnight"}:
         return most < DAY // PER_SECOND
@@ -167,7 +174,7 @@ def are_clock_numbers(values: pl.Series) -> bool:
         return True
     if words & {"time", "clock", "hourmin", "timeofday", "hour"} and 23 < most <= 235_959:
         digits = numbers.cast(pl.String).str.zfill(4 if most <= 2359 else 6)
-        return digits.str.contains(r"^([01]\d|2[0-3])([0-5]\d){1,2}$").sum() >= NEARLY_ALL * len(numbers)
+        return digits.str.contains(CLOCK_WITH_ZEROS).sum() >= NEARLY_ALL * len(numbers)
     return False
 
 
@@ -235,11 +242,21 @@ def _in_zones(text: pl.Series, zones: pl.Series) -> pl.Series:
     return moments
 
 
-def _holds_zone_minutes(name: str, numbers: pl.Series) -> bool:
-    """Return whether numbers are minutes from UTC: by the name of their column, and in quarters of an hour."""
-    is_named = bool(ZONE_WORDS & set(words_in(name)))
-    values = numbers.drop_nulls()
-    return is_named and len(values) > 0 and bool(((values.abs() <= MOST_MINUTES) & (values % 15 == 0)).all())
+def unit_of_offsets(name: str, numbers: pl.Series) -> int:
+    """Return how many seconds one is if numbers are offsets from UTC, by the name of their column; 0 if they are none.
+
+    name  the name of the column        numbers  whole numbers, null where there is none
+
+    >>> unit_of_offsets("tz_offset", pl.Series([-300, 60])), unit_of_offsets("utc_hours", pl.Series([-5, 1]))
+    (60, 3600)
+    """
+    values, words = numbers.drop_nulls(), set(words_in(name))
+    if not words & ZONE_WORDS or values.is_empty() or not (values != 0).any():
+        return 0
+    if ((values.abs() <= MOST_MINUTES) & (values % 15 == 0)).all():
+        return 60
+    are_hours = words & (ZONE_WORDS - {"offset"} | {"hour", "hours"}) and (values.abs() <= MOST_MINUTES // 60).all()
+    return 3600 if are_hours else 0
 
 
 def _digits_of_clock(name: str, numbers: pl.Series) -> int:

@@ -12,7 +12,7 @@ import polars as pl
 from caser.data.column_words import word_set, words_in
 from caser.data.dates import ZONED, are_days, are_times_of_day
 from caser.data.ids import shortened
-from caser.data.joined_times import DAY, MOST_MINUTES, ZONE, ZONE_WORDS, are_clock_numbers
+from caser.data.joined_times import DAY, ZONE, are_clock_numbers, unit_of_offsets
 from caser.data.rivals import whole_numbers
 from caser.data.tables import RawTable
 from caser.data.times import looks_like_moments
@@ -28,6 +28,10 @@ ABBREVIATIONS = word_set(
 """Abbreviations of zones that are not UTC."""
 
 HEADER_ZONE = r"\b((?:UTC|GMT)\s?[-+−]\s?\d[\d:]*|[A-Z][a-z]+/[A-Z][a-z_A-Z]+|[A-Z]{3,4})\b"
+
+
+OF_NAMES = word_set("PST PDT EST EDT CST CDT MST MDT CET CEST BST IST JST MSK")
+"""Abbreviations that mean a zone at the end of the name of a column."""
 
 
 def doubts_on_time(table: RawTable, chosen: Mapping[str, str]) -> list[str]:
@@ -112,12 +116,16 @@ def _on_zones(few: pl.DataFrame, column: str, others: Sequence[str]) -> list[str
             return [
                 f"doubt: {name} holds offsets from UTC ({shown}) and is not used: --time {column},{name} joins them"
             ]
-        if texts.str.contains(ZONE).all() or _are_minutes_from_utc(values):
+        numbers = whole_numbers(values)
+        if texts.str.contains(ZONE).all() or (numbers is not None and unit_of_offsets(name, numbers)):
             return [
                 f"doubt: {name} holds zones ({shown}) and is not used, so that {column} is read in UTC: --time "
                 f"{column},{name} reads it in its zone"
             ]
-        if texts.is_in([*ABBREVIATIONS, "UTC", "GMT"]).all() and texts.is_in(list(ABBREVIATIONS)).any():
+        is_named = bool(set(words_in(name)) & {"tz", "timezone"}) and texts.str.contains(r"\p{L}").all()
+        if not texts.is_in(["UTC", "GMT", "Z"]).all() and (
+            is_named or texts.is_in([*ABBREVIATIONS, "UTC", "GMT"]).all()
+        ):
             return [
                 f"doubt: {name} holds names of zones ({shown}) and is not used, so that {column} is read in UTC: write "
                 "the offset of each from UTC in its place, such as +01:00"
@@ -131,13 +139,6 @@ def _on_zones(few: pl.DataFrame, column: str, others: Sequence[str]) -> list[str
 
 
 def _zones_in_name(column: str) -> list[str]:
-    return list(pl.Series([column]).str.extract_all(HEADER_ZONE).to_list()[0])
-
-
-def _are_minutes_from_utc(values: pl.Series) -> bool:
-    if not set(words_in(values.name)) & ZONE_WORDS:
-        return False
-    numbers = whole_numbers(values)
-    if numbers is None:
-        return False
-    return bool(((numbers.abs() <= MOST_MINUTES) & (numbers % 15 == 0)).all() and (numbers != 0).any())
+    found = list(pl.Series([column]).str.extract_all(HEADER_ZONE).to_list()[0])
+    last = column.upper().replace("-", "_").rpartition("_")[2]  # time_pst
+    return [*found, *([last] if last in OF_NAMES else [])]

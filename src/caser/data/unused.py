@@ -30,6 +30,9 @@ ORDER_WORDS = word_set(
 )
 """Words in the names of columns that number events."""
 
+CYCLIC_WORDS = word_set("hour minute second weekday dow month")
+"""Words in the names of columns that begin anew, so that they alone order nothing."""
+
 AGO_WORDS = word_set("ago recency age since")
 """Words in the names of columns that count backwards from today."""
 
@@ -46,7 +49,7 @@ WRITTEN = (
     r"|^\d{1,2}\.\d{1,2}\.$"
     r"|\d\s*[年月日년월일]"
     r"|^(\d{4}[-/ ]?(kw|w|q)\d{1,2}|(kw|w|q)\s?\d{1,2}[-/ ]\d{4})$"
-    r"|\d.*[T\s]\d{1,2}[:h.]\d\d\b|^\d{1,2}:\d\d\b"
+    r"|\d.*[T\s]\d{1,2}[:h.]\d\d\b|^(\p{L}{2,12}\.?,? )?\d{1,2}:\d\d\b"
     rf"|^[^\d]{{0,12}}\d{{1,4}}[-.\s]{{1,3}}(de )?{MONTH}\p{{L}}*[-.\s]{{0,3}}(de )?(\d.*)?$"
     rf"|^(\p{{L}}{{2,12}},?\s+)?{MONTH}\p{{L}}*\.?[-\s]\d.*$"
 )
@@ -73,10 +76,13 @@ def doubts_without_time(table: RawTable, chosen: Mapping[str, str]) -> list[str]
     doubt: position (20, 19, ...) is not used, and the rows are in another order: --time position --time-format seconds
     """
     few, unused = unused_rows(table, chosen)
-    doubts, orders, ago, is_in_order = [], [], [], False
+    doubts, orders, ago, is_settled, is_other = [], [], [], False, False
     for column in unused:
         values = few[column]
-        if values.dtype.is_nested() or is_fact(few, column, chosen) or looks_like_moments(values):
+        if values.dtype.is_nested() or is_fact(few, column, chosen):
+            continue
+        if looks_like_moments(values):
+            is_settled = True  # another doubt names it
             continue
         if way := _way_to_read(values):
             shown = shortened(str(values.drop_nulls()[0]))
@@ -86,10 +92,13 @@ def doubts_without_time(table: RawTable, chosen: Mapping[str, str]) -> list[str]
         elif has_words(column, AGO_WORDS):
             ago += [column] if _disagrees(few, -numbers, chosen["user"]) else []
         elif numbers_events(few, column, numbers, chosen["user"]):
+            is_cyclic = has_words(column, CYCLIC_WORDS) or are_clock_numbers(values)
             disagrees = _disagrees(few, numbers, chosen["user"])
-            orders += [column] if disagrees else []
-            is_in_order |= not disagrees
-    if not is_in_order:  # otherwise another column says that the rows are in the order of events
+            orders += [column] if disagrees or is_cyclic else []
+            is_settled |= not (disagrees or is_cyclic)
+            is_other |= disagrees
+    orders = orders if is_other else []
+    if not is_settled:  # otherwise another column says that the rows are in order, or how they are to be ordered
         doubts = [*doubts[:4], *_on_orders(few, orders, table), *_on_ago(few, ago, table)]
     return doubts
 
@@ -145,7 +154,8 @@ def _way_to_read(values: pl.Series) -> str | None:
             return f"--time {name} --time-format {form} reads it"
     if numbers.is_between(*TICKS).sum() >= NEARLY_ALL * len(numbers):
         return "it counts units of 100 nanoseconds since the year 1: write (number - 621355968000000000) / 10000000"
-    if numbers.is_between(*SPREADSHEET_DAYS).all() and has_words(name, WHEN_WORDS):
+    has_clock = have_fractions(values) and 2 * values.n_unique() > len(values)
+    if numbers.is_between(*SPREADSHEET_DAYS).all() and (has_words(name, WHEN_WORDS) or has_clock):
         return f"--time {name} --time-format excel reads it as days of a spreadsheet"
     return None
 
