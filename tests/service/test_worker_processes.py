@@ -19,14 +19,15 @@ import pytest
 from caser.artefact.folder import save
 from tests.runs import caser_run
 from tests.service.clients import BrokenAnswerError, Client, ask
+from tests.service.event_stores import Postgres
 from tests.service.serving import Process, process
 
 pytestmark = pytest.mark.slow
 
 
 @contextmanager
-def workers(run: Path, *flags: str | Path) -> Iterator[Process]:
-    store = run.parent / "events.db"
+def workers(run: Path, *flags: str | Path, store: str | Path | None = None) -> Iterator[Process]:
+    store = store or run.parent / "events.db"
     with process(run, "--workers", "2", "--store", store, "--drain-seconds", "0.2", *flags) as served:
         yield served
 
@@ -66,9 +67,16 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-async def test_killed_workers_are_replaced_and_no_acknowledged_event_is_lost(run: Path) -> None:
+@pytest.fixture
+def store(request: pytest.FixtureRequest, run: Path) -> str | Path:
+    """A store that several processes may use."""
+    return Postgres(request.getfixturevalue("cluster")).words() if request.param == "postgres" else run.parent / "db"
+
+
+@pytest.mark.parametrize("store", ["file", "postgres"], indirect=True)
+async def test_killed_workers_are_replaced_and_no_acknowledged_event_is_lost(run: Path, store: str | Path) -> None:
     acknowledged: list[set[int]] = [set() for _ in range(4)]
-    with workers(run) as served:
+    with workers(run, store=store) as served:
         version = (await ask(served.url, "/v1/model")).json()["model_version"]
         stop = asyncio.Event()
 
