@@ -275,7 +275,7 @@ def test_holes_in_frames_of_pandas_are_bad_rows(change: Any, users: set[Any]) ->
 @pytest.mark.parametrize(
     ("time", "shown"),
     [
-        (pd.to_timedelta([1, 2, 3], unit="s"), "got Duration"),
+        (pd.to_timedelta([1, 2, 3], unit="s"), "times must have a day; got .0:00:01. at row 1"),
         (pd.period_range("2020-01", periods=3, freq="M"), "times must be numbers, dates or text"),
         ([True, False, True], "got Boolean"),
     ],

@@ -237,7 +237,7 @@ def are_times_of_day(times: pl.Series) -> bool:
     (True, False)
     """
     if times.dtype != pl.String:
-        return bool(times.dtype == pl.Time)
+        return times.dtype in (pl.Time, pl.Duration)
     few = times.drop_nulls()[:TRIED]
     return len(few) > 0 and bool(few.str.contains(TIME_OF_DAY).all())
 

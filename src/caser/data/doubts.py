@@ -87,6 +87,7 @@ def doubts_on_log(log: InteractionLog, *, is_typed: bool) -> list[str]:
             "doubt: every user has one moment in all events: only the order of rows orders them; is the column of the "
             "time right?"
         )
+    doubts += _on_newest_first(log) if log.has_times else []
     for number, role in ((log.num_users, "user"), (log.num_items, "item")):
         if number == 1 and len(log) >= MANY:
             doubts.append(f"doubt: all {len(log):,} events have one {role}: is the column of the {role} right?")
@@ -116,7 +117,8 @@ def doubts_on_times(times: pl.Series, places: pl.Series, written: pl.Series | No
         return []
     if first == last and len(times) >= MANY:
         return [f"doubt: all times are {shown_moment(first)}: only the order of rows orders the events"]
-    doubts = [] if written is None or written.dtype != pl.String else _on_written(written)
+    doubts = _on_floats(written) if written is not None and written.dtype == pl.Float32 else []
+    doubts += [] if written is None or written.dtype != pl.String else _on_written(written)
     if last < OLDEST:
         span = f"from {shown_moment(first)} to {shown_moment(last)}"
         return [*doubts, f"doubt: all times lie before 1995, {span}: are they in another unit?"]
@@ -126,6 +128,18 @@ def doubts_on_times(times: pl.Series, places: pl.Series, written: pl.Series | No
     if last > now + YEAR:
         doubts.append(_on_some(times, places, times > now + YEAR, "lie more than a year ahead of now", written))
     return doubts
+
+
+def _on_floats(written: pl.Series) -> list[str]:
+    """Doubt times that floats of 32 bits round."""
+    largest = written.abs().max()
+    if not isinstance(largest, float) or largest < 2**24:
+        return []
+    step = 2 ** (int(np.log2(largest)) - 23)
+    return [
+        f"doubt: times are floats of 32 bits, which hold {largest:,.0f} only in steps of {step:,}, so that the order "
+        "of events is lost: write the column as integers or floats of 64 bits"
+    ]
 
 
 def _on_written(written: pl.Series) -> list[str]:
@@ -152,6 +166,20 @@ def _on_written(written: pl.Series) -> list[str]:
             "which are read in UTC: write all with a zone"
         )
     return doubts
+
+
+def _on_newest_first(log: InteractionLog) -> list[str]:
+    """Doubt the order of equal times if the rows of each user go back in time."""
+    same_user = np.diff(log.users) == 0  # the events of a user are together, in the order of times, then of rows
+    later, backwards = np.diff(log.times) > 0, np.diff(log.rows) < 0
+    ties = int((same_user & ~later).sum())
+    steps = int((same_user & later).sum())
+    if not ties or steps < MANY or int((same_user & later & backwards).sum()) < steps:
+        return []
+    return [
+        f"doubt: the rows are newest first, and {ties:,} events have the time of another of their user: these stay in "
+        "the order of rows, the newest first; reverse the rows: (head -n 1 FILE; tail -n +2 FILE | tac) > log.csv"
+    ]
 
 
 def _one_moment_each(log: InteractionLog) -> bool:

@@ -165,17 +165,18 @@ def _narrowest(ids: pl.Series) -> pl.Series:
 def _whole(ids: pl.Series, places: pl.Series) -> tuple[pl.Series, str | None]:
     """Return floats or decimals as integers. Raises DataError if one has a fraction or is too large to be exact."""
     is_float = ids.dtype.is_float()
+    limit = 2**24 if ids.dtype == pl.Float32 else WHOLE_FLOAT_LIMIT
     ids = ids.fill_nan(None) if is_float else ids
     whole = ids.cast(pl.Int128, strict=False)
     back = whole.cast(ids.dtype, strict=False)
     is_exact = (back == ids).fill_null(False) | ids.is_null()
     if is_float:
-        is_exact &= (ids.abs() < WHOLE_FLOAT_LIMIT).fill_null(True)
+        is_exact &= (ids.abs() < limit).fill_null(True)
     if not is_exact.all():
         [row] = (~is_exact).arg_true()[:1]
         raise DataError(
-            f"ids must be text or whole numbers, and floats only below 2^53; got {ids[row]} at {places.name} "
-            f"{places[row]:,} in column {ids.name!r}, of the type {ids.dtype}; convert the column to text"
+            f"ids must be text or whole numbers, and floats only below 2^{limit.bit_length() - 1}; got {ids[row]} at "
+            f"{places.name} {places[row]:,} in column {ids.name!r}, of the type {ids.dtype}; convert the column to text"
         )
     first = ids.drop_nulls()[:1].to_list()
     note = None

@@ -18,6 +18,7 @@ import polars as pl
 from caser.arrays.types import RawId
 from caser.data import log_titles
 from caser.data.attributes import Attribute
+from caser.data.column_words import candidates, speaks_for
 from caser.data.frames import ArrowTable, to_frame
 from caser.data.id_text import MAX_ID_LENGTH, written
 from caser.data.ids import read_ids, without_point_zero, words_for_missing
@@ -146,7 +147,8 @@ def _id_column(table: RawTable, of_log: str | None) -> str:
         return table.columns[0]
     if of_log in table.columns:
         return str(of_log)
-    column = first_named(table.columns, ID_NAMES)
+    by_words = [name for name in candidates(table.columns, "item") if speaks_for(name, "item") == 0]
+    column = first_named(table.columns, ID_NAMES) or next(iter(by_words), None)
     if column is None:
         names = ", ".join(repr(name[:40]) for name in table.columns[:12])
         raise DataError(

@@ -9,28 +9,13 @@ from caser.data.tables import RawTable
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "user": (
         *("userid", "uid", "visitorid", "customerid", "memberid", "reviewerid", "clientid", "accountid", "buyerid"),
-        *("customerno", "customernumber", "custid", "userpseudoid", "distinctid", "fullvisitorid", "viewerid"),
-        *("user", "visitor", "customer", "member", "reviewer", "client", "account", "buyer", "viewer"),
-        *("username", "email", "useremail", "customeremail", "emailaddress", "anonymousid", "cookieid", "cookie"),
-        *("deviceid", "householdid", "householdkey"),
-        *("cliente", "usuario", "klant", "kunde", "kund", "utente", "utilisateur", "用户id", "会员id"),
+        *("user", "visitor", "customer", "member", "reviewer", "client", "account", "buyer"),
         *("sessionid", "session"),
     ),
     "item": (
         *("itemid", "iid", "movieid", "productid", "asin", "parentasin", "articleid", "trackid", "songid", "bookid"),
-        *("isbn", "videoid", "newsid", "sku", "skuid", "stockcode", "recipeid", "animeid", "artistid", "itemno"),
-        *(
-            "itemnumber",
-            "itemcode",
-            "productno",
-            "productnumber",
-            "productcode",
-            "articleno",
-            "articlenumber",
-            "商品id",
-        ),
+        *("isbn", "videoid", "newsid", "sku"),
         *("item", "movie", "product", "article", "track", "song", "book", "video", "news"),
-        *("producto", "produkt", "artikel", "prodotto", "produit", "商品id"),
         *("businessid", "venueid", "business", "venue"),
     ),
     "time": (
@@ -44,6 +29,9 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
 
 Names of ids come before bare nouns: beside `user_id`, a column `user` holds names, which several people may share.
 Sessions, and the places where an item was used, come last."""
+
+LAST: Mapping[str, tuple[str, ...]] = {"user": ("session",), "item": ("business", "venue")}
+"""How the names of SYNONYMS begin that come last: a user has several sessions, and a place several items."""
 
 LIST_ENDINGS = ("s", "list", "seq", "sequence", "history")
 """Endings that a name may have besides, in a table of one sequence per row: item_ids, item_id_list."""

@@ -14,9 +14,11 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from caser.data.ids import MISSING, is_missing, shortened
-from caser.data.matrix import LARGEST_CELL, advice_on_matrix
+from caser.data.dates import are_days, are_times_of_day
+from caser.data.ids import shortened
+from caser.data.matrix import advice_on_matrix
 from caser.data.names import are_event_kinds
+from caser.data.places import are_features, looks_swapped, no_ids, speaks_against
 from caser.data.tables import RawTable
 from caser.data.times import looks_like_moments
 from caser.errors import DataError
@@ -30,22 +32,6 @@ LAYOUTS: Mapping[tuple[int, tuple[int, ...]], tuple[str, ...]] = {
     (4, (3,)): ("user", "item", "time", "rating"),
 }
 """Roles by position, by the number of columns and the positions of those that look like moments."""
-
-ASIN = r"^(B[0-9A-Z]{9}|\d{9}X)$"
-"""The id of an item at Amazon."""
-
-ITEM_TEXT = r"^(https?://|/)\S|^97[89]\d{10}$|\S \(\d{4}\)$"
-"""An address on the web, an ISBN, or a title with its year."""
-
-USER_TEXT = r"^[^@\s]+@[^@\s]+\.\p{L}+$|^\d{1,3}(\.\d{1,3}){3}$"
-"""An address of e-mail or of the internet."""
-
-ITEM_WORD = r"(?i)^(i|items?|p|prod|products?|sku|movies?|films?|songs?|tracks?|books?|articles?)[-_:]?\d+$"
-
-USER_WORD = r"(?i)^(u|users?|c|cust|customers?|visitors?|members?|clients?)[-_:]?\d+$"
-
-FEWEST_RATINGS = 10
-"""Up to so many different ratings there may be more ratings than items."""
 
 SEARCHED = 40
 """How many columns are looked at."""
@@ -78,20 +64,28 @@ def by_position(table: RawTable, chosen: Mapping[str, str]) -> dict[str, str]:
     events = [position for position, values in enumerate(few, start=1) if are_event_kinds(values.unique())]
     counting = [1] if len(few) > 2 and _counts_upward(few.to_series(0)) else []
     layout = LAYOUTS.get((len(columns), tuple(moments)))
-    if layout is not None and not chosen and _looks_swapped(few, layout):
-        raise DataError(_swapped(few, layout))
-    is_doubtful = bool({1, *([] if layout is None else [layout.index("item") + 1])} & {*events})
-    if layout is not None and not counting and not is_doubtful and _has_rating(few, layout):
+    if are_features(few):
+        raise DataError(
+            f"a log must have columns of users and items; got {shortened(str(few.row(0)[1]))}, a feature and its "
+            "value, as libFM writes them; remove the values: sed -E 's/:[0-9.-]+//g' FILE > log.txt, and pass "
+            "--no-header --user 2 --item 3"
+        )
+    others = no_ids(few, events) | dict.fromkeys(counting, "counts rows")
+    if layout is not None and not chosen and (seen := looks_swapped(few, layout)):
+        raise DataError(_swapped(layout, seen))
+    clocks = [position for position, values in enumerate(few, start=1) if are_times_of_day(values)]
+    are_ids = layout is not None and not {layout.index("user") + 1, layout.index("item") + 1} & {*others, *clocks}
+    if layout is not None and are_ids and (chosen or clocks or not speaks_against(few, layout)):
         return dict(zip(layout, columns, strict=True))
     if chosen:
         return {}
-    raise DataError(_which_columns(few, moments, events, counting))
+    raise DataError(_which_columns(few, moments, clocks, others))
 
 
-def _which_columns(few: pl.DataFrame, moments: Sequence[int], events: Sequence[int], counting: Sequence[int]) -> str:
+def _which_columns(few: pl.DataFrame, moments: Sequence[int], clocks: Sequence[int], others: Mapping[int, str]) -> str:
     """Say how to name columns without a header: each likely reading, and the first row."""
     positions = range(1, few.width + 1)
-    no_ids = [*events, *counting, *(position for position in positions if _has_fractions(few.to_series(position - 1)))]
+    no_ids = [*others, *clocks]
     ids = [position for position in positions if position not in (*moments, *no_ids)]
     times: list[int | None] = [*moments[-1:]] or [None]
     if len(moments) > 1 and len(ids) < 2:  # some of these columns may be ids as well
@@ -104,79 +98,44 @@ def _which_columns(few: pl.DataFrame, moments: Sequence[int], events: Sequence[i
         for item in ids
         if item > user and time not in (user, item)
     ]
+    of_day = f",{clocks[0]}" if len(clocks) == 1 else ""
     readings = [
-        f"--no-header --user {user} --item {item}" + ("" if time is None else f" --time {time}")
+        f"--no-header --user {user} --item {item}"
+        + ("" if time is None else f" --time {time}{of_day if are_days(few.to_series(time - 1)) else ''}")
         for user, item, time in pairs
     ]
     usual = LAYOUTS.get((few.width, tuple(moments)))
-    if counting and usual is not None:
+    if "counts rows" in others.values() and usual is not None:
         flags = [f"--{role} {place}" for place, role in enumerate(usual, start=1) if role in ("user", "item", "time")]
         readings = [*readings[:1], f"--no-header {' '.join(flags)}"]
     seen = "; ".join(
         [
             *(f"column {position} looks like times" for position in moments),
-            *(f"column {position} holds kinds of events" for position in events),
-            *(f"column {position} counts rows" for position in counting),
+            *(f"column {position} holds times of day" for position in clocks),
+            *(f"column {position} {what}" for position, what in others.items() if what != "holds fractions"),
         ]
     )
     row = " | ".join(shortened(str(value)) for value in few.row(0)[:8]) if len(few) else "(none)"
     return (
         f"columns without a header must be named by their positions unless they are user, item, time; got {few.width} "
         f"columns with the first row {row}{f' ({seen})' if seen else ''}; "
-        f"pass {', or '.join(readings[:3]) or '--no-header --user 1 --item 2'} (in Python user=, item=, time=)"
+        + (
+            f"pass {', or '.join(readings[:3])} (in Python user=, item=, time=)"
+            if readings
+            else "no two of them look like users and items: name such columns, as in --no-header --user 1 --item 2"
+        )
     )
 
 
-def _has_rating(few: pl.DataFrame, layout: Sequence[str]) -> bool:
-    """Return whether the column in the place of the rating holds numbers, small ones beside times, of fewer values than
-    items, which are no numbers with fractions.
-    """
-    if "rating" not in layout:
-        return True
-    items, ratings = (few.to_series(layout.index(role)) for role in ("item", "rating"))
-    if are_event_kinds(ratings.unique()):
-        return True
-    values = ratings
-    if ratings.dtype == pl.String:
-        values = ratings.set(is_missing(ratings, MISSING), None).str.replace(r"^(\s*-?\d+),(\d+\s*)$", "${1}.${2}")
-    numbers = values.cast(pl.Float64, strict=False)
-    if numbers.null_count() > values.null_count() or _has_fractions(items):
-        return False
-    largest = numbers.abs().max()
-    is_small = largest is None or (isinstance(largest, float) and largest <= LARGEST_CELL)
-    has_fewer = ratings.n_unique() <= max(items.n_unique(), FEWEST_RATINGS)
-    return "time" not in layout or (is_small and has_fewer)
-
-
-def _looks_swapped(few: pl.DataFrame, layout: Sequence[str]) -> bool:
-    """Return whether items seem to be where users are expected: by how ids of items and of users are written."""
-    users, items = (few.to_series(layout.index(role)).drop_nulls().cast(pl.String) for role in ("user", "item"))
-    if users.is_empty() or items.is_empty():
-        return False
-    if users.str.contains(USER_TEXT).mean() == 0 and items.str.contains(USER_TEXT).all():
-        return True
-    for like_item, like_user in ((ASIN, None), (ITEM_TEXT, None), (ITEM_WORD, USER_WORD)):
-        first, second = users.str.contains(like_item).mean(), items.str.contains(like_item).mean()
-        is_swapped = isinstance(first, float) and isinstance(second, float) and first > 0.5 > second
-        if is_swapped and (like_user is None or items.str.contains(like_user).any()):
-            return True
-    return False
-
-
-def _swapped(few: pl.DataFrame, layout: Sequence[str]) -> str:
+def _swapped(layout: Sequence[str], seen: str) -> str:
     user, item = layout.index("user") + 1, layout.index("item") + 1
     time = f" --time {layout.index('time') + 1}" if "time" in layout else ""
-    first, second = (shortened(str(few.to_series(place - 1)[0])) for place in (user, item))
     return (
-        f"columns without a header must be user, item in this order; got {first}, which looks like an item, before "
-        f"{second}; pass --no-header --user {item} --item {user}{time} if the items come first, or --no-header --user "
-        f"{user} --item {item}{time} if the users do (in Python user=, item=, time=)"
+        f"columns without a header must be user, item in this order; got {seen} in column "
+        f"{item if 'place of the item' in seen else user}; pass --no-header --user {item} --item {user}{time} if the "
+        f"items come first, or --no-header --user {user} --item {item}{time} if the users do (in Python user=, item=, "
+        "time=)"
     )
-
-
-def _has_fractions(values: pl.Series) -> bool:
-    """Return whether values are numbers with fractions, such as a place or a price."""
-    return bool(values.str.contains(r"^\s*-?\d+\.\d*[1-9]\d*\s*$").any())
 
 
 def _counts_upward(values: pl.Series) -> bool:

@@ -12,18 +12,20 @@ from typing import NamedTuple
 
 import polars as pl
 
+from caser.data.column_words import candidates
 from caser.data.ids import shortened
+from caser.data.joined_times import joined_time
 from caser.data.matrix import advice_on_matrix
 from caser.data.names import SYNONYMS, are_event_kinds, by_name, columns_named, flag, in_words
+from caser.data.places import LARGEST_KNOWN
 from caser.data.positions import SEARCHED, by_position
+from caser.data.rivals import doubts_on_guess, passed_over
 from caser.data.tables import RawTable
-from caser.data.time_column import checked_time, doubts_on_named, joined_time
+from caser.data.time_column import checked_time
+from caser.data.time_parts import doubts_on_time
 from caser.data.times import looks_like_moments
+from caser.data.unused import doubts_without_time
 from caser.errors import DataError, did_you_mean
-
-LARGEST_RATING = 100
-"""A number that is larger is hardly a rating."""
-
 
 MOST_SHOWN = 20
 """How many columns a sentence lists."""
@@ -68,7 +70,7 @@ def choose_columns(
     missing = [role for role in SYNONYMS if role not in chosen and (role in needed or role == "time")]
     if named.get("time") == "":
         missing.remove("time")
-    guessed = by_name(table.columns) if table.has_header else by_position(table, chosen)
+    guessed = _guessed_by_name(table) if table.has_header else by_position(table, chosen)
     for role in missing:
         column = guessed.get(role)
         if column is None and role in needed:
@@ -86,11 +88,24 @@ def choose_columns(
         guess = chosen.get("time")
         table, chosen, more = checked_time(table, chosen)
         notes = [*(note for note in notes if chosen.get("time") == guess or f"read {guess} as time" not in note), *more]
-    elif "time" in chosen:
-        notes = [*notes, *doubts_on_named(table, chosen)]
+    for role in ("user", "item"):
+        notes += doubts_on_guess(table, chosen, role) if role in missing else []
+    if "time" in chosen:
+        notes += doubts_on_time(table, chosen)
+    elif named.get("time") != "":
+        notes += doubts_without_time(table, chosen)
     return Roles(
         table, chosen, [*notes, *_ignored_events(table, chosen, named), *_ignored_number(table, chosen, guessed)]
     )
+
+
+def _guessed_by_name(table: RawTable) -> dict[str, str]:
+    """Return the most likely column of each role by its name, where its values may be ids."""
+    found = by_name(table.columns)
+    for role in ("user", "item"):
+        if names := passed_over(table, candidates(table.columns, role)):
+            found[role] = names[0]
+    return found
 
 
 def _named_columns(table: RawTable, named: Mapping[str, str | None]) -> tuple[RawTable, dict[str, str]]:
@@ -134,11 +149,13 @@ def _ignored_number(table: RawTable, chosen: Mapping[str, str], guessed: Mapping
         return []
     values = table.sample([column]).to_series().cast(pl.Float64, strict=False)
     largest = values.max()
-    if not isinstance(largest, float) or largest <= LARGEST_RATING:
+    if not isinstance(largest, float) or largest <= LARGEST_KNOWN:
         return []
+    user, item = chosen["user"], chosen["item"]
+    as_item = f"; if it is the item, pass --no-header --user {item} --item {column}"
     return [
         f"doubt: column {column} (up to {largest:g}) is not used: if it is the time, pass --no-header "
-        f"--user {chosen['user']} --item {chosen['item']} --time {column}"
+        f"--user {user} --item {item} --time {column}{as_item if 2 * values.n_unique() <= len(values) else ''}"
     ]
 
 
@@ -161,7 +178,8 @@ def _ignored_events(table: RawTable, chosen: Mapping[str, str], named: Mapping[s
 def _note(table: RawTable, role: str, column: str, chosen: Collection[str]) -> str:
     """Say which column was guessed, and which others have a name for the same role."""
     is_guess_by_name = table.has_header and role != "time"  # times are compared by their values
-    rivals = [one for one in columns_named(table.columns, role) if is_guess_by_name and one not in chosen]
+    names = candidates(table.columns, role) if role in ("user", "item") else columns_named(table.columns, role)
+    rivals = [one for one in names if is_guess_by_name and one not in chosen]
     there = f"; {' and '.join(rivals[:4])} {'is' if len(rivals) == 1 else 'are'} there too" if rivals else ""
     return f"read {in_words(column, table)} as {role.replace('_', ' ')}{there}; override with {flag(role)}"
 

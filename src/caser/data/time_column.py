@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import polars as pl
 
-from caser.data.dates import ZONED, are_days, are_times_of_day
+from caser.data.dates import are_times_of_day
 from caser.data.ids import shortened
+from caser.data.joined_times import are_parts, joined_time, parts_of_moment
 from caser.data.names import flag, in_words, plain_name
 from caser.data.tables import RawTable
-from caser.data.time_doubts import CLOCK, PARTS, clocks_in, doubts_on_clock, doubts_on_order, parts_of_moments
 from caser.data.times import looks_like_moments
 from caser.errors import DataError
 
-OFFSET = r"^\s*(?:UTC|GMT)?([+-](\d\d?|\d\d?:\d\d|\d{4})|Z)\s*$"
-"""An offset from UTC, such as +02:00."""
+CLOCK = r"^([01]?\d|2[0-3])?([0-5]?\d)?[0-5]?\d$"
+"""A time of day as a number, such as 2359 or 235959, also without zeros in front."""
 
 SEARCHED = 40
 """How many unused columns are searched for moments."""
@@ -38,12 +37,14 @@ def checked_time(table: RawTable, chosen: dict[str, str]) -> tuple[RawTable, dic
     search = _search(table, chosen)
     column = chosen.get("time")
     if column is None:
+        if parts := _calendar(search):
+            name = ",".join(parts)
+            note = f"read {', '.join(parts)} together as time; override with {flag('time')}"
+            return joined_time(table, parts, name), {**chosen, "time": name}, [note]
         column, notes = _found_time(table, search)
         if column is None:
-            return table, chosen, [*notes, *search.facts, *doubts_on_order(search.few.drop(search.moments))]
-        chosen = {**chosen, "time": column}
-        values = search.few[column]
-        return table, chosen, [*notes, *_doubts(search, column, values)]
+            return table, chosen, [*notes, *search.facts]
+        return table, {**chosen, "time": column}, notes
     values = table.sample([column]).to_series()
     if are_times_of_day(values):
         return _joined_with_day(table, chosen, search)
@@ -59,63 +60,7 @@ def checked_time(table: RawTable, chosen: dict[str, str]) -> tuple[RawTable, dic
             f"{other} holds {search.shown(other)}; pass {joins}time={other!r} (--time {other}), or "
             f"time={column!r} (--time {column}) if it is the time"
         )
-    return table, chosen, [*_rivals(search, column), *_doubts(search, column, values)]
-
-
-def doubts_on_named(table: RawTable, chosen: Mapping[str, str]) -> list[str]:
-    """Return the doubts on a column of times that the caller names: the rest of the moments is in other columns.
-
-    table   the rows        chosen  the columns by role
-
-    >>> rows = pl.DataFrame({"who": ["a"], "what": ["tea"], "day": ["2020-01-01"], "at": ["10:00"]})
-    >>> doubts_on_named(RawTable.from_frame(rows), {"user": "who", "item": "what", "time": "day"})
-    ['doubt: at holds times of day and is not used: --time day,at joins them']
-    """
-    column = chosen["time"]
-    if "," in column:
-        return []
-    return _doubts(_search(table, chosen), column, table.sample([column]).to_series())
-
-
-def _doubts(search: Search, column: str, values: pl.Series) -> list[str]:
-    offsets = _doubt_on_offsets(search, column, values)
-    return [
-        *_doubt_on_days(search, column, values),
-        *offsets,
-        *([] if offsets else doubts_on_clock(search.few, column, values)),
-    ]
-
-
-def joined_time(table: RawTable, columns: Sequence[str], name: str) -> RawTable:
-    """Return a table with one more column: a day and a time of day together, or a year, a month, a day and so on.
-
-    table    the rows        columns  the column of the day, then those of the time of day, or of the zone
-    name     the name of the new column
-
-    A time of day may be a number without zeros in front: a column with 235959 holds hours, minutes and seconds, so that
-    144 is 00:01:44 there; one with at most 2359 holds hours and minutes, one with at most 23 hours.
-
-    >>> rows = pl.DataFrame({"day": ["2020-01-01"] * 2, "clock": ["144", "93059"]})
-    >>> joined_time(RawTable.from_frame(rows), ["day", "clock"], "when").select(["when"]).to_series().to_list()
-    ['2020-01-01 000144', '2020-01-01 093059']
-    """
-    if parts_of_moments(columns) == list(columns):
-        day, clock = (pl.col(one).cast(pl.String).str.strip_chars() for one in (columns[:3], columns[3:]))
-        text = pl.concat_str(day, separator="-")
-        if len(columns) > len(PARTS) // 2:
-            text = pl.concat_str(text, pl.concat_str(clock.str.zfill(2), separator=":"), separator=" ")
-        return replace(table, frame=table.frame.with_columns(text.alias(name)))
-    if len(columns) != 2:
-        return table.with_joined(columns, name)
-    kind = table.sample([columns[1]], 1).to_series().dtype
-    if kind != pl.String and not kind.is_integer():
-        return table.with_joined(columns, name)
-    clocks = table.select([columns[1]]).to_series().cast(pl.String).str.strip_chars()
-    are_numbers = clocks.str.contains(r"^\d{1,6}$")
-    if 2 * are_numbers.sum() < len(clocks):
-        return table.with_joined(columns, name)
-    longest = clocks.filter(are_numbers.fill_null(False)).str.len_chars().max()
-    return table.with_joined(columns, name, next(digits for digits in (2, 4, 6) if int(str(longest)) <= digits))
+    return table, chosen, _rivals(search, column)
 
 
 class Search(NamedTuple):
@@ -135,13 +80,15 @@ class Search(NamedTuple):
 
         column  one of the columns without a role
         """
-        return shortened(str(self.few[column].drop_nulls()[0]))
+        values = self.few[column].explode() if self.few[column].dtype == pl.List else self.few[column]
+        return shortened(str(values.drop_nulls()[0]))
 
 
 def _found_time(table: RawTable, search: Search) -> tuple[str | None, list[str]]:
     """Return the only column of moments if it holds dates; refuse several; name a column of numbers."""
     moments = search.moments
-    is_sure = any(kind == "dates" for kind in moments.values()) or not table.has_header
+    are_lists = any(search.few[column].dtype == pl.List for column in moments)
+    is_sure = any(kind == "dates" for kind in moments.values()) or not table.has_header or are_lists
     if len(moments) == 1 and is_sure:
         [column] = moments
         words = in_words(column, table)
@@ -156,6 +103,12 @@ def _found_time(table: RawTable, search: Search) -> tuple[str | None, list[str]]
         f"doubt: {column} looks like times ({search.shown(column)}) and is not used: --time {column} reads it"
         for column in moments
     ]
+
+
+def _calendar(search: Search) -> list[str]:
+    """Return the columns of a year, a month, a day, and smaller parts, if nothing else holds moments."""
+    parts = [] if search.moments else parts_of_moment(search.few.columns)
+    return parts if parts and are_parts(search.few, parts) else []
 
 
 def _instead_of_fact(
@@ -173,7 +126,7 @@ def _instead_of_fact(
         f"{column} holds one moment for each {owner}: read {other} ({search.shown(other)}) as time; override with "
         f"{flag('time')}"
     )
-    return table, {**chosen, "time": other}, [note, *_doubt_on_days(search, other, search.few[other])]
+    return table, {**chosen, "time": other}, [note]
 
 
 def _rivals(search: Search, column: str) -> list[str]:
@@ -186,19 +139,6 @@ def _rivals(search: Search, column: str) -> list[str]:
     return [f"{shown} {look} not used; override {column} with {flag('time')}"]
 
 
-def _doubt_on_offsets(search: Search, column: str, values: pl.Series) -> list[str]:
-    """Name a column of offsets from UTC beside times without a zone."""
-    if values.dtype != pl.String or values.drop_nulls().str.contains(ZONED).any():
-        return []
-    for one in search.few:
-        if one.dtype == pl.String and one.count() and one.drop_nulls().str.contains(OFFSET).all():
-            return [
-                f"doubt: {one.name} holds offsets from UTC ({search.shown(one.name)}) and is not used: --time "
-                f"{column},{one.name} joins them"
-            ]
-    return []
-
-
 def _joined_with_day(
     table: RawTable, chosen: dict[str, str], search: Search
 ) -> tuple[RawTable, dict[str, str], list[str]]:
@@ -209,23 +149,7 @@ def _joined_with_day(
         return table, chosen, []
     joined = f"{days[0]},{column}"
     note = f"{column} holds times of day: read {days[0]} and {column} together as time; override with {flag('time')}"
-    return table.with_joined([days[0], column], joined), {**chosen, "time": joined}, [note]
-
-
-def _doubt_on_days(search: Search, column: str, values: pl.Series) -> list[str]:
-    """Name a column that orders the events of a day, if the time holds days only."""
-    if values.dtype.is_nested() or not are_days(values) or looks_like_moments(values) is None:
-        return []
-    others = search.few.drop(column, strict=False)
-    clocks = clocks_in(others)
-    if clocks:
-        return [f"doubt: {clocks[0]} holds times of day and is not used: --time {column},{clocks[0]} joins them"]
-    finer = [other for other in search.moments if other != column and not are_days(others[other])]
-    return [
-        f"doubt: {column} holds days only; {other} looks like times ({search.shown(other)}) and is not used: "
-        f"--time {other} reads it"
-        for other in finer[:1]
-    ]
+    return joined_time(table, [days[0], column], joined), {**chosen, "time": joined}, [note]
 
 
 def _search(table: RawTable, chosen: Mapping[str, str]) -> Search:
@@ -238,8 +162,7 @@ def _search(table: RawTable, chosen: Mapping[str, str]) -> Search:
     moments: dict[str, str] = {}
     facts: list[str] = []
     for column in unused:
-        few = _with_first_of_lists(few, column, chosen["item"])
-        kind = looks_like_moments(few[column])
+        kind = _kind_of_moments(few[column], few[chosen["item"]])
         owner = _owner_of(few, column, chosen)
         if kind is not None and owner is None:
             moments[column] = kind
@@ -250,12 +173,12 @@ def _search(table: RawTable, chosen: Mapping[str, str]) -> Search:
     return Search(few.select(unused), moments, facts)
 
 
-def _with_first_of_lists(few: pl.DataFrame, column: str, item: str) -> pl.DataFrame:
-    """Put the first value of each list in place of a column of lists that lies beside the lists of items."""
-    kinds = few.schema[column], few.schema[item]
-    are_lists = all(isinstance(kind, pl.List) and not kind.inner.is_nested() for kind in kinds)
-    is_beside = column.rpartition(".")[0] == item.rpartition(".")[0]
-    return few.with_columns(pl.col(column).list.first()) if are_lists and is_beside else few
+def _kind_of_moments(values: pl.Series, items: pl.Series) -> str | None:
+    """Return whether a column holds moments; lists do, if there is one for each element of the lists of items."""
+    if values.dtype == pl.List and items.dtype == pl.List:
+        is_equal = values.list.len().eq_missing(items.list.len()).all()
+        return looks_like_moments(values.explode().drop_nulls()) if is_equal else None
+    return looks_like_moments(values)
 
 
 def _owner_of(few: pl.DataFrame, column: str, chosen: Mapping[str, str]) -> str | None:

@@ -1,0 +1,144 @@
+"""Time parts: what the columns without a role say about the moments of a log, such as a time of day or a zone.
+
+A part of a moment that nobody uses is named in a doubt, with the flag that joins it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+from caser.data.column_words import word_set, words_in
+from caser.data.dates import ZONED, are_days, are_times_of_day
+from caser.data.ids import shortened
+from caser.data.joined_times import DAY, ZONE, are_clock_numbers, unit_of_offsets
+from caser.data.rivals import whole_numbers
+from caser.data.tables import RawTable
+from caser.data.times import looks_like_moments
+from caser.data.unused import first_values, is_fact, numbers_events, unused_rows
+
+OFFSET = r"^\s*(?:UTC|GMT)?([+-](\d\d?|\d\d?:\d\d|\d{4})|Z)\s*$"
+"""An offset from UTC, such as +02:00."""
+
+ABBREVIATIONS = word_set(
+    "CET CEST EST EDT CST CDT MST MDT PST PDT IST BST JST MSK AEST AEDT ACST AWST WET WEST EET EEST HKT SGT KST NZST "
+    "NZDT BRT ART SAST PKT WIB AST AKST HST CLT COT"
+)
+"""Abbreviations of zones that are not UTC."""
+
+HEADER_ZONE = r"\b((?:UTC|GMT)\s?[-+−]\s?\d[\d:]*|[A-Z][a-z]+/[A-Z][a-z_A-Z]+|[A-Z]{3,4})\b"
+
+
+OF_NAMES = word_set("PST PDT EST EDT CST CDT MST MDT CET CEST BST IST JST MSK")
+"""Abbreviations that mean a zone at the end of the name of a column."""
+
+
+def doubts_on_time(table: RawTable, chosen: Mapping[str, str]) -> list[str]:
+    """Return the doubts on the column of times: a part of the moments, or their zone, is in an unused column.
+
+    table   the rows        chosen  the columns by role, with the time
+
+    >>> rows = pl.DataFrame({"user": [1], "item": [3], "day": ["2020-01-31"], "clock": ["23:59"]})
+    >>> doubts_on_time(RawTable.from_frame(rows), {"user": "user", "item": "item", "time": "day"})
+    ['doubt: clock holds times of day and is not used: --time day,clock joins them']
+    """
+    column = chosen["time"]
+    few, unused = unused_rows(table, chosen)
+    values = table.sample([column]).to_series()
+    if values.dtype.is_nested() or values.count() == 0:
+        return []
+    parts = [part.strip() for part in column.split(",")] if column not in unused else [column]
+    others = [one for one in unused if one not in parts]
+    if are_days(values):
+        return _on_days(few.with_columns(values.alias(column)), column, others, chosen)
+    if not _is_naive(values):
+        return []
+    return _on_zones(few, column, others)
+
+
+def _on_days(few: pl.DataFrame, column: str, others: Sequence[str], chosen: Mapping[str, str]) -> list[str]:
+    """Name a column that orders the events of a day, if the time holds days only."""
+    usable = [one for one in others if not few[one].dtype.is_nested() and not is_fact(few, one, chosen)]
+    clocks = [one for one in others if are_times_of_day(few[one])]
+    clocks += [one for one in usable if one not in clocks and are_clock_numbers(few[one])]
+    if clocks:
+        return [f"doubt: {clocks[0]} holds times of day and is not used: --time {column},{clocks[0]} joins them"]
+    finer = [one for one in usable if looks_like_moments(few[one]) and not are_days(few[one])]
+    if finer:
+        shown = shortened(str(few[finer[0]].drop_nulls()[0]))
+        return [
+            f"doubt: {column} holds days only; {finer[0]} looks like times ({shown}) and is not used: "
+            f"--time {finer[0]} reads it"
+        ]
+    orders = [
+        one
+        for one in usable
+        if (numbers := whole_numbers(few[one])) is not None
+        and not looks_like_moments(few[one])
+        and 0 <= int(str(numbers.min())) <= int(str(numbers.max())) < DAY // 1000
+        and numbers_events(few, one, numbers, chosen["user"])
+        and _disagrees_in_a_day(few, numbers, column, chosen["user"])
+    ]
+    return [
+        f"doubt: {column} holds days only; {one} ({first_values(few[one])}, ...) may order the events of a day and is "
+        f"not used: --time {column},{one} joins them"
+        for one in orders[:1]
+    ]
+
+
+def _disagrees_in_a_day(few: pl.DataFrame, numbers: pl.Series, column: str, user: str) -> bool:
+    """Return whether the rows of a user on a day are in another order than some numbers."""
+    if few[user].dtype.is_nested():
+        return False
+    steps = pl.DataFrame({"user": few[user], "day": few[column], "number": numbers}).select(
+        pl.col("number").diff().over("user", "day")
+    )
+    return bool((steps.to_series() < 0).any())
+
+
+def _is_naive(values: pl.Series) -> bool:
+    """Return whether moments are without a zone."""
+    if values.dtype == pl.Datetime:
+        return getattr(values.dtype, "time_zone", None) is None
+    return values.dtype == pl.String and looks_like_moments(values) == "dates" and not values.str.contains(ZONED).any()
+
+
+def _on_zones(few: pl.DataFrame, column: str, others: Sequence[str]) -> list[str]:
+    """Name a column of zones, or a zone in the name of the column of times, beside times without a zone."""
+    for name in others:
+        values = few[name]
+        if values.dtype.is_nested() or values.count() == 0:
+            continue
+        texts = values.drop_nulls().cast(pl.String).str.strip_chars()
+        shown = shortened(texts[0])
+        if texts.str.contains(OFFSET).all() and not texts.str.contains(r"^\d").any():
+            return [
+                f"doubt: {name} holds offsets from UTC ({shown}) and is not used: --time {column},{name} joins them"
+            ]
+        numbers = whole_numbers(values)
+        if texts.str.contains(ZONE).all() or (numbers is not None and unit_of_offsets(name, numbers)):
+            return [
+                f"doubt: {name} holds zones ({shown}) and is not used, so that {column} is read in UTC: --time "
+                f"{column},{name} reads it in its zone"
+            ]
+        is_named = bool(set(words_in(name)) & {"tz", "timezone"}) and texts.str.contains(r"\p{L}").all()
+        if not texts.is_in(["UTC", "GMT", "Z"]).all() and (
+            is_named or texts.is_in([*ABBREVIATIONS, "UTC", "GMT"]).all()
+        ):
+            return [
+                f"doubt: {name} holds names of zones ({shown}) and is not used, so that {column} is read in UTC: write "
+                "the offset of each from UTC in its place, such as +01:00"
+            ]
+    found = [zone for zone in _zones_in_name(column) if zone in ABBREVIATIONS or not zone.isalpha()]
+    return [
+        f"doubt: the name of {column!r} says that times are in {zone}, and they are read in UTC: write the offset "
+        "from UTC into each, such as 2020-12-31 23:59:00+01:00"
+        for zone in found[:1]
+    ]
+
+
+def _zones_in_name(column: str) -> list[str]:
+    found = list(pl.Series([column]).str.extract_all(HEADER_ZONE).to_list()[0])
+    last = column.upper().replace("-", "_").rpartition("_")[2]  # time_pst
+    return [*found, *([last] if last in OF_NAMES else [])]
