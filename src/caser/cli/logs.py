@@ -9,9 +9,9 @@ from typing import Any
 from caser.cli import show
 from caser.data import datasets, sources
 from caser.data.filters import LogFilters
-from caser.data.interpret import bad_rows_in_words
 from caser.data.log import InteractionLog
 from caser.data.readers import Reading, read_log
+from caser.data.rows import bad_rows_in_words
 from caser.errors import ArtefactError, ConfigError, DataError, did_you_mean
 
 

@@ -21,10 +21,11 @@ from caser.config import Settings
 from caser.data.dialect import unescaped
 from caser.data.filters import LogFilters, apply_filters
 from caser.data.frames import ArrowTable, to_frame
-from caser.data.interpret import Rules, to_log
+from caser.data.interpret import to_log
 from caser.data.log import InteractionLog
 from caser.data.names import SYNONYMS
 from caser.data.quotes import Quotes
+from caser.data.rows import Rules
 from caser.data.sources import Source, find_source, open_source
 from caser.data.tables import Layout, RawTable
 from caser.errors import ConfigError, DataError
