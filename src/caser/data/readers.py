@@ -126,7 +126,9 @@ def _read_prepared(source: str | Path, reading: Reading, filters: LogFilters) ->
         )
     log = open_prepared(source).log
     settings = {**log.provenance["filter_settings"], **filters.model_dump(mode="json", exclude_defaults=True)}
-    return apply_filters(replace(log, provenance={**log.provenance, "filter_settings": settings}), filters)
+    opened = replace(log, provenance={**log.provenance, "filter_settings": settings})
+    vars(opened)["digest"] = log.digest  # computing it would read the whole log
+    return apply_filters(opened, filters)
 
 
 def _open(source: object, reading: Reading, facts: dict[str, Any]) -> RawTable:

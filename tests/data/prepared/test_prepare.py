@@ -129,8 +129,10 @@ def test_times_in_two_units_are_refused_in_pieces(tmp_path: Path, monkeypatch: p
     milliseconds = [f"u{row},3,{10**12 + row}" for row in range(40)]  # a moment in 2001
     (tmp_path / "log.csv").write_text("\n".join(["user,item,time", *seconds, *milliseconds, ""]))
     small_pieces(monkeypatch, 1)
-    with pytest.raises(DataError, match=r"the times must be read alike in each piece of a log; got seconds in the first "
-                                        r"pieces, and milliseconds in a later one.*--time-format"):  # fmt: skip
+    sentence = (
+        "the times must be read alike in each piece of a log; got seconds in the first pieces, and milliseconds in"
+    )
+    with pytest.raises(DataError, match=f"{sentence} a later one.*--time-format"):
         prepare_log(tmp_path / "log.csv", tmp_path / "out", memory_mb=50)
     found = prepare_log(tmp_path / "log.csv", tmp_path / "out", memory_mb=50, time_format="seconds")
     assert facts_of(found.log) == facts_of(read_log(tmp_path / "log.csv", time_format="seconds"))
