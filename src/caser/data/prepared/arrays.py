@@ -59,7 +59,7 @@ def write_at(path: Path, dtype: str, length: int, place: int, values: NDArray[An
 
 
 def map_array(path: Path, dtype: str, length: int) -> NDArray[Any]:
-    """Open an array without reading it. The array may be changed in memory; the file stays as it is.
+    """Open an array without reading it, (N,). The array may be changed in memory; the file stays as it is.
 
     path  a file that `check_array` has checked        dtype, length  as for `check_array`
     """
@@ -69,7 +69,7 @@ def map_array(path: Path, dtype: str, length: int) -> NDArray[Any]:
 
 
 def blocks_of(path: Path, dtype: str, length: int) -> Iterator[NDArray[Any]]:
-    """Yield the values of an array in blocks, through memory that is given back.
+    """Yield the values of an array in blocks, (n,) each, through memory that is given back.
 
     path  a file that `check_array` has checked        dtype, length  as for `check_array`
     """

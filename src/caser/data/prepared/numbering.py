@@ -81,7 +81,7 @@ class Numbering:
         return groups
 
     def merge(self, groups: Sequence[Group]) -> Iterator[tuple[pl.Series, Int64]]:
-        """Give each id its index; yield the ids and their counts in the order of their indices, some at a time.
+        """Give each id its index; yield the ids and their counts, (I,) int64, in the order of their indices, by parts.
 
         groups  as `count` returned them
         """
@@ -162,7 +162,7 @@ class Numbering:
 
 
 def indices_of(piece: Staged, role: str) -> Int32:
-    """Return the index of each code of a piece, (number of codes,) int32.
+    """Return the index of each of the C codes of a piece, (C,) int32.
 
     piece  a staged piece        role  "user" or "item"
     """
