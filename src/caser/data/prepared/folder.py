@@ -102,7 +102,7 @@ class StoredVocabulary(Vocabulary):
         return self._read[1]
 
     @cached_property
-    def ids(self) -> pl.Series:  # type: ignore[override]
+    def ids(self) -> pl.Series:
         """The raw ids. Raises ArtefactError if the file is damaged."""
         return self.table["id"]
 
