@@ -195,7 +195,7 @@ def _ranges(keys: Sequence[np.ndarray[Any, Any]], at_once: int) -> list[list[int
     >>> first, second = np.zeros(3, KEY), np.zeros(2, KEY)
     >>> first["row"], second["row"] = [0, 2, 4], [1, 3]
     >>> _ranges([first, second], 2)
-    [[0, 0], [2, 1], [3, 2]]
+    [[0, 0], [1, 1], [2, 2], [3, 2]]
     """
     total = sum(map(len, keys))
     step = max(1, at_once // max(1, 2 * len(keys)))
