@@ -52,6 +52,9 @@ class Split:
     test: Queries
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Split({self.name}, {self.log!r}, validation={self.validation!r}, test={self.test!r})"
+
     @property
     def everything(self) -> Tape:
         """The whole log as one tape, for a model that will not be judged."""

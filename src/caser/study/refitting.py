@@ -44,7 +44,7 @@ def refit(
 
     Returns a recommender that was trained on `all`, with the reason of its choice in `why`; `evaluate` refuses it.
     Raises ConfigError for a blend of two networks, which records the training of one only, and for arguments of the
-    wrong kind; DataError for a log that the protocol cannot split.
+    wrong kind; DataError if the filters of the protocol leave nothing of the log.
 
     >>> from caser.data.split import leave_one_out
     >>> from caser.data.synthetic import chain_world
@@ -56,7 +56,7 @@ def refit(
     """
     must_be("recommender", recommender, Recommender, "a recommender, which caser.fit and caser.load return")
     config, facts = recommender.artefact.config, recommender.artefact.manifest
-    split = protocols.apply(facts["protocol"], _with_titles_of(recommender, log))
+    split = protocols.apply(facts["protocol"], _with_titles_of(recommender, log), judged=False)
 
     def fitted(model: ModelSettings) -> Recommender:
         if not isinstance(model, NetworkSettings):

@@ -79,8 +79,9 @@ class Piece:
 class Pieces(Protocol):
     """A source that is read piece by piece."""
 
-    names: list[str]
-    """The names of its parts, for sentences."""
+    @property
+    def names(self) -> list[str]:
+        """The names of its parts, for sentences."""
 
     def facts(self) -> dict[str, Any]:
         """Return the beginning of the provenance of a log: JSON values."""
