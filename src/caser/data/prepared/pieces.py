@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 import polars as pl
 
+from caser.data.column_words import candidates
 from caser.data.content import read_parts
 from caser.data.formats import ARROW_FILE, OPENERS, check_encoding, read_table
 from caser.data.names import by_name
@@ -303,11 +304,16 @@ class _Opened:
 def _refuse_new_roles(columns: Sequence[str], later: Sequence[str]) -> None:
     """Raise DataError if objects of JSON get a field, after the first span, that by its name may be the time, say."""
     new = [column for column in later if column not in columns]
-    if new and by_name([*columns, *new]) != by_name(columns):
+    if new and _by_names([*columns, *new]) != _by_names(columns):
         raise DataError(
             "the fields that may be the user, the item or the time must be there from the beginning of a file that is "
             f"read in pieces; got {', '.join(new[:5])} only later; give the first object all of them, or {MORE_MEMORY}"
         )
+
+
+def _by_names(columns: Sequence[str]) -> tuple[Any, ...]:
+    """Return what the choice of columns makes of their names."""
+    return by_name(columns), candidates(columns, "user"), candidates(columns, "item")
 
 
 def _with_columns(table: RawTable, columns: Sequence[str]) -> RawTable:
