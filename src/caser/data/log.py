@@ -101,6 +101,16 @@ class Vocabulary:
         """
         return [self._raw[index - 1] for index in np.asarray(indices).tolist()]
 
+    def part(self, first: int, end: int) -> Vocabulary:
+        """Return the vocabulary of the indices from `first` to `end - 1`, which get the indices 1, 2, ...
+
+        first, end  indices from 1 to len(self) + 1
+
+        >>> Vocabulary(pl.Series(["tea", "milk", "soap"])).part(2, 4).indices(["milk", "tea"]).tolist()
+        [1, 0]
+        """
+        return Vocabulary(self.ids.slice(first - 1, end - first))
+
 
 @dataclass(frozen=True, eq=False)
 class InteractionLog:
