@@ -51,6 +51,7 @@ from caser.artefact.tables import (
     vocabulary_to_parquet,
 )
 from caser.data.log import Vocabulary
+from caser.data.shard_parts import masked_part
 from caser.data.tape import Tape
 from caser.errors import ArtefactError, ConfigError, did_you_mean
 from caser.models import MODELS, model_settings
@@ -88,7 +89,7 @@ class Artefact:
     @cached_property
     def trained(self) -> Tape:
         """The part of `histories` that the model was trained on: which users and items its parameters know."""
-        return self.histories if self.is_trained is None else self.histories.where(self.is_trained)
+        return self.histories if self.is_trained is None else masked_part(self.histories, self.is_trained)
 
     @cached_property
     def state_scorer(self) -> StateScorer | None:

@@ -20,6 +20,8 @@ from caser.arrays.types import Mask
 from caser.data.filters import LogFilters, apply_filters
 from caser.data.log import InteractionLog
 from caser.data.queries import Queries
+from caser.data.shard_parts import whole_log
+from caser.data.shards import ShardedLog
 from caser.data.split import (
     PROTOCOL_OF_SPLIT,
     Split,
@@ -73,7 +75,7 @@ class Protocol:
 
     name: str
     summary: str
-    split: Callable[[InteractionLog], Split]
+    split: Callable[[InteractionLog | ShardedLog], Split]
     metrics: tuple[str, ...]
     validation_metric: str
     seen: Literal["remove", "keep", "auto"] = "auto"
@@ -195,11 +197,11 @@ def _with_parameters(name: str) -> Protocol | None:
     return replace(base, name=name, summary=summary, split=partial(base.split, **parameters), filters=NO_FILTERS)
 
 
-def apply(name: str | Protocol, log: InteractionLog) -> Split:
+def apply(name: str | Protocol, log: InteractionLog | ShardedLog) -> Split:
     """Filter a log as a protocol says, and split it.
 
     name  a protocol, or its name
-    log   the whole log
+    log   the whole log, in memory or in shards; a protocol that filters puts the shards together
 
     Returns a split that carries the protocol's name. Raises ConfigError for an unknown name, and for a protocol that
     differs from the one in PROTOCOLS with its name; DataError for a log that is too short to split, or for what is no
@@ -218,11 +220,12 @@ def apply(name: str | Protocol, log: InteractionLog) -> Split:
         raise DataError(f"{error} {_ways_on(log, protocol)}") from None
 
 
-def _applied(protocol: Protocol, log: InteractionLog) -> Split:
-    return replace(protocol.split(apply_filters(log, protocol.filters)), name=protocol.name)
+def _applied(protocol: Protocol, log: InteractionLog | ShardedLog) -> Split:
+    filtered = log if protocol.filters == NO_FILTERS else apply_filters(whole_log(log), protocol.filters)
+    return replace(protocol.split(filtered), name=protocol.name)
 
 
-def _ways_on(log: InteractionLog, failed: Protocol) -> str:
+def _ways_on(log: InteractionLog | ShardedLog, failed: Protocol) -> str:
     """A sentence that names the protocols that can judge on a log, because another one cannot split it."""
     names = []
     for name, protocol in PROTOCOLS.items():

@@ -21,6 +21,9 @@ _MEMORY = Path("/proc/meminfo")
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc's malloc.h
 _KEPT_BYTES = 2**28
 
+SHARDS_MB = 1000
+"""Default limit of the memory of the shards of a log that are loaded at once, in megabytes."""
+
 TRAINING_COPIES = 4
 """Arrays that training keeps for each parameter: its value, its gradient, Adam's moments. An average is one more."""
 
@@ -40,6 +43,23 @@ def refuse_what_cannot_fit(name: str, shapes: Iterable[tuple[int, ...]], copies:
             f"training {name} must fit in memory; it needs at least {needed / 1e9:,.1f} GB and only "
             f"{available / 1e9:,.1f} GB are available. Use fewer users and items (--k-core, --min-item-count) or a "
             "smaller model."
+        )
+
+
+def refuse_whole(what: str, num_bytes: float) -> None:
+    """Raise ConfigError if something that is used whole does not fit into the memory that is free.
+
+    what       what it is, for the message, such as "1,000 interactions"
+    num_bytes  about how many bytes it takes
+
+    >>> refuse_whole("1,000 interactions", 24_000)
+    """
+    free = free_memory()
+    if num_bytes > free:
+        raise ConfigError(
+            f"{what} must fit into memory, because this model or command uses them all at once; they take about "
+            f"{num_bytes / 1e9:,.1f} GB and only {free / 1e9:,.1f} GB are free. Take a network or a model that counts "
+            "shard by shard (popularity, markov, count-knn), or a larger machine."
         )
 
 

@@ -23,9 +23,10 @@ from caser.config import Training
 from caser.data.tape import Tape
 from caser.errors import ConfigError
 from caser.models.base import SequenceEncoder
+from caser.system.memory import SHARDS_MB
 from caser.system.randomness import torch_generator
 from caser.training.batches import Batch
-from caser.training.shard_batches import MEMORY_MB, How, ShardBatches
+from caser.training.shard_batches import How, ShardBatches
 
 
 class Lane(Protocol):
@@ -80,7 +81,7 @@ def batches_of(
     num_targets: int,
     num_lanes: int = 1,
     own: Collection[int] | None = None,
-    memory_mb: int = MEMORY_MB,
+    memory_mb: int = SHARDS_MB,
 ) -> Lanes:
     """Return the batches of a part.
 

@@ -14,10 +14,8 @@ from typing import Literal
 import torch
 
 from caser.data.tape import Tape
+from caser.system.memory import SHARDS_MB
 from caser.training.batches import Batch, Batches, count_batches, least_length
-
-MEMORY_MB = 1000
-"""Default limit of the memory of the loaded shards and of what is made of them, in megabytes."""
 
 _BYTES_PER_INTERACTION = 100
 """At most so many bytes are taken for an interaction: its item, stage and time in shard, part, pool and batches."""
@@ -39,7 +37,7 @@ class How:
 class ShardBatches:
     """The batches of some shards of a part, one epoch at a time: a lane of training."""
 
-    def __init__(self, part: Tape, shards: Sequence[int], how: How, memory_mb: int = MEMORY_MB) -> None:
+    def __init__(self, part: Tape, shards: Sequence[int], how: How, memory_mb: int = SHARDS_MB) -> None:
         """Deal the shards out into pools.
 
         part       the part to train on, in memory or in shards
