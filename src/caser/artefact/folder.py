@@ -46,9 +46,9 @@ from caser.artefact.run_folder import (
 )
 from caser.artefact.tables import (
     histories_from_parquet,
-    histories_to_parquet,
     vocabulary_from_parquet,
     vocabulary_to_parquet,
+    write_histories,
 )
 from caser.data.log import Vocabulary
 from caser.data.shard_parts import masked_part
@@ -112,26 +112,34 @@ def save(artefact: Artefact, path: str | Path) -> None:
     refuse_foreign(folder)
     with naming_file(folder / WEIGHTS):
         weights = _weights(artefact.scorer.arrays())
-    files = {
+    files: dict[str, bytes] = {
         WEIGHTS: weights,
         VOCABULARY: vocabulary_to_parquet(artefact.users, artefact.items, artefact.titles),
-        HISTORIES: histories_to_parquet(artefact.histories, artefact.is_trained),
     }
     index = artefact.index
     if index is not None:
         files[INDEX] = bytes(safetensors.numpy.save({"cells": index.cells_I}))
-    manifest = manifests.make(
-        folder / MANIFEST,
-        library_version=caser.__version__,
-        model=artefact.config.name,
-        settings=artefact.config.model_dump(mode="json"),
-        files={name: _digest(content) for name, content in files.items()},
-        index=None if index is None else {"probes": index.probes, "recall@10": index.recall},
-        **artefact.manifest,
-    )
-    files[MANIFEST] = manifests.render(folder / MANIFEST, manifest)
+    digests = {name: _digest(content) for name, content in files.items()}
+
+    def histories(path: Path) -> None:
+        write_histories(path, artefact.histories, artefact.is_trained)
+        with path.open("rb") as file:
+            digests[HISTORIES] = hashlib.file_digest(file, "sha256").hexdigest()
+
+    def manifest(_: Path) -> bytes:
+        made = manifests.make(
+            folder / MANIFEST,
+            library_version=caser.__version__,
+            model=artefact.config.name,
+            settings=artefact.config.model_dump(mode="json"),
+            files=digests,
+            index=None if index is None else {"probes": index.probes, "recall@10": index.recall},
+            **artefact.manifest,
+        )
+        return manifests.render(folder / MANIFEST, made)
+
     with counting(folder):
-        write_folder(folder, files, is_run)
+        write_folder(folder, {**files, HISTORIES: histories, MANIFEST: manifest}, is_run)
 
 
 def load(path: str | Path) -> Artefact:

@@ -7,15 +7,22 @@ ValueErrors without the name of the file; `file_errors.py` adds it.
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from caser.arrays.offsets import offsets_of, places_of
+from caser.arrays.offsets import blocks_of, offsets_of, places_of
 from caser.arrays.types import Int32, Mask
 from caser.data.log import Vocabulary
 from caser.data.tape import Tape
+from caser.system.frames import write_new_frames
+from caser.system.mapped import release
 from caser.system.parsing import parse_parquet
+
+BLOCK = 2**20
+"""About so many interactions are written or read at once."""
 
 _VOCABULARY_COLUMNS = {"index": 4, "user_id": 16, "item_id": 16, "item_title": 16}
 """The columns, and the least bytes that a value of each takes in memory."""
@@ -53,17 +60,32 @@ def vocabulary_from_parquet(content: bytes) -> tuple[Vocabulary, Vocabulary, pl.
     return Vocabulary(users), Vocabulary(items), titles.head(len(items)) if has_titles else None
 
 
-def histories_to_parquet(tape: Tape, is_trained: Mask | None) -> bytes:
-    """Return the interactions as a Parquet file of user index, item index, and place in the user's history from 0.
+def write_histories(path: Path, tape: Tape, is_trained: Mask | None) -> None:
+    """Write the interactions as a Parquet file of user index, item index, and place in the user's history from 0.
 
-    tape        all interactions
+    path        a file that does not exist
+    tape        all interactions; their arrays may be memory-mapped, and some users are written at a time
     is_trained  (N,) bool, whether the model was trained on each of them; None if on all of them
 
-    Where the log has times, the column `time` holds them, in microseconds since 1970.
+    Where the log has times, the column `time` holds them, in microseconds since 1970. Raises OSError if the file cannot
+    be written.
     """
-    trained = np.ones(len(tape), dtype=np.bool_) if is_trained is None else is_trained
-    columns = {"user": tape.users, "item": tape.items, "order": _order(tape), "trained": trained}
-    return _parquet(pl.DataFrame(columns if tape.times is None else {**columns, "time": tape.times}))
+    times = tape.times
+
+    def frames() -> Iterator[pl.DataFrame]:
+        for first, end in blocks_of(tape.lengths, BLOCK):
+            inside, lengths = slice(tape.offsets[first], tape.offsets[end]), tape.lengths[first:end]
+            columns = {
+                "user": np.repeat(np.arange(first, end, dtype=np.int32), lengths),
+                "item": np.asarray(tape.items[inside]),
+                "order": places_of(lengths).astype(np.int32),
+                "trained": np.ones(int(lengths.sum()), np.bool_) if is_trained is None else is_trained[inside],
+            }
+            yield pl.DataFrame(columns if times is None else {**columns, "time": np.asarray(times[inside])})
+            release(tape.items, *([] if times is None else [times]))
+
+    kinds = {**_HISTORY_COLUMNS, "trained": pl.Boolean, **({} if times is None else {"time": pl.Int64})}
+    write_new_frames(path, frames(), pl.Schema(kinds))
 
 
 def histories_from_parquet(content: bytes, num_users: int, num_items: int) -> tuple[Tape, Mask | None]:
@@ -73,7 +95,7 @@ def histories_from_parquet(content: bytes, num_users: int, num_items: int) -> tu
     num_users, num_items  sizes of the vocabulary that the indices must lie in
 
     Files of format 1 hold only interactions that trained the model, and no column that says so. Raises ValueError for a
-    table that `histories_to_parquet` cannot have made.
+    table that `write_histories` cannot have made.
     """
     frame = parse_parquet(content, dict.fromkeys(_HISTORY_COLUMNS, 4), optional={"trained": 1, "time": 8})
     kinds = dict(frame.schema)

@@ -63,7 +63,7 @@ def everything_of(shards: ShardedLog) -> Tape:
     bounds = [slice(*shards.first_user[k : k + 2].tolist()) for k in range(shards.num_shards)]
     lengths = [tape.lengths[users] for users in bounds]
     part = ShardedTape(lambda k: _numbered(Tape.from_log(shards.shard(k)), shards, k), lengths, tape.item_counts)
-    part.__dict__["items"] = tape.items
+    part.__dict__.update(items=tape.items, times=tape.times)
     return part
 
 
@@ -161,8 +161,8 @@ class ShardedTape(Tape):
         refuse_whole(f"{len(self):,} interactions", 2 * 4 * len(self))  # twice for a moment
         return self.pool(range(len(self._lengths))).items
 
-    @property
-    def times(self) -> Int64 | None:
+    @cached_property
+    def times(self) -> Int64 | None:  # type: ignore[override]
         """The time of each interaction of all shards. See `Tape.times`."""
         refuse_whole(f"the times of {len(self):,} interactions", 2 * 8 * len(self))
         times = [piece.times for piece in self.pieces()]

@@ -25,6 +25,9 @@ from caser.system.memory import memory
 IsOurs: TypeAlias = Callable[[Path], bool]
 """Whether a folder holds what this library writes there, and may be replaced or removed."""
 
+MakesFile: TypeAlias = Callable[[Path], bytes | None]
+"""Returns the content of a file, or writes the file at the path itself, flushed to disk, and returns None."""
+
 
 def write_file(path: Path, content: bytes, mode: int = 0o666) -> None:
     """Write `content` to the file `path`, which may exist; missing folders are made.
@@ -54,10 +57,10 @@ def replacing(path: Path, num_bytes: int = 0) -> Iterator[Path]:
         sync_folder(path.parent)
 
 
-def write_folder(path: Path, files: Mapping[str, bytes], is_ours: IsOurs = Path.is_dir) -> None:
+def write_folder(path: Path, files: Mapping[str, bytes | MakesFile], is_ours: IsOurs = Path.is_dir) -> None:
     """Write a folder of files to `path`, in place of the folder that was there; missing parent folders are made.
 
-    files    content of each file by its name
+    files    content of each file by its name, in the order in which they are written
     is_ours  whether a folder may be taken for an old one of this kind
 
     A folder cannot be renamed over another one, so the old folder is first renamed to `.NAME.caser-previous`. If the
@@ -67,13 +70,15 @@ def write_folder(path: Path, files: Mapping[str, bytes], is_ours: IsOurs = Path.
     has the name of the old folder; what was there stays.
     """
     refuse_foreign_previous(path, is_ours)
-    with _new_beside(path, sum(map(len, files.values()))) as partial:
+    with _new_beside(path, sum(len(content) for content in files.values() if isinstance(content, bytes))) as partial:
         # Finish the exchange of an earlier process that was killed.
         _finish_exchange(path)
         # Write the new folder beside the old one.
         partial.mkdir()
         for name, content in files.items():
-            _write_new(partial / name, content)
+            made = content if isinstance(content, bytes) else content(partial / name)
+            if made is not None:
+                _write_new(partial / name, made)
         sync_folder(partial)
         # Exchange the two folders.
         if path.exists():
