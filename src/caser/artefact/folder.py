@@ -18,6 +18,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ from caser.artefact.run_folder import (
     settled_run,
 )
 from caser.artefact.tables import (
-    histories_from_parquet,
+    read_histories,
     vocabulary_from_parquet,
     vocabulary_to_parquet,
     write_histories,
@@ -58,8 +59,9 @@ from caser.models import MODELS, model_settings
 from caser.models.base import Arrays, Scorer, StateScorer
 from caser.models.settings import ModelSettings
 from caser.search.cells import Index
+from caser.system.mapped import LARGE
 from caser.system.parsing import ArrayRule, check_arrays, parse_arrays
-from caser.system.storage import read_file, write_file, write_folder
+from caser.system.storage import copy_file, read_file, write_file, write_folder
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,14 +155,16 @@ def load(path: str | Path) -> Artefact:
     # Read every file once, and check its bytes against the manifest.
     folder = settled_run(path)
     manifest = _read_manifest(folder)
-    contents = {name: _read_checked(folder / name, digest) for name, digest in manifest.files.items()}
+    contents = {
+        name: _read_checked(folder / name, digest) for name, digest in manifest.files.items() if name != HISTORIES
+    }
     # Parse the bytes, and check each file against those before it.
     with naming_file(folder / MANIFEST):
         config = _config(manifest)
     with naming_file(folder / VOCABULARY):
         users, items, titles = vocabulary_from_parquet(contents[VOCABULARY])
     with naming_file(folder / HISTORIES):
-        histories, is_trained = histories_from_parquet(contents[HISTORIES], len(users), len(items))
+        histories, is_trained = _histories(folder / HISTORIES, manifest.files[HISTORIES], len(users), len(items))
     with naming_file(folder / WEIGHTS):
         arrays = _checked(parse_arrays(contents[WEIGHTS])[0])
         scorer = config.scorer(arrays, len(users), len(items))
@@ -242,9 +246,25 @@ def _read_manifest(folder: Path) -> Manifest:
 
 def _read_checked(path: Path, digest: str) -> bytes:
     content = read_file(path)
-    if _digest(content) != digest:
-        raise ArtefactError(f"{path} does not match its checksum: it is damaged or was changed. Train again.")
+    _refuse_damaged(path, _digest(content), digest)
     return content
+
+
+def _histories(path: Path, digest: str, num_users: int, num_items: int) -> tuple[Tape, Mask | None]:
+    """Read and check the histories. A large file is copied first, so that the bytes that are parsed are those that were
+    checked, and need not be in memory.
+    """
+    if not path.is_file() or path.stat().st_size <= LARGE:
+        return read_histories(_read_checked(path, digest), num_users, num_items)
+    with TemporaryDirectory() as own:
+        copy = Path(own) / HISTORIES
+        _refuse_damaged(path, copy_file(path, copy), digest)
+        return read_histories(copy, num_users, num_items)
+
+
+def _refuse_damaged(path: Path, found: str, digest: str) -> None:
+    if found != digest:
+        raise ArtefactError(f"{path} does not match its checksum: it is damaged or was changed. Train again.")
 
 
 def _digest(content: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Memory-mapped arrays: give back the pages that were read, so that reading a large file does not fill memory.
+"""Memory-mapped arrays: large ones that are not held in memory, and giving back the pages that were read.
 
 The system would take such pages back by itself when memory is short. To give them back early keeps what a process uses
 bounded and easy to measure.
@@ -7,9 +7,58 @@ bounded and easy to measure.
 from __future__ import annotations
 
 import mmap
-from typing import Any
+import weakref
+from tempfile import TemporaryFile
+from typing import IO, Any
 
+import numpy as np
 from numpy.typing import NDArray
+
+LARGE = 2**26
+"""Arrays with more bytes are written to a temporary file, and mapped."""
+
+
+class Gathered:
+    """An array that is put together from parts. A large one is in a temporary file, not in memory.
+
+    >>> import numpy as np
+    >>> gathered = Gathered(np.dtype(np.int32))
+    >>> gathered.add(np.array([7, 8], np.int32))
+    >>> gathered.add(np.array([9], np.int32))
+    >>> gathered.array().tolist()
+    [7, 8, 9]
+    """
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        """Begin without a part.
+
+        dtype  the type of the entries
+        """
+        self._dtype, self._length = dtype, 0
+        self._parts: list[NDArray[Any]] = []
+        self._file: IO[bytes] | None = None
+
+    def add(self, part: NDArray[Any]) -> None:
+        """Add a part at the end.
+
+        part  one-dimensional, of the type of the array
+        """
+        self._length += len(part)
+        self._parts.append(part)
+        if self._file is None and self._length * self._dtype.itemsize > LARGE:
+            self._file = file = TemporaryFile()  # noqa: SIM115
+            weakref.finalize(self, file.close)
+        if self._file is not None:
+            for each in self._parts:
+                self._file.write(np.ascontiguousarray(each).data)
+            self._parts = []
+
+    def array(self) -> NDArray[Any]:
+        """Return all parts as one array; one in a file is read-only, and its file goes away with it."""
+        if self._file is None:
+            return np.concatenate([np.empty(0, self._dtype), *self._parts])
+        self._file.flush()
+        return np.memmap(self._file, self._dtype, "r", shape=(self._length,))
 
 
 def release(*arrays: NDArray[Any]) -> None:

@@ -7,6 +7,7 @@ compares it with the pages that it reads.
 
 from __future__ import annotations
 
+from mmap import mmap
 from typing import Any, NamedTuple
 
 from caser.system.bounds import CELL_BYTES
@@ -28,14 +29,16 @@ class Footer(NamedTuple):
     rows     the number of rows
     columns  for each column, about how many bytes it takes in memory
     parts    for each column, the same for the groups of rows that hold the first 1,000 rows
+    most     the same for all columns of the largest group of rows
     """
 
     rows: int
     columns: dict[str, int]
     parts: dict[str, int]
+    most: int
 
 
-def read_footer(content: bytes) -> Footer:
+def read_footer(content: bytes | mmap) -> Footer:
     """Return what a Parquet file announces.
 
     content  the bytes of the file
@@ -48,24 +51,27 @@ def read_footer(content: bytes) -> Footer:
     try:
         summary = _Reader(content[-8 - size : -8]).struct(0)
         rows, columns, parts = _at_least_zero(summary[3]), dict[str, int](), dict[str, int]()
-        num_read = 0
+        num_read = most = 0
         for group in summary.get(4, []):
+            whole = 0
             for column in group[1]:
                 name, values, unpacked = (column[3][number] for number in (_PATH, _NUM_VALUES, _UNPACKED))
                 _check_pages(content, column[3])
                 size = _at_least_zero(values) * CELL_BYTES + _at_least_zero(unpacked)
+                whole += size
                 column_name = name[0].decode()
                 columns[column_name] = columns.get(column_name, 0) + size
                 parts[column_name] = parts.get(column_name, 0) + size * (num_read < SAMPLE_ROWS)
             num_read += _at_least_zero(group[3])
+            most = max(most, whole)
     except (KeyError, IndexError, TypeError, AttributeError, UnicodeDecodeError):
         raise ValueError("a summary that is damaged") from None
     if num_read != rows:
         raise ValueError(f"{num_read:,} rows in its groups where it announces {rows:,}")
-    return Footer(rows, columns, parts)
+    return Footer(rows, columns, parts, most)
 
 
-def _check_pages(content: bytes, column: dict[int, Any]) -> None:
+def _check_pages(content: bytes | mmap, column: dict[int, Any]) -> None:
     """Raise ValueError for a page that announces more than its column, because polars allocates what a page says."""
     at = min(column.get(_DICTIONARY_AT) or column[_DATA_AT], column[_DATA_AT])
     end = at + _at_least_zero(column[_PACKED])
