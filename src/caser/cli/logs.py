@@ -8,10 +8,11 @@ from typing import Any
 
 from caser.cli import show
 from caser.data import datasets, sources
-from caser.data.filters import LogFilters
-from caser.data.interpret import bad_rows_in_words
+from caser.data.filters import FILTERS_OF_COLUMNS, LogFilters
 from caser.data.log import InteractionLog
+from caser.data.prepared.folder import is_prepared
 from caser.data.readers import Reading, read_log
+from caser.data.rows import bad_rows_in_words
 from caser.errors import ArtefactError, ConfigError, DataError, did_you_mean
 
 
@@ -25,6 +26,15 @@ def open_log(name: str, reading: Reading, filters: LogFilters) -> InteractionLog
     Raises DataError if there is no such log or it cannot be read, and ConfigError for reading settings of a data set.
     """
     log = _read(name, reading, filters)
+    say_facts(log)
+    return log
+
+
+def say_facts(log: InteractionLog) -> None:
+    """Say on stderr what was guessed, skipped and filtered when a log was read.
+
+    log  the log
+    """
     for sentence in log.provenance.get("notes", []):
         show.note(f"  {sentence}")
     for reason, bad in log.provenance.get("bad_rows", {}).items():
@@ -33,7 +43,6 @@ def open_log(name: str, reading: Reading, filters: LogFilters) -> InteractionLog
         show.note(f"  skipped {bad['count']:,} rows {reason}; the first is at {bad['first']:,}{end}")
     for step in log.provenance.get("filters", []):
         show.note(f"  filter {step['filter']} dropped {step['dropped']:,} interactions")
-    return log
 
 
 def reopen_log(facts: Mapping[str, Any], moved_to: str | None) -> InteractionLog:
@@ -50,8 +59,10 @@ def reopen_log(facts: Mapping[str, Any], moved_to: str | None) -> InteractionLog
         raise ArtefactError(f"the run was trained on a log {kind}; give the same log as a file with --log.")
     if not moved_to and "dataset" not in facts and not sources.exists(name):
         raise ArtefactError(f"the run's log must still be at {name}; it is not. Say where it is with --log.")
-    reading = Reading() if name in datasets.DATASETS else Reading(**facts.get("reading", {}))
-    return _read(name, reading, LogFilters(**facts.get("filter_settings", {})))
+    reading, filters = facts.get("reading", {}), dict(facts.get("filter_settings", {}))
+    if is_prepared(name):  # it was read, and filtered by these columns, when it was prepared; its digest proves it
+        reading, filters = {}, {name: value for name, value in filters.items() if name not in FILTERS_OF_COLUMNS}
+    return _read(name, Reading() if name in datasets.DATASETS else Reading(**reading), LogFilters(**filters))
 
 
 def _read(name: str, reading: Reading, filters: LogFilters) -> InteractionLog:

@@ -146,6 +146,7 @@ _NO_CHOICE = excludes("--no-choose", "--patience", "no epoch is validated")
 
 RULES: Mapping[str, Sequence[Rule]] = {
     "data describe": _LOG,
+    "data prepare": (*_LOG, needs("--sql", "--connection"), needs("--connection", "--sql")),
     "train": (
         *_LOG,
         _NO_CHOICE,

@@ -6,17 +6,16 @@ are such that the public logs this library is measured on raise none.
 
 from __future__ import annotations
 
-import time
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from caser.data.dates import ZONED
 from caser.data.ids import MISSING, missing_flags, shortened
 from caser.data.log import InteractionLog
 from caser.data.names import are_event_kinds
-from caser.data.times import looks_like_moments, shown_moment
+from caser.data.times import looks_like_moments
 
 PLACEHOLDERS = ("-1", "default", "other", "test", "user", "admin", "system")
 """Ids, in lower case, that often stand for many users or items, and may be ids as well."""
@@ -42,124 +41,81 @@ LIST = r"^(\[.*\]|[({].*[ ,;|].*[)}])$|^[\p{L}_-]*\d[\w.-]*([ ,;|]+[\p{L}_-]*\d[
 MANY = 10
 """The number of users or items from which shares of them are judged."""
 
-OLDEST = 788_918_400_000_000
-"""1995 in microseconds since 1970. Logs of events on the web are younger."""
-
-LOOKED_AT = 10_000
-"""How many written times are looked at."""
-
 MOST_NAMED = 3
 """The most ids that are doubted for their share."""
 
 MOST_KINDS = 50
 """The most kinds of events that a log has."""
 
-YEAR = 366 * 86_400_000_000
+
+@dataclass(frozen=True, eq=False)
+class LogCounts:
+    """What the doubts look at in a log.
+
+    user_ids, item_ids        the raw ids, in the order of their indices
+    user_counts, item_counts  how many events each of them has, int64
+    has_one_moment_each       whether the events of each user have one time, and the users have several
+    """
+
+    user_ids: pl.Series
+    item_ids: pl.Series
+    user_counts: NDArray[np.int64]
+    item_counts: NDArray[np.int64]
+    has_one_moment_each: bool
+
+    @classmethod
+    def of(cls, log: InteractionLog) -> LogCounts:
+        """Count the events of a log.
+
+        log  any log that is in memory
+        """
+        same_user = np.diff(log.users) == 0  # the events of a user are together
+        moves = np.diff(log.times) != 0
+        has_one_moment = log.has_times and bool(moves.any()) and not bool((same_user & moves).any())
+        users, items = (np.bincount(indices)[1:] for indices in (log.users, log.items))
+        return cls(log.user_vocabulary.ids, log.item_vocabulary.ids, users, items, has_one_moment)
+
+    @property
+    def num_events(self) -> int:
+        """Number of events."""
+        return int(self.user_counts.sum())
 
 
-def doubts_on_log(log: InteractionLog, *, is_typed: bool) -> list[str]:
+def doubts_on_log(log: LogCounts, *, is_typed: bool) -> list[str]:
     """Return the doubts on the users and items of a log.
 
-    log       any log        is_typed  whether the source marks missing values itself, so that a word is an id
+    log       what was counted in it
+    is_typed  whether the source marks missing values itself, so that a word is an id
 
     >>> users = pl.Series([f"u{row}" for row in range(30)])
-    >>> doubts_on_log(InteractionLog.from_columns(users, pl.Series([1, 2, 3] * 10), None), is_typed=False)
+    >>> log = InteractionLog.from_columns(users, pl.Series([1, 2, 3] * 10), None)
+    >>> doubts_on_log(LogCounts.of(log), is_typed=False)
     ['doubt: every user has exactly one event: is the column of the user the number of the row?']
     """
     doubts = []
-    for role, plural, indices, vocabulary in (
-        ("user", "users", log.users, log.user_vocabulary),
-        ("item", "items", log.items, log.item_vocabulary),
+    for role, plural, ids, counts in (
+        ("user", "users", log.user_ids, log.user_counts),
+        ("item", "items", log.item_ids, log.item_counts),
     ):
-        counts = np.bincount(indices)[1:]
-        doubts += _on_shares(vocabulary.ids, counts, role)
-        if vocabulary.ids.dtype == pl.String:
-            doubts += _on_texts(vocabulary.ids, counts, role, plural, is_typed=is_typed)
-    if log.has_times and len(log) >= max(MANY, 2 * log.num_users) and _one_moment_each(log):
+        doubts += _on_shares(ids, counts, role)
+        if ids.dtype == pl.String:
+            doubts += _on_texts(ids, counts, role, plural, is_typed=is_typed)
+    num_events, num_users, num_items = log.num_events, len(log.user_ids), len(log.item_ids)
+    if num_events >= max(MANY, 2 * num_users) and log.has_one_moment_each:
         doubts.append(
             "doubt: every user has one moment in all events: only the order of rows orders them; is the column of the "
             "time right?"
         )
-    for number, role in ((log.num_users, "user"), (log.num_items, "item")):
-        if number == 1 and len(log) >= MANY:
-            doubts.append(f"doubt: all {len(log):,} events have one {role}: is the column of the {role} right?")
-    if log.num_users == len(log) >= MANY:
+    for number, role in ((num_users, "user"), (num_items, "item")):
+        if number == 1 and num_events >= MANY:
+            doubts.append(f"doubt: all {num_events:,} events have one {role}: is the column of the {role} right?")
+    if num_users == num_events >= MANY:
         doubts.append("doubt: every user has exactly one event: is the column of the user the number of the row?")
-    elif 2 * log.num_items > len(log) >= 2 * MANY:
+    elif 2 * num_items > num_events >= 2 * MANY:
         doubts.append(
-            f"doubt: {log.num_items:,} of {len(log):,} events have an item of their own: is the column of the item "
-            "right?"
+            f"doubt: {num_items:,} of {num_events:,} events have an item of their own: is the column of the item right?"
         )
     return doubts
-
-
-def doubts_on_times(times: pl.Series, places: pl.Series, written: pl.Series | None = None) -> list[str]:
-    """Return the doubts on the times of a log: rounded, some with a zone, before 1995, far from now, or all equal.
-
-    times    (N,) microseconds since 1970        places  (N,) where each is in the source, named "line" or "row"
-    written  (N,) the times as the source has them; None if this is not known
-
-    >>> print(*doubts_on_times(pl.Series([37_000_000, 637_000_000]), pl.Series("line", [2, 3])))
-    doubt: all times lie before 1995, from 1970-01-01 00:00:37 UTC to 1970-01-01 00:10:37 UTC: are they in another unit?
-    """
-    first, last = times.min(), times.max()
-    if not isinstance(first, int) or not isinstance(last, int):
-        return []
-    if first == last and len(times) >= MANY:
-        return [f"doubt: all times are {shown_moment(first)}: only the order of rows orders the events"]
-    doubts = [] if written is None or written.dtype != pl.String else _on_written(written)
-    if last < OLDEST:
-        span = f"from {shown_moment(first)} to {shown_moment(last)}"
-        return [*doubts, f"doubt: all times lie before 1995, {span}: are they in another unit?"]
-    now = int(time.time() * 1_000_000)
-    if first < OLDEST:
-        doubts.append(_on_some(times, places, times < OLDEST, "lie before 1995", written))
-    if last > now + YEAR:
-        doubts.append(_on_some(times, places, times > now + YEAR, "lie more than a year ahead of now", written))
-    return doubts
-
-
-def _on_written(written: pl.Series) -> list[str]:
-    """Name times that a spreadsheet rounded, and times of which only some have a zone."""
-    few = written if len(written) <= LOOKED_AT else written.sample(LOOKED_AT, seed=0)
-    doubts = []
-    rounded = few.str.strip_chars().str.contains(SPREADSHEET)
-    if rounded.sum() >= max(1, 0.01 * len(few)):
-        doubts.append(
-            f"doubt: times look like {shortened(few[rounded.arg_max() or 0])}: rounded by a spreadsheet, so that the "
-            "order of events is lost: export the column as text"
-        )
-    zoned = few.str.contains(ZONED)
-    if 0.01 * len(few) < zoned.sum() < 0.99 * len(few):
-        with_zone, without = few.filter(zoned)[0], few.filter(~zoned)[0]
-        doubts.append(
-            f"doubt: some times have a zone ({shortened(with_zone)}) and others have none ({shortened(without)}), "
-            "which are read in UTC: write all with a zone"
-        )
-    return doubts
-
-
-def _one_moment_each(log: InteractionLog) -> bool:
-    """Return whether the events of each user have one time, and the users have several."""
-    same_user = np.diff(log.users) == 0  # the events of a user are together
-    moves = np.diff(log.times) != 0
-    return bool(moves.any()) and not bool((same_user & moves).any())
-
-
-def _on_some(times: pl.Series, places: pl.Series, mask: pl.Series, claim: str, written: pl.Series | None) -> str:
-    row = mask.arg_max() or 0
-    count = int(mask.sum())
-    advice = "correct them, or drop these rows"
-    values = [] if written is None else written.filter(mask).unique(maintain_order=True).to_list()
-    if len(values) == 1 and not isinstance(values[0], str | int | float):
-        advice = "set them to null if this means none"
-    elif len(values) == 1:
-        word = str(values[0]).strip()
-        advice = f"pass {missing_flags([word])} if {word} means none"
-    return (
-        f"doubt: {count:,} of {len(times):,} times {claim} (first at {places.name} {places[row]:,}: "
-        f"{shown_moment(times[row])}); they are kept: {advice}"
-    )
 
 
 def _on_shares(ids: pl.Series, counts: NDArray[np.int64], role: str) -> list[str]:

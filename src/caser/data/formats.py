@@ -111,13 +111,16 @@ def read_table(data: bytes, layout: Layout, name: str | None = None) -> tuple[st
     if notes:
         refuse_foreign(data)
     if name is None:
-        name = _format_of(data)
+        name = format_of(data)
     table = READERS[name](data, layout)
     return name, replace(table, notes=(*notes, *table.notes))
 
 
-def _format_of(data: bytes) -> str:
-    """Recognise a format by the first bytes. Text that begins with a bracket is JSON if what follows fits."""
+def format_of(data: bytes) -> str:
+    """Recognise a format by the first bytes. Text that begins with a bracket is JSON if what follows fits.
+
+    data  the beginning of a file that is not compressed
+    """
     for magic, name in ((b"PAR1", "parquet"), (ARROW_FILE[:6], "arrow"), (ARROW_STREAM, "arrow"), (b"Obj\x01", "avro")):
         if data.startswith(magic):
             return name

@@ -164,10 +164,10 @@ class InteractionLog:
         has_times = times is not None
         moments = rows if times is None else np.asarray(times, dtype=np.int64)
         by_time = np.argsort(moments, kind="stable")
-        user_index, user_ids = _index_by_appearance(users, by_time)
-        item_index, item_ids = _index_by_appearance(items, by_time)
-        _check_lengths(user_ids, "user")
-        _check_lengths(item_ids, "item")
+        user_index, user_ids = index_by_appearance(users, by_time)
+        item_index, item_ids = index_by_appearance(items, by_time)
+        check_lengths(user_ids, "user")
+        check_lengths(item_ids, "item")
         # Order by (user, time, row). User and place in time are packed into one integer: a single sort is fastest.
         place_in_time = user_index.astype(np.int64) << 32 | rows
         place_in_time.sort()
@@ -244,8 +244,15 @@ class InteractionLog:
         return replace(self, provenance={**self.provenance, "filters": steps})
 
 
-def _index_by_appearance(ids: pl.Series, by_time: Int64) -> tuple[Int32, pl.Series]:
-    """Number the distinct ids from 1 by first appearance along `by_time`; return indices in that order and the ids."""
+def index_by_appearance(ids: pl.Series, by_time: Int64) -> tuple[Int32, pl.Series]:
+    """Number the distinct ids from 1 by first appearance along an order; return indices in that order, and the ids.
+
+    ids  (N,) raw ids        by_time  (N,) the rows in the order of their times
+
+    >>> indices, ids = index_by_appearance(pl.Series(["b", "a", "b"]), np.array([1, 0, 2]))
+    >>> indices.tolist(), ids.to_list()
+    ([1, 2, 2], ['a', 'b'])
+    """
     kind = ids.dtype
     if kind == pl.String:
         ids = ids.cast(pl.Categorical(pl.Categories.random()))  # joining on numbers is faster than joining on text
@@ -255,8 +262,11 @@ def _index_by_appearance(ids: pl.Series, by_time: Int64) -> tuple[Int32, pl.Seri
     return joined["index"].to_numpy().astype(np.int32), distinct["id"].cast(kind).alias("id")
 
 
-def _check_lengths(ids: pl.Series, kind: str) -> None:
-    """Raise DataError unless every id is short enough to be asked for: in a command, a request and its address."""
+def check_lengths(ids: pl.Series, kind: str) -> None:
+    """Raise DataError unless every id is short enough to be asked for: in a command, a request and its address.
+
+    ids  raw ids        kind  "user" or "item"
+    """
     if ids.dtype != pl.String:
         return
     lengths = ids.str.len_chars()

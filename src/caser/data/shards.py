@@ -1,9 +1,9 @@
 """A log in shards by user: the events of some users at a time, for logs that do not fit into memory.
 
 A user is in exactly one shard. Users are numbered from 1 through all shards, in their order, and items have one
-vocabulary. A shard is an `InteractionLog` of its own, whose users are numbered from 1 again. The arrays of the whole log
-may be memory-mapped, as those of a prepared log are (`prepared/open.py`), so that a shard costs no more than is read of
-it. One log is the case of one shard: `shard(0)` is then the log itself.
+vocabulary. A shard is an `InteractionLog` of its own, whose users are numbered from 1 again. The arrays of the whole
+log may be memory-mapped, as those of a prepared log are (`prepared/folder.py`), so that a shard costs no more than is
+read of it. One log is the case of one shard: `shard(0)` is then the log itself.
 """
 
 from __future__ import annotations

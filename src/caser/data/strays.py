@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import polars as pl
 
+from caser.data.doubts import LogCounts
 from caser.data.ids import shortened
-from caser.data.log import InteractionLog
 
 SAMPLE_ROWS = 1000
 
@@ -26,41 +28,77 @@ UNSEEN = "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\ufeff]
 """Characters without a width, as a pattern; not those that join letters or emoji."""
 
 
-def doubts_on_strays(log: InteractionLog, rows: pl.DataFrame, place: str) -> list[str]:
+@dataclass(frozen=True, eq=False)
+class Edges:
+    """The ends of a source.
+
+    head        its first rows, at most `SAMPLE_ROWS + 1`, with the columns `user`, `item` and `place`
+    last        its last row        num_rows  how many rows it has        place_name  what a place counts
+    """
+
+    head: pl.DataFrame
+    last: pl.DataFrame
+    num_rows: int
+    place_name: str
+
+    @classmethod
+    def of(cls, rows: pl.DataFrame, place_name: str) -> Edges:
+        """Return the ends of some rows.
+
+        rows        with the columns `user`, `item` and `place`, in the order of the source
+        place_name  what a place counts: "line" or "row"
+        """
+        rows = rows.select("user", "item", "place")
+        return cls(rows.head(SAMPLE_ROWS + 1), rows.tail(1), len(rows), place_name)
+
+    def merged(self, later: Edges) -> Edges:
+        """Return the ends of these rows together with those of a later piece.
+
+        later  the ends of that piece
+        """
+        if not self.num_rows or not later.num_rows:
+            return self if self.num_rows else later
+        head = pl.concat([self.head, later.head.head(SAMPLE_ROWS + 1 - len(self.head))])
+        return Edges(head, later.last, self.num_rows + later.num_rows, self.place_name)
+
+
+def doubts_on_strays(edges: Edges, log: LogCounts, count: Callable[[str, str], int]) -> list[str]:
     """Return the doubts on the first and the last row of a source, and on characters in ids that have no width.
 
-    log    the log of the rows        rows  the columns `user`, `item` and `place`, in the order of the source
-    place  what `place` counts, "line" or "row"
+    edges  the ends of the source        log  what was counted in it
+    count  returns how many rows have a user or an item: it takes "user" or "item", and the id as it is written
 
     >>> rows = pl.DataFrame({"user": ["u1", "u2"] * 8 + ["Total"], "item": ["7"] * 16 + ["16"], "place": range(17)})
+    >>> from caser.data.log import InteractionLog
     >>> log = InteractionLog.from_columns(rows["user"], rows["item"], None)
-    >>> doubts_on_strays(log, rows, "row")
+    >>> doubts_on_strays(Edges.of(rows, "row"), LogCounts.of(log), lambda role, raw: int((rows[role] == raw).sum()))
     ['doubt: row 16 may be no interaction: Total,16: remove it if it is none']
     """
     doubts = []
-    if len(rows) > FEWEST:
-        is_stray = {0: _is_of_sizes(log, rows), len(rows) - 1: False}
-        for row in is_stray:
-            if is_stray[row] or _is_unlike(rows["user"], row) or _is_unlike(rows["item"], row):
-                shown = f"{rows['user'][row]},{rows['item'][row]}"[:60]
-                number = rows["place"][row]
+    if edges.num_rows > FEWEST:
+        for row, others, is_stray in (
+            (edges.head.head(1), edges.head[1:], _is_of_sizes(edges, log, count)),
+            (edges.last, edges.head.head(min(SAMPLE_ROWS, edges.num_rows - 1)), False),
+        ):
+            if is_stray or any(_is_unlike(row[role], others[role], count) for role in ("user", "item")):
+                shown = f"{row['user'][0]},{row['item'][0]}"[:60]
+                place, number = edges.place_name, row["place"][0]
                 command = f": sed {number}d FILE > log.csv" if place == "line" else ""
                 doubts.append(
                     f"doubt: {place} {number:,} may be no interaction: {shown}: remove it if it is none{command}"
                 )
-    for ids, plural in ((log.user_vocabulary.ids, "users"), (log.item_vocabulary.ids, "items")):
+    for ids, plural in ((log.user_ids, "users"), (log.item_ids, "items")):
         doubts += _on_unseen(ids, plural)
     return doubts
 
 
-def _is_unlike(ids: pl.Series, row: int) -> bool:
+def _is_unlike(one: pl.Series, others: pl.Series, count: Callable[[str, str], int]) -> bool:
     """Return whether the id of a row is written unlike all others, which are alike, and occurs once."""
-    if ids.dtype != pl.String:
+    if others.dtype != pl.String:
         return False
-    others = ids[1 : SAMPLE_ROWS + 1] if row == 0 else ids[: min(SAMPLE_ROWS, len(ids) - 1)]
     shapes = Counter(map(_shape, others.to_list()))
-    shape, (_, most) = _shape(ids[row]), shapes.most_common(1)[0]
-    return shape not in shapes and most >= USUAL * len(others) and int((ids == ids[row]).sum()) == 1
+    shape, (_, most) = _shape(one[0]), shapes.most_common(1)[0]
+    return shape not in shapes and most >= USUAL * len(others) and count(one.name, one[0]) == 1
 
 
 def _shape(value: str) -> str:
@@ -68,14 +106,11 @@ def _shape(value: str) -> str:
     return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "9", value))
 
 
-def _is_of_sizes(log: InteractionLog, rows: pl.DataFrame) -> bool:
+def _is_of_sizes(edges: Edges, log: LogCounts, count: Callable[[str, str], int]) -> bool:
     """Return whether the first row holds the numbers of rows, users or items of all others, in place of ids."""
-    sizes = {str(size - 1) for size in (len(rows), log.num_users, log.num_items)}
-    first = [str(rows[role][0]) for role in ("user", "item")]
-    return set(first) <= sizes and all(
-        int((rows[role].cast(pl.String) == value).sum()) == 1
-        for role, value in zip(("user", "item"), first, strict=True)
-    )
+    sizes = {str(size - 1) for size in (edges.num_rows, len(log.user_ids), len(log.item_ids))}
+    first = {role: str(edges.head[role][0]) for role in ("user", "item")}
+    return set(first.values()) <= sizes and all(count(role, raw) == 1 for role, raw in first.items())
 
 
 def _on_unseen(ids: pl.Series, plural: str) -> list[str]:

@@ -81,17 +81,25 @@ def joined_time(table: RawTable, columns: Sequence[str], name: str) -> RawTable:
     >>> joined_time(RawTable.from_frame(rows), ["day", "clock"], "when").select(["when"]).to_series().to_list()
     ['2020-01-01 000144', '2020-01-01 093059']
     """
+    return table.with_joined(columns, name, clock_digits(table, columns))
+
+
+def clock_digits(table: RawTable, columns: Sequence[str]) -> int:
+    """Return how many digits the times of day in the second column have; 0 if they are no such numbers.
+
+    table  the rows        columns  as for `joined_time`
+    """
     if len(columns) != 2:
-        return table.with_joined(columns, name)
+        return 0
     kind = table.sample([columns[1]], 1).to_series().dtype
     if kind != pl.String and not kind.is_integer():
-        return table.with_joined(columns, name)
+        return 0
     clocks = table.select([columns[1]]).to_series().cast(pl.String).str.strip_chars()
     are_numbers = clocks.str.contains(r"^\d{1,6}$")
     if 2 * are_numbers.sum() < len(clocks):
-        return table.with_joined(columns, name)
+        return 0
     longest = clocks.filter(are_numbers.fill_null(False)).str.len_chars().max()
-    return table.with_joined(columns, name, next(digits for digits in (2, 4, 6) if int(str(longest)) <= digits))
+    return next(digits for digits in (2, 4, 6) if int(str(longest)) <= digits)
 
 
 class Search(NamedTuple):

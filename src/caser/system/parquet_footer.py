@@ -7,7 +7,8 @@ compares it with the pages that it reads.
 
 from __future__ import annotations
 
-from mmap import mmap
+import mmap
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from caser.system.bounds import CELL_BYTES
@@ -38,7 +39,7 @@ class Footer(NamedTuple):
     most: int
 
 
-def read_footer(content: bytes | mmap) -> Footer:
+def read_footer(content: bytes | mmap.mmap) -> Footer:
     """Return what a Parquet file announces.
 
     content  the bytes of the file
@@ -71,18 +72,32 @@ def read_footer(content: bytes | mmap) -> Footer:
     return Footer(rows, columns, parts, most)
 
 
-def _check_pages(content: bytes | mmap, column: dict[int, Any]) -> None:
+def footer_of_file(path: Path) -> Footer:
+    """Return what a Parquet file announces, without holding it in memory.
+
+    path  a file that is not empty
+
+    Raises ValueError as `read_footer` does, and OSError if the file cannot be read.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return read_footer(content)
+
+
+def _check_pages(content: bytes | mmap.mmap, column: dict[int, Any]) -> None:
     """Raise ValueError for a page that announces more than its column, because polars allocates what a page says."""
     at = min(column.get(_DICTIONARY_AT) or column[_DATA_AT], column[_DATA_AT])
     end = at + _at_least_zero(column[_PACKED])
-    while at < end:
-        reader = _Reader(memoryview(content)[at:end])
-        page = reader.struct(0)
-        size, unpacked = _at_least_zero(page[3]), _at_least_zero(page[2])
-        count = max((_at_least_zero(page[kind][1]) for kind in _PAGE_KINDS if kind in page), default=0)
-        if count > column[_NUM_VALUES] or unpacked > column[_UNPACKED]:
-            raise ValueError(f"a page of {count:,} values in a column of {column[_NUM_VALUES]:,}")
-        at += reader.at + size
+    with memoryview(content) as whole:
+        while at < end:
+            with whole[at:end] as rest:
+                reader = _Reader(rest)
+                page = reader.struct(0)
+                size, unpacked = _at_least_zero(page[3]), _at_least_zero(page[2])
+                count = max((_at_least_zero(page[kind][1]) for kind in _PAGE_KINDS if kind in page), default=0)
+                if count > column[_NUM_VALUES] or unpacked > column[_UNPACKED]:
+                    raise ValueError(f"a page of {count:,} values in a column of {column[_NUM_VALUES]:,}")
+                at += reader.at + size
+                del page
 
 
 def _at_least_zero(number: Any) -> int:

@@ -19,7 +19,6 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -31,7 +30,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from caser.system.bounds import check_memory
-from caser.system.parquet_footer import read_footer
+from caser.system.parquet_footer import footer_of_file, read_footer
 
 MOST_DEPTH = 40
 """How many lists and objects of JSON may lie within each other."""
@@ -200,11 +199,7 @@ def parse_parquet_slices(
     A table without rows is one empty slice. Raises ValueError for other columns, and for a group of rows or a slice
     that would not fit into memory.
     """
-    if isinstance(content, bytes):
-        largest = read_footer(content).most
-    else:
-        with content.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as mapped:
-            largest = read_footer(mapped).most
+    largest = (read_footer(content) if isinstance(content, bytes) else footer_of_file(content)).most
     source = io.BytesIO(content) if isinstance(content, bytes) else content
     table, num_rows, row_bytes = _scanned(source, columns, optional)
     check_memory(max(_COPIES * min(size, num_rows) * row_bytes, 2 * largest), f"{num_rows:,} rows in few groups")

@@ -81,14 +81,22 @@ def write_folder(path: Path, files: Mapping[str, bytes | MakesFile], is_ours: Is
             if made is not None:
                 _write_new(partial / name, made)
         sync_folder(partial)
-        # Exchange the two folders.
-        if path.exists():
-            path.rename(_previous(path))
-        try:
-            partial.rename(path)
-            sync_folder(path.parent)
-        finally:
-            _finish_exchange(path)
+        exchange(partial, path)
+
+
+def exchange(new: Path, path: Path) -> None:
+    """Put a folder in the place of the folder `path`, which need not exist; see `write_folder`.
+
+    new  a complete folder beside `path`, flushed to disk        path  where it belongs
+    """
+    _finish_exchange(path)
+    if path.exists():
+        path.rename(_previous(path))
+    try:
+        new.rename(path)
+        sync_folder(path.parent)
+    finally:
+        _finish_exchange(path)
 
 
 def read_file(path: Path, most: int | None = None) -> bytes:
