@@ -12,8 +12,6 @@ from caser.answering.recommender import Recommender, load
 from caser.config import Training
 from caser.data.shards import ShardedLog
 from caser.data.split import Split, leave_one_out
-from caser.data.synthetic import chain_world
-from caser.errors import ConfigError
 from caser.evaluation.report import Report
 from caser.fitting.evaluate import evaluate
 from caser.fitting.fit import choose, fit
@@ -70,6 +68,7 @@ def test_shards_give_the_weights_numbers_and_answers_of_one_piece(name: str, num
     assert again.to_dict() == report.to_dict()
     users = LOG.user_vocabulary.ids.to_list()
     assert recommender.recommend(users=users).to_dicts() == expected.recommend(users=users).to_dicts()
+    assert recommender.artefact.manifest["environment"].get("shards", 1) == num_shards
     changing = {"environment", "trained_at", "history"}
     facts = {key: value for key, value in recommender.artefact.manifest.items() if key not in changing}
     assert facts == {key: value for key, value in expected.artefact.manifest.items() if key not in changing}
@@ -90,10 +89,10 @@ def test_a_run_of_mapped_shards_is_saved_as_one_of_a_log_in_memory(train_on: Any
 
 @pytest.mark.parametrize("name", ["caser", "gru4rec"])
 def test_pools_of_few_shards_train_every_state_once_per_epoch(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shard_batches, "_BYTES_PER_INTERACTION", 10**4)
+    monkeypatch.setattr(shard_batches, "AT_ONCE", 2)
     split, told = split_into(5), []
     expected = choose(MODELS[name], leave_one_out(LOG), TRAINING).history
-    found = choose(MODELS[name], split, TRAINING, tell=told.append, memory_mb=1).history
+    found = choose(MODELS[name], split, TRAINING, tell=told.append).history
     assert [epoch["num_states"] for epoch in found] == [epoch["num_states"] for epoch in expected]
     assert found[0]["loss"] != expected[0]["loss"]
     assert found[-1]["loss"] == pytest.approx(expected[-1]["loss"], rel=0.1)
@@ -103,16 +102,6 @@ def test_pools_of_few_shards_train_every_state_once_per_epoch(name: str, monkeyp
 
 
 def test_a_user_who_is_seen_by_negatives_is_found_in_its_pool(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shard_batches, "_BYTES_PER_INTERACTION", 10**4)
+    monkeypatch.setattr(shard_batches, "AT_ONCE", 2)
     training = TRAINING.replace(loss="bce", unseen_negatives=True, num_negatives=2, patience=1)
-    assert choose(MODELS["caser"], split_into(5), training, memory_mb=1).history
-
-
-def test_memory_for_shards_is_refused_where_no_shards_are_loaded() -> None:
-    split = leave_one_out(chain_world(num_users=20, num_items=6, length=9, seed=0).log)
-    with pytest.raises(ConfigError, match="memory_mb must be left out for a log in one piece"):
-        fit(MODELS["caser"], split, TRAINING, memory_mb=100)
-    with pytest.raises(ConfigError, match="memory_mb must be left out"):
-        fit(MODELS["popularity"], split_into(2), memory_mb=100)
-    with pytest.raises(ConfigError, match="memory_mb must be at least 1; got 0"):
-        fit(MODELS["caser"], split_into(2), TRAINING, memory_mb=0)
+    assert choose(MODELS["caser"], split_into(5), training).history

@@ -35,7 +35,6 @@ from caser.fitting.network_run import NetworkRun, threads, validation_queries
 from caser.fitting.progress import Choice, Progress, Tell
 from caser.models.base import Scorer
 from caser.models.settings import CountingSettings, ModelSettings, NetworkSettings
-from caser.system.memory import SHARDS_MB
 
 __all__ = ["Choice", "Progress", "Tell", "TrainOn", "choose", "fit"]
 
@@ -53,7 +52,6 @@ def choose(
     tell: Tell | None = None,
     keep: bool = False,
     bars: Sequence[float] = (),
-    memory_mb: int | None = None,
 ) -> Choice:
     """Train a model on `fit` and judge it on `validation`: the first stage of `fit`.
 
@@ -67,7 +65,6 @@ def choose(
     keep          keep the model that reached the best value, as `kept` of the result
     bars          the validation value that a network must reach after each epoch, from the first on; it stops where it
                   misses one. Empty: it need reach none
-    memory_mb     megabytes for the shards that a network trains on at once, for a split of a log in shards
 
     Returns the best value on validation, and the number of epochs that reached it. Raises ConfigError for an argument
     that has no effect on this model, DataError for a split without validation queries, NumericalError when training
@@ -85,11 +82,10 @@ def choose(
     refuse_unused(model, training, checkpoint=checkpoint)
     log = facts_of(split)
     model = model.for_log(log)
-    megabytes = _memory_for(memory_mb, split, model)
     if isinstance(model, NetworkSettings):
         refuse_unused(model, training)
         how = model.training_for(log, training)
-        run = NetworkRun(model, split, split.fit, how, checkpoint=checkpoint, tell=tell, memory_mb=megabytes)
+        run = NetworkRun(model, split, split.fit, how, checkpoint=checkpoint, tell=tell)
         choice = run.choose(most_seconds, keep=keep, bars=bars)
         if best := run.kept():
             choice = replace(
@@ -114,7 +110,6 @@ def fit(
     train_on: TrainOn = "final",
     checkpoint: str | Path | None = None,
     tell: Tell | None = None,
-    memory_mb: int | None = None,
 ) -> Recommender:
     """Fit a model on a split and return a recommender.
 
@@ -128,8 +123,6 @@ def fit(
     checkpoint  a file that the training of a network continues from if it exists, and that it writes after every epoch;
                 remove it when the result is saved
     tell        called with Progress while a network trains
-    memory_mb   about how many megabytes the shards take that a network trains on at once, for a split of a log in
-                shards; 1,000 by default. It decides which users share a batch
 
     Raises ConfigError for an argument or a setting that has no effect on this fit, such as `epochs` for a model that
     only counts, or `patience` beside `epochs`; DataError when `epochs` must be chosen and there are no validation
@@ -153,31 +146,16 @@ def fit(
     model = model.for_log(log)
     epochs = None if epochs is None else int(epochs)  # an integer of NumPy is no JSON value
     part = {"fit": split.fit, "final": split.final, "all": split.everything}[train_on]
-    megabytes = _memory_for(memory_mb, split, model)
     facts: dict[str, Any] = _COUNTED
     scorer: Scorer
     if isinstance(model, NetworkSettings):
         refuse_unused(model, training, epochs=epochs)
         how = model.training_for(log, training, epochs=epochs or 1)
-        run = NetworkRun(model, split, part, how, epochs=epochs, checkpoint=checkpoint, tell=tell, memory_mb=megabytes)
+        run = NetworkRun(model, split, part, how, epochs=epochs, checkpoint=checkpoint, tell=tell)
         scorer, facts = run.fit()
     else:
         scorer = _counted(model, split, part)
     return _recommender(model, scorer, split, part, {"train_on": train_on, **facts})
-
-
-def _memory_for(memory_mb: int | None, split: Split, model: ModelSettings) -> int:
-    """The megabytes for loaded shards. Raises ConfigError where no shards are loaded, and for less than one."""
-    if memory_mb is None:
-        return SHARDS_MB
-    if len(split.fit.sizes) == 1 or not isinstance(model, NetworkSettings):
-        raise ConfigError(
-            "memory_mb must be left out for a log in one piece and for a model that counts, because no shards are kept "
-            f"loaded; got {memory_mb}. Leave it out (--memory-mb), or prepare the log with caser data prepare."
-        )
-    if memory_mb < 1:
-        raise ConfigError(f"memory_mb must be at least 1; got {memory_mb}.")
-    return memory_mb
 
 
 def _counted(model: CountingSettings, split: Split, part: Tape) -> Scorer:
@@ -209,7 +187,7 @@ def _recommender(model: ModelSettings, scorer: Scorer, split: Split, part: Tape,
             **log.provenance,
         },
         "left_out": left_out,
-        "environment": _environment(),
+        "environment": _environment(part),
         "metrics": None,
         "test_openings": 0,
         "why": [],
@@ -245,7 +223,8 @@ def version_of(package: str) -> str | None:
         return None
 
 
-def _environment() -> dict[str, Any]:
-    """Versions and threads: what a number depends on besides settings, data and seed."""
+def _environment(part: Tape) -> dict[str, Any]:
+    """Versions, threads and shards: what a number depends on besides settings, data and seed."""
     versions = {package: version_of(package) for package in ("numpy", "polars", "scipy", "torch")}
-    return {"python": platform.python_version(), "threads": threads(), "versions": versions}
+    shards = {"shards": len(part.sizes)} if len(part.sizes) > 1 else {}
+    return {"python": platform.python_version(), "threads": threads(), "versions": versions, **shards}

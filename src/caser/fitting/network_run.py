@@ -35,7 +35,7 @@ from caser.models.base import Scorer, SequenceEncoder
 from caser.models.settings import NetworkSettings
 from caser.system.extras import require
 from caser.system.idle_threads import warn_of_busy_threads
-from caser.system.memory import SHARDS_MB, TRAINING_COPIES, refuse_what_cannot_fit
+from caser.system.memory import TRAINING_COPIES, refuse_what_cannot_fit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,7 +74,6 @@ class NetworkRun:
         epochs: int | None = None,
         checkpoint: str | Path | None = None,
         tell: Tell | None = None,
-        memory_mb: int = SHARDS_MB,
     ) -> None:
         """Check the settings and read the checkpoint.
 
@@ -85,17 +84,15 @@ class NetworkRun:
         epochs      the number of epochs of the refit; None chooses the number on validation
         checkpoint  a file to continue from, and to write after every epoch; None writes none
         tell        called with Progress
-        memory_mb   megabytes for the shards that are loaded at once
 
         Raises ConfigError for a network that the protocol does not allow or that does not fit into memory,
         MissingDependencyError without torch, ArtefactError for a checkpoint that is damaged or belongs to another run.
         """
         _refuse_untrainable(model, split, training)
         self.model, self.split, self.part, self.training, self.epochs = model, split, part, training, epochs
-        self.memory_mb = memory_mb
         self.tell: Tell = tell or (lambda _: None)
         self.metric = protocols.protocol_named(split.name).validation_metric
-        self.key = _key(model, split, part, training, epochs, memory_mb)
+        self.key = _key(model, split, part, training, epochs)
         self.path = Path(checkpoint) if checkpoint else None
         self.saved_stage, self.saved, self.history = self._load_checkpoint()
         self.best: dict[str, Tensor] | None = None
@@ -197,9 +194,7 @@ class NetworkRun:
         from caser.training.lanes import batches_of
         from caser.training.loop import train
 
-        batches = batches_of(
-            tape, state.network, self.training, num_targets=self.model.num_targets, memory_mb=self.memory_mb
-        )
+        batches = batches_of(tape, state.network, self.training, num_targets=self.model.num_targets)
 
         def on_batch(batch: int, num_batches: int) -> None:
             self.tell(Progress(stage, self.metric, state.epoch + 1, until, batch, num_batches))
@@ -332,9 +327,7 @@ def _set_anonymous_user(network: SequenceEncoder, part: Tape, training: Training
     return "mean"
 
 
-def _key(
-    model: NetworkSettings, split: Split, part: Tape, training: Training, epochs: int | None, memory_mb: int
-) -> str:
+def _key(model: NetworkSettings, split: Split, part: Tape, training: Training, epochs: int | None) -> str:
     """A hash of what a checkpoint belongs to: settings, data and version."""
     parts = [
         caser.__version__,
@@ -348,5 +341,5 @@ def _key(
         epochs,
     ]
     if len(part.sizes) > 1:  # which shards are loaded together decides the batches
-        parts += [part.sizes, memory_mb]
+        parts += [part.sizes]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -21,9 +21,6 @@ _MEMORY = Path("/proc/meminfo")
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc's malloc.h
 _KEPT_BYTES = 2**28
 
-SHARDS_MB = 1000
-"""Default limit of the memory of the shards of a log that are loaded at once, in megabytes."""
-
 TRAINING_COPIES = 4
 """Arrays that training keeps for each parameter: its value, its gradient, Adam's moments. An average is one more."""
 

@@ -23,7 +23,6 @@ from caser.config import Training
 from caser.data.tape import Tape
 from caser.errors import ConfigError
 from caser.models.base import SequenceEncoder
-from caser.system.memory import SHARDS_MB
 from caser.system.randomness import torch_generator
 from caser.training.batches import Batch
 from caser.training.shard_batches import How, ShardBatches
@@ -81,7 +80,6 @@ def batches_of(
     num_targets: int,
     num_lanes: int = 1,
     own: Collection[int] | None = None,
-    memory_mb: int = SHARDS_MB,
 ) -> Lanes:
     """Return the batches of a part.
 
@@ -91,7 +89,6 @@ def batches_of(
     num_targets  T, how many next items each state must predict
     num_lanes    the number of lanes, among which the shards are dealt out; the batch size is that of all lanes together
     own          the lanes that this process works through; all by default
-    memory_mb    about how many megabytes the loaded shards of a lane may take
 
     Raises DataError when no position of the part trains, and ConfigError for more lanes than shards.
 
@@ -115,9 +112,7 @@ def batches_of(
         with_seen=training.unseen_negatives,
         device=next(network.parameters()).device,
     )
-    lanes = {
-        lane: ShardBatches(part, range(lane, len(part.sizes), num_lanes), how, memory_mb) for lane in range(num_lanes)
-    }
+    lanes = {lane: ShardBatches(part, range(lane, len(part.sizes), num_lanes), how) for lane in range(num_lanes)}
     most = max(lane.num_batches for lane in lanes.values())
     return Lanes({lane: lanes[lane] for lane in (lanes if own is None else own)}, most, part.item_counts)
 

@@ -1,8 +1,8 @@
 """Batches over the shards of a part, a few at a time, so that memory does not grow with the log.
 
-Shards are dealt out into pools; a pool is loaded as one tape, and `Batches` cuts it. An epoch goes through the pools in
-random order. Every state trains exactly once per epoch, and a batch holds users of all shards of its pool. Where all
-shards fit into one pool, the batches are those of the part in one piece.
+Shards are dealt out into pools of at most AT_ONCE; a pool is loaded as one tape, and `Batches` cuts it. An epoch goes
+through the pools in random order. Every state trains exactly once per epoch, and a batch holds users of all shards of
+its pool. Where there are no more than AT_ONCE shards, the batches are those of the part in one piece.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from typing import Literal
 import torch
 
 from caser.data.tape import Tape
-from caser.system.memory import SHARDS_MB
 from caser.training.batches import Batch, Batches, count_batches, least_length
 
-_BYTES_PER_INTERACTION = 100
-"""At most so many bytes are taken for an interaction: its item, stage and time in shard, part, pool and batches."""
+AT_ONCE = 8
+"""At most so many shards are in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -37,18 +36,17 @@ class How:
 class ShardBatches:
     """The batches of some shards of a part, one epoch at a time: a lane of training."""
 
-    def __init__(self, part: Tape, shards: Sequence[int], how: How, memory_mb: int = SHARDS_MB) -> None:
+    def __init__(self, part: Tape, shards: Sequence[int], how: How) -> None:
         """Deal the shards out into pools.
 
-        part       the part to train on, in memory or in shards
-        shards     the numbers of the shards, ascending
-        how        how batches are made
-        memory_mb  about how many megabytes the loaded shards may take; one shard is always loaded
+        part    the part to train on, in memory or in shards
+        shards  the numbers of the shards, ascending
+        how     how batches are made
 
         Raises DataError when no position of these shards trains.
         """
         self._part, self._how = part, how
-        num_pools = _num_pools([part.sizes[k] for k in shards], memory_mb)
+        num_pools = -(-len(shards) // AT_ONCE)
         pools = [shards[first::num_pools] for first in range(num_pools)]
         needed = least_length(how.window, how.num_targets, how.positions)
         # A pool without a position that trains is left out; if there is no other, `Batches` refuses it.
@@ -81,9 +79,3 @@ class ShardBatches:
 
     def _batches(self, pool: Sequence[int]) -> Batches:
         return Batches(self._part.pool(pool), **vars(self._how))
-
-
-def _num_pools(sizes: Sequence[int], memory_mb: int) -> int:
-    """Into how many pools shards of these sizes are dealt out, so that each fits into the memory."""
-    most = memory_mb * 10**6 // _BYTES_PER_INTERACTION
-    return min(len(sizes), max(1, -(-sum(sizes) // max(most, 1))))
