@@ -20,6 +20,7 @@ from caser.data.log import InteractionLog
 from caser.data.queries import Queries
 from caser.data.shards import ShardedLog
 from caser.data.tape import Tape
+from caser.errors import ConfigError
 from caser.system.mapped import release
 from caser.system.memory import refuse_whole
 
@@ -28,6 +29,13 @@ _BLOCK = 2**22
 
 _BYTES_PER_INTERACTION = 100
 """About the memory for an interaction of a log that is split or filtered in one piece."""
+
+_BYTES_IN_SHARD = 1000
+"""How many bytes of the memory are planned for an interaction of one shard: several shards are loaded at once, and
+cutting a shard takes a dozen arrays."""
+
+MEMORY_MB = 1000
+"""By default shards are so small that splitting and training take about so many megabytes beside the tables."""
 
 Cut = Callable[[InteractionLog, int], Parts]
 """Cuts a shard, whose users are numbered from 1; the number is that of its first user in the whole log."""
@@ -79,6 +87,25 @@ def whole_log(log: InteractionLog | ShardedLog) -> InteractionLog:
     if log.num_shards > 1:
         refuse_whole(f"{log.num_interactions:,} interactions", _BYTES_PER_INTERACTION * log.num_interactions)
     return log.log
+
+
+def cut_for(shards: ShardedLog, memory_mb: int = MEMORY_MB) -> ShardedLog:
+    """Cut a log into so many shards that splitting it and training on it take a given amount of memory.
+
+    shards     the log; it gets no fewer shards than it has
+    memory_mb  megabytes beside the tables of a model and what its optimiser keeps, at least 1
+
+    Raises ConfigError for less than one megabyte.
+
+    >>> from caser.data.synthetic import chain_world
+    >>> log = chain_world(num_users=200, num_items=6, length=20, seed=0).log
+    >>> cut_for(ShardedLog.of(log), memory_mb=1).num_shards
+    4
+    """
+    if memory_mb < 1:
+        raise ConfigError(f"memory_mb (--memory-mb) must be at least 1; got {memory_mb}.")
+    needed = -(-shards.num_interactions * _BYTES_IN_SHARD // (memory_mb * 10**6))
+    return shards if needed <= shards.num_shards else ShardedLog.of(shards.log, min(needed, shards.num_users))
 
 
 def masked_part(tape: Tape, mask: Mask) -> ShardedTape:
