@@ -60,7 +60,9 @@ def main() -> None:
             ways = [] if options.no_in_memory else [("in memory", IN_MEMORY, 0)]
             ways += [(f"--memory-mb {memory}", PREPARED, memory) for memory in options.memory_mb]
             for name, work, memory in ways:
-                found = min((measured(work, path, memory) for _ in range(options.rounds)), key=lambda one: one["seconds"])
+                found = min(
+                    (measured(work, path, memory) for _ in range(options.rounds)), key=lambda one: one["seconds"]
+                )
                 if found["rows"] != size:
                     raise ValueError(f"every interaction must be read; got {found['rows']} of {size} from {path}.")
                 rows.append(

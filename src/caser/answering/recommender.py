@@ -37,6 +37,7 @@ from caser.search.cells import build as build_index
 from caser.search.exact import Candidates, TopK, check_k
 from caser.system.frames import write_frames
 from caser.system.kinds import must_be
+from caser.system.mapped import release
 
 __all__ = ["MEMORY_MB", "Recommender", "load"]
 
@@ -187,6 +188,7 @@ class Recommender:
                 if titles is not None:
                     columns["title"] = titles.gather(top.items - 1)
                 start += len(block)
+                release(self.artefact.histories.items)
                 yield pl.DataFrame(columns, schema=schema)
 
         schema = table_schema("user_id", user_ids.dtype, item_ids.dtype, titled=titles is not None)

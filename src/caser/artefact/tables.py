@@ -84,7 +84,7 @@ def write_histories(path: Path, tape: Tape, is_trained: Mask | None) -> None:
                 "trained": np.ones(int(lengths.sum()), np.bool_) if is_trained is None else is_trained[inside],
             }
             yield pl.DataFrame(columns if times is None else {**columns, "time": np.asarray(times[inside])})
-            release(tape.items, *([] if times is None else [times]))
+            release(*(array for array in (tape.items, times, is_trained) if array is not None))
 
     kinds = {**_HISTORY_COLUMNS, "trained": pl.Boolean, **({} if times is None else {"time": pl.Int64})}
     write_new_frames(path, frames(), pl.Schema(kinds))

@@ -14,7 +14,7 @@ from caser.arrays.offsets import places_of
 from caser.arrays.types import Int32, Int64, Mask
 from caser.data.log import InteractionLog
 from caser.data.tape import Tape
-from caser.system.mapped import release
+from caser.system.mapped import release, take
 
 
 def is_in_part(log: InteractionLog, part: Tape) -> Mask:
@@ -79,11 +79,12 @@ def left_out_facts(log: InteractionLog, is_trained: Mask) -> dict[str, Any] | No
     is_left_out = ~is_trained
     if not is_left_out.any():
         return None
-    times = log.times[is_left_out]
+    left_out = np.flatnonzero(is_left_out)
+    times = take(log.times, left_out)
     days = [str(np.datetime64(int(time), "us").astype("datetime64[D]")) for time in (times.min(), times.max())]
     since, until = days if log.has_times else (None, None)
-    users = len(np.unique(log.users[is_left_out]))
-    return {"interactions": int(is_left_out.sum()), "users": users, "since": since, "until": until}
+    users = len(np.unique(take(log.users, left_out)))
+    return {"interactions": len(left_out), "users": users, "since": since, "until": until}
 
 
 def _pairs(users: Int32, items: Int32, num_items: int) -> Int64:

@@ -24,7 +24,7 @@ from caser.errors import ConfigError
 from caser.system.mapped import release
 from caser.system.memory import refuse_whole
 
-_BLOCK = 2**22
+_BLOCK = 2**20
 """About so many interactions are looked at at once."""
 
 _BYTES_PER_INTERACTION = 100
@@ -126,7 +126,7 @@ def masked_part(tape: Tape, mask: Mask) -> ShardedTape:
         users = np.repeat(np.arange(end - first), tape.lengths[first:end])[mask[inside]]
         lengths[first:end] = np.bincount(users, minlength=end - first)
         counts += np.bincount(tape.items[inside][mask[inside]], minlength=len(counts))
-        release(tape.items)
+        release(tape.items, mask)
     return ShardedTape(lambda _: tape.where(mask), [lengths[1:]], counts)
 
 
@@ -220,20 +220,26 @@ class _Pieces:
             self.queries[name].append(_in_whole(queries, first, self.done, whole))
         self.counted += parts.counted
         self.done += len(shard)
-        release(shard.users, shard.items, shard.times)
+        _release(self.shards)
 
     def together(self) -> Parts:
         def tape(name: str) -> Tape:
             def load(k: int) -> Tape:
                 shard = self.shards.shard(k)
                 own: Tape = getattr(self.cut(shard, int(self.shards.first_user[k])), name)
-                release(shard.users, shard.items, shard.times)
+                _release(self.shards)
                 return _numbered(own, self.shards, k)
 
             return ShardedTape(load, self.lengths[name], self.counts[name])
 
         validation, test = (_concat(self.queries[name]) for name in ("validation", "test"))
         return Parts(tape("fit"), validation, tape("final"), test, self.counted)
+
+
+def _release(shards: ShardedLog) -> None:
+    """Give back the pages of a mapped log that were read."""
+    log = shards.log
+    release(log.users, log.items, log.times, log.rows)
 
 
 def _numbered(tape: Tape, shards: ShardedLog, k: int) -> Tape:

@@ -188,5 +188,5 @@ def _counts(indices: Int32, size: int) -> Int64:
     counts = np.zeros(size, dtype=np.int64)
     for begin in range(0, len(indices), _BLOCK):
         counts += np.bincount(indices[begin : begin + _BLOCK], minlength=size)
-    release(indices)
+        release(indices)
     return counts

@@ -55,4 +55,4 @@ def _each(shards: ShardedLog) -> Iterator[Int64]:
     for k in range(shards.num_shards):
         times = shards.shard(k).times
         yield times
-        release(times)
+        release(shards.log.times)

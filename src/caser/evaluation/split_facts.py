@@ -17,12 +17,12 @@ from caser.data.queries import Queries
 from caser.data.split import Split
 from caser.data.tape import Tape
 from caser.evaluation.weak_cache import cached_while_alive
-from caser.system.mapped import release
+from caser.system.mapped import release, take
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hasher
 
-_BLOCK = 2**22
+_BLOCK = 2**20
 """About so many interactions are looked at at once."""
 
 
@@ -58,7 +58,7 @@ def later_share(split: Split, tape: Tape, queries: Queries) -> float | None:
     log = split.log
     if not log.has_times or len(queries) == 0:
         return None
-    target_times = np.sort(log.times[queries.ends])
+    target_times = np.sort(take(log.times, queries.ends))
     # Training interactions are the first ones of each user, as many as the tape has. Go through them in blocks of
     # users, and count for each the targets that it is not later than.
     lengths, trained = Tape.from_log(log).lengths, tape.whole(log.num_users).lengths
@@ -94,4 +94,4 @@ def hash_array(hasher: Hasher, array: NDArray[Any]) -> None:
     hasher.update(f"{array.shape}".encode())
     for begin in range(0, len(array), _BLOCK):
         hasher.update(np.ascontiguousarray(array[begin : begin + _BLOCK]).data)
-    release(array)
+        release(array)

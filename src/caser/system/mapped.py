@@ -61,6 +61,27 @@ class Gathered:
         return np.memmap(self._file, self._dtype, "r", shape=(self._length,))
 
 
+_BLOCK = 2**16
+"""So many entries are looked up before pages are given back."""
+
+
+def take(array: NDArray[Any], places: NDArray[np.integer[Any]]) -> NDArray[Any]:
+    """Return the entries of an array at some places, (P,), without keeping the pages of a mapped one.
+
+    array   one-dimensional
+    places  (P,) integers; ascending ones are read from neighbouring pages
+
+    >>> take(np.array([5, 6, 7]), np.array([2, 0])).tolist()
+    [7, 5]
+    """
+    taken = np.empty(len(places), dtype=array.dtype)
+    for begin in range(0, len(places), _BLOCK):
+        inside = slice(begin, begin + _BLOCK)
+        taken[inside] = array[places[inside]]
+        release(array)
+    return taken
+
+
 def release(*arrays: NDArray[Any]) -> None:
     """Give back the pages of arrays that are mapped for reading; the next access reads the file again.
 
