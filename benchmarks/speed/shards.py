@@ -1,8 +1,8 @@
 """Memory and time of splitting, training, judging and answering from a log in shards on disk, by the size of the log.
 
-The log is simulated straight into memory-mapped arrays, as those of a prepared log are. There are as many users and items
-at every size, so that tables, moments and what is kept for each user stay equal. Every size is a new process, and the
-peak of each stage is that of the whole process. The log in memory in one piece stands beside it.
+The log is simulated straight into memory-mapped arrays, as those of a prepared log are. There are as many users and
+items at every size, so that tables, moments and what is kept for each user stay equal. Every size is a new process, and
+the peak of each stage is that of the whole process. The log in memory in one piece stands beside it.
 """
 
 from __future__ import annotations

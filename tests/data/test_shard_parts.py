@@ -50,6 +50,7 @@ def equal_tapes(one: Tape, other: Tape) -> None:
     assert np.array_equal(one.owners, other.owners)
     assert np.array_equal(one.item_counts, other.item_counts)
     assert one.times is not None
+    assert other.times is not None
     assert np.array_equal(one.times, other.times)
 
 

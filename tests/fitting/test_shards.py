@@ -90,7 +90,8 @@ def test_a_run_of_mapped_shards_is_saved_as_one_of_a_log_in_memory(train_on: Any
 @pytest.mark.parametrize("name", ["caser", "gru4rec"])
 def test_pools_of_few_shards_train_every_state_once_per_epoch(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shard_batches, "AT_ONCE", 2)
-    split, told = split_into(5), []
+    split = split_into(5)
+    told: list[Any] = []
     expected = choose(MODELS[name], leave_one_out(LOG), TRAINING).history
     found = choose(MODELS[name], split, TRAINING, tell=told.append).history
     assert [epoch["num_states"] for epoch in found] == [epoch["num_states"] for epoch in expected]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def test_pages_that_were_read_are_given_back_and_can_be_read_again(path: Path) -
 
 
 @pytest.mark.parametrize("mode", ["c", "r+"])
-def test_what_was_written_to_a_mapped_array_stays(mode: str, path: Path) -> None:
+def test_what_was_written_to_a_mapped_array_stays(mode: Any, path: Path) -> None:
     array = np.load(path, mmap_mode=mode)
     array[7] = -1
     release(array)

@@ -94,7 +94,12 @@ def train(
     is_search = bool(seconds) or not is_named
     checkpoint = None if is_search or training is None else checkpoint_of(out)
     with writing_run(out, checkpoint):
-        split = protocols.apply(protocol, _with_titles(open_shards(log, reading, filters, memory_mb), items))
+        read = open_shards(log, reading, filters, memory_mb)
+        if items is not None and isinstance(read, ShardedLog):
+            read = replace(read, log=_with_titles(read.log, items))
+        elif items is not None:
+            read = _with_titles(read, items)
+        split = protocols.apply(protocol, read)
         winner = None
         if is_search:
             with show.fit_progress() as tell:
@@ -125,12 +130,8 @@ def train(
     tell_next(out, recommender)
 
 
-def _with_titles(log: InteractionLog | ShardedLog, items: Path | None) -> InteractionLog | ShardedLog:
-    """Return the log with the titles of a table of items, if there is one."""
-    if items is None:
-        return log
-    if isinstance(log, ShardedLog):
-        return replace(log, log=_with_titles(log.log, items))
+def _with_titles(log: InteractionLog, items: Path) -> InteractionLog:
+    """Return the log with the titles of a table of items."""
     titled = add_titles(log, items)
     for sentence in titled.provenance["notes"][len(log.provenance.get("notes", [])) :]:
         show.note(f"  {sentence}")

@@ -164,7 +164,7 @@ class ShardedTape(Tape):
         return [int(each.sum()) for each in self._lengths]
 
     def lengths_of(self, shards: Sequence[int]) -> Int64:
-        """Return the lengths of the sequences of some shards. See `Tape.lengths_of`.
+        """Return the lengths of the R sequences of some shards, (R,) int64. See `Tape.lengths_of`.
 
         shards  their numbers, ascending
         """
@@ -183,14 +183,14 @@ class ShardedTape(Tape):
         return _joined([self._load(k) for k in shards])
 
     @cached_property
-    def items(self) -> Int32:  # type: ignore[override]
+    def items(self) -> Int32:
         """The items of all shards, (N,) int32. Raises ConfigError if they do not fit into memory."""
         refuse_whole(f"{len(self):,} interactions", 2 * 4 * len(self))  # twice for a moment
         return self.pool(range(len(self._lengths))).items
 
     @cached_property
-    def times(self) -> Int64 | None:  # type: ignore[override]
-        """The time of each interaction of all shards. See `Tape.times`."""
+    def times(self) -> Int64 | None:
+        """The time of each interaction of all shards, (N,) int64. See `Tape.times`."""
         refuse_whole(f"the times of {len(self):,} interactions", 2 * 8 * len(self))
         times = [piece.times for piece in self.pieces()]
         present = [each for each in times if each is not None]

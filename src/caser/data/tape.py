@@ -138,10 +138,13 @@ class Tape:
         yield self
 
     def lengths_of(self, shards: Sequence[int]) -> Int64:
-        """Return the lengths of the sequences of some shards, (their number,) int64.
+        """Return the lengths of the R sequences of some shards, (R,) int64.
 
-        shards  the numbers of the shards, ascending
+        shards  the numbers of the shards, ascending; the only one of a tape in memory is 0
+
+        Raises IndexError for other shards than there are.
         """
+        _check_only(shards)
         return self.lengths[1:]
 
     def pool(self, shards: Sequence[int]) -> Tape:
@@ -149,9 +152,12 @@ class Tape:
 
         shards  their numbers, ascending; the only one of a tape in memory is 0
 
+        Raises IndexError for other shards than there are.
+
         >>> Tape.from_sequences([[3, 1, 4], [1, 5]], num_items=5).pool([0]).items.tolist()
         [3, 1, 4, 1, 5]
         """
+        _check_only(shards)
         return self
 
     @property
@@ -181,6 +187,12 @@ class Tape:
         """
         index = np.asarray(users, dtype=np.int64)
         return padded_histories(self.items, self.offsets[index], self.offsets[index + 1], length)
+
+
+def _check_only(shards: Sequence[int]) -> None:
+    """Raise IndexError unless the only shard of a tape in memory is meant."""
+    if list(shards) != [0]:
+        raise IndexError(f"a tape in memory has one shard, number 0; got {list(shards)}.")
 
 
 def _counts(indices: Int32, size: int) -> Int64:

@@ -58,7 +58,12 @@ def refit(
     """
     must_be("recommender", recommender, Recommender, "a recommender, which caser.fit and caser.load return")
     config, facts = recommender.artefact.config, recommender.artefact.manifest
-    split = protocols.apply(facts["protocol"], _with_titles_of(recommender, log))
+    titled: InteractionLog | ShardedLog
+    if isinstance(log, ShardedLog):
+        titled = replace(log, log=_with_titles_of(recommender, log.log))
+    else:
+        titled = _with_titles_of(recommender, log)
+    split = protocols.apply(facts["protocol"], titled)
 
     def fitted(model: ModelSettings) -> Recommender:
         if not isinstance(model, NetworkSettings):
@@ -83,13 +88,11 @@ def refit(
     return again
 
 
-def _with_titles_of(recommender: Recommender, log: InteractionLog | ShardedLog) -> InteractionLog | ShardedLog:
+def _with_titles_of(recommender: Recommender, log: InteractionLog) -> InteractionLog:
     """The log with the titles that the run has; the log's own come first."""
     run = recommender.artefact
     if run.titles is None:
         return log
-    if isinstance(log, ShardedLog):
-        return replace(log, log=_with_titles_of(recommender, log.log))
     title_of = dict(zip(run.items.ids.to_list(), run.titles.to_list(), strict=True))
     titles = pl.Series([title_of.get(raw) for raw in log.item_vocabulary.ids.to_list()], dtype=pl.String)
     return log.with_facts(titles=combined(titles, log.titles), provenance=log.provenance)

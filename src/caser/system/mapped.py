@@ -7,6 +7,7 @@ bounded and easy to measure.
 from __future__ import annotations
 
 import mmap
+import sys
 import weakref
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -54,7 +55,7 @@ class Gathered:
             self._parts = []
 
     def array(self) -> NDArray[Any]:
-        """Return all parts as one array; one in a file is read-only, and its file goes away with it."""
+        """Return all parts as one array, (N,); one in a file is read-only, and its file goes away with it."""
         if self._file is None:
             return np.concatenate([np.empty(0, self._dtype), *self._parts])
         self._file.flush()
@@ -90,8 +91,9 @@ def release(*arrays: NDArray[Any]) -> None:
     >>> import numpy as np
     >>> release(np.zeros(3))
     """
-    advice = getattr(mmap, "MADV_DONTNEED", None)
-    for array in arrays if advice is not None else ():
+    if sys.platform == "win32":
+        return
+    for array in arrays:
         owner: Any = array
         while owner is not None and not isinstance(owner, mmap.mmap):
             owner = getattr(owner, "base", None)
@@ -100,4 +102,4 @@ def release(*arrays: NDArray[Any]) -> None:
         with memoryview(owner) as content:
             is_fixed = content.readonly  # otherwise what was written would be lost
         if is_fixed:
-            owner.madvise(advice)
+            owner.madvise(mmap.MADV_DONTNEED)
