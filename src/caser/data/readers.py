@@ -126,9 +126,8 @@ def _read_prepared(source: str | Path, reading: Reading, filters: LogFilters) ->
         )
     log = open_prepared(source).log
     settings = {**log.provenance["filter_settings"], **filters.model_dump(mode="json", exclude_defaults=True)}
-    return apply_filters(
-        log.with_facts(titles=log.titles, provenance={**log.provenance, "filter_settings": settings}), filters
-    )
+    opened = log.with_facts(titles=log.titles, provenance={**log.provenance, "filter_settings": settings})
+    return apply_filters(opened, filters)
 
 
 def _open(source: object, reading: Reading, facts: dict[str, Any]) -> RawTable:

@@ -10,7 +10,7 @@ import importlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -144,11 +144,13 @@ class StorePieces:
 
     @cached_property
     def _frame(self) -> pl.LazyFrame:
-        return with_dotted_columns(pl.scan_parquet(self.address))
+        with _reaching(self.address):
+            return with_dotted_columns(pl.scan_parquet(self.address))
 
     @cached_property
     def _num_rows(self) -> int:
-        return int(_reached(self._frame.select(pl.len()), self.address).item())
+        with _reaching(self.address):
+            return int(self._frame.select(pl.len()).collect().item())
 
     def facts(self) -> dict[str, Any]:
         """Return the format. The bytes are not hashed, as that would fetch all of them."""
@@ -164,10 +166,7 @@ class StorePieces:
         begin  where a piece ended before        columns  which columns they have; None for all of them
         """
         frame = self._frame if columns is None else self._frame.select(columns)
-        try:
-            num_columns = len(frame.collect_schema())
-        except (pl.exceptions.PolarsError, OSError, ImportError) as error:
-            raise _unreachable(self.address, error) from None
+        num_columns = len(frame.collect_schema())
         at_once = max(1, int(self.most / (TABLE_COPIES * CELL_BYTES * num_columns)))
         for first in range(begin.row, self._num_rows, at_once):
             count = min(at_once, self._num_rows - first)
@@ -238,34 +237,32 @@ class QueryPieces:
             raise ConfigError(f"--connection must begin with one of {known}; got {kind[:40]!r}.")
         driver = DRIVERS[kind.lower()]
         require("sql", "reading from a database", module=driver.module.partition(".")[0])
-        address = self.connection if driver.address == "all" else path.removeprefix("/") if path[:2] == "//" else path
-        if driver.address == "path" and not Path(address).is_file():
-            raise DataError(f"--connection must name a database that exists; there is no file {address}")
+        address = self.connection if driver.address == "all" else _file_of(path)
         connect = importlib.import_module(driver.module).connect
         try:
             with closing(connect(address)) as connected, closing(connected.cursor()) as cursor:
-                cursor.execute(self.sql)
-                yield from _frames(cursor)
+                yield from pl.read_database(self.sql, cursor, iter_batches=True, batch_size=_BATCH_ROWS)
         except (ConfigError, DataError):
             raise
         except Exception as error:  # the driver's own errors, which have no class in common
             raise DataError(f"the query must give rows; got {first_line(error)}") from None
 
 
-def _frames(cursor: Any) -> Iterator[pl.DataFrame]:
-    """Yield the batches of a result as frames."""
-    yield from pl.read_database("", connection=cursor, iter_batches=True, batch_size=_BATCH_ROWS)
+def _file_of(path: str) -> str:
+    """Return the file of a database: sqlite:///a.db is a file here, and sqlite:////tmp/a.db one elsewhere."""
+    found = next((one for one in (path.removeprefix("/"), path) if Path(one).is_file()), None)
+    if found is None:
+        raise DataError(f"--connection must name a database that exists; there is no file {path.removeprefix('/')}")
+    return found
 
 
-def _reached(frame: pl.LazyFrame, address: str) -> pl.DataFrame:
+@contextmanager
+def _reaching(address: str) -> Iterator[None]:
+    """Within, turn an error about a store of objects into a DataError."""
     try:
-        return frame.collect()
+        yield
     except (pl.exceptions.PolarsError, OSError, ImportError) as error:
-        raise _unreachable(address, error) from None
-
-
-def _unreachable(address: str, error: Exception) -> DataError:
-    return DataError(
-        f"{address} must be Parquet files that polars can read with the credentials in the environment (such as "
-        f"AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION); got {first_line(error)[:200]}; or copy the files"
-    )
+        raise DataError(
+            f"{address} must be Parquet files that polars can read with the credentials in the environment (such as "
+            f"AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY); got {first_line(error)[:200]}; or copy them here"
+        ) from None
