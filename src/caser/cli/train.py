@@ -94,12 +94,7 @@ def train(
     is_search = bool(seconds) or not is_named
     checkpoint = None if is_search or training is None else checkpoint_of(out)
     with writing_run(out, checkpoint):
-        read = open_shards(log, reading, filters, memory_mb)
-        if items is not None and isinstance(read, ShardedLog):
-            read = replace(read, log=_with_titles(read.log, items))
-        elif items is not None:
-            read = _with_titles(read, items)
-        split = protocols.apply(protocol, read)
+        split = protocols.apply(protocol, _titled(open_shards(log, reading, filters, memory_mb), items))
         winner = None
         if is_search:
             with show.fit_progress() as tell:
@@ -128,6 +123,13 @@ def train(
         _show_tried(winner, split)
     show.table("trained", ["", ""], [(name, value) for name, value in facts.items() if value is not None])
     tell_next(out, recommender)
+
+
+def _titled(log: InteractionLog | ShardedLog, items: Path | None) -> InteractionLog | ShardedLog:
+    """Return the log with the titles of a table of items, if there is one."""
+    if items is None:
+        return log
+    return replace(log, log=_with_titles(log.log, items)) if isinstance(log, ShardedLog) else _with_titles(log, items)
 
 
 def _with_titles(log: InteractionLog, items: Path) -> InteractionLog:
