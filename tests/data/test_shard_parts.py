@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,13 @@ def test_the_shards_of_a_part_are_its_pieces_and_pools() -> None:
     assert pool.items.tolist() == [*pieces[1].items, *pieces[3].items]
     assert pool.owners.tolist() == [0, *pieces[1].owners[1:], *pieces[3].owners[1:]]
     assert pool.lengths[1:].tolist() == split.final.lengths_of([1, 3]).tolist()
+
+
+def test_another_process_gets_the_whole_part() -> None:
+    part = apply("leave-one-out", ShardedLog.of(LOG, 4)).final
+    sent = pickle.loads(pickle.dumps(part))
+    assert not isinstance(sent, ShardedTape)
+    equal_tapes(sent, part)
 
 
 def test_the_whole_log_is_a_part_in_shards_too(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -157,6 +158,10 @@ class ShardedTape(Tape):
 
     def __len__(self) -> int:
         return int(self.offsets[-1])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let another process have the whole part: how a shard is loaded cannot be sent to it."""
+        return Tape, (self.items, self.offsets, self.num_items, None, self.times)
 
     @property
     def sizes(self) -> list[int]:
