@@ -54,11 +54,13 @@ class ShardBatches:
         trains = [each.max(initial=0) >= needed for each in lengths]
         self._pools = [pool for pool, does in zip(pools, trains, strict=True) if does] or pools[:1]
         self._only = self._batches(self._pools[0]) if len(self._pools) == 1 else None
-        self.num_batches = sum(
+        """The batches of the only pool, which stays in memory; None if there are several."""
+        counts = [
             count_batches(each, window=how.window, batch_size=how.batch_size, max_length=how.max_length)
             for each, does in zip(lengths, trains, strict=True)
-            if does
-        )
+            if does and self._only is None
+        ]
+        self.num_batches = self._only.num_batches if self._only else sum(counts)
         """Batches per epoch. It is the same in every epoch."""
 
     @property
