@@ -6,6 +6,7 @@
     python tools/dev.py serve           serve the demo's run on http://127.0.0.1:8000, with a page; --port N
     python tools/dev.py test            run the tests (about 6 minutes on two cores); --slow adds the slow ones
     python tools/dev.py check           check lint, format, types and architecture
+    python tools/dev.py check-deploy    check the files of deploy/ against the schemas of Compose and Kubernetes
     python tools/dev.py audit-packages  ask an advisory database about every installed package
     python tools/dev.py bench [NAME]    measure speed, or reproduce a published table; --list shows all names
     python tools/dev.py bench-serve     measure the service: cost of an answer, behaviour under load, kept promises
@@ -123,6 +124,15 @@ def check(words: Sequence[str]) -> int:
     return max(statuses)
 
 
+def check_deploy(words: Sequence[str]) -> int:
+    """Check the files that Compose and Kubernetes read, with programs that live in an environment of their own."""
+    refuse_further_words("check-deploy", words)
+    python = str(install_tool("deploy"))
+    compose = [python, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", "deploy/compose.yaml"]
+    kubernetes = [python, "-m", "kubernetes_validate", "--strict", "deploy/kubernetes/caser.yaml"]
+    return max(subprocess.run(words, cwd=ROOT, check=False).returncode for words in (compose, kubernetes))
+
+
 def audit_packages(words: Sequence[str]) -> int:
     """Ask an advisory database about every package of .venv, with a program that lives in an environment of its own."""
     refuse_further_words("audit-packages", words)
@@ -174,6 +184,7 @@ VERBS = {
     "serve": serve,
     "test": test,
     "check": check,
+    "check-deploy": check_deploy,
     "audit-packages": audit_packages,
     "bench": bench,
     "bench-serve": bench_serve,

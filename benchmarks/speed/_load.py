@@ -102,7 +102,9 @@ async def _in_python(
                 status = await exchange(*streams, contents[place])
             except (OSError, EOFError):
                 replies.broken += 1
-                streams = await asyncio.open_connection("127.0.0.1", port)
+                if not (again := await _connected(port, end)):
+                    return
+                streams = again
                 continue
             took = time.perf_counter() - start
             replies.took.setdefault(status, []).append(took)
@@ -111,6 +113,16 @@ async def _in_python(
 
     await asyncio.gather(*map(client, range(clients)))
     return replies
+
+
+async def _connected(port: int, end: float) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+    """A new connection; None if nobody listens until `end`, as after the service was stopped."""
+    while time.perf_counter() < end:
+        try:
+            return await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.05)
+    return None
 
 
 def request(path: str, body: Any = None) -> bytes:

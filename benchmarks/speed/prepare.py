@@ -43,8 +43,8 @@ log = prepare_log(sys.argv[1], sys.argv[2], memory_mb=int(sys.argv[3])).log
 """
 
 REPORT = """
-seconds = time.perf_counter() - began
-print(json.dumps({"rows": len(log), "seconds": seconds, "cpu": time.process_time() - cpu, "peak_mb": peak_mb(), "start_mb": start}))
+seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+print(json.dumps({"rows": len(log), "seconds": seconds, "cpu": cpu, "peak_mb": peak_mb(), "start_mb": start}))
 """
 
 

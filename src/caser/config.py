@@ -59,6 +59,10 @@ class Settings(BaseModel):
         except ValidationError as error:
             raise first_problem(error, type(self).__name__, type(self).model_fields) from None
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse a change: settings are frozen."""
+        raise ConfigError(f"{type(self).__name__} cannot be changed; make a changed copy: .replace({name}={value!r}).")
+
     @classmethod
     def of(cls, values: object) -> Self:
         """Return settings from a value that was read from a file.
@@ -305,8 +309,7 @@ class Training(Settings):
         changes  new values by the name of the setting
 
         If the loss changes, the copy keeps neither `loss_settings` nor the settings that the new loss does not use,
-        such as those of negatives for a loss that draws none. Raises ConfigError for a wrong new value, as the
-        constructor does.
+        such as those of negatives for a loss that draws none. Raises ConfigError for a wrong new value.
 
         >>> Training(loss="bpr", num_negatives=5).replace(loss="softmax").loss
         'softmax'

@@ -34,6 +34,9 @@ from tests.runs import ITEMS, SEQUENCES, USERS, caser_run, fitted, popularity_ru
 TRAINED = [10, 20, 30, 50]
 """Items with an interaction; popularity ranks them 20, 10, 30, 50."""
 
+REST = "and the rest is in the history, excluded or removed by a rule"
+SHORT = "3 of 4 users have fewer than 3 items: all others are in their history, excluded or removed by a filter"
+
 
 @pytest.fixture
 def popular() -> Recommender:
@@ -56,7 +59,47 @@ def test_a_known_user_is_answered_from_their_history(popular: Recommender) -> No
     answer = popular.recommend("bob")[0]
     assert (answer.query, answer.items, answer.scores, answer.source) == ("bob", [10, 50], [2.0, 1.0], "known user")
     assert answer.titles == ["Ten", "Fifty"]
-    assert answer.notes == []
+    assert answer.notes == [f"only 2 of 10 items: the model knows 4, {REST}"]
+    assert popular.recommend("bob", k=2)[0].notes == []
+
+
+def test_none_stands_for_no_exclusion_and_no_filter(popular: Recommender, tmp_path: Path) -> None:
+    none: dict[str, Any] = {"exclude": None, "only": None, "filters": None}
+    assert popular.recommend("bob", **none).to_dicts() == popular.recommend("bob").to_dicts()
+    assert popular.recommend_all(tmp_path / "all.csv", k=3, **none).notes == [SHORT]
+
+
+def test_an_answer_with_few_items_says_what_leaves_so_few(popular: Recommender) -> None:
+    assert popular.recommend("bob", only=[10, 30, 60])[0].notes == [f"only 1 of 10 items: `only` names 2, {REST}"]
+    assert popular.recommend("zoe", only=[10, 30])[0].notes == ["only 2 of 10 items: `only` names 2"]
+    nothing = popular.recommend("bob", exclude=TRAINED)[0]
+    assert nothing.notes == [f"nothing is left to recommend: the model knows 4, {REST}"]
+    assert popular.recommend("zoe", k=4)[0].notes == []
+
+
+def test_an_id_that_is_spelled_like_a_known_one_is_pointed_out() -> None:
+    users, items = (
+        Vocabulary(pl.Series(["007", "Ann", "1", "2"])),
+        Vocabulary(pl.Series(["01", "B", "3", "4", "5", "6"])),
+    )
+    recommender = Recommender(replace(popularity_run(), users=users, items=items, titles=None))
+    assert recommender.recommend("7", k=1)[0].notes == ["user 7 is not in the log; did you mean 007?"]
+    assert recommender.recommend(7, [["3"]], k=1)[0].notes == []  # the history says who that is
+    assert recommender.recommend("9", k=1)[0].notes == []
+    notes = recommender.recommend(histories=[["1", "b"]], exclude=["03"], k=1)[0].notes
+    assert notes[0] == "ignored unknown items: 1, b, 03"
+    meant = ["item 1 is not in the log; did you mean 01?", "item b is not in the log; did you mean B?"]
+    assert notes[1:] == [*meant, "item 03 is not in the log; did you mean 3?"]
+    with pytest.raises(UnknownIdError, match=r"got '1': did you mean 01\?"):
+        recommender.similar("1")
+
+
+def test_a_known_user_with_an_empty_history_is_answered_by_popularity_unless_the_user_has_a_vector(
+    popular: Recommender, caser: Recommender
+) -> None:
+    answer = popular.recommend("bob", [[]], exclude_seen=False)[0]
+    assert (answer.query, answer.source, answer.items[0]) == ("bob", "popularity", 20)
+    assert caser.recommend("bob", [[]])[0].source == "known user"
 
 
 def test_many_users_are_answered_in_the_order_asked(popular: Recommender) -> None:
@@ -136,7 +179,7 @@ def test_unknown_ids_are_ignored_and_reported(popular: Recommender) -> None:
     answer = popular.recommend(histories=history, exclude=["y"], only=[10, 888])[0]
     assert answer.items == [10]
     assert answer.ignored == ("x", 999, "y", 888)
-    assert answer.notes == ["ignored unknown items: x, 999, y, 888"]
+    assert answer.notes == ["ignored unknown items: x, 999, y, 888", "only 1 of 10 items: `only` names 1"]
 
 
 def test_ids_may_be_numpy_values_or_series_or_text_for_numbers(popular: Recommender) -> None:
@@ -282,9 +325,9 @@ def test_all_users_are_written_to_a_file_in_blocks(
     popular: Recommender, ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: Callable[[Path], pl.DataFrame] = pl.read_csv if ending == "csv" else pl.read_parquet
-    assert popular.recommend_all(tmp_path / f"whole.{ending}", k=3) == ()
+    assert popular.recommend_all(tmp_path / f"whole.{ending}", k=3).notes == [SHORT]
     monkeypatch.setattr(best_items, "_BYTES_PER_SCORE", 2**30)
-    assert popular.recommend_all(tmp_path / "new" / f"blocks.{ending}", k=3) == ()
+    assert popular.recommend_all(tmp_path / "new" / f"blocks.{ending}", k=3).notes == [SHORT]
     found = read(tmp_path / "new" / f"blocks.{ending}")
     assert found.equals(read(tmp_path / f"whole.{ending}"))
     expected = popular.recommend(USERS, k=3).to_frame()
@@ -378,8 +421,9 @@ def test_a_user_known_by_number_is_found_by_text() -> None:
 def test_all_users_are_answered_with_their_source_and_unknown_ids_are_returned(
     popular: Recommender, tmp_path: Path
 ) -> None:
-    ignored = popular.recommend_all(tmp_path / "out.parquet", k=1, exclude=["nobody knows"])
-    assert ignored == ("nobody knows",)
+    written = popular.recommend_all(tmp_path / "out.parquet", k=1, exclude=["nobody knows"])
+    assert (written.ignored, written.num_users, written.num_short) == (("nobody knows",), 4, 0)
+    assert written.notes == ["ignored unknown items: nobody knows"]
     found = pl.read_parquet(tmp_path / "out.parquet")
     assert found.equals(popular.recommend(users=USERS, k=1).to_frame())
 

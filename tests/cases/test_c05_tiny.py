@@ -54,7 +54,8 @@ def test_the_best_of_a_tiny_log_is_refused_without_a_circle(name: str, tmp_path:
     assert code == DataError.exit_code
     assert line.startswith("leave-one-out needs a user with at least 3 interactions; got at most ")
     assert line.endswith(
-        "No other protocol can judge on this log either: it needs more interactions, three or more of a user."
+        "No other protocol can judge on this log either: it needs more interactions, three or more of a user. A model "
+        "that will not be judged can be trained on it: caser train LOG --all, or split(..., judged=False)."
     )
 
 

@@ -10,7 +10,10 @@ import pytest
 
 from caser.answering.recommender import Recommender
 from caser.artefact.folder import save
+from caser.cli.items import filters_of
+from caser.data.attributes import Attribute
 from caser.errors import ConfigError
+from tests.cli.terminal import refusal
 from tests.runs import popularity_run
 from tests.service.serving import serving
 
@@ -104,6 +107,23 @@ async def test_a_filter_that_does_not_fit_the_table_is_an_error_that_says_what_t
     assert words in str(error.value)
 
 
+@pytest.mark.parametrize("condition", ["genre=1..3", "genre=A..", "in_stock=..5", "in_stock=true..false"])
+def test_a_command_refuses_a_range_of_a_column_without_an_order_as_python_does(
+    condition: str, run: Path, recommender: Recommender
+) -> None:
+    name, _, ends = condition.partition("=")
+    with pytest.raises(ConfigError) as refused:
+        recommender.recommend(histories=[[]], filters={name: {"min": ends or None, "max": "x"}})
+    assert f"filters.{name}: a range needs numbers or dates" in str(refused.value)
+    words = ("recommend", run, "--item", 10, "--items", run.parent / "items.parquet", "--filter", condition)
+    assert refusal(*words) == (2, str(refused.value))
+
+
+def test_dots_in_a_value_of_text_are_no_range() -> None:
+    title = Attribute("title", "text", {1: frozenset(["Wait..."])}, {})
+    assert filters_of(["title=Wait..."], {"title": title}) == {"title": ["Wait..."]}
+
+
 @pytest.mark.parametrize(
     ("rules", "words"),
     [
@@ -134,7 +154,7 @@ async def test_without_a_table_of_items_a_filter_says_how_to_give_one(run: Path)
     [
         ({"price": {"mx": 3}}, "filters.price.mx is not a field of this request; did you mean max?"),
         ({"price": {"max": [3]}}, "filters.price.max must be"),
-        ({"genre": []}, "filters.genre must have at least 1 item"),
+        ({"genre": []}, "filters.genre must have at least 1 entry"),
         ({"genre": [["a"]]}, "filters.genre[0] must be text"),
         ({"genre": None}, "filters.genre must be text"),
     ],
@@ -160,17 +180,16 @@ async def test_a_value_that_no_item_has_is_said_with_what_there_is(
     answer = await asked(run, filters=filters)
     assert (ids(answer), answer["notes"]) == ([], [note, "nothing is left to recommend: no item meets all filters"])
     notes = recommender.recommend(histories=[[]], filters=filters)[0].notes
-    assert notes == [note, "no item meets all filters"]
+    assert notes == [note, "nothing is left to recommend: no item meets all filters"]
 
 
 async def test_an_answer_without_items_says_why(run: Path) -> None:
     answer = await asked(run, user_id="ann", filters={"genre": "Comedy"}, exclude_seen=True)  # Ann knows both comedies
     assert ids(answer) == []
-    assert answer["notes"][-1] == (
-        "nothing is left to recommend: 2 items meet the filters, and other rules or the history remove them"
-    )
+    rest = "and the rest is in the history, excluded or removed by a rule"
+    assert answer["notes"][-1] == f"nothing is left to recommend: the filters leave 2, {rest}"
     answer = await asked(run, only=[20], exclude=[20])
-    assert answer["notes"][-1] == "nothing is left to recommend: every item is in the history, or a rule removes it"
+    assert answer["notes"][-1] == f"nothing is left to recommend: `only` names 1, {rest}"
 
 
 async def test_the_model_lists_values_of_text_and_ranges_of_numbers(run: Path) -> None:
@@ -187,7 +206,8 @@ async def test_the_model_lists_values_of_text_and_ranges_of_numbers(run: Path) -
 def test_filters_and_only_hold_together(recommender: Recommender) -> None:
     answer = recommender.recommend(histories=[[]], filters={"genre": "Comedy"}, only=[10, 20], exclude_seen=False)[0]
     assert answer.items == [10]
-    assert answer.notes == ["only 1 of 10 items: 2 meet the filters, and the others are in the history or excluded"]
+    rest = "and the rest is in the history, excluded or removed by a rule"
+    assert answer.notes == [f"only 1 of 10 items: the filters leave 2, {rest}"]
 
 
 def test_a_file_for_all_users_obeys_filters_and_is_not_written_for_none(

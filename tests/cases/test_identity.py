@@ -14,7 +14,7 @@ import pytest
 
 from caser.answering.explain import explain
 from caser.answering.recommender import Recommender, load
-from caser.artefact.folder import save
+from caser.artefact.folder import model_version, save
 from caser.data.id_text import MAX_ID_LENGTH, json_id, written
 from caser.data.log import Vocabulary
 from caser.data.readers import read_log
@@ -63,7 +63,7 @@ def test_what_only_looks_like_a_number_is_another_id(numbers: Recommender, text:
     with pytest.raises(UnknownIdError):
         numbers.similar(text)
     with pytest.raises(UnknownIdError):
-        explain(numbers, text, user=1)
+        explain(numbers, item=text, user=1)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_what_cannot_be_an_id_of_the_log_is_refused_in_words(numbers: Recommende
     with pytest.raises(ConfigError):
         numbers.similar([value])
     with pytest.raises(ConfigError):
-        explain(numbers, value, user=1)
+        explain(numbers, item=value, user=1)
 
 
 def test_a_whole_float_is_refused_with_both_readings(numbers: Recommender) -> None:
@@ -199,7 +199,7 @@ def test_what_is_no_list_of_ids_is_refused_with_what_to_do(numbers: Recommender,
         with pytest.raises(ConfigError, match=sentence):
             numbers.recommend(**question)
     with pytest.raises(ConfigError, match=sentence):
-        explain(numbers, 1, history=value)
+        explain(numbers, item=1, history=value)
     with pytest.raises(ConfigError, match=sentence):
         numbers.similar(value)
 
@@ -392,7 +392,8 @@ def test_a_service_is_compared_with_its_run_for_ids_that_json_would_round(
         return asyncio.run(ask())
 
     monkeypatch.setattr(replay, "ask", post)
-    agreement = replay.compare_with_service(load(tmp_path / "run"), "", users=9, k=3, seed=0, token=None)
+    how: dict[str, Any] = {"version": model_version(tmp_path / "run"), "users": 9, "k": 3, "seed": 0, "token": None}
+    agreement = replay.compare_with_service(load(tmp_path / "run"), "", **how)
     assert (agreement.same, agreement.ties, agreement.different) == (len(ROUNDED), 0, {})
 
 

@@ -143,7 +143,8 @@ def test_all_users_are_answered_into_a_file(name: str, run: Path, tmp_path: Path
     said = document("recommend", run, "--all", "--out", tmp_path / name, "--k", 3)
     left_out = said.pop("left_out")
     assert (left_out["interactions"], left_out["users"]) == (40, 40)
-    assert said == {"out": str(tmp_path / name), "users": 40, "k": 3, "ignored": []}
+    facts = {"out": str(tmp_path / name), "users": 40, "users_with_fewer": 0, "k": 3}
+    assert said == {**facts, "ignored": [], "notes": []}
     frame = pl.read_parquet(tmp_path / name) if name.endswith("parquet") else pl.read_csv(tmp_path / name)
     assert frame.columns == ["user_id", "item_id", "score", "rank", "source"]
     assert frame["rank"].to_list() == [1, 2, 3] * 40
@@ -162,8 +163,24 @@ def test_who_asks_learns_what_did_not_train_the_model_and_what_to_type(
     tell_left_out(judged, {**load(judged).artefact.manifest, "left_out": None})  # as a run of format 1 has it
     assert "saved by an older caser" in capsys.readouterr().err
     document("refit", judged, "--out", tmp_path / "all")
-    assert caser("recommend", tmp_path / "all", "--user", 17).err == ""
+    assert caser("recommend", tmp_path / "all", "--user", 17, "--k", 3).err == ""
     assert "another folder" in refusal("refit", judged, "--out", judged)[1]
+
+
+def test_a_file_with_fewer_items_than_asked_for_says_so(caser_run: Path, tmp_path: Path) -> None:
+    words = ("recommend", caser_run, "--all", "--out", tmp_path / "all.csv", "--k", 9, "--only", 3, "--only", "03")
+    said = document(*words)
+    assert (said["users"], said["users_with_fewer"], said["ignored"]) == (40, 40, ["03"])
+    assert said["notes"] == caser(*words).err.replace("\n  ", "\n").splitlines()[1:4]
+    assert "item 03 is not in the log; did you mean 3?" in said["notes"]
+    assert said["notes"][-1].startswith("40 of 40 users have fewer than 9 items")
+
+
+def test_who_asks_for_an_explanation_with_an_id_spelled_otherwise_is_told(caser_run: Path) -> None:
+    said = caser("explain", caser_run, "--item", 3, "--user", "01", "--history", "04").err
+    assert "user 01 is not in the log; did you mean 1?" in said
+    assert "item 04 is not in the log; did you mean 4?" in said
+    assert caser("explain", caser_run, "--item", 3, "--user", 1).err == ""
 
 
 def test_all_needs_a_file_and_no_user(caser_run: Path, tmp_path: Path) -> None:

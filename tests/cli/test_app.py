@@ -66,7 +66,8 @@ def test_python_dash_m_caser_prints_the_version() -> None:
 
 
 def test_it_says_its_version() -> None:
-    assert caser("--version").out.strip() == __version__
+    assert caser("--version").out.strip() == caser("-V").out.strip() == __version__
+    assert "there must be the folder of a saved run" in refusal("similar", "version", "--item", "3")[1]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -77,7 +78,7 @@ def test_every_command_has_help(command: str) -> None:
 
 
 def test_the_help_explains_the_exit_code_of_every_error() -> None:
-    codes = {error.exit_code for error in errors_below(CaserError)} | {0, 1, app.INTERRUPTED}
+    codes = {error.exit_code for error in errors_below(CaserError)} | {0, 1, app.INTERRUPTED, app.NO_READER}
     assert codes == {int(code) for code in re.findall(r"\d+", app.EPILOGUE)} == set(app.EXIT_CODES)
     assert "Exit codes:" in caser("--help").out
 
@@ -90,6 +91,8 @@ def test_the_help_explains_the_exit_code_of_every_error() -> None:
     [
         (["trian"], 'Did you mean "train"'),
         (["data", "descibe"], 'Did you mean "describe"'),
+        (["help"], "See --help"),
+        (["version"], "--version says the version"),
         (["train", "LOG", "--out", "RUN", "--epoch", "3"], "Did you mean --epochs"),
         (["train", "LOG", "--out", "RUN", "--model", "marko"], "did you mean markov"),
         (["train", "LOG", "--out", "RUN", "--model=marko"], "did you mean markov"),
@@ -195,7 +198,7 @@ def test_a_closed_pipe_prints_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         raise BrokenPipeError
 
     monkeypatch.setattr(doctor, "cache_folder", fail)
-    assert caser("doctor") == (1, "", "")
+    assert caser("doctor") == (app.NO_READER, "", "")
 
 
 # Without torch

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -64,12 +66,14 @@ def test_every_command_prints_into_any_encoding(
     assert printed(encoding, "similar", films, "--item", "日")[0] == 5  # an error with a sign of its own
 
 
-def test_a_sign_that_an_encoding_lacks_is_replaced_by_one_of_the_same_width(trained: TrainedRun) -> None:
+def test_a_sign_that_an_encoding_lacks_is_replaced_and_columns_stay_aligned(trained: TrainedRun) -> None:
     judged = trained("popularity")
     _, plain, _ = printed("ascii", "evaluate", judged)
     _, signs, _ = printed("utf-8", "evaluate", judged)
-    assert [len(line) for line in plain.splitlines()] == [len(line) for line in signs.splitlines()]
-    assert "popularity <" in plain
+    table, *_ = plain.split("\n\n")
+    assert len({len(line) for line in table.splitlines()[1:]}) == 1
+    assert re.search(r"popularity <  \d\.\d{4} \+-\d\.\d{4}  ", table)
+    assert "~" not in plain
     assert "popularity ◂" in signs
     assert "?" not in plain
 
@@ -103,9 +107,30 @@ def closed_pipe() -> Iterator[int]:
 def test_a_reader_that_goes_away_is_told_nothing(flags: tuple[str, ...], films: Path, closed_pipe: int) -> None:
     command = [sys.executable, "-m", "caser", "recommend", str(films), "--user", "Zoë", *flags]
     done = subprocess.run(command, stdout=closed_pipe, stderr=subprocess.PIPE, check=False, text=True)
-    assert done.returncode == 1
-    assert "Exception" not in done.stderr
-    assert "Error" not in done.stderr
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason=on_another_system("needs pipes that close as on Unix"))
+def test_the_first_line_of_a_help_is_all_that_head_prints() -> None:
+    command = f"{shlex.quote(sys.executable)} -m caser train --help | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, check=False, text=True)
+    assert (len(done.stdout.splitlines()), done.stderr) == (1, "")
+    assert done.returncode in (0, 141)  # 0 if all was written before the pipe closed
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason=on_another_system("needs /dev/full"))
+@pytest.mark.parametrize("flags", [(), ("--json",), ("--help",)])
+def test_a_full_device_behind_stdout_is_one_sentence(flags: tuple[str, ...], films: Path) -> None:
+    command = [sys.executable, "-m", "caser", "recommend", str(films), "--user", "Zoë", *flags]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False, text=True)
+        line = (
+            "caser: the output must be writable; got: No space left on device. Send it to another place, or make room."
+        )
+        assert (done.returncode, done.stderr.splitlines()[-1:]) == (7, [line])
+        lost = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, check=False, text=True)
+        assert lost.returncode == 0
+        assert lost.stdout
 
 
 # A number is counted when it is saved, and saved before it is shown

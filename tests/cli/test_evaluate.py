@@ -41,6 +41,7 @@ def test_opening_the_test_part_is_counted(own_run: Path) -> None:
     manifest = json.loads((own_run / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["test_openings"] == 3
     assert set(manifest["metrics"]) == {"hit@10", "ndcg@10", "mrr@10", "hit@50"}
+    assert "  the test part was used 4 times so far\n" in caser("evaluate", own_run).out
 
 
 def test_evaluate_does_not_change_the_answers_of_a_run(own_run: Path) -> None:

@@ -149,6 +149,7 @@ def test_a_replay_asks_for_as_many_users_items_and_for_the_seed_that_were_typed(
         return record
 
     monkeypatch.setattr(replay, "load", lambda run: "the run")
+    monkeypatch.setattr(replay, "model_version", lambda run: "v1")
     monkeypatch.setattr(replaying, "hit_rate", recorder(replaying.Served()))
     monkeypatch.setattr(replaying, "compare_with_service", recorder(replaying.Agreement(1, 0, {})))
     monkeypatch.setenv("CASER_TOKEN", "secret")
@@ -156,5 +157,5 @@ def test_a_replay_asks_for_as_many_users_items_and_for_the_seed_that_were_typed(
     assert caser("replay", "run", *words).code == 0
     assert calls == [
         ((Path("answers"), 3), {}),
-        (("the run", "http://a"), {"users": 4, "k": 3, "seed": 5, "token": "secret"}),
+        (("the run", "http://a"), {"version": "v1", "users": 4, "k": 3, "seed": 5, "token": "secret"}),
     ]

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from caser.cli import show
-from caser.cli.safe_text import for_json, for_terminal
+from caser.system.safe_text import for_json, for_terminal
 from tests.cli.terminal import caser, document, refusal
 
 EVIL = [

@@ -283,3 +283,48 @@ def test_without_choosing_the_plan_of_the_log_is_trained_to_its_end(log: Path, t
 def test_a_preset_is_refused_for_a_model_that_has_none(log: Path, tmp_path: Path) -> None:
     words = ("train", log, "--out", tmp_path / "run", "--model", "markov", "--preset", "paper")
     assert "--preset has no effect on markov" in refusal(*words)[1]
+
+
+# A log that is too short to be judged
+
+PAIRS = "".join(f"u{user},i{user % 3},{user}\nu{user},j{user % 3},{user + 100}\n" for user in range(30))
+SINGLES = "".join(f"u{user},i{user % 3},{user}\n" for user in range(9))
+
+
+def short_log(folder: Path, rows: str) -> Path:
+    path = folder / "short.csv"
+    path.write_text(f"user,item,time\n{rows}")
+    return path
+
+
+@pytest.mark.parametrize("protocol", ["leave-one-out", "caser-paper", "user-sessions"])
+@pytest.mark.parametrize("model", ["markov", "session-knn"])
+def test_what_is_not_judged_is_not_refused_for_a_short_log(protocol: str, model: str, tmp_path: Path) -> None:
+    log = short_log(tmp_path, PAIRS)
+    words = ("train", log, "--model", model, "--protocol", protocol, "--out", tmp_path / "run")
+    assert refusal(*words)[0] == 3
+    outcome = caser(*words, "--all")
+    assert outcome.code == 0, outcome.err
+    assert f"too short for the protocol {protocol}, so nothing can be judged" in outcome.err
+    assert (manifest(tmp_path / "run")["train_on"], manifest(tmp_path / "run")["left_out"]) == ("all", None)
+    [answer] = document("recommend", tmp_path / "run", "--item", "i1", "--k", 1)["answers"]
+    assert answer["items"][0]["item_id"] == "j1"
+    assert refusal("evaluate", tmp_path / "run")[0] != 0
+    document("refit", tmp_path / "run", "--out", tmp_path / "again")
+    assert manifest(tmp_path / "again")["log"]["interactions"] == 60
+
+
+def test_the_best_model_of_a_short_log_is_chosen_by_the_last_interaction(tmp_path: Path) -> None:
+    words = ("--epochs", 1, "--device", "cpu", "--all", "--out", tmp_path / "run")
+    said = document("train", short_log(tmp_path, PAIRS), *words)
+    assert {"caser", "markov", "popularity"} <= set(said["tried"])
+    assert said["train_on"] == "all"
+    assert "too short" in said["notes"][0]
+
+
+def test_where_nothing_can_choose_the_sentence_names_what_needs_no_choice(tmp_path: Path) -> None:
+    log, out = short_log(tmp_path, SINGLES), tmp_path / "run"
+    assert "--model popularity" in refusal("train", log, "--all", "--out", out)[1]
+    assert document("train", log, "--all", "--model", "popularity", "--out", out)["train_on"] == "all"
+    with_network = ("--model", "caser", "--no-choose", "--d", 4, "--epochs", 1, "--device", "cpu")
+    assert document("train", log, "--all", *with_network, "--out", tmp_path / "caser")["epochs"] == 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -20,6 +21,8 @@ import pytest
 import torch
 
 from caser.answering.recommender import Recommender
+from caser.data.prepared.folder import verify
+from caser.data.prepared.prepare import prepare_log
 from caser.data.queries import Queries
 from caser.data.readers import read_log
 from caser.data.split import leave_one_out
@@ -191,6 +194,16 @@ def log_of_json(folder: Path) -> Any:
     return [log.users.tolist(), log.item_vocabulary.ids.to_list(), log.times.tolist()]
 
 
+def prepared_log(folder: Path) -> Any:
+    lines = ["user,item,time", *(f"u{row % 5},i{row % 7},{1_600_000_000 + row}" for row in range(40))]
+    (folder / "log.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    shutil.rmtree(folder / "prepared", ignore_errors=True)
+    log = prepare_log(folder / "log.csv", folder / "prepared").log
+    verify(folder / "prepared")
+    sha256 = log.provenance["prepared_from"]["sha256"]
+    return [sha256, log.digest, log.users.tolist(), log.item_vocabulary.ids.to_list(), log.times.tolist()]
+
+
 # The constant -> what is computed with it, and the same in a plain way (None: with the constant as it is).
 BLOCKS: dict[str, tuple[Callable[[Path], Any], Callable[[], Any] | None]] = {
     "caser.data.tape._BLOCK": (item_counts, plain_item_counts),
@@ -199,6 +212,9 @@ BLOCKS: dict[str, tuple[Callable[[Path], Any], Callable[[], Any] | None]] = {
     "caser.data.json_size.BLOCK_BYTES": (log_of_json, None),
     "caser.data.quotes.RECORDS_AT_ONCE": (log_of_text, None),
     "caser.evaluation.split_facts._BLOCK": (later, plain_later),
+    "caser.data.prepared.arrays._AT_ONCE": (prepared_log, None),
+    "caser.data.prepared.staged._IDS_AT_ONCE": (prepared_log, None),
+    "caser.system.sealed._HASHED_AT_ONCE": (prepared_log, None),
     "caser.training.negatives._SORTED_AT_ONCE": (seen_items, plain_seen_items),
     "caser.training.log_sums.MOST_SCORES": (log_sum, plain_log_sum),
     "caser.training.log_sums._FEWEST_STATES": (log_sum, plain_log_sum),

@@ -80,7 +80,7 @@ def test_it_answers_and_explains(name: str, split: Split) -> None:
     [answer] = recommender.recommend(histories=[1, 2], k=3)
     assert (len(answer.items), answer.source) == (3, "history")
     assert len(recommender.similar(1, k=2)[0].items) == 2
-    explanation = explain(recommender, answer.items[0], history=[1, 2])
+    explanation = explain(recommender, item=answer.items[0], history=[1, 2])
     assert explanation.score == pytest.approx(answer.scores[0], abs=1e-5)
     assert [effect.item_id for effect in explanation.history] == [2]
 

@@ -10,7 +10,7 @@ import pytest
 
 from caser.arrays.types import RawId
 from caser.data.log import InteractionLog, Vocabulary
-from caser.errors import DataError, UnknownIdError
+from caser.errors import ConfigError, DataError, UnknownIdError
 from tests.data.logs import Row, log_of
 
 ROWS: list[Row] = [("ben", "milk", 5), ("ann", "tea", 1), ("ben", "tea", 2), ("ann", "jam", 9), ("cid", "milk", 7)]
@@ -118,3 +118,40 @@ def test_index_0_has_no_raw_id() -> None:
     log = log_of(ROWS)
     assert min(log.users) == min(log.items) == 1
     assert log.item_vocabulary.indices(["soap"]).tolist() == [0]
+
+
+@pytest.mark.parametrize("indices", [[0], [1, -1], [4], [1.0], [True], [[1]], 1, 0, ["tea"], None])
+def test_an_index_without_an_id_is_refused(indices: Any) -> None:
+    vocabulary = Vocabulary(pl.Series(["tea", "milk", "jam"]))
+    assert vocabulary.raw([]) == []
+    assert vocabulary.raw([3, 1]) == ["jam", "tea"]
+    with pytest.raises(ConfigError, match="an index must be a whole number from 1 to 3, in a list; got"):
+        vocabulary.raw(indices)
+
+
+@pytest.mark.parametrize(
+    ("known", "asked", "meant"),
+    [
+        (["007"], "7", "007"),
+        (["007"], 7, "007"),
+        ([7], "007", 7),
+        ([7], " 7", 7),
+        ([7], "+7", 7),
+        ([7], "7.0", 7),
+        ([0, 7], "00", 0),
+        ([7.0], "7", 7.0),
+        (["tea"], "TEA", "tea"),
+        (["Tea"], "tea ", "Tea"),
+        (["0" * 13 + "9780306"], "9780306", "0" * 13 + "9780306"),
+        (["70", "17", "-7"], "7", None),
+        (["tea"], "", None),
+        ([True], "True", True),
+    ],
+)
+def test_an_id_that_differs_only_in_its_spelling_is_suggested(
+    known: list[RawId], asked: RawId, meant: RawId | None
+) -> None:
+    assert Vocabulary(pl.Series(known)).spelled_alike(asked) == meant
+    if meant is not None:
+        with pytest.raises(UnknownIdError, match=r"did you mean .*\?"):
+            Vocabulary(pl.Series(known)).index(asked)

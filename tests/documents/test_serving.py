@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from caser.artefact.folder import save
+from caser.service.request_schemas import MAX_K, MAX_LIST_LENGTH, MAX_VALUE_LENGTH, Schema
 from tests.documents.blocks import Block, blocks
 from tests.runs import caser_run
 from tests.service.serving import process
@@ -69,6 +70,25 @@ def test_an_answer_obeys_the_rules_of_the_example(url: tuple[str, Path]) -> None
     body = block.text[block.text.index("'") + 1 : block.text.rindex("'")]
     items = httpx.post(f"{url[0]}/v1/recommend", json={**json.loads(body), "user_id": "somebody"}).json()["items"]
     assert {item["item_id"] for item in items} <= {10, 50}
+
+
+def test_the_page_names_every_route_every_field_and_every_limit(url: tuple[str, Path]) -> None:
+    import httpx
+
+    page = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+    described = httpx.get(f"{url[0]}/openapi.json").json()
+    routes = [(method.upper(), path, one) for path, own in described["paths"].items() for method, one in own.items()]
+    rows = {route: row for row in page.splitlines() if row.startswith("| `") for route in re.findall(r"`([^`]+)`", row)}
+    assert [f"{method} {path}" for method, path, _ in routes if f"{method} {path}" not in rows] == []
+    for method, path, one in routes:
+        named = [parameter["name"] for parameter in one.get("parameters", [])]
+        assert [name for name in named if f"`{name}`" not in rows[f"{method} {path}"]] == []
+    asked = [one for one in Schema.__subclasses__() if one.__module__ == Schema.__module__]
+    assert [one.__name__ for one in asked if one.__name__ not in described["components"]["schemas"]] == []
+    fields = [name for one in asked for name in one.model_fields]
+    assert [name for name in fields if f"`{name}`" not in page and f'"{name}"' not in page] == []
+    for limit in (MAX_K, MAX_LIST_LENGTH, MAX_VALUE_LENGTH):
+        assert f"{limit:,}" in page
 
 
 def test_the_dockerfile_installs_only_the_extra_serve_by_hash_and_runs_as_an_unprivileged_user() -> None:

@@ -46,6 +46,12 @@ def test_a_report_of_tables_equals_the_report_of_judging_at_once() -> None:
     assert apart.to_dict() == judge(COUNTING, SPLIT).to_dict()
 
 
+def test_a_report_is_shown_in_one_short_line() -> None:
+    shown = repr(judge(COUNTING, SPLIT))
+    assert shown.startswith("Report(leave-one-out, test, 80 users, popularity, markov, count-knn, ")
+    assert len(shown) < 120
+
+
 def test_a_saved_table_gives_the_same_report() -> None:
     saved = RankTable.from_arrays(MARKOV.to_arrays())
     assert report({"markov": [saved]}, SPLIT).to_dict() == report({"markov": [MARKOV]}, SPLIT).to_dict()

@@ -103,7 +103,7 @@ def test_answers_are_the_same_for_known_and_folded_in_users(
 
 @pytest.mark.parametrize("history", [None, [101, 105, 103]])
 def test_explanations_are_the_same(both: tuple[Recommender, Recommender], history: list[int] | None) -> None:
-    expected, found = (explain(one, 110, user="user 1", history=history) for one in both)
+    expected, found = (explain(one, item=110, user="user 1", history=history) for one in both)
     assert found.parts == pytest.approx(expected.parts, abs=1e-4)
     assert [one.effect for one in found.history] == pytest.approx([one.effect for one in expected.history], abs=1e-4)
 

@@ -47,15 +47,18 @@ CALLS: dict[str, tuple[Callable[[], object], str]] = {
     "fraction": (lambda: ANY.user_fraction(LOG, test="a"), "test must be a share between 0 and 1; got 'a'"),
     "load": (lambda: ANY.load(None), "path must be the path of a folder; got None"),
     "save": (lambda: ANY.Recommender.save(REC, 3), r"path must be the path of a folder; got 3 \(int\)"),
-    "explain many": (lambda: ANY.explain(REC, [1], user=1), "item must be one raw id; got .1. .list.. Ask about one"),
-    "explain to many": (lambda: ANY.explain(REC, 1, user=[1]), "user must be one raw id"),
+    "explain many": (
+        lambda: ANY.explain(REC, item=[1], user=1),
+        "item must be one raw id; got .1. .list.. Ask about one",
+    ),
+    "explain to many": (lambda: ANY.explain(REC, item=1, user=[1]), "user must be one raw id"),
     "reading": (lambda: ANY.read_log("log.csv", "x"), "reading must be caser.Reading.* or None; got 'x'"),
     "user sessions": (lambda: ANY.user_sessions("x"), "log must be an interaction log; got 'x'.*caser.read_log"),
     "gap": (lambda: ANY.user_sessions(LOG, gap="30m"), "gap must be a number of seconds; got '30m'"),
     "answer from a path": (lambda: ANY.Recommender("RUN"), r"artefact must be an artefact; .* got 'RUN'"),
     "compare on a log": (lambda: ANY.compare(LOG), "split must be a split of a log"),
     "sweep on a log": (lambda: ANY.sweep(LOG, "count-knn", "reach", [1, 2]), "split must be a split of a log"),
-    "explain by settings": (lambda: ANY.explain(SMALL, 1), "recommender must be a recommender"),
+    "explain by settings": (lambda: ANY.explain(SMALL, item=1), "recommender must be a recommender"),
 }
 
 
@@ -71,7 +74,7 @@ def test_integers_of_numpy_are_whole_numbers() -> None:
     rec = caser.fit(SMALL, SPLIT, epochs=epochs)
     assert type(rec.artefact.manifest["epochs"]) is int
     item: Any = np.int64(REC.artefact.items.raw([1])[0])
-    assert caser.explain(REC, item).item_id == item
+    assert caser.explain(REC, item=item).item_id == item
 
 
 def test_only_a_model_with_the_setting_is_told_to_set_user_vector() -> None:

@@ -1,8 +1,7 @@
-"""Takes the screenshots of the page in docs/images, from a run on MovieLens-100K.
+"""Takes the screenshots of the page in docs/images, from the run of the demo.
 
-    caser train ml-100k --epochs 12 --out RUN
-    caser evaluate RUN
-    python -m tests.service.screenshots RUN
+    make demo
+    python -m tests.service.screenshots runs/demo
 
 Look at the pictures before you commit them.
 """

@@ -5,16 +5,18 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import httpx
 import pytest
 
-from caser.service.logs import MAX_WAITING_CHUNKS, BackgroundWriter, JsonLog
-from tests.service.serving import serving
+from caser.service.logs import MAX_WAITING_CHUNKS, BackgroundWriter, JsonLog, json_line
+from tests.service.serving import process, serving
 
 
 def test_lines_dropped_for_a_stalled_reader_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,3 +138,61 @@ def test_a_number_of_dropped_lines_that_does_not_fit_is_told_later(
     writer.close()
     told, kept = (tmp_path / "log").read_text().splitlines()
     assert (json.loads(told)["dropped_lines"], kept) == (3, "kept")
+
+
+EVERY_WAY_TO_STDERR = """
+import asyncio, gc, logging, sys, threading, warnings
+from caser.service.logs import log_to_stderr
+log_to_stderr()
+warnings.warn("a warning\\nof two lines")
+logging.getLogger("asyncio").error("red \\x9b31m")
+logging.getLogger("uvicorn.error").warning("Invalid %s", "request")
+logging.getLogger("elsewhere").warning("two %s %s", "values")
+logging.getLogger("elsewhere").warning("a file \\udcff")
+thread = threading.Thread(target=lambda: 1 / 0)
+thread.start()
+thread.join()
+class Broken:
+    def __del__(self):
+        raise ValueError("nobody can catch this")
+Broken()
+gc.collect()
+raise RuntimeError("the end \\u202e")
+"""
+
+
+def test_whatever_goes_to_stderr_is_one_json_object_per_line() -> None:
+    done = subprocess.run([sys.executable, "-c", EVERY_WAY_TO_STDERR], capture_output=True, text=True, check=False)
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    told = ["a warning\nof two lines", "red \x9b31m", "Invalid request", "two %s %s ('values',)", "a file \udcff"]
+    assert [line["message"] for line in lines[:5]] == told
+    assert [line["traceback"].splitlines()[-1] for line in lines[5:]] == [
+        "ZeroDivisionError: division by zero",
+        "ValueError: nobody can catch this",
+        "RuntimeError: the end \u202e",
+    ]
+    assert done.stderr.isascii()  # characters that a terminal obeys are escaped
+    assert done.returncode == 1
+
+
+def test_a_service_writes_json_lines_only_whoever_asks(run: Path) -> None:
+    with process(run) as served:
+        with socket.create_connection(("127.0.0.1", int(served.url.rpartition(":")[2]))) as odd:
+            odd.sendall(b"\x9b31m nonsense\r\n\r\n")
+            odd.recv(1000)
+        httpx.post(f"{served.url}/v1/recommend", json={"user_id": "\x9b31m"})
+        while '"/v1/recommend"' not in served.log.read_text():
+            time.sleep(0.01)
+        served.process.terminate()
+        assert served.process.wait(30) == 0
+    lines = [json.loads(line) for line in served.log.read_text().splitlines()]
+    assert "refit" in next(line["message"] for line in lines if "to train it on everything" in line.get("message", ""))
+    assert lines[-1]["message"] == "stopped"
+
+
+def test_a_line_escapes_what_a_terminal_obeys_and_keeps_its_value() -> None:
+    values = {"items": ["\x9b31m", "\x7f", "\u202e", "Amélie ☕", "\x1b[2J"]}
+    line = json_line(values)
+    assert json.loads(line) == values
+    assert "Amélie ☕".encode() in line
+    assert not [letter for letter in line.decode() if not letter.isprintable()]

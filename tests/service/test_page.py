@@ -191,6 +191,22 @@ def test_a_known_user_is_asked_for_with_the_stored_history(tab: Tab) -> None:
     assert tab.shown() != as_user
 
 
+def test_a_model_without_user_vectors_is_not_said_to_know_the_taste_of_a_user(tab: Tab) -> None:
+    def without_taste(route: Route) -> None:
+        response = route.fetch()
+        answer = response.json()
+        for item in answer["items"]:
+            item["why"]["parts"].pop("lasting taste")
+        route.fulfill(response=response, json=answer)
+
+    tab.page.route("**/v1/recommend", without_taste)
+    tab.page.get_by_role("radio", name="A user").check(force=True)
+    tab.page.fill("#user-id", "a/b <i>?")
+    tab.page.keyboard.press("Enter")
+    tab.page.wait_for_function("() => document.querySelector('#source').textContent.startsWith('For user')")
+    assert "from what they took: this model learns no taste of a user" in tab.page.inner_text("#source")
+
+
 def test_remembered_clicks_are_stored_as_events(tab: Tab) -> None:
     tab.page.get_by_role("radio", name="A user").check(force=True)
     tab.page.fill("#user-id", "somebody")

@@ -70,7 +70,7 @@ async def test_unknown_ids_are_ignored_and_listed(run: Path) -> None:
             "/v1/recommend", {"history": [10, "new"], "exclude": ["gone", 20], "only": [30, 50, 7], "k": 5}
         )
     assert answer["ignored"] == ["new", 7, "gone"]
-    assert answer["notes"] == ["ignored unknown items: new, 7, gone", "there are only 2 such items"]
+    assert answer["notes"] == ["ignored unknown items: new, 7, gone", "only 2 of 5 items: `only` names 2"]
     assert {item["item_id"] for item in answer["items"]} == {30, 50}
 
 

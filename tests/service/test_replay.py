@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from caser.answering.recommender import load
-from caser.artefact.folder import save
+from caser.artefact.folder import model_version, save
 from caser.errors import ConfigError, DataError
 from caser.service.http.tokens import add_token
 from caser.study import replay, service_client
@@ -109,7 +109,23 @@ def test_replay_reads_the_log_that_the_service_writes(run: Path, tmp_path: Path)
     served = document("replay", run, "--log", log)["served"]
     # Users keep their pseudonyms when the service starts again: bob has two hits, eve had no answer.
     assert (served["answers"], served["events"], served["hits"], served["events_without_answer"]) == (1, 2, 2, 2)
-    assert "hit rate" in caser("replay", run, "--log", log).out
+    assert served["answers_by_model"] == {model_version(run): 1}
+    said = caser("replay", run, "--log", log).out
+    assert "hit rate" in said
+    assert "answers are not of this run" not in said
+    save(caser_run(seed=5), run)
+    said = caser("replay", run, "--log", log).out
+    assert f"1 of 1 answers are not of this run, whose model_version is {model_version(run)[:12]}, but of " in said
+
+
+def test_a_service_of_the_same_model_that_answers_otherwise_is_reported(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with process(run) as served:
+        monkeypatch.setattr(replay, "answers_in", lambda _, count, __: [([60], [0.0])] * count)
+        outcome = caser("replay", run, "--against", served.url)
+    assert outcome.code == DataError.exit_code
+    assert f"although both have the model_version {model_version(run)[:12]}" in outcome.err
 
 
 def test_a_service_answers_as_its_run_until_the_run_changes(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,10 +135,11 @@ def test_a_service_answers_as_its_run_until_the_run_changes(run: Path, monkeypat
         found = document("replay", run, "--against", served.url)["against"]
         assert (found["same"] + found["ties"], found["different"]) == (3, {})
         assert not log.read_bytes(), "nobody sees the answers to a replay"
+        old = model_version(run)
         save(caser_run(seed=5), run)
-        outcome = caser("replay", run, "--against", served.url)
-        assert outcome.code == DataError.exit_code
-        assert "must answer as the run does" in outcome.err
+        code, line = refusal("replay", run, "--against", served.url)
+        assert code == DataError.exit_code
+        assert f"whose model_version is {model_version(run)[:12]}; it serves {old[:12]}. Name the folder" in line
         monkeypatch.delenv("CASER_TOKEN")
         assert "401" in refusal("replay", run, "--against", served.url)[1]
     assert "Is it running?" in refusal("replay", run, "--against", served.url)[1]
@@ -195,7 +212,7 @@ WRONG = {
 def test_whatever_a_hostile_service_answers_is_one_sentence(content: bytes, run: Path) -> None:
     refused = pytest.raises(DataError, match=r"the service at http://127.0.0.1:\d+ must answer")
     with hostile([content]) as url, refused as caught:
-        compare_with_service(load(run), url, users=1, k=2, seed=0, token=None)
+        compare_with_service(load(run), url, version="v1", users=1, k=2, seed=0, token=None)
     assert len(str(caught.value)) < 500
     assert "\n" not in str(caught.value)
 
@@ -220,13 +237,13 @@ def test_an_answer_without_end_ends_after_its_time(
 ) -> None:
     monkeypatch.setattr(service_client, "TIMEOUT_SECONDS", 0.2)
     with hostile(content) as url, pytest.raises(DataError, match=r"nothing complete after 0.2 s"):
-        compare_with_service(load(run), url, users=1, k=2, seed=0, token=None)
+        compare_with_service(load(run), url, version="v1", users=1, k=2, seed=0, token=None)
 
 
 def test_an_answer_that_is_too_long_is_not_read_to_its_end(run: Path) -> None:
     content = chain([b"HTTP/1.1 200 OK\r\n\r\n"], repeat(b" " * 2**20, 40))
     with hostile(content) as url, pytest.raises(DataError, match="more than 16,777,216 bytes"):
-        compare_with_service(load(run), url, users=1, k=2, seed=0, token=None)
+        compare_with_service(load(run), url, version="v1", users=1, k=2, seed=0, token=None)
 
 
 @pytest.mark.parametrize(
@@ -234,10 +251,12 @@ def test_an_answer_that_is_too_long_is_not_read_to_its_end(run: Path) -> None:
 )
 def test_an_address_that_is_none_is_refused(url: str, run: Path) -> None:
     with pytest.raises(ConfigError, match="the address of a service must be like"):
-        compare_with_service(load(run), url, users=1, k=2, seed=0, token=None)
+        compare_with_service(load(run), url, version="v1", users=1, k=2, seed=0, token=None)
 
 
 def test_a_token_that_no_header_can_hold_is_refused_and_not_shown(run: Path) -> None:
     with pytest.raises(ConfigError, match="must be ASCII text in one line") as caught:
-        compare_with_service(load(run), "http://127.0.0.1:1", users=1, k=2, seed=0, token="secret\r\nhost: x")
+        compare_with_service(
+            load(run), "http://127.0.0.1:1", version="v1", users=1, k=2, seed=0, token="secret\r\nhost: x"
+        )
     assert "secret" not in str(caught.value)

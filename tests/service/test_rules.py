@@ -76,7 +76,8 @@ async def test_at_most_limits_how_many_items_share_a_value(counted: Path, items:
         {"item_id": 10, "title": "X", "rule": "at_most genre"},
         {"item_id": 30, "title": "Thirty", "rule": "at_most genre"},
     ]
-    assert answer["notes"] == ["there are only 2 such items"]
+    rest = "and the rest is in the history, excluded or removed by a rule"
+    assert answer["notes"] == [f"only 2 of 3 items: the model knows 4, {rest}"]
 
 
 async def test_a_boost_is_added_to_the_score_and_shown(counted: Path, items: Path) -> None:

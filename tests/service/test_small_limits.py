@@ -106,12 +106,13 @@ def test_a_service_is_compared_for_every_user_however_many_a_request_holds(size:
         ]
         if "bob" in asked[-len(found) :]:  # the service gives bob nothing
             found[asked[-len(found) :].index("bob")] = []
-        return {"answers": [{"items": rows} for rows in found]}
+        return {"answers": [{"items": rows} for rows in found], "model_version": "v1"}
 
     monkeypatch.setattr(replay, "ask", post)
     monkeypatch.setattr(replay, "_PER_REQUEST", size)
     monkeypatch.setattr(replay, "_ITEMS_PER_REQUEST", 4)
-    found = replay.compare_with_service(recommender, "http://localhost", users=9, k=2, seed=0, token=None)
+    how: dict[str, Any] = {"version": "v1", "users": 9, "k": 2, "seed": 0, "token": None}
+    found = replay.compare_with_service(recommender, "http://localhost", **how)
     assert sorted(asked) == ["ann", "bob", "eve"]
     assert (found.same, found.ties, list(found.different)) == (2, 0, ["bob"])
 

@@ -66,7 +66,7 @@ def test_a_network_gets_only_the_settings_that_have_an_effect_on_it() -> None:
         (["caser"], {"loss_settings": {"calibration": 0.5}}, "loss_settings .* no effect"),
         (["caser"], {"loss": "gbce", "loss_settings": {"calibratoin": 0.5}}, "did you mean calibration"),
         (["caser"], {"loss": "gbec"}, "did you mean gbce"),
-        (["caser"], {"learning_rate": -1}, "learning_rate must be greater than 0"),
+        (["caser"], {"learning_rate": -1}, "learning_rate must be above 0"),
         (["caser"], Training(epochs=1), "must be a dict of the settings to change"),
     ],
 )

@@ -10,7 +10,7 @@ TEXT = (pins.ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-
 
 
 def test_the_workflow_checks_audits_and_tests_every_push_and_pull_request() -> None:
-    assert re.findall(r"- run: (.+)", TEXT) == ["make check", "make audit-packages", "make test"]
+    assert re.findall(r"- run: (.+)", TEXT) == ["make check", "make check-deploy", "make audit-packages", "make test"]
     assert re.search(r"^on:\n  push:\n    branches: \[main\]\n  pull_request:\n", TEXT, re.MULTILINE)
 
 

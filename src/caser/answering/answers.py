@@ -34,7 +34,7 @@ AnswerSource = Literal[
     mean user               from the mean of all user vectors
     learned anonymous user  from the anonymous vector that training with user dropout learned
     history                 from the history alone, by a model without user vectors
-    popularity              by popularity, because neither the user nor a history is known
+    popularity              by popularity, because there is neither a user vector nor a history with a known item
     similar vectors         by the similarity of output vectors
     successors              by the scores after a history of one item, in a model without item vectors
 """
@@ -50,7 +50,8 @@ class Answer:
     titles   one title per item, None for an item without one; None if the log has no titles
     source   how the answer was made
     ignored  ids of the question (history, exclude, only) that the model does not know
-    remarks  sentences about filters: values that no item has, and an answer with fewer items than asked for
+    remarks  sentences about ids that were probably meant, about filtered values that no item has, and about why there
+             are fewer items than were asked for
     """
 
     query: RawId | None
@@ -64,8 +65,7 @@ class Answer:
     @property
     def notes(self) -> list[str]:
         """Sentences that a reader of the answer should see."""
-        ignored = [f"ignored unknown items: {', '.join(map(in_words, self.ignored))}"] if self.ignored else []
-        return [*ignored, *self.remarks]
+        return [*_about_ignored(self.ignored), *self.remarks]
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one dictionary per item: `rank` from 1, `item_id`, `score`, and `title` if the log has titles."""
@@ -74,6 +74,37 @@ class Answer:
             for rank, (item, score) in enumerate(zip(self.items, self.scores, strict=True), start=1)
         ]
         return rows if self.titles is None else [{**row, "title": t} for row, t in zip(rows, self.titles, strict=True)]
+
+
+@dataclass(frozen=True)
+class WrittenAnswers:
+    """What was written to a file for every user of a log.
+
+    num_users  how many users were answered
+    k          how many items were asked for
+    num_short  how many users have fewer items than that
+    ignored    ids of `exclude` and `only` that the model does not know
+    hints      sentences about filtered values that no item has, and about ids that were probably meant
+    """
+
+    num_users: int
+    k: int
+    num_short: int
+    ignored: tuple[RawId, ...] = ()
+    hints: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences that a reader of the file should see.
+
+        >>> WrittenAnswers(943, 10, 2).notes
+        ['2 of 943 users have fewer than 10 items: all others are in their history, excluded or removed by a filter']
+        """
+        short = (
+            f"{self.num_short:,} of {self.num_users:,} users have fewer than {self.k:,} items: all others are in their "
+            "history, excluded or removed by a filter"
+        )
+        return [*_about_ignored(self.ignored), *self.hints, *([short] if self.num_short else [])]
 
 
 @dataclass(frozen=True)
@@ -149,6 +180,10 @@ class Recommendations(Sequence[Answer]):
         frame = self.to_frame()
         frame = frame.with_columns(id_column(frame.to_series(0), path), id_column(frame["item_id"], path))
         write_frames(path, [frame], frame.schema, csv_safe=csv_safe)
+
+
+def _about_ignored(ids: Sequence[RawId]) -> list[str]:
+    return [f"ignored unknown items: {', '.join(map(in_words, ids))}"] if ids else []
 
 
 def table_schema(asked: str, query_type: pl.DataType, item_type: pl.DataType, *, titled: bool) -> pl.Schema:

@@ -90,6 +90,7 @@ class Explanation:
 
 def explain(
     recommender: Recommender,
+    *,
     item: RawId,
     user: RawId | None = None,
     history: Iterable[RawId] | None = None,
@@ -103,7 +104,8 @@ def explain(
     history        raw ids of items, oldest first; None takes the user's stored history
     unknown_users  what replaces the user vector of a user who was not in the training data
 
-    Raises UnknownIdError for an item that was not in the training data. Raises ConfigError for an argument of the wrong
+    Everything but the recommender is named, because an item and a user that are swapped would both be ids. Raises
+    UnknownIdError for an item that was not in the training data. Raises ConfigError for an argument of the wrong
     kind, such as a list of items, for an unknown value of `unknown_users`, and for "learned" if the run did not learn
     an anonymous user vector.
 

@@ -7,6 +7,7 @@ Shape suffixes: B questions, I catalogue + padding, N some items, D state width,
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -19,7 +20,8 @@ from caser.answering.fold_in import UserPrior, fold_in
 from caser.arrays.ragged import pad_left
 from caser.arrays.types import Int32, Int64, RawId, Scores
 from caser.artefact.folder import Artefact
-from caser.data.id_text import plain
+from caser.data.id_text import in_words, plain
+from caser.data.log import Vocabulary
 from caser.errors import ConfigError, did_you_mean
 from caser.models.base import Scorer, StateScorer
 from caser.search.exact import ScoresOf
@@ -28,6 +30,10 @@ from caser.system.kinds import must_be
 UnknownUsers = Literal["auto", "mean", "fold-in", "learned"]
 """What replaces the vector of a user that training did not know: the mean of all users' vectors, a vector fitted to the
 history (fold-in), or the anonymous vector that training with user dropout learned. `auto` is fold-in."""
+
+
+MOST_HINTS = 10
+"""About how many unknown ids of a question there may be a hint."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,10 +96,42 @@ def make_question(
         named = artefact.items.raw(item_indices) if raw_items is None else raw_items
         ignored = tuple(raw for raw, knows in zip(named, is_known.tolist(), strict=True) if not knows)
     # How to answer. A user of the log without an interaction in the training part is unknown too, because nothing
-    # trained that user's vector.
-    if artefact.trained.lengths[user_index]:
+    # trained that user's vector. So is a known user with an empty history, if the model has no user vectors.
+    if artefact.trained.lengths[user_index] and (len(known_history) or prior is not None):
         return Question(raw, user_index, known_history, ignored, "known user", None)
     return Question(raw, 0, known_history, ignored, *_for_unknown_user(artefact, known_history, prior, unknown_users))
+
+
+def spelling_hints(vocabulary: Vocabulary, ids: Iterable[RawId], kind: str) -> tuple[str, ...]:
+    """Return a sentence about each id that the log does not hold, if it holds one that is spelled alike.
+
+    vocabulary  the ids of the log        ids  any ids; of unknown ones, the first MOST_HINTS are looked at
+    kind        what they identify, for the sentence: "user" or "item"
+
+    >>> import polars as pl
+    >>> spelling_hints(Vocabulary(pl.Series(["007", "008"])), ["7", "008", "9"], "item")
+    ('item 7 is not in the log; did you mean 007?',)
+    """
+    unknown = itertools.islice((raw for raw in ids if not vocabulary.lookup([raw])[0]), MOST_HINTS)
+    meant = ((raw, vocabulary.spelled_alike(raw)) for raw in unknown)
+    return tuple(
+        f"{kind} {in_words(raw)} is not in the log; did you mean {in_words(alike)}?"
+        for raw, alike in meant
+        if alike is not None
+    )
+
+
+def hints_about(artefact: Artefact, question: Question) -> tuple[str, ...]:
+    """Return sentences about ids of a question that were probably meant: those that are spelled alike.
+
+    artefact  the model that answers        question  the question
+
+    There is one about the user only if nothing else is known of the user.
+    """
+    hints = spelling_hints(artefact.items, question.ignored, "item") if question.ignored else ()
+    if question.source != "popularity" or question.raw is None:
+        return hints
+    return (*spelling_hints(artefact.users, [question.raw], "user"), *hints)
 
 
 def scores_of(artefact: Artefact, questions: Sequence[Question]) -> ScoresOf:

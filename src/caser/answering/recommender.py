@@ -18,11 +18,11 @@ from typing import TypeVar
 import numpy as np
 import polars as pl
 
-from caser.answering.answers import Answer, AnswerSource, Recommendations, id_column, table_schema
+from caser.answering.answers import Answer, AnswerSource, Recommendations, WrittenAnswers, id_column, table_schema
 from caser.answering.asked import Histories, Ids, listed, pair
 from caser.answering.best_items import MEMORY_MB, best_items, most_similar, questions_at_once
 from caser.answering.fold_in import UserPrior
-from caser.answering.questions import Question, UnknownUsers, make_question, states_of
+from caser.answering.questions import Question, UnknownUsers, hints_about, make_question, states_of
 from caser.answering.wanted_items import WantedItems, wanted_items
 from caser.arrays.types import Int64, RawId, Scores
 from caser.artefact.folder import Artefact
@@ -75,6 +75,9 @@ class Recommender:
         self._is_trained = artefact.trained.item_counts > 0
         self._untrained = np.flatnonzero(~self._is_trained)
 
+    def __repr__(self) -> str:
+        return repr(self.artefact).replace("Artefact", "Recommender", 1)
+
     def with_items(self, source: ItemSource) -> Recommender:
         """Return the same recommender with a table of items: answers show its titles, and filters use its columns.
 
@@ -99,7 +102,7 @@ class Recommender:
         histories: Histories | None = None,
         *,
         k: int = 10,
-        exclude: Ids = (),
+        exclude: Ids | None = None,
         only: Ids | None = None,
         filters: Mapping[str, Wanted] | None = None,
         exclude_seen: bool | None = None,
@@ -112,7 +115,7 @@ class Recommender:
         histories      raw ids of items, oldest first, one history or many; with `users`, one history per user, which
                        replaces the stored history of that user
         k              the number of items in an answer
-        exclude        items that must not be recommended
+        exclude        items that must not be recommended; None for none
         only           the only items that may be recommended; None allows all
         filters        what an item must have, by column of the table of `with_items`: a value, several values of which
                        it must have one, or a range such as {"min": 10, "max": 50}
@@ -120,7 +123,8 @@ class Recommender:
         unknown_users  what replaces the vector of a user that training did not know
 
         Returns one answer per question, in the order of the questions. An answer has fewer than `k` items when there
-        are fewer candidates; its notes name filtered values that no item has. Raises ConfigError for `k` below 1, for
+        are fewer candidates: its notes say why, and name filtered values that no item has and ids that were probably
+        meant. Raises ConfigError for `k` below 1, for
         users and histories that do not pair up, and for a filter that does not fit the table; and NumericalError when
         the model gives a score that is not a number.
         """
@@ -132,7 +136,8 @@ class Recommender:
             top = self._top_k(questions, wanted.candidates, exclude_seen, k)
             for question, results in zip(questions, top.of(len(questions)), strict=True):
                 items, scores = top.items[results], top.scores[results]
-                ignored, remarks = (*question.ignored, *wanted.ignored), wanted.remarks(len(items), k)
+                ignored, few = (*question.ignored, *wanted.ignored), wanted.remarks(len(items), k)
+                remarks = (*hints_about(self.artefact, question), *few)
                 answers.append(self._answer(question.raw, items, scores, question.source, ignored, remarks))
         return Recommendations(answers, "user_id", self.artefact.items.ids.dtype, self.artefact.users.ids.dtype)
 
@@ -141,19 +146,19 @@ class Recommender:
         path: str | Path,
         *,
         k: int = 10,
-        exclude: Ids = (),
+        exclude: Ids | None = None,
         only: Ids | None = None,
         filters: Mapping[str, Wanted] | None = None,
         exclude_seen: bool | None = None,
         unknown_users: UnknownUsers = "auto",
         memory_mb: int = MEMORY_MB,
         csv_safe: bool = False,
-    ) -> tuple[RawId, ...]:
+    ) -> WrittenAnswers:
         """Recommend for every user of the log, and write the answers to a file.
 
         path           the file, such as recs.parquet or recs.csv; its columns are those of `Recommendations.to_frame`
         k              the number of items for a user
-        exclude        items that must not be recommended
+        exclude        items that must not be recommended; None for none
         only           the only items that may be recommended; None allows all
         filters        what an item must have, as for `recommend`
         exclude_seen   whether to leave out the items of the history; None follows the run's protocol
@@ -161,7 +166,8 @@ class Recommender:
         memory_mb      megabytes of memory for scores, however many users there are
         csv_safe       put a `'` before text that a spreadsheet would calculate; for .csv and .tsv
 
-        Returns the ids of `exclude` and `only` that the model does not know. Raises ConfigError for `k` or `memory_mb`
+        Returns how many users were answered, how many of them with fewer than `k` items, and the ids of `exclude` and
+        `only` that the model does not know. Raises ConfigError for `k` or `memory_mb`
         below 1, for a file of another kind, and for filters that no item meets; ArtefactError if the file cannot be
         written, and NumericalError when the model gives a score that is not a number.
         """
@@ -170,13 +176,16 @@ class Recommender:
         user_ids, item_ids = id_column(users, path), id_column(items, path)
         wanted = self._wanted(exclude, only, filters)
         wanted.refuse_none()
+        num_short = 0
 
         def frames() -> Iterator[pl.DataFrame]:
+            nonlocal num_short
             start = 0
             for block in self._blocks(users, memory_mb):
                 questions = [self.question(user, None, unknown_users) for user in block]
                 top = self._top_k(questions, wanted.candidates, exclude_seen, k, memory_mb)
                 rows = top.rows
+                num_short += int((np.bincount(rows, minlength=len(block)) < k).sum())
                 columns = {
                     "user_id": user_ids.gather(start + rows),
                     "item_id": item_ids.gather(top.items - 1),
@@ -193,7 +202,7 @@ class Recommender:
 
         schema = table_schema("user_id", user_ids.dtype, item_ids.dtype, titled=titles is not None)
         write_frames(path, frames(), schema, csv_safe=csv_safe)
-        return wanted.ignored
+        return WrittenAnswers(len(users), k, num_short, wanted.ignored, wanted.hints)
 
     def similar(self, items: Ids, *, k: int = 10) -> Recommendations:
         """Find the items that are most similar to each of the given items; the item itself is left out.
@@ -249,8 +258,7 @@ class Recommender:
         users = np.flatnonzero(lengths)
         sample = users[np.linspace(0, len(users) - 1, min(_MAX_INDEX_QUERIES, len(users))).astype(int)]
         questions = [self.question(raw) for raw in self.artefact.users.raw(sample)]
-        vectors_ID, bias_I = scorer.item_vectors()
-        return build_index(vectors_ID, bias_I, self._is_trained, states_of(scorer, questions), recall)
+        return build_index(*scorer.item_vectors(), self._is_trained, states_of(scorer, questions), recall)
 
     def title(self, item: RawId) -> str | None:
         """Return the title of an item; None for an unknown item, or one without a title.
@@ -299,7 +307,7 @@ class Recommender:
     def _titles(self) -> list[str | None] | None:
         return None if self.artefact.titles is None else self.artefact.titles.to_list()
 
-    def _wanted(self, exclude: Ids, only: Ids | None, filters: Mapping[str, Wanted] | None) -> WantedItems:
+    def _wanted(self, exclude: Ids | None, only: Ids | None, filters: Mapping[str, Wanted] | None) -> WantedItems:
         return wanted_items(self.artefact, self._untrained, self.attributes, exclude, only, filters)
 
     def _top_k(
@@ -311,9 +319,7 @@ class Recommender:
         memory_mb: int = MEMORY_MB,
     ) -> TopK:
         """The best `k` candidates for each question of a block."""
-        if exclude_seen is None:
-            exclude_seen = self.artefact.manifest["seen"] == "remove"
-        if exclude_seen:
+        if exclude_seen or (exclude_seen is None and self.artefact.manifest["seen"] == "remove"):
             candidates = candidates.without([question.history for question in questions])
         return best_items(self.artefact, questions, candidates, k, memory_mb)
 

@@ -88,6 +88,9 @@ class Artefact:
     index: Index | None = None
     is_trained: Mask | None = None
 
+    def __repr__(self) -> str:
+        return f"Artefact({self.config.name}, {len(self.users):,} users, {len(self.items):,} items)"
+
     @cached_property
     def trained(self) -> Tape:
         """The part of `histories` that the model was trained on: which users and items its parameters know."""
@@ -183,6 +186,16 @@ def read_facts(path: str | Path) -> dict[str, Any]:
     Raises ArtefactError if there is no saved run, or if its manifest is damaged.
     """
     return _read_manifest(settled_run(path)).model_dump(include=set(Manifest.facts()))
+
+
+def model_version(path: str | Path) -> str:
+    """Return the version of a saved model, as a service names it in `model_version`: a digest of what was trained.
+
+    path  the folder of a saved run
+
+    Raises ArtefactError if there is no saved run, or if its manifest is damaged.
+    """
+    return manifests.trained_digest(_read_manifest(settled_run(path)))
 
 
 def update_manifest(path: str | Path, *, opened: int = 0, **changes: Any) -> int:

@@ -11,9 +11,9 @@ from cyclopts import Parameter
 
 from caser.answering import explain as explaining
 from caser.answering import recommender
-from caser.answering.answers import Recommendations
+from caser.answering.answers import Recommendations, WrittenAnswers
 from caser.answering.best_items import MEMORY_MB
-from caser.answering.questions import UnknownUsers
+from caser.answering.questions import UnknownUsers, spelling_hints
 from caser.arrays.types import RawId
 from caser.artefact import folder as artefacts
 from caser.artefact.run_folder import counting
@@ -91,7 +91,7 @@ def recommend(
     if all:
         if out is None:
             raise ConfigError("--all writes the answers to a file: add --out FILE.")
-        ignored = rec.recommend_all(
+        written = rec.recommend_all(
             out,
             k=k,
             exclude=exclude,
@@ -102,7 +102,7 @@ def recommend(
             memory_mb=memory_mb,
             csv_safe=csv_safe,
         )
-        _show_file(out, rec, k, ignored, json=json)
+        _show_file(out, rec, written, json=json)
         if not json:
             tell_left_out(run, rec.artefact.manifest)
         return
@@ -214,6 +214,8 @@ def explain(
     """
     rec = load_with_items(run, items)
     explained = explaining.explain(rec, item=item, user=user, history=history or None).to_dict()
+    for sentence in _hints(rec, user, history):
+        show.note(f"  {sentence}")
     if json:
         show.document(explained)
         return
@@ -224,6 +226,12 @@ def explain(
     show.table(title, ["part", "score"], [(name, f"{value:.4f}") for name, value in parts.items()])
     if explained["history"]:
         _show_effects(explained)
+
+
+def _hints(rec: recommender.Recommender, user: str | None, history: Sequence[str]) -> tuple[str, ...]:
+    """Return sentences about ids that were probably meant by unknown ones."""
+    users = () if user is None else spelling_hints(rec.artefact.users, [user], "user")
+    return (*users, *spelling_hints(rec.artefact.items, history, "item"))
 
 
 def _show_effects(explained: Mapping[str, Any]) -> None:
@@ -249,16 +257,16 @@ def _check_asked(users: Sequence[str], history: Sequence[str], *, all: bool) -> 
         )
 
 
-def _show_file(out: Path, rec: recommender.Recommender, k: int, ignored: Sequence[RawId], *, json: bool) -> None:
-    """Say what was written for every user, and which ids nobody knows."""
-    num_users, left_out = len(rec.artefact.users), rec.artefact.manifest["left_out"]
+def _show_file(out: Path, rec: recommender.Recommender, written: WrittenAnswers, *, json: bool) -> None:
+    """Say what was written for every user, and what a reader of the file should know."""
     if json:
-        facts = {"out": str(out), "users": num_users, "k": k, "left_out": left_out}
-        show.document({**facts, "ignored": list(map(json_id, ignored))})
+        facts = {"out": str(out), "users": written.num_users, "k": written.k, "users_with_fewer": written.num_short}
+        ignored, left_out = list(map(json_id, written.ignored)), rec.artefact.manifest["left_out"]
+        show.document({**facts, "left_out": left_out, "ignored": ignored, "notes": written.notes})
         return
-    show.note(f"wrote up to {k} items for each of {num_users:,} users to {out}")
-    if ignored:
-        show.note(f"  ignored unknown items: {', '.join(map(in_words, ignored))}")
+    show.note(f"wrote up to {written.k} items for each of {written.num_users:,} users to {out}")
+    for sentence in written.notes:
+        show.note(f"  {sentence}")
 
 
 def _show_answers(answers: Recommendations, history: Sequence[str]) -> None:

@@ -6,14 +6,12 @@ The exit code of an error is in its class, in `caser.errors`; EPILOGUE lists all
 from __future__ import annotations
 
 import itertools
-import os
 import re
 import shlex
 import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 
 import cyclopts
 from pydantic import ValidationError
@@ -23,9 +21,10 @@ from caser.cli import answer, audit, auto, data, demo, doctor, evaluate, export,
 from caser.cli.flags import AUTO, DEFAULT_MODEL, DEFAULTS, Command, flag_name
 from caser.cli.home import expand_home
 from caser.cli.needs import check_needs
-from caser.cli.show import allow_any_encoding, note
+from caser.cli.show import note, out
+from caser.cli.streams import abandon, allow_any_encoding, is_of_output
 from caser.cli.unused import explain_unknown_option, refuse_unused
-from caser.errors import CaserError, ConfigError, did_you_mean
+from caser.errors import ArtefactError, CaserError, ConfigError, did_you_mean
 from caser.models import MODELS
 from caser.system.problems import WrongValueError, first_problem
 
@@ -34,6 +33,9 @@ UNEXPECTED = CaserError.exit_code
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it."""
+
+NO_READER = 141
+"""The exit code where the reader of the output has gone, as in `caser --help | head -1`; as shells have it."""
 
 
 def _exit_codes(error: type[CaserError] = CaserError) -> Iterator[tuple[int, str]]:
@@ -49,7 +51,13 @@ def _exit_codes(error: type[CaserError] = CaserError) -> Iterator[tuple[int, str
         yield from _exit_codes(kind)
 
 
-EXIT_CODES = {0: "done", UNEXPECTED: "unexpected", **dict(_exit_codes()), INTERRUPTED: "interrupted"}
+EXIT_CODES = {
+    0: "done",
+    UNEXPECTED: "unexpected",
+    **dict(_exit_codes()),
+    INTERRUPTED: "interrupted",
+    NO_READER: "nobody read the output",
+}
 """What each exit code means."""
 
 EPILOGUE = (
@@ -81,10 +89,12 @@ def build_app(model: str = DEFAULT_MODEL) -> cyclopts.App:
         help="Next-item recommendations from an interaction log: trained, judged honestly, explained.",
         help_epilogue=EPILOGUE,
         version=__version__,
+        version_flags=("--version", "-V"),
         name_transform=flag_name,
         default_parameter=DEFAULTS,
         help_format="markdown",
         suppress_keyboard_interrupt=False,
+        console=out,
         config=(expand_home, refuse_unused, check_needs),
     )
     app.command(data.build_app(), name="data")
@@ -137,19 +147,17 @@ def run(arguments: Sequence[str]) -> int:
         note("caser: interrupted. The same command again continues a training from its last checkpoint.")
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone; nobody is left to tell
-        _close_stdout()
-        return UNEXPECTED
+        abandon(sys.stdout, sys.stderr)
+        return NO_READER
     except Exception as error:
+        if is_of_output(error):
+            abandon(sys.stdout)
+            note(f"caser: the output must be writable; got: {error.strerror}. Send it to another place, or make room.")
+            return ArtefactError.exit_code
         sentence = f"unexpected {type(error).__name__}: {_one_line(error)}. Run again with --debug and report it."
         _report(sentence, with_traceback="--debug" in arguments)
         return UNEXPECTED
     return 0
-
-
-def _close_stdout() -> None:
-    """Send the rest of the output nowhere, so that Python does not complain when it flushes stdout at its end."""
-    with suppress(OSError, ValueError):  # stdout is no file, as in a test
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _with_standard_input(words: Sequence[str]) -> list[str]:
@@ -201,6 +209,9 @@ def _sentence(error: Exception, words: Sequence[str]) -> str:
         option = error.token.keyword or error.token.value
         flags = [name for argument in error.argument_collection if argument.parse for name in argument.names]
         return explain_unknown_option(command, option, _model_in(words), flags)
+    if isinstance(error, cyclopts.UnknownCommandError):
+        sentence = _one_line(error)
+        return sentence if "Did you mean" in sentence else f"{sentence} See --help; --version says the version."
     if isinstance(error, cyclopts.MissingArgumentError):
         return f"{_one_line(error)}{_hint_on_dash(error)}"
     if isinstance(error, cyclopts.CoercionError) and error.argument and error.argument.name in ("--model", "--models"):
@@ -217,22 +228,11 @@ def _hint_on_dash(error: cyclopts.MissingArgumentError) -> str:
     return f" A value that begins with - is joined to its flag: {shlex.quote(f'{error.keyword}={after}')}"
 
 
-PLAIN_WORDS = {
-    "greater than or equal to": "at least",
-    "less than or equal to": "at most",
-    "a valid integer, unable to parse string as an integer": "a whole number",
-    "a valid number, unable to parse string as a number": "a number",
-}
-"""Words of pydantic, and plain words for them."""
-
-
 def _about_flag(error: WrongValueError) -> str:
     """Return the sentence of an error with the name of the flag instead of those of the settings class and setting."""
     _, setting, rest = error.args
     # A value that was typed is text: it needs no quotes.
     rest = re.sub(r"; got '(.*)'\.$", r"; got \1.", rest)
-    for words, plain in PLAIN_WORDS.items():
-        rest = rest.replace(words, plain)
     return f"--{'.'.join(map(flag_name, setting.split('.')))} {rest}"
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from caser.cli import show
 from caser.cli.flags import AUTO, FilterFlags, ReadingFlags, Switch, one_of
 from caser.cli.logs import open_log
-from caser.cli.runs import save_run, tell_next, writing_run
+from caser.cli.runs import save_run, tell_next, tell_unjudged, writing_run
 from caser.cli.study_options import seconds_of
 from caser.data.filters import LogFilters
 from caser.data.readers import Reading
@@ -62,7 +62,8 @@ def train_auto(
     """
     plan = Plan(budget=seconds_of(budget), workers=jobs, store=store)
     with writing_run(out):
-        split = protocols.apply(protocol, open_log(log, reading, filters))
+        split = protocols.apply(protocol, open_log(log, reading, filters), judged=not all)
+        tell_unjudged(split)
         with show.study_progress() as tell:
             winner = auto(split, plan, train_on="all" if all else "final", tell=tell)
         save_run(winner.recommender, out)

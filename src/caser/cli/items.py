@@ -56,8 +56,9 @@ def filters_of(conditions: Sequence[str], attributes: Attributes) -> dict[str, W
         name, is_equal, value = (part.strip() for part in condition.partition("="))
         if not is_equal or not value:
             raise ConfigError(f"--filter must be COLUMN=VALUE or COLUMN=FROM..TO; got {condition!r}.")
-        is_ordered = column_named(attributes, name, "--filter ").kind in ("number", "date")
-        if is_ordered and _RANGE in value:
+        column = column_named(attributes, name, "--filter ")
+        # In a column without an order, a value may have dots; the recommender refuses anything else as a range.
+        if _RANGE in value and (column.kind in ("number", "date") or value not in column.items_by_value):
             if name in filters:
                 raise ConfigError(f"--filter takes one range or several values of {name}; got both, or two ranges.")
             low, _, high = (part.strip() for part in value.partition(_RANGE))

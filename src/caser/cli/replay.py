@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from caser.answering.recommender import load
+from caser.artefact.folder import model_version
 from caser.cli import show
 from caser.cli.flags import DEFAULT_K, Switch, Whole
 from caser.errors import ConfigError, DataError
@@ -60,27 +61,31 @@ def replay(
     from caser.study.replay import compare_with_service, hit_rate
 
     recommender = load(run)
+    version = model_version(run)
     served = None if log is None else hit_rate(log, k)
     token = os.environ.get(TOKEN_VARIABLE)
     agreement = None
     if against is not None:
-        agreement = compare_with_service(recommender, against, users=users, k=k, seed=seed, token=token)
+        agreement = compare_with_service(
+            recommender, against, version=version, users=users, k=k, seed=seed, token=token
+        )
     if json:
         values = {name: part and part.to_dict() for name, part in (("served", served), ("against", agreement))}
-        show.document({"run": str(run), "k": k, **values})
+        show.document({"run": str(run), "model_version": version, "k": k, **values})
     else:
-        _show(served, agreement, k)
+        _show(served, agreement, k, version)
     if agreement is not None and agreement.different:
         raise DataError(
-            f"the service must answer as the run does; for {len(agreement.different):,} users it does not. Has the "
-            "run changed since it was loaded? POST /v1/model/reload."
+            f"the service must answer as the run does; for {len(agreement.different):,} users it does not, although "
+            f"both have the model_version {version[:12]}. Is caser of the same version on both sides?"
         )
 
 
-def _show(served: Served | None, agreement: Agreement | None, k: int) -> None:
+def _show(served: Served | None, agreement: Agreement | None, k: int, version: str) -> None:
     """Print what there is of both parts."""
     if served is not None:
         _show_served(served, k)
+        _tell_other_models(served, version)
     if agreement is not None:
         _show_agreement(agreement)
 
@@ -101,6 +106,17 @@ def _show_served(served: Served, k: int) -> None:
         show.remark(
             f"{served.unreadable:,} lines are no records, such as half a line, and were skipped; the service itself "
             f"dropped {served.dropped:,} lines"
+        )
+
+
+def _tell_other_models(served: Served, version: str) -> None:
+    """Say which answers of a log do not come from the model of the run."""
+    others = sorted(other[:12] for other in served.models if other != version)
+    if others:
+        number = served.answers - served.models[version]
+        show.remark(
+            f"{number:,} of {served.answers:,} answers are not of this run, whose model_version is {version[:12]}, but "
+            f"of {', '.join(others)}: replay the folders of those runs too"
         )
 
 

@@ -14,6 +14,7 @@ from caser.answering.recommender import Recommender
 from caser.artefact import folder as artefact
 from caser.artefact.run_folder import check_writable, counting
 from caser.cli import show
+from caser.data.split import Split
 from caser.fitting.checkpoint_files import refuse_taken, remove_checkpoint
 from caser.fitting.evaluate import JUDGED_ON
 from caser.system.hints import command_line
@@ -31,20 +32,43 @@ def tell_left_out(run: Path, manifest: Mapping[str, Any]) -> None:
     run       the run folder
     manifest  its manifest
     """
+    if sentence := about_left_out(run, manifest):
+        show.note(f"  {sentence}")
+
+
+def about_left_out(run: Path, manifest: Mapping[str, Any]) -> str | None:
+    """Return a sentence on the interactions that the weights of a run leave out, and how to train on them.
+
+    run       the run folder
+    manifest  its manifest
+
+    Returns None if the run leaves out none.
+    """
     left_out, advice = manifest["left_out"], command_line("refit", str(run), "--out", f"{run}-all")
     if left_out is not None:
         events, users, total = left_out["interactions"], left_out["users"], manifest["log"]["interactions"]
         since, until = left_out["since"], left_out["until"]
         days = "" if since is None else f", {since}" if since == until else f", {since} to {until}"
-        show.note(
-            f"  answers read all interactions, also the newest, but {events:,} of {total:,} did not train the model, "
+        return (
+            f"answers read all interactions, also the newest, but {events:,} of {total:,} did not train the model, "
             f"so that they can judge it ({users:,} user{'s' * (users != 1)}{days}); to train it on everything: {advice}"
         )
-    elif manifest["train_on"] in JUDGED_ON:  # format 1
-        show.note(
-            "  this run was saved by an older caser: its answers ignore the interactions that judge it; to train it on "
+    if manifest["train_on"] in JUDGED_ON:  # format 1
+        return (
+            "this run was saved by an older caser: its answers ignore the interactions that judge it; to train it on "
             f"everything: {advice}"
         )
+    return None
+
+
+def tell_unjudged(split: Split) -> None:
+    """Say on stderr that nothing of a log can be judged, if that is so.
+
+    split  the split of the log
+    """
+    if not len(split.test):
+        for sentence in split.notes:
+            show.note(f"  {sentence}")
 
 
 def tell_next(run: Path, recommender: Recommender) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 from caser.artefact.folder import read_facts
 from caser.cli import show
 from caser.cli.flags import Switch, Whole, flat
-from caser.cli.runs import tell_left_out
+from caser.cli.runs import about_left_out
 from caser.errors import ConfigError
 from caser.service.settings import DEFAULT_HOST, DEFAULT_PORT, ServiceSettings
 
@@ -57,9 +57,11 @@ def serve(
     if uds is not None and (host, port) != (DEFAULT_HOST, DEFAULT_PORT):
         raise ConfigError("--uds must stand alone, without --host and --port: it replaces them. Leave one of both out.")
     from caser.service.http import server
+    from caser.service.logs import logger
 
     def on_ready(addresses: list[str], model_version: str) -> None:
-        tell_left_out(run, read_facts(run))
+        if sentence := about_left_out(run, read_facts(run)):
+            logger.warning(sentence)
         if json:
             show.document({"addresses": addresses, "run": str(run), "model_version": model_version})
             sys.stdout.flush()

@@ -5,16 +5,13 @@ All text passes `safe_text.py`, because it may come from a log, a file name or a
 
 from __future__ import annotations
 
-import codecs
 import json
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from io import TextIOBase, TextIOWrapper
 from typing import Any, TypeAlias
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
@@ -28,52 +25,22 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from caser.cli.safe_text import for_json, for_terminal
+from caser.cli.streams import QuietConsole, abandon, encoding_of, is_of_output
 from caser.data.id_text import MAX_ID_LENGTH, in_words
 from caser.fitting import fit
 from caser.study import engine
+from caser.system.safe_text import for_json, for_terminal
 
 FitTell: TypeAlias = fit.Tell
 StudyTell: TypeAlias = engine.StepListener
 Row: TypeAlias = Mapping[str, Any]
 """One row of a document: JSON values by column."""
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
-
-PLAIN = {"·": "-", "◂": "<", "±": "~", "✓": "+", "…": ".", "–": "-", "—": "-", "’": "'", "×": "x", "→": ">", "│": "|"}
-"""What stands for a sign where an encoding lacks it; one sign each, so that columns stay aligned."""
+out = QuietConsole(highlight=False)
+err = QuietConsole(stderr=True, highlight=False)
 
 METRICS_PER_TABLE = 4
 """How many metrics fit into 80 columns."""
-
-
-def allow_any_encoding() -> None:
-    """Let stdout and stderr replace signs that their encoding lacks, such as cp1252 or ASCII, instead of failing.
-
-    A stream that was closed before the program began is None; one that goes nowhere takes its place.
-    """
-    codecs.register_error("caser", _replaced)
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, _Nowhere())
-        elif isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="caser")
-
-
-class _Nowhere(TextIOBase):
-    """A stream that forgets what is written to it."""
-
-    def write(self, text: str, /) -> int:
-        return len(text)
-
-
-def _replaced(error: UnicodeError) -> tuple[str, int]:
-    """The signs that this library prints, in ASCII; a question mark for any other."""
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    return "".join(PLAIN.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
 
 
 def document(value: Mapping[str, Any]) -> None:
@@ -81,14 +48,18 @@ def document(value: Mapping[str, Any]) -> None:
 
     value  JSON values; what is none is printed as text
     """
-    encoding = codecs.lookup(getattr(sys.stdout, "encoding", None) or "utf-8").name
-    is_unicode = encoding.startswith("utf")
+    is_unicode = encoding_of(sys.stdout).startswith("utf")
     sys.stdout.write(for_json(json.dumps(value, indent=2, ensure_ascii=not is_unicode, default=str)) + "\n")
 
 
 def note(sentence: str) -> None:
     """Print a sentence for people on stderr, beside the result."""
-    err.print(_text(sentence), soft_wrap=True)
+    try:
+        err.print(Text(for_terminal(sentence)), soft_wrap=True)
+    except OSError as error:
+        if not is_of_output(error):
+            raise
+        abandon(sys.stderr)  # the result matters more than what is said beside it
 
 
 def remark(sentence: str) -> None:
@@ -127,7 +98,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
 def report(judged: Mapping[str, Any], subject: str | None = None) -> None:
     """Print a judgement: one row per model, then the verdicts and the notes.
 
-    judged   the values of `evaluation.report.Report.to_dict`
+    judged   the values of `evaluation.report.Report.to_dict`, and `test_openings` where they are counted
     subject  the model that is judged, which gets a mark
     """
     models: Mapping[str, Mapping[str, Mapping[str, float]]] = judged["models"]
@@ -142,7 +113,7 @@ def report(judged: Mapping[str, Any], subject: str | None = None) -> None:
         ]
         table("" if start else title, ["model", *shown], rows)
     blank_line()
-    for sentence in [*judged["verdicts"], _coverage_sentence(judged["beyond"]), *judged["notes"]]:
+    for sentence in [*judged["verdicts"], _coverage_sentence(judged["beyond"]), *judged["notes"], *_openings(judged)]:
         remark(sentence)
 
 
@@ -188,8 +159,14 @@ def study(values: Mapping[str, Any]) -> None:
         lost = [row["label"] for row in values["rows"] if (row["difference"] or {}).get("is_lost_to_correction")]
         if lost:
             remark(f"without that correction, the difference would count for {', '.join(lost)} too")
-    for sentence in values["notes"]:
+    for sentence in [*values["notes"], *_openings(values)]:
         remark(sentence)
+
+
+def _openings(judged: Mapping[str, Any]) -> list[str]:
+    """Say how often the test part has judged so far; nothing if it stayed closed, or if nobody counts."""
+    number = judged.get("test_openings", 0)
+    return [f"the test part was used {_counted(number, 'time')} so far"] if number and judged["part"] == "test" else []
 
 
 @contextmanager
@@ -321,8 +298,10 @@ def _coverage_sentence(models: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def _text(text: str, style: str = "") -> Text:
-    """The text as a terminal may see it."""
-    return Text(for_terminal(text), style=style)
+    """The text as stdout may show it. Signs are replaced before columns are laid out: "+-" is wider than "±"."""
+    shown, encoding = for_terminal(text), encoding_of(sys.stdout)
+    is_whole = shown.isascii() or encoding.startswith("utf")
+    return Text(shown if is_whole else shown.encode(encoding, "caser").decode(encoding), style=style)
 
 
 def _looks_like_number(text: str) -> bool:

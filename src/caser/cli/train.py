@@ -12,7 +12,7 @@ from caser.cli import show
 from caser.cli.flags import AUTO, Command, FilterFlags, ReadingFlags, Switch, Whole, one_of
 from caser.cli.logs import open_shards
 from caser.cli.model_flags import with_model_flags
-from caser.cli.runs import checkpoint_of, parts_of, save_run, tell_next, writing_run
+from caser.cli.runs import checkpoint_of, parts_of, save_run, tell_next, tell_unjudged, writing_run
 from caser.cli.study_options import seconds_of
 from caser.config import Training
 from caser.data.filters import LogFilters
@@ -94,7 +94,9 @@ def train(
     is_search = bool(seconds) or not is_named
     checkpoint = None if is_search or training is None else checkpoint_of(out)
     with writing_run(out, checkpoint):
-        split = protocols.apply(protocol, _titled(open_shards(log, reading, filters, memory_mb), items))
+        read = _titled(open_shards(log, reading, filters, memory_mb), items)
+        split = protocols.apply(protocol, read, judged=not all)
+        tell_unjudged(split)
         winner = None
         if is_search:
             with show.fit_progress() as tell:

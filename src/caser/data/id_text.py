@@ -29,6 +29,9 @@ MAX_ID_LENGTH = 1_000
 MAX_JSON_INTEGER = 2**53 - 1
 """The largest whole number that every reader of JSON keeps exact: JavaScript reads numbers as 64-bit floats."""
 
+_MOST_DIGITS = 21
+"""Ids with zeros in front have fewer digits than this."""
+
 _TOO_LARGE = 10**MAX_ID_LENGTH
 _WHOLE_NUMBER = re.compile(r"0|-?[1-9][0-9]*")
 _BOOLS = {"true": True, "false": False}
@@ -109,6 +112,23 @@ def id_written(text: str, kind: type) -> RawId | None:
     except ValueError:
         return None
     return number if str(number) == text else None
+
+
+def other_spellings(text: str) -> list[str]:
+    """Return other texts that a person may have meant by an id: other zeros in front, no blanks around it, other case.
+
+    text  how an id is written
+
+    >>> other_spellings(" 07")[:3], other_spellings("tea")
+    (['07', '7', '007'], ['TEA', 'Tea'])
+    """
+    bare = text.strip()
+    number = bare.removeprefix("+").removesuffix(".0")
+    found = [bare, bare.lower(), bare.upper(), bare.title()]
+    if number.isdecimal() and number.isascii():
+        digits = number.lstrip("0") or "0"
+        found += [number, *(digits.zfill(width) for width in range(len(digits), _MOST_DIGITS)), f"{digits}.0"]
+    return [one for one in dict.fromkeys(found) if one and one != text]
 
 
 def refuse_converted(raw: RawId, kind: type) -> None:

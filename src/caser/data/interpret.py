@@ -101,8 +101,7 @@ def first_row(log: InteractionLog, place: int | None = None) -> str:
 
     log  the log        place  where the first row is in it; None searches it
     """
-    if place is None:
-        [place] = np.flatnonzero(log.rows == 0)
+    place = int(np.flatnonzero(log.rows == 0)[0]) if place is None else place
     user, item = log.user_vocabulary.ids[int(log.users[place]) - 1], log.item_vocabulary.ids[int(log.items[place]) - 1]
     when = f", time {shown_moment(int(log.times[place]))}" if log.has_times else ""
     return f"first row: user {str(user)[:60]}, item {str(item)[:60]}{when}"

@@ -19,8 +19,17 @@ import polars as pl
 from numpy.typing import NDArray
 
 from caser.arrays.types import Int32, Int64, RawId
-from caser.data.id_text import MAX_ID_LENGTH, id_written, in_words, kind_of, plain, refuse_converted, written
-from caser.errors import DataError, UnknownIdError, did_you_mean
+from caser.data.id_text import (
+    MAX_ID_LENGTH,
+    id_written,
+    in_words,
+    kind_of,
+    other_spellings,
+    plain,
+    refuse_converted,
+    written,
+)
+from caser.errors import ConfigError, DataError, UnknownIdError, did_you_mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,19 +96,47 @@ class Vocabulary:
         """
         [index] = self.lookup([raw])
         if index == 0:
-            # Numbers with similar digits are not similar ids, and a list of all known ids would be too long.
-            is_number = str(raw).lstrip("-").isdecimal()
-            hint = "" if is_number or len(self) > 100_000 else did_you_mean(str(raw), map(str, self.ids.to_list()))
-            end = f": {hint}" if hint.startswith("did") else "."
-            raise UnknownIdError(f"{kind} must be one the model was trained on; got {raw!r}{end}")
+            raise UnknownIdError(f"{kind} must be one the model was trained on; got {raw!r}{self._hint(raw)}")
         return index
+
+    def spelled_alike(self, raw: RawId) -> RawId | None:
+        """Return a known id that differs from an unknown one only in zeros in front, blanks, or upper and lower case.
+
+        raw  an unknown id
+
+        Returns None if there is none.
+
+        >>> Vocabulary(pl.Series(["007", "Tea"])).spelled_alike(7), Vocabulary(pl.Series([7])).spelled_alike("8")
+        ('007', None)
+        """
+        return next((self._raw[index - 1] for index in self.lookup(other_spellings(written(raw))) if index), None)
+
+    def _hint(self, raw: RawId) -> str:
+        """The end of a sentence about an unknown id: the known id that was probably meant."""
+        alike = self.spelled_alike(raw)
+        if alike is not None:
+            return f": did you mean {in_words(alike)}?"
+        # Numbers with similar digits are not similar ids, and a list of all known ids would be too long.
+        is_number = str(raw).lstrip("-").isdecimal()
+        hint = "" if is_number or len(self) > 100_000 else did_you_mean(str(raw), map(str, self.ids.to_list()))
+        return f": {hint}" if hint.startswith("did") else "."
 
     def raw(self, indices: Sequence[int] | NDArray[np.integer]) -> list[RawId]:
         """Return the raw id of each index.
 
         indices  (N,) integers from 1 to len(self)
+
+        Raises ConfigError for anything else, such as index 0, which is padding.
         """
-        return [self._raw[index - 1] for index in np.asarray(indices).tolist()]
+        array = np.asarray(indices)
+        wanted = array.tolist()
+        is_list = array.ndim == 1 and array.dtype.kind in "iu"
+        if array.size and not (is_list and 0 < min(wanted) <= max(wanted) <= len(self)):
+            raise ConfigError(
+                f"an index must be a whole number from 1 to {len(self):,}, in a list; got {in_words(indices)}. Index 0 "
+                "is padding and has no id; `indices` turns ids into indices."
+            )
+        return [self._raw[index - 1] for index in wanted]
 
     def part(self, first: int, end: int) -> Vocabulary:
         """Return the vocabulary of the indices from `first` to `end - 1`, which get the indices 1, 2, ...

@@ -39,6 +39,9 @@ class Queries:
     def __len__(self) -> int:
         return len(self.users)
 
+    def __repr__(self) -> str:
+        return f"Queries({len(self):,} queries, {len(self.targets):,} targets)"
+
     @property
     def starts_of_seen(self) -> Int64:
         """Where the seen items of each query begin in `items`: (Q,) int64."""

@@ -55,6 +55,9 @@ class Split:
     notes: tuple[str, ...] = ()
     shards: ShardedLog | None = None
 
+    def __repr__(self) -> str:
+        return f"Split({self.name}, {self.log!r}, validation={self.validation!r}, test={self.test!r})"
+
     @property
     def everything(self) -> Tape:
         """The whole log as one tape, for a model that will not be judged."""

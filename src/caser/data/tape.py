@@ -86,6 +86,9 @@ class Tape:
         kept = None if times is None else times[mask]
         return Tape(self.items[mask], offsets_of(lengths), self.num_items, log_times=kept)
 
+    def __repr__(self) -> str:
+        return f"Tape({len(self):,} interactions, {self.num_users:,} users, {self.num_items:,} items)"
+
     def __len__(self) -> int:
         return len(self.items)
 

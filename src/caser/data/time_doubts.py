@@ -32,11 +32,11 @@ NO_TEXT = "\x00"
 class Strange(NamedTuple):
     """The times that lie before or after what is usual.
 
-    count   how many there are        place, time  where the first one is, and what it is
+    number  how many there are        place, time  where the first one is, and what it is
     values  how they are written: the first two distinct values, as text or numbers
     """
 
-    count: int
+    number: int
     place: int
     time: int
     values: list[Any]
@@ -49,7 +49,7 @@ class Strange(NamedTuple):
         if later is None:
             return self
         values = list(dict.fromkeys([*self.values, *later.values]))
-        return self._replace(count=self.count + later.count, values=values[:2])
+        return self._replace(number=self.number + later.number, values=values[:2])
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +97,9 @@ class TimeFacts:
         """
         if not self.count or not later.count:
             return self if self.count else later
-        both = self.written is not None and later.written is not None
+        written = None
+        if self.written is not None and later.written is not None:
+            written = _looked_at(pl.concat([self.written, later.written]))
         return TimeFacts(
             self.count + later.count,
             self.place_name,
@@ -105,7 +107,7 @@ class TimeFacts:
             max(self.last, later.last),
             self.early.merged(later.early) if self.early else later.early,
             self.late.merged(later.late) if self.late else later.late,
-            _looked_at(pl.concat([self.written, later.written])) if both else None,  # type: ignore[list-item]
+            written,
         )
 
 
@@ -182,6 +184,6 @@ def _on_strange(times: TimeFacts, strange: Strange, claim: str) -> str:
         word = str(strange.values[0]).strip()
         advice = f"pass {missing_flags([word])} if {word} means none"
     return (
-        f"doubt: {strange.count:,} of {times.count:,} times {claim} (first at {times.place_name} {strange.place:,}: "
+        f"doubt: {strange.number:,} of {times.count:,} times {claim} (first at {times.place_name} {strange.place:,}: "
         f"{shown_moment(strange.time)}); they are kept: {advice}"
     )

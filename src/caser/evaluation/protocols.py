@@ -34,6 +34,7 @@ from caser.data.split import (
     user_fraction,
 )
 from caser.data.tape import Tape
+from caser.data.unjudged import unjudged
 from caser.data.user_sessions import user_sessions
 from caser.errors import ConfigError, DataError, did_you_mean
 from caser.evaluation.ranking import Ties
@@ -197,11 +198,13 @@ def _with_parameters(name: str) -> Protocol | None:
     return replace(base, name=name, summary=summary, split=partial(base.split, **parameters), filters=NO_FILTERS)
 
 
-def apply(name: str | Protocol, log: InteractionLog | ShardedLog) -> Split:
+def apply(name: str | Protocol, log: InteractionLog | ShardedLog, *, judged: bool = True) -> Split:
     """Filter a log as a protocol says, and split it.
 
-    name  a protocol, or its name
-    log   the whole log, in memory or in shards; a protocol that filters puts the shards together
+    name    a protocol, or its name
+    log     the whole log, in memory or in shards; a protocol that filters puts the shards together
+    judged  False for a model that is trained on everything: then a log that is too short to be judged is no error, and
+            the last interaction of each user chooses (see `data/unjudged.py`)
 
     Returns a split that carries the protocol's name. Raises ConfigError for an unknown name, and for a protocol that
     differs from the one in PROTOCOLS with its name; DataError for a log that is too short to split, or for what is no
@@ -217,6 +220,10 @@ def apply(name: str | Protocol, log: InteractionLog | ShardedLog) -> Split:
     try:
         return _applied(protocol, log)
     except DataError as error:
+        if not judged:
+            return unjudged(
+                apply_filters(whole_log(log), protocol.filters), protocol.name, anonymous=protocol.anonymous
+            )
         raise DataError(f"{error} {_ways_on(log, protocol)}") from None
 
 
@@ -234,7 +241,10 @@ def _ways_on(log: InteractionLog | ShardedLog, failed: Protocol) -> str:
                 split = _applied(protocol, log)
                 names += [name] if len(split.validation) and len(split.test) else []
     if not names:
-        return "No other protocol can judge on this log either: it needs more interactions, three or more of a user."
+        return (
+            "No other protocol can judge on this log either: it needs more interactions, three or more of a user. A "
+            "model that will not be judged can be trained on it: caser train LOG --all, or split(..., judged=False)."
+        )
     return f"This log can be split with the protocol {' or '.join(names)} (--protocol {names[0]})."
 
 

@@ -53,6 +53,11 @@ class Report:
     baselines: tuple[str, ...]
     notes: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        """Return one line: what was judged and how, without the values of single queries."""
+        owners = f"{self.num_owners:,} {self.owner_word}s"
+        return f"Report({self.protocol.name}, {self.part}, {owners}, {', '.join(self.values)}, {self.fingerprint})"
+
     @property
     def fingerprint(self) -> str:
         """The hash of everything that decides the numbers."""

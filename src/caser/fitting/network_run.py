@@ -292,8 +292,8 @@ def validation_queries(split: Split) -> Queries:
     """
     if len(split.validation) == 0:
         raise DataError(
-            "choosing on validation needs a validation part with at least one query; got none. Use a longer log, or "
-            "give the number of epochs: epochs=, or --no-choose."
+            "choosing on validation needs a validation part with at least one query; got none. Use a longer log, name "
+            "a model that only counts (--model popularity), or give the number of epochs: epochs=, or --no-choose."
         )
     return split.validation
 

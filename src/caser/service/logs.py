@@ -1,4 +1,6 @@
-"""Structured logs: one JSON object per line. User ids appear as keyed digests, and request headers never appear.
+"""Structured logs: one JSON object per line, whatever wants to write to stderr while the service runs: this service,
+uvicorn, other libraries, warnings, and errors that nobody caught. Characters that a terminal would obey are escaped.
+User ids appear as keyed digests, and request headers never appear.
 
 A line has a fixed set of fields, so nothing secret that a client sends (a token, a query) can reach a log.
 """
@@ -8,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import json
 import logging
 import os
 import queue
@@ -15,7 +18,8 @@ import secrets
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +29,7 @@ import orjson
 
 from caser.errors import ArtefactError, StoreError
 from caser.system.locks import locked
+from caser.system.safe_text import for_json
 from caser.system.storage import read_file, refused, write_file
 
 logger = logging.getLogger("caser.service")
@@ -55,15 +60,34 @@ def make_pseudonym(key: bytes | None) -> Pseudonym:
     return lru_cache(10_000)(lambda user: hmac.new(key, user.encode(), hashlib.sha256).hexdigest()[:24])
 
 
+def json_line(values: Mapping[str, Any]) -> bytes:
+    r"""Return values as one line of JSON, without its end. Characters that a terminal would obey are escaped.
+
+    values  JSON values by name; others are written as text
+
+    >>> json_line({"item": "tea \x9b31m"})
+    b'{"item":"tea \\u009b31m"}'
+    """
+    try:
+        line = orjson.dumps(values, default=str)
+    except TypeError:  # half of a character, as in the name of a file that is not in UTF-8
+        return json.dumps(values, default=str).encode()
+    return line if line.isascii() and b"\x7f" not in line else for_json(line.decode()).encode()
+
+
 class JsonFormatter(logging.Formatter):
     """Formats records of Python's logging as JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return `record` as one line of JSON."""
-        values: dict[str, Any] = {"time": record.created, "level": record.levelname, "message": record.getMessage()}
+        try:
+            message = record.getMessage()
+        except Exception:  # a library gave arguments that do not fit its message
+            message = f"{record.msg} {record.args}"
+        values: dict[str, Any] = {"time": record.created, "level": record.levelname, "message": message}
         if record.exc_info:
             values["traceback"] = self.formatException(record.exc_info)
-        return orjson.dumps(values, default=str).decode()
+        return json_line(values).decode()
 
 
 class BackgroundWriter:
@@ -108,7 +132,7 @@ class BackgroundWriter:
         while (content := self._queue.get()) is not None:
             if self._num_dropped:
                 count, self._num_dropped = self._num_dropped, 0
-                told = orjson.dumps({"time": time.time(), "dropped_lines": count}) + b"\n"
+                told = json_line({"time": time.time(), "dropped_lines": count}) + b"\n"
                 if self._lost(told):
                     self._num_dropped += count
             self._num_dropped += self._lost(content)
@@ -157,13 +181,24 @@ class StderrHandler(logging.Handler):
 
 
 def log_to_stderr() -> None:
-    """Send the log records of the service and of uvicorn to stderr, as JSON lines."""
+    """Send everything that this process says from now on to stderr as JSON lines.
+
+    That is the log of the service, of uvicorn and of any other library; warnings; and errors that nobody caught, in
+    the main thread, in other threads and where Python cannot raise them.
+    """
     handler = StderrHandler()
     handler.setFormatter(JsonFormatter())
+    everything = logging.getLogger()
+    everything.handlers = [handler]
+    everything.setLevel(logging.WARNING)
     for name in ("caser.service", "uvicorn"):
         configured = logging.getLogger(name)
-        configured.handlers, configured.propagate = [handler], False
-        configured.setLevel(logging.INFO if name == "caser.service" else logging.WARNING)
+        configured.handlers, configured.propagate = [], True
+    logger.setLevel(logging.INFO)
+    warnings.showwarning = lambda message, *_: logger.warning("%s", message)
+    sys.excepthook = lambda *error: logger.critical("the service failed", exc_info=error)
+    threading.excepthook = lambda failed: logger.error("a thread failed", exc_info=failed.exc_value)
+    sys.unraisablehook = lambda failed: logger.error("%s", failed.err_msg or "ignored", exc_info=failed.exc_value)
 
 
 class JsonLog:
@@ -183,7 +218,7 @@ class JsonLog:
         """Write one line with the JSON `values` and the time, soon. Call it in an event loop."""
         if not self._waiting:
             asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self._flush)
-        self._waiting.append(orjson.dumps({"time": time.time(), **values}))
+        self._waiting.append(json_line({"time": time.time(), **values}))
 
     def close(self) -> None:
         """Write the lines that wait, and close the file."""

@@ -46,7 +46,7 @@ def refit(
 
     Returns a recommender that was trained on `all`, with the reason of its choice in `why`; `evaluate` refuses it.
     Raises ConfigError for a blend of two networks, which records the training of one only, and for arguments of the
-    wrong kind; DataError for a log that the protocol cannot split.
+    wrong kind; DataError if the filters of the protocol leave nothing of the log.
 
     >>> from caser.data.split import leave_one_out
     >>> from caser.data.synthetic import chain_world
@@ -63,7 +63,7 @@ def refit(
         titled = replace(log, log=_with_titles_of(recommender, log.log))
     else:
         titled = _with_titles_of(recommender, log)
-    split = protocols.apply(facts["protocol"], titled)
+    split = protocols.apply(facts["protocol"], titled, judged=False)
 
     def fitted(model: ModelSettings) -> Recommender:
         if not isinstance(model, NetworkSettings):

@@ -6,7 +6,7 @@ before are counted separately.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ import orjson
 from caser.answering.recommender import Recommender
 from caser.data.id_text import json_id, written
 from caser.errors import DataError
-from caser.study.service_client import answers_in, ask
+from caser.study.service_client import answers_in, ask, refuse_other_model
 
 _PER_REQUEST = 100
 """Questions in one request."""
@@ -58,6 +58,7 @@ class Served:
     unjudged    how many events belong to users who had no answer before
     unreadable  how many lines are no records, such as half a line
     dropped     how many lines the service says that it could not write
+    models      how many answers were served by each version of the model
     judged      all events that follow an answer to their user
     by          the judged events by the version of the model, and by the source of the answer
     """
@@ -66,6 +67,7 @@ class Served:
     unreadable: int = 0
     dropped: int = 0
     unjudged: int = 0
+    models: Counter[str] = field(default_factory=Counter)
     judged: Hits = field(default_factory=Hits)
     by: defaultdict[str, Hits] = field(default_factory=lambda: defaultdict(Hits))
 
@@ -80,6 +82,7 @@ class Served:
             "events_without_answer": self.unjudged,
             "unreadable_lines": self.unreadable,
             "dropped_lines": self.dropped,
+            "answers_by_model": dict(self.models),
             "events": self.judged.events,
             "hits": self.judged.hits,
             "hit_rate": self.judged.rate,
@@ -105,6 +108,7 @@ def hit_rate(log: Path, k: int) -> Served:
             served.dropped += record
         elif record["kind"] == "answer":
             served.answers += 1
+            served.models[record["model"]] += 1
             if record.get("user") is not None:
                 last_answers[record["user"]] = record["items"][:k], record["model"], record["source"]
         elif record["user"] in last_answers:
@@ -187,19 +191,20 @@ class Agreement:
 
 
 def compare_with_service(
-    recommender: Recommender, url: str, *, users: int, k: int, seed: int, token: str | None
+    recommender: Recommender, url: str, *, version: str, users: int, k: int, seed: int, token: str | None
 ) -> Agreement:
     """Ask a service and its run folder for the same recommendations, and compare the answers.
 
     recommender  loaded from the run folder
     url          the address of the service, such as http://127.0.0.1:8000
+    version      of the model in the run folder, as `folder.model_version` returns it
     users        how many users to ask for, drawn at random among those with a history; each question has that history
     k            how many items each answer has
     seed         of the draw of users
     token        for a service that asks for one; None otherwise
 
     Raises ConfigError for a text that is no URL and a token that no header can hold, DataError if the service does not
-    answer, or answers something else than recommendations.
+    answer, answers something else than recommendations, or serves another model.
     """
     artefact = recommender.artefact
     with_history = np.flatnonzero(artefact.histories.lengths)
@@ -216,7 +221,9 @@ def compare_with_service(
             for user, read in zip(some, theirs, strict=True)
         ]
         online = ask(url, "/v1/recommend/bulk", {"questions": questions}, token)
-        for user, ours, (items, scores) in zip(some, offline, answers_in(online, len(some), url), strict=True):
+        answers = answers_in(online, len(some), url)
+        refuse_other_model(online, version, url)
+        for user, ours, (items, scores) in zip(some, offline, answers, strict=True):
             our_items = list(map(json_id, ours.items))
             if items == our_items:
                 same += 1

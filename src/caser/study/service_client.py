@@ -80,6 +80,23 @@ def answers_in(document: dict[str, Any], count: int, url: str) -> list[Ranked]:
     return [_ranked(answer, f"answers[{number}]", url) for number, answer in enumerate(answers)]
 
 
+def refuse_other_model(document: dict[str, Any], version: str, url: str) -> None:
+    """Raise DataError unless a service answered with the model of a run.
+
+    document  what the service answered
+    version   the version of the model in the run folder
+    url       the address of the service, for the sentence
+    """
+    served = document.get("model_version")
+    if served == version:
+        return
+    raise DataError(
+        f"the service at {url} must serve the run that it is compared with, whose model_version is {version[:12]}; it "
+        f"serves {_few(served)[:12]}. Name the folder of the run that it serves, or save this run there and reload it: "
+        "POST /v1/model/reload."
+    )
+
+
 def _ranked(answer: Any, where: str, url: str) -> Ranked:
     items = answer.get("items") if isinstance(answer, dict) else None
     if not isinstance(items, list):

@@ -64,6 +64,9 @@ class Study:
     extra: Mapping[str, Any] = field(default_factory=dict)
     command: str | None = None
 
+    def __repr__(self) -> str:
+        return f"Study({self.kind}, {', '.join(self.outcome.runs)}, {self.report.fingerprint})"
+
     @property
     def metric(self) -> str:
         """The metric that chooses on validation, and that rows are compared by."""

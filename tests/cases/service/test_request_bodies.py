@@ -45,7 +45,7 @@ JSON = {"content-type": "application/json"}
             {"events": [{**EVENT, "itemid": 7}]},
             "events[0].itemid is not a field of this request; did you mean item_id?",
         ),
-        ({"events": []}, "events must have at least 1 item"),
+        ({"events": []}, "events must have at least 1 entry"),
         ({"events": EVENT}, "events must be a list"),
         ([EVENT], "the body must be an object"),
     ],
@@ -61,7 +61,7 @@ async def test_questions_and_lists_are_named_by_number(run: Path) -> None:
     async with serving(run) as served:
         bulk = {"questions": [{"user_id": 1}, {"user_id": 1, "k": 0}]}
         assert (await served.post("/v1/recommend/bulk", bulk, 422))["error"].startswith(
-            "questions[1].k must be greater"
+            "questions[1].k must be at least 1"
         )
         refused = await served.post("/v1/recommend", {"history": [10, None]}, 422)
         assert refused["error"].startswith("history[1] must be an id")

@@ -260,12 +260,13 @@ async def test_the_history_of_a_robot_is_cut_to_the_window_and_answered_quickly(
         answer = await served.post("/v1/recommend", {"user_id": "robot", "k": 3})
         assert time.process_time() - begun < 1
         assert [item["item_id"] for item in answer["items"]] == [50]
-        assert answer["notes"] == ["there is only 1 such item"]
+        rest = "and the rest is in the history, excluded or removed by a rule"
+        assert answer["notes"] == [f"only 1 of 3 items: the model knows 4, {rest}"]
         assert len((await served.get("/v1/users/robot/history"))["interactions"]) == 50
         await served.post("/v1/events", {"user_id": "robot", "item_id": 50})
         answer = await served.post("/v1/recommend", {"user_id": "robot", "k": 3})
         assert answer["items"] == []
-        assert answer["notes"][0].startswith("nothing is left to recommend: every item is in the history")
+        assert answer["notes"] == [f"nothing is left to recommend: the model knows 4, {rest}"]
 
 
 # d17: a prefix

@@ -58,7 +58,8 @@ def test_work_that_ends_at_any_moment_goes_on_to_the_same_bytes(
 
     monkeypatch.setattr(os, "fsync", fsync_until_killed)
     prepare_log(tmp_path / "log.csv", tmp_path / "other", memory_mb=50)
-    assert (whole := total) > 40
+    whole = total
+    assert whole > 40
     for share in (0.1, 0.3, 0.02, 0.2, 0.2, 0.1):
         steps = max(1, int(share * whole))
         with pytest.raises(KilledError):

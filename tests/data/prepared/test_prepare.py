@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from caser.data.filters import LogFilters
-from caser.data.prepared import origins
 from caser.data.prepared.folder import MANIFEST, read_manifest
 from caser.data.prepared.prepare import prepare_log
 from caser.data.readers import read_log
@@ -81,7 +80,8 @@ def test_any_log_in_pieces_of_any_size_is_that_of_read_log(
 ) -> None:
     folder = tmp_path_factory.mktemp("any")
     frame = pl.DataFrame(events, schema=["user", "item", "time"], orient="row")
-    content = {"csv": frame.write_csv().encode(), "jsonl": frame.write_ndjson().encode(), "parquet": frame}[ending]
+    texts = {"csv": frame.write_csv().encode(), "jsonl": frame.write_ndjson().encode()}
+    content: bytes | pl.DataFrame = texts.get(ending, frame)
     one = case(f"log.{ending}", content)
     path = one.write(folder)
     with pytest.MonkeyPatch.context() as monkeypatch:
@@ -240,7 +240,7 @@ def test_a_store_that_cannot_be_reached_is_refused(tmp_path: Path, monkeypatch: 
     def refuse(_: str) -> pl.LazyFrame:
         raise OSError("no credentials")
 
-    monkeypatch.setattr(origins.pl, "scan_parquet", refuse)
+    monkeypatch.setattr(pl, "scan_parquet", refuse)
     with pytest.raises(DataError, match="must be Parquet files that polars can read with the credentials in the env"):
         prepare_log("gs://bucket/log/*.parquet", tmp_path / "out")
 

@@ -62,7 +62,7 @@ def test_a_catalogue_too_large_for_the_memory_is_refused_with_both_sizes(monkeyp
 
 
 def test_a_penalty_of_zero_is_refused() -> None:
-    with pytest.raises(ConfigError, match="penalty must be greater than 0"):
+    with pytest.raises(ConfigError, match="penalty must be above 0"):
         EASE(penalty=0)
 
 

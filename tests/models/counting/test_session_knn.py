@@ -116,5 +116,5 @@ def test_sequences_of_another_catalogue_are_refused() -> None:
 
 
 def test_no_neighbours_are_refused() -> None:
-    with pytest.raises(ConfigError, match="k must be greater than or equal to 1"):
+    with pytest.raises(ConfigError, match="k must be at least 1"):
         SessionKNN(k=0)

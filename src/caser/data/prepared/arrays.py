@@ -59,7 +59,7 @@ def write_at(path: Path, dtype: str, length: int, place: int, values: NDArray[An
 
 
 def map_array(path: Path, dtype: str, length: int) -> NDArray[Any]:
-    """Open an array without reading it. It cannot be written to, so pages that were read can be given back.
+    """Open an array without reading it, (N,). It cannot be written to, so pages that were read can be given back.
 
     path  a file that `check_array` has checked        dtype, length  as for `check_array`
     """
@@ -68,7 +68,7 @@ def map_array(path: Path, dtype: str, length: int) -> NDArray[Any]:
 
 
 def blocks_of(path: Path, dtype: str, length: int) -> Iterator[NDArray[Any]]:
-    """Yield the values of an array in blocks, through memory that is given back.
+    """Yield the values of an array in blocks, (n,) each, through memory that is given back.
 
     path  a file that `check_array` has checked        dtype, length  as for `check_array`
     """

@@ -148,7 +148,7 @@ def _place_of_first_row(shards: ShardedLog, offsets: Int64, work: Work) -> int:
     """Return where the first row of the source is in the log: among the events of its user."""
     piece = next(piece for piece in work.staged() if piece.facts["num_kept"])
     user = int(indices_of(piece, "user")[piece.events()["user"][0]])
-    begin, end = offsets[user : user + 2].tolist()
+    begin, end = int(offsets[user]), int(offsets[user + 1])
     [place] = np.flatnonzero(shards.log.rows[begin:end] == 0)
     return begin + int(place)
 

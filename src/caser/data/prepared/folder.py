@@ -29,7 +29,7 @@ from caser.data.prepared.arrays import blocks_of, check_array, map_array
 from caser.data.shards import ShardedLog
 from caser.errors import ArtefactError, CaserError, ConfigError
 from caser.system.parsing import parse_parquet
-from caser.system.sealed import opening, seal_json, unseal_json
+from caser.system.sealed import opening, seal_json, sha256_of, unseal_json
 from caser.system.storage import read_file
 
 FORMAT = 1
@@ -43,8 +43,6 @@ IDS = {"user": "user_ids.parquet", "item": "item_ids.parquet"}
 AGAIN = "Prepare the log again: caser data prepare SOURCE --out FOLDER."
 TYPES: Mapping[str, pl.DataType] = {"String": pl.String(), "Int64": pl.Int64(), "UInt64": pl.UInt64()}
 """The types of ids, as the manifest names them."""
-
-_HASHED_AT_ONCE = 1 << 22
 
 
 class File(Settings):
@@ -104,7 +102,7 @@ class StoredVocabulary(Vocabulary):
         return self._read[1]
 
     @cached_property
-    def ids(self) -> pl.Series:  # type: ignore[override]
+    def ids(self) -> pl.Series:
         """The raw ids. Raises ArtefactError if the file is damaged."""
         return self.table["id"]
 
@@ -247,12 +245,8 @@ def file_facts(path: Path) -> File:
 
     Raises ArtefactError if it cannot be read.
     """
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while block := file.read(_HASHED_AT_ONCE):
-                digest.update(block)
-        return File(bytes=path.stat().st_size, sha256=digest.hexdigest())
+        return File(bytes=path.stat().st_size, sha256=sha256_of([path]))
     except OSError as error:
         raise ArtefactError(f"{path} must be readable; got: {(error.strerror or str(error)).lower()}.") from None
 

@@ -81,7 +81,7 @@ class Numbering:
         return groups
 
     def merge(self, groups: Sequence[Group]) -> Iterator[tuple[pl.Series, Int64]]:
-        """Give each id its index; yield the ids and their counts in the order of their indices, some at a time.
+        """Give each id its index; yield the ids and their counts, (I,) int64, in the order of their indices, by parts.
 
         groups  as `count` returned them
         """
@@ -162,7 +162,7 @@ class Numbering:
 
 
 def indices_of(piece: Staged, role: str) -> Int32:
-    """Return the index of each code of a piece, (number of codes,) int32.
+    """Return the index of each of the C codes of a piece, (C,) int32.
 
     piece  a staged piece        role  "user" or "item"
     """
@@ -195,7 +195,7 @@ def _ranges(keys: Sequence[np.ndarray[Any, Any]], at_once: int) -> list[list[int
     >>> first, second = np.zeros(3, KEY), np.zeros(2, KEY)
     >>> first["row"], second["row"] = [0, 2, 4], [1, 3]
     >>> _ranges([first, second], 2)
-    [[0, 0], [2, 1], [3, 2]]
+    [[0, 0], [1, 1], [2, 2], [3, 2]]
     """
     total = sum(map(len, keys))
     step = max(1, at_once // max(1, 2 * len(keys)))

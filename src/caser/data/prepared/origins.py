@@ -182,7 +182,7 @@ class QueryPieces:
 
     sql  the query        connection  the address of the database        most  bytes of memory for one piece
 
-    A result is read from its first row on each time, as a database need not give the rows in the same order again.
+    A database need not give the rows in the same order again, so `Origin.is_stable` is False.
     """
 
     sql: str
@@ -205,11 +205,12 @@ class QueryPieces:
     def pieces(self, begin: Place = BEGINNING, columns: Sequence[str] | None = None) -> Iterator[Piece]:
         """Yield the pieces of the result.
 
-        begin  must be the beginning        columns  which columns they have; None for all of them
+        begin  how many rows are passed over        columns  which columns they have; None for all of them
         """
         waiting: list[pl.DataFrame] = []
-        row = 0
-        for frame in self._batches():
+        row, passed = begin.row, begin.row
+        for batch in self._batches():
+            frame, passed = batch.slice(passed), max(0, passed - len(batch))
             waiting.append(frame)
             size = TABLE_COPIES * sum(one.estimated_size() + CELL_BYTES * one.height for one in waiting)
             if size >= self.most:

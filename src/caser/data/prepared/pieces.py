@@ -7,7 +7,6 @@ must fit. A piece says where it ends, so that reading can go on there.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -24,11 +23,10 @@ from caser.data.sources import Source, check_alike, partitions_of, with_partitio
 from caser.data.tables import Layout, RawTable, first_line, no_faults, numbered, with_dotted_columns
 from caser.errors import DataError
 from caser.system.parquet_footer import footer_of_file
+from caser.system.sealed import sha256_of
 
 TABLE_COPIES = 4
 """The same for a table whose columns have types, of what its own summary says."""
-
-_HASHED_AT_ONCE = 1 << 22
 
 
 class Place(NamedTuple):
@@ -81,8 +79,9 @@ class Piece:
 class Pieces(Protocol):
     """A source that is read piece by piece."""
 
-    names: list[str]
-    """The names of its parts, for sentences."""
+    @property
+    def names(self) -> list[str]:
+        """The names of its parts, for sentences."""
 
     def facts(self) -> dict[str, Any]:
         """Return the beginning of the provenance of a log: JSON values."""
@@ -128,13 +127,8 @@ class FilePieces:
 
     def facts(self) -> dict[str, Any]:
         """Return the SHA-256 of the bytes of all files, and the format."""
-        digest = hashlib.sha256()
-        for path in self.source.parts:
-            with path.open("rb") as file:
-                while block := file.read(_HASHED_AT_ONCE):
-                    digest.update(block)
         num_parts = len(self.source.parts)
-        facts = {"sha256": digest.hexdigest(), "format": self._first.format}
+        facts = {"sha256": sha256_of(self.source.parts), "format": self._first.format}
         return {**facts, "parts": num_parts} if num_parts > 1 else facts
 
     def stamp(self) -> Any:

@@ -44,7 +44,7 @@ OPENERS: Mapping[str, Callable[[Path], Any]] = {
 }
 """What unpacks a compressed file bit by bit. Other kinds are unpacked as a whole."""
 
-AT_ONCE = "pass a larger --memory-mb, with which the file is read at once"
+MORE_MEMORY = "pass a larger --memory-mb, with which the file is read at once"
 
 SUMMED = (
     re.compile(r"blanks around fields are not part of the values: removed at ([\d,]+) "),
@@ -166,7 +166,7 @@ def _blocks_of_lines(file: IO[bytes], most: int, quote: bytes, line: int) -> Ite
             raise DataError(
                 "a text file that is read in pieces must have lines that end with LF, and close its quoted fields; "
                 f"got {len(rest):,} bytes without such an end, after line {line:,}; pass --quotes plain if quotes are "
-                f"characters like others, or {AT_ONCE}"
+                f"characters like others, or {MORE_MEMORY}"
             )
 
 
@@ -183,7 +183,7 @@ class _FirstLine(NamedTuple):
         head, _ = to_text(text.head[: text.head.rfind(b"\n") + 1])
         if not head.strip():
             raise DataError(
-                f"the lines of a text file that is read in pieces must end with LF; got a longer one; {AT_ONCE}"
+                f"the lines of a text file that is read in pieces must end with LF; got a longer one; {MORE_MEMORY}"
             )
         if text.format == "jsonl":
             return cls(_first_whole(head) + b"\n", None, b"", has_header=False)
@@ -191,7 +191,7 @@ class _FirstLine(NamedTuple):
         dialect, head = dialect_of(head, layout, _first_whole(head).decode())
         line = _first_whole(head)
         if line.count(dialect.quote.encode() or b'"') % 2:
-            raise DataError(f"the first line of a text file that is read in pieces must be a whole row; {AT_ONCE}")
+            raise DataError(f"the first line of a text file that is read in pieces must be a whole row; {MORE_MEMORY}")
         has_header = READERS[text.format](head, layout).has_header
         return cls(line + b"\n", dialect.separator, b'"' if dialect.quote != "'" else b"'", has_header)
 
@@ -218,7 +218,7 @@ def _first_table(text: Text, layout: Layout, lines: bytes) -> RawTable:
     if text.format == "jsonl" and table.place_name != "line":
         raise DataError(
             "a JSON file that is read in pieces must have one object per line; got another form: jq -c . FILE > "
-            f"log.jsonl, or {AT_ONCE}"
+            f"log.jsonl, or {MORE_MEMORY}"
         )
     packed = () if text.packed is None else (f"unpacked {text.packed}",)
     notes = (*packed, *table.notes)
@@ -237,7 +237,9 @@ def _table(text: Text, layout: Layout, first: _FirstLine, lines: bytes, before: 
     if not first.has_header:
         table = replace(table, frame=table.frame.slice(1), places=table.places[1:], faults=table.faults[1:])
     elif not table.has_header:
-        raise DataError(f"the columns of a file must stay the same; got other ones after line {before:,}; {AT_ONCE}")
+        raise DataError(
+            f"the columns of a file must stay the same; got other ones after line {before:,}; {MORE_MEMORY}"
+        )
     notes = [_shifted(note, before - 1) for note in table.notes]
     _refuse_guesses(notes)
     kept = [note for note in notes if OF_ANY_SPAN.match(note) or any(one.match(note) for one in SUMMED)]
@@ -251,7 +253,7 @@ def _utf8(lines: bytes, before: int) -> bytes:
     if other := [note for note in notes if "byte order mark" not in note]:
         raise DataError(
             "a text file that is read in pieces must be UTF-8 with LF at the ends of lines; got, after line "
-            f"{before:,}: {other[0]}; convert it: iconv -f ENCODING -t UTF-8 FILE > log.csv, or {AT_ONCE}"
+            f"{before:,}: {other[0]}; convert it: iconv -f ENCODING -t UTF-8 FILE > log.csv, or {MORE_MEMORY}"
         )
     return lines
 
@@ -263,11 +265,11 @@ def _refuse_guesses(notes: Sequence[str]) -> None:
             mode = "backslash" if note.startswith(OF_QUOTES[0]) else "plain"
             raise DataError(
                 f"what quotes mean must be said for a file that is read in pieces; got, in one of them: {note}; pass "
-                f"quotes={mode!r} (--quotes {mode}), or {AT_ONCE}"
+                f"quotes={mode!r} (--quotes {mode}), or {MORE_MEMORY}"
             )
         if "the first field is the number of the row" in note:
             raise DataError(
-                f"the first line of a file that is read in pieces must name each column; got: {note}; {AT_ONCE}"
+                f"the first line of a file that is read in pieces must name each column; got: {note}; {MORE_MEMORY}"
             )
 
 

@@ -16,7 +16,7 @@ import polars as pl
 
 from caser.data.names import flag
 from caser.data.prepared.staged import ROLES, Staged
-from caser.data.prepared.text_spans import AT_ONCE, summed
+from caser.data.prepared.text_spans import MORE_MEMORY, summed
 from caser.data.rows import MOST_VALUES, BadRows, Rows
 from caser.data.sources import SHOWN_PARTS, note_on_parts
 from caser.data.strays import Edges
@@ -93,7 +93,7 @@ def _agreed(values: Sequence[Any], what: str, role: str) -> Any:
     if len(found) > 1:
         raise DataError(
             f"{what} must be read alike in each piece of a log; got {found[0]} in the first pieces, and {found[1]} in "
-            f"a later one; write the column in one way, {_advice(role)}or {AT_ONCE}"
+            f"a later one; write the column in one way, {_advice(role)}or {MORE_MEMORY}"
         )
     return found[0] if found else None
 

@@ -11,8 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
+
 from caser.answering.answers import Answer
+from caser.answering.questions import spelling_hints
 from caser.answering.recommender import Recommender
+from caser.answering.wanted_items import FILTERS_LEAVE, MODEL_KNOWS, ONLY_NAMES, Leaves, why_few
 from caser.arrays.types import RawId
 from caser.data.attributes import items_that_meet
 from caser.data.id_text import in_words, json_id, written
@@ -221,26 +225,28 @@ class PendingQuestion:
         return [raw for raw, index in zip(self.request.exclude, self.excluded, strict=False) if not index]
 
     def _notes(self, num_found: int, ignored: Sequence[RawId]) -> list[str]:
+        artefact = self.model.recommender.artefact
         notes = [f"ignored unknown items: {', '.join(map(in_words, ignored[:10]))}"] if ignored else []
-        notes += self.rules.unknown_values
+        if self.request.user_id is not None and self.answer is not None and self.answer.source == "popularity":
+            notes += spelling_hints(artefact.users, [self.request.user_id], "user")
+        notes += (*spelling_hints(artefact.items, ignored, "item"), *self.rules.unknown_values)
         if num_found < self.request.k and self.is_cut:
             notes.append(
                 f"only the first {MOST_READ:,} items of the ranking were read; a filter finds items after them"
             )
         elif num_found < self.request.k:
-            few = "there is only 1 such item" if num_found == 1 else f"there are only {num_found} such items"
-            notes.append(few if num_found else self._why_nothing())
+            notes.append(why_few(num_found, self.request.k, self._leaves()))
         return notes
 
-    def _why_nothing(self) -> str:
-        """Say why the answer has no items."""
-        if not self.rules.where:
-            return "nothing is left to recommend: every item is in the history, or a rule removes it"
-        matching = len(items_that_meet(self.rules.where))
-        if not matching:
-            return "nothing is left to recommend: no item meets all filters"
-        meet = f"{matching:,} items meet the filters, and other rules or the history remove them"
-        return f"nothing is left to recommend: {meet}"
+    def _leaves(self) -> Leaves:
+        """What decides how many items the answer can have at most."""
+        if self.rules.where:
+            return Leaves(FILTERS_LEAVE, len(items_that_meet(self.rules.where)))
+        artefact = self.model.recommender.artefact
+        is_trained = artefact.trained.item_counts > 0
+        if self.request.only is None:
+            return Leaves(MODEL_KNOWS, int(is_trained.sum()))
+        return Leaves(ONLY_NAMES, int(is_trained[np.unique(artefact.items.indices(self.request.only))].sum()))
 
 
 def _rank_together(recommender: Recommender, group: _Group, members: Sequence[PendingQuestion]) -> None:

@@ -35,8 +35,8 @@ _MAX_TRIES = 3
 _MAX_CACHED_ITEMS = 100_000
 _MAX_CACHED_ID = 100
 """Characters of an item id up to which it is kept with its raw id; longer ones are looked up each time."""
-_BYTES_PER_INTERACTION = 340
-"""Memory of an interaction in a `RunHistory` and a `OneHistory`: tuples, numbers, and its place in the look-up by item;
+_BYTES_PER_INTERACTION = 140
+"""Memory of an interaction in a `RunHistory` and a `OneHistory`: tuples and numbers;
 `tests/service/test_memory.py` measures it."""
 _BYTES_PER_HISTORY = 2_000
 

@@ -15,10 +15,8 @@ still counts.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from heapq import merge
 from operator import itemgetter
 from typing import NamedTuple
@@ -30,22 +28,29 @@ _COARSE_UNITS = (86_400 * _SECOND, 60 * _SECOND)
 
 
 class Interaction(NamedTuple):
-    """An item of a history, and its time in seconds since 1970; None if the log has no times."""
+    """An item of a history, and its time in seconds since 1970; None if it comes from a log without times."""
 
     item: RawId
     time: float | None
 
 
 class OneHistory(NamedTuple):
-    """The history of a user, each interaction once, oldest first.
+    """The history of a user, each interaction once, oldest first, at most a window of them.
 
-    interactions  at most a window of them        items  their items
-    is_new        whether it has an interaction that the run does not hold
+    items   raw ids
+    times   of each, in microseconds since 1970; None for an item of a log without times
+    is_new  whether it has an interaction that the run does not hold
     """
 
-    interactions: tuple[Interaction, ...]
     items: tuple[RawId, ...]
+    times: tuple[int | None, ...]
     is_new: bool
+
+    @property
+    def interactions(self) -> list[Interaction]:
+        """The items with their times in seconds."""
+        seconds = (None if time is None else time / _SECOND for time in self.times)
+        return list(map(Interaction, self.items, seconds))
 
 
 def unit_of(times: Int64 | None) -> int:
@@ -77,31 +82,15 @@ class RunHistory:
     times: tuple[int, ...] | None = None
     unit: int = _SECOND
 
-    @cached_property
-    def interactions(self) -> tuple[Interaction, ...]:
-        """The items with their times in seconds."""
-        times: Sequence[float | None] = (
-            [None] * len(self.items) if self.times is None else [t / 1e6 for t in self.times]
-        )
-        return tuple(map(Interaction, self.items, times))
-
-    @cached_property
-    def _times_of_item(self) -> dict[RawId, list[int]]:
-        times: defaultdict[RawId, list[int]] = defaultdict(list)
-        for item, time in zip(self.items, self.times or (), strict=True):
-            times[item].append(time)
-        return times
-
     def holds(self, item: RawId, time: float) -> bool:
         """Whether the run holds an interaction with `item` at `time`, in seconds. The log must have times."""
-        moment = round(time * 1e6)
+        moment = round(time * _SECOND)
         first, last = moment - _SECOND + 1, moment + _SECOND - 1
         if self.unit > _SECOND:
             first = moment // self.unit * self.unit
             last = first + self.unit - 1
-        times = self._times_of_item.get(item, [])
-        place = bisect_left(times, first)
-        return place < len(times) and times[place] <= last
+        times = self.times or ()
+        return item in self.items[bisect_left(times, first) : bisect_right(times, last)]
 
 
 def one_history(run: RunHistory, events: Sequence[Interaction], window: int) -> OneHistory:
@@ -115,10 +104,11 @@ def one_history(run: RunHistory, events: Sequence[Interaction], window: int) -> 
     ('milk', 'soap')
     """
     since = new_events(run, events)
-    interactions = tuple(joined(run, since)[-window:])
+    items, times = joined(run, since)
+    items, times = items[-window:], times[-window:]
     # Where the window is full, events that are older than all of it do not count.
-    is_same = not since or (len(run.items) >= window and interactions[0] is run.interactions[0])
-    return OneHistory(interactions, tuple(one.item for one in interactions), not is_same)
+    is_new = bool(since) and (items, times) != (run.items, run.times or (None,) * len(run.items))
+    return OneHistory(items, times, is_new)
 
 
 def new_events(run: RunHistory, events: Sequence[Interaction]) -> list[Interaction]:
@@ -140,19 +130,23 @@ def new_events(run: RunHistory, events: Sequence[Interaction]) -> list[Interacti
     return list(events)
 
 
-def joined(run: RunHistory, events: Sequence[Interaction]) -> list[Interaction]:
-    """Return the one history of a user, oldest first.
+def joined(run: RunHistory, events: Sequence[Interaction]) -> tuple[tuple[RawId, ...], tuple[int | None, ...]]:
+    """Return the items of the one history of a user, oldest first, and the time of each, in microseconds.
 
     run     what the run holds of the user
     events  events that it does not hold, from `new_events`, oldest first
 
     >>> run = RunHistory(("tea", "milk"), (1_000_000, 5_000_000))
-    >>> [one.item for one in joined(run, [Interaction("cake", 2.0), Interaction("soap", 5.0)])]
-    ['tea', 'cake', 'milk', 'soap']
+    >>> joined(run, [Interaction("cake", 2.0), Interaction("soap", 5.0)])[0]
+    ('tea', 'cake', 'milk', 'soap')
     """
-    place = len(run.items)
-    if run.times is not None and events:
-        # Only the end of the run can follow an event: no more is merged.
-        place = bisect_right(run.times, round((events[0].time or 0.0) * 1e6))
-    before, after = run.interactions[:place], run.interactions[place:]
-    return [*before, *(merge(after, events, key=itemgetter(1)) if after else events)]
+    new_items = tuple(event.item for event in events)
+    new_times = tuple(round((event.time or 0.0) * _SECOND) for event in events)
+    if run.times is None:
+        return run.items + new_items, (None,) * len(run.items) + new_times
+    # Only the end of the run can follow an event: no more is merged.
+    place = bisect_right(run.times, new_times[0]) if events else len(run.times)
+    after = zip(run.items[place:], run.times[place:], strict=True)
+    merged = list(merge(after, zip(new_items, new_times, strict=True), key=itemgetter(1)))
+    items, times = tuple(item for item, _ in merged), tuple(time for _, time in merged)
+    return run.items[:place] + items, run.times[:place] + times

@@ -12,6 +12,7 @@ from typing import Any
 
 from caser.data.id_text import MAX_ID_LENGTH
 from caser.service.request_schemas import TIME_RULE, Schema
+from caser.system.problems import rules_at, without_alternatives
 
 _FIELDS = tuple(dict.fromkeys(name for schema in Schema.__subclasses__() for name in schema.model_fields))
 """The names of the fields that some request has."""
@@ -19,28 +20,13 @@ _ID_RULE = f"must be an id: a text of 1 to {MAX_ID_LENGTH:,} characters, or a wh
 _RULES = {"user_id": _ID_RULE, "item_id": _ID_RULE, "time": TIME_RULE}
 """The rules of some fields, whichever part of them is broken."""
 _LISTS_OF_IDS = {"history", "exclude", "only"}
-
-_ALTERNATIVE = re.compile(r"(constrained-|function-|list\[|dict\[|NewEvent).*|str|int|float|bool")
-"""How pydantic names, inside a place, the alternative of a type that it has tried."""
-_WORDS = {
-    "Input should be": "must be",
-    "List should have": "must have",
-    "Dictionary should have": "must have",
-    "String should have": "must have",
-    "a valid string": "text",
-    "a valid integer": "a whole number",
-    "a valid number": "a number",
-    "a valid boolean": "true or false",
-    "a valid array": "a list",
-    "a valid list": "a list",
-    "a valid dictionary": "an object",
-}
+_POSITION = re.compile(r"line (\d+) column (\d+)")
 
 
 def sentence_about(errors: Sequence[Mapping[str, Any]]) -> str:
     """Return a sentence about the first of some errors.
 
-    errors  as pydantic lists them: each with its `loc`, `type` and `msg`
+    errors  as pydantic lists them: each with its `loc`, `type`, `ctx` and `msg`
 
     >>> sentence_about([{"loc": ("body", "events", 3, "time"), "type": "float_type", "msg": ""}]).partition(" must")[0]
     'events[3].time'
@@ -49,18 +35,19 @@ def sentence_about(errors: Sequence[Mapping[str, Any]]) -> str:
     part, *names = first["loc"]
     if part == "path":
         return f"an id must have 1 to {MAX_ID_LENGTH:,} characters in UTF-8."
-    place = _without_alternatives(names)
+    place = without_alternatives(names)
     where = _written(place)
     if first["type"] == "extra_forbidden":
         return f"{where} is not a field of this request; {suggestion(str(place[-1]), _FIELDS)}"
     if first["type"] == "missing":
         return f"{where} is missing; it must be there."
     if first["type"] == "json_invalid":
-        return f"the body must be JSON; got{first['msg'].removeprefix('Invalid JSON')[:200]}."
+        found = _POSITION.search(first["msg"])
+        at = f" after line {found[1]}, column {found[2]}" if found else ""
+        return f"the body must be JSON; it cannot be read{at}."
     # An alternative of a type is no rule of its own: say all of them.
-    at_place = [error for error in errors if _without_alternatives(error["loc"][1:]) == place]
-    rule = _rule_of(place) or " or ".join(dict.fromkeys(_in_words(error["msg"]) for error in at_place))
-    return f"{where} {rule.replace(' or must be', ' or')[:300]}."
+    rule = _rule_of(place) or rules_at(errors, (part, *place)).replace("values by name", "an object")
+    return f"{where} {rule[:300]}."
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
@@ -73,10 +60,6 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"did you mean {near[0]}?" if near and near[0] != name else "see /openapi.json."
-
-
-def _without_alternatives(names: Sequence[Any]) -> tuple[Any, ...]:
-    return tuple(name for name in names if isinstance(name, int) or not _ALTERNATIVE.fullmatch(str(name)))
 
 
 def _written(place: Sequence[Any]) -> str:
@@ -94,9 +77,3 @@ def _rule_of(place: Sequence[Any]) -> str | None:
     if len(place) > 1 and place[-2] in _LISTS_OF_IDS:
         return _ID_RULE
     return _RULES.get(place[-1]) if place and isinstance(place[-1], str) else None
-
-
-def _in_words(message: str) -> str:
-    for ours, words in _WORDS.items():
-        message = message.replace(ours, words)
-    return message

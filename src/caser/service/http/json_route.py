@@ -80,7 +80,7 @@ class JsonRoute(StrictRoute):
         try:
             body = self._adapter.validate_json(content)
         except ValidationError as error:
-            details = error.errors(include_url=False, include_input=False, include_context=False)
+            details = error.errors(include_url=False, include_input=False)
             raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in details]) from None
         response = orjson.dumps(await self.endpoint(body, request))
         await Response(response, media_type="application/json")(scope, receive, send)

@@ -54,7 +54,8 @@ export function showAnswers(store, actions, onError) {
     // Everything around the rows.
     byId("legend").replaceChildren(...legendEntries(scale));
     byId("sums-help").textContent = explainSums(answer.items, scale.digits);
-    byId("source").textContent = describeSource(answer.source, user);
+    const hasTaste = answer.items.some((item) => "lasting taste" in (item.why?.parts ?? {}));
+    byId("source").textContent = describeSource(answer.source, user, hasTaste);
     byId("notes").replaceChildren(...makeNotes(answer));
     setVisible("none", answer.items.length === 0);
     announce(summary(answer));

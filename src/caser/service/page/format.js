@@ -4,7 +4,8 @@
 
 /** A sentence for each way in which the service makes an answer. `{user}` stands for the user's id. */
 const SOURCES = {
-  "known user": "For user {user}, whose lasting taste the model has learned.",
+  "known user": "For user {user}, from what they took: this model learns no taste of a user.",
+  "known taste": "For user {user}, whose lasting taste the model has learned.",
   "fold-in": "For a user who is new to the model: it estimates their taste from what they took.",
   "mean user": "For a user who is new to the model: what they took, with the taste of an average user.",
   "learned anonymous user": "For a user who is new to the model: what they took, with a taste learned for new users.",
@@ -33,9 +34,11 @@ export function withThings(text) {
  *
  * @param {string} source  as the service names it
  * @param {string | null} user
+ * @param {boolean} hasTaste  whether scores have a part for the lasting taste of a user
  */
-export function describeSource(source, user) {
-  const sentence = SOURCES[/** @type {keyof typeof SOURCES} */ (source)] ?? `Made by: ${source}.`;
+export function describeSource(source, user, hasTaste) {
+  const name = source === "known user" && hasTaste ? "known taste" : source;
+  const sentence = SOURCES[/** @type {keyof typeof SOURCES} */ (name)] ?? `Made by: ${source}.`;
   return withThings(sentence).replace("{user}", () => `\u2068${user}\u2069`);
 }
 

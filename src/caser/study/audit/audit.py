@@ -64,6 +64,9 @@ class Audit:
     date: str
     command: str | None = None
 
+    def __repr__(self) -> str:
+        return f"Audit({self.log['name']}, {self.protocol}, {self.verdict})"
+
     @property
     def advice(self) -> list[str]:
         """The advice of all findings; that of warnings comes first."""
