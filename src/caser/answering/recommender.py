@@ -184,6 +184,7 @@ class Recommender:
             for block in self._blocks(users, memory_mb):
                 questions = [self.question(user, None, unknown_users) for user in block]
                 top = self._top_k(questions, wanted.candidates, exclude_seen, k, memory_mb)
+                release(self.artefact.histories.items)
                 rows = top.rows
                 num_short += int((np.bincount(rows, minlength=len(block)) < k).sum())
                 columns = {
@@ -194,10 +195,8 @@ class Recommender:
                     "rank": np.arange(1, len(rows) + 1) - np.searchsorted(rows, rows),
                     "source": pl.Series([question.source for question in questions]).gather(rows),
                 }
-                if titles is not None:
-                    columns["title"] = titles.gather(top.items - 1)
+                columns |= {} if titles is None else {"title": titles.gather(top.items - 1)}
                 start += len(block)
-                release(self.artefact.histories.items)
                 yield pl.DataFrame(columns, schema=schema)
 
         schema = table_schema("user_id", user_ids.dtype, item_ids.dtype, titled=titles is not None)
@@ -216,12 +215,11 @@ class Recommender:
         ConfigError for `k` below 1.
         """
         check_k(k)
-        answers = []
+        answers, kind = [], self.artefact.items.ids.dtype
         for raw in listed(items, "items", is_ordered=True):
             index = self.trained_item(raw)
             top, source = most_similar(self.artefact, index, Candidates(np.union1d(self._untrained, index)), k)
             answers.append(self._answer(self.artefact.items.raw([index])[0], top.items, top.scores, source))
-        kind = self.artefact.items.ids.dtype
         return Recommendations(answers, "similar_to", kind, kind)
 
     def save(self, path: str | Path) -> None:
