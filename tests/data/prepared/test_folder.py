@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -67,12 +68,12 @@ def test_the_ids_are_read_when_they_are_asked_for(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("filters", "options"), [(LogFilters(min_rating=3), {}), (LogFilters(), {"user": "user_id"})])
-def test_settings_of_reading_are_refused(filters: LogFilters, options: dict[str, str], good: Path) -> None:
+def test_settings_of_reading_are_refused(filters: LogFilters, options: dict[str, Any], good: Path) -> None:
     with pytest.raises(ConfigError, match=r"a prepared log is read already; got .* Leave it out, or give it when"):
         read_log(good, filters=filters, **options)
 
 
-def rewritten(name: str, change: Callable[[np.ndarray], None]) -> Callable[[Path], None]:  # type: ignore[type-arg]
+def rewritten(name: str, change: Callable[[Any], object]) -> Callable[[Path], None]:
     def damage(folder: Path) -> None:
         values = np.load(folder / name)
         change(values)
