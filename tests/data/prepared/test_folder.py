@@ -121,7 +121,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a flipped bit": (flipped, "bytes that do not match their checksum"),
     "a newer format": (with_manifest(format=2), "must have format 1 or an older one; got 2. Install a newer caser"),
     "an unknown key": (with_manifest(more=1), "has no setting 'more'"),
-    "no users": (with_manifest(users=0), "greater than or equal to 1"),
+    "no users": (with_manifest(users=0), "users must be at least 1"),
     "shards that overlap": (with_manifest(first_user=[1, 4, 4, 10]), "shards that do not hold each user once"),
     "another kind of ids": (
         with_manifest(id_types={"user": "Object", "item": "Int64"}),

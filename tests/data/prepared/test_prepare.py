@@ -138,6 +138,26 @@ def test_times_in_two_units_are_refused_in_pieces(tmp_path: Path, monkeypatch: p
     assert facts_of(found.log) == facts_of(read_log(tmp_path / "log.csv", time_format="seconds"))
 
 
+ALIKE = "the ids of items must be read alike in each piece of a log"
+LATER: dict[str, tuple[str, str]] = {
+    "a new time": ('"item": 3, "time": {}', "the fields that may be the user, the item or the time must be there"),
+    "another kind of ids": ('"item": "x{}"', ALIKE),
+    "floats": ('"item": {}.0', ALIKE),
+}
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_objects_that_change_in_the_middle_are_refused_in_pieces(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form, message = LATER[name]
+    fields = [f'"item": {row}' for row in range(40)] + [form.format(row) for row in range(40)]
+    (tmp_path / "log.jsonl").write_text("\n".join([f'{{"user": "u", {field}}}' for field in fields]) + "\n")
+    small_pieces(monkeypatch, 1)
+    with pytest.raises(DataError, match=message):
+        prepare_log(tmp_path / "log.jsonl", tmp_path / "out", memory_mb=50)
+
+
 def test_the_same_bytes_are_written_whatever_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = CASES["titles"].write(tmp_path)
     prepare_log(path, tmp_path / "one", num_shards=3)

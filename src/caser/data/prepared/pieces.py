@@ -18,7 +18,8 @@ import polars as pl
 
 from caser.data.content import read_parts
 from caser.data.formats import ARROW_FILE, read_table
-from caser.data.prepared.text_spans import TEXT_COPIES, open_text, text_spans
+from caser.data.names import by_name
+from caser.data.prepared.text_spans import MORE_MEMORY, TEXT_COPIES, open_text, text_spans
 from caser.data.sources import Source, check_alike, partitions_of, with_partition
 from caser.data.tables import Layout, RawTable, first_line, no_faults, numbered, with_dotted_columns
 from caser.errors import DataError
@@ -165,7 +166,9 @@ class FilePieces:
         return next(self._spans(0, 0, 0)).table
 
     def _checked(self, span: Span) -> Span:
-        """Compare a span with the first part of the source."""
+        """Compare a span with the first one of the source."""
+        if span.is_later:
+            _refuse_new_roles(self._first_table.columns, span.table.columns)
         if span.part:
             kind, first = self._opened(span.part).format, self._first.format
             if kind != first:
@@ -293,6 +296,16 @@ class _Opened:
             table = RawTable(frame, numbered("row", first + 1, count), no_faults(count))
             end = None if first + count == num_rows else first + count
             yield Span(table, self.part, weight * count / num_rows, end, 0, is_later=first > 0)
+
+
+def _refuse_new_roles(columns: Sequence[str], later: Sequence[str]) -> None:
+    """Raise DataError if objects of JSON get a field, after the first span, that by its name may be the time, say."""
+    new = [column for column in later if column not in columns]
+    if new and by_name([*columns, *new]) != by_name(columns):
+        raise DataError(
+            "the fields that may be the user, the item or the time must be there from the beginning of a file that is "
+            f"read in pieces; got {', '.join(new[:5])} only later; give the first object all of them, or {MORE_MEMORY}"
+        )
 
 
 def _with_columns(table: RawTable, columns: Sequence[str]) -> RawTable:

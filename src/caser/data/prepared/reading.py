@@ -10,7 +10,7 @@ import polars as pl
 from caser.data.filters import LogFilters
 from caser.data.log_titles import column_of_titles, title_pairs
 from caser.data.prepared.pieces import BEGINNING, Piece, Pieces
-from caser.data.prepared.staged import Staged, stage
+from caser.data.prepared.staged import ROLES, Staged, stage
 from caser.data.prepared.work import Work
 from caser.data.roles import Roles, choose_columns
 from caser.data.rows import Rules, needed_roles, read_rows
@@ -98,6 +98,7 @@ def read_pieces(
             "part_rows": {str(part): count for part, count in piece.rows.items()},
             "clock_digits": digits,
             "columns": [columns["user"], columns["item"]],
+            "kinds_of_ids": {role: _kind_of(table, columns[role]) for role in ROLES},
         }
         folder = work.pieces / f"{len(staged):06d}"
         stage(rows, more, titles, first_row, folder)
@@ -106,3 +107,12 @@ def read_pieces(
         on_message(f"read {piece.end.row:,} rows")
     work.mark("read", {})
     return staged
+
+
+def _kind_of(table: RawTable, column: str) -> str | None:
+    """Return the kind of the values of a column before they become ids; None if it has no value."""
+    kind = table.frame.collect_schema()[column]
+    kind = kind.inner if isinstance(kind, pl.List | pl.Array) else kind
+    if kind.is_integer():
+        return "integers"
+    return None if kind == pl.Null else "floats" if kind.is_float() else str(kind)

@@ -30,8 +30,8 @@ from caser.data.text import to_text
 from caser.errors import DataError
 from caser.system.bounds import MOST_TEXT_BYTES
 
-TEXT_COPIES = 10
-"""A text takes about this many times its own memory while it is read."""
+TEXT_COPIES = 24
+"""A text takes about this many times its own memory while it is read, and its ids are given codes."""
 
 HEAD_BYTES = 1 << 20
 """How much of a file is looked at before it is read: the first line, and what the dialect is guessed from."""

@@ -51,6 +51,9 @@ def totals_of(pieces: Sequence[Staged], part_names: Sequence[str]) -> Totals:
     facts = [piece.facts for piece in pieces]
     full = [one for one in facts if one["num_kept"]] or facts[:1]
     types = {role: _agreed([one["types"][role] for one in full], f"the ids of {role}s", role) for role in ROLES}
+    for role in ROLES:  # integers and floats in one column of JSON would be different ids
+        kinds = [one["kinds_of_ids"][role] for one in full]
+        _agreed([kind for kind in kinds if kind is not None], f"the ids of {role}s", role)
     unit = _agreed([one["time_unit"] for one in full], "the times", "time")
     _agreed([str(one["clock_digits"]) for one in full if one["clock_digits"]], "times of day", "time")
     _agreed_ids(full)
