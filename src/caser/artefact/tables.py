@@ -23,7 +23,7 @@ from caser.system.frames import write_new_frames
 from caser.system.mapped import Gathered, release
 from caser.system.parsing import parse_parquet, parse_parquet_slices
 
-BLOCK = 2**20
+BLOCK = 2**18
 """About so many interactions are written or read at once."""
 
 _VOCABULARY_COLUMNS = {"index": 4, "user_id": 16, "item_id": 16, "item_title": 16}
