@@ -6,6 +6,7 @@ import time
 
 from caser.config import Training
 from caser.data.tape import Tape
+from caser.training.lanes import batches_of
 from caser.training.loop import TrainingState, train
 
 
@@ -34,9 +35,10 @@ def _part(
             part = batch / batches
             raise _StopTraining
 
+    batches = batches_of(tape, state.network, training, num_targets=num_targets)
     try:
         while True:
-            next(train(state, tape, training, num_targets=num_targets, until=state.epoch + 1, on_batch=on_batch))
+            next(train(state, batches, training, until=state.epoch + 1, on_batch=on_batch))
             if steps is not None:
                 raise ValueError(f"an epoch must have more than {steps} steps.")
             whole_epochs += 1

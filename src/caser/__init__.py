@@ -79,6 +79,7 @@ _HOME = {
     "leave_one_out": "caser.data.split",
     "load": "caser.answering.recommender",
     "load_dataset": "caser.data.datasets:load",
+    "open_prepared": "caser.data.prepared.folder",
     "prepare_log": "caser.data.prepared.prepare",
     "rank": "caser.evaluation.judge",
     "read_log": "caser.data.readers",

@@ -36,6 +36,7 @@ from caser.search.cells import build as build_index
 from caser.search.exact import Candidates, TopK, check_k
 from caser.system.frames import write_frames
 from caser.system.kinds import must_be
+from caser.system.mapped import release
 
 if TYPE_CHECKING:
     from caser.data.item_table import ItemSource, ItemTable
@@ -188,6 +189,7 @@ class Recommender:
             for block in self._blocks(users, memory_mb):
                 questions = [self.question(user, None, unknown_users) for user in block]
                 top = self._top_k(questions, wanted.candidates, exclude_seen, k, memory_mb)
+                release(self.artefact.histories.items)
                 rows = top.rows
                 num_short += int((np.bincount(rows, minlength=len(block)) < k).sum())
                 columns = {
@@ -198,8 +200,7 @@ class Recommender:
                     "rank": np.arange(1, len(rows) + 1) - np.searchsorted(rows, rows),
                     "source": pl.Series([question.source for question in questions]).gather(rows),
                 }
-                if titles is not None:
-                    columns["title"] = titles.gather(top.items - 1)
+                columns |= {} if titles is None else {"title": titles.gather(top.items - 1)}
                 start += len(block)
                 yield pl.DataFrame(columns, schema=schema)
 
@@ -219,12 +220,11 @@ class Recommender:
         ConfigError for `k` below 1.
         """
         check_k(k)
-        answers = []
+        answers, kind = [], self.artefact.items.ids.dtype
         for raw in listed(items, "items", is_ordered=True):
             index = self.trained_item(raw)
             top, source = most_similar(self.artefact, index, Candidates(np.union1d(self._untrained, index)), k)
             answers.append(self._answer(self.artefact.items.raw([index])[0], top.items, top.scores, source))
-        kind = self.artefact.items.ids.dtype
         return Recommendations(answers, "similar_to", kind, kind)
 
     def save(self, path: str | Path) -> None:

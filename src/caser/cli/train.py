@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from caser.answering.recommender import Recommender
 from caser.cli import show
-from caser.cli.flags import AUTO, Command, FilterFlags, ReadingFlags, Switch, one_of
-from caser.cli.logs import open_log
+from caser.cli.flags import AUTO, Command, FilterFlags, ReadingFlags, Switch, Whole, one_of
+from caser.cli.logs import open_shards
 from caser.cli.model_flags import with_model_flags
 from caser.cli.runs import checkpoint_of, parts_of, save_run, tell_next, tell_unjudged, writing_run
 from caser.cli.study_options import seconds_of
@@ -18,6 +19,7 @@ from caser.data.filters import LogFilters
 from caser.data.item_table import add_titles
 from caser.data.log import InteractionLog
 from caser.data.readers import Reading
+from caser.data.shards import ShardedLog
 from caser.data.split import Split
 from caser.evaluation import protocols
 from caser.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS
@@ -41,6 +43,7 @@ def train(
     budget: str = "0",
     store: Path = DEFAULT_STORE,
     items: Path | None = None,
+    memory_mb: Whole | None = None,
     json: Switch = False,
     settings: ModelSettings,
     training: Training | None = None,
@@ -78,6 +81,9 @@ def train(
         The folder that keeps finished trials of tuning, so that they are used again.
     items
         A table of items, whose titles the run keeps and shows.
+    memory_mb
+        For a prepared log: about how many megabytes to use beside the tables of the model and its optimiser; 1000 by
+        default. Less memory means smaller shards, and fewer users that can share a batch.
     json
         Print one JSON document instead of a table.
 
@@ -88,7 +94,8 @@ def train(
     is_search = bool(seconds) or not is_named
     checkpoint = None if is_search or training is None else checkpoint_of(out)
     with writing_run(out, checkpoint):
-        split = protocols.apply(protocol, _with_titles(open_log(log, reading, filters), items), judged=not all)
+        read = _titled(open_shards(log, reading, filters, memory_mb), items)
+        split = protocols.apply(protocol, read, judged=not all)
         tell_unjudged(split)
         winner = None
         if is_search:
@@ -120,10 +127,15 @@ def train(
     tell_next(out, recommender)
 
 
-def _with_titles(log: InteractionLog, items: Path | None) -> InteractionLog:
+def _titled(log: InteractionLog | ShardedLog, items: Path | None) -> InteractionLog | ShardedLog:
     """Return the log with the titles of a table of items, if there is one."""
     if items is None:
         return log
+    return replace(log, log=_with_titles(log.log, items)) if isinstance(log, ShardedLog) else _with_titles(log, items)
+
+
+def _with_titles(log: InteractionLog, items: Path) -> InteractionLog:
+    """Return the log with the titles of a table of items."""
     titled = add_titles(log, items)
     for sentence in titled.provenance["notes"][len(log.provenance.get("notes", [])) :]:
         show.note(f"  {sentence}")

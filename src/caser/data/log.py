@@ -252,6 +252,16 @@ class InteractionLog:
             hasher.update(b"\x1e")
         return hasher.hexdigest()
 
+    def with_facts(self, *, titles: pl.Series | None, provenance: Mapping[str, Any]) -> InteractionLog:
+        """Return a log with the same interactions and other facts about them. A digest that is known stays known.
+
+        titles      titles of items, in the order of `item_vocabulary.ids`; None for none
+        provenance  the source of the log and what was done to it
+        """
+        log = replace(self, titles=titles, provenance=provenance)
+        log.__dict__.update({name: value for name, value in vars(self).items() if name == "digest"})
+        return log
+
     def keep(self, mask: NDArray[np.bool_], step: str) -> InteractionLog:
         """Return a log with some of the interactions. Users and items get new indices.
 
@@ -278,7 +288,7 @@ class InteractionLog:
 
     def _with_step(self, step: str, dropped: int) -> InteractionLog:
         steps = [*self.provenance.get("filters", []), {"filter": step, "dropped": dropped}]
-        return replace(self, provenance={**self.provenance, "filters": steps})
+        return self.with_facts(titles=self.titles, provenance={**self.provenance, "filters": steps})
 
 
 def index_by_appearance(ids: pl.Series, by_time: Int64) -> tuple[Int32, pl.Series]:

@@ -131,8 +131,7 @@ def _read_prepared(source: str | Path, reading: Reading, filters: LogFilters) ->
         )
     log = open_prepared(source).log
     settings = {**log.provenance["filter_settings"], **filters.model_dump(mode="json", exclude_defaults=True)}
-    opened = replace(log, provenance={**log.provenance, "filter_settings": settings})
-    vars(opened)["digest"] = log.digest  # computing it would read the whole log
+    opened = log.with_facts(titles=log.titles, provenance={**log.provenance, "filter_settings": settings})
     return apply_filters(opened, filters)
 
 

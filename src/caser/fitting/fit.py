@@ -187,7 +187,7 @@ def _recommender(model: ModelSettings, scorer: Scorer, split: Split, part: Tape,
             **log.provenance,
         },
         "left_out": left_out,
-        "environment": _environment(),
+        "environment": _environment(part),
         "metrics": None,
         "test_openings": 0,
         "why": [],
@@ -223,7 +223,8 @@ def version_of(package: str) -> str | None:
         return None
 
 
-def _environment() -> dict[str, Any]:
-    """Versions and threads: what a number depends on besides settings, data and seed."""
+def _environment(part: Tape) -> dict[str, Any]:
+    """Versions, threads and shards: what a number depends on besides settings, data and seed."""
     versions = {package: version_of(package) for package in ("numpy", "polars", "scipy", "torch")}
-    return {"python": platform.python_version(), "threads": threads(), "versions": versions}
+    shards = {"shards": len(part.sizes)} if len(part.sizes) > 1 else {}
+    return {"python": platform.python_version(), "threads": threads(), "versions": versions, **shards}

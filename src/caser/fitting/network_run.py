@@ -190,12 +190,15 @@ class NetworkRun:
 
     def _train(self, stage: Stage, state: TrainingState, tape: Tape, until: int) -> Iterator[Epoch]:
         """Train from a state to the epoch `until`, and report every batch."""
+        from caser.training.lanes import batches_of
         from caser.training.loop import train
 
-        def on_batch(batch: int, batches: int) -> None:
-            self.tell(Progress(stage, self.metric, state.epoch + 1, until, batch, batches))
+        batches = batches_of(tape, state.network, self.training, num_targets=self.model.num_targets)
 
-        return train(state, tape, self.training, num_targets=self.model.num_targets, until=until, on_batch=on_batch)
+        def on_batch(batch: int, num_batches: int) -> None:
+            self.tell(Progress(stage, self.metric, state.epoch + 1, until, batch, num_batches))
+
+        return train(state, batches, self.training, until=until, on_batch=on_batch)
 
     def _should_stop(self, most_seconds: float, bars: Sequence[float]) -> bool:
         """Whether the time is up, a bar was missed, or the last `patience` epochs brought no better value."""
@@ -336,4 +339,6 @@ def _key(model: NetworkSettings, split: Split, part: Tape, training: Training, e
         len(part),
         epochs,
     ]
+    if len(part.sizes) > 1:  # which shards are loaded together decides the batches
+        parts += [part.sizes]
     return digest_of_values(parts)

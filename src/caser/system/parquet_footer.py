@@ -32,12 +32,14 @@ class Footer(NamedTuple):
     rows     the number of rows
     columns  for each column, about how many bytes it takes in memory
     parts    for each column, the same for the groups of rows that hold the first 1,000 rows
+    most     the same for all columns of the largest group of rows
     has_long_texts  whether the values in a dictionary of texts have more than 4,000 bytes, on average
     """
 
     rows: int
     columns: dict[str, int]
     parts: dict[str, int]
+    most: int
     has_long_texts: bool = False
 
 
@@ -54,21 +56,24 @@ def read_footer(content: bytes | mmap.mmap) -> Footer:
     try:
         summary = _Reader(content[-8 - size : -8]).struct(0)
         rows, columns, parts = _at_least_zero(summary[3]), dict[str, int](), dict[str, int]()
-        num_read, longest = 0, 0.0
+        num_read, most, longest = 0, 0, 0.0
         for group in summary.get(4, []):
+            whole = 0
             for column in group[1]:
                 name, values, unpacked = (column[3][number] for number in (_PATH, _NUM_VALUES, _UNPACKED))
                 longest = max(longest, _check_pages(content, column[3]))
                 size = _at_least_zero(values) * CELL_BYTES + _at_least_zero(unpacked)
+                whole += size
                 column_name = name[0].decode()
                 columns[column_name] = columns.get(column_name, 0) + size
                 parts[column_name] = parts.get(column_name, 0) + size * (num_read < SAMPLE_ROWS)
             num_read += _at_least_zero(group[3])
+            most = max(most, whole)
     except (KeyError, IndexError, TypeError, AttributeError, UnicodeDecodeError):
         raise ValueError("a summary that is damaged") from None
     if num_read != rows:
         raise ValueError(f"{num_read:,} rows in its groups where it announces {rows:,}")
-    return Footer(rows, columns, parts, longest > _LONG_TEXT)
+    return Footer(rows, columns, parts, most, longest > _LONG_TEXT)
 
 
 def footer_of_file(path: Path) -> Footer:

@@ -54,7 +54,8 @@ def test_filters_apply_to_a_prepared_log_as_to_any_log(good: Path) -> None:
 
 def test_changing_the_arrays_changes_no_file(folder: Path) -> None:
     log = read_log(folder)
-    log.items[:] = 1
+    with pytest.raises(ValueError, match="read-only"):
+        log.items[:] = 1
     verify(folder)
 
 

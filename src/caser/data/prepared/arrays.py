@@ -59,13 +59,12 @@ def write_at(path: Path, dtype: str, length: int, place: int, values: NDArray[An
 
 
 def map_array(path: Path, dtype: str, length: int) -> NDArray[Any]:
-    """Open an array without reading it, (N,). The array may be changed in memory; the file stays as it is.
+    """Open an array without reading it, (N,). It cannot be written to, so pages that were read can be given back.
 
     path  a file that `check_array` has checked        dtype, length  as for `check_array`
     """
     header = header_of(dtype, length)
-    # "c" is a private map: PyTorch takes only arrays that may be written to.
-    return np.asarray(np.memmap(path, dtype, mode="c", offset=len(header), shape=(length,)))
+    return np.asarray(np.memmap(path, dtype, mode="r", offset=len(header), shape=(length,)))
 
 
 def blocks_of(path: Path, dtype: str, length: int) -> Iterator[NDArray[Any]]:

@@ -28,6 +28,7 @@ from caser.data.log import InteractionLog, Vocabulary
 from caser.data.prepared.arrays import blocks_of, check_array, map_array
 from caser.data.shards import ShardedLog
 from caser.errors import ArtefactError, CaserError, ConfigError
+from caser.system.kinds import must_be
 from caser.system.parsing import parse_parquet
 from caser.system.sealed import opening, seal_json, sha256_of, unseal_json
 from caser.system.storage import read_file
@@ -200,8 +201,10 @@ def open_prepared(path: str | Path) -> ShardedLog:
 
     path  the folder that `prepare_log` wrote
 
-    Raises ArtefactError, with the name of the file, for a folder that is damaged, foreign, or of a newer format.
+    Raises ArtefactError, with the name of the file, for a folder that is damaged, foreign, or of a newer format, and
+    ConfigError for what is no path.
     """
+    must_be("path", path, str | Path, "the path of a prepared log", AGAIN)
     folder = Path(path).expanduser().resolve()
     manifest = read_manifest(folder)
     for name, dtype in ARRAYS.items():

@@ -21,7 +21,7 @@ import polars as pl
 from caser.data.names import SYNONYMS
 from caser.data.prepared.pieces import BEGINNING, TABLE_COPIES, FilePieces, Piece, Pieces, Place
 from caser.data.readers import Reading
-from caser.data.sources import Source, find_source
+from caser.data.sources import Source, exists, find_source
 from caser.data.tables import Layout, RawTable, first_line, no_faults, numbered, with_dotted_columns
 from caser.errors import ConfigError, DataError
 from caser.system.extras import require
@@ -93,6 +93,8 @@ def origin_of(
             raise ConfigError(f"the address of a store must be the only source; got {len(sources)}. Use a pattern.")
         _refuse_of_files(reading, "a store of objects is read as Parquet")
         return Origin(stores[0], StorePieces(stores[0], PIECE_SHARE * memory))
+    if missing := [str(one) for one in sources if not exists(str(one))]:
+        raise DataError(f"a source must be a file, a folder or a pattern; got {missing[0]!r}, which is none of them.")
     named = [getattr(reading, role) for role in SYNONYMS]
     layout = Layout(reading.separator, reading.header, reading.quotes, tuple(filter(None, named)), reading.encoding)
     source = _joined([find_source(one) for one in sources])

@@ -45,6 +45,7 @@ from caser.data.readers import Reading
 from caser.data.rows import Rules, check_rows
 from caser.data.shards import ShardedLog
 from caser.errors import ArtefactError, ConfigError, DataError
+from caser.system.kinds import must_be
 from caser.system.locks import locked
 from caser.system.storage import discard
 
@@ -89,6 +90,8 @@ def prepare_log(
     ...     prepare_log(f"{folder}/log.csv", f"{folder}/prepared").user_ids(0).to_list()
     ['bob', 'ann']
     """
+    must_be("source", source, str | Path | list | tuple, "a path, or a list of paths")
+    must_be("out", out, str | Path, "the path of a folder")
     reading = (reading or Reading()).replace(**options)
     filters = _checked_filters(filters)
     if memory_mb < LEAST_MEMORY_MB:
