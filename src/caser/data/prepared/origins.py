@@ -29,7 +29,7 @@ from caser.system.extras import require
 STORE = re.compile(r"(s3a?|gs|gcs|az|abfss?|adl)://", re.IGNORECASE)
 """How the address of a store of objects begins, which polars reads."""
 
-PIECE_SHARE = 0.75
+PIECE_SHARE = 0.5
 """The share of the memory that a piece may take."""
 
 CELL_BYTES = 24

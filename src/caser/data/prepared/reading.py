@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import polars as pl
 
@@ -111,7 +112,7 @@ def read_pieces(
 
 def _kind_of(table: RawTable, column: str) -> str | None:
     """Return the kind of the values of a column before they become ids; None if it has no value."""
-    kind = table.frame.collect_schema()[column]
+    kind: Any = table.frame.collect_schema()[column]
     kind = kind.inner if isinstance(kind, pl.List | pl.Array) else kind
     if kind.is_integer():
         return "integers"

@@ -30,7 +30,7 @@ from caser.data.text import to_text
 from caser.errors import DataError
 from caser.system.bounds import MOST_TEXT_BYTES
 
-TEXT_COPIES = 24
+TEXT_COPIES = 16
 """A text takes about this many times its own memory while it is read, and its ids are given codes."""
 
 HEAD_BYTES = 1 << 20
