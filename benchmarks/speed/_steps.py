@@ -10,7 +10,7 @@ from caser.training.lanes import batches_of
 from caser.training.loop import TrainingState, train
 
 
-class _StopTraining(Exception):  # noqa: N818 (control flow)
+class StopTraining(Exception):  # noqa: N818 (control flow)
     """Ends a measurement in the middle of an epoch."""
 
 
@@ -33,7 +33,7 @@ def _part(
         nonlocal part
         if batch == steps or time.perf_counter() - began > seconds:
             part = batch / batches
-            raise _StopTraining
+            raise StopTraining
 
     batches = batches_of(tape, state.network, training, num_targets=num_targets)
     try:
@@ -42,5 +42,5 @@ def _part(
             if steps is not None:
                 raise ValueError(f"an epoch must have more than {steps} steps.")
             whole_epochs += 1
-    except _StopTraining:
+    except StopTraining:
         return whole_epochs + part

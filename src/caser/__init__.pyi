@@ -40,6 +40,7 @@ from caser.errors import MissingDependencyError as MissingDependencyError
 from caser.errors import NumericalError as NumericalError
 from caser.errors import StoreError as StoreError
 from caser.errors import UnknownIdError as UnknownIdError
+from caser.errors import WorkerError as WorkerError
 from caser.evaluation.fingerprint import refuse_mixed as refuse_mixed
 from caser.evaluation.judge import counting_baselines as counting_baselines
 from caser.evaluation.judge import rank as rank
@@ -52,6 +53,7 @@ from caser.exported.scorer import through_onnx as through_onnx
 from caser.exported.write import write_onnx as write_onnx
 from caser.fitting.evaluate import evaluate as evaluate
 from caser.fitting.fit import fit as fit
+from caser.fitting.workers import in_workers as in_workers
 from caser.models import register_model as register_model
 from caser.models.blend import Blend as Blend
 from caser.models.caser.caser import Caser as Caser
@@ -132,6 +134,7 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "Training",
     "UnknownIdError",
     "Winner",
+    "WorkerError",
     "ablate",
     "add_titles",
     "audit",
@@ -148,6 +151,7 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "filters_fired",
     "fit",
     "global_time",
+    "in_workers",
     "leave_one_out",
     "load",
     "load_dataset",

@@ -9,12 +9,16 @@ import numpy as np
 import pytest
 import torch
 
+from caser.data.shards import ShardedLog
+from caser.data.split import leave_one_out
 from caser.data.tape import Tape
+from caser.errors import ConfigError
 from caser.training import rows
+from caser.training.exchange import Exchange
 from caser.training.lanes import Lanes, batches_of
 from caser.training.loop import TrainingState, train
 from caser.training.objective import Objective
-from tests.training.runs import MODEL, TAPE, TRAINING, fresh, weights_digest
+from tests.training.runs import LOG, MODEL, TAPE, TRAINING, fresh, weights_digest
 from tests.training.windows import windows_in, windows_of
 
 PLAIN = TRAINING.replace(loss="softmax", batch_size=100_000, epochs=4)
@@ -87,3 +91,34 @@ def test_lanes_draw_from_streams_of_their_own() -> None:
     first, second = drawn[:2]
     assert not np.array_equal(first.negatives, second.negatives)
     assert not np.array_equal(first.tape_CX, second.tape_CX)
+
+
+def test_a_part_in_one_piece_is_shared_out_by_user() -> None:
+    state = fresh()
+    lanes = batches_of(TAPE, state.network, TRAINING.replace(lanes=3), num_targets=MODEL.T)
+    users = [
+        {int(user) for batch in lane.epoch(torch.Generator()) for user in batch.users_CW[batch.valid_CW].tolist()}
+        for lane in lanes.by_lane.values()
+    ]
+    assert sorted(user for each in users for user in each) == list(range(1, TAPE.num_users + 1))
+    steps = list(lanes.epoch(seed=0, number=1))
+    found = windows_in((batch for step in steps for _, batch in step), MODEL.L)
+    assert found == windows_of(TAPE, MODEL.L, MODEL.T)
+    assert lanes.item_counts.tolist() == TAPE.item_counts.tolist()
+
+
+def test_lanes_of_sessions_keep_a_user_together() -> None:
+    sessions = Tape(TAPE.items, TAPE.offsets, TAPE.num_items, (np.arange(TAPE.num_users + 1) + 1).astype(np.int32) // 2)
+    state = fresh()
+    lanes = batches_of(sessions, state.network, TRAINING.replace(lanes=2), num_targets=MODEL.T)
+    for number, lane in lanes.by_lane.items():
+        for batch in lane.epoch(torch.Generator()):
+            assert set((batch.users_CW[batch.valid_CW] % 2).tolist()) <= {number}
+
+
+def test_more_lanes_than_shards_and_more_workers_than_lanes_are_refused() -> None:
+    state, shards = fresh(), leave_one_out(ShardedLog.of(LOG, 2)).fit
+    with pytest.raises(ConfigError, match="a log in shards must have a shard for each lane; got 2 shards for 3 lanes"):
+        batches_of(shards, state.network, TRAINING.replace(lanes=3), num_targets=MODEL.T)
+    with pytest.raises(ConfigError, match=r"at least one lane for each worker; got 1 for 2 workers\. Set lanes=2"):
+        batches_of(TAPE, state.network, TRAINING, num_targets=MODEL.T, exchange=Exchange(size=2))

@@ -129,16 +129,15 @@ class Recommender:
 
         Returns one answer per question, in the order of the questions. An answer has fewer than `k` items when there
         are fewer candidates: its notes say why, and name filtered values that no item has and ids that were probably
-        meant. Raises ConfigError for `k` below 1, for
-        users and histories that do not pair up, and for a filter that does not fit the table; and NumericalError when
-        the model gives a score that is not a number.
+        meant. Raises ConfigError for `k` below 1, for users and histories that do not pair up, and for a filter that
+        does not fit the table; and NumericalError when the model gives a score that is not a number.
         """
         check_k(k)
         wanted = self._wanted(exclude, only, filters)
         answers = []
         for block in self._blocks(pair(users, histories), MEMORY_MB):
             questions = [self.question(user, history, unknown_users) for user, history in block]
-            top = self._top_k(questions, wanted.candidates, exclude_seen, k)
+            top = self._top_k(questions, wanted.candidates, exclude_seen, k, MEMORY_MB)
             for question, results in zip(questions, top.of(len(questions)), strict=True):
                 items, scores = top.items[results], top.scores[results]
                 ignored, few = (*question.ignored, *wanted.ignored), wanted.remarks(len(items), k)
@@ -314,12 +313,7 @@ class Recommender:
         return wanted_items(self.artefact, self._untrained, self.attributes, exclude, only, filters)
 
     def _top_k(
-        self,
-        questions: Sequence[Question],
-        candidates: Candidates,
-        exclude_seen: bool | None,
-        k: int,
-        memory_mb: int = MEMORY_MB,
+        self, questions: Sequence[Question], candidates: Candidates, exclude_seen: bool | None, k: int, memory_mb: int
     ) -> TopK:
         """The best `k` candidates for each question of a block."""
         if exclude_seen or (exclude_seen is None and self.artefact.manifest["seen"] == "remove"):

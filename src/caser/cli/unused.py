@@ -152,6 +152,7 @@ RULES: Mapping[str, Sequence[Rule]] = {
         _NO_CHOICE,
         excludes("--no-choose", "--budget", "tuning chooses on validation"),
         _store_without_trials,
+        needs("--max-restarts", "--workers"),
     ),
     "data events": (_spreadsheets_only("--out"),),
     "evaluate": (needs("--trec-depth", "--trec"), needs("--csv-safe", "--per-user"), _spreadsheets_only("--per-user")),

@@ -12,12 +12,14 @@ Mostly there is one lane, number 0.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
 
+from caser.arrays.offsets import offsets_of
 from caser.arrays.types import Int64
 from caser.config import Training
 from caser.data.tape import Tape
@@ -25,6 +27,7 @@ from caser.errors import ConfigError
 from caser.models.base import SequenceEncoder
 from caser.system.randomness import torch_generator
 from caser.training.batches import Batch
+from caser.training.exchange import Exchange
 from caser.training.shard_batches import How, ShardBatches
 
 
@@ -78,43 +81,59 @@ def batches_of(
     training: Training,
     *,
     num_targets: int,
-    num_lanes: int = 1,
-    own: Collection[int] | None = None,
+    exchange: Exchange | None = None,
 ) -> Lanes:
-    """Return the batches of a part.
+    """Return the batches of a part, in as many lanes as the training has.
 
-    part         the part to train on, in memory or in shards
+    part         the part to train on. Its shards are dealt out to the lanes; of a part in one piece, its users
     network      the network that trains, on its device
-    training     how to train
+    training     how to train; the batch size is that of all lanes together
     num_targets  T, how many next items each state must predict
-    num_lanes    the number of lanes, among which the shards are dealt out; the batch size is that of all lanes together
-    own          the lanes that this process works through; all by default
+    exchange     the workers that share the lanes; None if this process works through all of them
 
-    Raises DataError when no position of the part trains, and ConfigError for more lanes than shards.
+    Raises DataError when no position of a lane trains, and ConfigError for more workers than lanes, or more lanes than
+    shards.
 
     >>> from caser.models.caser.caser import Caser
     >>> tape = Tape.from_sequences([[3, 1, 4], [1, 5]], num_items=5)
-    >>> batches_of(tape, Caser(L=2, T=1).build(2, 5, seed=0), Training(), num_targets=1).num_batches
-    1
+    >>> sorted(batches_of(tape, Caser(L=2, T=1).build(2, 5, seed=0), Training(lanes=2), num_targets=1).by_lane)
+    [0, 1]
     """
-    if not 1 <= num_lanes <= len(part.sizes):
+    exchange = exchange or Exchange()
+    if training.lanes < exchange.size:
         raise ConfigError(
-            f"the number of workers must lie in 1..{len(part.sizes)}, the number of shards of the log; got "
-            f"{num_lanes}. Prepare the log with smaller shards, or use fewer workers."
+            f"a training must have at least one lane for each worker; got {training.lanes} for {exchange.size} "
+            f"workers. Set lanes={exchange.size}, or use fewer workers."
         )
-    batch_size = training.batch_size or default_batch_size(len(part))
     how = How(
         window=network.window,
         max_length=network.max_length,
         num_targets=num_targets,
-        batch_size=max(1, batch_size // num_lanes),
+        batch_size=max(1, (training.batch_size or default_batch_size(len(part))) // training.lanes),
         positions=training.positions,
         with_seen=training.unseen_negatives,
         device=next(network.parameters()).device,
     )
-    lanes = {lane: ShardBatches(part, range(lane, len(part.sizes), num_lanes), how) for lane in range(num_lanes)}
+    lanes = {lane: ShardBatches(*_lane(part, lane, training.lanes), how) for lane in exchange.share(training.lanes)}
     most = max(lane.num_batches for lane in lanes.values())
-    return Lanes({lane: lanes[lane] for lane in (lanes if own is None else own)}, most, part.item_counts)
+    return Lanes(lanes, max(exchange.from_all(most)), part.item_counts)
+
+
+def _lane(part: Tape, lane: int, num_lanes: int) -> tuple[Tape, range]:
+    """What a lane works through: a part, and which of its shards."""
+    num_shards = len(part.sizes)
+    if num_lanes <= num_shards:
+        return part, range(lane, num_shards, num_lanes)
+    if num_shards > 1:
+        raise ConfigError(
+            f"a log in shards must have a shard for each lane; got {num_shards} shards for {num_lanes} lanes. Use "
+            "smaller shards (a smaller --memory-mb), or fewer workers and lanes."
+        )
+    # Of a part in one piece, a lane has every n-th user.
+    is_own = part.owners % num_lanes == lane
+    offsets = offsets_of(np.where(is_own, part.lengths, 0))
+    items = part.items[np.repeat(is_own, part.lengths)]
+    return Tape(items, offsets, part.num_items, part.sequence_owners), range(1)
 
 
 def default_batch_size(num_positions: int) -> int:

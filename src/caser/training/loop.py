@@ -22,6 +22,7 @@ from caser.models.base import SequenceEncoder
 from caser.system.memory import keep_freed_memory
 from caser.system.randomness import torch_generator
 from caser.training.averages import Averages
+from caser.training.exchange import Exchange
 from caser.training.lanes import Lanes
 from caser.training.objective import Objective, StepInputs, Streams
 from caser.training.rows import LargeTables
@@ -61,6 +62,16 @@ class TrainingState:
     averages: Averages | None = None
     epoch: int = 0
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Return everything that training changes, by name: parameters, Adam's moments and steps, and averages."""
+        tensors = {}
+        for name, parameter in self.network.named_parameters():
+            tensors[f"network/{name}"] = parameter.detach()
+            moments = self.optimiser.state.get(parameter, {})
+            tensors |= {f"adam/{moment}/{name}": value.detach() for moment, value in moments.items()}
+        averages = self.averages.tensors if self.averages else {}
+        return tensors | {f"average/{name}": value for name, value in averages.items()}
+
     def as_judged(self) -> AbstractContextManager[None]:
         """Return a context within which the network has the parameters that are judged: the averages, if there are."""
         return self.averages.used() if self.averages else nullcontext()
@@ -92,6 +103,7 @@ def train(
     batches: Lanes,
     training: Training,
     *,
+    exchange: Exchange | None = None,
     until: int | None = None,
     on_batch: Callable[[int, int], None] | None = None,
 ) -> Iterator[Epoch]:
@@ -100,19 +112,26 @@ def train(
     state     where to start, from `start` or restored from a checkpoint
     batches   what to train on, such as `batches_of` a tape
     training  how to train
+    exchange  the workers that train replicas on other lanes; None if this process trains alone
     until     the last epoch to train, `training.epochs` by default; the step-size schedule does not depend on it
     on_batch  a function that is called with (batches done, batches in the epoch), for a progress bar
 
-    Yields after every epoch. Raises NumericalError, with the epoch and the batch, when a loss or a gradient is not
-    finite; and ConfigError for a device that this machine does not have.
+    Yields after every epoch; then all workers have the same state, bit for bit. Raises NumericalError, with the epoch
+    and the batch, when a loss or a gradient is not finite; ConfigError for a device that this machine does not have, or
+    that cannot be shared; and WorkerError if another worker was lost or has another state.
     """
     keep_freed_memory()
     network, device = state.network, choose_device(training.device)
+    exchange = exchange or Exchange()
+    exchange.check_device(device)
+    exchange.refuse_different(state.tensors(), "before the first step")
     objective = Objective(network, batches.item_counts, training, device)
     tables = LargeTables(network, state.optimiser, uses_every_item=objective.uses_every_item)
     last = training.epochs if until is None else until
     while state.epoch < last:
-        yield _epoch(state, tables, batches, objective, training, device, on_batch)
+        epoch = _epoch(state, tables, batches, objective, training, exchange, on_batch)
+        exchange.refuse_different(state.tensors(), f"after epoch {epoch.number}")
+        yield epoch
 
 
 def share_of_rate(done: float) -> float:
@@ -157,12 +176,12 @@ def _epoch(
     batches: Lanes,
     objective: Objective,
     training: Training,
-    device: torch.device,
+    exchange: Exchange,
     on_batch: Callable[[int, int], None] | None,
 ) -> Epoch:
     """Train one epoch."""
     # Set the random streams of this epoch.
-    number = state.epoch + 1
+    number, device = state.epoch + 1, objective.device
     began = time.perf_counter()
     state.network.train()
 
@@ -179,15 +198,16 @@ def _epoch(
             for group in state.optimiser.param_groups:
                 group["lr"] = training.learning_rate * share_of_rate(done)
         prepared = [objective.prepare(batch, streams[lane]) for lane, batch in of_lanes]
-        if lanes := [inputs for inputs in prepared if inputs]:
-            totals.append(_step(state, tables, objective, lanes, number, index))
-            num_states += sum(len(inputs.targets_MT) for inputs in lanes)
+        lanes = [inputs for inputs in prepared if inputs]
+        totals.append(_step(state, tables, objective, lanes, exchange, f"epoch {number}, batch {index + 1}"))
+        num_states += sum(len(inputs.targets_MT) for inputs in lanes)
         if state.averages:
             state.averages.after(state.epoch, index, batches.num_batches)
         if on_batch:
             on_batch(index + 1, batches.num_batches)
     state.epoch = number
     loss_sum, num_targets = torch.stack(totals).double().sum(0).tolist()
+    num_states = sum(exchange.from_all(num_states))
     return Epoch(number, loss_sum / num_targets, num_states, time.perf_counter() - began)
 
 
@@ -196,32 +216,39 @@ def _step(
     tables: LargeTables,
     objective: Objective,
     lanes: Sequence[StepInputs],
-    epoch: int,
-    index: int,
+    exchange: Exchange,
+    place: str,
 ) -> Tensor:
     """Take one step; return the sum of the loss over the targets of all lanes, and their number, (2,)."""
+    # Count the targets of all workers. Without any, there is no step.
+    loss_sum = torch.zeros((), device=objective.device)
+    num_targets = [(inputs.targets_MT > 0).sum() for inputs in lanes]
+    own_targets = sum(num_targets, torch.zeros((), dtype=torch.int64, device=objective.device))
+    all_targets = exchange.numbers(own_targets[None]).sum()
+    if not lanes and not all_targets:
+        return torch.stack([loss_sum, all_targets])
+    # The loss of a step is the mean over the targets of all lanes; the gradients of the lanes add up.
     touched, renumbered = tables.touched(lanes)
     rows = {f"network.{each.name}": each.values for each in touched}
-    num_targets = [(inputs.targets_MT > 0).sum() for inputs in lanes]
-    all_targets = torch.stack(num_targets).sum()
     state.optimiser.zero_grad()
-    # The loss of a step is the mean over the targets of all lanes; the gradients of the lanes add up.
-    loss_sum = torch.zeros((), device=all_targets.device)
     for inputs, num in zip(renumbered, num_targets, strict=True):
         loss = functional_call(objective, rows, (inputs,))
         torch.autograd.backward(loss * (num / all_targets))
         loss_sum = loss_sum + loss.detach() * num
-    gradients = [parameter.grad for parameter in [*state.network.parameters(), *rows.values()]]
-    _check_finite(loss_sum / all_targets, gradients, epoch, index)
+    # Add up what the workers computed, and let the optimiser use it: in the same way on all of them.
+    exchange.add_gradients(tables.whole, loss_sum)
+    touched = tables.added_up(touched, exchange)
+    gradients = [parameter.grad for parameter in [*tables.whole, *(each.values for each in touched)]]
+    _check_finite(loss_sum / all_targets, gradients, place)
     state.optimiser.step()
     tables.update(touched)
     return torch.stack([loss_sum, all_targets])
 
 
-def _check_finite(loss: Tensor, gradients: Iterable[Tensor | None], epoch: int, index: int) -> None:
+def _check_finite(loss: Tensor, gradients: Iterable[Tensor | None], place: str) -> None:
     norm = torch.nn.utils.get_total_norm([gradient for gradient in gradients if gradient is not None])
     if not bool(torch.isfinite(loss + norm)):
         raise NumericalError(
-            f"loss and gradients must be finite; got loss {loss.item()} and gradient norm {norm.item()} "
-            f"in epoch {epoch}, batch {index + 1}. Lower the learning rate; the last checkpoint is intact."
+            f"loss and gradients must be finite; got loss {loss.item()} and gradient norm {norm.item()} in {place}. "
+            "Lower the learning rate; the last checkpoint is intact."
         )

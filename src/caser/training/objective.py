@@ -83,7 +83,7 @@ class Objective(nn.Module):
         device       where the network and the batches are
         """
         super().__init__()
-        self.network, self.config = network, training
+        self.network, self.config, self.device = network, training, device
         self.row = training.loss_row
         self.precision = choose_precision(training, network) if "precision" in training.used() else None
         settings: dict[str, Any] = {**self.row.settings, **training.loss_settings}

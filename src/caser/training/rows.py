@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.optim.adam import adam
 
 from caser.models.base import SequenceEncoder
+from caser.training.exchange import Exchange
 from caser.training.objective import StepInputs
 
 MANY_ROWS = 100_000
@@ -57,10 +58,13 @@ class LargeTables:
             present = {name: parameters[name] for name in names if name in parameters}
             return {name: table for name, table in present.items() if len(table) >= MANY_ROWS}
 
-        self.optimiser = optimiser
+        self.optimiser, self.device = optimiser, next(network.parameters()).device
         self.of_users = large(network.user_tables)
         self.of_items = {} if uses_every_item else large(network.item_tables)
-        for table in [*self.of_users.values(), *self.of_items.values()]:
+        by_rows = {**self.of_users, **self.of_items}
+        self.whole = [parameter for name, parameter in parameters.items() if name not in by_rows]
+        """The parameters that are updated as a whole."""
+        for table in by_rows.values():
             if not optimiser.state[table]:
                 moments = {name: torch.zeros_like(table) for name in _MOMENTS}
                 optimiser.state[table] = {"step": torch.zeros((), device=table.device), **moments}
@@ -73,12 +77,12 @@ class LargeTables:
         Returns the rows of each large table, and the inputs, renumbered to match.
         """
         rows: list[TouchedRows] = []
-        if self.of_users and lanes:
-            users, indices = _renumbered([(inputs.users_CW,) for inputs in lanes])
+        if self.of_users:
+            users, indices = _renumbered([(inputs.users_CW,) for inputs in lanes], self.device)
             rows += [_copied(name, table, users) for name, table in self.of_users.items()]
             lanes = [replace(inputs, users_CW=users_CW) for inputs, (users_CW,) in zip(lanes, indices, strict=True)]
-        if self.of_items and lanes:
-            items, indices = _renumbered([(each.tape_CX, each.targets_MT, each.negatives) for each in lanes])
+        if self.of_items:
+            items, indices = _renumbered([(one.tape_CX, one.targets_MT, one.negatives) for one in lanes], self.device)
             rows += [_copied(name, table, items) for name, table in self.of_items.items()]
             lanes = [
                 replace(inputs, tape_CX=tape_CX, targets_MT=targets_MT, negatives=negatives)
@@ -86,13 +90,28 @@ class LargeTables:
             ]
         return rows, list(lanes)
 
-    def copied(self, name: str, rows: Tensor) -> TouchedRows:
-        """Copy some rows of a large table.
+    def added_up(self, touched: Sequence[TouchedRows], exchange: Exchange) -> list[TouchedRows]:
+        """Return the rows that any worker uses in this step, with the sum of their gradients.
 
-        name  the name of its parameter
-        rows  (R,) int64, which rows
+        touched   the rows that this worker uses, after its backward passes
+        exchange  the workers
         """
-        return _copied(name, {**self.of_users, **self.of_items}[name], rows)
+        if exchange.size == 1:
+            return list(touched)
+        added = []
+        for tables in (self.of_users, self.of_items):
+            if not (mine := [each for each in touched if each.name in tables]):
+                continue
+            # Tables with the same rows, such as the vectors and the biases of items, travel side by side.
+            columns = [_gradient(one).view(len(one.rows), -1) for one in mine]
+            rows, sums = exchange.add_rows(mine[0].rows, torch.cat(columns, dim=1))
+            for each, part in zip(
+                mine, sums.split_with_sizes([column.shape[1] for column in columns], dim=1), strict=True
+            ):
+                both = _copied(each.name, tables[each.name], rows)
+                both.values.grad = part.reshape(both.values.shape).contiguous()  # Adam's fused step needs it
+                added.append(both)
+        return added
 
     @torch.no_grad()
     def update(self, touched: Iterable[TouchedRows]) -> None:
@@ -108,7 +127,7 @@ class LargeTables:
             beta1, beta2 = settings["betas"]
             adam(
                 [each.values],
-                [each.values.grad if each.values.grad is not None else torch.zeros_like(each.values)],
+                [_gradient(each)],
                 [moments[0]],
                 [moments[1]],
                 [],
@@ -134,6 +153,10 @@ def _copied(name: str, table: nn.Parameter, rows: Tensor) -> TouchedRows:
     return TouchedRows(name, rows, table.detach().index_select(0, rows).requires_grad_())
 
 
+def _gradient(touched: TouchedRows) -> Tensor:
+    return torch.zeros_like(touched.values) if touched.values.grad is None else touched.values.grad
+
+
 def _put_back(array: Tensor, rows: Tensor, part: Tensor) -> None:
     if array.device.type == "cpu":
         array.detach().numpy()[rows.numpy()] = part.detach().numpy()  # twice as fast as index_copy_
@@ -141,10 +164,10 @@ def _put_back(array: Tensor, rows: Tensor, part: Tensor) -> None:
         array.index_copy_(0, rows, part)
 
 
-def _renumbered(lanes: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, list[list[Tensor]]]:
+def _renumbered(lanes: Sequence[tuple[Tensor, ...]], device: torch.device) -> tuple[Tensor, list[list[Tensor]]]:
     """The distinct indices of all lanes in order, with 0 as the first, (R,); and each index as its place among them."""
     flat = [index.flatten() for lane in lanes for index in lane]
-    padding = torch.zeros(1, dtype=torch.int64, device=flat[0].device)
+    padding = torch.zeros(1, dtype=torch.int64, device=device)
     rows, places = torch.unique(torch.cat([padding, *flat]), return_inverse=True)
     parts = iter(places[1:].split([len(index) for index in flat]))
     return rows, [[next(parts).view_as(index) for index in lane] for lane in lanes]
