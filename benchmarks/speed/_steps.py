@@ -6,10 +6,11 @@ import time
 
 from caser.config import Training
 from caser.data.tape import Tape
+from caser.training.lanes import batches_of
 from caser.training.loop import TrainingState, train
 
 
-class _StopTraining(Exception):  # noqa: N818 (control flow)
+class StopTraining(Exception):  # noqa: N818 (control flow)
     """Ends a measurement in the middle of an epoch."""
 
 
@@ -32,13 +33,14 @@ def _part(
         nonlocal part
         if batch == steps or time.perf_counter() - began > seconds:
             part = batch / batches
-            raise _StopTraining
+            raise StopTraining
 
+    batches = batches_of(tape, state.network, training, num_targets=num_targets)
     try:
         while True:
-            next(train(state, tape, training, num_targets=num_targets, until=state.epoch + 1, on_batch=on_batch))
+            next(train(state, batches, training, until=state.epoch + 1, on_batch=on_batch))
             if steps is not None:
                 raise ValueError(f"an epoch must have more than {steps} steps.")
             whole_epochs += 1
-    except _StopTraining:
+    except StopTraining:
         return whole_epochs + part

@@ -16,6 +16,8 @@ from caser.data.describe import describe as describe
 from caser.data.filters import LogFilters as LogFilters
 from caser.data.item_table import add_titles as add_titles
 from caser.data.log import InteractionLog as InteractionLog
+from caser.data.prepared.folder import open_prepared as open_prepared
+from caser.data.prepared.prepare import prepare_log as prepare_log
 from caser.data.readers import Reading as Reading
 from caser.data.readers import read_log as read_log
 from caser.data.split import Split as Split
@@ -38,6 +40,7 @@ from caser.errors import MissingDependencyError as MissingDependencyError
 from caser.errors import NumericalError as NumericalError
 from caser.errors import StoreError as StoreError
 from caser.errors import UnknownIdError as UnknownIdError
+from caser.errors import WorkerError as WorkerError
 from caser.evaluation.fingerprint import refuse_mixed as refuse_mixed
 from caser.evaluation.judge import counting_baselines as counting_baselines
 from caser.evaluation.judge import rank as rank
@@ -50,6 +53,7 @@ from caser.exported.scorer import through_onnx as through_onnx
 from caser.exported.write import write_onnx as write_onnx
 from caser.fitting.evaluate import evaluate as evaluate
 from caser.fitting.fit import fit as fit
+from caser.fitting.workers import in_workers as in_workers
 from caser.models import register_model as register_model
 from caser.models.blend import Blend as Blend
 from caser.models.caser.caser import Caser as Caser
@@ -130,6 +134,7 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "Training",
     "UnknownIdError",
     "Winner",
+    "WorkerError",
     "ablate",
     "add_titles",
     "audit",
@@ -146,9 +151,12 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "filters_fired",
     "fit",
     "global_time",
+    "in_workers",
     "leave_one_out",
     "load",
     "load_dataset",
+    "open_prepared",
+    "prepare_log",
     "rank",
     "read_log",
     "refit",

@@ -270,6 +270,8 @@ class Training(Settings):
     """Early stopping: end after this many epochs without a better validation metric; 0 trains all epochs."""
     batch_size: int | None = Field(default=None, ge=1, le=100_000_000)
     """Positions per optimiser step; by default 2048, or fewer so that a small log has 250 steps in an epoch."""
+    lanes: int = Field(default=1, ge=1, le=4096)
+    """Series of batches, each over users of its own; a step takes one of each. At most so many workers share them."""
     learning_rate: float = Field(default=3e-3, gt=0)
     """Adam's step size."""
     schedule: Literal["constant", "linear"] = "linear"
@@ -308,8 +310,7 @@ class Training(Settings):
 
         changes  new values by the name of the setting
 
-        If the loss changes, the copy keeps neither `loss_settings` nor the settings that the new loss does not use,
-        such as those of negatives for a loss that draws none. Raises ConfigError for a wrong new value.
+        If the loss changes, the copy drops what the new one does not use. Raises ConfigError for a wrong new value.
 
         >>> Training(loss="bpr", num_negatives=5).replace(loss="softmax").loss
         'softmax'
@@ -325,10 +326,9 @@ class Training(Settings):
     def used(self) -> dict[str, Any]:
         """Return the settings that have an effect with this loss, as JSON values by name.
 
-        `loss_settings` holds all settings of the loss, also those with default values. Manifests and cache keys contain
-        this dictionary. `Training(**training.used())` trains in the same way.
+        `loss_settings` holds all settings of the loss. Manifests and cache keys contain this dictionary.
         """
-        unused = self.loss_row.unused_settings(self.negatives)
+        unused = {*self.loss_row.unused_settings(self.negatives), *(["lanes"] if self.lanes == 1 else [])}
         values = {name: value for name, value in self.model_dump(mode="json").items() if name not in unused}
         return {**values, "loss_settings": {**self.loss_row.settings, **self.loss_settings}}
 

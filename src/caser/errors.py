@@ -8,6 +8,7 @@
     ├── NumericalError       a loss, gradient or score is not finite
     ├── ArtefactError        a file or saved folder cannot be read or written, is damaged, or is too new
     ├── MissingDependencyError   a package of an optional extra is not installed
+    ├── WorkerError          a worker of a training was lost, or its replica differs from the others
     ├── StoreError           events cannot be read or stored
     └── BusyError            the queue of waiting requests is full; the same request may succeed a moment later
 
@@ -86,6 +87,12 @@ class StoreError(CaserError):
         super().__init__(message)
         self.is_lasting = is_lasting
         self.is_away = is_away
+
+
+class WorkerError(CaserError):
+    """A worker of a training was lost, or its replica differs from those of the others."""
+
+    exit_code = 10
 
 
 class BusyError(CaserError):

@@ -490,6 +490,29 @@ def test_a_file_with_a_correct_checksum_and_wrong_values_is_refused(
     refuses(run, name)
 
 
+@pytest.mark.parametrize("rows", [1, 2, 3, 100])
+def test_large_histories_are_read_from_a_copy_some_rows_at_a_time(
+    run: Path, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = load(run).histories
+    monkeypatch.setattr("caser.artefact.folder.LARGE", 0)
+    monkeypatch.setattr("caser.system.mapped.LARGE", 0)
+    monkeypatch.setattr("caser.artefact.tables.BLOCK", rows)
+    found = load(run).histories
+    assert isinstance(found.items, np.memmap)
+    assert found.items.tolist() == whole.items.tolist()
+    assert found.offsets.tolist() == whole.offsets.tolist()
+    content = (run / HISTORIES).read_bytes()
+    for change in (pl.col("user").reverse(), pl.col("order").reverse(), pl.col("order") + 1, pl.col("item") + 3):
+        (run / HISTORIES).write_bytes(other_frame(HISTORIES, change)(run))
+        refuses(run, HISTORIES, "does not match its checksum")
+        resign(run)
+        refuses(run, HISTORIES)
+        (run / HISTORIES).write_bytes(content)
+    resign(run)
+    assert load(run).histories.items.tolist() == whole.items.tolist()
+
+
 def test_files_of_another_run_are_refused(run: Path, tmp_path: Path) -> None:
     smaller = replace(popularity_run(), items=Vocabulary(pl.Series(ITEMS[:5])), titles=None)
     save(replace(smaller, histories=Tape.from_sequences(SEQUENCES, 5)), tmp_path / "smaller")

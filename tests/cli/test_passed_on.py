@@ -122,7 +122,19 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "train --model auto": auto.train_auto,
 }  # fmt: skip
 OF_A_CLASS: dict[str, type[Settings]] = {"options": StudyOptions, "filters": LogFilters}
-SHOWN = {"log", "items", "json", "out", "model", "settings", "training", "reading"}
+SHOWN = {
+    "log",
+    "items",
+    "json",
+    "out",
+    "model",
+    "settings",
+    "training",
+    "reading",
+    "memory_mb",
+    "workers",
+    "max_restarts",
+}
 """Parameters that decide where and how something is shown, or have tests of their own."""
 
 

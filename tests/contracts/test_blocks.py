@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -20,8 +21,11 @@ import pytest
 import torch
 
 from caser.answering.recommender import Recommender
+from caser.data.prepared.folder import verify
+from caser.data.prepared.prepare import prepare_log
 from caser.data.queries import Queries
 from caser.data.readers import read_log
+from caser.data.split import leave_one_out
 from caser.data.synthetic import chain_world
 from caser.data.tape import Tape
 from caser.data.user_sessions import user_sessions
@@ -29,11 +33,12 @@ from caser.evaluation.bootstrap import owner_draws
 from caser.evaluation.metrics import parse_metric
 from caser.evaluation.rank_table import RankTable
 from caser.evaluation.ranking import ranks
+from caser.evaluation.split_facts import later_share
 from caser.models.counting.session_knn import SessionKNN
 from caser.search.exact import Candidates, find_top_k
 from caser.study.audit.order import _sample
 from caser.training.log_sums import sum_over_catalogue
-from caser.training.negatives import NegativeSampler
+from caser.training.negatives import SeenItems
 from tests.architecture.source import ROOT, source_files
 from tests.data.logs import with_pauses
 from tests.runs import USERS, caser_run, popularity_run
@@ -53,11 +58,25 @@ def plain_item_counts() -> Any:
     return [TAPE.items.tolist().count(item) for item in range(41)]
 
 
+PAUSED = with_pauses(chain_world(num_users=9, num_items=7, length=6, seed=2).log, every=2)
+
+
+def later(_: Path) -> Any:
+    split = leave_one_out(PAUSED)
+    share = later_share(split, split.final, split.test)
+    assert share is not None
+    return round(share, 9)
+
+
+def plain_later() -> Any:
+    is_last = np.append(np.diff(PAUSED.users) > 0, True)
+    trained, targets = PAUSED.times[~is_last], PAUSED.times[is_last]
+    return round(float(np.mean([time > target for time in trained for target in targets])), 9)
+
+
 def seen_items(_: Path) -> Any:
-    sampler = NegativeSampler(TAPE, unseen_only=True)
-    assert sampler._is_seen is not None
     users = torch.arange(TAPE.num_users + 1)
-    return sampler._is_seen(users, torch.arange(41).expand(len(users), 41)).numpy()
+    return SeenItems(TAPE)(users, torch.arange(41).expand(len(users), 41)).numpy()
 
 
 def plain_seen_items() -> Any:
@@ -175,6 +194,16 @@ def log_of_json(folder: Path) -> Any:
     return [log.users.tolist(), log.item_vocabulary.ids.to_list(), log.times.tolist()]
 
 
+def prepared_log(folder: Path) -> Any:
+    lines = ["user,item,time", *(f"u{row % 5},i{row % 7},{1_600_000_000 + row}" for row in range(40))]
+    (folder / "log.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    shutil.rmtree(folder / "prepared", ignore_errors=True)
+    log = prepare_log(folder / "log.csv", folder / "prepared").log
+    verify(folder / "prepared")
+    sha256 = log.provenance["prepared_from"]["sha256"]
+    return [sha256, log.digest, log.users.tolist(), log.item_vocabulary.ids.to_list(), log.times.tolist()]
+
+
 # The constant -> what is computed with it, and the same in a plain way (None: with the constant as it is).
 BLOCKS: dict[str, tuple[Callable[[Path], Any], Callable[[], Any] | None]] = {
     "caser.data.tape._BLOCK": (item_counts, plain_item_counts),
@@ -183,6 +212,10 @@ BLOCKS: dict[str, tuple[Callable[[Path], Any], Callable[[], Any] | None]] = {
     "caser.data.headers.BLOCK_BYTES": (log_of_text, None),
     "caser.data.json_size.BLOCK_BYTES": (log_of_json, None),
     "caser.data.quotes.RECORDS_AT_ONCE": (log_of_text, None),
+    "caser.evaluation.split_facts._BLOCK": (later, plain_later),
+    "caser.data.prepared.arrays._AT_ONCE": (prepared_log, None),
+    "caser.data.prepared.staged._IDS_AT_ONCE": (prepared_log, None),
+    "caser.system.sealed._HASHED_AT_ONCE": (prepared_log, None),
     "caser.training.negatives._SORTED_AT_ONCE": (seen_items, plain_seen_items),
     "caser.training.log_sums.MOST_SCORES": (log_sum, plain_log_sum),
     "caser.training.log_sums._FEWEST_STATES": (log_sum, plain_log_sum),
@@ -200,6 +233,10 @@ BLOCKS: dict[str, tuple[Callable[[Path], Any], Callable[[], Any] | None]] = {
 
 # Constants that another file makes small.
 ELSEWHERE = {
+    "caser.artefact.tables.BLOCK": "tests/artefact/test_folder.py",
+    "caser.data.shard_parts._BLOCK": "tests/data/test_shard_parts.py",
+    "caser.system.mapped._BLOCK": "tests/system/test_mapped.py",
+    "caser.training.shard_batches.AT_ONCE": "tests/fitting/test_shards.py",
     "caser.models.neural._MOST_POSITIONS": "tests/contracts/test_session_models.py",
     "caser.models.sessions.scorer._MOST_CELLS": "tests/contracts/test_session_models.py",
     "caser.exported.scorer._MOST_CELLS": "tests/exported/test_scorer.py",

@@ -14,7 +14,8 @@ from caser.data.synthetic import chain_world
 from caser.models.caser.caser import Caser
 from caser.models.neural import NeuralScorer
 from caser.system.randomness import torch_generator
-from caser.training.loop import start, train
+from caser.training.loop import start
+from tests.training.runs import train_on
 
 KEEPS_SCORES_NEAR_ZERO = {"bpr-max"}
 """Losses with a penalty on scores far from zero, which may raise the score of a negative far below the others."""
@@ -123,7 +124,7 @@ def test_it_learns_the_easy_world(name: str) -> None:
     drawn: dict[str, Any] = {"num_negatives": 4} if LOSSES[name].form == "sampled" else {}
     training = Training(loss=name, epochs=25, batch_size=128, learning_rate=0.01, seed=1, device="cpu", **drawn)
     state = start(model.build(world.log.num_users, world.log.num_items, training.seed), training)
-    for _ in train(state, split.fit, training, num_targets=model.T):
+    for _ in train_on(state, split.fit, training, num_targets=model.T):
         pass
     queries = split.test
     scores = NeuralScorer(state.network).scores(queries.users, queries.histories(slice(None), model.L))

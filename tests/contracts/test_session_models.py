@@ -16,8 +16,9 @@ from caser.data.tape import Tape
 from caser.models import MODELS, model_class, model_settings
 from caser.models.neural import NeuralScorer
 from caser.system.randomness import torch_generator
-from caser.training.loop import start, train
+from caser.training.loop import start
 from tests.models.sessions.session_models import NUM_ITEMS, NUM_USERS, Network, network_of, states_of
+from tests.training.runs import train_on
 from tests.training.windows import windows_of
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -128,7 +129,7 @@ def test_the_loss_of_an_epoch_is_the_mean_over_all_targets(name: str, T: int) ->
         scores_I = scorer.scores(np.array([user], dtype=np.int32), np.array([window], dtype=np.int32))[0]
         log_probability = torch.log_softmax(torch.from_numpy(scores_I[1:]), dim=0)
         costs += [-float(log_probability[target - 1]) for target in targets if target]
-    (epoch,) = train(state, TAPE, training, num_targets=T)
+    (epoch,) = train_on(state, TAPE, training, num_targets=T)
     assert epoch.num_states == len(TAPE)
     assert epoch.loss == pytest.approx(np.mean(costs), rel=1e-5)
 
@@ -143,7 +144,7 @@ def test_it_trains_on_causal_chunks_and_its_padding_stays_zero(name: str, T: int
         epochs=12, loss=loss, batch_size=8, learning_rate=0.01, weight_decay=0.01, device="cpu", **drawn
     )
     state = start(config.build(4, NUM_ITEMS, 1), training)
-    losses = [epoch.loss for epoch in train(state, TAPE, training, num_targets=T)]
+    losses = [epoch.loss for epoch in train_on(state, TAPE, training, num_targets=T)]
     assert losses[-1] < losses[0]
     for parameter in {"Q", "V"} & set(state.network.state_dict()):
         assert not state.network.state_dict()[parameter][0].any()

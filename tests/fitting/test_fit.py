@@ -23,11 +23,12 @@ from caser.models.caser.caser import Caser
 from caser.models.counting.markov import Markov
 from caser.models.neural import NeuralScorer
 from caser.training import precision
-from caser.training.loop import start, train
+from caser.training.loop import start
 from tests.architecture.source import ROOT
 from tests.data.logs import Row, log_of
 from tests.runs import fitted
 from tests.skips import on_another_system
+from tests.training.runs import train_on
 
 MODEL = Caser(L=2, T=1, d=4, n_v=1, n_h=2, dropout=0, user_vector=True)
 SUITED = MODEL.replace(item_dropout=0.4, reach=16)
@@ -67,7 +68,7 @@ def test_the_epochs_that_validate_best_are_refitted_from_fresh_parameters_on_the
     assert facts["epochs"] == 1 + int(np.argmax(values))
 
     state = start(SUITED.build(split.log.num_users, split.log.num_items, TRAINING.seed), TRAINING)
-    for _ in train(state, split.final, TRAINING, num_targets=MODEL.T, until=facts["epochs"]):
+    for _ in train_on(state, split.final, TRAINING, num_targets=MODEL.T, until=facts["epochs"]):
         pass
     expected = dict(NeuralScorer(state.finish()).arrays())
     expected["P"][0] = expected["P"][1:].mean(axis=0)

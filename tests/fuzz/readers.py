@@ -27,13 +27,15 @@ from caser.artefact import folder as artefact
 from caser.artefact import manifest, run_folder
 from caser.data.item_table import read_items
 from caser.data.log import Vocabulary
+from caser.data.prepared import folder as prepared
+from caser.data.prepared.prepare import prepare_log
 from caser.data.readers import read_log
 from caser.exported.read import checked, states_alone, with_checksum
 from caser.search.cells import Index
 from caser.study.replay import hit_rate
 from caser.study.runs import Store
 from caser.system.parsing import parse_arrays
-from caser.system.sealed import opening, seal_arrays
+from caser.system.sealed import opening, seal_arrays, seal_json, unseal_json
 from tests.runs import caser_run, resign
 
 Read = Callable[[bytes], object]
@@ -116,6 +118,37 @@ def _manifest(folder: Path) -> Read:
         return artefact.load(run)
 
     return read
+
+
+def _prepared(name: str) -> Callable[[Path], Read]:
+    """Read a prepared log of which one file is replaced; its manifest then names the new checksum."""
+
+    def opened(folder: Path) -> Read:
+        (folder / "log.csv").write_bytes(CSV)
+        log = folder / "prepared"
+        prepare_log(folder / "log.csv", log)
+        values = unseal_json((log / prepared.MANIFEST).read_bytes(), prepared.SEAL)
+
+        def read(content: bytes) -> object:
+            if name == prepared.MANIFEST:
+                content = _sealed(content, opening(prepared.SEAL))
+            else:
+                facts = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+                files = {**values["files"], name: facts}
+                (log / prepared.MANIFEST).write_bytes(seal_json({**values, "files": files}, prepared.SEAL))
+            (log / name).write_bytes(content)
+            return read_log(log).user_vocabulary.indices(["ann"])
+
+        return read
+
+    return opened
+
+
+def _file_of_prepared(name: str) -> list[bytes]:
+    with TemporaryDirectory() as folder:
+        _prepared(name)(Path(folder))
+        content = (Path(folder) / "prepared" / name).read_bytes()
+    return [content[len(opening(prepared.SEAL)) + 64 :]] if name == prepared.MANIFEST else [content]
 
 
 def _sealed(rest: bytes, start: bytes) -> bytes:
@@ -254,6 +287,9 @@ READERS: dict[str, Reader] = {
     "histories": _in_format(run_folder.HISTORIES),
     "checkpoint": Reader(_checkpoint_seeds, _checkpoint),
     "onnx": Reader(_onnx_seeds, _onnx),
+    "prepared manifest": Reader(lambda: _file_of_prepared("manifest.json"), _prepared("manifest.json")),
+    "prepared ids": Reader(lambda: _file_of_prepared("user_ids.parquet"), _prepared("user_ids.parquet")),
+    "prepared array": Reader(lambda: _file_of_prepared("items.npy"), _prepared("items.npy")),
     "store": Reader(lambda: _file_of_store(".json"), _in_store(".json")),
     "ranks": Reader(lambda: _file_of_store(".ranks.safetensors"), _in_store(".ranks.safetensors")),
     "answers": Reader(lambda: [ANSWERS], _answers),

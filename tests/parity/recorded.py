@@ -24,8 +24,9 @@ from caser.data.split import leave_one_out
 from caser.data.synthetic import chain_world
 from caser.data.tape import Tape
 from caser.models import MODELS, model_settings, network_settings
-from caser.training.loop import start, train
+from caser.training.loop import start
 from tests.runs import fitted
+from tests.training.runs import train_on
 
 FOLDER = Path(__file__).parent / "data" / "recorded"
 TRACES = FOLDER / "traces.json"
@@ -69,7 +70,7 @@ def trained(name: str) -> tuple[list[float], str]:
     torch.set_num_threads(1)
     try:
         state = start(config.build(LOG.num_users, LOG.num_items, training.seed), training)
-        losses = [epoch.loss for epoch in train(state, TAPE, training, num_targets=config.num_targets)]
+        losses = [epoch.loss for epoch in train_on(state, TAPE, training, num_targets=config.num_targets)]
     finally:
         torch.set_num_threads(threads)
     hasher = hashlib.sha256()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 from caser.config import Training
 from caser.data.synthetic import chain_world
 from caser.data.tape import Tape
 from caser.models.caser.caser import Caser
+from caser.training.lanes import batches_of
 from caser.training.loop import Epoch, TrainingState, start, train
 
 LOG = chain_world(num_users=60, num_items=30, length=14, seed=3).log
@@ -21,9 +23,16 @@ def fresh(training: Training = TRAINING, model: Caser = MODEL) -> TrainingState:
     return start(model.build(LOG.num_users, LOG.num_items, training.seed), training)
 
 
+def train_on(
+    state: TrainingState, tape: Tape, training: Training, *, num_targets: int, **options: Any
+) -> Iterator[Epoch]:
+    """Train on a tape, in one lane."""
+    return train(state, batches_of(tape, state.network, training, num_targets=num_targets), training, **options)
+
+
 def run(state: TrainingState, training: Training = TRAINING, model: Caser = MODEL, **options: Any) -> list[Epoch]:
     """Train to the end."""
-    return list(train(state, TAPE, training, num_targets=model.T, **options))
+    return list(train_on(state, TAPE, training, num_targets=model.T, **options))
 
 
 def weights_digest(state: TrainingState) -> str:

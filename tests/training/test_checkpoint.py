@@ -20,8 +20,8 @@ from caser.errors import ArtefactError
 from caser.models.caser.caser import Caser
 from caser.system.sealed import seal_arrays, unseal_arrays
 from caser.training.checkpoint import load_checkpoint, restore, save_checkpoint
-from caser.training.loop import start, train
-from tests.training.runs import MODEL, TAPE, TRAINING, fresh, run, weights_digest
+from caser.training.loop import start
+from tests.training.runs import MODEL, TAPE, TRAINING, fresh, run, train_on, weights_digest
 
 RECORD = {"key": "a run", "history": [{"number": 1, "validation": 0.1}]}
 
@@ -31,7 +31,7 @@ def saved(tmp_path: Path) -> Path:
     """Return a checkpoint after one epoch of a network that is small enough to damage every byte."""
     state = start(Caser(L=1, T=1, d=1, n_v=1, n_h=0, user_vector=False).build(2, 3, seed=0), TRAINING)
     tape = type(TAPE).from_sequences([[1, 2, 3], [3, 1]], num_items=3)
-    next(train(state, tape, TRAINING, num_targets=1))
+    next(train_on(state, tape, TRAINING, num_targets=1))
     save_checkpoint(tmp_path / "checkpoint", state, RECORD)
     return tmp_path / "checkpoint"
 

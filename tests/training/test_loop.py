@@ -17,10 +17,10 @@ from caser.config import LOSSES, Training
 from caser.data.tape import Tape
 from caser.errors import ConfigError, DataError, NumericalError
 from caser.models.neural import NeuralScorer
-from caser.training.loop import choose_device, train
+from caser.training.loop import choose_device
 from tests.architecture.source import ROOT
 from tests.skips import skipped
-from tests.training.runs import LOG, MODEL, TAPE, TRAINING, fresh, run, weights_digest
+from tests.training.runs import LOG, MODEL, TAPE, TRAINING, fresh, run, train_on, weights_digest
 from tests.training.windows import windows_of
 
 STILL = {"learning_rate": 1e-12, "weight_decay": 0.0}
@@ -185,7 +185,7 @@ def test_hidden_users_train_the_anonymous_user() -> None:
 
 def test_a_loss_that_is_not_finite_names_epoch_and_batch_and_does_not_step() -> None:
     state = fresh()
-    epochs = train(state, TAPE, TRAINING, num_targets=MODEL.T)
+    epochs = train_on(state, TAPE, TRAINING, num_targets=MODEL.T)
     next(epochs)
     with torch.no_grad():
         state.network.item_vectors()[1][3] = torch.nan
@@ -204,7 +204,7 @@ def test_training_that_diverges_is_stopped() -> None:
 def test_a_tape_without_a_position_to_train_is_refused() -> None:
     nothing = Tape.from_sequences([[]] * LOG.num_users, num_items=LOG.num_items)
     with pytest.raises(DataError, match="to train on"):
-        next(train(fresh(), nothing, TRAINING, num_targets=MODEL.T))
+        next(train_on(fresh(), nothing, TRAINING, num_targets=MODEL.T))
 
 
 @pytest.mark.parametrize("name", ["gpu", "", "meta", "cpu:7"])

@@ -17,8 +17,8 @@ from caser.models.base import SequenceEncoder
 from caser.models.settings import NetworkSettings
 from caser.training import rows
 from caser.training.checkpoint import load_checkpoint, restore, save_checkpoint
-from caser.training.loop import TrainingState, start, train
-from tests.training.runs import MODEL, TAPE, TRAINING, fresh, run, weights_digest
+from caser.training.loop import TrainingState, start
+from tests.training.runs import MODEL, TAPE, TRAINING, fresh, run, train_on, weights_digest
 
 NEURAL = [name for name in MODELS if issubclass(model_class(name), NetworkSettings)]
 SAMPLED = TRAINING.replace(loss="bce", negatives="per-target", popularity_exponent=1.0)
@@ -68,7 +68,7 @@ def test_a_row_that_no_batch_uses_does_not_change(name: str, loss: Any, sparse: 
     training = SAMPLED.replace(loss=loss, weight_decay=0.1, epochs=2)
     state = start(network_of(name, NUM_USERS, NUM_ITEMS), training)
     before = tables_of(state)
-    list(train(state, sparse, training, num_targets=1))
+    list(train_on(state, sparse, training, num_targets=1))
     for table, (values, num_named) in tables_of(state).items():
         moved = values != before[table][0]
         assert moved[1:num_named].any()
@@ -93,7 +93,7 @@ def test_training_by_rows_equals_training_the_whole_table_when_a_batch_uses_all_
     for many in (10**6, 1):
         monkeypatch.setattr(rows, "MANY_ROWS", many)
         state = start(network_of(name, 20, 12), training)
-        losses = [epoch.loss for epoch in train(state, tape, training, num_targets=1)]
+        losses = [epoch.loss for epoch in train_on(state, tape, training, num_targets=1)]
         ends.append((losses, weights_digest(state)))
     assert ends[0] == ends[1]
 
@@ -118,7 +118,7 @@ def test_a_step_that_fails_leaves_the_tables_whole(sparse: Tape) -> None:
         state.network.item_vectors()[1][3] = torch.nan
     before = weights_digest(state)
     with pytest.raises(NumericalError, match="in epoch 1, batch 1"):
-        next(train(state, sparse, SAMPLED, num_targets=MODEL.T))
+        next(train_on(state, sparse, SAMPLED, num_targets=MODEL.T))
     assert weights_digest(state) == before
 
 

@@ -17,7 +17,7 @@ from caser.config import Training
 from caser.system.randomness import torch_generator
 from caser.training import rows as large
 from caser.training.batches import Batches
-from caser.training.negatives import NegativeSampler
+from caser.training.negatives import NegativeSampler, SeenItems
 from tests.training.runs import MODEL, TAPE, TRAINING, fresh, run
 
 CASES: list[dict[str, Any]] = [
@@ -63,7 +63,8 @@ def textbook(training: Training, by_rows: bool) -> tuple[list[float], dict[str, 
     batches = Batches(
         TAPE, window=MODEL.L, num_targets=MODEL.T, batch_size=training.batch_size or 0, positions=training.positions
     )
-    sampler = NegativeSampler(TAPE, exponent=training.popularity_exponent, unseen_only=training.unseen_negatives)
+    sampler = NegativeSampler(TAPE.item_counts, exponent=training.popularity_exponent)
+    seen = SeenItems(TAPE) if training.unseen_negatives else None
     losses, step = [], 0
     for epoch in range(1, training.epochs + 1):
         network.dropout_generator = torch_generator(training.seed, "dropout", epoch)
@@ -75,7 +76,7 @@ def textbook(training: Training, by_rows: bool) -> tuple[list[float], dict[str, 
                 continue
             shared = training.negatives == "shared"
             num = training.num_negatives * (1 if shared else MODEL.T)
-            drawn = sampler.draw_for(users_M, targets_MT, num, negatives, shared=shared)
+            drawn = sampler.draw_for(users_M, targets_MT, num, negatives, shared=shared, seen=seen)
             chunks, places = batch.valid_CW.nonzero(as_tuple=True)
             scores_MI = network.encode(batch.users_CW, batch.tape_CX, (chunks, places)) @ network.V.T + network.c
             loss = loss_of(training, sampler, scores_MI, targets_MT, drawn)

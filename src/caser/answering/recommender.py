@@ -36,6 +36,7 @@ from caser.search.cells import build as build_index
 from caser.search.exact import Candidates, TopK, check_k
 from caser.system.frames import write_frames
 from caser.system.kinds import must_be
+from caser.system.mapped import release
 
 if TYPE_CHECKING:
     from caser.data.item_table import ItemSource, ItemTable
@@ -128,16 +129,15 @@ class Recommender:
 
         Returns one answer per question, in the order of the questions. An answer has fewer than `k` items when there
         are fewer candidates: its notes say why, and name filtered values that no item has and ids that were probably
-        meant. Raises ConfigError for `k` below 1, for
-        users and histories that do not pair up, and for a filter that does not fit the table; and NumericalError when
-        the model gives a score that is not a number.
+        meant. Raises ConfigError for `k` below 1, for users and histories that do not pair up, and for a filter that
+        does not fit the table; and NumericalError when the model gives a score that is not a number.
         """
         check_k(k)
         wanted = self._wanted(exclude, only, filters)
         answers = []
         for block in self._blocks(pair(users, histories), MEMORY_MB):
             questions = [self.question(user, history, unknown_users) for user, history in block]
-            top = self._top_k(questions, wanted.candidates, exclude_seen, k)
+            top = self._top_k(questions, wanted.candidates, exclude_seen, k, MEMORY_MB)
             for question, results in zip(questions, top.of(len(questions)), strict=True):
                 items, scores = top.items[results], top.scores[results]
                 ignored, few = (*question.ignored, *wanted.ignored), wanted.remarks(len(items), k)
@@ -188,6 +188,7 @@ class Recommender:
             for block in self._blocks(users, memory_mb):
                 questions = [self.question(user, None, unknown_users) for user in block]
                 top = self._top_k(questions, wanted.candidates, exclude_seen, k, memory_mb)
+                release(self.artefact.histories.items)
                 rows = top.rows
                 num_short += int((np.bincount(rows, minlength=len(block)) < k).sum())
                 columns = {
@@ -198,8 +199,7 @@ class Recommender:
                     "rank": np.arange(1, len(rows) + 1) - np.searchsorted(rows, rows),
                     "source": pl.Series([question.source for question in questions]).gather(rows),
                 }
-                if titles is not None:
-                    columns["title"] = titles.gather(top.items - 1)
+                columns |= {} if titles is None else {"title": titles.gather(top.items - 1)}
                 start += len(block)
                 yield pl.DataFrame(columns, schema=schema)
 
@@ -219,12 +219,11 @@ class Recommender:
         ConfigError for `k` below 1.
         """
         check_k(k)
-        answers = []
+        answers, kind = [], self.artefact.items.ids.dtype
         for raw in listed(items, "items", is_ordered=True):
             index = self.trained_item(raw)
             top, source = most_similar(self.artefact, index, Candidates(np.union1d(self._untrained, index)), k)
             answers.append(self._answer(self.artefact.items.raw([index])[0], top.items, top.scores, source))
-        kind = self.artefact.items.ids.dtype
         return Recommendations(answers, "similar_to", kind, kind)
 
     def save(self, path: str | Path) -> None:
@@ -314,12 +313,7 @@ class Recommender:
         return wanted_items(self.artefact, self._untrained, self.attributes, exclude, only, filters)
 
     def _top_k(
-        self,
-        questions: Sequence[Question],
-        candidates: Candidates,
-        exclude_seen: bool | None,
-        k: int,
-        memory_mb: int = MEMORY_MB,
+        self, questions: Sequence[Question], candidates: Candidates, exclude_seen: bool | None, k: int, memory_mb: int
     ) -> TopK:
         """The best `k` candidates for each question of a block."""
         if exclude_seen or (exclude_seen is None and self.artefact.manifest["seen"] == "remove"):

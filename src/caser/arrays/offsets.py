@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -20,6 +22,25 @@ def offsets_of(lengths: ArrayLike) -> Int64:
     offsets = np.zeros(len(lengths_R) + 1, dtype=np.int64)
     np.cumsum(lengths_R, out=offsets[1:])
     return offsets
+
+
+def blocks_of(lengths: ArrayLike, size: int) -> Iterator[tuple[int, int]]:
+    """Group neighbouring rows into blocks with at most `size` entries; a longer row is a block of its own.
+
+    lengths  (R,) integers: the number of entries of each row        size  at least 1
+
+    Yields the first row of each block and the row after its last.
+
+    >>> list(blocks_of([2, 0, 3, 9, 1], size=5))
+    [(0, 3), (3, 4), (4, 5)]
+    """
+    offsets = offsets_of(lengths)
+    begin, last = 0, len(offsets) - 1
+    while begin < last:
+        end = int(np.searchsorted(offsets, offsets[begin] + size, side="right")) - 1
+        end = min(max(end, begin + 1), last)
+        yield begin, end
+        begin = end
 
 
 def places_of(lengths: ArrayLike) -> Int64:

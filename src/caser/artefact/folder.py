@@ -18,6 +18,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -45,20 +46,22 @@ from caser.artefact.run_folder import (
     settled_run,
 )
 from caser.artefact.tables import (
-    histories_from_parquet,
-    histories_to_parquet,
+    read_histories,
     vocabulary_from_parquet,
     vocabulary_to_parquet,
+    write_histories,
 )
 from caser.data.log import Vocabulary
+from caser.data.shard_parts import masked_part
 from caser.data.tape import Tape
 from caser.errors import ArtefactError, ConfigError, did_you_mean
 from caser.models import MODELS, model_settings
 from caser.models.base import Arrays, Scorer, StateScorer
 from caser.models.settings import ModelSettings
 from caser.search.cells import Index
+from caser.system.mapped import LARGE
 from caser.system.parsing import ArrayRule, check_arrays, parse_arrays
-from caser.system.storage import read_file, write_file, write_folder
+from caser.system.storage import copy_file, read_file, write_file, write_folder
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +94,7 @@ class Artefact:
     @cached_property
     def trained(self) -> Tape:
         """The part of `histories` that the model was trained on: which users and items its parameters know."""
-        return self.histories if self.is_trained is None else self.histories.where(self.is_trained)
+        return self.histories if self.is_trained is None else masked_part(self.histories, self.is_trained)
 
     @cached_property
     def state_scorer(self) -> StateScorer | None:
@@ -114,26 +117,34 @@ def save(artefact: Artefact, path: str | Path) -> None:
     refuse_foreign(folder)
     with naming_file(folder / WEIGHTS):
         weights = _weights(artefact.scorer.arrays())
-    files = {
+    files: dict[str, bytes] = {
         WEIGHTS: weights,
         VOCABULARY: vocabulary_to_parquet(artefact.users, artefact.items, artefact.titles),
-        HISTORIES: histories_to_parquet(artefact.histories, artefact.is_trained),
     }
     index = artefact.index
     if index is not None:
         files[INDEX] = bytes(safetensors.numpy.save({"cells": index.cells_I}))
-    manifest = manifests.make(
-        folder / MANIFEST,
-        library_version=caser.__version__,
-        model=artefact.config.name,
-        settings=artefact.config.model_dump(mode="json"),
-        files={name: _digest(content) for name, content in files.items()},
-        index=None if index is None else {"probes": index.probes, "recall@10": index.recall},
-        **artefact.manifest,
-    )
-    files[MANIFEST] = manifests.render(folder / MANIFEST, manifest)
+    digests = {name: _digest(content) for name, content in files.items()}
+
+    def histories(path: Path) -> None:
+        write_histories(path, artefact.histories, artefact.is_trained)
+        with path.open("rb") as file:
+            digests[HISTORIES] = hashlib.file_digest(file, "sha256").hexdigest()
+
+    def manifest(_: Path) -> bytes:
+        made = manifests.make(
+            folder / MANIFEST,
+            library_version=caser.__version__,
+            model=artefact.config.name,
+            settings=artefact.config.model_dump(mode="json"),
+            files=digests,
+            index=None if index is None else {"probes": index.probes, "recall@10": index.recall},
+            **artefact.manifest,
+        )
+        return manifests.render(folder / MANIFEST, made)
+
     with counting(folder):
-        write_folder(folder, files, is_run)
+        write_folder(folder, {**files, HISTORIES: histories, MANIFEST: manifest}, is_run)
 
 
 def load(path: str | Path) -> Artefact:
@@ -147,14 +158,16 @@ def load(path: str | Path) -> Artefact:
     # Read every file once, and check its bytes against the manifest.
     folder = settled_run(path)
     manifest = _read_manifest(folder)
-    contents = {name: _read_checked(folder / name, digest) for name, digest in manifest.files.items()}
+    contents = {
+        name: _read_checked(folder / name, digest) for name, digest in manifest.files.items() if name != HISTORIES
+    }
     # Parse the bytes, and check each file against those before it.
     with naming_file(folder / MANIFEST):
         config = _config(manifest)
     with naming_file(folder / VOCABULARY):
         users, items, titles = vocabulary_from_parquet(contents[VOCABULARY])
     with naming_file(folder / HISTORIES):
-        histories, is_trained = histories_from_parquet(contents[HISTORIES], len(users), len(items))
+        histories, is_trained = _histories(folder / HISTORIES, manifest.files[HISTORIES], len(users), len(items))
     with naming_file(folder / WEIGHTS):
         arrays = _checked(parse_arrays(contents[WEIGHTS])[0])
         scorer = config.scorer(arrays, len(users), len(items))
@@ -246,9 +259,25 @@ def _read_manifest(folder: Path) -> Manifest:
 
 def _read_checked(path: Path, digest: str) -> bytes:
     content = read_file(path)
-    if _digest(content) != digest:
-        raise ArtefactError(f"{path} does not match its checksum: it is damaged or was changed. Train again.")
+    _refuse_damaged(path, _digest(content), digest)
     return content
+
+
+def _histories(path: Path, digest: str, num_users: int, num_items: int) -> tuple[Tape, Mask | None]:
+    """Read and check the histories. A large file is copied first, so that the bytes that are parsed are those that were
+    checked, and need not be in memory.
+    """
+    if not path.is_file() or path.stat().st_size <= LARGE:
+        return read_histories(_read_checked(path, digest), num_users, num_items)
+    with TemporaryDirectory() as own:
+        copy = Path(own) / HISTORIES
+        _refuse_damaged(path, copy_file(path, copy), digest)
+        return read_histories(copy, num_users, num_items)
+
+
+def _refuse_damaged(path: Path, found: str, digest: str) -> None:
+    if found != digest:
+        raise ArtefactError(f"{path} does not match its checksum: it is damaged or was changed. Train again.")
 
 
 def _digest(content: bytes) -> str:

@@ -7,15 +7,24 @@ ValueErrors without the name of the file; `file_errors.py` adds it.
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from caser.arrays.offsets import offsets_of, places_of
-from caser.arrays.types import Int32, Mask
+from caser.arrays.offsets import blocks_of, offsets_of, places_of
+from caser.arrays.types import Mask
 from caser.data.log import Vocabulary
 from caser.data.tape import Tape
-from caser.system.parsing import parse_parquet
+from caser.system.frames import write_new_frames
+from caser.system.mapped import Gathered, release
+from caser.system.parsing import parse_parquet, parse_parquet_slices
+
+BLOCK = 2**18
+"""About so many interactions are written or read at once."""
 
 _VOCABULARY_COLUMNS = {"index": 4, "user_id": 16, "item_id": 16, "item_title": 16}
 """The columns, and the least bytes that a value of each takes in memory."""
@@ -61,29 +70,63 @@ def vocabulary_from_parquet(content: bytes) -> tuple[Vocabulary, Vocabulary, pl.
     return Vocabulary(users), Vocabulary(items), titles.head(len(items)) if has_titles else None
 
 
-def histories_to_parquet(tape: Tape, is_trained: Mask | None) -> bytes:
-    """Return the interactions as a Parquet file of user index, item index, and place in the user's history from 0.
+def write_histories(path: Path, tape: Tape, is_trained: Mask | None) -> None:
+    """Write the interactions as a Parquet file of user index, item index, and place in the user's history from 0.
 
-    tape        all interactions
+    path        a file that does not exist
+    tape        all interactions; their arrays may be memory-mapped, and some users are written at a time
     is_trained  (N,) bool, whether the model was trained on each of them; None if on all of them
 
-    Where the log has times, the column `time` holds them, in microseconds since 1970.
+    Where the log has times, the column `time` holds them, in microseconds since 1970. Raises OSError if the file cannot
+    be written.
     """
-    trained = np.ones(len(tape), dtype=np.bool_) if is_trained is None else is_trained
-    columns = {"user": tape.users, "item": tape.items, "order": _order(tape), "trained": trained}
-    return _parquet(pl.DataFrame(columns if tape.times is None else {**columns, "time": tape.times}))
+    times = tape.times
+
+    def frames() -> Iterator[pl.DataFrame]:
+        for first, end in blocks_of(tape.lengths, BLOCK):
+            inside, lengths = slice(tape.offsets[first], tape.offsets[end]), tape.lengths[first:end]
+            columns = {
+                "user": np.repeat(np.arange(first, end, dtype=np.int32), lengths),
+                "item": np.asarray(tape.items[inside]),
+                "order": places_of(lengths).astype(np.int32),
+                "trained": np.ones(int(lengths.sum()), np.bool_) if is_trained is None else is_trained[inside],
+            }
+            yield pl.DataFrame(columns if times is None else {**columns, "time": np.asarray(times[inside])})
+            release(*(array for array in (tape.items, times, is_trained) if array is not None))
+
+    kinds = {**_HISTORY_COLUMNS, "trained": pl.Boolean, **({} if times is None else {"time": pl.Int64})}
+    write_new_frames(path, frames(), pl.Schema(kinds))
 
 
-def histories_from_parquet(content: bytes, num_users: int, num_items: int) -> tuple[Tape, Mask | None]:
+def read_histories(content: bytes | Path, num_users: int, num_items: int) -> tuple[Tape, Mask | None]:
     """Read the interactions back, and on which of them the model was trained; None if on all of them.
 
-    content               the bytes of the file
+    content               the bytes of the file, or its path if nobody else changes it
     num_users, num_items  sizes of the vocabulary that the indices must lie in
 
-    Files of format 1 hold only interactions that trained the model, and no column that says so. Raises ValueError for a
-    table that `histories_to_parquet` cannot have made.
+    The arrays of a large file are memory-mapped. Files of format 1 hold only interactions that trained the model, and
+    no column that says so. Raises ValueError for a table that `write_histories` cannot have made.
     """
-    frame = parse_parquet(content, dict.fromkeys(_HISTORY_COLUMNS, 4), optional={"trained": 1, "time": 8})
+    counts = np.zeros(num_users + 1, dtype=np.int64)
+    gathered: dict[str, Gathered] = {}
+    last, all_trained = (0, -1), True
+    for frame in parse_parquet_slices(content, BLOCK, dict.fromkeys(_HISTORY_COLUMNS, 4), {"trained": 1, "time": 8}):
+        columns = _checked(frame, num_users, num_items, last)
+        users = columns["user"]
+        counts += np.bincount(users, minlength=num_users + 1)
+        all_trained &= "trained" not in columns or bool(columns["trained"].all())
+        if len(users):
+            last = int(users[-1]), int(columns["order"][-1])
+        for name in ("item", "trained", "time"):
+            if name in columns:
+                gathered.setdefault(name, Gathered(columns[name].dtype)).add(columns[name])
+    arrays = {name: each.array() for name, each in gathered.items()}
+    tape = Tape(arrays["item"], offsets_of(counts), num_items, log_times=arrays.get("time"))
+    return tape, None if all_trained else arrays["trained"]
+
+
+def _checked(frame: pl.DataFrame, num_users: int, num_items: int, last: tuple[int, int]) -> dict[str, NDArray[Any]]:
+    """The columns of some rows, after those whose last one has the user and the place `last`."""
     kinds = dict(frame.schema)
     known = {**_HISTORY_COLUMNS, "trained": pl.Boolean, "time": pl.Int64}
     if kinds != {name: known[name] for name in kinds} or _has_nulls(frame):
@@ -93,12 +136,12 @@ def histories_from_parquet(content: bytes, num_users: int, num_items: int) -> tu
     for values, most in ((users, num_users), (items, num_items)):
         if len(values) and not 1 <= values.min() <= values.max() <= most:
             raise ValueError("users or items that are not in the vocabulary")
-    offsets = offsets_of(np.bincount(users, minlength=num_users + 1))
-    tape = Tape(items, offsets, num_items, log_times=columns.get("time"))
-    if not (np.array_equal(tape.users, users) and np.array_equal(_order(tape), order)):
+    # A row goes on with the user of the row before, one place later, or begins a later user at place 0.
+    steps = np.diff(users, prepend=np.int32(last[0]))
+    before = np.concatenate([[last[1]], order[:-1].astype(np.int64)])[: len(order)]
+    if (steps < 0).any() or not np.array_equal(order, np.where(steps == 0, before + 1, 0)):
         raise ValueError("interactions that are not ordered by user and by their place in the user's history")
-    trained = columns.get("trained")
-    return tape, None if trained is None or trained.all() else trained
+    return columns
 
 
 def _has_nulls(frame: pl.DataFrame) -> bool:
@@ -113,12 +156,6 @@ def _ids(column: pl.Series) -> pl.Series:
     if ids.null_count() or ids.n_unique() != len(ids):
         raise ValueError(f"{column.name} with gaps or equal ids")
     return ids
-
-
-def _order(tape: Tape) -> Int32:
-    """The place of each interaction in its user's history, from 0."""
-    order: Int32 = places_of(tape.lengths).astype(np.int32)
-    return order
 
 
 def _parquet(frame: pl.DataFrame) -> bytes:

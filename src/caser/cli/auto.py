@@ -76,4 +76,4 @@ def train_auto(
     show.table(f"validation, {metric}", ["model", metric], rows)
     for sentence in winner.why:
         show.remark(sentence)
-    tell_next(out, winner.recommender)
+    tell_next(out, winner.recommender.artefact.manifest)

@@ -9,13 +9,17 @@ import cyclopts
 import polars as pl
 
 from caser.cli import show
-from caser.cli.flags import FilterFlags, ReadingFlags, Switch, TableFile, flag_name, one_of
-from caser.cli.logs import open_log
+from caser.cli.flags import FilterFlags, ReadingFlags, Switch, TableFile, Whole, flag_name, one_of
+from caser.cli.logs import open_log, say_facts
 from caser.data import datasets, synthetic
 from caser.data.describe import describe as facts_of
 from caser.data.filters import LogFilters
 from caser.data.log import InteractionLog
+from caser.data.prepared.folder import is_prepared
+from caser.data.prepared.folder import verify as check_files
+from caser.data.prepared.prepare import MEMORY_MB, prepare_log
 from caser.data.readers import Reading
+from caser.errors import ConfigError
 from caser.system.frames import write_frames
 
 FETCHABLE = [name for name, dataset in datasets.DATASETS.items() if dataset.sources]
@@ -27,7 +31,7 @@ DataSetName: TypeAlias = Annotated[str, cyclopts.Parameter(help=f"One of {', '.j
 def build_app() -> cyclopts.App:
     """Make the `caser data` commands."""
     app = cyclopts.App(help="Fetch, describe and make logs.", name_transform=flag_name, help_format="markdown")
-    for command in (fetch, describe, simulate, events):
+    for command in (fetch, describe, prepare, simulate, events):
         app.command(command)
     return app
 
@@ -52,6 +56,7 @@ def describe(
     log: str,
     /,
     *,
+    verify: Switch = False,
     json: Switch = False,
     reading: ReadingFlags = Reading(),  # noqa: B008 (frozen)
     filters: FilterFlags = LogFilters(),  # noqa: B008
@@ -61,17 +66,88 @@ def describe(
     Parameters
     ----------
     log
-        A file, or the name of a public data set.
+        A file, a prepared log, or the name of a public data set.
+    verify
+        Compare the SHA-256 of every file of a prepared log first.
     json
         Print one JSON document instead of a table.
 
     """
+    if verify:
+        if not is_prepared(log):
+            raise ConfigError(f"--verify has an effect only on a prepared log; got {log}. Leave it out.")
+        check_files(log)
     facts = facts_of(open_log(log, reading, filters))
     if json:
         show.document(facts)
     else:
         rows = [(name.replace("_", " "), value) for name, value in facts.items() if not isinstance(value, dict | list)]
         show.table(log, ["", ""], rows)
+
+
+def prepare(
+    *source: str,
+    out: Path,
+    shards: Whole | None = None,
+    memory_mb: Whole = MEMORY_MB,
+    sql: str | None = None,
+    connection: str | None = None,
+    min_rating: float | None = None,
+    event_types: tuple[str, ...] = (),
+    json: Switch = False,
+    reading: ReadingFlags = Reading(),  # noqa: B008 (frozen)
+) -> None:
+    """Write a log that need not fit into memory as a folder, which every command takes in place of a log.
+
+    If it is killed, the same command goes on where it was.
+
+    Parameters
+    ----------
+    source
+        Files, folders of parts or patterns such as 'logs/*.csv'; or Parquet files in a store, as s3://bucket/log/*.parquet.
+    out
+        The folder to write.
+    shards
+        Number of shards in which training and evaluation read it. By default one fits into a quarter of the memory.
+    memory_mb
+        About how many megabytes of memory it may take, beside what Python and its packages take.
+    sql
+        A query whose rows are the log, with --connection.
+    connection
+        The database: sqlite:///FILE, duckdb:///FILE or postgresql://...
+    min_rating
+        Keep interactions with at least this rating.
+    event_types
+        Keep interactions of these kinds; all kinds when empty.
+    json
+        Print one JSON document instead of sentences.
+
+    """
+    filters = LogFilters(min_rating=min_rating, event_types=event_types)
+    log = prepare_log(
+        source,
+        out,
+        reading,
+        filters=filters,
+        num_shards=shards,
+        memory_mb=memory_mb,
+        sql=sql,
+        connection=connection,
+        on_message=show.note,
+    )
+    say_facts(log.log)
+    facts = {
+        "interactions": log.num_interactions,
+        "users": log.num_users,
+        "items": log.num_items,
+        "shards": log.num_shards,
+        "digest": log.digest,
+    }
+    if json:
+        show.document({"out": str(out), **facts})
+    else:
+        sizes = ", ".join(f"{facts[name]:,} {name}" for name in ("interactions", "users", "items", "shards"))
+        show.note(f"wrote {out}: {sizes}")
 
 
 def simulate(

@@ -167,6 +167,7 @@ def _positions_per_second(batch_size: int, threads: int) -> float:
     from caser.config import Training
     from caser.data.tape import Tape
     from caser.models.caser.caser import Caser
+    from caser.training.lanes import batches_of
     from caser.training.loop import start, train
 
     torch.set_num_threads(threads)
@@ -174,7 +175,7 @@ def _positions_per_second(batch_size: int, threads: int) -> float:
     tape = Tape.from_sequences(items.tolist(), num_items=3000)
     training = Training(loss="bce", batch_size=batch_size, epochs=2)
     state = start(Caser().build(tape.num_users, tape.num_items, seed=0), training)
-    _, epoch = train(state, tape, training, num_targets=3)
+    _, epoch = train(state, batches_of(tape, state.network, training, num_targets=3), training)
     return epoch.num_states / epoch.seconds
 
 

@@ -9,10 +9,14 @@ from typing import Any
 from caser.cli import show
 from caser.data import datasets, sources
 from caser.data.bad_rows import bad_rows_in_words
-from caser.data.filters import LogFilters
+from caser.data.filters import FILTERS_OF_COLUMNS, LogFilters
 from caser.data.log import InteractionLog
+from caser.data.prepared.folder import is_prepared, open_prepared
 from caser.data.readers import Reading, read_log
+from caser.data.shard_parts import MEMORY_MB, cut_for
+from caser.data.shards import ShardedLog
 from caser.errors import ArtefactError, ConfigError, DataError, did_you_mean
+from caser.system.hints import command_line
 
 
 def open_log(name: str, reading: Reading, filters: LogFilters) -> InteractionLog:
@@ -25,6 +29,37 @@ def open_log(name: str, reading: Reading, filters: LogFilters) -> InteractionLog
     Raises DataError if there is no such log or it cannot be read, and ConfigError for reading settings of a data set.
     """
     log = _read(name, reading, filters)
+    say_facts(log)
+    return log
+
+
+def open_shards(
+    name: str, reading: Reading, filters: LogFilters, memory_mb: int | None = None
+) -> InteractionLog | ShardedLog:
+    """Read a log as `open_log` does, but a prepared log that is not filtered stays in shards.
+
+    name, reading, filters  as for `open_log`
+    memory_mb               megabytes that decide how small the shards are; None takes the default
+
+    Raises what `open_log` raises, and ConfigError for `memory_mb` where the log is not in shards.
+    """
+    if is_prepared(name) and reading == Reading() and filters == LogFilters():
+        shards = open_prepared(name)
+        say_facts(shards.log)
+        return cut_for(shards, MEMORY_MB if memory_mb is None else memory_mb)
+    if memory_mb is not None:
+        raise ConfigError(
+            f"--memory-mb has an effect only on a prepared log that is not filtered again; got {name}. Leave it out, "
+            f"or prepare the log first: {command_line('data', 'prepare', name, '--out', 'FOLDER')}"
+        )
+    return open_log(name, reading, filters)
+
+
+def say_facts(log: InteractionLog) -> None:
+    """Say on stderr what was guessed, skipped and filtered when a log was read.
+
+    log  the log
+    """
     for sentence in log.provenance.get("notes", []):
         show.note(f"  {sentence}")
     for reason, bad in log.provenance.get("bad_rows", {}).items():
@@ -33,7 +68,6 @@ def open_log(name: str, reading: Reading, filters: LogFilters) -> InteractionLog
         show.note(f"  skipped {bad['count']:,} rows {reason}; the first is at {bad['first']:,}{end}")
     for step in log.provenance.get("filters", []):
         show.note(f"  filter {step['filter']} dropped {step['dropped']:,} interactions")
-    return log
 
 
 def reopen_log(facts: Mapping[str, Any], moved_to: str | None) -> InteractionLog:
@@ -50,8 +84,22 @@ def reopen_log(facts: Mapping[str, Any], moved_to: str | None) -> InteractionLog
         raise ArtefactError(f"the run was trained on a log {kind}; give the same log as a file with --log.")
     if not moved_to and "dataset" not in facts and not sources.exists(name):
         raise ArtefactError(f"the run's log must still be at {name}; it is not. Say where it is with --log.")
-    reading = Reading() if name in datasets.DATASETS else Reading(**facts.get("reading", {}))
-    return _read(name, reading, LogFilters(**facts.get("filter_settings", {})))
+    reading, filters = facts.get("reading", {}), dict(facts.get("filter_settings", {}))
+    if is_prepared(name):  # it was read, and filtered by these columns, when it was prepared; its digest proves it
+        reading, filters = {}, {name: value for name, value in filters.items() if name not in FILTERS_OF_COLUMNS}
+    return _read(name, Reading() if name in datasets.DATASETS else Reading(**reading), LogFilters(**filters))
+
+
+def reopen_shards(facts: Mapping[str, Any], moved_to: str | None) -> InteractionLog | ShardedLog:
+    """Read the log of a run again as `reopen_log` does, but a prepared log that was not filtered stays in shards.
+
+    facts, moved_to  as for `reopen_log`, which says what is raised
+    """
+    name = moved_to or facts.get("source")
+    filters = {key: value for key, value in facts.get("filter_settings", {}).items() if key not in FILTERS_OF_COLUMNS}
+    if name is not None and "dataset" not in facts and is_prepared(name) and LogFilters(**filters) == LogFilters():
+        return cut_for(open_prepared(name))
+    return reopen_log(facts, moved_to)
 
 
 def _read(name: str, reading: Reading, filters: LogFilters) -> InteractionLog:

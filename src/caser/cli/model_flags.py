@@ -17,7 +17,7 @@ from caser.cli.flags import Command, flag_name, flat, one_of
 from caser.config import Settings, Training
 from caser.models.settings import ModelSettings, NetworkSettings, Preset
 
-NETWORK_PARAMETERS: tuple[str, ...] = ("training", "choose")
+NETWORK_PARAMETERS: tuple[str, ...] = ("training", "choose", "workers", "max_restarts")
 """Parameters of a command that only networks use."""
 
 BY_LOG = "chosen for the log"
@@ -26,17 +26,19 @@ BY_LOG = "chosen for the log"
 TRAINING_BY_LOG = ("loss", "epochs", "patience")
 """The settings of training whose default depends on the log (`caser.models.default_training`)."""
 
-NETWORK_FLAGS = (*(f"--{flag_name(name)}" for name in Training.model_fields), "--choose", "--no-choose")
+NETWORK_FLAGS = (
+    *(f"--{flag_name(name)}" for name in (*Training.model_fields, *NETWORK_PARAMETERS[1:])),
+    "--no-choose",
+)
 """The flags that models that count do not have."""
 
 
 def with_model_flags(command: Command, model: type[ModelSettings]) -> Command:
     """Return a command with the flags of one model.
 
-    command  has a parameter `settings`, and may have `training` and `choose`, which have defaults
+    command  has a parameter `settings`, and may have those of NETWORK_PARAMETERS, which have defaults
     model    its settings become flags with its defaults; so do those of its training if it is a network, and --preset
-             if it has presets. A model that counts has no training: the command then has no flags for `training` and
-             `choose`.
+             if it has presets. For a model that counts, the command has no flags for NETWORK_PARAMETERS
 
     cyclopts reads the parameters of a command from its signature, so the returned function has a signature of its own.
     """

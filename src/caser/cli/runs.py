@@ -71,13 +71,12 @@ def tell_unjudged(split: Split) -> None:
             show.note(f"  {sentence}")
 
 
-def tell_next(run: Path, recommender: Recommender) -> None:
+def tell_next(run: Path, manifest: Mapping[str, Any]) -> None:
     """Say on stderr what a person types after training.
 
-    run          the run folder
-    recommender  the model that it holds
+    run       the run folder
+    manifest  its manifest
     """
-    manifest = recommender.artefact.manifest
     if manifest["train_on"] in JUDGED_ON:
         show.note(f"judge it with: {command_line('evaluate', str(run))}")
         tell_left_out(run, manifest)

@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from caser.answering.recommender import Recommender
 from caser.cli import show
-from caser.cli.flags import AUTO, Command, FilterFlags, ReadingFlags, Switch, one_of
-from caser.cli.logs import open_log
+from caser.cli.flags import AUTO, Command, FilterFlags, ReadingFlags, Switch, Whole, one_of
+from caser.cli.logs import open_shards
 from caser.cli.model_flags import with_model_flags
 from caser.cli.runs import checkpoint_of, parts_of, save_run, tell_next, tell_unjudged, writing_run
 from caser.cli.study_options import seconds_of
 from caser.config import Training
+from caser.data import sources
 from caser.data.filters import LogFilters
 from caser.data.item_table import add_titles
 from caser.data.log import InteractionLog
 from caser.data.readers import Reading
+from caser.data.shards import ShardedLog
 from caser.data.split import Split
+from caser.errors import ConfigError
 from caser.evaluation import protocols
 from caser.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS
 from caser.fitting.defaults import facts_of
 from caser.fitting.fit import TrainOn, fit
+from caser.fitting.workers import MAX_RESTARTS, in_workers, is_first_worker
 from caser.models import MODELS, model_class
 from caser.models.settings import ModelSettings, NetworkSettings
-from caser.study.best import Winner, best
+from caser.study.best import best
 from caser.study.engine import DEFAULT_STORE
+
+if TYPE_CHECKING:
+    from caser.training.exchange import Exchange
 
 
 def train(
@@ -41,6 +52,9 @@ def train(
     budget: str = "0",
     store: Path = DEFAULT_STORE,
     items: Path | None = None,
+    memory_mb: Whole | None = None,
+    workers: Whole = 1,
+    max_restarts: Whole = MAX_RESTARTS,
     json: Switch = False,
     settings: ModelSettings,
     training: Training | None = None,
@@ -78,52 +92,110 @@ def train(
         The folder that keeps finished trials of tuning, so that they are used again.
     items
         A table of items, whose titles the run keeps and shows.
+    memory_mb
+        For a prepared log: about how many megabytes to use beside the tables of the model and its optimiser; 1000 by
+        default. Less memory means smaller shards, and fewer users that can share a batch.
+    workers
+        How many processes of this machine train replicas of the model, each on some of the lanes; --lanes is as many
+        unless you set it. On several machines, type `torchrun ... -m -- caser train ...`, and here how many it starts.
+    max_restarts
+        How often all workers are started again, from the last checkpoint, if one is lost.
     json
         Print one JSON document instead of a table.
 
     """
-    train_on: TrainOn = "all" if all else "final"
-    seconds = seconds_of(budget)
     is_named = model is not None or not choose or bool(settings.model_fields_set)
-    is_search = bool(seconds) or not is_named
+    is_search = bool(seconds_of(budget)) or not is_named
+    if workers > 1:
+        _refuse_workers(log, is_search)
     checkpoint = None if is_search or training is None else checkpoint_of(out)
-    with writing_run(out, checkpoint):
-        split = protocols.apply(protocol, _with_titles(open_log(log, reading, filters), items), judged=not all)
-        tell_unjudged(split)
-        winner = None
+    read = partial(_read, log, reading, filters, protocol, items, memory_mb, not all)
+    train_on: TrainOn = "all" if all else "final"
+    with writing_run(out, checkpoint) if is_first_worker() else nullcontext():
         if is_search:
-            with show.fit_progress() as tell:
-                winner = best(
-                    split,
-                    settings if is_named else None,
-                    training,
-                    budget=seconds,
-                    store=store,
-                    train_on=train_on,
-                    checkpoints=parts_of(out),
-                    tell=tell,
-                )
-            recommender, extra = winner.recommender, {"why": list(winner.why), "tried": winner.tried}
+            tuning = settings if is_named else None
+            done: _Done | None = _search(read, out, tuning, training, seconds_of(budget), store, train_on)
         else:
-            recommender = _train_one(settings, split, training, choose, train_on, checkpoint)
-            extra = {"history": recommender.artefact.manifest["history"]}
-        save_run(recommender, out, checkpoint)
-        if winner:
-            winner.remove_checkpoints()
-    facts = _facts(recommender, out, split)
-    if json:
-        show.document({**facts, **extra, "notes": list(split.notes)})
+            training = _in_lanes(training, workers)
+            task = partial(_train_one, read, out, settings, training, choose, train_on, checkpoint)
+            done = in_workers(task, workers, max_restarts=max_restarts)
+    if done is None:  # worker 0 says it
         return
-    if winner:
-        _show_tried(winner, split)
-    show.table("trained", ["", ""], [(name, value) for name, value in facts.items() if value is not None])
-    tell_next(out, recommender)
+    if json:
+        show.document({**done.facts, **done.extra, "notes": done.notes})
+        return
+    if is_search:
+        _show_tried(done.extra, protocol)
+    show.table("trained", ["", ""], [(name, value) for name, value in done.facts.items() if value is not None])
+    tell_next(out, done.manifest)
 
 
-def _with_titles(log: InteractionLog, items: Path | None) -> InteractionLog:
+@dataclass(frozen=True)
+class _Done:
+    """What was trained: the facts of the run, what its JSON document has beside them, its notes and its manifest."""
+
+    facts: Mapping[str, Any]
+    extra: Mapping[str, Any]
+    notes: Sequence[str]
+    manifest: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, recommender: Recommender, out: Path, split: Split, extra: Mapping[str, Any]) -> _Done:
+        return cls(_facts(recommender, out, split), extra, split.notes, recommender.artefact.manifest)
+
+
+def _read(
+    log: str,
+    reading: Reading,
+    filters: LogFilters,
+    protocol: str,
+    items: Path | None,
+    memory_mb: int | None,
+    judged: bool,
+) -> Split:
+    """Read and split the log."""
+    opened = _titled(open_shards(log, reading, filters, memory_mb), items)
+    split = protocols.apply(protocol, opened, judged=judged)
+    tell_unjudged(split)
+    return split
+
+
+def _search(
+    read: Callable[[], Split],
+    out: Path,
+    settings: ModelSettings | None,
+    training: Training | None,
+    budget: float,
+    store: Path,
+    train_on: TrainOn,
+) -> _Done:
+    """Train the best model for the log, and save it."""
+    split = read()
+    with show.fit_progress() as tell:
+        winner = best(
+            split,
+            settings,
+            training,
+            budget=budget,
+            store=store,
+            train_on=train_on,
+            checkpoints=parts_of(out),
+            tell=tell,
+        )
+    save_run(winner.recommender, out)
+    winner.remove_checkpoints()
+    return _Done.of(winner.recommender, out, split, {"why": list(winner.why), "tried": winner.tried})
+
+
+def _titled(log: InteractionLog | ShardedLog, items: Path | None) -> InteractionLog | ShardedLog:
     """Return the log with the titles of a table of items, if there is one."""
     if items is None:
         return log
+    return replace(log, log=_with_titles(log.log, items)) if isinstance(log, ShardedLog) else _with_titles(log, items)
+
+
+def _with_titles(log: InteractionLog, items: Path) -> InteractionLog:
+    """Return the log with the titles of a table of items."""
     titled = add_titles(log, items)
     for sentence in titled.provenance["notes"][len(log.provenance.get("notes", [])) :]:
         show.note(f"  {sentence}")
@@ -131,29 +203,92 @@ def _with_titles(log: InteractionLog, items: Path | None) -> InteractionLog:
 
 
 def _train_one(
+    read: Callable[[], Split],
+    out: Path,
     settings: ModelSettings,
-    split: Split,
     training: Training | None,
     choose: bool,
     train_on: TrainOn,
     checkpoint: Path | None,
-) -> Recommender:
-    """Train the model that was named."""
-    if training is None:
-        return fit(settings, split, train_on=train_on)
-    epochs = None
-    if isinstance(settings, NetworkSettings) and not choose:
-        epochs = settings.training_for(facts_of(split), training).epochs
-    with show.fit_progress() as tell:
-        return fit(settings, split, training, epochs=epochs, train_on=train_on, checkpoint=checkpoint, tell=tell)
+    exchange: Exchange | None,
+) -> _Done:
+    """Train the model that was named, and save it: in one process, or in each of several workers."""
+    with _speaking_for_all(exchange):
+        split = read()
+        if training is None:
+            recommender = fit(settings, split, train_on=train_on)
+        else:
+            epochs = None
+            if isinstance(settings, NetworkSettings) and not choose:
+                epochs = settings.training_for(facts_of(split), training).epochs
+            with show.fit_progress() as tell:
+                recommender = fit(
+                    settings,
+                    split,
+                    training,
+                    epochs=epochs,
+                    train_on=train_on,
+                    checkpoint=checkpoint,
+                    tell=tell,
+                    exchange=exchange,
+                )
+        if exchange is None or exchange.is_first:
+            save_run(recommender, out, checkpoint)
+    return _Done.of(recommender, out, split, {"history": recommender.artefact.manifest["history"]})
 
 
-def _show_tried(winner: Winner, split: Split) -> None:
+@contextmanager
+def _speaking_for_all(exchange: Exchange | None) -> Iterator[None]:
+    """Within, worker 0 prints what a process alone prints, and the other workers nothing."""
+    if exchange is None:
+        yield
+        return
+    quiet = show.out.quiet, show.err.quiet
+    show.out.quiet = show.err.quiet = not exchange.is_first
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: show.note(f"caser: {message}")
+            if exchange.restarts:
+                show.note(f"  a worker was lost; all go on from the last checkpoint, for time {exchange.restarts}")
+            yield
+    finally:
+        show.out.quiet, show.err.quiet = quiet
+
+
+def _refuse_workers(log: str, is_search: bool) -> None:
+    """Raise ConfigError for a training that several workers cannot do."""
+    if is_search:
+        raise ConfigError(
+            "--workers trains replicas of one model, and this command chooses among several. Name the model with "
+            "--model, and leave --budget out."
+        )
+    if log in sources.STANDARD_INPUT or Path(log).is_fifo():
+        raise ConfigError(
+            f"with --workers, LOG must be a file or folder that each worker can read; got the stream {log}. Save it "
+            "first."
+        )
+
+
+def _in_lanes(training: Training | None, workers: int) -> Training | None:
+    """Return the training with a lane for each worker. Raises ConfigError if fewer lanes were asked for."""
+    if training is None or workers <= 1:
+        return training
+    if "lanes" not in training.model_fields_set:
+        return training.replace(lanes=workers)
+    if training.lanes < workers:
+        raise ConfigError(
+            f"--workers must be at most --lanes, because each worker trains on lanes of its own; got {workers} and "
+            f"{training.lanes}. Leave --lanes out, or raise it."
+        )
+    return training
+
+
+def _show_tried(extra: Mapping[str, Any], protocol: str) -> None:
     """Say which models were tried, and why the winner is one."""
-    metric = protocols.protocol_named(split.name).validation_metric
-    rows = [(name, f"{value:.4f}") for name, value in winner.tried.items()]
+    metric = protocols.protocol_named(protocol).validation_metric
+    rows = [(name, f"{value:.4f}") for name, value in extra["tried"].items()]
     show.table(f"validation, {metric}", ["model", metric], rows)
-    for sentence in winner.why:
+    for sentence in extra["why"]:
         show.remark(sentence)
 
 

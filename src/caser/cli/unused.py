@@ -146,11 +146,13 @@ _NO_CHOICE = excludes("--no-choose", "--patience", "no epoch is validated")
 
 RULES: Mapping[str, Sequence[Rule]] = {
     "data describe": _LOG,
+    "data prepare": (*_LOG, needs("--sql", "--connection"), needs("--connection", "--sql")),
     "train": (
         *_LOG,
         _NO_CHOICE,
         excludes("--no-choose", "--budget", "tuning chooses on validation"),
         _store_without_trials,
+        needs("--max-restarts", "--workers"),
     ),
     "data events": (_spreadsheets_only("--out"),),
     "evaluate": (needs("--trec-depth", "--trec"), needs("--csv-safe", "--per-user"), _spreadsheets_only("--per-user")),

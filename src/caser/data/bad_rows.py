@@ -34,6 +34,9 @@ TOO_LONG = {
 FEW = 0.05
 """The share of rows that may be bad without a doubt that the file is read in the right way."""
 
+MOST_VALUES = 1000
+"""How many values of bad rows are counted. The five most frequent ones are shown."""
+
 SKIP_HINT = '; pass bad_rows="skip" (--bad-rows skip) to go on'
 
 BadRows = dict[str, dict[str, Any]]
@@ -86,6 +89,8 @@ def count_bad_rows(values: pl.DataFrame, raw: Events, is_bad: pl.Series) -> BadR
 
     values  the columns by role, with null for an unusable value        raw  the rows with their values as written
     is_bad  (N,) which rows are bad
+
+    The values of bad rows are all counted, up to `MOST_VALUES`; see `most_frequent`.
     """
     if not is_bad.any():
         return {}
@@ -101,9 +106,25 @@ def count_bad_rows(values: pl.DataFrame, raw: Events, is_bad: pl.Series) -> BadR
         texts = raw.columns[role] if why in found and role in raw.columns else None
         if texts is not None and texts.dtype == pl.String:
             shown = texts.filter(is_bad).filter(reason == why).drop_nulls().str.slice(0, 60)
-            counts = shown.value_counts(sort=True).head(5).rows()
-            found[why] |= {"values": dict(sorted(counts, key=lambda row: (-row[1], row[0])))} if counts else {}
+            counts = shown.value_counts(sort=True).head(MOST_VALUES).rows()
+            found[why] |= {"values": dict(counts)} if counts else {}
     return found
+
+
+def most_frequent(bad_rows: BadRows) -> BadRows:
+    """Return bad rows with their five most frequent values only, most frequent first.
+
+    bad_rows  by reason, with the numbers of their values
+
+    >>> most_frequent({"without a user": {"count": 3, "first": 7, "values": {"": 1, "NA": 2}}})["without a user"]
+    {'count': 3, 'first': 7, 'values': {'NA': 2, '': 1}}
+    """
+    return {
+        why: {**bad, "values": dict(sorted(bad["values"].items(), key=lambda row: (-row[1], row[0]))[:5])}
+        if "values" in bad
+        else bad
+        for why, bad in bad_rows.items()
+    }
 
 
 def check_bad_rows(

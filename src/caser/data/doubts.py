@@ -6,17 +6,18 @@ are such that the public logs this library is measured on raise none.
 
 from __future__ import annotations
 
-import time
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from caser.data.dates import DAY, ZONED
+from caser.arrays.types import Int32, Int64
 from caser.data.ids import MISSING, missing_flags, shortened
 from caser.data.log import InteractionLog
 from caser.data.names import are_event_kinds
-from caser.data.times import looks_like_moments, shown_moment
+from caser.data.times import looks_like_moments
 
 PLACEHOLDERS = ("-1", "default", "other", "test", "user", "admin", "system")
 """Ids, in lower case, that often stand for many users or items, and may be ids as well."""
@@ -46,12 +47,6 @@ LIST = r"^(\[.*\]|[({].*[ ,;|].*[)}])$|^[\p{L}_-]*\d[\w.-]*([ ,;|]+[\p{L}_-]*\d[
 MANY = 10
 """The number of users or items from which shares of them are judged."""
 
-OLDEST = 788_918_400_000_000
-"""1995 in microseconds since 1970. Logs of events on the web are younger."""
-
-LOOKED_AT = 10_000
-"""How many written times are looked at."""
-
 FEW_IDS = 5
 """Fewer users or items than that are rather kinds or numbers of something."""
 
@@ -61,148 +56,128 @@ MOST_NAMED = 3
 MOST_KINDS = 50
 """The most kinds of events that a log has."""
 
-YEAR = 366 * 86_400_000_000
+
+class Moments(NamedTuple):
+    """What is seen of the times of events that are in the order of users, times and rows.
+
+    moves      whether two events one after another have different times
+    ties       how many events have the time of the event before them, which is of the same user
+    steps      how many have a later time than that event        backwards  how many of these were in an earlier row
+    last       the last time; None before the first event
+    """
+
+    moves: bool = False
+    ties: int = 0
+    steps: int = 0
+    backwards: int = 0
+    last: int | None = None
+
+    def after(self, users: Int32, times: Int64, rows: Int64) -> Moments:
+        """Return what is seen with more events, all of later users.
+
+        users, times, rows  (N,) of each event, in their order, at least one
+
+        >>> Moments().after(np.array([1, 1, 1]), np.array([7, 7, 9]), np.array([1, 2, 0]))
+        Moments(moves=True, ties=1, steps=1, backwards=1, last=9)
+        """
+        same_user, later = np.diff(users) == 0, np.diff(times) != 0
+        steps = same_user & later
+        return Moments(
+            self.moves or bool(later.any()) or (self.last is not None and self.last != int(times[0])),
+            self.ties + int((same_user & ~later).sum()),
+            self.steps + int(steps.sum()),
+            self.backwards + int((steps & (np.diff(rows) < 0)).sum()),
+            int(times[-1]),
+        )
 
 
-def doubts_on_log(log: InteractionLog, *, is_typed: bool) -> list[str]:
+@dataclass(frozen=True, eq=False)
+class LogCounts:
+    """What the doubts look at in a log.
+
+    user_ids, item_ids        the raw ids, in the order of their indices
+    user_counts, item_counts  how many events each of them has, int64
+    moments                   what is seen of its times; None without times
+    """
+
+    user_ids: pl.Series
+    item_ids: pl.Series
+    user_counts: NDArray[np.int64]
+    item_counts: NDArray[np.int64]
+    moments: Moments | None
+
+    @classmethod
+    def of(cls, log: InteractionLog) -> LogCounts:
+        """Count the events of a log.
+
+        log  any log that is in memory
+        """
+        moments = Moments().after(log.users, log.times, log.rows) if log.has_times else None
+        users, items = (np.bincount(indices)[1:] for indices in (log.users, log.items))
+        return cls(log.user_vocabulary.ids, log.item_vocabulary.ids, users, items, moments)
+
+    @property
+    def num_events(self) -> int:
+        """Number of events."""
+        return int(self.user_counts.sum())
+
+
+def doubts_on_log(log: LogCounts, *, is_typed: bool) -> list[str]:
     """Return the doubts on the users and items of a log.
 
-    log       any log        is_typed  whether the source marks missing values itself, so that a word is an id
+    log       what was counted in it
+    is_typed  whether the source marks missing values itself, so that a word is an id
 
     >>> users = pl.Series([f"u{row}" for row in range(30)])
-    >>> doubts_on_log(InteractionLog.from_columns(users, pl.Series([*range(6)] * 5), None), is_typed=False)
+    >>> log = InteractionLog.from_columns(users, pl.Series([*range(6)] * 5), None)
+    >>> doubts_on_log(LogCounts.of(log), is_typed=False)
     ['doubt: every user has exactly one event: is the column of the user the number of the row?']
     """
     doubts = []
-    for role, plural, indices, vocabulary in (
-        ("user", "users", log.users, log.user_vocabulary),
-        ("item", "items", log.items, log.item_vocabulary),
+    for role, plural, ids, counts in (
+        ("user", "users", log.user_ids, log.user_counts),
+        ("item", "items", log.item_ids, log.item_counts),
     ):
-        counts = np.bincount(indices)[1:]
-        doubts += _on_shares(vocabulary.ids, counts, role)
-        if vocabulary.ids.dtype == pl.String:
-            doubts += _on_texts(vocabulary.ids, counts, role, plural, is_typed=is_typed)
-    if log.has_times and len(log) >= max(MANY, 2 * log.num_users) and _one_moment_each(log):
+        doubts += _on_shares(ids, counts, role)
+        if ids.dtype == pl.String:
+            doubts += _on_texts(ids, counts, role, plural, is_typed=is_typed)
+    doubts += [] if log.moments is None else _on_moments(log, log.moments)
+    return [*doubts, *_on_numbers(log)]
+
+
+def _on_numbers(log: LogCounts) -> list[str]:
+    """Doubt that so few, or so many, users and items are users and items."""
+    doubts = []
+    num_events, num_users, num_items = log.num_events, len(log.user_ids), len(log.item_ids)
+    for number, role in ((num_users, "user"), (num_items, "item")):
+        if number == 1 and num_events >= MANY:
+            doubts.append(f"doubt: all {num_events:,} events have one {role}: is the column of the {role} right?")
+        elif number < FEW_IDS and num_events >= 2 * MANY and num_users + num_items >= MANY:
+            doubts.append(f"doubt: all {num_events:,} events have {number} {role}s: is the column of the {role} right?")
+    if num_users == num_events >= MANY:
+        doubts.append("doubt: every user has exactly one event: is the column of the user the number of the row?")
+    elif 2 * num_items > num_events >= 2 * MANY:
+        doubts.append(
+            f"doubt: {num_items:,} of {num_events:,} events have an item of their own: is the column of the item right?"
+        )
+    return doubts
+
+
+def _on_moments(log: LogCounts, moments: Moments) -> list[str]:
+    """Doubt the order of events if all of a user have one time, or if the rows of each user go back in time."""
+    doubts = []
+    if log.num_events >= max(MANY, 2 * len(log.user_ids)) and moments.moves and not moments.steps:
         doubts.append(
             "doubt: every user has one moment in all events: only the order of rows orders them; is the column of the "
             "time right?"
         )
-    doubts += _on_newest_first(log) if log.has_times else []
-    for number, role in ((log.num_users, "user"), (log.num_items, "item")):
-        if number == 1 and len(log) >= MANY:
-            doubts.append(f"doubt: all {len(log):,} events have one {role}: is the column of the {role} right?")
-        elif number < FEW_IDS and len(log) >= 2 * MANY and log.num_users + log.num_items >= MANY:
-            doubts.append(f"doubt: all {len(log):,} events have {number} {role}s: is the column of the {role} right?")
-    if log.num_users == len(log) >= MANY:
-        doubts.append("doubt: every user has exactly one event: is the column of the user the number of the row?")
-    elif 2 * log.num_items > len(log) >= 2 * MANY:
+    if moments.ties and moments.backwards == moments.steps >= MANY:
         doubts.append(
-            f"doubt: {log.num_items:,} of {len(log):,} events have an item of their own: is the column of the item "
-            "right?"
+            f"doubt: the rows are newest first, and {moments.ties:,} events have the time of another of their user: "
+            "these stay in the order of rows, the newest first; reverse the rows: (head -n 1 FILE; tail -n +2 FILE | "
+            "tac) > log.csv"
         )
     return doubts
-
-
-def doubts_on_times(times: pl.Series, places: pl.Series, written: pl.Series | None = None) -> list[str]:
-    """Return the doubts on the times of a log: rounded, some with a zone, before 1995, far from now, or all equal.
-
-    times    (N,) microseconds since 1970        places  (N,) where each is in the source, named "line" or "row"
-    written  (N,) the times as the source has them; None if this is not known
-
-    >>> print(*doubts_on_times(pl.Series([37_000_000, 637_000_000]), pl.Series("line", [2, 3])))
-    doubt: all times lie before 1995, from 1970-01-01 00:00:37 UTC to 1970-01-01 00:10:37 UTC: are they in another unit?
-    """
-    first, last = times.min(), times.max()
-    if not isinstance(first, int) or not isinstance(last, int):
-        return []
-    if first == last and len(times) >= MANY:
-        return [f"doubt: all times are {shown_moment(first)}: only the order of rows orders the events"]
-    doubts = _on_floats(written) if written is not None and written.dtype == pl.Float32 else []
-    doubts += [] if written is None or written.dtype != pl.String else _on_written(written)
-    if last < OLDEST:
-        span = f"from {shown_moment(first)} to {shown_moment(last)}"
-        return [*doubts, f"doubt: all times lie before 1995, {span}: are they in another unit?"]
-    now = int(time.time() * 1_000_000)
-    if first < OLDEST:
-        doubts.append(_on_some(times, places, times < OLDEST, "lie before 1995", written))
-    if last > now + YEAR:
-        doubts.append(_on_some(times, places, times > now + YEAR, "lie more than a year ahead of now", written))
-    return doubts
-
-
-def _on_floats(written: pl.Series) -> list[str]:
-    """Doubt times that floats of 32 bits round."""
-    largest = written.abs().max()
-    if not isinstance(largest, float) or largest < 2**24:
-        return []
-    step = 2 ** (int(np.log2(largest)) - 23)
-    return [
-        f"doubt: times are floats of 32 bits, which hold {largest:,.0f} only in steps of {step:,}, so that the order "
-        "of events is lost: write the column as integers or floats of 64 bits"
-    ]
-
-
-def _on_written(written: pl.Series) -> list[str]:
-    """Name times that a spreadsheet rounded, and times of which only some have a zone."""
-    few = written if len(written) <= LOOKED_AT else written.sample(LOOKED_AT, seed=0)
-    doubts = []
-    rounded = few.str.strip_chars().str.contains(SPREADSHEET)
-    if rounded.sum() >= max(1, 0.01 * len(few)):
-        doubts.append(
-            f"doubt: times look like {shortened(few[rounded.arg_max() or 0])}: rounded by a spreadsheet, so that the "
-            "order of events is lost: export the column as text"
-        )
-    days = few.str.contains(DAY)
-    if 0.01 * len(few) < days.sum() < 0.99 * len(few) and few.filter(~days).str.contains(":").any():
-        doubts.append(
-            f"doubt: some times are days ({shortened(few.filter(days)[0])}) and others have a time of day "
-            f"({shortened(few.filter(~days)[0])}): a day counts as its midnight, before all others of the day"
-        )
-    zoned = few.str.contains(ZONED)
-    if 0.01 * len(few) < zoned.sum() < 0.99 * len(few):
-        with_zone, without = few.filter(zoned)[0], few.filter(~zoned)[0]
-        doubts.append(
-            f"doubt: some times have a zone ({shortened(with_zone)}) and others have none ({shortened(without)}), "
-            "which are read in UTC: write all with a zone"
-        )
-    return doubts
-
-
-def _on_newest_first(log: InteractionLog) -> list[str]:
-    """Doubt the order of equal times if the rows of each user go back in time."""
-    same_user = np.diff(log.users) == 0  # the events of a user are together, in the order of times, then of rows
-    later, backwards = np.diff(log.times) > 0, np.diff(log.rows) < 0
-    ties = int((same_user & ~later).sum())
-    steps = int((same_user & later).sum())
-    if not ties or steps < MANY or int((same_user & later & backwards).sum()) < steps:
-        return []
-    return [
-        f"doubt: the rows are newest first, and {ties:,} events have the time of another of their user: these stay in "
-        "the order of rows, the newest first; reverse the rows: (head -n 1 FILE; tail -n +2 FILE | tac) > log.csv"
-    ]
-
-
-def _one_moment_each(log: InteractionLog) -> bool:
-    """Return whether the events of each user have one time, and the users have several."""
-    same_user = np.diff(log.users) == 0  # the events of a user are together
-    moves = np.diff(log.times) != 0
-    return bool(moves.any()) and not bool((same_user & moves).any())
-
-
-def _on_some(times: pl.Series, places: pl.Series, mask: pl.Series, claim: str, written: pl.Series | None) -> str:
-    row = mask.arg_max() or 0
-    count = int(mask.sum())
-    advice = "correct them, or drop these rows"
-    values = [] if written is None else written.filter(mask).unique(maintain_order=True).to_list()
-    if len(values) == 1 and not isinstance(values[0], str | int | float):
-        advice = "set them to null if this means none"
-    elif len(values) == 1:
-        word = str(values[0]).strip()
-        advice = f"pass {missing_flags([word])} --bad-rows skip if {word} means none"
-    return (
-        f"doubt: {count:,} of {len(times):,} times {claim} (first at {places.name} {places[row]:,}: "
-        f"{shown_moment(times[row])}); they are kept: {advice}"
-    )
 
 
 def _on_shares(ids: pl.Series, counts: NDArray[np.int64], role: str) -> list[str]:

@@ -90,6 +90,17 @@ def likely_encodings(lines: Sequence[bytes]) -> dict[str, str]:
     return {name: example(lines[0].decode(name)) for name in found[:MOST_NAMED]}
 
 
+def notes_on_encoding(notes: Sequence[str]) -> list[str]:
+    """Return the sentences on an encoding that may be another one, which may be why a log cannot be read.
+
+    notes  sentences on a source
+
+    >>> notes_on_encoding(["read a as user", "doubt: read as cp1252; if this is wrong, pass --encoding NAME"])
+    ['read as cp1252; if this is wrong, pass --encoding NAME']
+    """
+    return [note.removeprefix("doubt: ") for note in notes if "--encoding" in note]
+
+
 def example(line: str) -> str:
     """Return the first word of a line with a letter beyond ASCII, at most 40 characters of it; "" if there is none.
 

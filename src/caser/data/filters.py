@@ -32,6 +32,10 @@ class LogFilters(Settings):
     """Keep users and items with at least this many interactions each, repeated until all have as many."""
 
 
+FILTERS_OF_COLUMNS = ("min_rating", "event_types")
+"""The filters on columns that a log does not keep, so that they apply when it is read."""
+
+
 def apply_filters(log: InteractionLog, filters: LogFilters) -> InteractionLog:
     """Return the log after all filters except `min_rating` and `event_types`, which only a reader can apply.
 

@@ -132,20 +132,32 @@ def read_table(data: bytes, layout: Layout, name: str | None = None) -> tuple[st
     if notes:
         refuse_foreign(data)
     if name is None:
-        name = _format_of(data, layout)
-    if layout.encoding is not None and name not in TEXTS:
-        raise DataError(f"encoding (--encoding) has an effect on text only; got the format {name}; leave it out")
+        name = format_of(data, layout.encoding)
+    check_encoding(layout.encoding, name)
     table = READERS[name](data, layout)
     return name, replace(table, notes=(*notes, *table.notes), opened_by=OPENERS.get(name, table.opened_by))
 
 
-def _format_of(data: bytes, layout: Layout) -> str:
-    """Recognise a format by the first bytes. Text that begins with a bracket is JSON if what follows fits."""
+def check_encoding(encoding: str | None, name: str) -> None:
+    """Raise DataError if an encoding is named for a format that is no text.
+
+    encoding  what the caller names, or None        name  a key of `READERS`
+    """
+    if encoding is not None and name not in TEXTS:
+        raise DataError(f"encoding (--encoding) has an effect on text only; got the format {name}; leave it out")
+
+
+def format_of(data: bytes, encoding: str | None = None) -> str:
+    """Recognise a format by the first bytes. Text that begins with a bracket is JSON if what follows fits.
+
+    data      the beginning of a file that is not compressed
+    encoding  the encoding of text, if the caller names it
+    """
     for magic, name in ((b"PAR1", "parquet"), (ARROW_FILE[:6], "arrow"), (ARROW_STREAM, "arrow"), (b"Obj\x01", "avro")):
         if data.startswith(magic):
             return name
     start = data[:SAMPLE_BYTES]
-    start = to_text(start)[0] if layout.encoding is None else start.decode(layout.encoding, "replace").encode()
+    start = to_text(start)[0] if encoding is None else start.decode(encoding, "replace").encode()
     if re.match(rb"[\s\x1e]*\{", start):
         return "jsonl"
     return "json" if re.match(rb"\s*\[\s*([\[{\"\]\d-]|\Z)", start) else "delimited"

@@ -9,7 +9,7 @@ different things about one item.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -107,7 +107,7 @@ def add_titles(log: InteractionLog, source: ItemSource) -> InteractionLog:
         raise DataError(f"a column must hold the titles, called title or name; got {', '.join(table.attributes)}.")
     notes = [*log.provenance.get("notes", []), *(f"{_name(source)}: {note}" for note in table.notes)]
     titles = combined(log.titles, table.titles)
-    return replace(log, titles=titles, provenance={**log.provenance, "notes": notes})
+    return log.with_facts(titles=titles, provenance={**log.provenance, "notes": notes})
 
 
 def combined(old: pl.Series | None, new: pl.Series | None) -> pl.Series | None:

@@ -91,32 +91,48 @@ def joined_time(table: RawTable, columns: Sequence[str], name: str) -> RawTable:
     >>> joined_time(RawTable.from_frame(rows), ["year", "month", "day"], "when").select(["when"]).item()
     '2020-01-31'
     """
+    return join_time(table, columns, name)[0]
+
+
+def join_time(table: RawTable, columns: Sequence[str], name: str) -> tuple[RawTable, str]:
+    """Return the table of `joined_time`, and how the columns were read, which all pieces of a source must share.
+
+    table, columns, name  as for `joined_time`
+
+    >>> rows = pl.DataFrame({"day": ["2020-01-01"] * 2, "clock": ["144", "93059"]})
+    >>> join_time(RawTable.from_frame(rows), ["day", "clock"], "when")[1]
+    'dates and clocks of 6 digits'
+    """
     if len(columns) > 2:
-        return _of_calendar(table, columns, name)
+        return _of_calendar(table, columns, name), "parts of a date"
     pair = table.select(columns)
     kind = pair.to_series(1).dtype
     first = pair.to_series(0).cast(pl.String)
+    days = _kind_of_days(first)
     if kind == pl.Duration:
-        return _with(table, name, _midnights(first) + pair.to_series(1).dt.total_microseconds())
+        moments = _midnights(first) + pair.to_series(1).dt.total_microseconds()
+        return _with(table, name, moments), f"{days} and durations"
     second = pair.to_series(1).cast(pl.String)
     second = second.str.strip_chars()
     if second.str.contains(ZONE).sum() >= NEARLY_ALL * max(1, second.count()):
-        return _with(table, name, _in_zones(first, second))
+        return _with(table, name, _in_zones(first, second)), f"{days} and zones"
     if kind != pl.String and not kind.is_integer():
-        return table.with_joined(columns, name)
+        return table.with_joined(columns, name), "texts"
     numbers = second.cast(pl.Int64, strict=False)
     if 2 * numbers.count() < len(second):
-        return _with_days(table, columns, name, first, second)
+        return _with_days(table, columns, name, first, second), f"{days} and texts"
     if unit := unit_of_offsets(columns[1], numbers):
-        return _with(table, name, _moments(first) - numbers * unit * PER_SECOND)
+        moments = _moments(first) - numbers * unit * PER_SECOND
+        return _with(table, name, moments), f"{days} and offsets of {unit} seconds"
     digits = _digits_of_clock(columns[1], numbers)
     if digits:
         clocks = numbers.cast(pl.String).str.zfill(digits)
-        return _with_days(table, columns, name, first, clocks, digits)
+        return _with_days(table, columns, name, first, clocks, digits), f"{days} and clocks of {digits} digits"
     most = int(str(numbers.max()))
     if most >= DAY // 1000:
-        return table.with_joined(columns, name)
-    return _with(table, name, _midnights(first) + numbers * (PER_SECOND if most < DAY // PER_SECOND else 1000))
+        return table.with_joined(columns, name), "texts"
+    unit = PER_SECOND if most < DAY // PER_SECOND else 1000
+    return _with(table, name, _midnights(first) + numbers * unit), f"{days} and units of {unit} microseconds"
 
 
 def parts_of_moment(columns: Sequence[str]) -> list[str]:
@@ -200,9 +216,8 @@ def _with_days(
     table: RawTable, columns: Sequence[str], name: str, days: pl.Series, clocks: pl.Series, digits: int = 0
 ) -> RawTable:
     """Join days with clocks as text; days that are counted become those after 1970-01-01."""
-    numbers = days.str.strip_chars().cast(pl.Int64, strict=False)
-    most = numbers.max()
-    if numbers.null_count() > days.null_count() or not isinstance(most, int) or most > LARGEST_DAY:
+    numbers = _counted_days(days)
+    if numbers is None:
         return table.with_joined(columns, name, digits)
     dates = numbers.cast(pl.Int32).cast(pl.Date).cast(pl.String)
     return replace(table, frame=table.frame.with_columns((dates + " " + clocks).alias(name)))
@@ -213,19 +228,34 @@ def _with(table: RawTable, name: str, microseconds: pl.Series) -> RawTable:
     return replace(table, frame=table.frame.with_columns(microseconds.cast(pl.Datetime("us")).alias(name)))
 
 
+def _kind_of_days(text: pl.Series) -> str:
+    """Return how days are written, in words."""
+    if _counted_days(text) is not None:
+        return "numbers of days"
+    return "dates of 8 digits" if _are_digits(text, read_dates(text)) else "dates"
+
+
+def _counted_days(text: pl.Series) -> pl.Series | None:
+    """Return days as numbers if all are numbers that count days; else None."""
+    numbers = text.str.strip_chars().cast(pl.Int64, strict=False)
+    most = numbers.max()
+    are_counts = isinstance(most, int) and numbers.null_count() == text.null_count() and most <= LARGEST_DAY
+    return numbers if are_counts else None
+
+
+def _are_digits(text: pl.Series, dates: pl.Series) -> bool:
+    return bool(text.str.strip_chars().str.contains(r"^\d{8}$").sum() > dates.count())
+
+
 def _moments(text: pl.Series) -> pl.Series:
     dates = read_dates(text)
-    digits = text.str.strip_chars().str.contains(r"^\d{8}$")
-    return parse(text, "%Y%m%d") if digits.sum() > dates.count() else dates
+    return parse(text, "%Y%m%d") if _are_digits(text, dates) else dates
 
 
 def _midnights(text: pl.Series) -> pl.Series:
     """Return the days of moments, or the days that numbers count, in microseconds since 1970."""
-    numbers = text.str.strip_chars().cast(pl.Int64, strict=False)
-    most = numbers.max()
-    if isinstance(most, int) and numbers.null_count() == text.null_count() and most <= LARGEST_DAY:
-        return numbers * DAY
-    return _moments(text) // DAY * DAY
+    numbers = _counted_days(text)
+    return numbers * DAY if numbers is not None else _moments(text) // DAY * DAY
 
 
 def _in_zones(text: pl.Series, zones: pl.Series) -> pl.Series:

@@ -14,6 +14,7 @@ from caser.arrays.offsets import places_of
 from caser.arrays.types import Int32, Int64, Mask
 from caser.data.log import InteractionLog
 from caser.data.tape import Tape
+from caser.system.mapped import release, take
 
 
 def is_in_part(log: InteractionLog, part: Tape) -> Mask:
@@ -28,13 +29,31 @@ def is_in_part(log: InteractionLog, part: Tape) -> Mask:
     >>> is_in_part(split.log, split.final).tolist()
     [True, True, True, False, True, True, True, False]
     """
-    whole = part.whole(log.num_users)
+    offsets = Tape.from_log(log).offsets
+    is_in = np.zeros(len(log), dtype=np.bool_)
+    pieces = len(part.sizes)
+    for piece in part.pieces():
+        # The users of this shard of the part, and where their interactions are in the log.
+        first, end = (1, log.num_users + 1) if pieces == 1 else (int(piece.owners[1]), int(piece.owners[-1]) + 1)
+        inside = slice(offsets[first], offsets[end])
+        lengths = np.bincount(piece.owners, piece.lengths, minlength=log.num_users + 1).astype(np.int64)[first:end]
+        is_in[inside] = _is_in_shard(log.users[inside] - first, log.items[inside], lengths, piece.items, log.num_items)
+        release(log.users, log.items)
+    return is_in
+
+
+def _is_in_shard(users: Int32, items: Int32, lengths: Int64, part: Int32, num_items: int) -> Mask:
+    """Whether each interaction of some users is among the items that a part holds of them, user by user.
+
+    Users count from 0; `lengths` says how many items of `part` each of them has.
+    """
     # Most splits keep the first interactions of each user.
-    is_first = places_of(np.bincount(log.users, minlength=log.num_users + 1)) < whole.lengths[log.users]
-    if np.array_equal(log.items[is_first], whole.items):
+    is_first = places_of(np.bincount(users, minlength=len(lengths))) < lengths[users]
+    if np.array_equal(items[is_first], part):
         return is_first
     # Any other split: of the equal interactions of a user, as many are in the part as it holds.
-    in_log, in_part = _pairs(log.users, log.items, log.num_items), _pairs(whole.users, whole.items, log.num_items)
+    in_log = _pairs(users, items, num_items)
+    in_part = _pairs(np.repeat(np.arange(len(lengths), dtype=np.int32), lengths), part, num_items)
     pairs, counts = np.unique(in_part, return_counts=True)
     places = np.minimum(np.searchsorted(pairs, in_log), max(len(pairs) - 1, 0))
     held = np.where(pairs[places] == in_log, counts[places], 0) if len(pairs) else np.zeros_like(in_log)
@@ -60,11 +79,12 @@ def left_out_facts(log: InteractionLog, is_trained: Mask) -> dict[str, Any] | No
     is_left_out = ~is_trained
     if not is_left_out.any():
         return None
-    times = log.times[is_left_out]
+    left_out = np.flatnonzero(is_left_out)
+    times = take(log.times, left_out)
     days = [str(np.datetime64(int(time), "us").astype("datetime64[D]")) for time in (times.min(), times.max())]
     since, until = days if log.has_times else (None, None)
-    users = len(np.unique(log.users[is_left_out]))
-    return {"interactions": int(is_left_out.sum()), "users": users, "since": since, "until": until}
+    users = len(np.unique(take(log.users, left_out)))
+    return {"interactions": len(left_out), "users": users, "since": since, "until": until}
 
 
 def _pairs(users: Int32, items: Int32, num_items: int) -> Int64:

@@ -138,6 +138,16 @@ class Vocabulary:
             )
         return [self._raw[index - 1] for index in wanted]
 
+    def part(self, first: int, end: int) -> Vocabulary:
+        """Return the vocabulary of the indices from `first` to `end - 1`, which get the indices 1, 2, ...
+
+        first, end  indices from 1 to len(self) + 1
+
+        >>> Vocabulary(pl.Series(["tea", "milk", "soap"])).part(2, 4).indices(["milk", "tea"]).tolist()
+        [1, 0]
+        """
+        return Vocabulary(self.ids.slice(first - 1, end - first))
+
 
 @dataclass(frozen=True, eq=False)
 class InteractionLog:
@@ -191,10 +201,10 @@ class InteractionLog:
         has_times = times is not None
         moments = rows if times is None else np.asarray(times, dtype=np.int64)
         by_time = np.argsort(moments, kind="stable")
-        user_index, user_ids = _index_by_appearance(users, by_time)
-        item_index, item_ids = _index_by_appearance(items, by_time)
-        _check_lengths(user_ids, "user")
-        _check_lengths(item_ids, "item")
+        user_index, user_ids = index_by_appearance(users, by_time)
+        item_index, item_ids = index_by_appearance(items, by_time)
+        check_lengths(user_ids, "user")
+        check_lengths(item_ids, "item")
         # Order by (user, time, row). User and place in time are packed into one integer: a single sort is fastest.
         place_in_time = user_index.astype(np.int64) << 32 | rows
         place_in_time.sort()
@@ -242,6 +252,16 @@ class InteractionLog:
             hasher.update(b"\x1e")
         return hasher.hexdigest()
 
+    def with_facts(self, *, titles: pl.Series | None, provenance: Mapping[str, Any]) -> InteractionLog:
+        """Return a log with the same interactions and other facts about them. A digest that is known stays known.
+
+        titles      titles of items, in the order of `item_vocabulary.ids`; None for none
+        provenance  the source of the log and what was done to it
+        """
+        log = replace(self, titles=titles, provenance=provenance)
+        log.__dict__.update({name: value for name, value in vars(self).items() if name == "digest"})
+        return log
+
     def keep(self, mask: NDArray[np.bool_], step: str) -> InteractionLog:
         """Return a log with some of the interactions. Users and items get new indices.
 
@@ -268,11 +288,18 @@ class InteractionLog:
 
     def _with_step(self, step: str, dropped: int) -> InteractionLog:
         steps = [*self.provenance.get("filters", []), {"filter": step, "dropped": dropped}]
-        return replace(self, provenance={**self.provenance, "filters": steps})
+        return self.with_facts(titles=self.titles, provenance={**self.provenance, "filters": steps})
 
 
-def _index_by_appearance(ids: pl.Series, by_time: Int64) -> tuple[Int32, pl.Series]:
-    """Number the distinct ids from 1 by first appearance along `by_time`; return indices in that order and the ids."""
+def index_by_appearance(ids: pl.Series, by_time: Int64) -> tuple[Int32, pl.Series]:
+    """Number the distinct ids from 1 by first appearance along an order; return indices in that order, and the ids.
+
+    ids  (N,) raw ids        by_time  (N,) the rows in the order of their times
+
+    >>> indices, ids = index_by_appearance(pl.Series(["b", "a", "b"]), np.array([1, 0, 2]))
+    >>> indices.tolist(), ids.to_list()
+    ([1, 2, 2], ['a', 'b'])
+    """
     kind = ids.dtype
     if kind == pl.String:
         ids = ids.cast(pl.Categorical(pl.Categories.random()))  # joining on numbers is faster than joining on text
@@ -282,8 +309,11 @@ def _index_by_appearance(ids: pl.Series, by_time: Int64) -> tuple[Int32, pl.Seri
     return joined["index"].to_numpy().astype(np.int32), distinct["id"].cast(kind).alias("id")
 
 
-def _check_lengths(ids: pl.Series, kind: str) -> None:
-    """Raise DataError unless every id is short enough to be asked for: in a command, a request and its address."""
+def check_lengths(ids: pl.Series, kind: str) -> None:
+    """Raise DataError unless every id is short enough to be asked for: in a command, a request and its address.
+
+    ids  raw ids        kind  "user" or "item"
+    """
     if ids.dtype != pl.String:
         return
     lengths = ids.str.len_chars()

@@ -41,34 +41,63 @@ def with_own_titles(log: InteractionLog, table: RawTable, roles: Mapping[str, st
     >>> with_own_titles(log, RawTable.from_frame(rows), {"user": "user", "item": "item"}).titles.to_list()
     ['Up']
     """
-    column = _column_of_titles(table, roles)
-    if column is None:
+    column = column_of_titles(table, roles)
+    pairs = None if column is None else title_pairs(table, roles["item"], column)
+    if column is None or pairs is None:
         return log
-    pairs = table.select([roles["item"], column], longest=LONGEST + 1)
-    if pairs[column].dtype != pl.String or pairs[roles["item"]].dtype.is_nested():
-        return log
+    if (note := why_no_titles(pairs, column, log.num_items)) is not None:
+        return _with(log, None, note)
+    index_of = dict(zip(log.item_vocabulary.lookup(pairs["item"].to_list()), pairs["title"].to_list(), strict=True))
+    found = pl.Series([index_of.get(index) for index in range(1, log.num_items + 1)], dtype=pl.String)
+    return log if found.null_count() == len(found) else _with(log, found, note_on_titles(column))
+
+
+def title_pairs(table: RawTable, item: str, column: str) -> pl.DataFrame | None:
+    """Return each item with each of its titles, once, in the order of the rows; None for a column of no titles.
+
+    table  the rows        item, column  the columns of the items and of the titles
+
+    The columns are `item`, as text, and `title`.
+    """
+    pairs = table.select([item, column], longest=LONGEST + 1)
+    if pairs[column].dtype != pl.String or pairs[item].dtype.is_nested():
+        return None
     items, titles = pairs.get_columns()
-    if (titles.str.len_chars() > LONGEST).any():
-        return _with(log, None, f"{column} holds no titles of items: one has more than {LONGEST:,} characters")
-    pairs = pl.DataFrame({"item": _as_text(items), "title": titles.str.strip_chars()})
-    pairs = pairs.filter((pl.col("title") != "") & pl.col("item").is_not_null()).unique(maintain_order=True)
+    is_long = titles.str.len_chars() > LONGEST
+    pairs = pl.DataFrame({"item": _as_text(items), "title": titles.zip_with(is_long, titles.str.strip_chars())})
+    return pairs.filter((pl.col("title") != "") & pl.col("item").is_not_null()).unique(maintain_order=True)
+
+
+def why_no_titles(pairs: pl.DataFrame, column: str, num_items: int) -> str | None:
+    """Return why a column holds no titles of items, as a sentence; None if it holds them.
+
+    pairs  as from `title_pairs`        column  its name        num_items  the number of items of the log
+    """
     twice = pairs.filter(pl.col("item").is_duplicated())
     if len(twice):
         item, first = twice.row(0)
         second = twice.filter(pl.col("item") == item)["title"][1]
-        note = f"{column} holds no titles of items: item {item} has {first[:40]!r} and {second[:40]!r}"
-        return _with(log, None, note)
-    if log.num_items > 1 and len(pairs) > 1 and pairs["title"].n_unique() == 1:
-        return _with(log, None, f"{column} holds no titles of items: all have {pairs['title'][0][:40]!r}")
-    index_of = dict(zip(log.item_vocabulary.lookup(pairs["item"].to_list()), pairs["title"].to_list(), strict=True))
-    found = pl.Series([index_of.get(index) for index in range(1, log.num_items + 1)], dtype=pl.String)
-    if found.null_count() == len(found):
-        return log
-    return _with(log, found, f"read {column} as the titles of items")
+        return f"{column} holds no titles of items: item {item} has {first[:40]!r} and {second[:40]!r}"
+    if (pairs["title"].str.len_chars() > LONGEST).any():
+        return f"{column} holds no titles of items: one has more than {LONGEST:,} characters"
+    if num_items > 1 and len(pairs) > 1 and pairs["title"].n_unique() == 1:
+        return f"{column} holds no titles of items: all have {pairs['title'][0][:40]!r}"
+    return None
 
 
-def _column_of_titles(table: RawTable, roles: Mapping[str, str]) -> str | None:
-    """Return the column that is called like titles, or like the column of items but without "id" and with letters."""
+def note_on_titles(column: str) -> str:
+    """Return the sentence that a column was read as titles.
+
+    column  its name
+    """
+    return f"read {column} as the titles of items"
+
+
+def column_of_titles(table: RawTable, roles: Mapping[str, str]) -> str | None:
+    """Return the column that is called like titles, or like the column of items but without "id" and with letters.
+
+    table  the rows        roles  the columns that have a role, by role; one of them is "item"
+    """
     if not table.has_header:
         return None
     unused = [name for name in table.columns if name not in set(roles.values())]

@@ -6,7 +6,7 @@ read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -51,6 +51,23 @@ class Queries:
     def num_targets(self) -> Int64:
         """Number of targets of each query: (Q,) int64."""
         return np.diff(self.target_offsets)
+
+    def between(self, first: int, end: int) -> Queries:
+        """Return some of the queries, in their order; they share the array of histories.
+
+        first, end  the first query, and the one after the last
+        """
+        offsets = self.target_offsets[first : end + 1]
+        return replace(
+            self,
+            users=self.users[first:end],
+            starts=self.starts[first:end],
+            ends=self.ends[first:end],
+            targets=self.targets[offsets[0] : offsets[-1]],
+            target_offsets=offsets - offsets[0],
+            owners=self.owners[first:end],
+            seen_starts=None if self.seen_starts is None else self.seen_starts[first:end],
+        )
 
     def histories(self, block: slice, length: int | None) -> Int32:
         """Return the histories of a block of B queries, left-padded with 0: (B, length) int32.

@@ -19,13 +19,15 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from caser.config import Settings
 from caser.data.dialect import unescaped
-from caser.data.encodings import known_encoding
-from caser.data.filters import LogFilters, apply_filters
+from caser.data.encodings import known_encoding, notes_on_encoding
+from caser.data.filters import FILTERS_OF_COLUMNS, LogFilters, apply_filters
 from caser.data.frames import ArrowTable, to_frame
-from caser.data.interpret import Rules, to_log
+from caser.data.interpret import to_log
 from caser.data.log import InteractionLog
 from caser.data.names import SYNONYMS
+from caser.data.prepared.folder import is_prepared, open_prepared
 from caser.data.quotes import Quotes
+from caser.data.rows import Rules
 from caser.data.sources import Source, find_source, open_source
 from caser.data.tables import Layout, RawTable
 from caser.errors import ConfigError, DataError
@@ -72,8 +74,8 @@ def read_log(
 ) -> InteractionLog:
     """Read an interaction log from a file or a frame.
 
-    source   the path of a file, of a folder of parts or of a pipe, "-" for the standard input, a pattern such as
-             "logs/*.csv", a frame of polars or pandas, or a table of Arrow
+    source   the path of a file, of a folder of parts, of a prepared log (see `prepare_log`) or of a pipe, "-" for the
+             standard input, a pattern such as "logs/*.csv", a frame of polars or pandas, or a table of Arrow
     reading  how to read it; by default everything is guessed
     filters  which interactions to keep; all of them by default
     options  single settings of `Reading`, such as `user="visitor"`, which replace those of `reading`
@@ -94,13 +96,15 @@ def read_log(
     filters = LogFilters() if filters is None else filters
     if not isinstance(filters, LogFilters):
         raise ConfigError(f"filters must be caser.LogFilters(...); got {filters!r}.")
+    if isinstance(source, str | Path) and is_prepared(source):
+        return _read_prepared(source, reading, filters)
     on_encoding: list[str] = []
     facts: dict[str, Any] = {"source": str(source) if isinstance(source, str | Path) else "frame"}
     try:
         found = find_source(source) if isinstance(source, str | Path) else source
         facts["source"] = found.name if isinstance(found, Source) else "frame"
         table = _open(found, reading, facts)
-        on_encoding = [note.removeprefix("doubt: ") for note in table.notes if "--encoding" in note]
+        on_encoding = notes_on_encoding(table.notes)
         facts["reading"] = reading.model_dump(mode="json", exclude_defaults=True)
         rules = Rules(
             named=reading.model_dump(include=set(SYNONYMS)),
@@ -114,6 +118,21 @@ def read_log(
     except DataError as error:
         sentence = "; ".join([str(error).rstrip("."), *on_encoding])
         raise type(error)(f"{sentence}; in {facts['source']}.") from None
+
+
+def _read_prepared(source: str | Path, reading: Reading, filters: LogFilters) -> InteractionLog:
+    """Open a prepared log as one log, and apply the filters that need no other column."""
+    asked = reading.model_dump(exclude_defaults=True)
+    needs_column = filters.model_dump(include={*FILTERS_OF_COLUMNS}, exclude_defaults=True)
+    if asked or needs_column:
+        raise ConfigError(
+            f"a prepared log is read already; got {', '.join([*asked, *needs_column])} for {source}. Leave it out, or "
+            "give it when the log is prepared."
+        )
+    log = open_prepared(source).log
+    settings = {**log.provenance["filter_settings"], **filters.model_dump(mode="json", exclude_defaults=True)}
+    opened = log.with_facts(titles=log.titles, provenance={**log.provenance, "filter_settings": settings})
+    return apply_filters(opened, filters)
 
 
 def _open(source: object, reading: Reading, facts: dict[str, Any]) -> RawTable:

@@ -40,6 +40,9 @@ TABLES_OF_FILES = {
 }
 """Names in a folder that show that not every file below it is a part of a table, and what to do."""
 
+SHOWN_PARTS = 5
+"""How many parts a sentence names."""
+
 NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -193,7 +196,7 @@ def _ending(path: Path) -> str:
 def _read_parts(source: Source, contents: list[bytes], layout: Layout, format: str | None) -> tuple[str, RawTable]:
     """Read every part and put the rows of one below those of another. Parts of zero bytes are passed over."""
     names = [str(part.relative_to(source.base)) for part in source.parts]
-    partitions = _partitions(names)
+    partitions = partitions_of(names)
     tables: dict[str, RawTable] = {}
     found = ""
     for name, content, partition in zip(names, contents, partitions, strict=True):
@@ -205,14 +208,17 @@ def _read_parts(source: Source, contents: list[bytes], layout: Layout, format: s
             raise error if len(contents) == 1 else DataError(f"{str(error).rstrip('.')}; in the part {name}") from None
         if found and kind != found:
             raise DataError(f"the parts of a table must have one format; got {found} and {kind}, in {name}")
-        found, tables[name] = kind, _with_partition(table, partition)
+        found, tables[name] = kind, with_partition(table, partition)
     if not tables:
         raise DataError("a log must hold at least one interaction; got only empty parts")
     return found, next(iter(tables.values())) if len(tables) == 1 else _joined(tables)
 
 
-def _partitions(names: Sequence[str]) -> list[dict[str, str | int | None]]:
-    """Return what the names of the folders of each part say, such as {"day": "2024-01-01"} for `day=2024-01-01`."""
+def partitions_of(names: Sequence[str]) -> list[dict[str, str | int | None]]:
+    """Return what the names of the folders of each part say, such as {"day": "2024-01-01"} for `day=2024-01-01`.
+
+    names  the paths of the parts, below the folder of the table
+    """
     folders = [[part.split("=", 1) for part in Path(name).parts[:-1] if "=" in part] for name in names]
     texts = [{unquote(key): unquote(value) for key, value in pairs} for pairs in folders]
     if len({frozenset(text) for text in texts}) > 1:
@@ -226,8 +232,11 @@ def _partitions(names: Sequence[str]) -> list[dict[str, str | int | None]]:
     return values
 
 
-def _with_partition(table: RawTable, partition: Mapping[str, str | int | None]) -> RawTable:
-    """Add a column for each folder with a name such as `day=2024-01-01`, if the file itself has no such column."""
+def with_partition(table: RawTable, partition: Mapping[str, str | int | None]) -> RawTable:
+    """Add a column for each folder with a name such as `day=2024-01-01`, if the file itself has no such column.
+
+    table  a part        partition  what the names of its folders say, as from `partitions_of`
+    """
     new = {key: value for key, value in partition.items() if key not in table.columns}
     if not new:
         return table
@@ -240,38 +249,54 @@ def _with_partition(table: RawTable, partition: Mapping[str, str | int | None]) 
 def _joined(tables: Mapping[str, RawTable]) -> RawTable:
     """Put the tables of parts below one another. Raises DataError if their columns differ."""
     first_name, first = next(iter(tables.items()))
-    schema = first.frame.collect_schema()
     for name, table in tables.items():
-        other = table.frame.collect_schema()
-        if table.has_header != first.has_header:
-            with_one, without = (first_name, name) if first.has_header else (name, first_name)
-            raise DataError(
-                f"all parts of a table must begin with the names of the columns, or none; got names in {with_one} and "
-                f"none in {without}; join parts of one file, in their order, with cat"
-            )
-        if set(other) != set(schema):
-            differing = ", ".join(repr(column[:40]) for column in sorted(set(other) ^ set(schema))[:6])
-            raise DataError(
-                f"the parts of a table must have the same columns; got {differing} in only one of {first_name}, {name}"
-            )
-        for column, kind in schema.items():
-            if not _fits(kind, other[column]):
-                raise DataError(
-                    f"the parts of a table must have the same types; got {kind} in {first_name} and {other[column]} in "
-                    f"{name}, in column {column!r}; write the parts anew with one type"
-                )
-    counts = {name: len(table.places) for name, table in tables.items()}
-    listed = ", ".join(f"{name} ({count:,})" for name, count in list(counts.items())[:5])
-    more = f" and {len(counts) - 5} more" if len(counts) > 5 else ""
-    note = f"read {len(counts):,} parts, with their rows: {listed}{more}; rows are numbered through all parts"
-    frames = [table.frame.select(schema.names()) for table in tables.values()]
+        check_alike(first_name, first, name, table)
+    note = note_on_parts({name: len(table.places) for name, table in tables.items()})
+    columns = first.columns
+    frames = [table.frame.select(columns) for table in tables.values()]
     return replace(
         first,
         frame=pl.concat(frames, how="vertical_relaxed"),
-        places=numbered("row", 1, sum(counts.values())),
+        places=numbered("row", 1, sum(len(table.places) for table in tables.values())),
         faults=pl.concat([table.faults.alias("fault") for table in tables.values()]),
         notes=tuple(dict.fromkeys([note, *(one for table in tables.values() for one in table.notes)])),
     )
+
+
+def check_alike(first_name: str, first: RawTable, name: str, table: RawTable) -> None:
+    """Raise DataError unless two parts have the same columns, of types that fit, and both a header or none.
+
+    first_name, first  the first part        name, table  another one
+    """
+    schema, other = first.frame.collect_schema(), table.frame.collect_schema()
+    if table.has_header != first.has_header:
+        with_one, without = (first_name, name) if first.has_header else (name, first_name)
+        raise DataError(
+            f"all parts of a table must begin with the names of the columns, or none; got names in {with_one} and "
+            f"none in {without}; join parts of one file, in their order, with cat"
+        )
+    if set(other) != set(schema):
+        differing = ", ".join(repr(column[:40]) for column in sorted(set(other) ^ set(schema))[:6])
+        raise DataError(
+            f"the parts of a table must have the same columns; got {differing} in only one of {first_name}, {name}"
+        )
+    for column, kind in schema.items():
+        if not _fits(kind, other[column]):
+            raise DataError(
+                f"the parts of a table must have the same types; got {kind} in {first_name} and {other[column]} in "
+                f"{name}, in column {column!r}; write the parts anew with one type"
+            )
+
+
+def note_on_parts(counts: Mapping[str, int], num_parts: int | None = None) -> str:
+    """Return the sentence on the parts of a table.
+
+    counts     the number of rows of the first parts, by name        num_parts  how many parts there are; None for these
+    """
+    num_parts = num_parts or len(counts)
+    listed = ", ".join(f"{name} ({count:,})" for name, count in list(counts.items())[:SHOWN_PARTS])
+    more = f" and {num_parts - SHOWN_PARTS} more" if num_parts > SHOWN_PARTS else ""
+    return f"read {num_parts:,} parts, with their rows: {listed}{more}; rows are numbered through all parts"
 
 
 def _fits(kind: pl.DataType, other: pl.DataType) -> bool:

@@ -4,27 +4,28 @@ Every split has four parts. `fit` trains models while their settings are chosen 
 and `validation` together, trains the model that is kept, and `test` judges it once. A part that trains is a Tape; a
 part that judges is Queries. The parts are disjoint, and the interactions of each user stay in time order.
 
-Each of the split functions takes a log and returns a Split. The split for users with several sessions is in
+Each of the split functions takes a log, in memory or in shards, and returns a Split. A log in shards is cut shard by
+shard (`shard_parts.py`), into the same parts as in one piece. The split for users with several sessions is in
 `user_sessions.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import signature
 from numbers import Real
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from caser.arrays.offsets import offsets_of
-from caser.arrays.ragged import concat_slices, distinct_in_rows
-from caser.arrays.types import Int64, Mask
+from caser.data.cuts import Parts, by_stage, positions, prefix_queries, stages
 from caser.data.log import InteractionLog
 from caser.data.queries import Queries
+from caser.data.shard_parts import cut_shards, everything_of
+from caser.data.shards import ShardedLog
 from caser.data.tape import Tape
+from caser.data.time_cuts import values_at
 from caser.errors import DataError
 from caser.system.kinds import must_be
 
@@ -42,6 +43,7 @@ class Split:
     fit    trains models while settings are chosen        validation  judges the models that were trained on `fit`
     final  `fit` and `validation` together                test        judges the model that was trained on `final`
     notes  sentences that a report must print
+    shards  how the log is cut into shards; None if it is in one piece
     """
 
     name: str
@@ -51,6 +53,7 @@ class Split:
     final: Tape
     test: Queries
     notes: tuple[str, ...] = ()
+    shards: ShardedLog | None = None
 
     def __repr__(self) -> str:
         return f"Split({self.name}, {self.log!r}, validation={self.validation!r}, test={self.test!r})"
@@ -58,10 +61,10 @@ class Split:
     @property
     def everything(self) -> Tape:
         """The whole log as one tape, for a model that will not be judged."""
-        return Tape.from_log(self.log)
+        return Tape.from_log(self.log) if self.shards is None else everything_of(self.shards)
 
 
-def leave_one_out(log: InteractionLog) -> Split:
+def leave_one_out(log: InteractionLog | ShardedLog) -> Split:
     """Split off the last interaction of each user as test target, and the one before it as validation target.
 
     log  the log to split; all interactions of a user with fewer than 3 of them are used for training
@@ -74,16 +77,20 @@ def leave_one_out(log: InteractionLog) -> Split:
     >>> len(split.fit), len(split.validation), len(split.final), len(split.test)
     (12, 4, 16, 4)
     """
-    check_log(log)
-    position, length = _positions(log)
-    is_judged = length >= 3
-    if not bool(is_judged.any()):
-        raise DataError(f"leave-one-out needs a user with at least 3 interactions; got at most {int(length.max())}.")
-    stage = _stages(position >= length - 2, position >= length - 1)
-    return _by_stage("leave-one-out", log, stage, is_judged)
+
+    def cut(shard: InteractionLog, _: int) -> Parts:
+        position, length = positions(shard)
+        return by_stage(shard, stages(position >= length - 2, position >= length - 1), length >= 3)
+
+    shards = in_shards(log)
+    parts = cut_shards(shards, cut)
+    if not len(parts.test):
+        most = int(parts.fit.lengths.max())
+        raise DataError(f"leave-one-out needs a user with at least 3 interactions; got at most {most}.")
+    return _split("leave-one-out", shards, parts)
 
 
-def user_fraction(log: InteractionLog, test: float = 0.2, validation: float = 0.1) -> Split:
+def user_fraction(log: InteractionLog | ShardedLog, test: float = 0.2, validation: float = 0.1) -> Split:
     """Split each user's interactions, in time order, by shares. By default 70 % train, 10 % validate and 20 % test.
 
     test        share for testing: of a user's n interactions, the last floor(test n)
@@ -100,22 +107,26 @@ def user_fraction(log: InteractionLog, test: float = 0.2, validation: float = 0.
     >>> user_fraction(log).name, user_fraction(log, test=0.5).name
     ('caser-paper', 'user-fraction test=0.5 validation=0.1')
     """
-    check_log(log)
+    shards = in_shards(log)
     _check_fractions(test, validation)
-    position, length = _positions(log)
     thousandths = np.round(np.array([test, test + validation]) * 1000).astype(np.int64)
-    from_test = length - length * thousandths[0] // 1000
-    from_validation = length - length * thousandths[1] // 1000
-    stage = _stages(position >= from_validation, position >= from_test)
-    if not bool((stage == 2).any()):
+
+    def cut(shard: InteractionLog, _: int) -> Parts:
+        position, length = positions(shard)
+        from_test = length - length * thousandths[0] // 1000
+        from_validation = length - length * thousandths[1] // 1000
+        return by_stage(shard, stages(position >= from_validation, position >= from_test))
+
+    parts = cut_shards(shards, cut)
+    if not len(parts.test):
         raise DataError(
             f"user-fraction needs a user with at least {int(np.ceil(1 / test))} interactions; got at most "
-            f"{int(length.max())}."
+            f"{int(parts.final.lengths.max())}."
         )
-    return _by_stage(split_name(user_fraction, test=test, validation=validation), log, stage)
+    return _split(split_name(user_fraction, test=test, validation=validation), shards, parts)
 
 
-def global_time(log: InteractionLog, test: float = 0.1, validation: float = 0.1) -> Split:
+def global_time(log: InteractionLog | ShardedLog, test: float = 0.1, validation: float = 0.1) -> Split:
     """Cut the log at the same two moments for all users. No training interaction is later than a target.
 
     log         a log with times
@@ -136,25 +147,31 @@ def global_time(log: InteractionLog, test: float = 0.1, validation: float = 0.1)
     >>> len(split.fit), len(split.final), len(split.test.targets)
     (32, 36, 4)
     """
-    check_log(log)
-    if not log.has_times:
+    shards = in_shards(log)
+    if not shards.has_times:
         raise DataError(
             "global-time needs timestamps; this log has none. Name the time column (Reading(time=...), or --time)."
         )
     _check_fractions(test, validation)
-    ordered = np.sort(log.times)
-    validation_begins = ordered[int(len(log) * (1 - test - validation))]
-    test_begins = ordered[int(len(log) * (1 - test))]
-    stage = _stages(log.times >= validation_begins, log.times >= test_begins)
-    if len(np.unique(stage)) < 3:
+    num = shards.num_interactions
+    begins = [int(num * (1 - test - validation)), int(num * (1 - test))]
+    validation_begins, test_begins = values_at(begins, shards)
+
+    def cut(shard: InteractionLog, _: int) -> Parts:
+        return by_stage(shard, stages(shard.times >= validation_begins, shard.times >= test_begins))
+
+    parts = cut_shards(shards, cut)
+    if not 0 < len(parts.fit) < len(parts.final) < num:
         raise DataError(
-            f"global-time needs interactions before, between and after its two cuts; got {len(log):,} "
-            f"interactions at {len(np.unique(ordered)):,} different times."
+            f"global-time needs interactions before, between and after its two cuts; got {num:,} "
+            f"interactions at {len(np.unique(shards.log.times)):,} different times."
         )
-    return _by_stage(split_name(global_time, test=test, validation=validation), log, stage)
+    without = parts.counted
+    notes = (f"{without:,} users first appear after the cut and are not judged",) if without else ()
+    return _split(split_name(global_time, test=test, validation=validation), shards, parts, notes)
 
 
-def sessions(log: InteractionLog, test: float = 0.1, validation: float = 0.1) -> Split:
+def sessions(log: InteractionLog | ShardedLog, test: float = 0.1, validation: float = 0.1) -> Split:
     """Split whole sessions by the time when they begin: the latest ones test, those before validate, the rest train.
 
     log         a log in which each user is one session; if users have several sessions, use `user_sessions`
@@ -173,27 +190,30 @@ def sessions(log: InteractionLog, test: float = 0.1, validation: float = 0.1) ->
     >>> len(split.fit), len(split.validation), len(split.final), len(split.test)
     (40, 4, 45, 4)
     """
-    check_log(log)
+    shards = in_shards(log)
     _check_fractions(test, validation)
-    num_test, num_validation = int(log.num_users * test), int(log.num_users * validation)
+    num_users = shards.num_users
+    num_test, num_validation = int(num_users * test), int(num_users * validation)
     if num_test == 0 or num_validation == 0:
         needed = int(np.ceil(1 / min(test, validation)))
-        raise DataError(f"the sessions protocol needs at least {needed} sessions; got {log.num_users}.")
-    # Each user is a session. Users are numbered in order of first appearance, so their order is the order in time.
-    place = log.users - 1
-    from_test = log.num_users - num_test
-    stage = _stages(place >= from_test - num_validation, place >= from_test)
-    return Split(
-        name=split_name(sessions, test=test, validation=validation),
-        log=log,
-        fit=Tape.from_log(log, stage == 0),
-        validation=_prefix_queries(log, stage == 1),
-        final=Tape.from_log(log, stage <= 1),
-        test=_prefix_queries(log, stage == 2),
-    )
+        raise DataError(f"the sessions protocol needs at least {needed} sessions; got {num_users}.")
+    from_test = num_users - num_test
+
+    def cut(shard: InteractionLog, first: int) -> Parts:
+        # Each user is a session. Users are numbered in order of first appearance, so their order is the order in time.
+        place = shard.users + (first - 2)
+        stage = stages(place >= from_test - num_validation, place >= from_test)
+        return Parts(
+            fit=Tape.from_log(shard, stage == 0),
+            validation=prefix_queries(shard, stage == 1),
+            final=Tape.from_log(shard, stage <= 1),
+            test=prefix_queries(shard, stage == 2),
+        )
+
+    return _split(split_name(sessions, test=test, validation=validation), shards, cut_shards(shards, cut))
 
 
-def d2l(log: InteractionLog) -> Split:
+def d2l(log: InteractionLog | ShardedLog) -> Split:
     """Split as the guide Dive into Deep Learning does: the last interaction of each user is the test target.
 
     log  the log to split; all interactions of a user with fewer than 3 of them are used for training
@@ -210,23 +230,29 @@ def d2l(log: InteractionLog) -> Split:
     >>> split.notes
     ('for 0.0% of users the last timestamp is tied, so file order picks the test item',)
     """
-    check_log(log)
-    position, length = _positions(log)
-    is_judged = length >= 3
-    if not bool(is_judged.any()):
-        raise DataError(f"the d2l split needs a user with at least 3 interactions; got at most {int(length.max())}.")
-    # For each user, find the first interaction at the user's largest time.
-    last_time = log.times[np.cumsum(np.bincount(log.users)[1:]) - 1][log.users - 1]
-    is_tied = log.times == last_time
-    first_tied = np.full(log.num_users + 1, len(log), dtype=np.int64)
-    np.minimum.at(first_tied, log.users[is_tied], np.flatnonzero(is_tied))
-    # Move this interaction to the end of the user's sequence.
-    is_test = np.arange(len(log)) == first_tied[log.users]
-    order = np.lexsort((position, is_test, log.users))
-    share = float(np.mean(np.bincount(log.users[is_tied], minlength=log.num_users + 1)[1:] > 1))
+
+    def cut(shard: InteractionLog, _: int) -> Parts:
+        position, length = positions(shard)
+        # For each user, find the first interaction at the user's largest time.
+        last_time = shard.times[np.cumsum(np.bincount(shard.users)[1:]) - 1][shard.users - 1]
+        is_tied = shard.times == last_time
+        first_tied = np.full(shard.num_users + 1, len(shard), dtype=np.int64)
+        np.minimum.at(first_tied, shard.users[is_tied], np.flatnonzero(is_tied))
+        # Move this interaction to the end of the user's sequence.
+        is_test = np.arange(len(shard)) == first_tied[shard.users]
+        order = np.lexsort((position, is_test, shard.users))
+        num_tied = int((np.bincount(shard.users[is_tied]) > 1).sum())
+        stage = stages(position >= length - 2, position >= length - 1)
+        return replace(by_stage(shard, stage, length >= 3, order=order), counted=num_tied)
+
+    shards = in_shards(log)
+    parts = cut_shards(shards, cut)
+    if not len(parts.test):
+        most = int(parts.fit.lengths.max())
+        raise DataError(f"the d2l split needs a user with at least 3 interactions; got at most {most}.")
+    share = parts.counted / shards.num_users
     note = f"for {share:.1%} of users the last timestamp is tied, so file order picks the test item"
-    stage = _stages(position >= length - 2, position >= length - 1)
-    return _by_stage("d2l", log, stage, is_judged, order=order, notes=(note,))
+    return _split("d2l", shards, parts, (note,))
 
 
 def split_name(function: Callable[..., Split], **parameters: float | str) -> str:
@@ -264,9 +290,23 @@ def parameters_in_name(function: Callable[..., Split], name: str) -> dict[str, A
         return None
 
 
-def check_log(log: InteractionLog) -> None:
-    """Raise DataError if `log` is anything but a log."""
-    must_be("log", log, InteractionLog, "an interaction log", "Read it with caser.read_log.", DataError)
+def check_log(log: InteractionLog | ShardedLog) -> None:
+    """Raise DataError if `log` is anything but a log, in memory or in shards."""
+    kinds = InteractionLog | ShardedLog
+    must_be("log", log, kinds, "an interaction log", "Read it with caser.read_log.", DataError)
+
+
+def in_shards(log: InteractionLog | ShardedLog) -> ShardedLog:
+    """Return a log as a log in shards; a log in memory is one shard. Raises DataError for anything but a log.
+
+    log  the log
+    """
+    check_log(log)
+    return log if isinstance(log, ShardedLog) else ShardedLog.of(log)
+
+
+def _split(name: str, shards: ShardedLog, parts: Parts, notes: tuple[str, ...] = ()) -> Split:
+    return Split(name, shards.log, parts.fit, parts.validation, parts.final, parts.test, notes, shards)
 
 
 def _check_fractions(test: float, validation: float) -> None:
@@ -274,76 +314,3 @@ def _check_fractions(test: float, validation: float) -> None:
         must_be(name, fraction, Real, "a share between 0 and 1", "Give a number, such as 0.1.", DataError)
     if not (0 < test < 1 and 0 < validation < 1 and test + validation < 1):
         raise DataError(f"fractions must be positive with a sum below 1; got test={test}, validation={validation}.")
-
-
-def _positions(log: InteractionLog) -> tuple[Int64, Int64]:
-    """Return, for each interaction, its place in its user's sequence, from 0, and the sequence's length, both (N,)."""
-    lengths = np.bincount(log.users, minlength=log.num_users + 1)
-    starts = offsets_of(lengths)
-    return np.arange(len(log)) - starts[log.users], lengths[log.users]
-
-
-def _stages(is_after_fit: Mask, is_after_validation: Mask) -> NDArray[np.int64]:
-    """Return the stage of each interaction, (N,): 0 fit, 1 validation, 2 test."""
-    return is_after_fit.astype(np.int64) + is_after_validation
-
-
-def _by_stage(
-    name: str,
-    log: InteractionLog,
-    stage: NDArray[np.int64],
-    is_judged: Mask | bool = True,
-    *,
-    order: Int64 | None = None,
-    notes: tuple[str, ...] = (),
-) -> Split:
-    """Cut each user's sequence into the parts of a split. Each part that judges has one query per user.
-
-    `stage` is the stage of each interaction; it must not decrease within a user. Where `is_judged` is False, an
-    interaction is used for training only. `order` rearranges the interactions within each user; `stage` and `is_judged`
-    follow the new order.
-    """
-    items = log.items if order is None else log.items[order]
-    times = None if not log.has_times else log.times if order is None else log.times[order]
-    stage = np.where(is_judged, stage, 0)
-    # counts[s] is the number of interactions of each user up to stage s; begin is where each user's items begin.
-    counts = [np.bincount(log.users[stage <= last], minlength=log.num_users + 1) for last in (0, 1, 2)]
-    begin = offsets_of(counts[2])[:-1]
-
-    def tape(last: int) -> Tape:
-        mask = stage <= last
-        return Tape(items[mask], offsets_of(counts[last]), log.num_items, log_times=times, log_mask=mask)
-
-    def queries(judged: int) -> tuple[Queries, int]:
-        """Return the queries whose targets are in one stage, and the number of users with targets but no history."""
-        has_targets = counts[judged] > counts[judged - 1]
-        has_history = counts[judged - 1] > 0
-        owners = np.flatnonzero(has_targets & has_history)
-        ends = begin[owners] + counts[judged - 1][owners]
-        rows, targets = concat_slices(items, ends, begin[owners] + counts[judged][owners])
-        targets, offsets = distinct_in_rows(rows, targets, len(owners))
-        users = owners.astype(np.int32)
-        return Queries(users, items, begin[owners], ends, targets, offsets, users), int(
-            (has_targets & ~has_history).sum()
-        )
-
-    validation, _ = queries(1)
-    test, num_without_history = queries(2)
-    if num_without_history:
-        notes = (*notes, f"{num_without_history:,} users first appear after the cut and are not judged")
-    return Split(name, log, tape(0), validation, tape(1), test, notes)
-
-
-def _prefix_queries(log: InteractionLog, mask: Mask) -> Queries:
-    """Return one query for every interaction in `mask`, except the first of each session. The prefix is the history."""
-    position, _ = _positions(log)
-    target = np.flatnonzero(mask & (position > 0))
-    return Queries(
-        users=np.zeros(len(target), dtype=np.int32),
-        items=log.items,
-        starts=target - position[target],
-        ends=target,
-        targets=log.items[target],
-        target_offsets=np.arange(len(target) + 1, dtype=np.int64),
-        owners=log.users[target],
-    )

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import polars as pl
 
+from caser.data.doubts import LogCounts
 from caser.data.ids import shortened
-from caser.data.log import InteractionLog
 
 SAMPLE_ROWS = 1000
 
@@ -35,60 +38,115 @@ UNSEEN = "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\ufeff]
 """Characters without a width, as a pattern; not those that join letters or emoji."""
 
 
-def doubts_on_strays(log: InteractionLog, rows: pl.DataFrame, place: str) -> list[str]:
+class Summaries(NamedTuple):
+    """The rows whose user or item is called like a total.
+
+    number  how many there are        place, shown  where the first one is, and its ids; 0 and "" without any
+    """
+
+    number: int = 0
+    place: int = 0
+    shown: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Edges:
+    """The ends of a source, and the rows that sum up others, which mostly are there.
+
+    head        its first rows, at most `SAMPLE_ROWS + 1`, with the columns `user`, `item` and `place`
+    last        its last row        num_rows  how many rows it has        place_name  what a place counts
+    summaries   the rows of it that sum up others
+    """
+
+    head: pl.DataFrame
+    last: pl.DataFrame
+    num_rows: int
+    place_name: str
+    summaries: Summaries
+
+    @classmethod
+    def of(cls, rows: pl.DataFrame, place_name: str) -> Edges:
+        """Return the ends of some rows.
+
+        rows        with the columns `user`, `item` and `place`, in the order of the source
+        place_name  what a place counts: "line" or "row"
+        """
+        rows = rows.select("user", "item", "place")
+        return cls(rows.head(SAMPLE_ROWS + 1), rows.tail(1), len(rows), place_name, _summaries(rows))
+
+    def merged(self, later: Edges) -> Edges:
+        """Return the ends of these rows together with those of a later piece.
+
+        later  the ends of that piece
+        """
+        if not self.num_rows or not later.num_rows:
+            return self if self.num_rows else later
+        head = pl.concat([self.head, later.head.head(SAMPLE_ROWS + 1 - len(self.head))])
+        first = self.summaries if self.summaries.number else later.summaries
+        summaries = first._replace(number=self.summaries.number + later.summaries.number)
+        return Edges(head, later.last, self.num_rows + later.num_rows, self.place_name, summaries)
+
+
+def doubts_on_strays(edges: Edges, log: LogCounts, count: Callable[[str, str], int]) -> list[str]:
     """Return the doubts on the first and the last row of a source, and on characters in ids that have no width.
 
-    log    the log of the rows        rows  the columns `user`, `item` and `place`, in the order of the source
-    place  what `place` counts, "line" or "row"
+    edges  the ends of the source        log  what was counted in it
+    count  returns how many rows have a user or an item: it takes "user" or "item", and the id as it is written
 
     >>> rows = pl.DataFrame({"user": ["u1", "u2"] * 8 + ["Total"], "item": ["7"] * 16 + ["16"], "place": range(17)})
+    >>> from caser.data.log import InteractionLog
     >>> log = InteractionLog.from_columns(rows["user"], rows["item"], None)
-    >>> doubts_on_strays(log, rows, "row")
+    >>> doubts_on_strays(Edges.of(rows, "row"), LogCounts.of(log), lambda role, raw: int((rows[role] == raw).sum()))
     ['doubt: row 16 may be no interaction: Total,16: remove it if it is none']
     """
     doubts = []
-    if len(rows) > FEWEST:
-        is_stray = {0: _is_of_sizes(log, rows), len(rows) - 1: False}
-        for row in is_stray:
-            if is_stray[row] or _is_unlike(rows["user"], row) or _is_unlike(rows["item"], row):
-                shown = f"{rows['user'][row]},{rows['item'][row]}"[:60]
-                number = rows["place"][row]
+    if edges.num_rows > FEWEST:
+        for row, others, is_stray in (
+            (edges.head.head(1), edges.head[1:], _is_of_sizes(edges, log, count)),
+            (edges.last, edges.head.head(min(SAMPLE_ROWS, edges.num_rows - 1)), False),
+        ):
+            if is_stray or any(_is_unlike(row[role], others[role], count) for role in ("user", "item")):
+                place, number, shown = edges.place_name, row["place"][0], _shown(row, 0)
                 command = f": sed {number}d FILE > log.csv" if place == "line" else ""
                 doubts.append(
                     f"doubt: {place} {number:,} may be no interaction: {shown}: remove it if it is none{command}"
                 )
-    doubts += _on_summaries(rows, place, doubts)
-    for ids, plural in ((log.user_vocabulary.ids, "users"), (log.item_vocabulary.ids, "items")):
+    doubts += _on_summaries(edges, doubts)
+    for ids, plural in ((log.user_ids, "users"), (log.item_ids, "items")):
         doubts += _on_unseen(ids, plural)
     return doubts
 
 
-def _on_summaries(rows: pl.DataFrame, place: str, others: list[str]) -> list[str]:
-    """Return the doubt on rows whose user or item is called like a total, unless the row is doubted already."""
+def _summaries(rows: pl.DataFrame) -> Summaries:
+    """Return the rows whose user or item is called like a total."""
     texts = [rows[role] for role in ("user", "item") if rows[role].dtype == pl.String]
     if not texts:
-        return []
+        return Summaries()
     found = pl.select(pl.any_horizontal([pl.lit(ids).str.contains(SUMMARY) for ids in texts])).to_series()
-    found = found.fill_null(False)
-    if not 0 < found.sum() <= MOST_SUMMARIES * len(rows):
-        return []
-    row = found.arg_max() or 0
-    number, shown = rows["place"][row], f"{rows['user'][row]},{rows['item'][row]}"[:60]
-    if any(doubt.startswith(f"doubt: {place} {number:,} may be") for doubt in others):
-        return []
-    return [
-        f"doubt: {found.sum():,} rows sum up others or begin or end a file, as {place} {number:,}: {shown}: remove them"
-    ]
+    number, row = int(found.sum() or 0), found.arg_max() or 0
+    return Summaries(number, int(rows["place"][row]), _shown(rows, row)) if number else Summaries()
 
 
-def _is_unlike(ids: pl.Series, row: int) -> bool:
+def _on_summaries(edges: Edges, others: list[str]) -> list[str]:
+    """Return the doubt on rows that sum up others, unless the first of them is doubted already."""
+    number, row, shown = edges.summaries
+    place = f"{edges.place_name} {row:,}"
+    if not 0 < number <= MOST_SUMMARIES * edges.num_rows or any(f"doubt: {place} may be" in one for one in others):
+        return []
+    return [f"doubt: {number:,} rows sum up others or begin or end a file, as {place}: {shown}: remove them"]
+
+
+def _shown(rows: pl.DataFrame, row: int) -> str:
+    return f"{rows['user'][row]},{rows['item'][row]}"[:60]
+
+
+def _is_unlike(one: pl.Series, others: pl.Series, count: Callable[[str, str], int]) -> bool:
     """Return whether the id of a row is written unlike all others, which are alike, and occurs once."""
-    if ids.dtype != pl.String:
+    if others.dtype != pl.String:
         return False
-    others = ids[1 : SAMPLE_ROWS + 1] if row == 0 else ids[: min(SAMPLE_ROWS, len(ids) - 1)]
     shapes = Counter(map(_shape, others.to_list()))
-    shape, (_, most) = _shape(ids[row]), shapes.most_common(1)[0]
-    return shape not in shapes and most >= USUAL * len(others) and int((ids == ids[row]).sum()) == 1
+    shape, (_, most) = _shape(one[0]), shapes.most_common(1)[0]
+    return shape not in shapes and most >= USUAL * len(others) and count(one.name, one[0]) == 1
 
 
 def _shape(value: str) -> str:
@@ -96,14 +154,11 @@ def _shape(value: str) -> str:
     return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "9", value))
 
 
-def _is_of_sizes(log: InteractionLog, rows: pl.DataFrame) -> bool:
+def _is_of_sizes(edges: Edges, log: LogCounts, count: Callable[[str, str], int]) -> bool:
     """Return whether the first row holds the numbers of rows, users or items of all others, in place of ids."""
-    sizes = {str(size - 1) for size in (len(rows), log.num_users, log.num_items)}
-    first = [str(rows[role][0]) for role in ("user", "item")]
-    return set(first) <= sizes and all(
-        int((rows[role].cast(pl.String) == value).sum()) == 1
-        for role, value in zip(("user", "item"), first, strict=True)
-    )
+    sizes = {str(size - 1) for size in (edges.num_rows, len(log.user_ids), len(log.item_ids))}
+    first = {role: str(edges.head[role][0]) for role in ("user", "item")}
+    return set(first.values()) <= sizes and all(count(role, raw) == 1 for role, raw in first.items())
 
 
 def _on_unseen(ids: pl.Series, plural: str) -> list[str]:

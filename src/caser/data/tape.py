@@ -11,7 +11,7 @@ are never stored. The arrays may be memory-mapped.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -22,6 +22,7 @@ from caser.arrays.offsets import offsets_of
 from caser.arrays.ragged import padded_histories
 from caser.arrays.types import Int32, Int64
 from caser.data.log import InteractionLog
+from caser.system.mapped import release
 
 _BLOCK = 2**22
 """Number of interactions that are counted at once."""
@@ -58,7 +59,7 @@ class Tape:
         """
         users = log.users if mask is None else log.users[mask]
         items = log.items if mask is None else log.items[mask]
-        lengths = np.bincount(users, minlength=log.num_users + 1)
+        lengths = _counts(users, log.num_users + 1)
         times = log.times if log.has_times else None
         return cls(items, offsets_of(lengths), log.num_items, log_times=times, log_mask=mask)
 
@@ -128,6 +129,41 @@ class Tape:
         return np.repeat(np.arange(self.num_users + 1, dtype=np.int32), self.lengths)
 
     @property
+    def sizes(self) -> list[int]:
+        """The number of interactions of each shard; a tape in memory is one shard."""
+        return [len(self)]
+
+    def pieces(self) -> Iterator[Tape]:
+        """Yield the shards of the tape, one at a time; a tape in memory is one shard.
+
+        The sequences of a shard are numbered from 1, and `owners` has their users in the whole log.
+        """
+        yield self
+
+    def lengths_of(self, shards: Sequence[int]) -> Int64:
+        """Return the lengths of the R sequences of some shards, (R,) int64.
+
+        shards  the numbers of the shards, ascending; the only one of a tape in memory is 0
+
+        Raises IndexError for other shards than there are.
+        """
+        _check_only(shards)
+        return self.lengths[1:]
+
+    def pool(self, shards: Sequence[int]) -> Tape:
+        """Load some shards as one tape.
+
+        shards  their numbers, ascending; the only one of a tape in memory is 0
+
+        Raises IndexError for other shards than there are.
+
+        >>> Tape.from_sequences([[3, 1, 4], [1, 5]], num_items=5).pool([0]).items.tolist()
+        [3, 1, 4, 1, 5]
+        """
+        _check_only(shards)
+        return self
+
+    @property
     def times(self) -> Int64 | None:
         """The time of each interaction in microseconds since 1970, (N,) int64; None if the log has no times."""
         return self.log_times if self.log_times is None or self.log_mask is None else self.log_times[self.log_mask]
@@ -135,11 +171,7 @@ class Tape:
     @cached_property
     def item_counts(self) -> Int64:
         """Number of interactions with each item, (num_items + 1,) int64; padding has none."""
-        counts = np.zeros(self.num_items + 1, dtype=np.int64)
-        # In blocks, because bincount copies its input to int64.
-        for begin in range(0, len(self.items), _BLOCK):
-            counts += np.bincount(self.items[begin : begin + _BLOCK], minlength=self.num_items + 1)
-        return counts
+        return _counts(self.items, self.num_items + 1)
 
     def sequence(self, user: int) -> Int32:
         """Return all items of one user in time order, (n,) int32.
@@ -158,3 +190,18 @@ class Tape:
         """
         index = np.asarray(users, dtype=np.int64)
         return padded_histories(self.items, self.offsets[index], self.offsets[index + 1], length)
+
+
+def _check_only(shards: Sequence[int]) -> None:
+    """Raise IndexError unless the only shard of a tape in memory is meant."""
+    if list(shards) != [0]:
+        raise IndexError(f"a tape in memory has one shard, number 0; got {list(shards)}.")
+
+
+def _counts(indices: Int32, size: int) -> Int64:
+    """How often each index from 0 to size - 1 occurs, (size,) int64; in blocks, because bincount copies to int64."""
+    counts = np.zeros(size, dtype=np.int64)
+    for begin in range(0, len(indices), _BLOCK):
+        counts += np.bincount(indices[begin : begin + _BLOCK], minlength=size)
+        release(indices)
+    return counts

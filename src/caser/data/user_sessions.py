@@ -16,6 +16,8 @@ from caser.arrays.offsets import offsets_of
 from caser.arrays.types import Int64, Mask
 from caser.data.log import InteractionLog
 from caser.data.queries import Queries
+from caser.data.shard_parts import whole_log
+from caser.data.shards import ShardedLog
 from caser.data.split import Split, check_log, split_name
 from caser.data.tape import Tape
 from caser.errors import ConfigError, DataError
@@ -28,10 +30,10 @@ DEFAULT_GAP = 30 * 60.0
 """Seconds without an interaction after which a new session begins; half an hour is usual on the web."""
 
 
-def user_sessions(log: InteractionLog, gap: float = DEFAULT_GAP, reads: Reads = "all") -> Split:
+def user_sessions(log: InteractionLog | ShardedLog, gap: float = DEFAULT_GAP, reads: Reads = "all") -> Split:
     """Split off each user's last session as test part and the session before as validation part.
 
-    log    a log with times; users with fewer than 3 sessions only train
+    log    a log with times; users with fewer than 3 sessions only train. A log in shards is put together
     gap    seconds, above 0: a longer pause between two interactions of a user begins a new session
     reads  what a history is: `all` that the user did before, or only the `session` so far
 
@@ -49,6 +51,7 @@ def user_sessions(log: InteractionLog, gap: float = DEFAULT_GAP, reads: Reads = 
     caser.errors.DataError: this protocol needs users with at least 3 sessions, the last with 2 interactions; ...
     """
     check_log(log)
+    log = whole_log(log)
     must_be("gap", gap, Real, "a number of seconds", "Give a number, such as 1800.", DataError)
     if not log.has_times:
         raise DataError(

@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from caser.data.log import Vocabulary
 from caser.data.queries import Queries
 from caser.data.split import Split
 from caser.errors import ConfigError
 from caser.evaluation.beyond import beyond_accuracy
 from caser.evaluation.fingerprint import Facts, describe, refuse_mixed
-from caser.evaluation.metrics import parse_metric
+from caser.evaluation.metrics import Values, parse_metric
 from caser.evaluation.protocols import Part, Protocol, RankingRules, parts, protocol_named, resolve
 from caser.evaluation.rank_table import RankTable
 from caser.evaluation.ranking import LIST_LENGTH, MEMORY_MB, ranks
@@ -124,8 +126,17 @@ def value(scorer: Scorer, queries: Queries, rules: RankingRules, metric: str, me
 
     Raises ConfigError for an unknown metric, NumericalError for a score that is NaN or +inf.
     """
-    table = _rank(scorer, queries, rules, memory_mb, depth=0)
-    return float(table.values(parse_metric(metric)).mean())
+    return float(values(scorer, queries, rules, metric, memory_mb).mean())
+
+
+def values(scorer: Scorer, queries: Queries, rules: RankingRules, metric: str, memory_mb: int = MEMORY_MB) -> Values:
+    """Return one metric of every query: (Q,) float64.
+
+    scorer, queries, rules, metric, memory_mb  as in `value`, which also says what is raised
+    """
+    if len(queries) == 0:  # the share of one of many workers
+        return np.empty(0)
+    return _rank(scorer, queries, rules, memory_mb, depth=0).values(parse_metric(metric))
 
 
 def counting_baselines(split: Split, part: Part = "test") -> dict[str, Scorer]:

@@ -20,6 +20,8 @@ from caser.arrays.types import Mask
 from caser.data.filters import LogFilters, apply_filters
 from caser.data.log import InteractionLog
 from caser.data.queries import Queries
+from caser.data.shard_parts import whole_log
+from caser.data.shards import ShardedLog
 from caser.data.split import (
     PROTOCOL_OF_SPLIT,
     Split,
@@ -74,7 +76,7 @@ class Protocol:
 
     name: str
     summary: str
-    split: Callable[[InteractionLog], Split]
+    split: Callable[[InteractionLog | ShardedLog], Split]
     metrics: tuple[str, ...]
     validation_metric: str
     seen: Literal["remove", "keep", "auto"] = "auto"
@@ -196,11 +198,11 @@ def _with_parameters(name: str) -> Protocol | None:
     return replace(base, name=name, summary=summary, split=partial(base.split, **parameters), filters=NO_FILTERS)
 
 
-def apply(name: str | Protocol, log: InteractionLog, *, judged: bool = True) -> Split:
+def apply(name: str | Protocol, log: InteractionLog | ShardedLog, *, judged: bool = True) -> Split:
     """Filter a log as a protocol says, and split it.
 
     name    a protocol, or its name
-    log     the whole log
+    log     the whole log, in memory or in shards; a protocol that filters puts the shards together
     judged  False for a model that is trained on everything: then a log that is too short to be judged is no error, and
             the last interaction of each user chooses (see `data/unjudged.py`)
 
@@ -219,15 +221,18 @@ def apply(name: str | Protocol, log: InteractionLog, *, judged: bool = True) -> 
         return _applied(protocol, log)
     except DataError as error:
         if not judged:
-            return unjudged(apply_filters(log, protocol.filters), protocol.name, anonymous=protocol.anonymous)
+            return unjudged(
+                apply_filters(whole_log(log), protocol.filters), protocol.name, anonymous=protocol.anonymous
+            )
         raise DataError(f"{error} {_ways_on(log, protocol)}") from None
 
 
-def _applied(protocol: Protocol, log: InteractionLog) -> Split:
-    return replace(protocol.split(apply_filters(log, protocol.filters)), name=protocol.name)
+def _applied(protocol: Protocol, log: InteractionLog | ShardedLog) -> Split:
+    filtered = log if protocol.filters == NO_FILTERS else apply_filters(whole_log(log), protocol.filters)
+    return replace(protocol.split(filtered), name=protocol.name)
 
 
-def _ways_on(log: InteractionLog, failed: Protocol) -> str:
+def _ways_on(log: InteractionLog | ShardedLog, failed: Protocol) -> str:
     """A sentence that names the protocols that can judge on a log, because another one cannot split it."""
     names = []
     for name, protocol in PROTOCOLS.items():

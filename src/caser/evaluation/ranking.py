@@ -26,6 +26,7 @@ from caser.errors import ConfigError, NumericalError
 from caser.evaluation.metrics import Values
 from caser.evaluation.rank_table import RankTable, padded
 from caser.models.base import Scorer
+from caser.system.mapped import release
 
 Ties = Literal["against", "index"]
 """`against`: candidates that tie with a target rank before it. `index`: the lowest index first, as in top-k lists."""
@@ -161,6 +162,7 @@ def candidate_scores(
         if seen_scores is not None:
             flat[seen] = seen_scores
         scores_BI[:, excluded_items] = np.nan
+        release(queries.items)
         yield ScoreBlock(block, scores_BI, rows_P, targets_P, is_repeat_P)
 
 

@@ -12,13 +12,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from caser.arrays.offsets import blocks_of, places_of
 from caser.data.queries import Queries
 from caser.data.split import Split
 from caser.data.tape import Tape
 from caser.evaluation.weak_cache import cached_while_alive
+from caser.system.mapped import release, take
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hasher
+
+_BLOCK = 2**20
+"""About so many interactions are looked at at once."""
 
 
 @cached_while_alive
@@ -30,9 +35,11 @@ def repeat_share(tape: Tape) -> float:
     >>> repeat_share(Tape.from_sequences([[1, 2, 1], [3, 4, 4]], num_items=4))
     0.5
     """
-    # One number per (user, item) pair; equal neighbours after sorting are repeats. Far faster than np.unique.
-    pairs = np.sort(tape.users.astype(np.int64) * (tape.num_items + 1) + tape.items)
-    num_repeats = int(np.count_nonzero(pairs[1:] == pairs[:-1]))
+    num_repeats = 0
+    for piece in tape.pieces():
+        # One number per (user, item) pair; equal neighbours after sorting are repeats. Far faster than np.unique.
+        pairs = np.sort(piece.users.astype(np.int64) * (piece.num_items + 1) + piece.items)
+        num_repeats += int(np.count_nonzero(pairs[1:] == pairs[:-1]))
     num_targets = len(tape) - int((tape.lengths > 0).sum())
     return num_repeats / max(num_targets, 1)
 
@@ -51,11 +58,18 @@ def later_share(split: Split, tape: Tape, queries: Queries) -> float | None:
     log = split.log
     if not log.has_times or len(queries) == 0:
         return None
-    # Training interactions are the first ones of each user, as many as the tape has.
-    place_in_user = np.arange(len(log)) - Tape.from_log(log).offsets[log.users]
-    training_times = np.sort(log.times[place_in_user < tape.whole(log.num_users).lengths[log.users]])
-    target_times = log.times[queries.ends]
-    return 1 - float(np.searchsorted(training_times, target_times, "right").mean()) / len(training_times)
+    target_times = np.sort(take(log.times, queries.ends))
+    # Training interactions are the first ones of each user, as many as the tape has. Go through them in blocks of
+    # users, and count for each the targets that it is not later than.
+    lengths, trained = Tape.from_log(log).lengths, tape.whole(log.num_users).lengths
+    num_earlier, begin = 0, 0
+    for first, end in blocks_of(lengths, _BLOCK):
+        times = log.times[begin : begin + int(lengths[first:end].sum())]
+        is_trained = places_of(lengths[first:end]) < np.repeat(trained[first:end], lengths[first:end])
+        num_earlier += int((len(queries) - np.searchsorted(target_times, times[is_trained], "left")).sum())
+        begin += len(times)
+        release(log.times)
+    return 1 - num_earlier / len(queries) / int(trained.sum())
 
 
 @cached_while_alive
@@ -78,4 +92,6 @@ def hash_array(hasher: Hasher, array: NDArray[Any]) -> None:
     array   any shape and dtype
     """
     hasher.update(f"{array.shape}".encode())
-    hasher.update(np.ascontiguousarray(array).tobytes())
+    for begin in range(0, len(array), _BLOCK):
+        hasher.update(np.ascontiguousarray(array[begin : begin + _BLOCK]).data)
+        release(array)

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from caser.config import Training
 from caser.errors import ConfigError
 from caser.models.settings import CountingSettings, ModelSettings, NetworkSettings
 from caser.system.kinds import must_be
+
+if TYPE_CHECKING:
+    from caser.training.exchange import Exchange
 
 
 def fittable(model: ModelSettings) -> CountingSettings | NetworkSettings:
@@ -32,6 +35,7 @@ def refuse_unused(
     *,
     epochs: int | None = None,
     checkpoint: str | Path | None = None,
+    exchange: Exchange | None = None,
 ) -> None:
     """Check the arguments of `fit` or `choose`. Raises ConfigError for one that has no effect or is wrong.
 
@@ -39,8 +43,9 @@ def refuse_unused(
     training    how to train a network; None uses the training that the model itself declares
     epochs      the number of epochs to train; None chooses it on validation
     checkpoint  the file to continue from; None keeps none
+    exchange    the workers that train together; None for one that is alone
 
-    For a model that only counts, `training`, `epochs` and `checkpoint` must be None.
+    For a model that only counts, `training`, `epochs`, `checkpoint` and `exchange` must be None.
 
     Settings of the model that have no effect are refused too, such as the activation of filters that are left out.
     Only what a caller sets is refused: a setting of `training` that repeats the model's own value is accepted.
@@ -58,7 +63,9 @@ def refuse_unused(
             f"{getattr(model, unused[0])!r}. Leave it out, or put the part back."
         )
     if isinstance(model, CountingSettings):
-        _refuse_for_counting(model, {"training": training, "epochs": epochs, "checkpoint": checkpoint})
+        _refuse_for_counting(
+            model, {"training": training, "epochs": epochs, "checkpoint": checkpoint, "exchange": exchange}
+        )
     else:
         _refuse_for_network(model, training or model.training, epochs)
 

@@ -17,7 +17,7 @@ from dataclasses import replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from caser.answering.recommender import Recommender
 from caser.artefact.folder import Artefact
@@ -35,6 +35,9 @@ from caser.fitting.network_run import NetworkRun, threads, validation_queries
 from caser.fitting.progress import Choice, Progress, Tell
 from caser.models.base import Scorer
 from caser.models.settings import CountingSettings, ModelSettings, NetworkSettings
+
+if TYPE_CHECKING:
+    from caser.training.exchange import Exchange
 
 __all__ = ["Choice", "Progress", "Tell", "TrainOn", "choose", "fit"]
 
@@ -110,6 +113,7 @@ def fit(
     train_on: TrainOn = "final",
     checkpoint: str | Path | None = None,
     tell: Tell | None = None,
+    exchange: Exchange | None = None,
 ) -> Recommender:
     """Fit a model on a split and return a recommender.
 
@@ -123,11 +127,13 @@ def fit(
     checkpoint  a file that the training of a network continues from if it exists, and that it writes after every epoch;
                 remove it when the result is saved
     tell        called with Progress while a network trains
+    exchange    the workers that train replicas of a network together, of which this process is one; `in_workers` gives
+                it. All of them return the same, and worker 0 writes the checkpoint. None: this process trains alone
 
     Raises ConfigError for an argument or a setting that has no effect on this fit, such as `epochs` for a model that
     only counts, or `patience` beside `epochs`; DataError when `epochs` must be chosen and there are no validation
-    queries; NumericalError when training diverges; ArtefactError when `checkpoint` belongs to another run;
-    MissingDependencyError for a network without torch.
+    queries; NumericalError when training diverges; WorkerError when a worker was lost; ArtefactError when `checkpoint`
+    belongs to another run; MissingDependencyError for a network without torch.
 
     >>> from caser.data.synthetic import chain_world
     >>> from caser.data.split import leave_one_out
@@ -141,7 +147,7 @@ def fit(
         raise ConfigError(f"train_on must be a part that trains; got {train_on!r}: {hint}")
     model = fittable(model)
     check_split(split)
-    refuse_unused(model, training, epochs=epochs, checkpoint=checkpoint)
+    refuse_unused(model, training, epochs=epochs, checkpoint=checkpoint, exchange=exchange)
     log = facts_of(split)
     model = model.for_log(log)
     epochs = None if epochs is None else int(epochs)  # an integer of NumPy is no JSON value
@@ -151,7 +157,16 @@ def fit(
     if isinstance(model, NetworkSettings):
         refuse_unused(model, training, epochs=epochs)
         how = model.training_for(log, training, epochs=epochs or 1)
-        run = NetworkRun(model, split, part, how, epochs=epochs, checkpoint=checkpoint, tell=tell)
+        run = NetworkRun(
+            model,
+            split,
+            part,
+            how,
+            epochs=epochs,
+            checkpoint=checkpoint,
+            tell=tell,
+            exchange=exchange,
+        )
         scorer, facts = run.fit()
     else:
         scorer = _counted(model, split, part)
@@ -187,7 +202,7 @@ def _recommender(model: ModelSettings, scorer: Scorer, split: Split, part: Tape,
             **log.provenance,
         },
         "left_out": left_out,
-        "environment": _environment(),
+        "environment": _environment(part),
         "metrics": None,
         "test_openings": 0,
         "why": [],
@@ -223,7 +238,8 @@ def version_of(package: str) -> str | None:
         return None
 
 
-def _environment() -> dict[str, Any]:
-    """Versions and threads: what a number depends on besides settings, data and seed."""
+def _environment(part: Tape) -> dict[str, Any]:
+    """Versions, threads and shards: what a number depends on besides settings, data and seed."""
     versions = {package: version_of(package) for package in ("numpy", "polars", "scipy", "torch")}
-    return {"python": platform.python_version(), "threads": threads(), "versions": versions}
+    shards = {"shards": len(part.sizes)} if len(part.sizes) > 1 else {}
+    return {"python": platform.python_version(), "threads": threads(), "versions": versions, **shards}

@@ -14,19 +14,18 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import ConfigDict, Field
 
 import caser
-from caser.artefact.manifest import EpochFacts, readable_as
-from caser.config import Settings, Training
+from caser.config import Training
 from caser.data.queries import Queries
 from caser.data.split import Split
 from caser.data.tape import Tape
 from caser.errors import ArtefactError, ConfigError, DataError
 from caser.evaluation import judge, protocols
+from caser.fitting.checkpoint_files import checked_record
 from caser.fitting.checks import used_settings
 from caser.fitting.progress import Choice, Progress, Stage, Tell
 from caser.models.base import Scorer, SequenceEncoder
@@ -40,24 +39,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from caser.training.exchange import Exchange
     from caser.training.loop import Epoch, TrainingState
-
-
-class CheckpointRecord(Settings):
-    """What a run writes beside the arrays of its checkpoint."""
-
-    model_config = ConfigDict(strict=True)
-
-    key: str
-    """The hash of the run that the checkpoint belongs to."""
-    stage: Stage
-    """What the run was doing."""
-    history: Annotated[list[dict[str, Any]], readable_as(EpochFacts)]
-    """The epochs of choosing so far."""
-    threads: int = Field(ge=1, le=100_000)
-    """With how many threads torch computed."""
-    precision: Literal["auto", "float32", "bfloat16"]
-    """The number type of the products."""
 
 
 class NetworkRun:
@@ -73,6 +56,7 @@ class NetworkRun:
         epochs: int | None = None,
         checkpoint: str | Path | None = None,
         tell: Tell | None = None,
+        exchange: Exchange | None = None,
     ) -> None:
         """Check the settings and read the checkpoint.
 
@@ -83,17 +67,23 @@ class NetworkRun:
         epochs      the number of epochs of the refit; None chooses the number on validation
         checkpoint  a file to continue from, and to write after every epoch; None writes none
         tell        called with Progress
+        exchange    the workers of which this process is one; None if it trains alone
 
         Raises ConfigError for a network that the protocol does not allow or that does not fit into memory,
         MissingDependencyError without torch, ArtefactError for a checkpoint that is damaged or belongs to another run.
         """
         _refuse_untrainable(model, split, training)
+        from caser.training.exchange import Exchange
+
         self.model, self.split, self.part, self.training, self.epochs = model, split, part, training, epochs
         self.tell: Tell = tell or (lambda _: None)
+        self.exchange = exchange or Exchange()
         self.metric = protocols.protocol_named(split.name).validation_metric
         self.key = _key(model, split, part, training, epochs)
         self.path = Path(checkpoint) if checkpoint else None
         self.saved_stage, self.saved, self.history = self._load_checkpoint()
+        done = f"{self.saved_stage}, {self.saved[1]} epochs" if self.saved else "none"
+        self.exchange.refuse_different({"the run": self.key, "the checkpoint": done}, "before the training")
         self.best: dict[str, Tensor] | None = None
         """The parameters at the best epoch, while `choose` is asked to keep them."""
 
@@ -169,7 +159,7 @@ class NetworkRun:
         from caser.models.neural import NeuralScorer
 
         # Prepare everything that validation needs, once, before the first epoch.
-        queries = validation_queries(self.split)
+        queries = validation_queries(self.split).between(*self.exchange.block(len(self.split.validation)))
         rules = protocols.resolve(self.split.name, self.split, "validation")
         max_epochs = self.training.epochs
         state = self._start("choosing")
@@ -179,23 +169,34 @@ class NetworkRun:
         while not self._should_stop(most_seconds, bars) and (epoch := next(epochs, None)):
             began = time.perf_counter()
             with state.as_judged():
-                value = judge.value(scorer, queries, rules, self.metric)
+                values = self.exchange.from_all(judge.values(scorer, queries, rules, self.metric))
+                value = float(np.concatenate(values).mean())
                 is_best = all(value > entry["validation"] for entry in self.history)
                 if is_best and keep:
                     self.best = {name: tensor.cpu().clone() for name, tensor in state.network.state_dict().items()}
             seconds = time.perf_counter() - began
-            self.history.append({**asdict(epoch), "validation": value, "validation_seconds": seconds})
+            entry = {**asdict(epoch), "validation": value, "validation_seconds": seconds}
+            self.history.append(self.exchange.from_first(entry))  # the times too: they may decide when to stop
             self._save_checkpoint(state, "choosing")
             self.tell(Progress("choosing", self.metric, epoch.number, max_epochs, done=epoch, validation=value))
 
     def _train(self, stage: Stage, state: TrainingState, tape: Tape, until: int) -> Iterator[Epoch]:
         """Train from a state to the epoch `until`, and report every batch."""
+        from caser.training.lanes import batches_of
         from caser.training.loop import train
 
-        def on_batch(batch: int, batches: int) -> None:
-            self.tell(Progress(stage, self.metric, state.epoch + 1, until, batch, batches))
+        batches = batches_of(
+            tape,
+            state.network,
+            self.training,
+            num_targets=self.model.num_targets,
+            exchange=self.exchange,
+        )
 
-        return train(state, tape, self.training, num_targets=self.model.num_targets, until=until, on_batch=on_batch)
+        def on_batch(batch: int, num_batches: int) -> None:
+            self.tell(Progress(stage, self.metric, state.epoch + 1, until, batch, num_batches))
+
+        return train(state, batches, self.training, exchange=self.exchange, until=until, on_batch=on_batch)
 
     def _should_stop(self, most_seconds: float, bars: Sequence[float]) -> bool:
         """Whether the time is up, a bar was missed, or the last `patience` epochs brought no better value."""
@@ -214,7 +215,7 @@ class NetworkRun:
         from caser.training.precision import settled
 
         state = start(self._fresh_network(), self.training)
-        self.training = settled(self.training, state.network)
+        self.training = self.exchange.from_first(settled(self.training, state.network))
         if self.saved and self.saved_stage == stage:
             restore(state, *self.saved)
         return state
@@ -234,7 +235,7 @@ class NetworkRun:
                 f"{self.path} must be a checkpoint of this very run; it belongs to one with other settings, data or "
                 "version. Finish that run, choose another file, or remove the file to start over."
             )
-        record = self._checked(values, epoch)
+        record = checked_record(self.path, values, epoch, self.training.epochs, self.epochs)
         if record.threads != threads():
             warnings.warn(
                 f"{self.path} was written with {record.threads} threads and continues with {threads()}: the result "
@@ -246,25 +247,10 @@ class NetworkRun:
             self.training = self.training.replace(precision=record.precision)
         return record.stage, (arrays, epoch), record.history
 
-    def _checked(self, values: dict[str, Any], epoch: int) -> CheckpointRecord:
-        """The record of a checkpoint, after it was checked against the run; `epoch` is how many are done."""
-        try:
-            record = CheckpointRecord.of(values)
-            numbers = [entry["number"] for entry in record.history]
-            is_choosing = record.stage == "choosing"
-            most = self.training.epochs if is_choosing or self.epochs is None else self.epochs
-            if numbers != list(range(1, len(numbers) + 1)) or (is_choosing and epoch != len(numbers)) or epoch > most:
-                raise ConfigError(f"the epochs must go together; got {epoch} done and {len(numbers)} in the history.")
-        except ConfigError as error:
-            raise ArtefactError(
-                f"{self.path} must be a checkpoint of caser; got a wrong record: {error} Remove it to start over."
-            ) from None
-        return record
-
     def _save_checkpoint(self, state: TrainingState, stage: Stage) -> None:
         from caser.training.checkpoint import save_checkpoint
 
-        if self.path:
+        if self.path and self.exchange.is_first:
             record = {
                 "key": self.key,
                 "stage": stage,
@@ -336,4 +322,6 @@ def _key(model: NetworkSettings, split: Split, part: Tape, training: Training, e
         len(part),
         epochs,
     ]
+    if len(part.sizes) > 1:  # which shards are loaded together decides the batches
+        parts += [part.sizes]
     return digest_of_values(parts)

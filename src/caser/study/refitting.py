@@ -18,6 +18,7 @@ from caser.answering.recommender import Recommender
 from caser.config import Training
 from caser.data.item_table import combined
 from caser.data.log import InteractionLog
+from caser.data.shards import ShardedLog
 from caser.errors import ConfigError
 from caser.evaluation import protocols
 from caser.fitting.checks import for_given_epochs
@@ -30,7 +31,7 @@ from caser.system.kinds import must_be
 
 def refit(
     recommender: Recommender,
-    log: InteractionLog,
+    log: InteractionLog | ShardedLog,
     *,
     checkpoint: str | Path | None = None,
     tell: Tell | None = None,
@@ -38,7 +39,8 @@ def refit(
     """Train the recipe of a recommender on every interaction of a log.
 
     recommender  a fitted model, whose settings, training and number of epochs are used
-    log          the log of the training, or a longer one of the same kind; the protocol's filters apply to it
+    log          the log of the training, or a longer one of the same kind, in memory or in shards; the protocol's
+                 filters apply to it
     checkpoint   a file that the training of a network continues from if it exists, and that it writes after every epoch
     tell         called with Progress while a network trains
 
@@ -56,7 +58,12 @@ def refit(
     """
     must_be("recommender", recommender, Recommender, "a recommender, which caser.fit and caser.load return")
     config, facts = recommender.artefact.config, recommender.artefact.manifest
-    split = protocols.apply(facts["protocol"], _with_titles_of(recommender, log), judged=False)
+    titled: InteractionLog | ShardedLog
+    if isinstance(log, ShardedLog):
+        titled = replace(log, log=_with_titles_of(recommender, log.log))
+    else:
+        titled = _with_titles_of(recommender, log)
+    split = protocols.apply(facts["protocol"], titled, judged=False)
 
     def fitted(model: ModelSettings) -> Recommender:
         if not isinstance(model, NetworkSettings):
@@ -88,7 +95,7 @@ def _with_titles_of(recommender: Recommender, log: InteractionLog) -> Interactio
         return log
     title_of = dict(zip(run.items.ids.to_list(), run.titles.to_list(), strict=True))
     titles = pl.Series([title_of.get(raw) for raw in log.item_vocabulary.ids.to_list()], dtype=pl.String)
-    return replace(log, titles=combined(titles, log.titles))
+    return log.with_facts(titles=combined(titles, log.titles), provenance=log.provenance)
 
 
 def _reason(facts: Mapping[str, Any]) -> str:

@@ -92,13 +92,26 @@ def write_frames(
     ...     pl.read_parquet(f"{folder}/items.parquet")["item"].to_list()
     [7, 8, 7, 8]
     """
-    sink = SINKS[table_ending(path)]
+    ending = table_ending(path)
     if csv_safe:
         refuse_safe(path)
         frames = map(without_formulas, frames)
-    source = register_io_source(lambda *_: iter(frames), schema=schema)
     with replacing(Path(path)) as unfinished:
-        try:
-            sink(source, unfinished, sync_on_close="all")
-        except pl.exceptions.ComputeError as error:  # polars reports some failures of the disk in this way
-            raise OSError(str(error)) from None
+        write_new_frames(unfinished, frames, schema, ending)
+
+
+def write_new_frames(path: Path, frames: Iterable[pl.DataFrame], schema: pl.Schema, ending: str = ".parquet") -> None:
+    """Write frames one after another to a new file, which is flushed to disk.
+
+    path    a file that does not exist, with any name
+    frames  the rows in order; one frame at a time is held in memory
+    schema  names and types of the columns, which all frames have
+    ending  what kind of file it is, a key of SINKS
+
+    Raises OSError if the file cannot be written.
+    """
+    source = register_io_source(lambda *_: iter(frames), schema=schema)
+    try:
+        SINKS[ending](source, path, sync_on_close="all")
+    except pl.exceptions.ComputeError as error:  # polars reports some failures of the disk in this way
+        raise OSError(str(error)) from None

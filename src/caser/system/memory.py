@@ -44,6 +44,23 @@ def refuse_what_cannot_fit(name: str, shapes: Iterable[tuple[int, ...]], copies:
         )
 
 
+def refuse_whole(what: str, num_bytes: float) -> None:
+    """Raise ConfigError if something that is used whole does not fit into the memory that is free.
+
+    what       what it is, for the message, such as "1,000 interactions"
+    num_bytes  about how many bytes it takes
+
+    >>> refuse_whole("1,000 interactions", 24_000)
+    """
+    free = free_memory()
+    if num_bytes > free:
+        raise ConfigError(
+            f"{what} must fit into memory, because this model or command uses them all at once; they take about "
+            f"{num_bytes / 1e9:,.1f} GB and only {free / 1e9:,.1f} GB are free. Take a network or a model that counts "
+            "shard by shard (popularity, markov, count-knn), or a larger machine."
+        )
+
+
 def free_memory() -> float:
     """Return the bytes that this process may still allocate; infinite where the platform does not tell.
 

@@ -7,6 +7,8 @@ compares it with the pages that it reads.
 
 from __future__ import annotations
 
+import mmap
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from caser.system.bounds import CELL_BYTES
@@ -30,16 +32,18 @@ class Footer(NamedTuple):
     rows     the number of rows
     columns  for each column, about how many bytes it takes in memory
     parts    for each column, the same for the groups of rows that hold the first 1,000 rows
+    most     the same for all columns of the largest group of rows
     has_long_texts  whether the values in a dictionary of texts have more than 4,000 bytes, on average
     """
 
     rows: int
     columns: dict[str, int]
     parts: dict[str, int]
+    most: int
     has_long_texts: bool = False
 
 
-def read_footer(content: bytes) -> Footer:
+def read_footer(content: bytes | mmap.mmap) -> Footer:
     """Return what a Parquet file announces.
 
     content  the bytes of the file
@@ -52,21 +56,35 @@ def read_footer(content: bytes) -> Footer:
     try:
         summary = _Reader(content[-8 - size : -8]).struct(0)
         rows, columns, parts = _at_least_zero(summary[3]), dict[str, int](), dict[str, int]()
-        num_read, longest = 0, 0.0
+        num_read, most, longest = 0, 0, 0.0
         for group in summary.get(4, []):
+            whole = 0
             for column in group[1]:
                 name, values, unpacked = (column[3][number] for number in (_PATH, _NUM_VALUES, _UNPACKED))
                 longest = max(longest, _check_pages(content, column[3]))
                 size = _at_least_zero(values) * CELL_BYTES + _at_least_zero(unpacked)
+                whole += size
                 column_name = name[0].decode()
                 columns[column_name] = columns.get(column_name, 0) + size
                 parts[column_name] = parts.get(column_name, 0) + size * (num_read < SAMPLE_ROWS)
             num_read += _at_least_zero(group[3])
+            most = max(most, whole)
     except (KeyError, IndexError, TypeError, AttributeError, UnicodeDecodeError):
         raise ValueError("a summary that is damaged") from None
     if num_read != rows:
         raise ValueError(f"{num_read:,} rows in its groups where it announces {rows:,}")
-    return Footer(rows, columns, parts, longest > _LONG_TEXT)
+    return Footer(rows, columns, parts, most, longest > _LONG_TEXT)
+
+
+def footer_of_file(path: Path) -> Footer:
+    """Return what a Parquet file announces, without holding it in memory.
+
+    path  a file that is not empty
+
+    Raises ValueError as `read_footer` does, and OSError if the file cannot be read.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return read_footer(content)
 
 
 def without_categories(content: bytes) -> bytes:
@@ -81,7 +99,7 @@ def without_categories(content: bytes) -> bytes:
     return content[:start] + content[start:].replace(b"ARROW:schema", b"arrow:schema")
 
 
-def _check_pages(content: bytes, column: dict[int, Any]) -> float:
+def _check_pages(content: bytes | mmap.mmap, column: dict[int, Any]) -> float:
     """Return the mean size of a value in the dictionary of a column, in bytes; 0 without a dictionary.
 
     Raises ValueError for a page that announces more than its column, because polars allocates what a page says.
@@ -89,16 +107,19 @@ def _check_pages(content: bytes, column: dict[int, Any]) -> float:
     at = min(column.get(_DICTIONARY_AT) or column[_DATA_AT], column[_DATA_AT])
     end = at + _at_least_zero(column[_PACKED])
     mean = 0.0
-    while at < end:
-        reader = _Reader(memoryview(content)[at:end])
-        page = reader.struct(0)
-        size, unpacked = _at_least_zero(page[3]), _at_least_zero(page[2])
-        count = max((_at_least_zero(page[kind][1]) for kind in _PAGE_KINDS if kind in page), default=0)
-        if count > column[_NUM_VALUES] or unpacked > column[_UNPACKED]:
-            raise ValueError(f"a page of {count:,} values in a column of {column[_NUM_VALUES]:,}")
-        if _DICTIONARY_PAGE in page:
-            mean = unpacked / max(count, 1)
-        at += reader.at + size
+    with memoryview(content) as whole:
+        while at < end:
+            with whole[at:end] as rest:
+                reader = _Reader(rest)
+                page = reader.struct(0)
+                size, unpacked = _at_least_zero(page[3]), _at_least_zero(page[2])
+                count = max((_at_least_zero(page[kind][1]) for kind in _PAGE_KINDS if kind in page), default=0)
+                if count > column[_NUM_VALUES] or unpacked > column[_UNPACKED]:
+                    raise ValueError(f"a page of {count:,} values in a column of {column[_NUM_VALUES]:,}")
+                if _DICTIONARY_PAGE in page:
+                    mean = unpacked / max(count, 1)
+                at += reader.at + size
+                del page
     return mean
 
 

@@ -17,8 +17,9 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -29,7 +30,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from caser.system.bounds import check_memory
-from caser.system.parquet_footer import read_footer
+from caser.system.parquet_footer import footer_of_file, read_footer
 
 MOST_DEPTH = 40
 """How many lists and objects of JSON may lie within each other."""
@@ -185,18 +186,47 @@ def parse_parquet(
     [7, 8]
     """
     unpacked = sum(read_footer(content).columns.values())
-    table = pl.scan_parquet(io.BytesIO(content))
-    names = table.collect_schema().names()
-    known = {**columns, **{name: size for name, size in optional.items() if name in names}}
-    if names != list(known):
-        raise ValueError(f"columns {', '.join(name[:40] for name in names[:12])}")
-    num_rows = int(table.select(pl.len()).collect().item())
-    fixed = num_rows * sum(known.values())
-    check_memory(max(_COPIES * fixed, 2 * unpacked), f"{num_rows:,} rows")
+    table, num_rows, row_bytes = _scanned(io.BytesIO(content), columns, optional)
+    check_memory(max(_COPIES * num_rows * row_bytes, 2 * unpacked), f"{num_rows:,} rows")
     frame = table.collect()
     if len(frame) != num_rows:
         raise ValueError(f"{len(frame):,} rows where the file announces {num_rows:,}")
     return frame
+
+
+def parse_parquet_slices(
+    content: bytes | Path, size: int, columns: Mapping[str, int], optional: Mapping[str, int] = MappingProxyType({})
+) -> Iterator[pl.DataFrame]:
+    """Yield the table of a Parquet file, some rows at a time, so that it need not fit into memory.
+
+    content  the bytes of the file, or its path if nobody else changes it
+    size     the number of rows of a slice
+    columns, optional  as for `parse_parquet`
+
+    A table without rows is one empty slice. Raises ValueError for other columns, and for a group of rows or a slice
+    that would not fit into memory.
+    """
+    largest = (read_footer(content) if isinstance(content, bytes) else footer_of_file(content)).most
+    source = io.BytesIO(content) if isinstance(content, bytes) else content
+    table, num_rows, row_bytes = _scanned(source, columns, optional)
+    check_memory(max(_COPIES * min(size, num_rows) * row_bytes, 2 * largest), f"{num_rows:,} rows in few groups")
+    for begin in range(0, max(num_rows, 1), size):
+        frame = table.slice(begin, size).collect()
+        if len(frame) != min(size, num_rows - begin):
+            raise ValueError(f"{begin + len(frame):,} rows where the file announces {num_rows:,}")
+        yield frame
+
+
+def _scanned(
+    source: io.BytesIO | Path, columns: Mapping[str, int], optional: Mapping[str, int]
+) -> tuple[pl.LazyFrame, int, int]:
+    """A table with the right columns, its number of rows, and about how many bytes a decoded row takes."""
+    table = pl.scan_parquet(source)
+    names = table.collect_schema().names()
+    known = {**columns, **{name: size for name, size in optional.items() if name in names}}
+    if names != list(known):
+        raise ValueError(f"columns {', '.join(name[:40] for name in names[:12])}")
+    return table, int(table.select(pl.len()).collect().item()), sum(known.values())
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

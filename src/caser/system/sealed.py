@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from caser.system.parsing import parse_arrays, parse_json
+
+_HASHED_AT_ONCE = 1 << 22
 
 BROKEN = "bytes that do not match their checksum: it is damaged or was changed"
 
@@ -88,6 +91,21 @@ def unseal_arrays(content: bytes) -> tuple[dict[str, NDArray[Any]], Any]:
     if metadata.get("sha256") != _digest_of(header, arrays):
         raise ValueError(BROKEN)
     return arrays, parse_json(header.encode())
+
+
+def sha256_of(paths: Iterable[Path]) -> str:
+    """Return the SHA-256 of the bytes of files, one after another, as 64 hex digits.
+
+    paths  the files, of any size
+
+    Raises OSError if one cannot be read.
+    """
+    hasher = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(_HASHED_AT_ONCE):
+                hasher.update(block)
+    return hasher.hexdigest()
 
 
 def _digest(content: bytes) -> bytes:

@@ -9,6 +9,7 @@ assume that only one process at a time writes a path.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import secrets
@@ -17,13 +18,16 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 
 from caser.errors import ArtefactError
 from caser.system.memory import free_memory
 
 IsOurs: TypeAlias = Callable[[Path], bool]
 """Whether a folder holds what this library writes there, and may be replaced or removed."""
+
+MakesFile: TypeAlias = Callable[[Path], bytes | None]
+"""Returns the content of a file, or writes the file at the path itself, flushed to disk, and returns None."""
 
 
 def write_file(path: Path, content: bytes, mode: int = 0o666) -> None:
@@ -54,10 +58,10 @@ def replacing(path: Path, num_bytes: int = 0) -> Iterator[Path]:
         sync_folder(path.parent)
 
 
-def write_folder(path: Path, files: Mapping[str, bytes], is_ours: IsOurs = Path.is_dir) -> None:
+def write_folder(path: Path, files: Mapping[str, bytes | MakesFile], is_ours: IsOurs = Path.is_dir) -> None:
     """Write a folder of files to `path`, in place of the folder that was there; missing parent folders are made.
 
-    files    content of each file by its name
+    files    content of each file by its name, in the order in which they are written
     is_ours  whether a folder may be taken for an old one of this kind
 
     A folder cannot be renamed over another one, so the old folder is first renamed to `.NAME.caser-previous`. If the
@@ -67,22 +71,32 @@ def write_folder(path: Path, files: Mapping[str, bytes], is_ours: IsOurs = Path.
     has the name of the old folder; what was there stays.
     """
     refuse_foreign_previous(path, is_ours)
-    with _new_beside(path, sum(map(len, files.values()))) as partial:
+    with _new_beside(path, sum(len(content) for content in files.values() if isinstance(content, bytes))) as partial:
         # Finish the exchange of an earlier process that was killed.
         _finish_exchange(path)
         # Write the new folder beside the old one.
         partial.mkdir()
         for name, content in files.items():
-            _write_new(partial / name, content)
+            made = content if isinstance(content, bytes) else content(partial / name)
+            if made is not None:
+                _write_new(partial / name, made)
         sync_folder(partial)
-        # Exchange the two folders.
-        if path.exists():
-            path.rename(_previous(path))
-        try:
-            partial.rename(path)
-            sync_folder(path.parent)
-        finally:
-            _finish_exchange(path)
+        exchange(partial, path)
+
+
+def exchange(new: Path, path: Path) -> None:
+    """Put a folder in the place of the folder `path`, which need not exist; see `write_folder`.
+
+    new  a complete folder beside `path`, flushed to disk        path  where it belongs
+    """
+    _finish_exchange(path)
+    if path.exists():
+        path.rename(_previous(path))
+    try:
+        new.rename(path)
+        sync_folder(path.parent)
+    finally:
+        _finish_exchange(path)
 
 
 def read_file(path: Path, most: int | None = None) -> bytes:
@@ -93,22 +107,26 @@ def read_file(path: Path, most: int | None = None) -> bytes:
     Raises ArtefactError, which names the path, if the file cannot be read, is not a regular file with one name, or is
     larger than `most`.
     """
-    # The file is opened before it is checked, so that no other process can replace it between the check and the read.
-    # O_NONBLOCK is set because opening a pipe would wait for a writer.
-    flags = [getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY")]
-    try:
-        if path.is_symlink():
-            raise ArtefactError(f"{path} must be a regular file; got a symbolic link. Copy the file itself.")
-        with os.fdopen(os.open(path, os.O_RDONLY | sum(flags)), "rb") as file:
-            facts = os.fstat(file.fileno())
-            if not stat.S_ISREG(facts.st_mode) or facts.st_nlink > 1:
-                raise ArtefactError(f"{path} must be a regular file with one name; got a hard link or a special file.")
-            limit = free_memory() / 2 if most is None else most
-            if facts.st_size > limit:
-                raise ArtefactError(f"{path} must have at most {limit:,.0f} bytes; got {facts.st_size:,}.")
-            return file.read()
-    except (OSError, ValueError) as error:
-        raise ArtefactError(f"{path} must be readable; got: {_reason(error)}. Check the path.") from None
+    with _opened(path) as file:
+        size, limit = os.fstat(file.fileno()).st_size, free_memory() / 2 if most is None else most
+        if size > limit:
+            raise ArtefactError(f"{path} must have at most {limit:,.0f} bytes; got {size:,}.")
+        return file.read()
+
+
+def copy_file(path: Path, target: Path) -> str:
+    """Copy a regular file, as `read_file` accepts it, of any size, and return the SHA-256 of the copy.
+
+    path    the file        target  the copy, a new file that nobody else knows
+
+    Raises ArtefactError, which names the path, if the file cannot be read or is no regular file with one name.
+    """
+    hasher = hashlib.sha256()
+    with _opened(path) as file, target.open("xb") as copy:
+        while block := file.read(2**20):
+            hasher.update(block)
+            copy.write(block)
+    return hasher.hexdigest()
 
 
 def settled(path: Path, is_ours: IsOurs = Path.is_dir) -> Path:
@@ -211,6 +229,24 @@ def _new_beside(path: Path, num_bytes: int) -> Iterator[Path]:
         raise refused(path, error, num_bytes) from None
     finally:
         discard(partial)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a regular file with one name; within, an OSError becomes an ArtefactError that names the path."""
+    # The file is opened before it is checked, so that no other process can replace it between the check and the read.
+    # O_NONBLOCK is set because opening a pipe would wait for a writer.
+    flags = [getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY")]
+    try:
+        if path.is_symlink():
+            raise ArtefactError(f"{path} must be a regular file; got a symbolic link. Copy the file itself.")
+        with os.fdopen(os.open(path, os.O_RDONLY | sum(flags)), "rb") as file:
+            facts = os.fstat(file.fileno())
+            if not stat.S_ISREG(facts.st_mode) or facts.st_nlink > 1:
+                raise ArtefactError(f"{path} must be a regular file with one name; got a hard link or a special file.")
+            yield file
+    except (OSError, ValueError) as error:
+        raise ArtefactError(f"{path} must be readable; got: {_reason(error)}. Check the path.") from None
 
 
 def _check_name(path: Path) -> None:

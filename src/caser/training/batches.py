@@ -33,6 +33,7 @@ from caser.arrays.offsets import offsets_of
 from caser.arrays.types import Int64
 from caser.data.tape import Tape
 from caser.errors import DataError
+from caser.training.negatives import SeenItems
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,14 @@ class Batch:
     tape_CX      (C, X) int32, the items at X = W + window - 1 neighbouring positions, 0 where there is no item
     targets_CWT  (C, W, T) int64, the next T items of each state, 0 where there is none
     valid_CW     (C, W) bool, which states train
+    seen         the items that the users of the batch have; None if negatives need not avoid them
     """
 
     users_CW: Tensor
     tape_CX: Tensor
     targets_CWT: Tensor
     valid_CW: Tensor
+    seen: SeenItems | None = None
 
 
 class Batches:
@@ -63,6 +66,7 @@ class Batches:
         batch_size: int,
         max_length: int | None = None,
         positions: Literal["every", "full"] = "every",
+        with_seen: bool = False,
         device: str | torch.device = "cpu",
     ) -> None:
         """Prepare the batches of a tape.
@@ -73,6 +77,7 @@ class Batches:
         batch_size   states per batch, valid or not; a causal chunk that is longer is a batch of its own
         max_length   the largest number of states in a chunk of a causal model; None for a windowed model
         positions    "every", or "full": only states with `window` items before them and all T targets
+        with_seen    whether a batch carries the items that its users have, for negatives that avoid them
         device       where the batches are made
 
         Raises DataError when no position of the tape trains.
@@ -83,19 +88,13 @@ class Batches:
         lengths = tape.lengths[users]
         block_offsets = offsets_of(lengths + window)
         self.padded_length = int(block_offsets[-1])
-        needed = 1 if positions == "every" else window + num_targets
+        needed = least_length(window, num_targets, positions)
         if lengths.max(initial=0) < needed:
             raise DataError(
                 f"positions={positions!r} needs a user with at least {needed} interactions to train on; the longest "
                 f"history has {lengths.max(initial=0)}. Use a longer log, a smaller L or T, or positions='every'."
             )
-        # Choose how the padded tape is cut into chunks.
-        self._cuts: _WindowedChunks | _CausalChunks
-        if max_length is None:
-            width = min(max(32, 2 * window), batch_size)  # neighbouring chunks both read window - 1 positions
-            self._cuts = _WindowedChunks(self.padded_length, width, batch_size)
-        else:
-            self._cuts = _CausalChunks(block_offsets[:-1], lengths, max_length, batch_size)
+        self._cuts = _cuts(lengths, window, batch_size, max_length)
         # Move the arrays that `_batch` reads to the device.
 
         def put(array: NDArray[np.integer]) -> Tensor:
@@ -105,6 +104,7 @@ class Batches:
         self._block_starts = put(block_offsets[:-1])
         self._item_starts = put(tape.offsets[users])
         self._users = put(tape.owners[users])
+        self._seen = SeenItems(tape, device) if with_seen else None
 
     @property
     def num_batches(self) -> int:
@@ -147,7 +147,37 @@ class Batches:
         valid_CW = targets_CWT[..., 0] > 0
         if self.positions == "full":
             valid_CW &= (place[:, here] >= self.window - 1) & (targets_CWT[..., -1] > 0)
-        return Batch(self._users[block[:, here]], items[:, : before + width], targets_CWT.long(), valid_CW)
+        return Batch(self._users[block[:, here]], items[:, : before + width], targets_CWT.long(), valid_CW, self._seen)
+
+
+def least_length(window: int, num_targets: int, positions: Literal["every", "full"]) -> int:
+    """Return the smallest number of interactions of a user with a state that trains.
+
+    window, num_targets, positions  as for `Batches`
+    """
+    return 1 if positions == "every" else window + num_targets
+
+
+def count_batches(lengths: Int64, *, window: int, batch_size: int, max_length: int | None) -> int:
+    """Return how many batches per epoch `Batches` makes of a tape, which need not be loaded for it.
+
+    lengths                         (R,) int64, the lengths of the sequences of the tape
+    window, batch_size, max_length  as for `Batches`
+
+    >>> tape = Tape.from_sequences([[3, 1, 4], [1, 5]] * 40, num_items=5)
+    >>> count_batches(tape.lengths, window=2, batch_size=64, max_length=None)
+    6
+    """
+    return _cuts(lengths[lengths > 0], window, batch_size, max_length).num_batches
+
+
+def _cuts(lengths: Int64, window: int, batch_size: int, max_length: int | None) -> _WindowedChunks | _CausalChunks:
+    """Choose how the padded tape of sequences with these lengths is cut into chunks."""
+    block_offsets = offsets_of(lengths + window)
+    if max_length is None:
+        width = min(max(32, 2 * window), batch_size)  # neighbouring chunks both read window - 1 positions
+        return _WindowedChunks(int(block_offsets[-1]), width, batch_size)
+    return _CausalChunks(block_offsets[:-1], lengths, max_length, batch_size)
 
 
 @dataclass(frozen=True)

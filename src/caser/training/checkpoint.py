@@ -48,14 +48,7 @@ def save_checkpoint(path: Path, state: TrainingState, record: dict[str, Any]) ->
     state   the state of training
     record  JSON values of the caller by name
     """
-    tensors = {f"network/{name}": value.detach() for name, value in state.network.named_parameters()}
-    moments = state.optimiser.state_dict()["state"]
-    for index, (name, _) in enumerate(state.network.named_parameters()):
-        for moment in _MOMENTS if index in moments else ():
-            tensors[f"adam/{moment}/{name}"] = moments[index][moment].detach()
-    if state.averages:
-        tensors |= {f"average/{name}": value for name, value in state.averages.tensors.items()}
-    arrays = {name: value.cpu().numpy() for name, value in tensors.items()}
+    arrays = {name: value.cpu().numpy() for name, value in state.tensors().items()}
     write_file(path, seal_arrays(arrays, {"epoch": state.epoch, "record": record}))
 
 

@@ -1,28 +1,30 @@
 """The training loop: `train()` is a generator that yields one finished epoch at a time.
 
-The caller's `for` loop validates, saves, logs and stops. Nothing here knows about metrics, files or the command line.
+The caller gives it the batches; its `for` loop validates, saves, logs and stops. Nothing here knows about metrics,
+files or the command line. A step adds up the gradients of one batch of each lane (`lanes.py`); often there is one lane.
 Every random stream depends only on (seed, name, epoch), so training continues bit for bit from a restored state.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.func import functional_call
 
 from caser.config import Training
-from caser.data.tape import Tape
 from caser.errors import ConfigError, NumericalError
 from caser.models.base import SequenceEncoder
 from caser.system.memory import keep_freed_memory
 from caser.system.randomness import torch_generator
 from caser.training.averages import Averages
-from caser.training.batches import Batches
-from caser.training.objective import Objective, StepInputs
+from caser.training.exchange import Exchange
+from caser.training.lanes import Lanes
+from caser.training.objective import Objective, StepInputs, Streams
 from caser.training.rows import LargeTables
 
 WARM_UP = 0.02
@@ -60,6 +62,16 @@ class TrainingState:
     averages: Averages | None = None
     epoch: int = 0
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Return everything that training changes, by name: parameters, Adam's moments and steps, and averages."""
+        tensors = {}
+        for name, parameter in self.network.named_parameters():
+            tensors[f"network/{name}"] = parameter.detach()
+            moments = self.optimiser.state.get(parameter, {})
+            tensors |= {f"adam/{moment}/{name}": value.detach() for moment, value in moments.items()}
+        averages = self.averages.tensors if self.averages else {}
+        return tensors | {f"average/{name}": value for name, value in averages.items()}
+
     def as_judged(self) -> AbstractContextManager[None]:
         """Return a context within which the network has the parameters that are judged: the averages, if there are."""
         return self.averages.used() if self.averages else nullcontext()
@@ -88,41 +100,38 @@ def start(network: SequenceEncoder, training: Training) -> TrainingState:
 
 def train(
     state: TrainingState,
-    tape: Tape,
+    batches: Lanes,
     training: Training,
     *,
-    num_targets: int,
+    exchange: Exchange | None = None,
     until: int | None = None,
     on_batch: Callable[[int, int], None] | None = None,
 ) -> Iterator[Epoch]:
     """Train a network, starting from `state`. The state is changed in place.
 
-    state        where to start, from `start` or restored from a checkpoint
-    tape         the part to train on
-    training     how to train
-    num_targets  T, how many next items each state must predict
-    until        the last epoch to train, `training.epochs` by default; the step-size schedule does not depend on it
-    on_batch     a function that is called with (batches done, batches in the epoch), for a progress bar
+    state     where to start, from `start` or restored from a checkpoint
+    batches   what to train on, such as `batches_of` a tape
+    training  how to train
+    exchange  the workers that train replicas on other lanes; None if this process trains alone
+    until     the last epoch to train, `training.epochs` by default; the step-size schedule does not depend on it
+    on_batch  a function that is called with (batches done, batches in the epoch), for a progress bar
 
-    Yields after every epoch. Raises NumericalError, with the epoch and the batch, when a loss or a gradient is not
-    finite; DataError when no position of the tape trains; and ConfigError for a device that this machine does not have.
+    Yields after every epoch; then all workers have the same state, bit for bit. Raises NumericalError, with the epoch
+    and the batch, when a loss or a gradient is not finite; ConfigError for a device that this machine does not have, or
+    that cannot be shared; and WorkerError if another worker was lost or has another state.
     """
     keep_freed_memory()
     network, device = state.network, choose_device(training.device)
-    batches = Batches(
-        tape,
-        window=network.window,
-        max_length=network.max_length,
-        num_targets=num_targets,
-        batch_size=training.batch_size or default_batch_size(len(tape)),
-        positions=training.positions,
-        device=device,
-    )
-    objective = Objective(network, tape, training, device)
+    exchange = exchange or Exchange()
+    exchange.check_device(device)
+    exchange.refuse_different(state.tensors(), "before the first step")
+    objective = Objective(network, batches.item_counts, training, device)
     tables = LargeTables(network, state.optimiser, uses_every_item=objective.uses_every_item)
     last = training.epochs if until is None else until
     while state.epoch < last:
-        yield _epoch(state, tables, batches, objective, training, device, on_batch)
+        epoch = _epoch(state, tables, batches, objective, training, exchange, on_batch)
+        exchange.refuse_different(state.tensors(), f"after epoch {epoch.number}")
+        yield epoch
 
 
 def share_of_rate(done: float) -> float:
@@ -136,18 +145,6 @@ def share_of_rate(done: float) -> float:
     (0.5, 0.0)
     """
     return min(1.0, (done + 1e-4) / WARM_UP) * (1 - done)
-
-
-def default_batch_size(num_positions: int) -> int:
-    """Return the largest power of two from 64 to 2048 with which an epoch has at least 250 steps.
-
-    num_positions  number of interactions in the part to train on
-
-    >>> default_batch_size(1_000_000), default_batch_size(10_000)
-    (2048, 64)
-    """
-    steps_of_one = max(num_positions // 250, 1)
-    return min(max(1 << (steps_of_one.bit_length() - 1), 64), 2048)
 
 
 def choose_device(name: str) -> torch.device:
@@ -176,59 +173,82 @@ def choose_device(name: str) -> torch.device:
 def _epoch(
     state: TrainingState,
     tables: LargeTables,
-    batches: Batches,
+    batches: Lanes,
     objective: Objective,
     training: Training,
-    device: torch.device,
+    exchange: Exchange,
     on_batch: Callable[[int, int], None] | None,
 ) -> Epoch:
     """Train one epoch."""
     # Set the random streams of this epoch.
-    number = state.epoch + 1
-    network, optimiser = state.network, state.optimiser
+    number, device = state.epoch + 1, objective.device
     began = time.perf_counter()
-    network.train()
-    network.dropout_generator = torch_generator(training.seed, "dropout", number, device=device)
-    objective.generator = torch_generator(training.seed, "negatives", number, device=device)
-    # One step for each batch that has a state to train.
-    totals: list[Tensor] = []  # for each batch: the sum of the loss over its targets, and their number
+    state.network.train()
+
+    def stream(name: str, lane: int) -> torch.Generator:
+        return torch_generator(training.seed, name, number, *([lane] if lane else []), device=device)
+
+    streams = {lane: Streams(stream("dropout", lane), stream("negatives", lane)) for lane in batches.by_lane}
+    # One step for the batches of all lanes that have a state to train.
+    totals: list[Tensor] = []  # for each step: the sum of the loss over its targets, and their number
     num_states = 0
-    for index, batch in enumerate(batches.epoch(torch_generator(training.seed, "order", number))):
+    for index, of_lanes in enumerate(batches.epoch(training.seed, number)):
         if training.schedule == "linear":
             done = (state.epoch + index / batches.num_batches) / training.epochs
-            for group in optimiser.param_groups:
+            for group in state.optimiser.param_groups:
                 group["lr"] = training.learning_rate * share_of_rate(done)
-        if inputs := objective.prepare(batch):
-            totals.append(_step(state, tables, objective, inputs, number, index))
-            num_states += len(inputs.targets_MT)
+        prepared = [objective.prepare(batch, streams[lane]) for lane, batch in of_lanes]
+        lanes = [inputs for inputs in prepared if inputs]
+        totals.append(_step(state, tables, objective, lanes, exchange, f"epoch {number}, batch {index + 1}"))
+        num_states += sum(len(inputs.targets_MT) for inputs in lanes)
         if state.averages:
             state.averages.after(state.epoch, index, batches.num_batches)
         if on_batch:
             on_batch(index + 1, batches.num_batches)
     state.epoch = number
     loss_sum, num_targets = torch.stack(totals).double().sum(0).tolist()
+    num_states = sum(exchange.from_all(num_states))
     return Epoch(number, loss_sum / num_targets, num_states, time.perf_counter() - began)
 
 
 def _step(
-    state: TrainingState, tables: LargeTables, objective: Objective, inputs: StepInputs, epoch: int, index: int
+    state: TrainingState,
+    tables: LargeTables,
+    objective: Objective,
+    lanes: Sequence[StepInputs],
+    exchange: Exchange,
+    place: str,
 ) -> Tensor:
-    """Take one step; return the sum of the loss over targets, and their number, (2,)."""
-    num_targets = (inputs.targets_MT > 0).sum()
-    with tables.rows_of(inputs) as renumbered:
-        loss = objective.loss(renumbered)
-        state.optimiser.zero_grad()
-        torch.autograd.backward(loss)
-        _check_finite(state.network, loss, epoch, index)
-        state.optimiser.step()
-    return torch.stack([loss.detach() * num_targets, num_targets])
+    """Take one step; return the sum of the loss over the targets of all lanes, and their number, (2,)."""
+    # Count the targets of all workers. Without any, there is no step.
+    loss_sum = torch.zeros((), device=objective.device)
+    num_targets = [(inputs.targets_MT > 0).sum() for inputs in lanes]
+    own_targets = sum(num_targets, torch.zeros((), dtype=torch.int64, device=objective.device))
+    all_targets = exchange.numbers(own_targets[None]).sum()
+    if not lanes and not all_targets:
+        return torch.stack([loss_sum, all_targets])
+    # The loss of a step is the mean over the targets of all lanes; the gradients of the lanes add up.
+    touched, renumbered = tables.touched(lanes)
+    rows = {f"network.{each.name}": each.values for each in touched}
+    state.optimiser.zero_grad()
+    for inputs, num in zip(renumbered, num_targets, strict=True):
+        loss = functional_call(objective, rows, (inputs,))
+        torch.autograd.backward(loss * (num / all_targets))
+        loss_sum = loss_sum + loss.detach() * num
+    # Add up what the workers computed, and let the optimiser use it: in the same way on all of them.
+    exchange.add_gradients(tables.whole, loss_sum)
+    touched = tables.added_up(touched, exchange)
+    gradients = [parameter.grad for parameter in [*tables.whole, *(each.values for each in touched)]]
+    _check_finite(loss_sum / all_targets, gradients, place)
+    state.optimiser.step()
+    tables.update(touched)
+    return torch.stack([loss_sum, all_targets])
 
 
-def _check_finite(network: SequenceEncoder, loss: Tensor, epoch: int, index: int) -> None:
-    gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
-    norm = torch.nn.utils.get_total_norm(gradients)
+def _check_finite(loss: Tensor, gradients: Iterable[Tensor | None], place: str) -> None:
+    norm = torch.nn.utils.get_total_norm([gradient for gradient in gradients if gradient is not None])
     if not bool(torch.isfinite(loss + norm)):
         raise NumericalError(
-            f"loss and gradients must be finite; got loss {loss.item()} and gradient norm {norm.item()} "
-            f"in epoch {epoch}, batch {index + 1}. Lower the learning rate; the last checkpoint is intact."
+            f"loss and gradients must be finite; got loss {loss.item()} and gradient norm {norm.item()} in {place}. "
+            "Lower the learning rate; the last checkpoint is intact."
         )

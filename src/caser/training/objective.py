@@ -2,8 +2,9 @@
 
 A state is what the network computes at one position of a sequence; it predicts the next items. A state trains if it
 contributes to the loss. `Objective.prepare` selects the states that train, and draws the negatives. This happens before
-the network runs, so that `rows.py` can load only those rows of large embedding tables that the step needs.
-`Objective.loss` runs the network, scores the items and computes the loss.
+the network runs, so that `rows.py` can load only those rows of large embedding tables that the step needs. `Objective`
+is a module that contains the network, so that torch can compute the loss with other values in place of its tables.
+`Objective.forward` runs the network, scores the items and computes the loss.
 
 Shape suffixes: C chunks, W states per chunk, X tape positions per chunk, M states that train, T targets of a state,
 N negatives of a target, K negatives of a state (N if they are shared, T N if they are drawn per target),
@@ -19,10 +20,10 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from caser.arrays.types import Int64
 from caser.config import Training
-from caser.data.tape import Tape
 from caser.errors import ConfigError
 from caser.models.base import SequenceEncoder
 from caser.training.batches import Batch
@@ -45,6 +46,7 @@ class StepInputs:
     correction  floats like `negatives`, subtracted from their scores: the logQ correction log(N q), where q is the
                 probability of the item; a single 0 for a loss without the correction
     masked_MK   (M, K) bool, True where a negative does not count for a state
+    dropout     the source of randomness of dropout in this step
     """
 
     users_CW: Tensor
@@ -54,43 +56,52 @@ class StepInputs:
     negatives: Tensor
     correction: Tensor
     masked_MK: Tensor
+    dropout: torch.Generator
 
 
-class Objective:
-    """The loss of the batches of one tape.
+@dataclass(frozen=True)
+class Streams:
+    """The sources of randomness of a lane in one epoch.
 
-    `generator` is the random generator that draws the negatives. The training loop sets a new one in each epoch.
+    dropout    hides users and switches units of the network off
+    negatives  draws the negatives
     """
 
-    def __init__(self, network: SequenceEncoder, tape: Tape, training: Training, device: torch.device) -> None:
+    dropout: torch.Generator
+    negatives: torch.Generator
+
+
+class Objective(nn.Module):
+    """The loss of a network on batches."""
+
+    def __init__(self, network: SequenceEncoder, item_counts: Int64, training: Training, device: torch.device) -> None:
         """Prepare the loss function and the sampler.
 
-        network   the network that trains
-        tape      the sequences to train on
-        training  how to train
-        device    where the network and the batches are
+        network      the network that trains
+        item_counts  (I,) int64, the number of interactions of each item in the part to train on
+        training     how to train
+        device       where the network and the batches are
         """
-        self.network, self.training = network, training
+        super().__init__()
+        self.network, self.config, self.device = network, training, device
         self.row = training.loss_row
         self.precision = choose_precision(training, network) if "precision" in training.used() else None
         settings: dict[str, Any] = {**self.row.settings, **training.loss_settings}
         if self.row.takes_precision:
             settings["precision"] = self.precision
         self.loss_function: Callable[..., Tensor] = partial(self.row.load(), **settings)
-        self.generator = torch.Generator(device)
-        self.sampler = NegativeSampler(
-            tape, exponent=training.popularity_exponent, unseen_only=training.unseen_negatives, device=device
-        )
+        self.sampler = NegativeSampler(item_counts, exponent=training.popularity_exponent, device=device)
 
     @property
     def uses_every_item(self) -> bool:
         """Whether each step needs the vectors of the whole catalogue, as with a full loss."""
         return self.row.form == "full"
 
-    def prepare(self, batch: Batch) -> StepInputs | None:
+    def prepare(self, batch: Batch, streams: Streams) -> StepInputs | None:
         """Select the states that train, hide some users (user dropout) and draw the negatives.
 
-        batch  a batch of the tape
+        batch    a batch of the part to train on
+        streams  the sources of randomness
 
         Returns the inputs of a step; None if no state of the batch trains.
         """
@@ -100,20 +111,22 @@ class Objective:
             return None
         places = chunks_M, states_M
         targets_MT = batch.targets_CWT[places]
-        users_CW = self._with_hidden_users(batch.users_CW)
+        users_CW = self._with_hidden_users(batch.users_CW, streams.dropout)
         if self.row.form == "full":
             empty = targets_MT[:, :0]
-            return StepInputs(users_CW, batch.tape_CX, places, targets_MT, empty, empty, empty)
+            return StepInputs(users_CW, batch.tape_CX, places, targets_MT, empty, empty, empty, streams.dropout)
         # Draw the negatives, and compute what is subtracted from their scores.
-        shared, N = self.training.negatives == "shared", self.training.num_negatives
+        shared, N = self.config.negatives == "shared", self.config.num_negatives
         K = N if shared else N * targets_MT.shape[1]
-        items, masked_MK = self.sampler.draw_for(batch.users_CW[places], targets_MT, K, self.generator, shared=shared)
+        items, masked_MK = self.sampler.draw_for(
+            batch.users_CW[places], targets_MT, K, streams.negatives, shared=shared, seen=batch.seen
+        )
         correction = torch.zeros((), device=items.device)
         if self.row.corrects_for_sampling:
             correction = self.sampler.log_probability(items) + math.log(N)
-        return StepInputs(users_CW, batch.tape_CX, places, targets_MT, items, correction, masked_MK)
+        return StepInputs(users_CW, batch.tape_CX, places, targets_MT, items, correction, masked_MK, streams.dropout)
 
-    def loss(self, inputs: StepInputs) -> Tensor:
+    def forward(self, inputs: StepInputs) -> Tensor:
         """Run the network and compute the loss.
 
         inputs  what `prepare` returned
@@ -122,13 +135,14 @@ class Objective:
         anything but one number.
         """
         # Run the network.
+        self.network.dropout_generator = inputs.dropout
         states_MD = self.network.encode(inputs.users_CW, inputs.tape_CX, inputs.places)
         vectors_ID, bias_I = self.network.item_vectors()
         if self.row.form == "full":
             return self._checked(self.loss_function(states_MD, vectors_ID, bias_I, inputs.targets_MT))
         # Score targets and negatives, and drop the targets that do not exist.
         positive_MT, negative_MTN = self._scores(inputs, states_MD, vectors_ID, bias_I)
-        if inputs.targets_MT.shape[1] == 1 or self.training.positions == "full":  # every target exists
+        if inputs.targets_MT.shape[1] == 1 or self.config.positions == "full":  # every target exists
             scores = positive_MT.flatten(), negative_MTN.flatten(0, 1)
         else:
             has_target_MT = inputs.targets_MT > 0
@@ -147,13 +161,13 @@ class Objective:
         else:
             return loss
         raise ConfigError(
-            f"a loss must return one number, a float tensor without dimensions; {self.training.loss} returned {got}."
+            f"a loss must return one number, a float tensor without dimensions; {self.config.loss} returned {got}."
         )
 
     @property
     def _share_drawn(self) -> float:
         """The sampling rate: the number of negatives of a target, divided by the number of items except the target."""
-        return min(1.0, self.training.num_negatives / max(1, self.sampler.num_items - 1))
+        return min(1.0, self.config.num_negatives / max(1, self.sampler.num_items - 1))
 
     def _scores(
         self, inputs: StepInputs, states_MD: Tensor, vectors_ID: Tensor, bias_I: Tensor
@@ -163,7 +177,7 @@ class Objective:
         Where all states share the negatives, and the loss needs only the log of their sum, N is 1.
         """
         targets_MT, items = inputs.targets_MT, inputs.negatives
-        (M, T), N = targets_MT.shape, self.training.num_negatives
+        (M, T), N = targets_MT.shape, self.config.num_negatives
         if items.ndim == 1:
             positive_MT = own_scores(states_MD, vectors_ID, bias_I, targets_MT)
             vectors_ND, offset_N = vectors_ID[items], bias_I[items] - inputs.correction
@@ -177,10 +191,10 @@ class Objective:
         negative_MK = (negative_MK - inputs.correction).masked_fill(inputs.masked_MK, -torch.inf)
         return positive_MT, negative_MK.view(M, T, N)
 
-    def _with_hidden_users(self, users_CW: Tensor) -> Tensor:
+    def _with_hidden_users(self, users_CW: Tensor, generator: torch.Generator) -> Tensor:
         """User dropout: give some states, chosen at random, the anonymous user 0. Differs from the paper."""
-        share = self.training.user_dropout
+        share = self.config.user_dropout
         if not share:
             return users_CW
-        draw = torch.rand(users_CW.shape, generator=self.network.dropout_generator, device=users_CW.device)
+        draw = torch.rand(users_CW.shape, generator=generator, device=users_CW.device)
         return torch.where(draw < share, 0, users_CW)

@@ -1,30 +1,45 @@
 """Training large tables by rows: a step only touches the rows that its batch uses, so its cost depends on the batch.
 
-Before a step, each large table and its moments in Adam are replaced by the rows that the batch uses, and the batch is
-renumbered to match. The network and the optimiser then work on a small table. After the step, the rows are written
-back.
+The rows that a step uses are copied from each large table into a small one, which is a leaf of its own in the graph of
+gradients, and the inputs of the step are renumbered to match. The network reads the small table in place of the large
+one. After the backward pass, Adam changes the small table and the same rows of its moments, and they are written back.
 
     table   a b c d e f      the batch uses 2, 5, 2 (and padding, 0)      rows  a c f      renumbered batch  1, 2, 1
 
-A table with at least MANY_ROWS rows is large. Smaller tables are updated as a whole. Differs from Adam on the whole
-table: a row that the batch does not use stays as it is, without momentum and weight decay. A full loss uses every item,
-so only user tables are trained by rows then.
+The parameter itself gets no gradient, so the optimiser leaves it alone. A table with at least MANY_ROWS rows is large.
+Smaller tables are updated as a whole. Differs from Adam on the whole table: a row that no batch of a step uses stays as
+it is, without momentum and weight decay. A full loss uses every item, so only user tables are trained by rows then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adam import adam
 
 from caser.models.base import SequenceEncoder
+from caser.training.exchange import Exchange
 from caser.training.objective import StepInputs
 
 MANY_ROWS = 100_000
 """The smallest table that is trained by rows. Updating a smaller one as a whole is about as fast."""
+
+
+@dataclass(frozen=True, eq=False)
+class TouchedRows:
+    """The rows of one large table that a step uses.
+
+    name    the name of the parameter that holds the table
+    rows    (R,) int64, the numbers of the rows, ascending; the first is 0, padding
+    values  (R, ...) float32, the rows themselves, a leaf: after the backward pass its `grad` is their gradient
+    """
+
+    name: str
+    rows: Tensor
+    values: Tensor
 
 
 class LargeTables:
@@ -39,73 +54,120 @@ class LargeTables:
         """
         parameters = dict(network.named_parameters())
 
-        def large(names: Sequence[str]) -> list[nn.Parameter]:
-            return [parameters[name] for name in names if name in parameters and len(parameters[name]) >= MANY_ROWS]
+        def large(names: Sequence[str]) -> dict[str, nn.Parameter]:
+            present = {name: parameters[name] for name in names if name in parameters}
+            return {name: table for name, table in present.items() if len(table) >= MANY_ROWS}
 
-        self.optimiser = optimiser
+        self.optimiser, self.device = optimiser, next(network.parameters()).device
         self.of_users = large(network.user_tables)
-        self.of_items = [] if uses_every_item else large(network.item_tables)
-        for parameter in self.of_users + self.of_items:
-            if not optimiser.state[parameter]:
-                moments = {name: torch.zeros_like(parameter) for name in _MOMENTS}
-                optimiser.state[parameter] = {"step": torch.zeros((), device=parameter.device), **moments}
+        self.of_items = {} if uses_every_item else large(network.item_tables)
+        by_rows = {**self.of_users, **self.of_items}
+        self.whole = [parameter for name, parameter in parameters.items() if name not in by_rows]
+        """The parameters that are updated as a whole."""
+        for table in by_rows.values():
+            if not optimiser.state[table]:
+                moments = {name: torch.zeros_like(table) for name in _MOMENTS}
+                optimiser.state[table] = {"step": torch.zeros((), device=table.device), **moments}
 
-    @contextmanager
-    def rows_of(self, inputs: StepInputs) -> Iterator[StepInputs]:
-        """Within this context, the network and the optimiser hold only the rows that a step uses.
+    def touched(self, lanes: Sequence[StepInputs]) -> tuple[list[TouchedRows], list[StepInputs]]:
+        """Copy the rows that a step uses.
 
-        inputs  the inputs of the step
+        lanes  the inputs of the step, one for each lane
 
-        Yields the inputs, renumbered to match.
+        Returns the rows of each large table, and the inputs, renumbered to match.
         """
-        of_users, of_items = (inputs.users_CW,), (inputs.tape_CX, inputs.targets_MT, inputs.negatives)
-        users, (users_CW,) = _renumbered(of_users) if self.of_users else (None, of_users)
-        items, (tape_CX, targets_MT, negatives) = _renumbered(of_items) if self.of_items else (None, of_items)
-        with self._only(users, self.of_users), self._only(items, self.of_items):
-            yield replace(inputs, users_CW=users_CW, tape_CX=tape_CX, targets_MT=targets_MT, negatives=negatives)
+        rows: list[TouchedRows] = []
+        if self.of_users:
+            users, indices = _renumbered([(inputs.users_CW,) for inputs in lanes], self.device)
+            rows += [_copied(name, table, users) for name, table in self.of_users.items()]
+            lanes = [replace(inputs, users_CW=users_CW) for inputs, (users_CW,) in zip(lanes, indices, strict=True)]
+        if self.of_items:
+            items, indices = _renumbered([(one.tape_CX, one.targets_MT, one.negatives) for one in lanes], self.device)
+            rows += [_copied(name, table, items) for name, table in self.of_items.items()]
+            lanes = [
+                replace(inputs, tape_CX=tape_CX, targets_MT=targets_MT, negatives=negatives)
+                for inputs, (tape_CX, targets_MT, negatives) in zip(lanes, indices, strict=True)
+            ]
+        return rows, list(lanes)
 
-    @contextmanager
-    def _only(self, rows: Tensor | None, parameters: list[nn.Parameter]) -> Iterator[None]:
-        """Within this context, the parameters and their moments consist of these rows; None leaves them whole."""
-        if rows is None:
-            yield
-            return
-        # Replace each table by the rows.
-        whole = [self._arrays(parameter) for parameter in parameters]
-        for parameter, arrays in zip(parameters, whole, strict=True):
-            self._hold(parameter, [array.index_select(0, rows) for array in arrays])
-        try:
-            yield
-        finally:
-            # Write the rows back, and restore each table.
-            for parameter, arrays in zip(parameters, whole, strict=True):
-                for array, part in zip(arrays, self._arrays(parameter), strict=True):
-                    _put_back(array, rows, part)
-                parameter.grad = None
-                self._hold(parameter, arrays)
+    def added_up(self, touched: Sequence[TouchedRows], exchange: Exchange) -> list[TouchedRows]:
+        """Return the rows that any worker uses in this step, with the sum of their gradients.
 
-    def _arrays(self, parameter: nn.Parameter) -> list[Tensor]:
-        """The values of a parameter and its moments."""
-        return [parameter.data, *(self.optimiser.state[parameter][name] for name in _MOMENTS)]
+        touched   the rows that this worker uses, after its backward passes
+        exchange  the workers
+        """
+        if exchange.size == 1:
+            return list(touched)
+        added = []
+        for tables in (self.of_users, self.of_items):
+            if not (mine := [each for each in touched if each.name in tables]):
+                continue
+            # Tables with the same rows, such as the vectors and the biases of items, travel side by side.
+            columns = [_gradient(one).view(len(one.rows), -1) for one in mine]
+            rows, sums = exchange.add_rows(mine[0].rows, torch.cat(columns, dim=1))
+            for each, part in zip(
+                mine, sums.split_with_sizes([column.shape[1] for column in columns], dim=1), strict=True
+            ):
+                both = _copied(each.name, tables[each.name], rows)
+                both.values.grad = part.reshape(both.values.shape).contiguous()  # Adam's fused step needs it
+                added.append(both)
+        return added
 
-    def _hold(self, parameter: nn.Parameter, arrays: Sequence[Tensor]) -> None:
-        parameter.data = arrays[0]
-        self.optimiser.state[parameter].update(zip(_MOMENTS, arrays[1:], strict=True))
+    @torch.no_grad()
+    def update(self, touched: Iterable[TouchedRows]) -> None:
+        """Take one step of Adam for these rows, along the gradients of their values; other rows stay as they are.
+
+        touched  rows of large tables, at most once each table
+        """
+        (settings,) = self.optimiser.param_groups
+        for each in touched:
+            table = {**self.of_users, **self.of_items}[each.name]
+            state = self.optimiser.state[table]
+            moments = [state[name].index_select(0, each.rows) for name in _MOMENTS]
+            beta1, beta2 = settings["betas"]
+            adam(
+                [each.values],
+                [_gradient(each)],
+                [moments[0]],
+                [moments[1]],
+                [],
+                [state["step"]],
+                fused=settings["fused"],
+                amsgrad=False,
+                beta1=beta1,
+                beta2=beta2,
+                lr=settings["lr"],
+                weight_decay=settings["weight_decay"],
+                eps=settings["eps"],
+                maximize=False,
+            )
+            _put_back(table, each.rows, each.values)
+            for name, moment in zip(_MOMENTS, moments, strict=True):
+                _put_back(state[name], each.rows, moment)
 
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
+def _copied(name: str, table: nn.Parameter, rows: Tensor) -> TouchedRows:
+    return TouchedRows(name, rows, table.detach().index_select(0, rows).requires_grad_())
+
+
+def _gradient(touched: TouchedRows) -> Tensor:
+    return torch.zeros_like(touched.values) if touched.values.grad is None else touched.values.grad
+
+
 def _put_back(array: Tensor, rows: Tensor, part: Tensor) -> None:
     if array.device.type == "cpu":
-        array.numpy()[rows.numpy()] = part.numpy()  # twice as fast as index_copy_
+        array.detach().numpy()[rows.numpy()] = part.detach().numpy()  # twice as fast as index_copy_
     else:
         array.index_copy_(0, rows, part)
 
 
-def _renumbered(indices: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-    """The distinct indices in order, with 0 as the first, (R,); and each index as its place among them."""
-    padding = torch.zeros(1, dtype=torch.int64, device=indices[0].device)
-    rows, places = torch.unique(torch.cat([padding, *(index.flatten() for index in indices)]), return_inverse=True)
-    parts = places[1:].split([index.numel() for index in indices])
-    return rows, [part.view_as(index) for part, index in zip(parts, indices, strict=True)]
+def _renumbered(lanes: Sequence[tuple[Tensor, ...]], device: torch.device) -> tuple[Tensor, list[list[Tensor]]]:
+    """The distinct indices of all lanes in order, with 0 as the first, (R,); and each index as its place among them."""
+    flat = [index.flatten() for lane in lanes for index in lane]
+    padding = torch.zeros(1, dtype=torch.int64, device=device)
+    rows, places = torch.unique(torch.cat([padding, *flat]), return_inverse=True)
+    parts = iter(places[1:].split([len(index) for index in flat]))
+    return rows, [[next(parts).view_as(index) for index in lane] for lane in lanes]

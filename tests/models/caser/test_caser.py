@@ -25,7 +25,8 @@ from caser.models.caser.features import activate
 from caser.models.caser.network import CaserNetwork
 from caser.models.neural import NeuralScorer
 from caser.system.randomness import torch_generator
-from caser.training.loop import start, train
+from caser.training.loop import start
+from tests.training.runs import train_on
 
 AUTHOR = sorted((Path(__file__).parents[2] / "parity" / "data").glob("author_caser_*.safetensors"))
 NAMES: dict[str, Activation] = {"iden": "identity", "relu": "relu", "tanh": "tanh", "sigm": "sigmoid"}
@@ -191,7 +192,7 @@ def test_every_variant_trains_and_its_padding_stays_zero(n_v: int, n_h: int, use
     tape = Tape.from_sequences([[1, 2, 3, 4, 5], [3, 3, 1], [5, 4, 3, 2, 1]], num_items=5)
     state = start(config.build(num_users=3, num_items=5, seed=1), training)
     before = state.network.item_vectors()[0].detach().clone()
-    losses = [epoch.loss for epoch in train(state, tape, training, num_targets=T)]
+    losses = [epoch.loss for epoch in train_on(state, tape, training, num_targets=T)]
     assert np.isfinite(losses).all()
     assert not torch.equal(before, state.network.item_vectors()[0])
     if config.has_branches:

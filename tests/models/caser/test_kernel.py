@@ -23,9 +23,8 @@ from caser.models.caser.caser import Caser
 from caser.models.caser.network import CaserNetwork
 from caser.system import compiled
 from caser.system.randomness import torch_generator
-from caser.training.loop import train
 from tests.architecture.source import ROOT
-from tests.training.runs import MODEL, TAPE, fresh
+from tests.training.runs import MODEL, TAPE, fresh, train_on
 
 FORMS = {"kernel": (True, 10**6), "twin": (False, 10**6), "kernel, long": (True, 0), "twin, long": (False, 0)}
 """Whether numba is there, and the mean height above which filters are long."""
@@ -90,7 +89,7 @@ def test_all_forms_train_to_the_same_losses(loss: Any) -> None:
     training = Training(epochs=4, batch_size=16, learning_rate=0.01, loss=loss, device="cpu")
 
     def losses() -> list[float]:
-        return [epoch.loss for epoch in train(fresh(), TAPE, training, num_targets=MODEL.T)]
+        return [epoch.loss for epoch in train_on(fresh(), TAPE, training, num_targets=MODEL.T)]
 
     expected = in_form("twin", losses)
     assert expected[-1] < expected[0]
@@ -138,9 +137,8 @@ WITHOUT_NUMBA = """
 import sys
 sys.modules["numba"] = None
 from caser.config import Training
-from caser.training.loop import train
-from tests.training.runs import MODEL, TAPE, fresh
-print(next(train(fresh(), TAPE, Training(epochs=1, device="cpu"), num_targets=MODEL.T)).loss)
+from tests.training.runs import MODEL, TAPE, fresh, train_on
+print(next(train_on(fresh(), TAPE, Training(epochs=1, device="cpu"), num_targets=MODEL.T)).loss)
 """
 ANSWERING = """
 import sys

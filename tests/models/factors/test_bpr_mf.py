@@ -14,7 +14,8 @@ from caser.fitting.fit import fit
 from caser.models.base import StateScorer
 from caser.models.factors.bpr_mf import BPRMF
 from caser.models.neural import NeuralScorer
-from caser.training.loop import start, train
+from caser.training.loop import start
+from tests.training.runs import train_on
 
 USERS = np.array([0, 1, 2], dtype=np.int32)
 
@@ -43,7 +44,7 @@ def test_it_learns_which_half_of_the_catalogue_belongs_to_which_group_of_users()
     config = BPRMF(d=4)
     training = config.training.replace(epochs=20, batch_size=32, learning_rate=0.03, weight_decay=0.01, device="cpu")
     state = start(config.build(len(owned), num_items=10, seed=0), training)
-    list(train(state, Tape.from_sequences(owned, num_items=10), training, num_targets=config.num_targets))
+    list(train_on(state, Tape.from_sequences(owned, num_items=10), training, num_targets=config.num_targets))
     users = np.arange(1, len(owned) + 1, dtype=np.int32)
     scorer: StateScorer = NeuralScorer(state.network)
     scores_UI = scorer.scores(users, np.zeros((len(users), 1), dtype=np.int32))

@@ -18,7 +18,8 @@ from caser.models.factors.fpmc import FPMC
 from caser.models.factors.network import FactorNetwork
 from caser.models.neural import NeuralScorer
 from caser.system.randomness import torch_generator
-from caser.training.loop import start, train
+from caser.training.loop import start
+from tests.training.runs import train_on
 
 configurations = st.builds(FPMC, L=st.integers(1, 4), d=st.integers(1, 5), user_vector=st.booleans())
 
@@ -79,7 +80,7 @@ def test_every_variant_trains_and_its_padding_stays_zero(config: FPMC) -> None:
     tape = Tape.from_sequences([[1, 2, 3, 4, 5], [3, 3, 1], [5, 4, 3, 2, 1]], num_items=5)
     state = start(config.build(num_users=3, num_items=5, seed=1), training)
     before = {name: parameter.detach().clone() for name, parameter in state.network.named_parameters()}
-    losses = [epoch.loss for epoch in train(state, tape, training, num_targets=config.num_targets)]
+    losses = [epoch.loss for epoch in train_on(state, tape, training, num_targets=config.num_targets)]
     assert np.isfinite(losses).all()
     after = dict(state.network.named_parameters())
     assert not [name for name in after if torch.equal(before[name], after[name])]

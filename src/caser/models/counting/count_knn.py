@@ -16,7 +16,7 @@ from caser.config import Space
 from caser.data.tape import Tape
 from caser.models.base import Arrays
 from caser.models.counting.sparse_arrays import dense, from_arrays, to_arrays
-from caser.models.counting.transitions import transition_counts, weighted_histories
+from caser.models.counting.transitions import sum_of_counts, weighted_histories
 from caser.models.settings import CountingSettings
 
 
@@ -92,7 +92,7 @@ class CountKNNScorer:
 
         tape  the part to train on
         """
-        counts = transition_counts(tape, self.config.reach, self.config.gap_decay)
+        counts = sum_of_counts(tape, self.config.reach, self.config.gap_decay)
         popularity = tape.item_counts + self.config.shrinkage
         of_history = sparse.diags_array(popularity**-self.config.history_exponent)
         of_candidate = sparse.diags_array(popularity**-self.config.candidate_exponent)

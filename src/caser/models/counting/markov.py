@@ -16,7 +16,7 @@ from caser.data.tape import Tape
 from caser.errors import ArtefactError
 from caser.models.base import Arrays
 from caser.models.counting.sparse_arrays import dense, from_arrays, to_arrays
-from caser.models.counting.transitions import transition_counts
+from caser.models.counting.transitions import sum_of_counts
 from caser.models.settings import CountingSettings
 
 
@@ -66,7 +66,7 @@ class MarkovScorer:
 
         tape  the part to train on
         """
-        self.counts = transition_counts(tape)
+        self.counts = sum_of_counts(tape)
         self.shares = tape.item_counts / (len(tape) + 1)
 
     def scores(self, users_B: Int32, histories_BH: Int32) -> Scores:

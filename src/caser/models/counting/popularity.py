@@ -111,7 +111,8 @@ class PopularityScorer:
         tape  the part to train on
         """
         self.counts = np.zeros(tape.num_items + 1)
-        np.add.at(self.counts, tape.items, self.config.weights(tape))
+        for piece in tape.pieces():
+            np.add.at(self.counts, piece.items, self.config.weights(piece))
 
     def scores(self, users_B: Int32, histories_BH: Int32) -> Weights:
         """Return the counts for every query. See `Scorer.scores`.

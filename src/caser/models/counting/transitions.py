@@ -38,6 +38,19 @@ def transition_counts(tape: Tape, reach: int = 1, decay: float = 1.0) -> sparse.
     return counts
 
 
+def sum_of_counts(tape: Tape, reach: int = 1, decay: float = 1.0) -> sparse.csr_array:
+    """Add up the counts of all shards of a tape.
+
+    tape, reach, decay  as for `transition_counts`
+
+    Returns float64 (I, I).
+    """
+    counts = sparse.csr_array((tape.num_items + 1, tape.num_items + 1), dtype=np.float64)
+    for piece in tape.pieces():
+        counts = counts + transition_counts(piece, reach, decay)
+    return counts
+
+
 def weighted_histories(histories_BH: Int32, num_items: int, decay: float) -> sparse.csr_array:
     """Weight the items of histories: an item `age` steps before the last one gets decay^age, padding gets 0.
 

@@ -1,0 +1,111 @@
+"""How a split cuts a log, or one shard of it, into parts: the rules of `split.py`, once the stages are known.
+
+A stage is a number for each interaction: 0 fit, 1 validation, 2 test. It never decreases within a user.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caser.arrays.offsets import offsets_of
+from caser.arrays.ragged import concat_slices, distinct_in_rows
+from caser.arrays.types import Int64, Mask
+from caser.data.log import InteractionLog
+from caser.data.queries import Queries
+from caser.data.tape import Tape
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The four parts of a log, or of one shard of it. Users are numbered as in the log or the shard.
+
+    fit, validation, final, test  see `Split`
+    counted  the number of users that a note of the split is about
+    """
+
+    fit: Tape
+    validation: Queries
+    final: Tape
+    test: Queries
+    counted: int = 0
+
+
+def positions(log: InteractionLog) -> tuple[Int64, Int64]:
+    """Return the place of each interaction in its user's sequence, from 0, and the sequence's length, both (N,)."""
+    lengths = np.bincount(log.users, minlength=log.num_users + 1)
+    starts = offsets_of(lengths)
+    return np.arange(len(log)) - starts[log.users], lengths[log.users]
+
+
+def stages(is_after_fit: Mask, is_after_validation: Mask) -> NDArray[np.int64]:
+    """Return the stage of each interaction, (N,): 0 fit, 1 validation, 2 test.
+
+    is_after_fit, is_after_validation  (N,) bool, whether an interaction is later than these parts
+    """
+    return is_after_fit.astype(np.int64) + is_after_validation
+
+
+def by_stage(
+    log: InteractionLog,
+    stage: NDArray[np.int64],
+    is_judged: Mask | bool = True,
+    *,
+    order: Int64 | None = None,
+) -> Parts:
+    """Cut each user's sequence into the parts of a split. Each part that judges has one query per user.
+
+    log        a log, or a shard of one
+    stage      (N,) the stage of each interaction
+    is_judged  (N,) bool; where it is False, an interaction is used for training only
+    order      (N,) rearranges the interactions within each user; `stage` and `is_judged` follow the new order
+
+    `counted` is the number of users with test targets but without a history, who are not judged.
+    """
+    items = log.items if order is None else log.items[order]
+    times = None if not log.has_times else log.times if order is None else log.times[order]
+    stage = np.where(is_judged, stage, 0)
+    # counts[s] is the number of interactions of each user up to stage s; begin is where each user's items begin.
+    counts = [np.bincount(log.users[stage <= last], minlength=log.num_users + 1) for last in (0, 1, 2)]
+    begin = offsets_of(counts[2])[:-1]
+
+    def tape(last: int) -> Tape:
+        mask = stage <= last
+        return Tape(items[mask], offsets_of(counts[last]), log.num_items, log_times=times, log_mask=mask)
+
+    def queries(judged: int) -> tuple[Queries, int]:
+        """Return the queries whose targets are in one stage, and the number of users with targets but no history."""
+        has_targets = counts[judged] > counts[judged - 1]
+        has_history = counts[judged - 1] > 0
+        owners = np.flatnonzero(has_targets & has_history)
+        ends = begin[owners] + counts[judged - 1][owners]
+        rows, targets = concat_slices(items, ends, begin[owners] + counts[judged][owners])
+        targets, offsets = distinct_in_rows(rows, targets, len(owners))
+        users = owners.astype(np.int32)
+        num_without = int((has_targets & ~has_history).sum())
+        return Queries(users, items, begin[owners], ends, targets, offsets, users), num_without
+
+    validation, _ = queries(1)
+    test, num_without_history = queries(2)
+    return Parts(tape(0), validation, tape(1), test, num_without_history)
+
+
+def prefix_queries(log: InteractionLog, mask: Mask) -> Queries:
+    """Return one query for every interaction in `mask`, except the first of each session. The prefix is the history.
+
+    log   a log in which each user is a session, or a shard of one
+    mask  (N,) bool, which interactions
+    """
+    position, _ = positions(log)
+    target = np.flatnonzero(mask & (position > 0))
+    return Queries(
+        users=np.zeros(len(target), dtype=np.int32),
+        items=log.items,
+        starts=target - position[target],
+        ends=target,
+        targets=log.items[target],
+        target_offsets=np.arange(len(target) + 1, dtype=np.int64),
+        owners=log.users[target],
+    )
