@@ -162,8 +162,8 @@ def are_clock_numbers(values: pl.Series) -> bool:
     words = set(words_in(values.name))
     if (numbers := whole_numbers(values)) is None or words & NO_ORDER:
         return False
-    if values.dtype == pl.String and values.drop_nulls().str.contains(CLOCK_WITH_ZEROS).all():
-        return bool(values.str.starts_with("0").any())
+    if values.dtype == pl.String and values.str.starts_with("0").any():  # a number would have no zeros in front
+        return bool(values.drop_nulls().str.contains(CLOCK_WITH_ZEROS).all()) and values.n_unique() > 1
     numbers = numbers.drop_nulls()
     most = int(str(numbers.max()))
     if int(str(numbers.min())) < 0:

@@ -17,7 +17,7 @@ from caser.data.joined_times import CLOCK_WORDS, NO_ORDER, are_clock_numbers, ar
 from caser.data.names import in_words
 from caser.data.rivals import have_fractions, whole_numbers
 from caser.data.tables import RawTable
-from caser.data.time_units import NEARLY_ALL
+from caser.data.time_units import NEARLY_ALL, size_of
 from caser.data.times import looks_like_moments
 
 SEARCHED = 40
@@ -144,7 +144,7 @@ def _way_to_read(values: pl.Series) -> str | None:
     numbers = _numbers(texts)
     if numbers is None or len(numbers) == 0:
         return None
-    for form in DIGITS.get(len(f"{numbers.median():.0f}"), ()):
+    for form in DIGITS.get(len(f"{size_of(numbers):.0f}"), ()):
         whole = numbers.cast(pl.Int64).cast(pl.String)
         if (
             not have_fractions(values)
