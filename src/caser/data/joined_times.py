@@ -162,8 +162,9 @@ def are_clock_numbers(values: pl.Series) -> bool:
     words = set(words_in(values.name))
     if (numbers := whole_numbers(values)) is None or words & NO_ORDER:
         return False
-    if values.dtype == pl.String and values.str.starts_with("0").any():  # a number would have no zeros in front
-        return bool(values.drop_nulls().str.contains(CLOCK_WITH_ZEROS).all()) and values.n_unique() > 1
+    texts = values.drop_nulls() if values.dtype == pl.String else pl.Series(dtype=pl.String)
+    if texts.str.starts_with("0").any() and texts.str.contains(CLOCK_WITH_ZEROS).all() and texts.n_unique() > 1:
+        return True  # a number would have no zeros in front
     numbers = numbers.drop_nulls()
     most = int(str(numbers.max()))
     if int(str(numbers.min())) < 0:

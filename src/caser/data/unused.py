@@ -90,14 +90,14 @@ def doubts_without_time(table: RawTable, chosen: Mapping[str, str]) -> list[str]
         elif few[chosen["user"]].dtype.is_nested() or len(few) < FEWEST or (numbers := whole_numbers(values)) is None:
             continue
         elif has_words(column, AGO_WORDS):
-            ago += [column] if _disagrees(few, -numbers, chosen["user"]) else []
+            ago += [column] if are_in_another_order(few.select(chosen["user"]), -numbers) else []
         elif numbers_events(few, column, numbers, chosen["user"]):
             is_cyclic = has_words(column, CYCLIC_WORDS) or are_clock_numbers(values)
-            disagrees = _disagrees(few, numbers, chosen["user"])
+            disagrees = are_in_another_order(few.select(chosen["user"]), numbers)
             orders += [column] if disagrees or is_cyclic else []
             is_settled |= not (disagrees or is_cyclic)
             is_other |= disagrees
-    orders = orders if is_other else []
+    orders = orders if is_other and not _are_in_order_together(few, orders, chosen["user"]) else []
     if not is_settled:  # otherwise another column says that the rows are in order, or how they are to be ordered
         doubts = [*doubts[:4], *_on_orders(few, orders, table), *_on_ago(few, ago, table)]
     return doubts
@@ -201,12 +201,12 @@ def numbers_events(few: pl.DataFrame, column: str, numbers: pl.Series, user: str
     return len(runs) > 2 and runs["count"].sum() >= FEWEST and bool(is_run.mean() == 1 and (runs["least"] <= 1).all())
 
 
-def _disagrees(few: pl.DataFrame, numbers: pl.Series, user: str) -> bool:
-    """Return whether the rows of a user are in another order than some numbers."""
-    steps = (
-        pl.DataFrame({"user": few[user], "number": numbers}).select(pl.col("number").diff().over("user")).to_series()
+def _are_in_order_together(few: pl.DataFrame, orders: Sequence[str], user: str) -> bool:
+    """Return whether the rows of each user are ordered by several columns, the coarsest first."""
+    numbers = [pl.col(one).cast(pl.Float64, strict=False) for one in sorted(orders, key=_size_of_part)]
+    return len(orders) > 1 and not are_in_another_order(
+        few.select(user), few.select(pl.struct(numbers).rank("dense").cast(pl.Int64)).to_series()
     )
-    return bool((steps < 0).any())
 
 
 def _on_orders(few: pl.DataFrame, orders: Sequence[str], table: RawTable) -> list[str]:
@@ -242,6 +242,21 @@ def _on_ago(few: pl.DataFrame, ago: Sequence[str], table: RawTable) -> list[str]
         "used: sort the rows by it, the largest first"
         for one in ago[:1]
     ]
+
+
+def are_in_another_order(rows: pl.DataFrame, numbers: pl.Series) -> bool:
+    """Return whether the rows of each group are in another order than some numbers, which may begin anew.
+
+    rows  one or more columns that say of which group each row is        numbers  the number of each row
+
+    >>> rows = pl.DataFrame({"user": [7, 7, 7, 7]})
+    >>> [are_in_another_order(rows, pl.Series(numbers)) for numbers in ([1, 2, 1, 2], [4, 3, 2, 1])]
+    [False, True]
+    """
+    steps = rows.with_columns(number=numbers).select(pl.col("number").diff().over(rows.columns)).to_series()
+    goes_back = (steps < 0).fill_null(False)
+    begins_anew = (numbers == numbers.min()).fill_null(False)
+    return bool((goes_back & ~begins_anew).any()) or (bool(goes_back.any()) and not bool((steps > 0).any()))
 
 
 def first_values(values: pl.Series) -> str:
