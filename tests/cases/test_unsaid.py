@@ -116,11 +116,6 @@ def test_moments_in_lists_beside_the_items_are_read(tmp_path: Path, unit: str) -
     [
         ("date,trans_time", "2024-01-05,161{number}12", "--time date,trans_time joins them"),
         ("date,seconds_of_day", "2024-01-05,{number}", "--time date,seconds_of_day joins them"),
-        (
-            "date,timeframe",
-            "2024-01-05,{item}",
-            "is not used: --time date,timeframe",
-        ),
         ("timestamp,timezone", "2024-01-05 10:0{number},Europe/Berlin", "timezone holds zones ('Europe/Berlin')"),
         ("timestamp,tz_offset", "2024-01-05 10:0{number},-300", "tz_offset holds zones ('-300')"),
         ("Created at (CET)", "2024-01-05 10:0{number}", "the name of 'Created at (CET)' says that times are in CET"),
