@@ -304,3 +304,16 @@ def test_rows_in_the_order_of_several_columns_are_not_doubted(tmp_path: Path) ->
     lines = text.splitlines(keepends=True)
     [doubt] = doubts_of(read(tmp_path, "".join([lines[0], *reversed(lines[1:])])))
     assert "hour (2, 2, ...) and minute (30, 0, ...) are not used" in doubt
+
+
+def test_lists_beside_the_items_are_named_as_columns_are() -> None:
+    items, users = [[1, 2, 3, 4, 5, 6]] * 9, list(range(9))
+    written = pl.DataFrame(
+        {"user_id": users, "item_ids": items, "seen": [[f"{day}. Januar 2024" for day in (9, 8, 6, 5, 3, 2)]] * 9}
+    )
+    [doubt] = doubts_of(read_log(written))
+    assert "doubt: seen ('9. Januar 2024') looks like times and is not used" in doubt
+    counted = pl.DataFrame({"user_id": users, "item_ids": items, "position": [[6, 5, 4, 3, 2, 1]] * 9})
+    [doubt] = doubts_of(read_log(counted))
+    assert "doubt: position (6, 5, ...) is not used, and the rows are in another order" in doubt
+    assert not doubts_of(read_log(counted.with_columns(pl.col("position").list.reverse())))

@@ -76,6 +76,7 @@ def doubts_without_time(table: RawTable, chosen: Mapping[str, str]) -> list[str]
     doubt: position (20, 19, ...) is not used, and the rows are in another order: --time position --time-format seconds
     """
     few, unused = unused_rows(table, chosen)
+    few = _one_row_per_element(few, chosen["item"])
     doubts, orders, ago, is_settled, is_other = [], [], [], False, False
     for column in unused:
         values = few[column]
@@ -199,6 +200,15 @@ def numbers_events(few: pl.DataFrame, column: str, numbers: pl.Series, user: str
     runs = runs.filter(pl.col("count") > 1)
     is_run = (runs["most"] - runs["least"] + 1 == runs["count"]) & (runs["kinds"] == runs["count"])
     return len(runs) > 2 and runs["count"].sum() >= FEWEST and bool(is_run.mean() == 1 and (runs["least"] <= 1).all())
+
+
+def _one_row_per_element(few: pl.DataFrame, item: str) -> pl.DataFrame:
+    """Take lists of items apart, and the lists of the same lengths beside them."""
+    if few.schema[item] != pl.List:
+        return few
+    lengths = few[item].list.len()
+    lists = [one.name for one in few if one.dtype == pl.List and one.list.len().eq_missing(lengths).all()]
+    return few.explode(lists)
 
 
 def _are_in_order_together(few: pl.DataFrame, orders: Sequence[str], user: str) -> bool:
