@@ -180,6 +180,7 @@ def test_numbers_that_count_backwards_are_named_if_the_rows_do_not(tmp_path: Pat
         ("1{step} de enero de 2024", "name its form"),
         ("2024年1月1{step}日", "name its form"),
         ("Monday 10:0{step}", "name its form"),
+        ("{step} days ago", "name its form"),
         ("10:0{step}", "name the column with the day too"),
     ],
 )
@@ -307,7 +308,7 @@ def test_rows_in_the_order_of_several_columns_are_not_doubted(tmp_path: Path) ->
 
 
 def test_lists_beside_the_items_are_named_as_columns_are() -> None:
-    items, users = [[1, 2, 3, 4, 5, 6]] * 9, list(range(9))
+    items, users = [[(step + user) % 7 for step in range(6)] for user in range(9)], list(range(9))
     written = pl.DataFrame(
         {"user_id": users, "item_ids": items, "seen": [[f"{day}. Januar 2024" for day in (9, 8, 6, 5, 3, 2)]] * 9}
     )

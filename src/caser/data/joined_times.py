@@ -173,7 +173,7 @@ def are_clock_numbers(values: pl.Series) -> bool:
         return most < DAY // PER_SECOND
     if words & {"hour", "hours"} and most < 24:
         return True
-    if words & {"time", "clock", "hourmin", "timeofday", "hour"} and 23 < most <= 235_959:
+    if words & {"time", "clock", "hourmin", "timeofday", "hour", "uhrzeit", "hora", "heure"} and 23 < most <= 235_959:
         digits = numbers.cast(pl.String).str.zfill(4 if most <= 2359 else 6)
         return digits.str.contains(CLOCK_WITH_ZEROS).sum() >= NEARLY_ALL * len(numbers)
     return False
