@@ -157,6 +157,12 @@ def test_numbers_are_named_only_if_the_rows_are_in_another_order(tmp_path: Path,
     assert not doubts_of(read(tmp_path, down, time=""))
 
 
+@pytest.mark.parametrize("name", ["add_to_cart_order", "position", "week"])
+def test_numbers_that_begin_anew_are_in_the_order_of_rows(tmp_path: Path, name: str) -> None:
+    text = f"user,item,{name}\n" + rows_of(user, item, lambda u, i, s: 1 + _step(s, u) % 3)
+    assert not doubts_of(read(tmp_path, text))
+
+
 @pytest.mark.parametrize("name", ["days_ago", "recency", "time_since_order"])
 def test_numbers_that_count_backwards_are_named_if_the_rows_do_not(tmp_path: Path, name: str) -> None:
     [doubt] = doubts_of(read(tmp_path, f"user,item,{name}\n" + rows_of(user, item, cell("{step}"))))
@@ -174,6 +180,7 @@ def test_numbers_that_count_backwards_are_named_if_the_rows_do_not(tmp_path: Pat
         ("1{step} de enero de 2024", "name its form"),
         ("2024年1月1{step}日", "name its form"),
         ("Monday 10:0{step}", "name its form"),
+        ("{step} days ago", "name its form"),
         ("10:0{step}", "name the column with the day too"),
     ],
 )
@@ -288,3 +295,26 @@ def test_a_day_and_a_duration_are_joined() -> None:
     frame = pl.DataFrame({"user": [1], "item": [3], "date": [date(2024, 1, 5)], "time": [timedelta(hours=10)]})
     assert read_log(frame).times[0] == 1_704_448_800_000_000
     assert users_of(read_log(frame)) == {1}
+
+
+def test_rows_in_the_order_of_several_columns_are_not_doubted(tmp_path: Path) -> None:
+    text = "user,item,hour,minute\n" + rows_of(
+        user, item, lambda u, i, s: _step(s, u) // 2, lambda u, i, s: 30 * (_step(s, u) % 2)
+    )
+    assert not doubts_of(read(tmp_path, text))
+    lines = text.splitlines(keepends=True)
+    [doubt] = doubts_of(read(tmp_path, "".join([lines[0], *reversed(lines[1:])])))
+    assert "hour (2, 2, ...) and minute (30, 0, ...) are not used" in doubt
+
+
+def test_lists_beside_the_items_are_named_as_columns_are() -> None:
+    items, users = [[(step + user) % 7 for step in range(6)] for user in range(9)], list(range(9))
+    written = pl.DataFrame(
+        {"user_id": users, "item_ids": items, "seen": [[f"{day}. Januar 2024" for day in (9, 8, 6, 5, 3, 2)]] * 9}
+    )
+    [doubt] = doubts_of(read_log(written))
+    assert "doubt: seen ('9. Januar 2024') looks like times and is not used" in doubt
+    counted = pl.DataFrame({"user_id": users, "item_ids": items, "position": [[6, 5, 4, 3, 2, 1]] * 9})
+    [doubt] = doubts_of(read_log(counted))
+    assert "doubt: position (6, 5, ...) is not used, and the rows are in another order" in doubt
+    assert not doubts_of(read_log(counted.with_columns(pl.col("position").list.reverse())))

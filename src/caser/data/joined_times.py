@@ -178,8 +178,9 @@ def are_clock_numbers(values: pl.Series) -> bool:
     words = set(words_in(values.name))
     if (numbers := whole_numbers(values)) is None or words & NO_ORDER:
         return False
-    if values.dtype == pl.String and values.drop_nulls().str.contains(CLOCK_WITH_ZEROS).all():
-        return bool(values.str.starts_with("0").any())
+    texts = values.drop_nulls() if values.dtype == pl.String else pl.Series(dtype=pl.String)
+    if texts.str.starts_with("0").any() and texts.str.contains(CLOCK_WITH_ZEROS).all() and texts.n_unique() > 1:
+        return True  # a number would have no zeros in front
     numbers = numbers.drop_nulls()
     most = int(str(numbers.max()))
     if int(str(numbers.min())) < 0:
@@ -188,7 +189,7 @@ def are_clock_numbers(values: pl.Series) -> bool:
         return most < DAY // PER_SECOND
     if words & {"hour", "hours"} and most < 24:
         return True
-    if words & {"time", "clock", "hourmin", "timeofday", "hour"} and 23 < most <= 235_959:
+    if words & {"time", "clock", "hourmin", "timeofday", "hour", "uhrzeit", "hora", "heure"} and 23 < most <= 235_959:
         digits = numbers.cast(pl.String).str.zfill(4 if most <= 2359 else 6)
         return digits.str.contains(CLOCK_WITH_ZEROS).sum() >= NEARLY_ALL * len(numbers)
     return False

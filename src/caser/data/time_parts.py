@@ -16,7 +16,7 @@ from caser.data.joined_times import DAY, ZONE, are_clock_numbers, unit_of_offset
 from caser.data.rivals import whole_numbers
 from caser.data.tables import RawTable
 from caser.data.times import looks_like_moments
-from caser.data.unused import first_values, is_fact, numbers_events, unused_rows
+from caser.data.unused import are_in_another_order, first_values, is_fact, numbers_events, unused_rows
 
 OFFSET = r"^\s*(?:UTC|GMT)?([+-](\d\d?|\d\d?:\d\d|\d{4})|Z)\s*$"
 """An offset from UTC, such as +02:00."""
@@ -78,23 +78,14 @@ def _on_days(few: pl.DataFrame, column: str, others: Sequence[str], chosen: Mapp
         and not looks_like_moments(few[one])
         and 0 <= int(str(numbers.min())) <= int(str(numbers.max())) < DAY // 1000
         and numbers_events(few, one, numbers, chosen["user"])
-        and _disagrees_in_a_day(few, numbers, column, chosen["user"])
+        and not few[chosen["user"]].dtype.is_nested()
+        and are_in_another_order(few.select(chosen["user"], column), numbers)
     ]
     return [
         f"doubt: {column} holds days only; {one} ({first_values(few[one])}, ...) may order the events of a day and is "
         f"not used: --time {column},{one} joins them"
         for one in orders[:1]
     ]
-
-
-def _disagrees_in_a_day(few: pl.DataFrame, numbers: pl.Series, column: str, user: str) -> bool:
-    """Return whether the rows of a user on a day are in another order than some numbers."""
-    if few[user].dtype.is_nested():
-        return False
-    steps = pl.DataFrame({"user": few[user], "day": few[column], "number": numbers}).select(
-        pl.col("number").diff().over("user", "day")
-    )
-    return bool((steps.to_series() < 0).any())
 
 
 def _is_naive(values: pl.Series) -> bool:

@@ -17,7 +17,7 @@ from caser.data.joined_times import CLOCK_WORDS, NO_ORDER, are_clock_numbers, ar
 from caser.data.names import in_words
 from caser.data.rivals import have_fractions, whole_numbers
 from caser.data.tables import RawTable
-from caser.data.time_units import NEARLY_ALL
+from caser.data.time_units import NEARLY_ALL, size_of
 from caser.data.times import looks_like_moments
 
 SEARCHED = 40
@@ -48,6 +48,7 @@ WRITTEN = (
     r"(?i)^\D{0,12}(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2}))([^\d/.-].*)?$"
     r"|^\d{1,2}\.\d{1,2}\.$"
     r"|\d\s*[年月日년월일]"
+    r"|^\w+ \p{L}+ ago$|^(vor|hace|il y a) \d"
     r"|^(\d{4}[-/ ]?(kw|w|q)\d{1,2}|(kw|w|q)\s?\d{1,2}[-/ ]\d{4})$"
     r"|\d.*[T\s]\d{1,2}[:h.]\d\d\b|^(\p{L}{2,12}\.?,? )?\d{1,2}:\d\d\b"
     rf"|^[^\d]{{0,12}}\d{{1,4}}[-.\s]{{1,3}}(de )?{MONTH}\p{{L}}*[-.\s]{{0,3}}(de )?(\d.*)?$"
@@ -76,6 +77,7 @@ def doubts_without_time(table: RawTable, chosen: Mapping[str, str]) -> list[str]
     doubt: position (20, 19, ...) is not used, and the rows are in another order: --time position --time-format seconds
     """
     few, unused = unused_rows(table, chosen)
+    few = _one_row_per_element(few, chosen["item"])
     doubts, orders, ago, is_settled, is_other = [], [], [], False, False
     for column in unused:
         values = few[column]
@@ -90,14 +92,14 @@ def doubts_without_time(table: RawTable, chosen: Mapping[str, str]) -> list[str]
         elif few[chosen["user"]].dtype.is_nested() or len(few) < FEWEST or (numbers := whole_numbers(values)) is None:
             continue
         elif has_words(column, AGO_WORDS):
-            ago += [column] if _disagrees(few, -numbers, chosen["user"]) else []
+            ago += [column] if are_in_another_order(few.select(chosen["user"]), -numbers) else []
         elif numbers_events(few, column, numbers, chosen["user"]):
             is_cyclic = has_words(column, CYCLIC_WORDS) or are_clock_numbers(values)
-            disagrees = _disagrees(few, numbers, chosen["user"])
+            disagrees = are_in_another_order(few.select(chosen["user"]), numbers)
             orders += [column] if disagrees or is_cyclic else []
             is_settled |= not (disagrees or is_cyclic)
             is_other |= disagrees
-    orders = orders if is_other else []
+    orders = orders if is_other and not _are_in_order_together(few, orders, chosen["user"]) else []
     if not is_settled:  # otherwise another column says that the rows are in order, or how they are to be ordered
         doubts = [*doubts[:4], *_on_orders(few, orders, table), *_on_ago(few, ago, table)]
     return doubts
@@ -144,7 +146,7 @@ def _way_to_read(values: pl.Series) -> str | None:
     numbers = _numbers(texts)
     if numbers is None or len(numbers) == 0:
         return None
-    for form in DIGITS.get(len(f"{numbers.median():.0f}"), ()):
+    for form in DIGITS.get(len(f"{size_of(numbers):.0f}"), ()):
         whole = numbers.cast(pl.Int64).cast(pl.String)
         if (
             not have_fractions(values)
@@ -201,12 +203,21 @@ def numbers_events(few: pl.DataFrame, column: str, numbers: pl.Series, user: str
     return len(runs) > 2 and runs["count"].sum() >= FEWEST and bool(is_run.mean() == 1 and (runs["least"] <= 1).all())
 
 
-def _disagrees(few: pl.DataFrame, numbers: pl.Series, user: str) -> bool:
-    """Return whether the rows of a user are in another order than some numbers."""
-    steps = (
-        pl.DataFrame({"user": few[user], "number": numbers}).select(pl.col("number").diff().over("user")).to_series()
+def _one_row_per_element(few: pl.DataFrame, item: str) -> pl.DataFrame:
+    """Take lists of items apart, and the lists of the same lengths beside them."""
+    if few.schema[item] != pl.List:
+        return few
+    lengths = few[item].list.len()
+    lists = [one.name for one in few if one.dtype == pl.List and one.list.len().eq_missing(lengths).all()]
+    return few.explode(lists)
+
+
+def _are_in_order_together(few: pl.DataFrame, orders: Sequence[str], user: str) -> bool:
+    """Return whether the rows of each user are ordered by several columns, the coarsest first."""
+    numbers = [pl.col(one).cast(pl.Float64, strict=False) for one in sorted(orders, key=_size_of_part)]
+    return len(orders) > 1 and not are_in_another_order(
+        few.select(user), few.select(pl.struct(numbers).rank("dense").cast(pl.Int64)).to_series()
     )
-    return bool((steps < 0).any())
 
 
 def _on_orders(few: pl.DataFrame, orders: Sequence[str], table: RawTable) -> list[str]:
@@ -242,6 +253,21 @@ def _on_ago(few: pl.DataFrame, ago: Sequence[str], table: RawTable) -> list[str]
         "used: sort the rows by it, the largest first"
         for one in ago[:1]
     ]
+
+
+def are_in_another_order(rows: pl.DataFrame, numbers: pl.Series) -> bool:
+    """Return whether the rows of each group are in another order than some numbers, which may begin anew.
+
+    rows  one or more columns that say of which group each row is        numbers  the number of each row
+
+    >>> rows = pl.DataFrame({"user": [7, 7, 7, 7]})
+    >>> [are_in_another_order(rows, pl.Series(numbers)) for numbers in ([1, 2, 1, 2], [4, 3, 2, 1])]
+    [False, True]
+    """
+    steps = rows.with_columns(number=numbers).select(pl.col("number").diff().over(rows.columns)).to_series()
+    goes_back = (steps < 0).fill_null(False)
+    begins_anew = (numbers == numbers.min()).fill_null(False)
+    return bool((goes_back & ~begins_anew).any()) or (bool(goes_back.any()) and not bool((steps > 0).any()))
 
 
 def first_values(values: pl.Series) -> str:
