@@ -144,7 +144,7 @@ def _way_to_read(values: pl.Series) -> str | None:
     numbers = _numbers(texts)
     if numbers is None or len(numbers) == 0:
         return None
-    for form in DIGITS.get(len(f"{numbers.median():.0f}"), ()):
+    for form in DIGITS.get(len(f"{float(str(numbers.median())):.0f}"), ()):
         whole = numbers.cast(pl.Int64).cast(pl.String)
         if (
             not have_fractions(values)
