@@ -46,11 +46,14 @@ UNPACKERS: Mapping[str, Callable[[Path], Any]] = {
 
 MORE_MEMORY = "pass a larger --memory-mb, with which the file is read at once"
 
+ON_BYTES = re.compile(r"([\d,]+) lines? holds? bytes that are not UTF-8, first ")
+"""The note on damaged lines, which comes before all others on what the text holds."""
+
 SUMMED = (
     re.compile(r"blanks around fields are not part of the values: removed at ([\d,]+) "),
     re.compile(r"removed the byte order mark at the beginning of lines in the middle: ([\d,]+)$"),
     re.compile(r"passed over lines that name the columns again: ([\d,]+), first at line"),
-    re.compile(r"([\d,]+) lines? holds? bytes that are not UTF-8, first "),
+    ON_BYTES,
 )
 """Notes with a number that adds up over the spans of a file."""
 
@@ -257,7 +260,7 @@ def _table(text: Text, layout: Layout, first: _FirstLine, lines: bytes, before: 
 def _utf8(lines: bytes, before: int) -> bytes:
     """Return the lines of a span. Raises DataError if they are in another encoding than UTF-8."""
     _, notes = to_text(lines)
-    if other := [note for note in notes if "byte order mark" not in note and not SUMMED[3].match(note)]:
+    if other := [note for note in notes if "byte order mark" not in note and not ON_BYTES.match(note)]:
         raise DataError(
             "a text file that is read in pieces must be UTF-8 with LF at the ends of lines; got, after line "
             f"{before:,}: {other[0]}; convert it: iconv -f ENCODING -t UTF-8 FILE > log.csv, or {MORE_MEMORY}"

@@ -17,7 +17,7 @@ import polars as pl
 from caser.data.bad_rows import MOST_VALUES, BadRows
 from caser.data.names import flag
 from caser.data.prepared.staged import ROLES, Staged
-from caser.data.prepared.text_spans import MORE_MEMORY, summed
+from caser.data.prepared.text_spans import MORE_MEMORY, ON_BYTES, summed
 from caser.data.rows import Rows
 from caser.data.sources import SHOWN_PARTS, note_on_parts
 from caser.data.strays import Edges
@@ -167,7 +167,8 @@ def _merged_notes(notes: Sequence[str], later: Sequence[str]) -> list[str]:
         if sums:
             found[sums[0][0]] = sums[0][1]
         elif _form(note) not in map(_form, found):
-            found.append(note)
+            unpacked = sum(one.startswith("unpacked ") for one in found)
+            found.insert(unpacked if ON_BYTES.match(note) else len(found), note)
     return found
 
 
