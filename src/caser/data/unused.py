@@ -146,11 +146,7 @@ def _way_to_read(values: pl.Series) -> str | None:
     numbers = _numbers(texts)
     if numbers is None or len(numbers) == 0:
         return None
-<<<<<<< HEAD
     for form in DIGITS.get(len(f"{size_of(numbers):.0f}"), ()):
-=======
-    for form in DIGITS.get(len(f"{float(str(numbers.median())):.0f}"), ()):
->>>>>>> trial
         whole = numbers.cast(pl.Int64).cast(pl.String)
         if (
             not have_fractions(values)
