@@ -469,7 +469,6 @@ Q = caser_run().scorer.arrays()["Q"]
         (VOCABULARY, other_frame(VOCABULARY, pl.lit(1).alias("extra"))),
         (VOCABULARY, other_frame(VOCABULARY, pl.concat_list("index").alias("user_id"))),
         (VOCABULARY, other_frame(VOCABULARY, pl.struct("index").alias("user_id"))),
-        (VOCABULARY, other_frame(VOCABULARY, pl.col("index").cast(pl.Int128).alias("user_id"))),
         (VOCABULARY, other_frame(VOCABULARY, pl.col("index").cast(pl.Date).alias("user_id"))),
         (VOCABULARY, other_frame(VOCABULARY, pl.col("index").cast(pl.Float64).replace(1, np.nan).alias("user_id"))),
         (HISTORIES, b""),

@@ -32,10 +32,10 @@ _VOCABULARY_COLUMNS = {"index": 4, "user_id": 16, "item_id": 16, "item_title": 1
 _ID_TYPES = frozenset(
     {
         *(pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64),
-        *(pl.String, pl.Boolean, pl.Float32, pl.Float64),
+        *(pl.Int128, pl.UInt128, pl.String, pl.Boolean, pl.Float32, pl.Float64),
     }
 )
-"""The types of ids: text and whole numbers of 64 bits; runs of earlier versions may have other numbers and booleans."""
+"""The types of ids: text and whole numbers; runs of earlier versions may have other numbers and booleans."""
 
 _HISTORY_COLUMNS = {"user": pl.Int32, "item": pl.Int32, "order": pl.Int32}
 
