@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from caser.config import Training
@@ -135,6 +136,7 @@ def test_an_argument_without_effect_is_refused(arguments: dict[str, Any], messag
 def test_of_equal_models_the_one_that_counts_is_shipped(monkeypatch: pytest.MonkeyPatch) -> None:
     no_blend(monkeypatch)
     monkeypatch.setattr(judge, "value", lambda *_: 0.5)
+    monkeypatch.setattr(judge, "values", lambda *_: np.array([0.5]))
     assert best(SPLIT, training=ONCE).recommender.artefact.config.name in COUNTED
 
 

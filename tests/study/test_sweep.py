@@ -163,7 +163,7 @@ def test_values_that_are_words_have_no_smallest(tmp_path: Path) -> None:
         (KNN, "learning_rate", [0.1, 0.2], "must be over a setting of count-knn"),
         (ONCE, "L", [2], "2 to 50 different values; got 1 of L"),
         (ONCE, "L", [2, 2, 2], "got 1 of L"),
-        (ONCE, "L", [0, 1], "Caser L must be greater than or equal to 1"),
+        (ONCE, "L", [0, 1], "Caser L must be at least 1"),
         (ONCE, "L", ["many", 1], "Caser L"),
         (ONCE.replace(positions="full"), "L", [1, 2], "must train the same positions"),
         (ONCE.replace(positions="full"), "T", [1, 2], "must train the same positions"),

@@ -166,7 +166,7 @@ def count_batches(lengths: Int64, *, window: int, batch_size: int, max_length: i
 
     >>> tape = Tape.from_sequences([[3, 1, 4], [1, 5]] * 40, num_items=5)
     >>> count_batches(tape.lengths, window=2, batch_size=64, max_length=None)
-    6
+    7
     """
     return _cuts(lengths[lengths > 0], window, batch_size, max_length).num_batches
 

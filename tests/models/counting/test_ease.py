@@ -55,7 +55,7 @@ def test_an_item_without_interactions_predicts_nothing_and_is_not_predicted() ->
 
 
 def test_a_catalogue_too_large_for_the_memory_is_refused_with_both_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "memory", lambda: 1e9)
+    monkeypatch.setattr(memory, "free_memory", lambda: 1e9)
     EASE().build(num_users=5, num_items=9_000)
     with pytest.raises(ConfigError, match=r"training ease must fit in memory; it needs at least 1\.2 GB"):
         EASE().build(num_users=5, num_items=10_000)
