@@ -318,3 +318,58 @@ def test_lists_beside_the_items_are_named_as_columns_are() -> None:
     [doubt] = doubts_of(read_log(counted))
     assert "doubt: position (6, 5, ...) is not used, and the rows are in another order" in doubt
     assert not doubts_of(read_log(counted.with_columns(pl.col("position").list.reverse())))
+
+
+HALF_OF_DAY = "says in which half of the day a time is"
+
+
+@pytest.mark.parametrize("halves", [("AM", "PM"), ("a.m.", "p.m."), ("午前", "午後")], ids=str)
+def test_the_half_of_a_day_in_a_column_of_its_own_is_named(halves: tuple[str, str], tmp_path: Path) -> None:
+    header, rows = "user_id,item_id,date,time,half", [
+        f"u{row % 4},i{row % 7},2024-01-{1 + row % 5:02d},{1 + row % 12:02d}:15:{row:02d},{halves[row % 2]}"
+        for row in range(20)
+    ]  # fmt: skip
+    (tmp_path / "log.csv").write_text("\n".join([header, *rows]), encoding="utf-8")
+    assert any(HALF_OF_DAY in doubt for doubt in doubts_of(read_log(tmp_path / "log.csv")))
+    # Times of 24 hours say it themselves.
+    afternoon = rows[0].replace("01:15:00", "13:15:00")
+    (tmp_path / "log.csv").write_text("\n".join([header, afternoon, *rows[1:]]), encoding="utf-8")
+    assert not any(HALF_OF_DAY in doubt for doubt in doubts_of(read_log(tmp_path / "log.csv")))
+
+
+@pytest.mark.parametrize(
+    ("name", "clocks"),
+    [
+        ("klokken", ["17.22", "01.38", "09.05", "23.59"]),
+        ("heure", ["16h55", "7h03", "12h30", "0h10"]),
+        ("время", ["18-54-42", "03-10-11", "09-00-59", "23-59-00"]),
+        ("time_of_day", ["0.557292", "0.1", "0.93", "0.25"]),
+    ],
+)
+def test_a_time_of_day_in_another_form_beside_days_is_named(name: str, clocks: list[str], tmp_path: Path) -> None:
+    rows = [f"u{row % 5};i{row % 7};2024-01-{1 + row // 5:02d};{clocks[row // 2 % 4]}" for row in range(20)]
+    (tmp_path / "log.csv").write_text("\n".join([f"user_id;item_id;date;{name}", *rows]), encoding="utf-8")
+    assert any(
+        f"{name} (" in doubt and "looks like times of day" in doubt
+        for doubt in doubts_of(read_log(tmp_path / "log.csv"))
+    )
+    # A price is none.
+    prices = [
+        row.replace(clocks[number // 2 % 4], f"{number}.{49 + number % 3 * 25}") for number, row in enumerate(rows)
+    ]
+    (tmp_path / "log.csv").write_text("\n".join(["user_id;item_id;date;sum", *prices]), encoding="utf-8")
+    assert doubts_of(read_log(tmp_path / "log.csv")) == []
+
+
+def test_a_place_in_a_basket_does_not_hide_that_the_baskets_are_not_in_order(tmp_path: Path) -> None:
+    header = "order_id,user_id,order_number,order_hour_of_day,product_id,add_to_cart_order"
+    baskets = [(7 * number % 11, f"u{number % 3}", (7 * number) % 13, (5 * number + 7) % 24) for number in range(12)]
+    rows = [
+        f"{order},{user},{place},{hour},{300 + 3 * order + cart},{cart}"
+        for order, user, place, hour in baskets
+        for cart in (1, 2, 3)
+    ]
+    (tmp_path / "log.csv").write_text("\n".join([header, *rows]))
+    (doubt,) = [doubt for doubt in doubts_of(read_log(tmp_path / "log.csv")) if "another order" in doubt]
+    assert "order_number (" in doubt
+    assert "add_to_cart_order" not in doubt

@@ -12,8 +12,8 @@ import polars as pl
 from caser.data.column_words import word_set, words_in
 from caser.data.dates import ZONED, are_days, are_times_of_day
 from caser.data.ids import shortened
-from caser.data.joined_times import DAY, ZONE, are_clock_numbers, unit_of_offsets
-from caser.data.rivals import whole_numbers
+from caser.data.joined_times import CLOCK_WORDS, DAY, NO_ORDER, ZONE, are_clock_numbers, unit_of_offsets
+from caser.data.rivals import have_fractions, whole_numbers
 from caser.data.tables import RawTable
 from caser.data.times import looks_like_moments
 from caser.data.unused import are_in_another_order, first_values, is_fact, numbers_events, unused_rows
@@ -29,6 +29,12 @@ ABBREVIATIONS = word_set(
 
 HEADER_ZONE = r"\b((?:UTC|GMT)\s?[-+−]\s?\d[\d:]*|[A-Z][a-z]+/[A-Z][a-z_A-Z]+|[A-Z]{3,4})\b"
 
+
+HALVES = r"(?i)^\s*([ap]\.?\s?m\.?|午前|午後|오전|오후|上午|下午)\s*$"
+"""Which half of a day a time of twelve hours is in."""
+
+LOOSE_CLOCK = r"^\D{0,4}([01]?\d|2[0-3])\s?[.:hH時点시-]\s?[0-5]\d(\s?[.:m分분-]\s?[0-5]\d)?\D{0,6}$"
+"""A time of day in a form that may not be read, such as 17.22 or 16h55."""
 
 OF_NAMES = word_set("PST PDT EST EDT CST CDT MST MDT CET CEST BST IST JST MSK")
 """Abbreviations that mean a zone at the end of the name of a column."""
@@ -50,11 +56,29 @@ def doubts_on_time(table: RawTable, chosen: Mapping[str, str]) -> list[str]:
         return []
     parts = [part.strip() for part in column.split(",")] if column not in unused else [column]
     others = [one for one in unused if one not in parts]
+    if halves := _on_halves(few, values, others):
+        return halves
     if are_days(values):
         return _on_days(few.with_columns(values.alias(column)), column, others, chosen)
     if not _is_naive(values):
         return []
     return _on_zones(few, column, others)
+
+
+def _on_halves(few: pl.DataFrame, values: pl.Series, others: Sequence[str]) -> list[str]:
+    """Name a column that says in which half of the day the times are, if no time is later than 12:59."""
+    written = values.drop_nulls().cast(pl.String)
+    hours = written.str.extract(r"(?:^|[T\s])(\d{1,2}):\d\d").cast(pl.Int64, strict=False)
+    if hours.count() == 0 or int(str(hours.max())) > 12 or written.str.contains(r"(?i)[ap]\.?\s?m\.?\s*$").any():
+        return []
+    for name in others:
+        texts = few[name].drop_nulls()
+        if texts.dtype == pl.String and len(texts) and texts.str.contains(HALVES).all() and texts.n_unique() > 1:
+            return [
+                f"doubt: {name} ({shortened(texts[0])}) says in which half of the day a time is, and is not used, so "
+                "that afternoons are read as mornings: write it behind the time, such as 11:59 PM"
+            ]
+    return []
 
 
 def _on_days(few: pl.DataFrame, column: str, others: Sequence[str], chosen: Mapping[str, str]) -> list[str]:
@@ -64,6 +88,13 @@ def _on_days(few: pl.DataFrame, column: str, others: Sequence[str], chosen: Mapp
     clocks += [one for one in usable if one not in clocks and are_clock_numbers(few[one])]
     if clocks:
         return [f"doubt: {clocks[0]} holds times of day and is not used: --time {column},{clocks[0]} joins them"]
+    loose = [one for one in usable if _may_be_clocks(few[one])]
+    if loose:
+        shown = shortened(str(few[loose[0]].drop_nulls()[0]))
+        return [
+            f"doubt: {column} holds days only; {loose[0]} ({shown}) looks like times of day and is not used: write it "
+            f"as 23:59:00, and --time {column},{loose[0]} joins them"
+        ]
     finer = [one for one in usable if looks_like_moments(few[one]) and not are_days(few[one])]
     if finer:
         shown = shortened(str(few[finer[0]].drop_nulls()[0]))
@@ -86,6 +117,21 @@ def _on_days(few: pl.DataFrame, column: str, others: Sequence[str], chosen: Mapp
         f"not used: --time {column},{one} joins them"
         for one in orders[:1]
     ]
+
+
+def _may_be_clocks(values: pl.Series) -> bool:
+    """Return whether a column may hold times of day in a form that is not read, or fractions of a day."""
+    words = set(words_in(values.name))
+    present = values.drop_nulls()
+    if words & NO_ORDER or len(present) < 2 or present.n_unique() < 2:
+        return False
+    if present.dtype == pl.String and present.str.contains(LOOSE_CLOCK).all():
+        return True
+    numbers = present.cast(pl.Float64, strict=False)
+    are_fractions = numbers.count() == len(present) and numbers.is_between(0, 1).all() and have_fractions(present)
+    seconds = words & {"second", "seconds", "sec", "secs"} and numbers.count() == len(present)
+    are_seconds = seconds and numbers.is_between(0, DAY // 1_000_000).all() and have_fractions(present)
+    return bool((are_fractions and words & CLOCK_WORDS) or are_seconds)
 
 
 def _is_naive(values: pl.Series) -> bool:

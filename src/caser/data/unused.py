@@ -97,7 +97,8 @@ def doubts_without_time(table: RawTable, chosen: Mapping[str, str]) -> list[str]
             is_cyclic = has_words(column, CYCLIC_WORDS) or are_clock_numbers(values)
             disagrees = are_in_another_order(few.select(chosen["user"]), numbers)
             orders += [column] if disagrees or is_cyclic else []
-            is_settled |= not (disagrees or is_cyclic)
+            # A number that begins anew, such as the place in a basket, does not say that the baskets are in order.
+            is_settled |= not (disagrees or is_cyclic or _goes_back(few.select(chosen["user"]), numbers).any())
             is_other |= disagrees
     orders = orders if is_other and not _are_in_order_together(few, orders, chosen["user"]) else []
     if not is_settled:  # otherwise another column says that the rows are in order, or how they are to be ordered
@@ -224,6 +225,8 @@ def _on_orders(few: pl.DataFrame, orders: Sequence[str], table: RawTable) -> lis
     if not orders:
         return []
     orders = sorted(orders, key=_size_of_part)
+    if all(_size_of_part(one) > _DATE for one in orders):  # without days, a time of day orders nothing by itself
+        orders.sort(key=lambda one: has_words(one, CYCLIC_WORDS))
     shown = " and ".join(f"{in_words(one, table)} ({first_values(few[one])}, ...)" for one in orders[:3])
     parts = parts_of_moment(orders)
     days = [one for one in orders if words_in(one)[-1:] in (("day",), ("date",))]
@@ -240,11 +243,18 @@ def _on_orders(few: pl.DataFrame, orders: Sequence[str], table: RawTable) -> lis
     return [f"doubt: {shown} {be} not used, and the rows are in another order: {way}"]
 
 
+_SIZES = ("year", "month", "week", "day", "date", "time", "hour", "minute", "second")
+_DATE = _SIZES.index("date")
+
+
 def _size_of_part(column: str) -> int:
     """Return how coarse the part of a moment is that a column is called after; the coarsest is the least number."""
     words = words_in(column)
-    sizes = ("year", "month", "week", "day", "date", "time", "hour", "minute", "second")
-    return next((place for place, size in enumerate(sizes) if size in words), len(sizes))
+    of_clock = [place for place, size in enumerate(_SIZES) if size in words and place > _DATE]  # hour_of_day is no day
+    return next(
+        (place for place, size in enumerate(_SIZES) if size in words and (not of_clock or place in of_clock)),
+        len(_SIZES),
+    )
 
 
 def _on_ago(few: pl.DataFrame, ago: Sequence[str], table: RawTable) -> list[str]:
@@ -264,10 +274,20 @@ def are_in_another_order(rows: pl.DataFrame, numbers: pl.Series) -> bool:
     >>> [are_in_another_order(rows, pl.Series(numbers)) for numbers in ([1, 2, 1, 2], [4, 3, 2, 1])]
     [False, True]
     """
-    steps = rows.with_columns(number=numbers).select(pl.col("number").diff().over(rows.columns)).to_series()
-    goes_back = (steps < 0).fill_null(False)
+    goes_back = _goes_back(rows, numbers)
     begins_anew = (numbers == numbers.min()).fill_null(False)
-    return bool((goes_back & ~begins_anew).any()) or (bool(goes_back.any()) and not bool((steps > 0).any()))
+    return bool((goes_back & ~begins_anew).any()) or (
+        bool(goes_back.any()) and not bool((_steps(rows, numbers) > 0).any())
+    )
+
+
+def _steps(rows: pl.DataFrame, numbers: pl.Series) -> pl.Series:
+    """Return how far each number is from the one before it in its group."""
+    return rows.with_columns(number=numbers).select(pl.col("number").diff().over(rows.columns)).to_series()
+
+
+def _goes_back(rows: pl.DataFrame, numbers: pl.Series) -> pl.Series:
+    return (_steps(rows, numbers) < 0).fill_null(False)
 
 
 def first_values(values: pl.Series) -> str:
