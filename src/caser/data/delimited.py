@@ -231,9 +231,10 @@ def _regular(block: bytes, separator: bytes, width: int) -> tuple[bytes, int] | 
 
 
 def _num_blank_edges(block: bytes, marks: NDArray[np.int64], separator: bytes) -> int:
-    """Count the blanks beside separators and ends of lines, which are at `marks`."""
+    """Count the blanks beside separators and ends of lines, which are at `marks` in a block that `_marks` has made."""
     if WIDE_BLANK in block:
-        return sum(map((END + block).count, _blank_pairs(separator.decode())))
+        one_byte = separator if len(separator) == 1 else UNIT
+        return sum(map((END + block).count, _blank_pairs(one_byte.decode())))
     blanks = [blank for blank in BLANKS.encode("ascii", "ignore").replace(separator, b"") if bytes([blank]) in block]
     if not blanks:
         return 0

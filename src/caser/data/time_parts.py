@@ -67,6 +67,8 @@ def doubts_on_time(table: RawTable, chosen: Mapping[str, str]) -> list[str]:
 
 def _on_halves(few: pl.DataFrame, values: pl.Series, others: Sequence[str]) -> list[str]:
     """Name a column that says in which half of the day the times are, if no time is later than 12:59."""
+    if values.dtype != pl.String and values.dtype != pl.Datetime:
+        return []
     written = values.drop_nulls().cast(pl.String)
     hours = written.str.extract(r"(?:^|[T\s])(\d{1,2}):\d\d").cast(pl.Int64, strict=False)
     if hours.count() == 0 or int(str(hours.max())) > 12 or written.str.contains(r"(?i)[ap]\.?\s?m\.?\s*$").any():
