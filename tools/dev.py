@@ -4,7 +4,7 @@
     python tools/dev.py setup [EXTRA]   make .venv and install the pinned dependencies (by default the extra "study")
     python tools/dev.py demo            train, judge and use Caser on MovieLens-100K
     python tools/dev.py serve           serve the demo's run on http://127.0.0.1:8000, with a page; --port N
-    python tools/dev.py test            run the tests (about 6 minutes on two cores); --slow adds the slow ones
+    python tools/dev.py test            run the tests (about 10 minutes on two cores); --slow adds the slow ones
     python tools/dev.py check           check lint, format, types and architecture
     python tools/dev.py check-deploy    check the files of deploy/ against the schemas of Compose and Kubernetes
     python tools/dev.py audit-packages  ask an advisory database about every installed package
@@ -103,7 +103,7 @@ def serve(words: Sequence[str]) -> int:
 
 
 def test(words: Sequence[str]) -> int:
-    """Run the tests in up to four processes; about 6 minutes on two cores."""
+    """Run the tests in up to four processes; about 10 minutes on two cores."""
     install("dev")
     workers = min(4, os.cpu_count() or 1)
     return run("-m", "pytest", "-n", str(workers), *words)
