@@ -22,7 +22,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from caser.arrays.types import RawId
-from caser.data.item_values import DAY_MICROSECONDS, NO_TEXTS, Kind, is_number, moment_of, number_of, text_of
+from caser.data.dates import DAY_LENGTH
+from caser.data.item_values import NO_TEXTS, Kind, is_number, moment_of, number_of, text_of
 from caser.errors import ConfigError, did_you_mean
 
 Wanted: TypeAlias = str | float | date | Sequence[str | float | date] | Set[str | float | date] | Mapping[str, Any]
@@ -173,7 +174,7 @@ class Attribute:
         ends = {name: number_of(self._text(end, place), self.kind) for name, end in given.items()}
         last = given.get("max", "")
         if self.kind == "date" and len(str(last).strip()) == len("2020-01-01"):
-            ends["max"] += DAY_MICROSECONDS - 1  # a day ends with its last microsecond
+            ends["max"] += DAY_LENGTH - 1  # a day ends with its last microsecond
         low, high = ends.get("min", -np.inf), ends.get("max", np.inf)
         if low > high:
             raise ConfigError(f"{place}min must not be above max.")

@@ -119,7 +119,7 @@ ZONE_NAME = re.compile(r"(.*?[\dMm])\s*[\[(]?(?<![A-Za-z])([A-Z]{1,5}|[A-Z][a-z]
 
 TIME_OF_DAY = r"^\s*\d{1,2}:\d\d(:\d\d([.,]\d+)?)?(\s*[AaPp][Mm])?\s*$"
 
-DAY_LENGTH = 86_400_000_000
+DAY_LENGTH = 86_400_000_000  # microseconds
 
 YEAR_1000 = -30_610_224_000_000_000
 """The beginning of the year 1000, in microseconds since 1970."""

@@ -26,8 +26,6 @@ Kind: TypeAlias = Literal["text", "number", "date", "boolean"]
 NUMBER = re.compile(r"[-+]?(0|[1-9]\d{0,299})?(\.\d{1,300})?([eE][-+]?\d{1,3})?", re.ASCII)
 DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
 
-DAY_MICROSECONDS = 86_400_000_000
-
 NO_TEXTS: frozenset[str] = frozenset()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

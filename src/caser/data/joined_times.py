@@ -12,7 +12,7 @@ from dataclasses import replace
 import polars as pl
 
 from caser.data.column_words import word_set, words_in
-from caser.data.dates import parse, read_dates
+from caser.data.dates import DAY_LENGTH, parse, read_dates
 from caser.data.rivals import whole_numbers
 from caser.data.tables import RawTable
 from caser.data.time_units import NEARLY_ALL
@@ -47,7 +47,7 @@ CLOCK_FORMS: Mapping[int, str] = {
 CLOCK_WITH_ZEROS = r"^\s*([01]\d|2[0-3])([0-5]\d){1,2}\s*$"
 """A clock as a number with all its zeros, such as 0959."""
 
-PER_SECOND, DAY = 1_000_000, 86_400_000_000
+PER_SECOND = 1_000_000
 
 LARGEST_DAY = 99_999
 """A larger number is no count of days."""
@@ -129,9 +129,9 @@ def join_time(table: RawTable, columns: Sequence[str], name: str) -> tuple[RawTa
         clocks = numbers.cast(pl.String).str.zfill(digits)
         return _with_days(table, columns, name, first, clocks, digits), f"{days} and clocks of {digits} digits"
     most = int(str(numbers.max()))
-    if most >= DAY // 1000:
+    if most >= DAY_LENGTH // 1000:
         return table.with_joined(columns, name), "texts"
-    unit = PER_SECOND if most < DAY // PER_SECOND else 1000
+    unit = PER_SECOND if most < DAY_LENGTH // PER_SECOND else 1000
     return _with(table, name, _midnights(first) + numbers * unit), f"{days} and units of {unit} microseconds"
 
 
@@ -186,7 +186,7 @@ def are_clock_numbers(values: pl.Series) -> bool:
     if int(str(numbers.min())) < 0:
         return False
     if words & {"second", "seconds", "sec", "secs"} and words & {"day", "midnight"}:
-        return most < DAY // PER_SECOND
+        return most < DAY_LENGTH // PER_SECOND
     if words & {"hour", "hours"} and most < 24:
         return True
     if words & {"time", "clock", "hourmin", "timeofday", "hour", "uhrzeit", "hora", "heure"} and 23 < most <= 235_959:
@@ -256,7 +256,7 @@ def _moments(text: pl.Series) -> pl.Series:
 def _midnights(text: pl.Series) -> pl.Series:
     """Return the days of moments, or the days that numbers count, in microseconds since 1970."""
     numbers = _counted_days(text)
-    return numbers * DAY if numbers is not None else _moments(text) // DAY * DAY
+    return numbers * DAY_LENGTH if numbers is not None else _moments(text) // DAY_LENGTH * DAY_LENGTH
 
 
 def _in_zones(text: pl.Series, zones: pl.Series) -> pl.Series:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from caser.data.dates import DAY, ZONED
+from caser.data.dates import DAY, DAY_LENGTH, ZONED
 from caser.data.doubts import MANY, SPREADSHEET
 from caser.data.ids import missing_flags, shortened
 from caser.data.times import shown_moment
@@ -23,7 +23,7 @@ OLDEST = 788_918_400_000_000
 LOOKED_AT = 10_000
 """How many written times are looked at."""
 
-YEAR = 366 * 86_400_000_000
+YEAR = 366 * DAY_LENGTH
 
 NO_TEXT = "\x00"
 """Stands for a written value that is no text and no number, such as a date."""

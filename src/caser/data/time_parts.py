@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from caser.data.column_words import word_set, words_in
-from caser.data.dates import ZONED, are_days, are_times_of_day
+from caser.data.dates import DAY_LENGTH, ZONED, are_days, are_times_of_day
 from caser.data.ids import shortened
-from caser.data.joined_times import CLOCK_WORDS, DAY, NO_ORDER, ZONE, are_clock_numbers, unit_of_offsets
+from caser.data.joined_times import CLOCK_WORDS, NO_ORDER, ZONE, are_clock_numbers, unit_of_offsets
 from caser.data.rivals import have_fractions, whole_numbers
 from caser.data.tables import RawTable
 from caser.data.times import looks_like_moments
@@ -109,7 +109,7 @@ def _on_days(few: pl.DataFrame, column: str, others: Sequence[str], chosen: Mapp
         for one in usable
         if (numbers := whole_numbers(few[one])) is not None
         and not looks_like_moments(few[one])
-        and 0 <= int(str(numbers.min())) <= int(str(numbers.max())) < DAY // 1000
+        and 0 <= int(str(numbers.min())) <= int(str(numbers.max())) < DAY_LENGTH // 1000
         and numbers_events(few, one, numbers, chosen["user"])
         and not few[chosen["user"]].dtype.is_nested()
         and are_in_another_order(few.select(chosen["user"], column), numbers)
@@ -132,7 +132,7 @@ def _may_be_clocks(values: pl.Series) -> bool:
     numbers = present.cast(pl.Float64, strict=False)
     are_fractions = numbers.count() == len(present) and numbers.is_between(0, 1).all() and have_fractions(present)
     seconds = words & {"second", "seconds", "sec", "secs"} and numbers.count() == len(present)
-    are_seconds = seconds and numbers.is_between(0, DAY // 1_000_000).all() and have_fractions(present)
+    are_seconds = seconds and numbers.is_between(0, DAY_LENGTH // 1_000_000).all() and have_fractions(present)
     return bool((are_fractions and words & CLOCK_WORDS) or are_seconds)
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from caser.data.dates import parse
+from caser.data.dates import DAY_LENGTH, parse
 from caser.errors import DataError
 
 
@@ -28,8 +28,6 @@ class Unit(NamedTuple):
     digits: int = 1
 
 
-DAY = 86_400_000_000
-
 UNITS: Mapping[str, Unit] = {
     "seconds": Unit(1e6),
     "milliseconds": Unit(1e3),
@@ -37,8 +35,8 @@ UNITS: Mapping[str, Unit] = {
     "nanoseconds": Unit(1e-3),
     "minutes": Unit(60e6),
     "hours": Unit(3600e6),
-    "days": Unit(float(DAY), digits=1000),
-    "excel": Unit(float(DAY), zero=-25_569 * DAY, digits=1000),
+    "days": Unit(float(DAY_LENGTH), digits=1000),
+    "excel": Unit(float(DAY_LENGTH), zero=-25_569 * DAY_LENGTH, digits=1000),
 }
 """Units by the word for `time_format`. Those of a spreadsheet are days since 1899-12-30. A fraction of a day with as
 many digits as a float has is about a microsecond wrong, so that it is rounded to milliseconds."""

@@ -98,7 +98,7 @@ def doubts_without_time(table: RawTable, chosen: Mapping[str, str]) -> list[str]
             disagrees = are_in_another_order(few.select(chosen["user"]), numbers)
             orders += [column] if disagrees or is_cyclic else []
             # A number that begins anew, such as the place in a basket, does not say that the baskets are in order.
-            is_settled |= not (disagrees or is_cyclic or _goes_back(few.select(chosen["user"]), numbers).any())
+            is_settled |= not (disagrees or is_cyclic or (_steps(few.select(chosen["user"]), numbers) < 0).any())
             is_other |= disagrees
     orders = orders if is_other and not _are_in_order_together(few, orders, chosen["user"]) else []
     if not is_settled:  # otherwise another column says that the rows are in order, or how they are to be ordered
@@ -250,11 +250,9 @@ _DATE = _SIZES.index("date")
 def _size_of_part(column: str) -> int:
     """Return how coarse the part of a moment is that a column is called after; the coarsest is the least number."""
     words = words_in(column)
-    of_clock = [place for place, size in enumerate(_SIZES) if size in words and place > _DATE]  # hour_of_day is no day
-    return next(
-        (place for place, size in enumerate(_SIZES) if size in words and (not of_clock or place in of_clock)),
-        len(_SIZES),
-    )
+    named = [place for place, size in enumerate(_SIZES) if size in words]
+    of_clock = [place for place in named if place > _DATE]  # hour_of_day is no day
+    return next(iter(of_clock or named), len(_SIZES))
 
 
 def _on_ago(few: pl.DataFrame, ago: Sequence[str], table: RawTable) -> list[str]:
@@ -274,20 +272,15 @@ def are_in_another_order(rows: pl.DataFrame, numbers: pl.Series) -> bool:
     >>> [are_in_another_order(rows, pl.Series(numbers)) for numbers in ([1, 2, 1, 2], [4, 3, 2, 1])]
     [False, True]
     """
-    goes_back = _goes_back(rows, numbers)
+    steps = _steps(rows, numbers)
+    goes_back = (steps < 0).fill_null(False)
     begins_anew = (numbers == numbers.min()).fill_null(False)
-    return bool((goes_back & ~begins_anew).any()) or (
-        bool(goes_back.any()) and not bool((_steps(rows, numbers) > 0).any())
-    )
+    return bool((goes_back & ~begins_anew).any()) or (bool(goes_back.any()) and not bool((steps > 0).any()))
 
 
 def _steps(rows: pl.DataFrame, numbers: pl.Series) -> pl.Series:
     """Return how far each number is from the one before it in its group."""
     return rows.with_columns(number=numbers).select(pl.col("number").diff().over(rows.columns)).to_series()
-
-
-def _goes_back(rows: pl.DataFrame, numbers: pl.Series) -> pl.Series:
-    return (_steps(rows, numbers) < 0).fill_null(False)
 
 
 def first_values(values: pl.Series) -> str:
