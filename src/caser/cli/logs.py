@@ -84,10 +84,10 @@ def reopen_log(facts: Mapping[str, Any], moved_to: str | None) -> InteractionLog
         raise ArtefactError(f"the run was trained on a log {kind}; give the same log as a file with --log.")
     if not moved_to and "dataset" not in facts and not sources.exists(name):
         raise ArtefactError(f"the run's log must still be at {name}; it is not. Say where it is with --log.")
-    reading, filters = facts.get("reading", {}), dict(facts.get("filter_settings", {}))
-    if is_prepared(name):  # it was read, and filtered by these columns, when it was prepared; its digest proves it
-        reading, filters = {}, {name: value for name, value in filters.items() if name not in FILTERS_OF_COLUMNS}
-    return _read(name, Reading() if name in datasets.DATASETS else Reading(**reading), LogFilters(**filters))
+    if is_prepared(name):  # it was read when it was prepared
+        return _read(name, Reading(), _later_filters(facts))
+    reading = Reading() if name in datasets.DATASETS else Reading(**facts.get("reading", {}))
+    return _read(name, reading, LogFilters(**facts.get("filter_settings", {})))
 
 
 def reopen_shards(facts: Mapping[str, Any], moved_to: str | None) -> InteractionLog | ShardedLog:
@@ -96,10 +96,16 @@ def reopen_shards(facts: Mapping[str, Any], moved_to: str | None) -> Interaction
     facts, moved_to  as for `reopen_log`, which says what is raised
     """
     name = moved_to or facts.get("source")
-    filters = {key: value for key, value in facts.get("filter_settings", {}).items() if key not in FILTERS_OF_COLUMNS}
-    if name is not None and "dataset" not in facts and is_prepared(name) and LogFilters(**filters) == LogFilters():
+    is_whole = _later_filters(facts) == LogFilters()
+    if name is not None and "dataset" not in facts and is_prepared(name) and is_whole:
         return cut_for(open_prepared(name))
     return reopen_log(facts, moved_to)
+
+
+def _later_filters(facts: Mapping[str, Any]) -> LogFilters:
+    """The filters of a prepared log that were not applied when it was prepared; its digest proves those that were."""
+    settings = facts.get("filter_settings", {})
+    return LogFilters(**{name: value for name, value in settings.items() if name not in FILTERS_OF_COLUMNS})
 
 
 def _read(name: str, reading: Reading, filters: LogFilters) -> InteractionLog:

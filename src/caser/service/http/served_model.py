@@ -61,14 +61,13 @@ class ServedModel:
         try:
             async with asyncio.timeout(self._settings.reload_seconds):
                 self._loaded = await asyncio.wrap_future(self._loading)
+            self._loading = None
         except Exception as error:
             reason = self._why_not(error)
             logger.warning("reload refused: %s", reason)
             given = (self._run, self._settings.items, self._settings.onnx)
             reason = without_folders(reason, [file for file in given if file is not None])
             raise HTTPException(409, f"the run cannot be loaded, and the loaded one stays: {reason}") from None
-        finally:
-            self._loading = None if self._loading is not None and self._loading.done() else self._loading
         return self._loaded[0].version
 
     def begin(self) -> dict[str, Any]:

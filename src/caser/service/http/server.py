@@ -53,7 +53,7 @@ def app_for_run(
     Raises ConfigError when other machines can reach `host` and there are no tokens; ArtefactError, DataError or
     StoreError when the run, the table of items, the event store or a log cannot be used.
     """
-    access = _access(settings, host)
+    access = access_control(settings, host)
     key = read_pseudonym_key(settings.answer_log) if company is None else company.pseudonym_key
     pseudonym = make_pseudonym(None if settings.log_user_ids else key)
     events = open_store(settings.store, expire_days=settings.expire_days, max_waiting=settings.max_waiting_mb << 20)
@@ -85,7 +85,7 @@ def serve(
 
     Raises as `app_for_run` does, and ConfigError for an address that cannot be listened on.
     """
-    check_access(settings, host)
+    access_control(settings, host)  # what it refuses is refused before anything is bound
     with bound_sockets(host, port, uds) as sockets:
         serve_sockets(run, settings, host, sockets, on_ready)
 
@@ -135,12 +135,13 @@ def serve_sockets(
         logger.info("stopped")
 
 
-def check_access(settings: ServiceSettings, host: str) -> None:
-    """Raise ConfigError where other machines can reach `host` and there are no tokens, or the tokens are no tokens."""
-    _access(settings, host)
+def access_control(settings: ServiceSettings, host: str) -> AccessControl:
+    """Return who may use the service.
 
+    settings  how it is served       host  the address that it listens on
 
-def _access(settings: ServiceSettings, host: str) -> AccessControl:
+    Raises ConfigError where other machines can reach `host` and there are no tokens, or the tokens are no tokens.
+    """
     tokens = read_tokens(settings.token_file) if settings.token_file else None
     return AccessControl(host, tokens, settings.allowed_host)
 

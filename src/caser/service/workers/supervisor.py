@@ -22,7 +22,7 @@ from pathlib import Path
 
 from caser.errors import CaserError, ConfigError
 from caser.service.http.listening import bound_sockets, let_others_join, shown
-from caser.service.http.server import SHUTDOWN_SECONDS, OnReady, check_access
+from caser.service.http.server import SHUTDOWN_SECONDS, OnReady, access_control
 from caser.service.http.watching import look, watch
 from caser.service.logs import log_to_stderr, logger, read_pseudonym_key
 from caser.service.settings import ServiceSettings
@@ -60,7 +60,7 @@ def serve(
     each worker would keep events of its own; and what the first worker raises that cannot start.
     """
     check_workers(num_workers, settings)
-    check_access(settings, host)
+    access_control(settings, host)  # what it refuses is refused once, and not by every worker
     key = read_pseudonym_key(settings.answer_log)
     with bound_sockets(host, port, uds) as sockets:
         log_to_stderr()
