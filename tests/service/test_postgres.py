@@ -51,19 +51,12 @@ async def seconds_until_seen(store: Opened, user: str, limit: float) -> float:
     return time.monotonic() - begun
 
 
-async def listening(store: EventStore) -> None:
-    """Wait until a store listens to the others."""
-    while store._epoch == 1:  # type: ignore[attr-defined]
-        await asyncio.sleep(0.005)
-
-
 # --- other processes
 
 
 async def test_a_notice_is_enough_for_other_processes(stores: list[Opened], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("caser.service.events.postgres.FRESH_SECONDS", 1000.0)
     ours, theirs = stores
-    await listening(theirs.events)
     assert await theirs.items("ann") == ()
     await ours.append(Event("a", "ann", "tea", 1.0))
     await seconds_until_seen(theirs, "ann", 5.0)
@@ -78,7 +71,6 @@ async def test_a_process_that_hears_nothing_asks_within_the_time_that_is_promise
 
     monkeypatch.setattr("psycopg.Connection.notifies", deaf)
     ours, theirs = opened(open_store(url)), opened(open_store(url))
-    await listening(theirs.events)
     for number in range(2):
         user = f"user {number}"
         assert await theirs.items(user) == ()

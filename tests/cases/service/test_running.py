@@ -12,7 +12,8 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -145,7 +146,7 @@ def test_a_signal_stops_a_service_that_is_still_starting(run: Path, number: sign
     fifo = run.parent / "tokens"
     os.mkfifo(fifo)
     command = [sys.executable, "-m", "caser", "serve", str(run), "--token-file", str(fifo)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as starting:
+    with ended(subprocess.Popen(command, stderr=subprocess.PIPE)) as starting:
         until = time.monotonic() + 60
         while True:  # until the service waits for the file of tokens
             try:
@@ -154,13 +155,42 @@ def test_a_signal_stops_a_service_that_is_still_starting(run: Path, number: sign
             except OSError:
                 assert time.monotonic() < until
                 time.sleep(0.02)
-        begun = time.monotonic()
-        starting.send_signal(number)
-        assert starting.wait(20) == 0
-        assert time.monotonic() - begun < 5
-        assert starting.stderr is not None
-        assert f"stopped by {number.name}" in json.loads(starting.stderr.read())["message"]
+        _stops_at_once(starting, number)
         os.close(writing)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_a_service_whose_main_thread_waits_where_no_handler_runs(number: signal.Signals) -> None:
+    """As in a long call of a library, or when a signal comes just before a wait begins."""
+    code = (
+        "import ctypes; from caser.service import early_stop; early_stop.install()\n"
+        "mutex, lock = ctypes.create_string_buffer(64), ctypes.CDLL(None).pthread_mutex_lock\n"
+        "lock(mutex); print('waits', flush=True); lock(mutex)"
+    )
+    command = [sys.executable, "-c", code]
+    with ended(subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE)) as starting:
+        assert starting.stdout is not None
+        assert starting.stdout.readline() == b"waits\n"
+        _stops_at_once(starting, number)
+
+
+def _stops_at_once(starting: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    begun = time.monotonic()
+    starting.send_signal(number)
+    assert starting.wait(20) == 0
+    assert time.monotonic() - begun < 5
+    assert starting.stderr is not None
+    assert f"stopped by {number.name}" in json.loads(starting.stderr.read())["message"]
+
+
+@contextmanager
+def ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is gone afterwards, also if a test fails: to wait for it as it is could take for ever."""
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_sigint_drains_as_sigterm_does_and_leaves_log_lines(run: Path) -> None:

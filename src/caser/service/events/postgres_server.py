@@ -88,7 +88,8 @@ class Server:
         self._trouble: str | None = None
         self._lock = threading.Lock()
         self._open: list[Connection] = []
-        self._mark = self._prepare()
+        self._mark = ""
+        listening = self._open_store()
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             self._conninfo,
             kwargs={"autocommit": True},
@@ -102,7 +103,7 @@ class Server:
             num_workers=1,
         )
         self._closing = threading.Event()
-        self._watcher = threading.Thread(target=self._watch, name="event-listener", daemon=True)
+        self._watcher = threading.Thread(target=self._watch, args=(listening,), name="event-listener", daemon=True)
         self._watcher.start()
 
     @property
@@ -174,14 +175,25 @@ class Server:
         sentence = f"{self.name} must stay while the service runs; it was deleted or replaced. Restart the service."
         return StoreError(sentence, is_lasting=True)
 
-    def _prepare(self) -> str:
-        """Make or upgrade the tables, and return the mark of the store."""
+    def _open_store(self) -> Connection:
+        """Make or upgrade the tables, and return a connection that listens: from here on, no commit is missed."""
         try:
-            with psycopg.connect(self._conninfo, autocommit=True) as connection:
-                return prepare(connection)
+            return self._listening()
         except (psycopg.Error, ValueError, LookupError) as error:
             reason = one_line(error)
             raise StoreError(f"{self.name} must be a store of events; got: {reason}. Choose another --store.") from None
+
+    def _listening(self) -> Connection:
+        """Return a new connection that hears what other processes commit."""
+        connection: Connection = psycopg.connect(self._conninfo, autocommit=True)
+        try:
+            self._mark = self._mark or prepare(connection)
+            self._configure(connection)
+            connection.execute(f"LISTEN {CHANNEL}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _configure(self, connection: Connection) -> None:
         """Set how safely a new connection writes and how long it waits, and check that the store is the same."""
@@ -191,19 +203,30 @@ class Server:
         with self._lock:
             self._open = [*(one for one in self._open if not one.closed), connection]
 
-    def _watch(self) -> None:
+    def _watch(self, first: Connection) -> None:
         """Listen until `close`. Runs in a thread of its own."""
-        while not self._closing.is_set():
+        connection: Connection | None = first
+        while connection is not None:
             try:
-                with psycopg.connect(self._conninfo, autocommit=True) as connection:
-                    self._configure(connection)
-                    connection.execute(f"LISTEN {CHANNEL}")
-                    self._recover()
-                    self._hear(True)  # nobody knows what was said before
+                with connection:
                     self._listen(connection)
             except psycopg.Error as error:
                 self.failed(error)
+            connection = self._listening_again()
+
+    def _listening_again(self) -> Connection | None:
+        """Return a new connection that listens, once the server gives one; None when the store is closed before."""
+        while not self._closing.is_set():
+            try:
+                connection = self._listening()
+            except psycopg.Error as error:
+                self.failed(error)
                 self._closing.wait(_RETRY_SECONDS)
+            else:
+                self._recover()
+                self._hear(True)  # nobody knows what was said before
+                return connection
+        return None
 
     def _listen(self, connection: Connection) -> None:
         while not self._closing.is_set():
