@@ -3,7 +3,8 @@
 FastAPI describes a `JsonRoute` as any other route, from the types of its operation. When it is called, it validates the
 bytes of the body in one step (without intermediate JSON values), and sends what the operation returns without a check.
 The response schema is only a description; tests check the responses against it. FastAPI's own way costs 150
-microseconds of processor time per request, this one 46, measured in turns.
+microseconds of processor time per request, this one 46, measured in turns. The middleware calls a `JsonRoute` itself,
+and turns its errors into responses.
 """
 
 from __future__ import annotations
@@ -64,17 +65,20 @@ class JsonRoute(StrictRoute):
         [body] = self.dependant.body_params
         schema: Any = get_type_hints(self.endpoint, include_extras=True)[body.name]
         self._adapter: TypeAdapter[Any] = TypeAdapter(schema)
-        self.app = self._respond
 
-    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, as an ASGI application. Raises what the operation raises, and errors about the body."""
+        scope["route"] = self
         request = Request(scope, receive, send)
         if scope["query_string"]:
             self.check_query(request)
         _check_media_type(request.headers.get("content-type", ""))
         # The text of the body is not kept while the request waits for its answer.
         body = self._parsed(await _read_body(receive), request)
-        response = orjson.dumps(await self.endpoint(body, request))
-        await Response(response, media_type="application/json")(scope, receive, send)
+        content = orjson.dumps(await self.endpoint(body, request))
+        headers = [(b"content-length", b"%d" % len(content)), (b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
 
     def _parsed(self, content: bytes, request: Request) -> Any:
         """The body as the operation takes it. Raises HTTPException, and RequestValidationError for a wrong body."""
