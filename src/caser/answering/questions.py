@@ -32,6 +32,9 @@ UnknownUsers = Literal["auto", "mean", "fold-in", "learned"]
 history (fold-in), or the anonymous vector that training with user dropout learned. `auto` is fold-in."""
 
 
+_WAYS = get_args(UnknownUsers)
+_ID = RawId | np.generic | None
+
 MOST_HINTS = 10
 """About how many unknown ids of a question there may be a hint."""
 
@@ -74,12 +77,12 @@ def make_question(
     Raises ConfigError for a user that is no id, and, for known users too, if `unknown_users` is misspelt, or if it is
     "learned" and the run learned no such vector.
     """
-    if unknown_users not in get_args(UnknownUsers):
-        hint = did_you_mean(str(unknown_users), get_args(UnknownUsers))
+    if unknown_users not in _WAYS:
+        hint = did_you_mean(str(unknown_users), _WAYS)
         raise ConfigError(f"unknown_users must be one of the ways to answer; got {unknown_users!r}: {hint}")
     if unknown_users == "learned" and artefact.manifest["anonymous_user"] != "learned":
         raise ConfigError("unknown_users='learned' needs a run trained with user_dropout above 0; this one was not.")
-    must_be("user", user, RawId | np.generic | None, "one raw id, or None")
+    must_be("user", user, _ID, "one raw id, or None")
     user = None if user is None else plain(user, "user")
     # The user: the index, which is 0 for an unknown user or none, and the raw id as the log has it.
     [user_index] = [0] if user is None else artefact.users.lookup([user])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -41,6 +40,7 @@ UserAndHistory: TypeAlias = tuple[RawId | None, tuple[RawId, ...] | None]
 
 
 _NO_EVENTS = RecentHistory()
+_NOT_RANKED = FilteredRanking([], [], is_done=False)
 
 
 class Question(NamedTuple):
@@ -117,7 +117,7 @@ async def question_costs(
     if needed:
         for number, read in zip(needed, await with_recent(histories, [requests[n] for n in needed]), strict=True):
             questions[number] = read
-    return [question_cost(model, window, *one) for one in zip(questions, places, strict=True)]
+    return [question_cost(model, window, one, place) for one, place in zip(questions, places, strict=True)]
 
 
 def question_cost(model: LoadedModel, window: int, question: Question, place: str = "") -> int:
@@ -168,7 +168,6 @@ def _costs_by_history(model: LoadedModel, request: RecommendRequest) -> bool:
     return request.explain or (model.costs.folds_in and (user is None or not model.is_known(user)))
 
 
-@dataclass(eq=False)
 class PendingQuestion:
     """A question that is being answered.
 
@@ -179,30 +178,29 @@ class PendingQuestion:
     `MOST_READ` items.
     """
 
-    model: LoadedModel
-    request: RecommendRequest
-    user_and_history: UserAndHistory
-
-    def __post_init__(self) -> None:
-        request, catalogue = self.request, self.model.catalogue
-        items = self.model.recommender.artefact.items
-        self.excluded: list[int] = items.indices(request.exclude).tolist() if request.exclude else []
-        self.rules = CompiledRules(catalogue)
-        if request.exclude or request.filters or request.rules is not None:
-            exclude = frozenset(items.raw([index for index in self.excluded if index]))
-            self.rules = CompiledRules.of(catalogue, exclude, request.filters, request.rules)
+    def __init__(self, model: LoadedModel, request: RecommendRequest, user_and_history: UserAndHistory) -> None:
+        self.model, self.request, self.user_and_history = model, request, user_and_history
+        self.excluded: list[int] = []
+        self.rules: CompiledRules | None = None
+        """Its rules; None without any."""
         self.only: tuple[RawId, ...] | None = None if request.only is None else tuple(request.only)
         self.fetch = request.k
-        if not self.rules.is_empty:
-            self._plan_reading()
-        self.result = FilteredRanking([], [], is_done=False)
+        if request.exclude or request.filters or request.rules is not None:
+            items = model.recommender.artefact.items
+            self.excluded = items.lookup(request.exclude)
+            exclude = frozenset(items.raw([index for index in self.excluded if index]))
+            rules = CompiledRules.of(model.catalogue, exclude, request.filters, request.rules)
+            if not rules.is_empty:
+                self.rules = rules
+                self._plan_reading(rules)
+        self.result = _NOT_RANKED
         self.is_cut = False
         self.answer: Answer | None = None
 
-    def _plan_reading(self) -> None:
+    def _plan_reading(self, rules: CompiledRules) -> None:
         """Decide how much of the ranking to read first, or to rank only the items that match the filters."""
-        where, num_items = self.rules.where, len(self.model.recommender.artefact.items)
-        self.fetch += len(self.rules.exclude)
+        where, num_items = rules.where, self.model.costs.num_items
+        self.fetch += len(rules.exclude)
         if where and self.only is None:
             most = min(condition.most for condition in where)
             num_matching = most if len(where) == 1 else len(items_that_meet(where))
@@ -223,7 +221,7 @@ class PendingQuestion:
     def take(self, answer: Answer, fetched: int) -> None:
         """Apply the rules to `answer`, for which the first `fetched` items of the ranking were asked."""
         self.answer = answer
-        if self.rules.is_empty:
+        if self.rules is None:
             kept = list(map(ScoredItem, answer.items[: self.fetch], answer.scores))
             self.result = FilteredRanking(kept, [], is_done=True)
             return
@@ -235,24 +233,18 @@ class PendingQuestion:
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as JSON values (see `RecommendResponse`)."""
-        answer, titles = self.answer, self.model.catalogue.titles
+        answer, titles, user = self.answer, self.model.catalogue.titles, self.request.user_id
         items: list[dict[str, Any]] = []
-        for rank, one in enumerate(self.result.kept, start=1):
-            item: dict[str, Any] = {
-                "rank": rank,
-                "item_id": json_id(one.item),
-                "score": one.score,
-                "title": titles.get(one.item),
-            }
-            if one.boosted is not None:
-                item["boosted"] = one.boosted
+        for rank, (raw, score, boosted) in enumerate(self.result.kept, start=1):
+            item: dict[str, Any] = {"rank": rank, "item_id": json_id(raw), "score": score, "title": titles.get(raw)}
+            if boosted is not None:
+                item["boosted"] = boosted
             items.append(item)
-        patterns = self._explain(items) if self.request.explain and items else {}
         ignored = list(dict.fromkeys((*(answer.ignored if answer else ()), *self._unknown_excluded())))
-        return {
+        values = {
             "api_version": API_VERSION,
             "model_version": self.model.version,
-            "user_id": None if self.request.user_id is None else json_id(self.request.user_id),
+            "user_id": None if user is None else json_id(user),
             "source": answer.source if answer else "popularity",
             "items": items,
             "ignored": list(map(json_id, ignored)),
@@ -261,8 +253,10 @@ class PendingQuestion:
                 for item, rule in self.result.removed[:MAX_REMOVED_LISTED]
             ],
             "notes": self._notes(len(items), ignored),
-            **patterns,
         }
+        if self.request.explain and items:
+            values |= self._explain(items)
+        return values
 
     def _explain(self, items: list[dict[str, Any]]) -> dict[str, Any]:
         """Add `why` to each item, and return `patterns` for Caser."""
@@ -281,7 +275,10 @@ class PendingQuestion:
         notes = [f"ignored unknown items: {', '.join(map(in_words, ignored[:10]))}"] if ignored else []
         if self.request.user_id is not None and self.answer is not None and self.answer.source == "popularity":
             notes += spelling_hints(artefact.users, [self.request.user_id], "user")
-        notes += (*spelling_hints(artefact.items, ignored, "item"), *self.rules.unknown_values)
+        if ignored:
+            notes += spelling_hints(artefact.items, ignored, "item")
+        if self.rules is not None:
+            notes += self.rules.unknown_values
         if num_found < self.request.k and self.is_cut:
             notes.append(
                 f"only the first {MOST_READ:,} items of the ranking were read; a filter finds items after them"
@@ -292,7 +289,7 @@ class PendingQuestion:
 
     def _leaves(self) -> Leaves:
         """What decides how many items the answer can have at most."""
-        if self.rules.where:
+        if self.rules is not None and self.rules.where:
             return Leaves(FILTERS_LEAVE, len(items_that_meet(self.rules.where)))
         artefact = self.model.recommender.artefact
         is_trained = artefact.trained.item_counts > 0
