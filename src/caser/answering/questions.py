@@ -92,7 +92,7 @@ def make_question(
     raw_items = None if history is None else listed(history, "history", is_ordered=True)
     given = artefact.histories.sequence(user_index) if raw_items is None else artefact.items.lookup(raw_items)
     item_indices = np.asarray(given, dtype=np.int32)
-    is_known = artefact.trained.item_counts[item_indices] > 0
+    is_known = artefact.knows_item[item_indices]
     known_history = item_indices[is_known]
     ignored: tuple[RawId, ...] = ()
     if len(known_history) < len(item_indices):

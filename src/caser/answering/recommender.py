@@ -74,8 +74,7 @@ class Recommender:
         must_be("artefact", artefact, Artefact, "an artefact; caser.load(RUN) reads a saved one and answers from it")
         self.artefact = artefact
         self.items = items
-        self._is_trained = artefact.trained.item_counts > 0
-        self._untrained = np.flatnonzero(~self._is_trained)
+        self._untrained = np.flatnonzero(~artefact.knows_item)
 
     def __repr__(self) -> str:
         return repr(self.artefact).replace("Artefact", "Recommender", 1)
@@ -260,7 +259,7 @@ class Recommender:
         users = np.flatnonzero(lengths)
         sample = users[np.linspace(0, len(users) - 1, min(_MAX_INDEX_QUERIES, len(users))).astype(int)]
         questions = [self.question(raw) for raw in self.artefact.users.raw(sample)]
-        return build_index(*scorer.item_vectors(), self._is_trained, states_of(scorer, questions), recall)
+        return build_index(*scorer.item_vectors(), self.artefact.knows_item, states_of(scorer, questions), recall)
 
     def title(self, item: RawId) -> str | None:
         """Return the title of an item; None for an unknown item, or one without a title.
@@ -292,7 +291,7 @@ class Recommender:
         """
         must_be("item", raw, RawId | np.generic, "one raw id", "Ask about one item at a time.")
         index = self.artefact.items.index(plain(raw, "item"), "item")
-        if not self._is_trained[index]:
+        if not self.artefact.knows_item[index]:
             raise UnknownIdError(
                 f"item must be one the model was trained on; {in_words(raw)} has no interaction in the training part."
             )

@@ -292,7 +292,7 @@ class PendingQuestion:
         if self.rules is not None and self.rules.where:
             return Leaves(FILTERS_LEAVE, len(items_that_meet(self.rules.where)))
         artefact = self.model.recommender.artefact
-        is_trained = artefact.trained.item_counts > 0
+        is_trained = artefact.knows_item
         if self.request.only is None:
             return Leaves(MODEL_KNOWS, int(is_trained.sum()))
         return Leaves(ONLY_NAMES, int(is_trained[np.unique(artefact.items.indices(self.request.only))].sum()))

@@ -119,7 +119,7 @@ class LoadedModel:
     def knows_item(self, item: RawId) -> bool:
         """Whether the model was trained on `item`."""
         artefact = self.recommender.artefact
-        return bool(artefact.trained.item_counts[artefact.items.lookup([item])[0]])
+        return bool(artefact.knows_item[artefact.items.lookup([item])[0]])
 
 
 def load_model(
