@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from sys import getsizeof
 from typing import Literal, get_args
 
 import numpy as np
@@ -57,6 +58,11 @@ class Question:
     ignored: tuple[RawId, ...]
     source: AnswerSource
     vector: Scores | None
+
+    @property
+    def num_bytes(self) -> int:
+        """About how much memory this takes, without the ids."""
+        return 500 + self.history.nbytes + getsizeof(self.ignored) + (0 if self.vector is None else self.vector.nbytes)
 
 
 def make_question(
