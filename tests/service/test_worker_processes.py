@@ -20,7 +20,7 @@ from caser.artefact.folder import save
 from tests.runs import caser_run
 from tests.service.clients import BrokenAnswerError, Client, ask
 from tests.service.event_stores import Postgres
-from tests.service.serving import Process, process
+from tests.service.serving import Process, process, until
 
 pytestmark = pytest.mark.slow
 
@@ -51,13 +51,6 @@ def serving_processes(served: Process) -> dict[int, int]:
 
 def event_of(which: int, number: int) -> dict[str, Any]:
     return {"user_id": f"u{which}", "item_id": 10, "event_id": f"{which}-{number}", "time": number}
-
-
-async def until(condition: Any, seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        await asyncio.sleep(0.05)
 
 
 def is_alive(pid: int) -> bool:
@@ -146,10 +139,11 @@ async def test_watch_follows_the_folder_and_a_replaced_worker_follows_the_others
         first = (await ask(served.url, "/v1/model")).json()["model_version"]
         save(caser_run(seed=5), run)
         await until(lambda: any("reloaded: now serving" in message for message in messages(served)))
-        await asyncio.sleep(0.5)
-        seen = {(await ask(served.url, "/v1/model")).json()["model_version"] for _ in range(24)}
+        seen, end = {first}, time.monotonic() + 60
+        while first in seen:  # the workers change one after another
+            assert time.monotonic() < end
+            seen = {(await ask(served.url, "/v1/model")).json()["model_version"] for _ in range(24)}
         assert len(seen) == 1
-        assert seen != {first}
         before = serving_processes(served)
         os.kill(before[1], signal.SIGKILL)
         await until(lambda: serving_processes(served)[1] != before[1])

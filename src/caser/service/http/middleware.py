@@ -4,7 +4,7 @@ Before: the host, the token and the origin (`access.py`), the rate limit, and th
 is then read within limits (`bodies.py`). After: the response to an error, security headers, metrics, and a log line.
 
 This is plain ASGI, because a request that is refused here must not cost the reading of its body. A request to a
-`JsonRoute` goes straight to it, because FastAPI's layers take as long as a third of an answer.
+`JsonRoute` goes straight to it: that saves 30 microseconds of processor time, a tenth of a plain answer.
 """
 
 from __future__ import annotations
