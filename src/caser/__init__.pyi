@@ -36,6 +36,7 @@ from caser.errors import CaserError as CaserError
 from caser.errors import ConfigError as ConfigError
 from caser.errors import DataError as DataError
 from caser.errors import DownloadError as DownloadError
+from caser.errors import HeldBackError as HeldBackError
 from caser.errors import MissingDependencyError as MissingDependencyError
 from caser.errors import NumericalError as NumericalError
 from caser.errors import StoreError as StoreError
@@ -79,6 +80,9 @@ from caser.study.best import Winner as Winner
 from caser.study.best import best as best
 from caser.study.compare import compare as compare
 from caser.study.engine import Plan as Plan
+from caser.study.promotion import Promotion as Promotion
+from caser.study.promotion import PromotionLimits as PromotionLimits
+from caser.study.promotion import promotion as promotion
 from caser.study.recipes import Recipe as Recipe
 from caser.study.refitting import refit as refit
 from caser.study.sessions import compare_sessions as compare_sessions
@@ -107,6 +111,7 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "Explanation",
     "FPMC",
     "GRU4Rec",
+    "HeldBackError",
     "InteractionLog",
     "LogFilters",
     "Loss",
@@ -119,6 +124,8 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "Patterns",
     "Plan",
     "Popularity",
+    "Promotion",
+    "PromotionLimits",
     "Protocol",
     "Reading",
     "RecentPopularity",
@@ -157,6 +164,7 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "load_dataset",
     "open_prepared",
     "prepare_log",
+    "promotion",
     "rank",
     "read_log",
     "refit",
