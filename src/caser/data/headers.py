@@ -227,18 +227,19 @@ def _candidates(text: bytes, begin: int, first: str, separator: str) -> Iterator
 
 
 def _may_be_no_row(lines: Sequence[str], separator: str, names: Collection[str]) -> Mask:
-    """Tell which lines have a field with one of some names, or no field with a letter.
+    """Tell which lines have several fields with one of some names, or no field with a letter.
 
     lines  without digits      separator  between their fields      names  as `plain_name` returns them
 
     Returns (N,) bool. A log of ids without digits has as many such lines as rows, so this looks at all at once.
     """
     fields = pl.Series(lines, dtype=pl.String).str.split(separator)
-    row_of = np.repeat(np.arange(len(lines)), fields.list.len().to_numpy())
+    lengths = fields.list.len().to_numpy()
+    row_of = np.repeat(np.arange(len(lines)), lengths)
     plain = fields.explode().str.to_lowercase().str.replace_all(r"[^\p{L}\p{N}]", "")
     is_name, has_letter = plain.is_in(list(names)).to_numpy(), (plain != "").to_numpy()
-    named, lettered = (np.bincount(row_of[one], minlength=len(lines)) > 0 for one in (is_name & has_letter, has_letter))
-    return named | ~lettered
+    named, lettered = (np.bincount(row_of[one], minlength=len(lines)) for one in (is_name & has_letter, has_letter))
+    return (named >= np.minimum(lengths, 2)) | (lettered == 0)
 
 
 def _lines_without_digits(text: bytes, begin: int) -> Iterator[list[tuple[int, int]]]:
