@@ -37,7 +37,7 @@ def _named(path: Path) -> Any:
     return pytest.param(path, id=name, marks=pytest.mark.slow if name == LONG else ())
 
 
-@pytest.mark.parametrize("path", map(_named, DOCUMENTS))
+@pytest.mark.parametrize("path", [_named(path) for path in DOCUMENTS])
 def test_a_document_runs_from_top_to_bottom(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, Any] = {"__name__": "document"}
