@@ -84,6 +84,7 @@ _HOME = {
     "leave_one_out": "caser.data.split",
     "load": "caser.answering.recommender",
     "load_dataset": "caser.data.datasets:load",
+    "new_users": "caser.data.new_users",
     "open_prepared": "caser.data.prepared.folder",
     "prepare_log": "caser.data.prepared.prepare",
     "promotion": "caser.study.promotion",

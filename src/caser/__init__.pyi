@@ -16,6 +16,7 @@ from caser.data.describe import describe as describe
 from caser.data.filters import LogFilters as LogFilters
 from caser.data.item_table import add_titles as add_titles
 from caser.data.log import InteractionLog as InteractionLog
+from caser.data.new_users import new_users as new_users
 from caser.data.prepared.folder import open_prepared as open_prepared
 from caser.data.prepared.prepare import prepare_log as prepare_log
 from caser.data.readers import Reading as Reading
@@ -162,6 +163,7 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "leave_one_out",
     "load",
     "load_dataset",
+    "new_users",
     "open_prepared",
     "prepare_log",
     "promotion",

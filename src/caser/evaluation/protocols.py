@@ -19,6 +19,7 @@ import numpy as np
 from caser.arrays.types import Mask
 from caser.data.filters import LogFilters, apply_filters
 from caser.data.log import InteractionLog
+from caser.data.new_users import new_users
 from caser.data.queries import Queries
 from caser.data.shard_parts import whole_log
 from caser.data.shards import ShardedLog
@@ -139,6 +140,14 @@ PROTOCOLS: dict[str, Protocol] = {
             split=leave_one_out,
             metrics=("hit@10", "ndcg@10", "mrr@10", "hit@50"),
             validation_metric="ndcg@10",
+        ),
+        Protocol(
+            name="new-users",
+            summary="users that training never saw test: their last interaction, given those before",
+            split=new_users,
+            metrics=("hit@10", "ndcg@10", "mrr@10", "hit@50"),
+            validation_metric="ndcg@10",
+            anonymous=True,
         ),
         Protocol(
             name="sessions",
