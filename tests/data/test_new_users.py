@@ -64,7 +64,7 @@ def test_a_model_is_judged_on_users_it_never_saw() -> None:
     split = apply("new-users", world.log)
     report = evaluate(fit(Markov(), split), split)
     assert report.estimate("markov", "hit@10").value > 0.8
-    assert report.to_dict()["protocol"] == "new-users"
+    assert (report.to_dict()["protocol"], report.owner_word) == ("new-users", "user")
     assert not any(
         "later than the one they help to predict" in note and note.startswith("0.0") for note in report.notes
     )

@@ -239,7 +239,8 @@ def _may_be_no_row(lines: Sequence[str], separator: str, names: Collection[str])
     plain = fields.explode().str.to_lowercase().str.replace_all(r"[^\p{L}\p{N}]", "")
     is_name, has_letter = plain.is_in(list(names)).to_numpy(), (plain != "").to_numpy()
     named, lettered = (np.bincount(row_of[one], minlength=len(lines)) for one in (is_name & has_letter, has_letter))
-    return (named >= np.minimum(lengths, 2)) | (lettered == 0)
+    may_be_N: Mask = (named >= np.minimum(lengths, 2)) | (lettered == 0)
+    return may_be_N
 
 
 def _lines_without_digits(text: bytes, begin: int) -> Iterator[list[tuple[int, int]]]:

@@ -72,6 +72,7 @@ class Protocol:
                        reproduces a bug in the published evaluator of Dive into Deep Learning
     ties               where candidates rank that have the same score as a target, see `ranking.Ties`
     anonymous          whether models get no user vector, because judged users never appear in training
+    owner              the word for what a query belongs to, which intervals resample
     filters            applied to the log before the split
     """
 
@@ -84,6 +85,7 @@ class Protocol:
     catalogue: Literal["trained", "all", "as-published"] = "trained"
     ties: Ties = "against"
     anonymous: bool = False
+    owner: Literal["user", "session"] = "user"
     filters: LogFilters = NO_FILTERS
 
 
@@ -157,6 +159,7 @@ PROTOCOLS: dict[str, Protocol] = {
             validation_metric="ndcg@10",
             seen="keep",
             anonymous=True,
+            owner="session",
         ),
         Protocol(
             name="user-sessions",
