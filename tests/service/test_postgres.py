@@ -162,6 +162,12 @@ async def test_a_store_whose_server_is_frozen_is_closed_within_a_few_seconds(own
         own_cluster.pause(False)
 
 
+async def until_longer(items: list[str], more: int) -> None:
+    """Wait until a list has so many items more than now."""
+    wanted = len(items) + more
+    await until(lambda: len(items) >= wanted)
+
+
 async def write_until(store: EventStore, stop: asyncio.Event, which: int, acknowledged: list[str]) -> None:
     """Send one event after another; note those that were acknowledged."""
     number = 0
@@ -183,12 +189,10 @@ async def test_a_server_that_crashes_under_load_has_every_acknowledged_event(own
     stop = asyncio.Event()
     writing = [asyncio.ensure_future(write_until(store, stop, which, acknowledged)) for which in range(6)]
     for _ in range(3):
-        before = len(acknowledged)
-        await until(lambda before=before: len(acknowledged) >= before + 50)
+        await until_longer(acknowledged, 50)
         own_cluster.stop(signal.SIGQUIT)
         await asyncio.to_thread(own_cluster.start)
-    before = len(acknowledged)
-    await until(lambda: len(acknowledged) >= before + 50)
+    await until_longer(acknowledged, 50)
     stop.set()
     await asyncio.gather(*writing)
     store.close()
@@ -215,8 +219,7 @@ async def test_a_service_that_is_killed_under_load_has_every_acknowledged_event(
                             acknowledged.append(name)
 
             sending = [asyncio.ensure_future(send(which, served.url, round_)) for which in range(6)]
-            before = len(acknowledged)
-            await until(lambda before=before: len(acknowledged) >= before + 100)
+            await until_longer(acknowledged, 100)
             served.process.send_signal(signal.SIGKILL)
             await asyncio.gather(*sending)
     kept = {item for frame in event_frames(url) for item in frame["item_id"]}

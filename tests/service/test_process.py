@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -89,8 +90,7 @@ def test_a_kill_during_writes_loses_no_acknowledged_event(run: Path, rounds: int
             sending = [threading.Thread(target=send, args=(one,), daemon=True) for one in range(4)]
             for thread in sending:
                 thread.start()
-            live = f"live-{number}-"
-            wait_until(lambda live=live: any(one.startswith(live) for one in acknowledged.copy()))
+            wait_until(partial(_has, acknowledged, f"live-{number}-"))
             time.sleep(chance.uniform(0.05, 0.4))
             assert served.kill(signal.SIGKILL) == -signal.SIGKILL
             for thread in sending:
@@ -100,6 +100,10 @@ def test_a_kill_during_writes_loses_no_acknowledged_event(run: Path, rounds: int
         assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         file.close()
         assert acknowledged <= kept
+
+
+def _has(names: set[str], start: str) -> bool:
+    return any(name.startswith(start) for name in names.copy())
 
 
 def _item(count: int) -> int:

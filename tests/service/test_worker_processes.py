@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,10 @@ def serving_processes(served: Process) -> dict[int, int]:
         if words[0] == "worker" and words[2] == "serves":
             found[int(words[1])] = int(words[-1].strip("()"))
     return found
+
+
+def is_replaced(served: Process, worker: int, pid: int) -> bool:
+    return serving_processes(served)[worker] != pid
 
 
 def event_of(which: int, number: int) -> dict[str, Any]:
@@ -95,7 +100,7 @@ async def test_killed_workers_are_replaced_and_no_acknowledged_event_is_lost(run
             before = serving_processes(served)
             victim = 1 + number % 2
             os.kill(before[victim], signal.SIGKILL)
-            await until(lambda before=before, victim=victim: serving_processes(served)[victim] != before[victim])
+            await until(partial(is_replaced, served, victim, before[victim]))
         stop.set()
         await asyncio.gather(*sending)
         assert sum(map(len, acknowledged)) > 100

@@ -286,7 +286,12 @@ async def test_a_run_that_was_replaced_is_loaded_once_and_a_refused_one_is_not_t
         await until(lambda: len(looks) >= before + 4)
 
     looks: list[Path] = []
-    monkeypatch.setattr(watching, "look", lambda path: looks.append(path) or look(path))
+
+    def counted(path: Path) -> watching.Look:
+        looks.append(path)
+        return look(path)
+
+    monkeypatch.setattr(watching, "look", counted)
     put("first")
     watching_it = asyncio.ensure_future(watch(run, look(run), reload, 0.01))
     await looked_four_times()
