@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from caser.data.column_words import is_last, speaks_for
+from caser.data.column_words import SERVED, SERVES, SHARED, candidates, has_words, is_last, speaks_for
 from caser.data.ids import shortened
 from caser.data.names import LIST_ENDINGS, SYNONYMS, in_words, plain_name
 from caser.data.tables import RawTable
@@ -33,6 +33,9 @@ MOST_COUNTED = 99
 """The largest number of things in one order."""
 
 SEARCHED = 40
+
+TIMES_AS_MANY = 3
+"""If another column of persons has so many times as many values, the guessed one rather holds those who serve."""
 
 
 def are_flags(values: pl.Series) -> bool:
@@ -102,10 +105,29 @@ def doubts_on_guess(table: RawTable, chosen: Mapping[str, str], role: str) -> li
         rivals = [name for name in unused if _is_finer(few, name, column, chosen["user"])]
         said = [f"each {name} has one {column}, but not the reverse: is it the item?" for name in rivals]
     else:
+        if shared := _on_persons(few, unused, column):
+            return shared
         rivals = [name for name in unused if is_last(column, role) and _is_owner(few, name, column)]
         said = [f"each {column} has one {name}, but not the reverse: is it the user?" for name in rivals]
     sure = "" if role == "item" and speaks_for(column, role) == 0 and not is_last(column, role) else "doubt: "
     return [f"{sure}{one} --{role} {name} reads it" for one, name in list(zip(said, rivals, strict=True))[:2]]
+
+
+def _on_persons(few: pl.DataFrame, unused: Sequence[str], column: str) -> list[str]:
+    """Doubt users that may be those who serve, where a column has many more persons; and what several persons share."""
+    kinds = few[column].n_unique()
+    for name in candidates([column, *unused], "user"):
+        is_person = name != column and not is_last(name, "user") and speaks_for(name, "user") in (0, 1, 2)
+        if is_person and _may_be_ids(few[name], len(few)) and few[name].n_unique() >= TIMES_AS_MANY * kinds:
+            return [
+                f"doubt: {name} has {few[name].n_unique():,} values where {column} has {kinds:,}: does {column} hold "
+                f"those who serve, or whole firms? --user {name} reads it"
+            ]
+    if has_words(column, SHARED):
+        return [f"doubt: several persons may share one {column}, and one may have several: is it the user?"]
+    if has_words(column, SERVES) and any(has_words(name, SERVED) for name in unused):
+        return [f"doubt: {column} may hold those who serve, and not those who are served: is it the user?"]
+    return []
 
 
 def _on_values(values: pl.Series, column: str, role: str, rival: str, table: RawTable) -> list[str]:

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from caser.data.clock_parts import CLOCK_WORDS, NO_ORDER, are_clock_numbers, are_parts, parts_of_moment
 from caser.data.column_words import has_words, word_set, words_in
 from caser.data.dates import are_times_of_day, parse
 from caser.data.ids import shortened
-from caser.data.joined_times import CLOCK_WORDS, NO_ORDER, are_clock_numbers, are_parts, parts_of_moment
 from caser.data.names import in_words
 from caser.data.rivals import have_fractions, whole_numbers
 from caser.data.tables import RawTable
@@ -58,9 +58,6 @@ WRITTEN = (
 
 DIGITS = {6: ("%y%m%d", "%Y%m"), 8: ("%y%m%d%H",), 10: ("%y%m%d%H%M",)}
 """Forms of numbers that may be times, by the number of digits."""
-
-TICKS = (620_000_000_000_000_000, 670_000_000_000_000_000)
-"""Numbers of .NET: units of 100 nanoseconds since the year 1."""
 
 SPREADSHEET_DAYS = (36_526, 55_000)
 
@@ -155,8 +152,6 @@ def _way_to_read(values: pl.Series) -> str | None:
             and _may_be_days(whole, form)
         ):
             return f"--time {name} --time-format {form} reads it"
-    if numbers.is_between(*TICKS).sum() >= NEARLY_ALL * len(numbers):
-        return "it counts units of 100 nanoseconds since the year 1: write (number - 621355968000000000) / 10000000"
     has_clock = have_fractions(values) and 2 * values.n_unique() > len(values)
     if numbers.is_between(*SPREADSHEET_DAYS).all() and (has_words(name, WHEN_WORDS) or has_clock):
         return f"--time {name} --time-format excel reads it as days of a spreadsheet"
