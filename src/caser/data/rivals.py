@@ -118,7 +118,7 @@ def _on_persons(few: pl.DataFrame, unused: Sequence[str], column: str) -> list[s
     kinds = few[column].n_unique()
     for name in candidates([column, *unused], "user"):
         is_person = name != column and not is_last(name, "user") and speaks_for(name, "user") in (0, 1, 2)
-        if is_person and _may_be_ids(few[name], len(few)) and few[name].n_unique() >= TIMES_AS_MANY * kinds:
+        if is_person and may_be_ids(few[name], len(few)) and few[name].n_unique() >= TIMES_AS_MANY * kinds:
             return [
                 f"doubt: {name} has {few[name].n_unique():,} values where {column} has {kinds:,}: does {column} hold "
                 f"those who serve, or whole firms? --user {name} reads it"
@@ -177,7 +177,7 @@ def _names_a_thing(name: str) -> bool:
 
 def _is_finer(few: pl.DataFrame, name: str, item: str, user: str) -> bool:
     """Return whether a column divides the items, and several users share its values."""
-    if not _may_be_ids(few[name], len(few)) or few[user].dtype.is_nested():
+    if not may_be_ids(few[name], len(few)) or few[user].dtype.is_nested():
         return False
     kinds, items = few[name].n_unique(), few[item].n_unique()
     shared = few.select(pl.struct(name, user).n_unique()).item() > 1.2 * kinds
@@ -186,15 +186,21 @@ def _is_finer(few: pl.DataFrame, name: str, item: str, user: str) -> bool:
 
 def _is_owner(few: pl.DataFrame, name: str, session: str) -> bool:
     """Return whether a column may hold the users of sessions: each session has one, and a user several sessions."""
-    if not _may_be_ids(few[name], len(few)):
+    if not may_be_ids(few[name], len(few)):
         return False
     owners, sessions = few[name].n_unique(), few[session].n_unique()
     is_one = few.select(pl.struct(name, session).n_unique()).item() == sessions
     return is_one and sessions < len(few) and max(MOST_SMALL + 1, sessions / 4) <= owners < sessions
 
 
-def _may_be_ids(values: pl.Series, count: int) -> bool:
-    """Return whether values may be ids of things that occur several times."""
+def may_be_ids(values: pl.Series, count: int) -> bool:
+    """Return whether values may be ids of things that occur several times.
+
+    values  the first values of a column        count  the number of rows
+
+    >>> may_be_ids(pl.Series(["tea", "milk"] * 10), 20), may_be_ids(pl.Series([0.5, 1.5] * 10), 20)
+    (True, False)
+    """
     if values.dtype.is_nested() or values.dtype in (pl.Date, pl.Datetime, pl.Time, pl.Boolean):
         return False
     return (

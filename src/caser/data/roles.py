@@ -17,9 +17,10 @@ from caser.data.ids import shortened
 from caser.data.joined_times import joined_time
 from caser.data.matrix import advice_on_matrix
 from caser.data.names import SYNONYMS, are_event_kinds, by_name, columns_named, flag, in_words
+from caser.data.nested import advice_on_fields
 from caser.data.places import LARGEST_KNOWN
 from caser.data.positions import SEARCHED, by_position
-from caser.data.rivals import doubts_on_guess, passed_over
+from caser.data.rivals import doubts_on_guess, may_be_ids, passed_over
 from caser.data.tables import RawTable
 from caser.data.time_column import checked_time
 from caser.data.time_parts import doubts_on_time
@@ -29,6 +30,9 @@ from caser.errors import DataError, did_you_mean
 
 MOST_SHOWN = 20
 """How many columns a sentence lists."""
+
+FEWEST_IDS = 5
+"""A column of fewer values is rather one of kinds."""
 
 
 class Roles(NamedTuple):
@@ -211,4 +215,17 @@ def _no_column(table: RawTable, role: str, chosen: Mapping[str, str]) -> str:
     sentence = f"a column must hold the {role.replace('_', ' ')}; got {columns}; name it with {flag(role)}"
     if table.is_header_guessed and not chosen:
         sentence += "; if the first line is data and not a header, pass header=False (--no-header)"
-    return sentence + advice_on_matrix(table)
+    return (
+        sentence + (advice_on_fields(table, chosen.values()) or _likely(table, role, chosen)) + advice_on_matrix(table)
+    )
+
+
+def _likely(table: RawTable, role: str, chosen: Mapping[str, str]) -> str:
+    """Name the columns whose values may be ids, with their flags, if there are few."""
+    if not table.has_header:
+        return ""
+    few = table.sample([one for one in table.columns if one not in chosen.values()][:SEARCHED])
+    found = [values.name for values in few if may_be_ids(values, len(few)) and values.n_unique() >= FEWEST_IDS]
+    return (
+        f"; its values may be those of {' or '.join(f'--{role} {one}' for one in found)}" if 0 < len(found) < 4 else ""
+    )
