@@ -71,6 +71,7 @@ def test_usual_times_beside_hours_are_no_days(tmp_path: Path) -> None:
 PARTS = {
     "date,hour,minute": ("%Y-%m-%d", "%H", "%M"),
     "date,hour,minute,second": ("%Y-%m-%d", "%H", "%M", "%S"),
+    "date,hh,mm,ss": ("%Y-%m-%d", "%H", "%M", "%S"),
     "date,hour,am_pm": ("%Y-%m-%d", "%I", "%p"),
     "date,hour,minute,am_pm": ("%Y-%m-%d", "%I", "%M", "%p"),
 }
@@ -82,7 +83,7 @@ def test_all_parts_of_a_time_of_day_are_in_the_way_on_that_is_printed(tmp_path: 
     text = f"user_id,item_id,{columns}\n" + rows_of(user, item, *map(written, forms))
     [doubt] = [one for one in doubts_of(read(tmp_path, text)) if "--time" in one]
     assert f"--time {columns} joins them" in doubt
-    lost = 1 if "second" in columns else 60 if "minute" in columns else 3600
+    lost = 1 if "s" in columns else 60 if "minute" in columns else 3600
     assert int(read(tmp_path, text, time=columns).times.min()) == FIRST // lost * lost * 1_000_000
 
 

@@ -1,4 +1,4 @@
-"""Statements, hits and annotated tables: the users and items are fields of objects, and the way on that is said runs."""
+"""Statements, hits and annotated tables: users and items are fields of objects, and the way on that is said runs."""
 
 from __future__ import annotations
 

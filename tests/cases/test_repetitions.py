@@ -51,8 +51,42 @@ def test_an_export_without_times_that_contains_the_one_before_is_doubted(tmp_pat
     assert "the first 90 rows come again from row 91 on" in doubt
 
 
-def test_equal_lines_one_after_the_other_are_quantities(tmp_path: Path) -> None:
-    assert not doubts_of(read(tmp_path, HEADER + "".join(row * 2 for row in ROWS)))
+@pytest.mark.parametrize(("every", "is_doubted"), [(1, True), (3, True), (9, False)])
+def test_equal_lines_one_after_the_other_are_quantities_if_they_are_few(
+    tmp_path: Path, every: int, is_doubted: bool
+) -> None:
+    doubts = doubts_of(read(tmp_path, HEADER + "".join(row * (1 + (k % every == 0)) for k, row in enumerate(ROWS))))
+    assert bool(about(doubts, "mostly in the next row: if each was sent or written twice")) == is_doubted
+    assert len(doubts) == is_doubted
+
+
+@pytest.mark.parametrize("name", ["Quantity", "qty", "order_units"])
+def test_quantities_below_zero_are_doubted(tmp_path: Path, name: str) -> None:
+    text = f"user_id,item_id,timestamp,{name}\n"
+    said = doubts_of(read(tmp_path, text + rows_of(user, item, seconds, lambda u, i, s: -1 if u % 9 == 0 else 2)))
+    assert about(said, f"{name} is below 0 in 18 of the first 180 rows")
+    assert not doubts_of(read(tmp_path, text + rows_of(user, item, seconds, lambda *_: 1)))
+
+
+IDS = {
+    "MongoDB": lambda seconds: f"{seconds:08x}{7:016x}",
+    "ULID": lambda seconds: f"01E{seconds:023}",
+    "UUID": lambda seconds: f"{seconds * 1000:012x}-7000-8000-000000000000",
+}
+
+
+@pytest.mark.parametrize("kind", ["MongoDB", "ULID", "UUID"])
+def test_ids_that_begin_with_a_moment_are_named_where_the_rows_are_in_another_order(tmp_path: Path, kind: str) -> None:
+    def made(user: int, item: int, seconds: int) -> str:
+        text = IDS[kind](seconds)
+        return f"{text[:8]}-{text[8:12]}{text[12:]}" if kind == "UUID" else text
+
+    rows = rows_of(user, item, made).splitlines(keepends=True)
+    assert not doubts_of(read(tmp_path, "user_id,item_id,_id\n" + "".join(rows)))
+    [doubt] = doubts_of(read(tmp_path, "user_id,item_id,_id\n" + "".join(rows[::-1])))
+    assert (
+        "begins with the moment at which it was made, and the rows are in another order: sort the rows by _id" in doubt
+    )
 
 
 def test_items_that_are_used_again_on_a_day_are_no_repetition(tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ from caser.arrays.types import Int32, Int64, Mask
 FEWEST = 10
 """The number of events from which repetitions are strange."""
 
-LARGE_SHARE, OF_DAYS = 0.05, 0.3
-"""The shares of events that may be there again; where times are days, somebody may use an item twice on one."""
+LARGE_SHARE, OF_DAYS, IN_A_ROW = 0.05, 0.3, 0.2
+"""The shares of events that may be there again; where times are days, somebody may use an item twice on one; and of
+those that may be so in the next row."""
 
 TRIED = 20
 """How many rows are tried as the beginning of a repetition."""
@@ -42,21 +43,26 @@ def count_again(tied: Mask, items: Int32, rows: Int64) -> tuple[int, int]:
     return again, int(directly.sum())
 
 
-def doubts_on_again(apart: int, num_events: int, *, are_days: bool) -> list[str]:
+def doubts_on_again(apart: int, directly: int, num_events: int, *, are_days: bool) -> list[str]:
     """Return the doubt on events that are there twice, with the flag that drops them.
 
     apart       how many are equal in user, time and item to one before them, which is not in the row before
+    directly    how many are equal to that of the row before
     num_events  the number of all events        are_days  whether the times are days
 
-    >>> print(*doubts_on_again(200, 520, are_days=False))
+    >>> print(*doubts_on_again(200, 0, 520, are_days=False))
     doubt: 200 of 520 events have the user, the item and the time of another event, in a row elsewhere: if the same rows
     were exported twice, --drop-duplicates keeps one of each
     """
-    if apart < max(FEWEST, (OF_DAYS if are_days else LARGE_SHARE) * num_events):
+    if apart >= max(FEWEST, (OF_DAYS if are_days else LARGE_SHARE) * num_events):
+        number, where, cause = apart + directly, "in a row elsewhere", "the same rows were exported twice"
+    elif not are_days and directly >= max(FEWEST, IN_A_ROW * num_events):
+        number, where, cause = apart + directly, "mostly in the next row", "each was sent or written twice"
+    else:
         return []
     return [
-        f"doubt: {apart:,} of {num_events:,} events have the user, the item and the time of another event, in a row "
-        "elsewhere: if the same rows were exported twice, --drop-duplicates keeps one of each"
+        f"doubt: {number:,} of {num_events:,} events have the user, the item and the time of another event, {where}: "
+        f"if {cause}, --drop-duplicates keeps one of each"
     ]
 
 

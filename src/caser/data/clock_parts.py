@@ -112,7 +112,7 @@ def are_clock_numbers(values: pl.Series) -> bool:
         for named, per_day in (({"second", "seconds", "sec", "secs"}, 86_400), ({"minute", "minutes", "min"}, 1440)):
             if words & named:
                 return most < per_day
-    if words & {"hour", "hours"} and most < 24:
+    if words & (PARTS["hour"] | {"hours"}) and most < 24:
         return True
     if words & {"time", "clock", "hourmin", "timeofday", "hour", "uhrzeit", "hora", "heure"} and 23 < most <= 235_959:
         digits = numbers.cast(pl.String).str.zfill(4 if most <= 2359 else 6)
@@ -147,7 +147,8 @@ def clock_parts(few: pl.DataFrame, clock: str, others: Sequence[str]) -> list[st
     numbers = whole_numbers(few[clock])
     if _part_of(clock) == "hour" and numbers is not None and int(str(numbers.max())) < 24:
         for part in ("minute", "second"):
-            named = [one for one in others if _part_of(one) == part and one != clock and are_in(few[one], part)]
+            words = PARTS[part] | ({"mm"} if part == "minute" else set())  # beside an hour it is no month
+            named = [one for one in others if words & {*words_in(one)} and one != clock and are_in(few[one], part)]
             if len(named) != 1:
                 break
             found += named

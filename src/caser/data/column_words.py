@@ -28,7 +28,7 @@ def word_set(text: str) -> frozenset[str]:
 
 IDS = word_set(
     "id ids key no nr num number code hash uuid guid uid pk sk ref nummer numero numéro número numer "
-    "编号 番号 コード номер код"
+    "barcode 编号 番号 コード номер код"
 )
 """Words for an id, at the end of a name."""
 
@@ -52,7 +52,7 @@ NOUNS: Mapping[str, frozenset[str]] = {
     "item": word_set(
         "item product prod sku article artikel movie film track song book video news anime manga recipe game course "
         "lesson lecture goods listing dish ean gtin upc barcode isbn asin episode podcast story paper job content "
-        "producto produkt produit prodotto artículo articolo 商品 产品 物品 製品 アイテム 상품 товар"
+        "producto produto produkt produit prodotto artículo articolo 商品 产品 物品 製品 アイテム 상품 товар"
     ),
 }
 """Words for a person, and for what is used, bought or read."""
@@ -127,7 +127,7 @@ def speaks_for(name: str, role: str) -> int | None:
         return 0
     if not nouns | others or not words <= nouns | others | IDS | NAMES | QUALIFIERS:
         return None
-    if words_in(name)[0] in IDS - {"uid"} or (words <= NEEDS_ID | QUALIFIERS):  # the number of users; a page
+    if words_in(name)[0] in IDS - {"uid", "barcode"} or (words <= NEEDS_ID | QUALIFIERS):  # the number of users; a page
         return None
     if not nouns:
         return 4 if words & (SHARED | SERVES) else 3

@@ -72,6 +72,7 @@ class Moments(NamedTuple):
     steps      how many have a later time than that event        backwards  how many of these were in an earlier row
     last       the last time; None before the first event
     apart      how many events have the user, the time and the item of one before them that is not in the row before
+    directly   how many have these of the event in the row before
     has_clock  whether a time is not the beginning of a day
     """
 
@@ -81,6 +82,7 @@ class Moments(NamedTuple):
     backwards: int = 0
     last: int | None = None
     apart: int = 0
+    directly: int = 0
     has_clock: bool = False
 
     def after(self, users: Int32, times: Int64, rows: Int64, items: Int32) -> Moments:
@@ -89,7 +91,7 @@ class Moments(NamedTuple):
         users, times, rows, items  (N,) of each event, in their order, at least one
 
         >>> Moments().after(np.array([1, 1, 1]), np.array([7, 7, 9]), np.array([1, 2, 0]), np.array([3, 3, 3]))
-        Moments(moves=True, ties=1, steps=1, backwards=1, last=9, apart=0, has_clock=True)
+        Moments(moves=True, ties=1, steps=1, backwards=1, last=9, apart=0, directly=1, has_clock=True)
         """
         same_user, later = np.diff(users) == 0, np.diff(times) != 0
         steps = same_user & later
@@ -101,6 +103,7 @@ class Moments(NamedTuple):
             self.backwards + int((steps & (np.diff(rows) < 0)).sum()),
             int(times[-1]),
             self.apart + again - directly,
+            self.directly + directly,
             self.has_clock or bool((times[:CLOCKS_SEEN] % DAY_LENGTH).any()) or bool((times % DAY_LENGTH).any()),
         )
 
@@ -109,8 +112,9 @@ class Moments(NamedTuple):
 
         num_events  the number of all events
         """
-        apart = self.apart if self.moves else 0  # without times, a repetition is nothing strange
-        return doubts_on_again(apart, num_events, are_days=not self.has_clock)
+        if not self.moves:
+            return []  # all times are equal, so that a repetition is nothing strange
+        return doubts_on_again(self.apart, self.directly, num_events, are_days=not self.has_clock)
 
 
 @dataclass(frozen=True, eq=False)

@@ -95,7 +95,11 @@ def read_ids(ids: pl.Series, places: pl.Series, words: Collection[str]) -> tuple
     elif kind != pl.String:
         raise DataError(
             f"ids must be text or whole numbers; got {_shown(ids)} in column {ids.name!r}, of the type {kind}"
-            + ("; name a field of these objects, with a dot: --user user.id" if kind == pl.Struct else "")
+            + (
+                f"; name a field of these objects, with a dot: such as {ids.name}.{kind.fields[0].name}"
+                if isinstance(kind, pl.Struct)
+                else ""
+            )
         )
     if ids.dtype == pl.String or words != [""]:  # a number is written as one of the words only if the caller names them
         ids = ids.set(is_missing(ids.cast(pl.String), words), None)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 import polars as pl
 
 from caser.data.column_words import candidates, speaks_for
-from caser.data.names import columns_named
+from caser.data.names import columns_named, option
 from caser.data.tables import RawTable
 
 OWNERS = {
@@ -19,6 +19,9 @@ OWNERS = {
     "item": ("object.id", "target.id"),
 }
 """Ends of names, most likely first, of statements that say who did what with what: xAPI, Activity Streams."""
+
+TYPES = frozenset(("S", "N", "$oid", "string", "long", "_source", "Item"))
+"""Fields that say the type of a value, as in DynamoDB and Avro, or hold all others."""
 
 
 def advice_on_fields(table: RawTable, chosen: Collection[str]) -> str:
@@ -37,11 +40,15 @@ def advice_on_fields(table: RawTable, chosen: Collection[str]) -> str:
     if lists and len(table.places) == 1:
         path = "".join(f'."{part}"' for part in lists[0].split("."))
         return f"; write one object of the list per line: jq -c '{path}[]' FILE > log.jsonl"
-    dotted = [name for name, kind in schema.items() if "." in name and not kind.is_nested() and name not in chosen]
+    dotted = [
+        name
+        for name, kind in schema.items()
+        if name.rpartition(".")[0] in schema and not kind.is_nested() and name not in chosen
+    ]
     found = {role: column for role in ("user", "item", "time") if (column := _field_of(dotted, role))}
     if not found.keys() & {"user", "item"}:
         return ""
-    flags = " ".join(f"--{role} {column if '@' not in column else repr(column)}" for role, column in found.items())
+    flags = " ".join(option(role, column) for role, column in found.items())
     return f"; fields of objects are columns too: pass {flags} if they are these"
 
 
@@ -52,8 +59,9 @@ def _field_of(dotted: Sequence[str], role: str) -> str | None:
         return next((own[name] for name in columns_named(list(own), role)), None)
     ranks = {}
     for name in dotted:
-        pair = "_".join(name.split(".")[-2:])
-        rank = speaks_for(pair.removeprefix("_source_"), role)
+        parts = [part for part in name.split(".") if part not in TYPES]
+        found = [speaks_for(one, role) for one in ("_".join(parts[-2:]), parts[-1])]
+        rank = next((one for one in found if one is not None), None)
         if rank is not None:
             ranks[name] = rank
     named = [own[name] for name in candidates(list(own), role)]

@@ -12,7 +12,7 @@ import polars as pl
 
 from caser.data.column_words import SERVED, SERVES, SHARED, candidates, has_words, is_last, speaks_for
 from caser.data.ids import shortened
-from caser.data.names import LIST_ENDINGS, SYNONYMS, in_words, plain_name
+from caser.data.names import LIST_ENDINGS, SYNONYMS, in_words, option, plain_name
 from caser.data.tables import RawTable
 from caser.data.time_units import NEARLY_ALL
 from caser.data.times import looks_like_moments
@@ -110,7 +110,7 @@ def doubts_on_guess(table: RawTable, chosen: Mapping[str, str], role: str) -> li
         rivals = [name for name in unused if is_last(column, role) and _is_owner(few, name, column)]
         said = [f"each {column} has one {name}, but not the reverse: is it the user?" for name in rivals]
     sure = "" if role == "item" and speaks_for(column, role) == 0 and not is_last(column, role) else "doubt: "
-    return [f"{sure}{one} --{role} {name} reads it" for one, name in list(zip(said, rivals, strict=True))[:2]]
+    return [f"{sure}{one} {option(role, name)} reads it" for one, name in list(zip(said, rivals, strict=True))[:2]]
 
 
 def _on_persons(few: pl.DataFrame, unused: Sequence[str], column: str) -> list[str]:
@@ -121,7 +121,7 @@ def _on_persons(few: pl.DataFrame, unused: Sequence[str], column: str) -> list[s
         if is_person and may_be_ids(few[name], len(few)) and few[name].n_unique() >= TIMES_AS_MANY * kinds:
             return [
                 f"doubt: {name} has {few[name].n_unique():,} values where {column} has {kinds:,}: does {column} hold "
-                f"those who serve, or whole firms? --user {name} reads it"
+                f"those who serve, or whole firms? {option('user', name)} reads it"
             ]
     if has_words(column, SHARED):
         return [f"doubt: several persons may share one {column}, and one may have several: is it the user?"]
@@ -167,7 +167,9 @@ def _better(few: pl.DataFrame, role: str) -> str:
         and one.n_unique() > MOST_SMALL
     ]
     return (
-        f" {found[0]} ({few[found[0]].n_unique():,} values) is not used: --{role} {found[0]} reads it" if found else ""
+        f" {found[0]} ({few[found[0]].n_unique():,} values) is not used: {option(role, found[0])} reads it"
+        if found
+        else ""
     )
 
 

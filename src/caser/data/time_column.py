@@ -12,7 +12,7 @@ from caser.data.dates import are_days, are_times_of_day
 from caser.data.event_times import is_of_event, is_of_row, loses_order, of_events
 from caser.data.ids import shortened
 from caser.data.joined_times import joined_time
-from caser.data.names import flag, in_words, plain_name
+from caser.data.names import flag, in_words, option, plain_name
 from caser.data.tables import RawTable
 from caser.data.time_units import are_midnights
 from caser.data.times import looks_like_moments
@@ -57,11 +57,15 @@ def checked_time(table: RawTable, chosen: dict[str, str]) -> tuple[RawTable, dic
     if not looks_like_moments(values) and search.moments and not values.dtype.is_nested():
         other = next(iter(search.moments))
         few = values.drop_nulls().cast(pl.String).str.strip_chars()
-        joins = f"--time {other},{column} if {column} is the time of day, or " if few.str.contains(CLOCK).all() else ""
+        joins = (
+            f"{option('time', other, column)} if {column} is the time of day, or "
+            if few.str.contains(CLOCK).all()
+            else ""
+        )
         raise DataError(
             f"the time must be moments; got {shortened(str(values.drop_nulls()[:1].to_list()[0]))} in {column}, while "
-            f"{other} holds {search.shown(other)}; pass {joins}time={other!r} (--time {other}), or "
-            f"time={column!r} (--time {column}) if it is the time"
+            f"{other} holds {search.shown(other)}; pass {joins}time={other!r} ({option('time', other)}), or "
+            f"time={column!r} ({option('time', column)}) if it is the time"
         )
     events = _better_named(table, chosen, search)
     if not events or (not is_of_row(column) and (are_days(values) or are_midnights(values))):
@@ -69,7 +73,7 @@ def checked_time(table: RawTable, chosen: dict[str, str]) -> tuple[RawTable, dic
     if not is_of_row(column):
         loud = [
             f"doubt: {one} ({search.shown(one)}) is called after events, orders them otherwise than {column}, and "
-            f"is not used: --time {one} reads it"
+            f"is not used: {option('time', one)} reads it"
             for one in events[:1]
         ]
         return table, chosen, loud
@@ -117,14 +121,14 @@ def _found_time(table: RawTable, search: Search) -> tuple[str | None, list[str]]
     if is_sure and moments:
         raise DataError(_several({column: search.shown(column) for column in moments}))
     return None, [
-        f"doubt: {column} looks like times ({search.shown(column)}) and is not used: --time {column} reads it"
+        f"doubt: {column} looks like times ({search.shown(column)}) and is not used: {option('time', column)} reads it"
         for column in moments
     ]
 
 
 def _several(shown: Mapping[str, str]) -> str:
     """Ask which of several columns is the time; they come with their first values."""
-    ways = ", or ".join(f"--time {column} ({value})" for column, value in list(shown.items())[:4])
+    ways = ", or ".join(f"{option('time', column)} ({value})" for column, value in list(shown.items())[:4])
     return (
         f"one column must be the time; got {len(shown)} that look like moments; pass {ways}, or --time '' for the "
         "order of rows (in Python time=)"
@@ -153,7 +157,7 @@ def _instead_of_fact(
     """Take the only other column of dates if the guessed one holds one moment for each owner; refuse several."""
     column, (other, *more) = chosen["time"], search.moments
     if more or search.moments[other] != "dates":
-        ways = ", or ".join(f"--time {one}" for one in (*search.moments, column))
+        ways = ", or ".join(option("time", one) for one in (*search.moments, column))
         raise DataError(
             f"the time must be the moments of events; got one moment for each {owner} in {column}; pass {ways} "
             "(in Python time=)"

@@ -15,6 +15,7 @@ from caser.data.dates import DAY_LENGTH, ZONED, are_days, are_times_of_day
 from caser.data.event_times import is_of_row
 from caser.data.ids import shortened
 from caser.data.joined_times import OFFSET, ZONE, unit_of_offsets
+from caser.data.names import option
 from caser.data.rivals import have_fractions, whole_numbers
 from caser.data.tables import RawTable
 from caser.data.time_units import are_midnights
@@ -72,7 +73,7 @@ def _on_halves(few: pl.DataFrame, values: pl.Series, others: Sequence[str]) -> l
         return []
     return [
         f"doubt: {name} ({shortened(str(few[name].drop_nulls()[0]))}) says in which half of the day a time is, and is "
-        f"not used, so that afternoons are read as mornings: --time {values.name},{name} reads it"
+        f"not used, so that afternoons are read as mornings: {option('time', values.name, name)} reads it"
         for name in others
         if are_halves(few[name])
     ][:1]
@@ -86,13 +87,13 @@ def _on_days(few: pl.DataFrame, column: str, others: Sequence[str], chosen: Mapp
     if clocks:
         parts = clock_parts(few, clocks[0], others)
         be = "holds times of day and is" if len(parts) == 1 else "hold times of day and are"
-        return [f"doubt: {' and '.join(parts)} {be} not used: --time {','.join([column, *parts])} joins them"]
+        return [f"doubt: {' and '.join(parts)} {be} not used: {option('time', column, *parts)} joins them"]
     loose = [one for one in usable if _may_be_clocks(few[one])]
     if loose:
         shown = shortened(str(few[loose[0]].drop_nulls()[0]))
         return [
             f"doubt: {column} holds days only; {loose[0]} ({shown}) looks like times of day and is not used: write it "
-            f"as 23:59:00, and --time {column},{loose[0]} joins them"
+            f"as 23:59:00, and {option('time', column, loose[0])} joins them"
         ]
     moments = [one for one in usable if looks_like_moments(few[one])]
     finer = sorted((one for one in moments if not (are_days(few[one]) or are_midnights(few[one]))), key=is_of_row)
@@ -100,7 +101,7 @@ def _on_days(few: pl.DataFrame, column: str, others: Sequence[str], chosen: Mapp
         shown = shortened(str(few[finer[0]].drop_nulls()[0]))
         return [
             f"doubt: {column} holds days only; {finer[0]} looks like times ({shown}) and is not used: "
-            f"--time {finer[0]} reads it"
+            f"{option('time', finer[0])} reads it"
         ]
     orders = [
         one
@@ -114,7 +115,7 @@ def _on_days(few: pl.DataFrame, column: str, others: Sequence[str], chosen: Mapp
     ]
     return [
         f"doubt: {column} holds days only; {one} ({first_values(few[one])}, ...) may order the events of a day and is "
-        f"not used: --time {column},{one} joins them"
+        f"not used: {option('time', column, one)} joins them"
         for one in orders[:1]
     ]
 
@@ -151,13 +152,14 @@ def _on_zones(few: pl.DataFrame, column: str, others: Sequence[str]) -> list[str
         shown = shortened(texts[0])
         if texts.str.contains(OFFSET).all() and not texts.str.contains(r"^\d").any():
             return [
-                f"doubt: {name} holds offsets from UTC ({shown}) and is not used: --time {column},{name} joins them"
+                f"doubt: {name} holds offsets from UTC ({shown}) and is not used: "
+                f"{option('time', column, name)} joins them"
             ]
         numbers = whole_numbers(values)
         if texts.str.contains(ZONE).all() or (numbers is not None and unit_of_offsets(name, numbers)):
             return [
-                f"doubt: {name} holds zones ({shown}) and is not used, so that {column} is read in UTC: --time "
-                f"{column},{name} reads it in its zone"
+                f"doubt: {name} holds zones ({shown}) and is not used, so that {column} is read in UTC: "
+                f"{option('time', column, name)} reads it in its zone"
             ]
         is_named = bool(set(words_in(name)) & {"tz", "timezone"}) and texts.str.contains(r"\p{L}").all()
         if not texts.is_in(["UTC", "GMT", "Z"]).all() and (
