@@ -54,7 +54,7 @@ def statement_of_account(user: str, item: str, seconds: int) -> Record:
     return statement(user, item, seconds) | {"actor": {"account": {"homePage": "http://x.io", "name": user}}}
 
 
-def flags_in(sentence: str) -> dict[str, str]:
+def flags_in(sentence: str) -> dict[str, Any]:
     found = re.search(r"pass (--.*) if they are these", sentence)
     assert found is not None
     words = shlex.split(found[1])
@@ -83,6 +83,20 @@ def test_fields_of_objects_are_named_with_flags_that_read_them(
         read_log(path)
     log = read_log(path, **flags_in(str(refused.value)))
     assert (log.num_users, log.num_items, log.has_times, doubts_of(log)) == (9, 12, True, [])
+
+
+def test_fields_whose_values_are_lists_are_taken_out_by_the_line_that_is_said(tmp_path: Path) -> None:
+    records = [
+        {"_id": str(t), "fields": {"user_id": [user], "item_id": [item], "time": [t]}} for user, item, t in EVENTS
+    ]
+    (tmp_path / "all.jsonl").write_text("\n".join(map(json.dumps, records)))
+    with pytest.raises(DataError, match=r"jq -c '.\"fields\" \| map_values\(first\)' FILE > log.jsonl") as refused:
+        read_log(tmp_path / "all.jsonl")
+    if shutil.which("jq") is not None:
+        command = str(refused.value).partition("of each list: ")[2].partition(" > ")[0].replace("FILE", "all.jsonl")
+        done = subprocess.run(shlex.split(command), cwd=tmp_path, check=True, capture_output=True)
+        (tmp_path / "log.jsonl").write_bytes(done.stdout)
+        assert read_log(tmp_path / "log.jsonl").num_users == 9
 
 
 ANNOTATED = """#group,false,false,true,false,true

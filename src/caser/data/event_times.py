@@ -26,7 +26,8 @@ EVENT_WORDS = word_set(
 ROW_WORDS = word_set(
     "created create creation loaded load inserted insert updated update modified exported export imported import "
     "ingested ingest ingestion synced sync processed processing stored extracted extract etl batch received arrival "
-    "arrived uploaded upload migrated written dw partition"
+    "arrived uploaded upload migrated written dw partition emitted snapshot extraction modification recorded audit "
+    "sysdate row"
 )
 """Words in the names of moments of rows: when somebody wrote them."""
 

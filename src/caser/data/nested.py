@@ -47,9 +47,20 @@ def advice_on_fields(table: RawTable, chosen: Collection[str]) -> str:
     ]
     found = {role: column for role in ("user", "item", "time") if (column := _field_of(dotted, role))}
     if not found.keys() & {"user", "item"}:
-        return ""
+        return _advice_on_values(schema)
     flags = " ".join(option(role, column) for role, column in found.items())
     return f"; fields of objects are columns too: pass {flags} if they are these"
+
+
+def _advice_on_values(schema: pl.Schema) -> str:
+    """Return the command that takes the fields of an object out of their lists, as hits with `fields` have them."""
+    in_lists = [name for name, kind in schema.items() if "." in name and isinstance(kind, pl.List)]
+    owners = {name.rpartition(".")[0] for name in in_lists if speaks_for(name.rpartition(".")[2], "user") is not None}
+    owners = {owner for owner in owners if isinstance(schema.get(owner), pl.Struct)}
+    if not owners:
+        return ""
+    path = "".join(f'."{part}"' for part in min(owners).split("."))
+    return f"; write the first value of each list: jq -c '{path} | map_values(first)' FILE > log.jsonl"
 
 
 def _field_of(dotted: Sequence[str], role: str) -> str | None:

@@ -117,7 +117,7 @@ def _on_persons(few: pl.DataFrame, unused: Sequence[str], column: str) -> list[s
     """Doubt users that may be those who serve, where a column has many more persons; and what several persons share."""
     kinds = few[column].n_unique()
     for name in candidates([column, *unused], "user"):
-        is_person = name != column and not is_last(name, "user") and speaks_for(name, "user") in (0, 1, 2)
+        is_person = name != column and not is_last(name, "user") and speaks_for(name, "user") in (0, 1, 2, 3)
         if is_person and may_be_ids(few[name], len(few)) and few[name].n_unique() >= TIMES_AS_MANY * kinds:
             return [
                 f"doubt: {name} has {few[name].n_unique():,} values where {column} has {kinds:,}: does {column} hold "

@@ -37,6 +37,9 @@ NO_PERSON = NAMES | word_set("year uri link genre category kind status text desc
 QUANTITIES = word_set("quantity qty menge anzahl quantité quantite cantidad quantidade units count amount")
 """Words in the names of columns that say how many were bought."""
 
+WHEN = word_set("date time at timestamp ts watched played")
+"""Words in the names of columns that a log has, and a table of items has not."""
+
 MOST_LIKELY = 5
 """So many columns that may hold a role are not named."""
 
@@ -256,7 +259,7 @@ def _no_column(table: RawTable, role: str, chosen: Mapping[str, str]) -> str:
 
 def _likely(table: RawTable, role: str, chosen: Mapping[str, str]) -> str:
     """Name the columns whose values may be ids, with their flags, if there are few."""
-    if not table.has_header:
+    if not table.has_header or not by_name(table.columns):
         return ""
     other = "item" if role == "user" else "user"
     words = (NOUNS[other] | OTHER_NOUNS[other] | (NO_PERSON if role == "user" else frozenset())) - NOUNS[role]
@@ -266,6 +269,6 @@ def _likely(table: RawTable, role: str, chosen: Mapping[str, str]) -> str:
         for values in few
         if may_be_ids(values, len(few)) and values.n_unique() >= FEWEST_IDS and not has_words(values.name, words)
     ]
-    if role == "user" and not found:
+    if role == "user" and not found and any(has_words(one, WHEN) for one in table.columns):
         return "; if all rows are of one person, add a column with one name for all of them"
     return f"; its values may be those of {' or '.join(found)}" if 0 < len(found) < MOST_LIKELY else ""

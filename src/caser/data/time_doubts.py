@@ -33,6 +33,9 @@ YEAR = 366 * DAY_LENGTH
 MOST_OF_ALL = 0.9
 """The share of times from which times that are far ahead are rather in another unit than wrong."""
 
+MOST_WORDS = 2
+"""So many distinct times may stand for none."""
+
 NO_TEXT = "\x00"
 """Stands for a written value that is no text and no number, such as a date."""
 
@@ -41,7 +44,7 @@ class Strange(NamedTuple):
     """The times that lie before or after what is usual.
 
     number  how many there are        place, time  where the first one is, and what it is
-    values  how they are written: the first two distinct values, as text or numbers
+    values  how they are written: the first three distinct values, as text or numbers
     """
 
     number: int
@@ -57,7 +60,7 @@ class Strange(NamedTuple):
         if later is None:
             return self
         values = list(dict.fromkeys([*self.values, *later.values]))
-        return self._replace(number=self.number + later.number, values=values[:2])
+        return self._replace(number=self.number + later.number, values=values[:3])
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,7 +184,7 @@ def _strange(rows: pl.DataFrame, mask: pl.Series) -> Strange | None:
     if not mask.any():
         return None
     found = rows.filter(mask)
-    values = found["written"].unique(maintain_order=True).head(2).to_list()
+    values = found["written"].unique(maintain_order=True).head(3).to_list()
     return Strange(
         len(found),
         int(found["place"][0]),
@@ -240,9 +243,10 @@ def _on_strange(times: TimeFacts, strange: Strange, claim: str) -> str:
     advice = "correct them, or drop these rows"
     if strange.values == [NO_TEXT]:
         advice = "set them to null if this means none"
-    elif len(strange.values) == 1:
-        word = str(strange.values[0]).strip()
-        advice = f"pass {missing_flags([word])} --bad-rows skip if {word} means none"
+    elif len(strange.values) <= MOST_WORDS and NO_TEXT not in strange.values:
+        words = [str(value).strip() for value in strange.values]
+        means = f"{words[0]} means" if len(words) == 1 else f"{' and '.join(words)} mean"
+        advice = f"pass {missing_flags(words)} --bad-rows skip if {means} none"
     return (
         f"doubt: {strange.number:,} of {times.count:,} times {claim} (first at {times.place_name} {strange.place:,}: "
         f"{shown_moment(strange.time)}); they are kept: {advice}"
