@@ -214,7 +214,8 @@ def may_be_ids(values: pl.Series, count: int) -> bool:
 
 
 def passed_over(table: RawTable, names: Sequence[str]) -> list[str]:
-    """Return the columns, most likely first, without those whose values identify nobody if there are others.
+    """Return the columns, most likely first, without those that are empty or whose values identify nobody if there are
+    others.
 
     table  the rows        names  columns that may have one role, the most likely one first
 
@@ -222,5 +223,6 @@ def passed_over(table: RawTable, names: Sequence[str]) -> list[str]:
     >>> passed_over(RawTable.from_frame(rows), ["user", "user_name"])
     ['user_name']
     """
-    good = [name for name in names if not are_flags(table.sample([name]).to_series())] if len(names) > 1 else []
+    few = table.sample(names) if len(names) > 1 else pl.DataFrame()
+    good = [values.name for values in few if not are_flags(values) and values.null_count() < len(values)]
     return good or list(names)
