@@ -5,14 +5,16 @@ Shape suffixes: B questions, I catalogue + padding, D state width, N some items.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
+import polars as pl
 
 from caser.answering.answers import AnswerSource
 from caser.answering.questions import Question, catalogue_scores, scores_of, states_of
-from caser.arrays.types import Int64, Scores
+from caser.arrays.types import Int64, RawId, Scores
 from caser.artefact.folder import Artefact
 from caser.errors import ConfigError, NumericalError
 from caser.models.settings import CountingSettings
@@ -20,6 +22,9 @@ from caser.search.exact import Candidates, NotFiniteError, ScoresOf, TopK, find_
 
 MEMORY_MB = 16
 """Memory for scores, in megabytes."""
+
+Block = TypeVar("Block", list[tuple[RawId | None, Iterable[RawId] | None]], pl.Series)
+"""Questions that are answered at once: pairs of (user, history), or raw ids of users."""
 
 _BYTES_PER_SCORE = 24
 """Bytes for a score, for a copy of it, and for selecting the best."""
@@ -40,19 +45,39 @@ def questions_at_once(artefact: Artefact, memory_mb: int) -> int:
     return max(1, size)
 
 
+def blocks(artefact: Artefact, values: Block, memory_mb: int) -> Iterator[Block]:
+    """Yield slices of questions. The scores of one slice fit into the memory.
+
+    artefact   the model that answers
+    values     the questions
+    memory_mb  megabytes of memory for scores
+    """
+    size = questions_at_once(artefact, memory_mb)
+    return (values[start : start + size] for start in range(0, len(values), size))
+
+
 def best_items(
-    artefact: Artefact, questions: Sequence[Question], candidates: Candidates, k: int, memory_mb: int = MEMORY_MB
+    artefact: Artefact,
+    questions: Sequence[Question],
+    candidates: Candidates,
+    k: int,
+    memory_mb: int = MEMORY_MB,
+    *,
+    exclude_seen: bool | None,
 ) -> TopK:
     """Find the best `k` candidates for each question.
 
-    artefact    the model that answers
-    questions   B questions, no more than `questions_at_once`
-    candidates  the items that may be recommended
-    k           the number of items for a question
-    memory_mb   megabytes of memory for scores
+    artefact      the model that answers
+    questions     B questions, no more than `questions_at_once`
+    candidates    the items that may be recommended
+    k             the number of items for a question
+    memory_mb     megabytes of memory for scores
+    exclude_seen  whether to leave out the items of the history; None follows the run's protocol
 
     Raises NumericalError for a score that is not a number, and ConfigError for `k` below 1.
     """
+    if exclude_seen or (exclude_seen is None and artefact.manifest["seen"] == "remove"):
+        candidates = candidates.without([question.history for question in questions])
     try:
         return _search(artefact, questions, candidates, k, _most_scores(memory_mb))
     except NotFiniteError as error:

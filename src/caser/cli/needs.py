@@ -76,6 +76,7 @@ NEEDS: Mapping[str, Sequence[Need]] = {
     "ablate": (always("train", "an ablation"), _page),
     "sweep": (_training, _page),
     "audit": (_audit, _page),
+    "recommend": (_engine,),
     "index": (always("ann", "an index"),),
     "export": (always("export", "writing an ONNX file"),),
     "serve": (always("serve", "serving"),),

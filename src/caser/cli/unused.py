@@ -173,6 +173,7 @@ RULES: Mapping[str, Sequence[Rule]] = {
     "audit": (*_LOG, excludes("--no-neural", "--model", "no neural model is trained")),
     "recommend": (
         needs("--memory-mb", "--all"),
+        needs("--engine", "--all"),
         needs("--csv-safe", "--out"),
         _spreadsheets_only("--out"),
         *(

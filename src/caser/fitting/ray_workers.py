@@ -18,15 +18,12 @@ from typing import Any, TypeVar
 
 from caser.errors import ConfigError, WorkerError
 from caser.fitting.worker_task import Outcome, Task, outcome_of, refuse_lost
-from caser.system.ray_cluster import ray_cluster
+from caser.system.ray_cluster import passed_on, ray_cluster
 
 Value = TypeVar("Value")
 
 PLACE_SECONDS = 60
 """How long the workers may wait until the cluster has CPUs for all of them."""
-
-_PASSED_ON = ("CASER_CACHE", "OMP_NUM_THREADS", "OMP_WAIT_POLICY")
-"""Variables of this process that the workers get."""
 
 _RELAY_SECONDS = 0.2
 """How often the lines of the workers are fetched."""
@@ -112,13 +109,12 @@ def _placed(ray: Any, number: int) -> Iterator[list[Any]]:
                 f"the cluster must have {number} free CPUs; other work has held them for {PLACE_SECONDS} s. Wait, or "
                 "use fewer workers."
             )
-        variables = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         yield [
             {
                 "num_cpus": 1,
                 "num_gpus": needs.get("GPU", 0),
                 "max_concurrency": 2,
-                "runtime_env": {"env_vars": variables},
+                "runtime_env": {"env_vars": passed_on()},
                 "scheduling_strategy": PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=place),
             }
             for place in range(number)

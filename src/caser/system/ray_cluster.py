@@ -30,6 +30,8 @@ ADDRESS = "RAY_ADDRESS"
 CONNECT_SECONDS = 10
 """How long a cluster may take to answer at all."""
 
+_PASSED_ON = ("CASER_CACHE", "OMP_NUM_THREADS", "OMP_WAIT_POLICY")
+
 OBJECT_STORE_BYTES = 200 * 2**20
 """Memory for objects in a cluster of its own. What is large is handed over in files."""
 
@@ -65,6 +67,11 @@ def ray_cluster(purpose: str, num_cpus: int = 1, *, has_cpus: int | None = None)
     with _own_cluster(ray, has_cpus) if has_cpus else _existing_cluster(ray, address):
         _refuse_few(num_cpus, int(ray.cluster_resources().get("CPU", 0)), f"the cluster {address}".rstrip())
         yield ray
+
+
+def passed_on() -> dict[str, str]:
+    """Return the variables of this process that decide what a process of the cluster does."""
+    return {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
 
 
 def _imported(is_local: bool) -> Any:
