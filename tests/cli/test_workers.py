@@ -121,11 +121,9 @@ def test_a_worker_that_is_killed_does_not_lose_the_run(
 
 
 @pytest.mark.slow
-def test_a_run_whose_workers_are_lost_continues_with_one(
-    engine: Variables, alone: Path, log: Path, tmp_path: Path
-) -> None:
+def test_a_run_whose_workers_are_lost_continues_with_one(alone: Path, log: Path, tmp_path: Path) -> None:
     words = [*CASER, "train", log, "--out", tmp_path / "run", *FLAGS]
-    with training(*words, *two_workers(engine), "--max-restarts", 0, folder=tmp_path, **engine) as (process, stderr):
+    with training(*words, "--workers", 2, "--max-restarts", 0, folder=tmp_path) as (process, stderr):
         read_until("epoch 1/3", stderr)
         os.kill(workers_in(tmp_path)[1], signal.SIGKILL)
         assert re.search(r"worker [01] ended \(.+\) after 0 restarts", stderr.read())
@@ -158,9 +156,9 @@ def workers_in(folder: Path) -> list[int]:
 
 
 @pytest.mark.slow
-def test_what_a_worker_refuses_is_said_once_and_in_one_line(engine: Variables, log: Path, tmp_path: Path) -> None:
-    words = (*CASER, "train", tmp_path / "none.csv", "--out", tmp_path / "run", *FLAGS, *two_workers(engine))
-    done = finished(*words, **engine)
+def test_what_a_worker_refuses_is_said_once_and_in_one_line(log: Path, tmp_path: Path) -> None:
+    words = (*CASER, "train", tmp_path / "none.csv", "--out", tmp_path / "run", *FLAGS, "--workers", 2)
+    done = finished(*words)
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.startswith("caser: LOG must be a file")
     assert done.stderr.count("\n") == 1
