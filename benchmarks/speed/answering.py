@@ -33,7 +33,7 @@ def run() -> Recommender:
     """Load the run, which is trained if it does not exist."""
     if not RUN.exists():
         split = protocols.apply("caser-paper", datasets.load("ml-1m"))
-        fit(Caser(L=5, T=3, d=50, n_v=4, n_h=16), split, Training(batch_size=512), epochs=1).save(RUN)
+        fit(Caser(L=5, T=3, d=50, n_v=4, n_h=16, user_vector=True), split, Training(batch_size=512), epochs=1).save(RUN)
     return load(RUN)
 
 

@@ -62,7 +62,7 @@ def memory_of_steps(training: Training, num_interactions: int, size: int, steps:
 
 def in_a_process(training: Training, num_interactions: int, steps: int) -> float:
     """Return `memory_of_steps` with 10^6 users and items, measured in a new process."""
-    arguments = json.dumps([training.model_dump(), num_interactions, steps])
+    arguments = json.dumps([training.model_dump(exclude_unset=True), num_interactions, steps])
     command = [sys.executable, "-m", "benchmarks.speed.memory", "--alone", arguments]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 

@@ -79,7 +79,7 @@ def make_run(
         scorer = config.scorer(arrays, log.num_users, log.num_items)
     facts: dict[str, Any] = {
         "protocol": "leave-one-out", "fingerprint": "0" * 16, "seen": "remove", "train_on": "final", "training": None,
-        "epochs": None, "history": [], "anonymous_user": "mean", "log": {}, "environment": {},
+        "epochs": None, "history": [], "anonymous_user": "mean", "log": {"digest": log.digest}, "environment": {},
     }  # fmt: skip
     artefact = Artefact(config, scorer, log.user_vocabulary, log.item_vocabulary, log.titles, tape, facts)
     save(artefact, folder)

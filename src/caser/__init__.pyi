@@ -16,6 +16,7 @@ from caser.data.describe import describe as describe
 from caser.data.filters import LogFilters as LogFilters
 from caser.data.item_table import add_titles as add_titles
 from caser.data.log import InteractionLog as InteractionLog
+from caser.data.new_users import new_users as new_users
 from caser.data.prepared.folder import open_prepared as open_prepared
 from caser.data.prepared.prepare import prepare_log as prepare_log
 from caser.data.readers import Reading as Reading
@@ -36,6 +37,7 @@ from caser.errors import CaserError as CaserError
 from caser.errors import ConfigError as ConfigError
 from caser.errors import DataError as DataError
 from caser.errors import DownloadError as DownloadError
+from caser.errors import HeldBackError as HeldBackError
 from caser.errors import MissingDependencyError as MissingDependencyError
 from caser.errors import NumericalError as NumericalError
 from caser.errors import StoreError as StoreError
@@ -79,6 +81,9 @@ from caser.study.best import Winner as Winner
 from caser.study.best import best as best
 from caser.study.compare import compare as compare
 from caser.study.engine import Plan as Plan
+from caser.study.promotion import Promotion as Promotion
+from caser.study.promotion import PromotionLimits as PromotionLimits
+from caser.study.promotion import promotion as promotion
 from caser.study.recipes import Recipe as Recipe
 from caser.study.refitting import refit as refit
 from caser.study.sessions import compare_sessions as compare_sessions
@@ -107,6 +112,7 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "Explanation",
     "FPMC",
     "GRU4Rec",
+    "HeldBackError",
     "InteractionLog",
     "LogFilters",
     "Loss",
@@ -119,6 +125,8 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "Patterns",
     "Plan",
     "Popularity",
+    "Promotion",
+    "PromotionLimits",
     "Protocol",
     "Reading",
     "RecentPopularity",
@@ -155,8 +163,10 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "leave_one_out",
     "load",
     "load_dataset",
+    "new_users",
     "open_prepared",
     "prepare_log",
+    "promotion",
     "rank",
     "read_log",
     "refit",

@@ -10,6 +10,7 @@
     ├── MissingDependencyError   a package of an optional extra is not installed
     ├── WorkerError          a worker of a training was lost, or its replica differs from the others
     ├── StoreError           events cannot be read or stored
+    ├── HeldBackError        a new run is not shown to be good enough to be served
     └── BusyError            the queue of waiting requests is full; the same request may succeed a moment later
 
 Every message has one form: what must hold; what was found instead; where; what to do.
@@ -93,6 +94,12 @@ class WorkerError(CaserError):
     """A worker of a training was lost, or its replica differs from those of the others."""
 
     exit_code = 10
+
+
+class HeldBackError(CaserError):
+    """A new run is not shown to be good enough to take the place of the one that is served."""
+
+    exit_code = 11
 
 
 class BusyError(CaserError):

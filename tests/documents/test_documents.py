@@ -28,7 +28,16 @@ PAGES = [path for path in DOCUMENTS if path.name != "CHANGELOG.md" and path.pare
 """The documents that describe the library as it is now; a changelog and decisions may name what is gone."""
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+LONG = "docs/tutorial.md"
+"""It trains for half a minute."""
+
+
+def _named(path: Path) -> Any:
+    name = path.relative_to(ROOT).as_posix()
+    return pytest.param(path, id=name, marks=pytest.mark.slow if name == LONG else ())
+
+
+@pytest.mark.parametrize("path", [_named(path) for path in DOCUMENTS])
 def test_a_document_runs_from_top_to_bottom(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, Any] = {"__name__": "document"}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from caser.data.log import InteractionLog
+from caser.data.new_users import new_users
 from caser.data.split import Split, global_time, sessions, user_fraction
 from caser.data.synthetic import chain_world
 from caser.data.user_sessions import user_sessions
@@ -30,6 +31,7 @@ WITH_PAUSES = with_pauses(chain_world(num_users=30, num_items=9, length=28, seed
         (user_fraction, LOG, {"test": 0.5, "validation": 0.123456789}, "caser-paper"),
         (global_time, LOG, {"test": 0.25, "validation": 0.2}, "global-time"),
         (sessions, LOG, {"test": 1 / 3, "validation": 0.1}, "sessions"),
+        (new_users, LOG, {"test": 0.2, "validation": 0.1, "seed": 4}, "new-users"),
         (user_sessions, WITH_PAUSES, {"gap": 3600, "reads": "session"}, "user-sessions"),
     ],
 )

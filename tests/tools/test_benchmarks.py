@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 from benchmarks.__main__ import BENCHMARKS, SPEED, TABLES, main
+from benchmarks.speed.serving import make_run
+from caser.artefact.folder import load
+from caser.data.synthetic import chain_world
+from caser.models.caser.caser import Caser
+from caser.models.counting.count_knn import CountKNN
+from caser.models.settings import CountingSettings, NetworkSettings
 
 
 def test_no_published_table_has_the_name_of_a_benchmark_of_speed() -> None:
@@ -27,3 +34,12 @@ def test_every_benchmark_can_be_imported(name: str) -> None:
 def test_a_misspelt_benchmark_gets_the_nearest_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["trainign"]) == 2
     assert "did you mean training?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("model", [Caser(L=3, T=1, d=4), CountKNN()])
+def test_the_run_that_benchmarks_serve_is_a_run(tmp_path: Path, model: CountingSettings | NetworkSettings) -> None:
+    log = chain_world(num_users=20, num_items=15, seed=1).log
+    artefact = make_run(tmp_path / "run", log, model)
+    read = load(tmp_path / "run")
+    assert (read.config, read.manifest["log"]) == (model, {"digest": log.digest})
+    assert read.items.ids.equals(artefact.items.ids)

@@ -17,7 +17,22 @@ import cyclopts
 from pydantic import ValidationError
 
 from caser import __version__
-from caser.cli import answer, audit, auto, data, demo, doctor, evaluate, export, refit, replay, serve, study, train
+from caser.cli import (
+    answer,
+    audit,
+    auto,
+    data,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    promote,
+    refit,
+    replay,
+    serve,
+    study,
+    train,
+)
 from caser.cli.flags import AUTO, DEFAULT_MODEL, DEFAULTS, Command, flag_name
 from caser.cli.home import expand_home
 from caser.cli.needs import check_needs
@@ -110,6 +125,7 @@ def _commands(model: str) -> dict[str, Command]:
         "demo": demo.demo,
         "train": auto.train_auto if is_auto else train.train_command(model),
         "evaluate": evaluate.evaluate,
+        "promote": promote.promote,
         "refit": refit.refit,
         "compare": study.compare,
         "ablate": study.ablate_command(),

@@ -8,12 +8,14 @@ first one is refused, because what follows it has other columns.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
+import polars as pl
 
+from caser.arrays.types import Mask
 from caser.data.dialect import COMMENT, HINT, LIKE_DATA, SEPARATORS, Dialect, first_lines, names_of
-from caser.data.names import by_name
+from caser.data.names import ALL_NAMES, by_name, plain_name
 from caser.data.quotes import BLANKS
 from caser.data.tables import Layout
 from caser.errors import DataError
@@ -101,10 +103,11 @@ def without_extra_lines(text: bytes, dialect: Dialect, layout: Layout, first: st
     has_header = names_of([name.strip(BLANKS + dialect.quote) for name in first.split(separator)], layout)[1]
     begin = text.find(first.encode()) + len(first.encode())
     spans: dict[str, list[tuple[int, int]]] = {"header": [], "rule": [], "types": [], "dots": []}
-    for start, end in _candidates(text, begin, first if has_header else ""):
+    second = _line_after(text, begin)
+    for start, end in _candidates(text, begin, first if has_header else "", separator):
         line = text[start:end].decode()
         fields = _fields(line, separator)
-        is_second = has_header and not text[begin:start].strip()
+        is_second = has_header and (start, end) == second
         if has_header and (line == first or fields == own) and len(line) > 0 and (line == first or by_name(own)):
             spans["header"].append((start, end))
         elif len(fields) > 1 and _are_names(fields, own if has_header else ()):
@@ -193,11 +196,20 @@ def doubts_on_lines(text: bytes, dialect: Dialect, layout: Layout, first: str) -
     return tuple(doubts)
 
 
-def _candidates(text: bytes, begin: int, first: str) -> Iterator[tuple[int, int]]:
-    """Yield where each line after `begin` begins and ends that may be no row: the next line, and any without digits."""
-    if second := re.compile(rb"\s*\n([^\n]+)").match(text, begin):
-        yield second.span(1)
-        begin = second.end()
+def _line_after(text: bytes, begin: int) -> tuple[int, int] | None:
+    """Return where the next line after `begin` begins and ends that is not blank."""
+    found = re.compile(rb"\s*\n([^\n]+)").match(text, begin)
+    return found and found.span(1)
+
+
+def _candidates(text: bytes, begin: int, first: str, separator: str) -> Iterator[tuple[int, int]]:
+    """Yield where each line after `begin` begins and ends that may be no row.
+
+    These are the next line, and any without digits that has the name of a column, or nothing but signs.
+    """
+    if second := _line_after(text, begin):
+        yield second
+        begin = second[1]
     if re.search(r"\d", first):
         # Names with digits: every line that holds the longest of the header's words.
         word = max(re.split(r"[^\w]+", first), key=len).encode()
@@ -207,11 +219,32 @@ def _candidates(text: bytes, begin: int, first: str) -> Iterator[tuple[int, int]
             place = past = end if end >= 0 else len(text)
             yield start, past
         return
-    yield from _lines_without_digits(text, begin)
+    names = ALL_NAMES | set(map(plain_name, first.split(separator)))
+    for spans in _lines_without_digits(text, begin):
+        lines = [text[start:end].decode() for start, end in spans]
+        for place in np.flatnonzero(_may_be_no_row(lines, separator, names)).tolist():
+            yield spans[place]
 
 
-def _lines_without_digits(text: bytes, begin: int) -> Iterator[tuple[int, int]]:
-    """Yield where each line after `begin` begins and ends that has no digit, block by block."""
+def _may_be_no_row(lines: Sequence[str], separator: str, names: Collection[str]) -> Mask:
+    """Tell which lines have several fields with one of some names, or no field with a letter.
+
+    lines  without digits      separator  between their fields      names  as `plain_name` returns them
+
+    Returns (N,) bool. A log of ids without digits has as many such lines as rows, so this looks at all at once.
+    """
+    fields = pl.Series(lines, dtype=pl.String).str.split(separator)
+    lengths = fields.list.len().to_numpy()
+    row_of = np.repeat(np.arange(len(lines)), lengths)
+    plain = fields.explode().str.to_lowercase().str.replace_all(r"[^\p{L}\p{N}]", "")
+    is_name, has_letter = plain.is_in(list(names)).to_numpy(), (plain != "").to_numpy()
+    named, lettered = (np.bincount(row_of[one], minlength=len(lines)) for one in (is_name & has_letter, has_letter))
+    may_be_N: Mask = (named >= np.minimum(lengths, 2)) | (lettered == 0)
+    return may_be_N
+
+
+def _lines_without_digits(text: bytes, begin: int) -> Iterator[list[tuple[int, int]]]:
+    """Yield where the lines after `begin` begin and end that have no digit, a list for each block of the text."""
     while (begin := text.find(b"\n", begin) + 1) > 0 and begin < len(text):
         end = text.rfind(b"\n", begin, begin + BLOCK_BYTES)
         end = end if end >= 0 else text.find(b"\n", begin)
@@ -221,8 +254,7 @@ def _lines_without_digits(text: bytes, begin: int) -> Iterator[tuple[int, int]]:
         starts, ends = np.append(0, line_ends + 1), np.append(line_ends, len(codes))
         starts, ends = starts[ends > starts], ends[ends > starts]
         has_digit = np.logical_or.reduceat(codes - DIGIT_ZERO < 10, starts) if len(starts) else ends > starts
-        for place in np.flatnonzero(~has_digit).tolist():
-            yield begin + int(starts[place]), begin + int(ends[place])
+        yield list(zip((begin + starts[~has_digit]).tolist(), (begin + ends[~has_digit]).tolist(), strict=True))
         begin = end
 
 

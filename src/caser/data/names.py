@@ -37,6 +37,9 @@ LIST_ENDINGS = ("s", "list", "seq", "sequence", "history")
 """Endings that a name may have besides, in a table of one sequence per row: item_ids, item_id_list."""
 
 
+ALL_NAMES = frozenset(name + ending for names in SYNONYMS.values() for name in names for ending in ("", *LIST_ENDINGS))
+"""Every name, as `plain_name` returns it, that `by_name` gives a role."""
+
 EVENT_KINDS = (
     *("view", "views", "pv", "pageview", "click", "clicks", "clk", "open", "impression", "imp", "visit", "watch"),
     *("buy", "buys", "purchase", "purchased", "order", "ordered", "transaction", "checkout", "cart", "addtocart"),

@@ -6,7 +6,7 @@ part that judges is Queries. The parts are disjoint, and the interactions of eac
 
 Each of the split functions takes a log, in memory or in shards, and returns a Split. A log in shards is cut shard by
 shard (`shard_parts.py`), into the same parts as in one piece. The split for users with several sessions is in
-`user_sessions.py`.
+`user_sessions.py`, the one for users whom training never saw in `new_users.py`.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def user_fraction(log: InteractionLog | ShardedLog, test: float = 0.2, validatio
     ('caser-paper', 'user-fraction test=0.5 validation=0.1')
     """
     shards = in_shards(log)
-    _check_fractions(test, validation)
+    check_fractions(test, validation)
     thousandths = np.round(np.array([test, test + validation]) * 1000).astype(np.int64)
 
     def cut(shard: InteractionLog, _: int) -> Parts:
@@ -152,7 +152,7 @@ def global_time(log: InteractionLog | ShardedLog, test: float = 0.1, validation:
         raise DataError(
             "global-time needs timestamps; this log has none. Name the time column (Reading(time=...), or --time)."
         )
-    _check_fractions(test, validation)
+    check_fractions(test, validation)
     num = shards.num_interactions
     begins = [int(num * (1 - test - validation)), int(num * (1 - test))]
     validation_begins, test_begins = values_at(begins, shards)
@@ -191,7 +191,7 @@ def sessions(log: InteractionLog | ShardedLog, test: float = 0.1, validation: fl
     (40, 4, 45, 4)
     """
     shards = in_shards(log)
-    _check_fractions(test, validation)
+    check_fractions(test, validation)
     num_users = shards.num_users
     num_test, num_validation = int(num_users * test), int(num_users * validation)
     if num_test == 0 or num_validation == 0:
@@ -309,7 +309,8 @@ def _split(name: str, shards: ShardedLog, parts: Parts, notes: tuple[str, ...] =
     return Split(name, shards.log, parts.fit, parts.validation, parts.final, parts.test, notes, shards)
 
 
-def _check_fractions(test: float, validation: float) -> None:
+def check_fractions(test: float, validation: float) -> None:
+    """Raise DataError unless the shares `test` and `validation` are numbers above 0 with a sum below 1."""
     for name, fraction in {"test": test, "validation": validation}.items():
         must_be(name, fraction, Real, "a share between 0 and 1", "Give a number, such as 0.1.", DataError)
     if not (0 < test < 1 and 0 < validation < 1 and test + validation < 1):

@@ -19,6 +19,7 @@ import numpy as np
 from caser.arrays.types import Mask
 from caser.data.filters import LogFilters, apply_filters
 from caser.data.log import InteractionLog
+from caser.data.new_users import new_users
 from caser.data.queries import Queries
 from caser.data.shard_parts import whole_log
 from caser.data.shards import ShardedLog
@@ -71,6 +72,7 @@ class Protocol:
                        reproduces a bug in the published evaluator of Dive into Deep Learning
     ties               where candidates rank that have the same score as a target, see `ranking.Ties`
     anonymous          whether models get no user vector, because judged users never appear in training
+    owner              the word for what a query belongs to, which intervals resample
     filters            applied to the log before the split
     """
 
@@ -83,6 +85,7 @@ class Protocol:
     catalogue: Literal["trained", "all", "as-published"] = "trained"
     ties: Ties = "against"
     anonymous: bool = False
+    owner: Literal["user", "session"] = "user"
     filters: LogFilters = NO_FILTERS
 
 
@@ -141,6 +144,14 @@ PROTOCOLS: dict[str, Protocol] = {
             validation_metric="ndcg@10",
         ),
         Protocol(
+            name="new-users",
+            summary="users that training never saw test: their last interaction, given those before",
+            split=new_users,
+            metrics=("hit@10", "ndcg@10", "mrr@10", "hit@50"),
+            validation_metric="ndcg@10",
+            anonymous=True,
+        ),
+        Protocol(
             name="sessions",
             summary="whole sessions test: every next item, given the session so far",
             split=sessions,
@@ -148,6 +159,7 @@ PROTOCOLS: dict[str, Protocol] = {
             validation_metric="ndcg@10",
             seen="keep",
             anonymous=True,
+            owner="session",
         ),
         Protocol(
             name="user-sessions",

@@ -65,8 +65,8 @@ class Report:
 
     @property
     def owner_word(self) -> str:
-        """The word for an owner of queries: "session" if the protocol is anonymous, else "user"."""
-        return "session" if self.protocol.anonymous else "user"
+        """The word for an owner of queries, "session" or "user"."""
+        return self.protocol.owner
 
     @property
     def num_owners(self) -> int:

@@ -145,8 +145,7 @@ def order_effects(
         labels = {one: f"{next(numbers)} of {total}: {name}, {in_words(one)}" for one in judged[name]}
         values[name] = _values(model, queries, labels, parts, say)
     readers = tuple(name for name, model in models.items() if model.reads_order)
-    owner = "session" if protocol.anonymous else "user"
-    return Effects(values, split.validation.owners, metric, block, owner, readers)
+    return Effects(values, split.validation.owners, metric, block, protocol.owner, readers)
 
 
 def quick_training(model: NetworkSettings, seed: int) -> Training:

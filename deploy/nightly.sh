@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# A new model every night, from the log and the events of the service. It is served only if it is good enough.
+#
+#     nightly.sh LOG RUNS [STORE [URL]]
+#
+# LOG     the log so far: a CSV file with the columns user_id, item_id and timestamp, in seconds
+# RUNS    a folder for runs, of which RUNS/live is served
+# STORE   what `caser serve --store` got, to learn from the events too
+# URL     the address of the service, to load the new run at once; not needed with `caser serve --watch`
+# TRAIN   (environment) further words for `caser train`
+# MARGIN  (environment) the share of the served model's NDCG@10 that a new model may lose; 0.05 if it is not set
+#
+# Exit code 0: RUNS/live is new. 11: the new model is not shown to be good enough. Anything else: a step failed. Unless
+# it is 0, RUNS/live is as it was.
+set -euo pipefail
+log=$1 runs=$2 store=${3:-} url=${4:-}
+
+mkdir -p "$runs"
+cp "$log" "$runs/log.csv"
+if [[ -n $store ]]; then
+    caser data events "$store" --out "$runs/events.csv"
+    tail -n +2 "$runs/events.csv" >>"$runs/log.csv"
+fi
+
+# shellcheck disable=SC2086  # several words
+caser train "$runs/log.csv" --out "$runs/tonight" ${TRAIN:-}
+if [[ -d $runs/live ]]; then
+    caser promote "$runs/tonight" --over "$runs/live" --margin "${MARGIN:-0.05}"
+fi
+caser refit "$runs/tonight" --out "$runs/live"
+if [[ -n $url ]]; then
+    curl --fail --silent --show-error --request POST "$url/v1/model/reload"
+fi

@@ -1,0 +1,124 @@
+"""The questions that judge a run, in raw ids, so that runs with vocabularies of their own can answer them.
+
+Shape suffix: Q questions.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from caser.answering.recommender import Recommender
+from caser.arrays.types import Int32, Int64, Mask
+from caser.data.id_text import written
+from caser.data.split import Split
+from caser.evaluation.protocols import Part, parts
+from caser.evaluation.slices import POPULARITY, popularity_groups
+
+_TIMED = 100
+"""The number of questions that runs answer one by one, in turns, to compare their time."""
+
+
+@dataclass(frozen=True, eq=False)
+class RawQuestions:
+    """Questions in raw ids, which two runs with vocabularies of their own can answer.
+
+    owners, histories, targets  one entry for each question; targets are written as text, because two runs may hold the
+                                same id as a number and as text
+    lengths_Q                   (Q,) int64, how many interactions the user had before the targets
+    owners_Q                    (Q,) int32, the user or session that each question is about
+    are_known                   whether a question names its user
+    popular                     the items that have half of all interactions before the targets, written as text
+    """
+
+    owners: list[Any]
+    histories: list[list[Any]]
+    targets: list[list[str]]
+    lengths_Q: Int64
+    owners_Q: Int32
+    are_known: bool
+    popular: frozenset[str]
+
+    def __len__(self) -> int:
+        return len(self.owners)
+
+    def only(self, kept_Q: Mask) -> RawQuestions:
+        """Return some of the questions, (Q,) bool."""
+        kept = np.flatnonzero(kept_Q)
+        owners, histories, targets = (
+            [column[q] for q in kept] for column in (self.owners, self.histories, self.targets)
+        )
+        return replace(
+            self,
+            owners=owners,
+            histories=histories,
+            targets=targets,
+            lengths_Q=self.lengths_Q[kept],
+            owners_Q=self.owners_Q[kept],
+        )
+
+
+def questions_of(split: Split, part: Part) -> RawQuestions:
+    """Return the questions of one part of a split.
+
+    split  the split log
+    part   which of its queries judge
+    """
+    tape, queries = parts(split, part)
+    items, pieces = split.log.item_vocabulary, queries.target_offsets[1:-1]
+    is_popular_I = popularity_groups(tape) == POPULARITY.index("head")
+    spans = zip(queries.starts.tolist(), queries.ends.tolist(), strict=True)
+    return RawQuestions(
+        owners=split.log.user_vocabulary.raw(queries.owners),
+        histories=[items.raw(queries.items[start:end]) for start, end in spans],
+        targets=[_as_text(items.raw(some)) for some in np.split(queries.targets, pieces)],
+        lengths_Q=queries.ends - queries.starts_of_seen,
+        owners_Q=queries.owners,
+        are_known=bool((queries.users > 0).all()),
+        popular=frozenset(_as_text(items.raw(np.flatnonzero(is_popular_I)))),
+    )
+
+
+def _as_text(items: Sequence[Any]) -> list[str]:
+    return [written(item) for item in items]
+
+
+def unseen(asked: RawQuestions, run: Recommender) -> Mask:
+    """Tell of which questions a run cannot have been trained on the targets.
+
+    asked  the questions      run  a run, of the same split or of another log
+
+    Returns (Q,) bool: whether the run was trained on no more interactions of the user than the question's history has.
+    """
+    known_Q = run.artefact.users.indices(asked.owners)
+    unseen_Q: Mask = run.artefact.trained.lengths[known_Q] <= asked.lengths_Q
+    return unseen_Q
+
+
+def answers_of(run: Recommender, questions: RawQuestions, k: int) -> list[list[str]]:
+    """Return the items of each answer, written as text.
+
+    run  a recommender      questions  what is asked      k  the number of items in an answer
+    """
+    users = questions.owners if questions.are_known else None
+    return [_as_text(answer.items) for answer in run.recommend(users, questions.histories, k=k)]
+
+
+def milliseconds_of(runs: Sequence[Recommender], questions: RawQuestions, k: int) -> list[float]:
+    """Return the median time of one answer of each run, in milliseconds; they take turns, so that both meet one load.
+
+    runs  the recommenders      questions  what is asked, one by one      k  the number of items in an answer
+    """
+    seconds: list[list[float]] = [[] for _ in runs]
+    for place in range(min(len(questions), _TIMED)):
+        users = [questions.owners[place]] if questions.are_known else None
+        for run, taken in zip(runs, seconds, strict=True):
+            begun = time.perf_counter()
+            run.recommend(users, [questions.histories[place]], k=k)
+            taken.append(time.perf_counter() - begun)
+    return [1e3 * statistics.median(taken) for taken in seconds]

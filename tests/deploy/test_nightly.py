@@ -1,0 +1,69 @@
+"""The nightly job of deploy/, from the first night on: what is served afterwards, and with which exit code it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from caser.artefact.folder import load, model_version
+from caser.data.synthetic import chain_world
+from caser.errors import DataError, HeldBackError
+from caser.service.events.sqlite import SqliteEvents
+from caser.service.events.store import Event
+
+SCRIPT = Path(__file__).resolve().parents[2] / "deploy" / "nightly.sh"
+START = 1.7e9
+
+
+def night(*words: object, **environment: str) -> int:
+    """Run the job with this environment's `caser`, and return its exit code."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    command = [str(SCRIPT), *map(str, words)]
+    return subprocess.run(command, env={**os.environ, "PATH": path, **environment}, timeout=300, check=False).returncode
+
+
+def write_log(path: Path) -> list[tuple[str, str, float]]:
+    """Write a log without the last interaction of each user, and return what is left."""
+    log = chain_world(num_users=60, num_items=30, length=9, seed=0).log
+    users, items = log.user_vocabulary.raw(log.users), log.item_vocabulary.raw(log.items)
+    rows = [
+        (f"u{user}", f"i{item}", START + place) for place, (user, item) in enumerate(zip(users, items, strict=True))
+    ]
+    is_last = [place + 1 == len(rows) or rows[place + 1][0] != row[0] for place, row in enumerate(rows)]
+    early = [row for row, last in zip(rows, is_last, strict=True) if not last]
+    pl.DataFrame(early, schema=["user_id", "item_id", "timestamp"], orient="row").write_csv(path)
+    return [row for row, last in zip(rows, is_last, strict=True) if last]
+
+
+async def keep(path: Path, rows: list[tuple[str, str, float]]) -> None:
+    """Store events as a service does."""
+    store = SqliteEvents(path)
+    await store.append([Event(f"event {user}", user, item, time) for user, item, time in rows])
+    store.close()
+
+
+@pytest.mark.slow
+def test_three_nights(tmp_path: Path) -> None:
+    log, runs, store = tmp_path / "log.csv", tmp_path / "runs", tmp_path / "events.db"
+    later = write_log(log)
+
+    assert night(log, runs, TRAIN="--model markov") == 0, "nothing is served before the first night"
+    first = model_version(runs / "live")
+
+    same_log = night(log, runs, TRAIN="--model markov")
+    assert same_log == DataError.exit_code, "without new events, there is nothing to judge the new run by"
+
+    asyncio.run(keep(store, later))
+    assert night(log, runs, store, TRAIN="--model popularity") == HeldBackError.exit_code
+    assert model_version(runs / "live") == first, "a worse model is not served"
+
+    assert night(log, runs, store, TRAIN="--model markov", MARGIN="0.9") == 0
+    assert model_version(runs / "live") != first
+    manifest = load(runs / "live").manifest
+    assert (manifest["train_on"], manifest["log"]["interactions"]) == ("all", 60 * 9)
