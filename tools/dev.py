@@ -3,6 +3,7 @@
 
     python tools/dev.py setup [EXTRA]   make .venv and install the pinned dependencies (by default the extra "study")
     python tools/dev.py demo            train, judge and use Caser on MovieLens-100K
+    python tools/dev.py demo-cluster    train two replicas and answer on a Ray cluster of this machine, and compare
     python tools/dev.py serve           serve the demo's run on http://127.0.0.1:8000, with a page; --port N
     python tools/dev.py test            run the tests (about 10 minutes on two cores); --slow adds the slow ones
     python tools/dev.py check           check lint, format, types and architecture
@@ -87,6 +88,14 @@ def demo(words: Sequence[str]) -> int:
     """Run the demo."""
     install("study")
     return run("-m", "caser", "demo", *words)
+
+
+def demo_cluster(words: Sequence[str]) -> int:
+    """Run the demo of a cluster, which is started on this machine and ends with it."""
+    refuse_further_words("demo-cluster", words)
+    install("train")
+    install("scale")
+    return become("-m", "tools.demo_cluster")
 
 
 def serve(words: Sequence[str]) -> int:
@@ -177,6 +186,7 @@ def clean(words: Sequence[str]) -> int:
 VERBS = {
     "setup": setup,
     "demo": demo,
+    "demo-cluster": demo_cluster,
     "serve": serve,
     "test": test,
     "check": check,

@@ -40,7 +40,14 @@ def test_less_than_a_megabyte_is_refused(memory_mb: int) -> None:
     with pytest.raises(ConfigError, match=f"at least 1 megabyte; got {memory_mb}"):
         questions_at_once(popularity_run(), memory_mb)
     with pytest.raises(ConfigError, match="at least 1 megabyte"):
-        best_items(popularity_run(), [Recommender(popularity_run()).question("ann")], Candidates(np.array([0])), 1, 0)
+        best_items(
+            popularity_run(),
+            [Recommender(popularity_run()).question("ann")],
+            Candidates(np.array([0])),
+            1,
+            0,
+            exclude_seen=False,
+        )
 
 
 def test_an_item_whose_vector_is_zero_is_similar_to_nothing_and_nothing_to_it() -> None:
@@ -72,7 +79,7 @@ def test_an_index_that_finds_fewer_than_k_is_completed_for_those_questions_only(
 def test_a_recommender_without_an_index_answers_exactly() -> None:
     artefact = replace(caser_run(), index=None)
     questions = [Recommender(artefact).question(user) for user in USERS[:3]]
-    top = best_items(artefact, questions, Candidates(np.array([0, 4, 6])), 2)
+    top = best_items(artefact, questions, Candidates(np.array([0, 4, 6])), 2, exclude_seen=False)
     assert np.bincount(top.rows).tolist() == [2, 2, 2]
 
 

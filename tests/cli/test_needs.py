@@ -18,6 +18,8 @@ NEEDED = [
     ("compare NOWHERE --budget 1m", "optuna", "tune"),
     ("train NOWHERE --out NEW", "torch", "train"),
     ("train NOWHERE --out NEW --model gru4rec", "torch", "train"),
+    ("train NOWHERE --out NEW --model gru4rec --workers 2 --engine ray", "ray", "scale"),
+    ("recommend NOWHERE --all --out NEW --engine ray", "ray", "scale"),
     ("ablate NOWHERE", "torch", "train"),
     ("audit NOWHERE", "torch", "train"),
     ("demo", "torch", "train"),

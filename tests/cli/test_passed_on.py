@@ -133,6 +133,7 @@ SHOWN = {
     "reading",
     "memory_mb",
     "workers",
+    "engine",
     "max_restarts",
 }
 """Parameters that decide where and how something is shown, or have tests of their own."""

@@ -125,3 +125,10 @@ def test_what_was_done_is_said(folder: Path, tmp_path: Path) -> None:
 def test_a_prepared_log_takes_less_memory_than_it_has_interactions(folder: Path) -> None:
     log = prepare_log(folder / "log.csv", folder / "again").log
     assert all(isinstance(array.base, np.memmap) for array in (log.users, log.items, log.times, log.rows))
+
+
+def test_a_log_is_not_prepared_on_a_cluster(tmp_path: Path) -> None:
+    code, line = refusal("data", "prepare", tmp_path / "log.csv", "--out", tmp_path / "prepared", "--engine", "ray")
+    assert code == 2
+    assert line.startswith("a log is prepared on one machine")
+    assert not list(tmp_path.iterdir())

@@ -55,6 +55,7 @@ CASES = [
     ),
     ("audit LOG --no-neural --model caser", "--model has no effect with --no-neural: no neural model is trained"),
     ("recommend RUN --user 1 --memory-mb 16", "--memory-mb has an effect only with --all"),
+    ("recommend RUN --user 1 --engine ray", "--engine has an effect only with --all"),
     ("recommend RUN --all --out NEW.csv --user 1", "--user has no effect with --all"),
     ("recommend RUN --all --out NEW.csv --item 1", "--item has no effect with --all"),
     ("recommend RUN --all --out NEW.csv --history 1", "--item has no effect with --all"),

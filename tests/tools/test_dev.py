@@ -304,6 +304,26 @@ def test_serving_installs_the_extra_serves_the_run_and_names_the_address(
 
 
 @pytest.mark.skipif(os.name == "nt", reason=on_another_system("needs exec"))
+def test_the_demo_of_a_cluster_installs_ray_and_takes_no_words(
+    steps: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran: list[tuple[str, ...]] = []
+
+    def record(*words: str) -> int:
+        ran.append(words)
+        return 0
+
+    monkeypatch.setattr(dev, "become", record)
+    assert dev.main(["demo-cluster", "--fast"]) == 1
+    assert "demo-cluster takes no further words" in capsys.readouterr().err
+    assert not steps
+    assert dev.main(["demo-cluster"]) == 0
+    asked = {word for command in steps for word in command}
+    assert any(word.startswith("ray>=") for word in asked)
+    assert any(word.startswith("torch>=") for word in asked)
+    assert ran == [("-m", "tools.demo_cluster")]
+
+
 def test_a_signal_to_the_script_reaches_the_service_that_it_has_become() -> None:
     code = (
         "import os, sys; sys.path.insert(0, 'tools'); import dev; from pathlib import Path; "

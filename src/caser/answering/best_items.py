@@ -61,16 +61,17 @@ def best_items(
     candidates: Candidates,
     k: int,
     memory_mb: int = MEMORY_MB,
-    exclude_seen: bool | None = False,
+    *,
+    exclude_seen: bool | None,
 ) -> TopK:
     """Find the best `k` candidates for each question.
 
-    artefact    the model that answers
-    questions   B questions, no more than `questions_at_once`
-    candidates  the items that may be recommended
-    k           the number of items for a question
-    memory_mb   megabytes of memory for scores
-    exclude_seen  whether to leave out the items of each history; None follows the run's protocol
+    artefact      the model that answers
+    questions     B questions, no more than `questions_at_once`
+    candidates    the items that may be recommended
+    k             the number of items for a question
+    memory_mb     megabytes of memory for scores
+    exclude_seen  whether to leave out the items of the history; None follows the run's protocol
 
     Raises NumericalError for a score that is not a number, and ConfigError for `k` below 1.
     """

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 
-from caser.answering.answers import Answer, AnswerSource, Recommendations, WrittenAnswers, id_column, table_schema
+from caser.answering.answers import Answer, AnswerSource, Recommendations, WrittenAnswers
 from caser.answering.asked import Histories, Ids, listed, pair
 from caser.answering.best_items import MEMORY_MB, best_items, blocks_of, most_similar
+from caser.answering.every_user import EveryUser
 from caser.answering.fold_in import UserPrior
 from caser.answering.questions import Question, UnknownUsers, hints_about, make_question, states_of
 from caser.answering.wanted_items import WantedItems, wanted_items
@@ -36,7 +36,6 @@ from caser.search.cells import build as build_index
 from caser.search.exact import Candidates, check_k
 from caser.system.frames import write_frames
 from caser.system.kinds import must_be
-from caser.system.mapped import release
 
 if TYPE_CHECKING:
     from caser.data.item_table import ItemSource, ItemTable
@@ -129,7 +128,7 @@ class Recommender:
         does not fit the table; and NumericalError when the model gives a score that is not a number.
         """
         check_k(k)
-        wanted = self._wanted(exclude, only, filters)
+        wanted = self.wanted(exclude, only, filters)
         answers: list[Answer] = []
         for block in blocks_of(pair(users, histories), self.artefact, MEMORY_MB):
             questions = [self.question(user, history, unknown_users) for user, history in block]
@@ -144,7 +143,7 @@ class Recommender:
         questions  what `question` returned        k, only, exclude_seen  as for `recommend`
         """
         check_k(k)
-        wanted, blocks = self._wanted(None, only, None), blocks_of(questions, self.artefact, MEMORY_MB)
+        wanted, blocks = self.wanted(None, only, None), blocks_of(questions, self.artefact, MEMORY_MB)
         return [answer for block in blocks for answer in self._answers(block, wanted, exclude_seen, k)]
 
     def recommend_all(
@@ -177,37 +176,19 @@ class Recommender:
         below 1, for a file of another kind, and for filters that no item meets; ArtefactError if the file cannot be
         written, and NumericalError when the model gives a score that is not a number.
         """
-        check_k(k)
-        users, items, titles = self.artefact.users.ids, self.artefact.items.ids, self.artefact.titles
-        user_ids, item_ids = id_column(users, path), id_column(items, path)
-        wanted = self._wanted(exclude, only, filters)
-        wanted.refuse_none()
-        num_short = 0
-
-        def frames() -> Iterator[pl.DataFrame]:
-            nonlocal num_short
-            start = 0
-            for block in blocks_of(users, self.artefact, memory_mb):
-                questions = [self.question(user, None, unknown_users) for user in block]
-                top = best_items(self.artefact, questions, wanted.candidates, k, memory_mb, exclude_seen)
-                release(self.artefact.histories.items)
-                rows = top.rows
-                num_short += int((np.bincount(rows, minlength=len(block)) < k).sum())
-                columns = {
-                    "user_id": user_ids.gather(start + rows),
-                    "item_id": item_ids.gather(top.items - 1),
-                    "score": top.scores,
-                    # The place of a row among all rows, less the number of rows of earlier users.
-                    "rank": np.arange(1, len(rows) + 1) - np.searchsorted(rows, rows),
-                    "source": pl.Series([question.source for question in questions]).gather(rows),
-                }
-                columns |= {} if titles is None else {"title": titles.gather(top.items - 1)}
-                start += len(block)
-                yield pl.DataFrame(columns, schema=schema)
-
-        schema = table_schema("user_id", user_ids.dtype, item_ids.dtype, titled=titles is not None)
-        write_frames(path, frames(), schema, csv_safe=csv_safe)
-        return WrittenAnswers(len(users), k, num_short, wanted.ignored, wanted.hints)
+        every = EveryUser(
+            self,
+            path,
+            k=k,
+            exclude=exclude,
+            only=only,
+            filters=filters,
+            exclude_seen=exclude_seen,
+            unknown_users=unknown_users,
+            memory_mb=memory_mb,
+        )
+        write_frames(path, every.frames(), every.schema, csv_safe=csv_safe)
+        return every.written(every.num_short)
 
     def similar(self, items: Ids, *, k: int = 10) -> Recommendations:
         """Find the items that are most similar to each of the given items; the item itself is left out.
@@ -311,7 +292,11 @@ class Recommender:
     def _titles(self) -> list[str | None] | None:
         return None if self.artefact.titles is None else self.artefact.titles.to_list()
 
-    def _wanted(self, exclude: Ids | None, only: Ids | None, filters: Mapping[str, Wanted] | None) -> WantedItems:
+    def wanted(self, exclude: Ids | None, only: Ids | None, filters: Mapping[str, Wanted] | None) -> WantedItems:
+        """Return the items that an answer may have: those of `only`, without `exclude`, that meet the filters.
+
+        exclude, only, filters  as for `recommend`
+        """
         return wanted_items(self.artefact, self._untrained, self.attributes, exclude, only, filters)
 
     def _answers(

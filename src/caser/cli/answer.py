@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from cyclopts import Parameter
 
@@ -13,17 +14,22 @@ from caser.answering import explain as explaining
 from caser.answering import recommender
 from caser.answering.answers import Recommendations, WrittenAnswers
 from caser.answering.best_items import MEMORY_MB
+from caser.answering.on_ray import recommend_all_on_ray
 from caser.answering.questions import UnknownUsers, spelling_hints
 from caser.arrays.types import RawId
 from caser.artefact import folder as artefacts
 from caser.artefact.run_folder import counting
 from caser.cli import show
-from caser.cli.flags import DEFAULT_K, Switch, TableFile, Whole
+from caser.cli.flags import DEFAULT_K, Switch, TableFileOrFolder, Whole, one_of
 from caser.cli.items import filters_of, load_with_items, with_title
 from caser.cli.runs import tell_left_out, writing_run
 from caser.data.id_text import in_words, json_id
 from caser.errors import ConfigError
 from caser.search import cells
+from caser.system.frames import table_ending
+
+AnswerEngine: TypeAlias = Literal["local", "ray"]
+"""What answers for every user: this process, or tasks of a Ray cluster."""
 
 FEW_ITEMS = 100_000
 """Below this number of items, an index saves little time."""
@@ -36,7 +42,8 @@ def recommend(
     user: tuple[str, ...] = (),
     item: Annotated[tuple[str, ...], Parameter(alias="--history")] = (),
     all: Switch = False,
-    out: TableFile | None = None,
+    out: TableFileOrFolder | None = None,
+    engine: Annotated[AnswerEngine, one_of(get_args(AnswerEngine))] = "local",
     k: Whole = DEFAULT_K,
     exclude: tuple[str, ...] = (),
     only: tuple[str, ...] = (),
@@ -61,7 +68,11 @@ def recommend(
     all
         Answer for every user of the log; needs --out.
     out
-        Write the answers to this .parquet, .csv, .tsv or .jsonl file (text also with .gz).
+        Write the answers to this .parquet, .csv, .tsv or .jsonl file (text also with .gz); with --engine ray also to a
+        folder of Parquet files.
+    engine
+        With --all, what answers: this process (local), or the tasks of the Ray cluster that RAY_ADDRESS names (ray),
+        where it names none, of one that is started here for this command.
     k
         How many items to recommend.
     exclude
@@ -86,12 +97,17 @@ def recommend(
 
     """
     _check_asked(user, item, all=all)
+    if out is not None and engine != "ray":
+        table_ending(out)
     rec = load_with_items(run, items)
     filters = filters_of(filter, rec.attributes)
     if all:
         if out is None:
             raise ConfigError("--all writes the answers to a file: add --out FILE.")
-        written = rec.recommend_all(
+        recommend_all = rec.recommend_all
+        if engine == "ray":
+            recommend_all = partial(recommend_all_on_ray, rec, run, items=items)
+        written = recommend_all(
             out,
             k=k,
             exclude=exclude,

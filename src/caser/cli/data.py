@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias, get_args
 
 import cyclopts
 import polars as pl
@@ -22,6 +22,9 @@ from caser.data.prepared.prepare import MEMORY_MB, prepare_log
 from caser.data.readers import Reading
 from caser.errors import ConfigError
 from caser.system.frames import write_frames
+
+PrepareEngine: TypeAlias = Literal["local", "ray"]
+"""What reads a log that is prepared."""
 
 FETCHABLE = [name for name, dataset in datasets.DATASETS.items() if dataset.sources]
 """The data sets that have an address to fetch them from."""
@@ -93,6 +96,7 @@ def prepare(
     memory_mb: Whole = MEMORY_MB,
     sql: str | None = None,
     connection: str | None = None,
+    engine: Annotated[PrepareEngine, one_of(get_args(PrepareEngine))] = "local",
     min_rating: float | None = None,
     event_types: tuple[str, ...] = (),
     json: Switch = False,
@@ -116,6 +120,8 @@ def prepare(
         A query whose rows are the log, with --connection.
     connection
         The database: sqlite:///FILE, duckdb:///FILE or postgresql://...
+    engine
+        What reads it: this process (local). A Ray cluster (ray) cannot do that yet, and is refused.
     min_rating
         Keep interactions with at least this rating.
     event_types
@@ -124,6 +130,11 @@ def prepare(
         Print one JSON document instead of sentences.
 
     """
+    if engine == "ray":
+        raise ConfigError(
+            "a log is prepared on one machine: the number of each row depends on all rows before it; got --engine ray. "
+            "Leave --engine out; training and answers on a cluster take the prepared log (docs/scale.md)."
+        )
     filters = LogFilters(min_rating=min_rating, event_types=event_types)
     log = prepare_log(
         source,

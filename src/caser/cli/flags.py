@@ -85,6 +85,15 @@ TableFile: TypeAlias = Annotated[Path, Parameter(validator=_check_ending)]
 """A file to write a table to. Its ending, .csv, .parquet or another of SINKS, is checked before any work begins."""
 
 
+def _check_ending_if_any(_: Any, out: Path | None) -> None:
+    if out is not None and out.suffix:
+        table_ending(out)
+
+
+TableFileOrFolder: TypeAlias = Annotated[Path, Parameter(validator=_check_ending_if_any)]
+"""The same, or a folder of several tables, whose name has no ending."""
+
+
 def _to_whole_number(_: Any, tokens: Sequence[Token]) -> int:
     try:
         return int(tokens[0].value)

@@ -49,6 +49,12 @@ def _tuning(typed: Typed) -> None:
         require("tune", "tuning", "leave the budget at 0: --budget 0")
 
 
+def _engine(typed: Typed) -> None:
+    """The engine ray needs Ray."""
+    if _last(typed, "--engine", "") == "ray":
+        require("scale", "--engine ray", "leave --engine out")
+
+
 def _audit(typed: Typed) -> None:
     """An audit trains a network unless it is told not to."""
     if "--no-neural" not in typed:
@@ -65,11 +71,12 @@ def _page(_: Typed) -> None:
 
 NEEDS: Mapping[str, Sequence[Need]] = {
     "demo": (always("train", "the demo"),),
-    "train": (_training, _tuning),
+    "train": (_training, _tuning, _engine),
     "compare": (_tuning, _page),
     "ablate": (always("train", "an ablation"), _page),
     "sweep": (_training, _page),
     "audit": (_audit, _page),
+    "recommend": (_engine,),
     "index": (always("ann", "an index"),),
     "export": (always("export", "writing an ONNX file"),),
     "serve": (always("serve", "serving"),),

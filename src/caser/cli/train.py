@@ -30,7 +30,7 @@ from caser.evaluation import protocols
 from caser.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS
 from caser.fitting.defaults import facts_of
 from caser.fitting.fit import TrainOn, fit
-from caser.fitting.workers import MAX_RESTARTS, in_workers, is_first_worker
+from caser.fitting.workers import ENGINES, MAX_RESTARTS, Engine, in_workers, is_first_worker
 from caser.models import MODELS, model_class
 from caser.models.settings import ModelSettings, NetworkSettings
 from caser.study.best import best
@@ -54,6 +54,7 @@ def train(
     items: Path | None = None,
     memory_mb: Whole | None = None,
     workers: Whole = 1,
+    engine: Annotated[Engine, one_of(ENGINES)] = "torchrun",
     max_restarts: Whole = MAX_RESTARTS,
     json: Switch = False,
     settings: ModelSettings,
@@ -96,8 +97,12 @@ def train(
         For a prepared log: about how many megabytes to use beside the tables of the model and its optimiser; 1000 by
         default. Less memory means smaller shards, and fewer users that can share a batch.
     workers
-        How many processes of this machine train replicas of the model, each on some of the lanes; --lanes is as many
-        unless you set it. On several machines, type `torchrun ... -m -- caser train ...`, and here how many it starts.
+        How many processes train replicas of the model, each on some of the lanes; --lanes is as many unless you set
+        it. On several machines, use --engine ray, or type `torchrun ... -m -- caser train ...`, and here how many it
+        starts.
+    engine
+        What starts the workers: torchrun on this machine, or ray on the cluster that RAY_ADDRESS names (HOST:PORT);
+        where it names none, a cluster is started here for this command.
     max_restarts
         How often all workers are started again, from the last checkpoint, if one is lost.
     json
@@ -118,7 +123,7 @@ def train(
         else:
             training = _in_lanes(training, workers)
             task = partial(_train_one, read, out, settings, training, choose, train_on, checkpoint)
-            done = in_workers(task, workers, max_restarts=max_restarts)
+            done = in_workers(task, workers, max_restarts=max_restarts, engine=engine)
     if done is None:  # worker 0 says it
         return
     if json:

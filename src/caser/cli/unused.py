@@ -152,6 +152,7 @@ RULES: Mapping[str, Sequence[Rule]] = {
         _NO_CHOICE,
         excludes("--no-choose", "--budget", "tuning chooses on validation"),
         _store_without_trials,
+        needs("--engine", "--workers"),
         needs("--max-restarts", "--workers"),
     ),
     "data events": (_spreadsheets_only("--out"),),
@@ -172,6 +173,7 @@ RULES: Mapping[str, Sequence[Rule]] = {
     "audit": (*_LOG, excludes("--no-neural", "--model", "no neural model is trained")),
     "recommend": (
         needs("--memory-mb", "--all"),
+        needs("--engine", "--all"),
         needs("--csv-safe", "--out"),
         _spreadsheets_only("--out"),
         *(

@@ -1,4 +1,4 @@
-"""Start the workers of a training on this machine, with torchrun's engine, which starts them again if one is lost.
+"""Start the workers of a training: with torchrun's engine on this machine, or as actors of a Ray cluster.
 
 A task is a function of an `Exchange`; every worker calls it, and the result of worker 0 counts. What a worker raises
 ends all of them, and is raised here. A worker that is killed is no error of the task: then all workers are ended and
@@ -11,22 +11,22 @@ import logging
 import os
 import signal
 import tempfile
-import traceback
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypeVar, get_args
 
-from caser.errors import CaserError, ConfigError, WorkerError
+from caser.errors import ConfigError, did_you_mean
+from caser.fitting.worker_task import Outcome, Task, first_of, outcome_of, refuse_lost
+from caser.system.cores import num_cores
 from caser.system.kinds import must_be
-
-if TYPE_CHECKING:
-    from caser.training.exchange import Exchange
 
 Value = TypeVar("Value")
 
-Task: TypeAlias = "Callable[[Exchange | None], Value]"
-"""What each worker does. It gets None if it is alone; otherwise it must be importable by name, with its arguments."""
+Engine: TypeAlias = Literal["torchrun", "ray"]
+"""What starts the workers: torchrun's engine on this machine, or a Ray cluster."""
+
+ENGINES: tuple[Engine, ...] = get_args(Engine)
 
 MAX_RESTARTS = 3
 """How often the workers are started again by default, if one is lost."""
@@ -37,19 +37,24 @@ def is_first_worker() -> bool:
     return not _is_in_torchrun() or os.environ["RANK"] == "0"
 
 
-def in_workers(task: Task[Value], number: int = 1, *, max_restarts: int = MAX_RESTARTS) -> Value | None:
-    """Carry out a task in several processes of this machine, which exchange what they compute.
+def in_workers(
+    task: Task[Value], number: int = 1, *, max_restarts: int = MAX_RESTARTS, engine: Engine = "torchrun"
+) -> Value | None:
+    """Carry out a task in several processes, which exchange what they compute.
 
     task          what each of them does
-    number        how many; with 1, this process does it
+    number        how many; with 1 and torchrun, this process does it
     max_restarts  how often all are started again if one is lost
+    engine        what starts them: "torchrun" on this machine, or "ray" on the cluster that RAY_ADDRESS names; where it
+                  names none, on a cluster that is started here for the task
 
     A process that torchrun has started is one of the workers, and starts none. Then the workers are on all machines
     where torchrun was started.
 
     Returns what the task returns in worker 0; None in another worker of torchrun. Raises what the task raises,
-    WorkerError if a worker was lost more often than `max_restarts`, and ConfigError for a wrong argument, and if
-    torchrun has started another number of workers.
+    WorkerError if a worker was lost more often than `max_restarts`, and ConfigError for a wrong argument, if torchrun
+    has started another number of workers, and if the cluster cannot be reached or has fewer CPUs than workers;
+    MissingDependencyError for "ray" without the extra `scale`.
 
     >>> in_workers(lambda exchange: exchange is None)
     True
@@ -59,54 +64,42 @@ def in_workers(task: Task[Value], number: int = 1, *, max_restarts: int = MAX_RE
     must_be("number", number, int, "a number of workers")
     if number < 1 or max_restarts < 0:
         raise ConfigError(f"there must be at least 1 worker and 0 restarts; got {number} and {max_restarts}.")
+    if engine not in ENGINES:
+        raise ConfigError(f"unknown engine {engine!r}: {did_you_mean(str(engine), ENGINES)}")
     if _is_in_torchrun():
+        if engine != "torchrun":
+            raise ConfigError(f"torchrun has started the workers, so the engine must be torchrun; got {engine}.")
         if int(os.environ["WORLD_SIZE"]) != number:
             raise ConfigError(
                 f"torchrun must start as many workers as the training has; it started {os.environ['WORLD_SIZE']}, and "
                 f"the training has {number}. Give the same number to both: --workers {os.environ['WORLD_SIZE']}."
             )
         value, error = _outcome(task)
+    elif engine == "ray":
+        from caser.fitting import ray_workers
+
+        value, error = first_of(ray_workers.launched(task, number, max_restarts))
     elif number == 1:
         return task(None)
     else:
-        value, error = _first_of(_launched(task, number, max_restarts))
+        value, error = first_of(_launched(task, number, max_restarts))
     if error is not None:
         raise error
     return value
-
-
-_Outcome: TypeAlias = "tuple[Value | None, Exception | None]"
-"""What a worker returned, or raised."""
 
 
 def _is_in_torchrun() -> bool:
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
-def _outcome(task: Task[Value]) -> _Outcome[Value]:
-    """Join the workers, and do the task. What it raises is returned, with its traceback as a note."""
+def _outcome(task: Task[Value]) -> Outcome[Value]:
+    """Join the workers of torchrun, and do the task."""
     from caser.training.exchange import join
 
-    exchange = join()
-    try:
-        value = task(exchange)
-    except Exception as error:
-        exchange.leave(error)
-        known = error if isinstance(error, CaserError) else RuntimeError(f"{type(error).__name__}: {error}")
-        known.add_note(f"In worker {exchange.rank}:\n{traceback.format_exc()}")
-        return None, known
-    exchange.leave()
-    return value if exchange.is_first else None, None
+    return outcome_of(task, join())
 
 
-def _first_of(outcomes: dict[int, _Outcome[Value]]) -> _Outcome[Value]:
-    """The outcome of all: an error if there is one, rather the cause than that others noticed it; else the value."""
-    errors = [error for _, error in outcomes.values() if error is not None]
-    causes = [error for error in errors if not isinstance(error, WorkerError)]
-    return outcomes[0][0], next(iter([*causes, *errors]), None)
-
-
-def _launched(task: Task[Value], number: int, max_restarts: int) -> dict[int, _Outcome[Value]]:
+def _launched(task: Task[Value], number: int, max_restarts: int) -> dict[int, Outcome[Value]]:
     """Start the workers on this machine, and wait for what they return."""
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -125,15 +118,11 @@ def _launched(task: Task[Value], number: int, max_restarts: int) -> dict[int, _O
             logs_specs=DefaultLogsSpecs(log_dir=folder),
         )
         try:
-            outcomes: dict[int, _Outcome[Value]] = elastic_launch(config, _outcome)(task)
+            outcomes: dict[int, Outcome[Value]] = elastic_launch(config, _outcome)(task)
         except ChildFailedError as error:
             rank, failure = error.get_first_failure()
             how = failure.signal_name() if failure.exitcode < 0 else f"exit code {failure.exitcode}"
-            raise WorkerError(
-                f"all workers must live until the training ends; worker {rank} ended ({how}) after {max_restarts} "
-                "restarts. Perhaps the memory was full: each worker holds the whole network. Start the same training "
-                "again to continue from its checkpoint, with fewer workers if memory is short."
-            ) from None
+            raise refuse_lost(rank, how, max_restarts) from None
         except SignalException as error:
             if error.sigval == signal.SIGINT:
                 raise KeyboardInterrupt from None
@@ -146,9 +135,8 @@ def _environment(number: int) -> Iterator[None]:
     """Within, workers that start share the cores; torchrun's engine is silent, and leaves nothing behind."""
     from caser.training.exchange import NO_SHARED_STORE
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     before = dict(os.environ)
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // number)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, num_cores() // number)))
     os.environ[NO_SHARED_STORE] = "1"
     names = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT") if hasattr(signal, name)]
     handlers = {name: signal.getsignal(name) for name in names}

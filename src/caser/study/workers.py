@@ -17,6 +17,7 @@ from typing import Any
 
 from caser.errors import CaserError
 from caser.study.runs import Store
+from caser.system.cores import num_cores
 
 Stores = Mapping[str, Store]
 """A store for each view of a study."""
@@ -68,7 +69,7 @@ def default_number() -> int:
 
         if torch.accelerator.is_available():
             return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return num_cores()
 
 
 def _do_now(function: Callable[..., Any], stores: Stores, *arguments: Any) -> Future[Any]:

@@ -17,6 +17,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "report": ("matplotlib", "plotly"),
     "ann": ("faiss",),
     "export": ("onnx",),
+    "scale": ("ray",),
     "sql": ("adbc_driver_manager",),
     "serve": ("fastapi", "uvicorn", "orjson", "prometheus_client"),
     "postgres": ("psycopg", "psycopg_pool"),

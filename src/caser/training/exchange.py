@@ -39,6 +39,9 @@ TIMEOUT = timedelta(minutes=30)
 NO_SHARED_STORE = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"
 """The variable by which each start of torchrun's workers gets a store of its own."""
 
+RESTARTS = "TORCHELASTIC_RESTART_COUNT"
+"""The variable that says how often all workers have been started again."""
+
 ROLL_CALL = timedelta(seconds=5)
 """How long the workers that are left wait for each other before they say who is missing."""
 
@@ -51,7 +54,7 @@ class Exchange:
 
     rank      the number of this worker, from 0
     size      N, how many there are
-    restarts  how often torchrun has started all of them again, because one was lost
+    restarts  how often the engine has started all of them again, because one was lost
     bytes     what this worker has sent so far, in bytes, by kind: dense, rows or numbers. A sum counts 2 (N - 1) / N
               times the size of the tensor, and a gathering N - 1 times: what each worker of a ring sends
     """
@@ -63,7 +66,7 @@ class Exchange:
         store       a store of torch.distributed, where the workers leave notes for a roll call
         """
         self.rank, self.size, self._store = rank, size, store
-        self.restarts = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) if size > 1 else 0
+        self.restarts = int(os.environ.get(RESTARTS, 0)) if size > 1 else 0
         self.bytes: Counter[str] = Counter()
         if store is not None:
             store.set(f"caser/name/{rank}", f"worker {rank} ({socket.gethostname()}, process {os.getpid()})")
@@ -283,12 +286,35 @@ def join() -> Exchange:
                 f"torchrun with --max-restarts must not share its store with the workers; set {NO_SHARED_STORE}=1 on "
                 "every machine, or leave --max-restarts out."
             )
-        has_gpu = torch.cuda.is_available() and dist.is_nccl_available()
-        here = int(os.environ["LOCAL_RANK"])
-        if has_gpu and here < torch.cuda.device_count():
-            torch.cuda.set_device(here)
-        dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpu else "gloo", timeout=TIMEOUT)
+        _set_up(int(os.environ["LOCAL_RANK"]))
     return Exchange(dist.get_rank(), dist.get_world_size(), dist.distributed_c10d._get_default_store())
+
+
+def meet(store: Any, rank: int, size: int) -> Exchange:
+    """Return the exchange of this process with other workers, who have a store in common; alone if there are none.
+
+    store  the store of torch.distributed in which they find each other
+    rank   the number of this worker, from 0
+    size   how many there are
+
+    A worker that may use a GPU must see no other.
+    """
+    if size == 1:
+        return Exchange()
+    _set_up(0, store=store, rank=rank, world_size=size)
+    return Exchange(rank, size, store)
+
+
+def _set_up(gpu: int, **where: Any) -> None:
+    """Set up torch.distributed: over NCCL where the worker has a GPU, else over gloo.
+
+    gpu    which GPU of those that it sees is its own
+    where  how the workers find each other; by default as torchrun says
+    """
+    has_gpu = torch.cuda.is_available() and dist.is_nccl_available()
+    if has_gpu and gpu < torch.cuda.device_count():
+        torch.cuda.set_device(gpu)
+    dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpu else "gloo", timeout=TIMEOUT, **where)
 
 
 def _bytes_of(tensor: Tensor) -> int:
