@@ -5,14 +5,16 @@ Shape suffixes: B questions, I catalogue + padding, D state width, N some items.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
+import polars as pl
 
 from caser.answering.answers import AnswerSource
 from caser.answering.questions import Question, catalogue_scores, scores_of, states_of
-from caser.arrays.types import Int64, Scores
+from caser.arrays.types import Int64, RawId, Scores
 from caser.artefact.folder import Artefact
 from caser.errors import ConfigError, NumericalError
 from caser.models.settings import CountingSettings
@@ -28,6 +30,19 @@ _MOST_QUESTIONS = 512
 """Most questions that are answered at once."""
 
 
+Block = TypeVar("Block", list[Question], list[tuple[RawId | None, Iterable[RawId] | None]], pl.Series)
+"""Questions that are answered at once: in indices, as pairs of (user, history), or as raw ids of users."""
+
+
+def blocks_of(questions: Block, artefact: Artefact, memory_mb: int) -> Iterator[Block]:
+    """Return slices of the questions. The scores of one slice fit into the memory.
+
+    questions  any number of them       artefact  the model that answers       memory_mb  megabytes of memory for scores
+    """
+    size = questions_at_once(artefact, memory_mb)
+    return (questions[start : start + size] for start in range(0, len(questions), size))
+
+
 def questions_at_once(artefact: Artefact, memory_mb: int) -> int:
     """Return how many questions can be answered at once, at least 1. Raises ConfigError for less than a megabyte.
 
@@ -41,7 +56,12 @@ def questions_at_once(artefact: Artefact, memory_mb: int) -> int:
 
 
 def best_items(
-    artefact: Artefact, questions: Sequence[Question], candidates: Candidates, k: int, memory_mb: int = MEMORY_MB
+    artefact: Artefact,
+    questions: Sequence[Question],
+    candidates: Candidates,
+    k: int,
+    memory_mb: int = MEMORY_MB,
+    exclude_seen: bool | None = False,
 ) -> TopK:
     """Find the best `k` candidates for each question.
 
@@ -50,9 +70,12 @@ def best_items(
     candidates  the items that may be recommended
     k           the number of items for a question
     memory_mb   megabytes of memory for scores
+    exclude_seen  whether to leave out the items of each history; None follows the run's protocol
 
     Raises NumericalError for a score that is not a number, and ConfigError for `k` below 1.
     """
+    if exclude_seen or (exclude_seen is None and artefact.manifest["seen"] == "remove"):
+        candidates = candidates.without([question.history for question in questions])
     try:
         return _search(artefact, questions, candidates, k, _most_scores(memory_mb))
     except NotFiniteError as error:

@@ -13,14 +13,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from caser.answering.answers import Answer, AnswerSource, Recommendations, WrittenAnswers, id_column, table_schema
 from caser.answering.asked import Histories, Ids, listed, pair
-from caser.answering.best_items import MEMORY_MB, best_items, most_similar, questions_at_once
+from caser.answering.best_items import MEMORY_MB, best_items, blocks_of, most_similar
 from caser.answering.fold_in import UserPrior
 from caser.answering.questions import Question, UnknownUsers, hints_about, make_question, states_of
 from caser.answering.wanted_items import WantedItems, wanted_items
@@ -33,7 +33,7 @@ from caser.data.id_text import in_words, plain
 from caser.errors import ConfigError, UnknownIdError
 from caser.search.cells import Index
 from caser.search.cells import build as build_index
-from caser.search.exact import Candidates, TopK, check_k
+from caser.search.exact import Candidates, check_k
 from caser.system.frames import write_frames
 from caser.system.kinds import must_be
 from caser.system.mapped import release
@@ -45,9 +45,6 @@ __all__ = ["MEMORY_MB", "Recommender", "load"]
 
 _MAX_INDEX_QUERIES = 1000
 """The largest number of users whose questions tune an approximate index and measure its recall."""
-
-Block = TypeVar("Block", list[tuple[RawId | None, Iterable[RawId] | None]], pl.Series)
-"""Questions that are answered at once: pairs of (user, history), or raw ids of users."""
 
 
 class Recommender:
@@ -74,8 +71,7 @@ class Recommender:
         must_be("artefact", artefact, Artefact, "an artefact; caser.load(RUN) reads a saved one and answers from it")
         self.artefact = artefact
         self.items = items
-        self._is_trained = artefact.trained.item_counts > 0
-        self._untrained = np.flatnonzero(~self._is_trained)
+        self._untrained = np.flatnonzero(~artefact.knows_item)
 
     def __repr__(self) -> str:
         return repr(self.artefact).replace("Artefact", "Recommender", 1)
@@ -134,16 +130,22 @@ class Recommender:
         """
         check_k(k)
         wanted = self._wanted(exclude, only, filters)
-        answers = []
-        for block in self._blocks(pair(users, histories), MEMORY_MB):
+        answers: list[Answer] = []
+        for block in blocks_of(pair(users, histories), self.artefact, MEMORY_MB):
             questions = [self.question(user, history, unknown_users) for user, history in block]
-            top = self._top_k(questions, wanted.candidates, exclude_seen, k, MEMORY_MB)
-            for question, results in zip(questions, top.of(len(questions)), strict=True):
-                items, scores = top.items[results], top.scores[results]
-                ignored, few = (*question.ignored, *wanted.ignored), wanted.remarks(len(items), k)
-                remarks = (*hints_about(self.artefact, question), *few)
-                answers.append(self._answer(question.raw, items, scores, question.source, ignored, remarks))
+            answers += self._answers(questions, wanted, exclude_seen, k)
         return Recommendations(answers, "user_id", self.artefact.items.ids.dtype, self.artefact.users.ids.dtype)
+
+    def answer(
+        self, questions: list[Question], *, k: int = 10, only: Ids | None = None, exclude_seen: bool | None = None
+    ) -> list[Answer]:
+        """Answer questions that `question` has made, as `recommend` answers those in raw ids. Raises as it does.
+
+        questions  what `question` returned        k, only, exclude_seen  as for `recommend`
+        """
+        check_k(k)
+        wanted, blocks = self._wanted(None, only, None), blocks_of(questions, self.artefact, MEMORY_MB)
+        return [answer for block in blocks for answer in self._answers(block, wanted, exclude_seen, k)]
 
     def recommend_all(
         self,
@@ -185,9 +187,9 @@ class Recommender:
         def frames() -> Iterator[pl.DataFrame]:
             nonlocal num_short
             start = 0
-            for block in self._blocks(users, memory_mb):
+            for block in blocks_of(users, self.artefact, memory_mb):
                 questions = [self.question(user, None, unknown_users) for user in block]
-                top = self._top_k(questions, wanted.candidates, exclude_seen, k, memory_mb)
+                top = best_items(self.artefact, questions, wanted.candidates, k, memory_mb, exclude_seen)
                 release(self.artefact.histories.items)
                 rows = top.rows
                 num_short += int((np.bincount(rows, minlength=len(block)) < k).sum())
@@ -260,7 +262,7 @@ class Recommender:
         users = np.flatnonzero(lengths)
         sample = users[np.linspace(0, len(users) - 1, min(_MAX_INDEX_QUERIES, len(users))).astype(int)]
         questions = [self.question(raw) for raw in self.artefact.users.raw(sample)]
-        return build_index(*scorer.item_vectors(), self._is_trained, states_of(scorer, questions), recall)
+        return build_index(*scorer.item_vectors(), self.artefact.knows_item, states_of(scorer, questions), recall)
 
     def title(self, item: RawId) -> str | None:
         """Return the title of an item; None for an unknown item, or one without a title.
@@ -292,7 +294,7 @@ class Recommender:
         """
         must_be("item", raw, RawId | np.generic, "one raw id", "Ask about one item at a time.")
         index = self.artefact.items.index(plain(raw, "item"), "item")
-        if not self._is_trained[index]:
+        if not self.artefact.knows_item[index]:
             raise UnknownIdError(
                 f"item must be one the model was trained on; {in_words(raw)} has no interaction in the training part."
             )
@@ -312,18 +314,16 @@ class Recommender:
     def _wanted(self, exclude: Ids | None, only: Ids | None, filters: Mapping[str, Wanted] | None) -> WantedItems:
         return wanted_items(self.artefact, self._untrained, self.attributes, exclude, only, filters)
 
-    def _top_k(
-        self, questions: Sequence[Question], candidates: Candidates, exclude_seen: bool | None, k: int, memory_mb: int
-    ) -> TopK:
-        """The best `k` candidates for each question of a block."""
-        if exclude_seen or (exclude_seen is None and self.artefact.manifest["seen"] == "remove"):
-            candidates = candidates.without([question.history for question in questions])
-        return best_items(self.artefact, questions, candidates, k, memory_mb)
-
-    def _blocks(self, values: Block, memory_mb: int) -> Iterator[Block]:
-        """Slices of the questions. The scores of one slice fit into `memory_mb` megabytes."""
-        size = questions_at_once(self.artefact, memory_mb)
-        return (values[start : start + size] for start in range(0, len(values), size))
+    def _answers(
+        self, questions: Sequence[Question], wanted: WantedItems, exclude_seen: bool | None, k: int
+    ) -> Iterator[Answer]:
+        """Answer a block of questions."""
+        top = best_items(self.artefact, questions, wanted.candidates, k, exclude_seen=exclude_seen)
+        for question, results in zip(questions, top.of(len(questions)), strict=True):
+            items, scores = top.items[results], top.scores[results]
+            ignored, few = (*question.ignored, *wanted.ignored), wanted.remarks(len(items), k)
+            remarks = (*hints_about(self.artefact, question), *few)
+            yield self._answer(question.raw, items, scores, question.source, ignored, remarks)
 
     def _answer(
         self,

@@ -129,15 +129,15 @@ class Vocabulary:
 
         Raises ConfigError for anything else, such as index 0, which is padding.
         """
-        array = np.asarray(indices)
+        array, raw = np.asarray(indices), self._raw
         wanted = array.tolist()
         is_list = array.ndim == 1 and array.dtype.kind in "iu"
-        if array.size and not (is_list and 0 < min(wanted) <= max(wanted) <= len(self)):
+        if array.size and not (is_list and 0 < min(wanted) <= max(wanted) <= len(raw)):
             raise ConfigError(
                 f"an index must be a whole number from 1 to {len(self):,}, in a list; got {in_words(indices)}. Index 0 "
                 "is padding and has no id; `indices` turns ids into indices."
             )
-        return [self._raw[index - 1] for index in wanted]
+        return [raw[index - 1] for index in wanted]
 
     def part(self, first: int, end: int) -> Vocabulary:
         """Return the vocabulary of the indices from `first` to `end - 1`, which get the indices 1, 2, ...
