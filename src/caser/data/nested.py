@@ -70,7 +70,7 @@ def _field_of(dotted: Sequence[str], role: str) -> str | None:
         return next((own[name] for name in columns_named(list(own), role)), None)
     ranks = {}
     for name in dotted:
-        parts = [part for part in name.split(".") if part not in TYPES]
+        parts = [part for part in name.split(".") if part not in TYPES] or [name]
         found = [speaks_for(one, role) for one in ("_".join(parts[-2:]), parts[-1])]
         rank = next((one for one in found if one is not None), None)
         if rank is not None:

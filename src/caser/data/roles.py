@@ -259,7 +259,7 @@ def _no_column(table: RawTable, role: str, chosen: Mapping[str, str]) -> str:
 
 def _likely(table: RawTable, role: str, chosen: Mapping[str, str]) -> str:
     """Name the columns whose values may be ids, with their flags, if there are few."""
-    if not table.has_header or not by_name(table.columns):
+    if role not in ("user", "item") or not table.has_header or not by_name(table.columns):
         return ""
     other = "item" if role == "user" else "user"
     words = (NOUNS[other] | OTHER_NOUNS[other] | (NO_PERSON if role == "user" else frozenset())) - NOUNS[role]

@@ -55,18 +55,7 @@ def checked_time(table: RawTable, chosen: dict[str, str]) -> tuple[RawTable, dic
     if owner is not None and looks_like_moments(values) and search.moments:
         return _instead_of_fact(table, chosen, search, owner)
     if not looks_like_moments(values) and search.moments and not values.dtype.is_nested():
-        other = next(iter(search.moments))
-        few = values.drop_nulls().cast(pl.String).str.strip_chars()
-        joins = (
-            f"{option('time', other, column)} if {column} is the time of day, or "
-            if few.str.contains(CLOCK).all()
-            else ""
-        )
-        raise DataError(
-            f"the time must be moments; got {shortened(str(values.drop_nulls()[:1].to_list()[0]))} in {column}, while "
-            f"{other} holds {search.shown(other)}; pass {joins}time={other!r} ({option('time', other)}), or "
-            f"time={column!r} ({option('time', column)}) if it is the time"
-        )
+        raise DataError(_no_moments(values, column, search))
     events = _better_named(table, chosen, search)
     if not events or (not is_of_row(column) and (are_days(values) or are_midnights(values))):
         return table, chosen, _rivals(search, column)  # `time_parts.py` doubts days
@@ -124,6 +113,21 @@ def _found_time(table: RawTable, search: Search) -> tuple[str | None, list[str]]
         f"doubt: {column} looks like times ({search.shown(column)}) and is not used: {option('time', column)} reads it"
         for column in moments
     ]
+
+
+def _no_moments(values: pl.Series, column: str, search: Search) -> str:
+    """Say that the column that is called after the time holds none, and which other one does."""
+    other = next(iter(search.moments))
+    few = values.drop_nulls().cast(pl.String).str.strip_chars()
+    first = next(iter(few[:1].to_list()), "no value")
+    joins = (
+        f"{option('time', other, column)} if {column} is the time of day, or " if few.str.contains(CLOCK).all() else ""
+    )
+    return (
+        f"the time must be moments; got {shortened(str(first))} in {column}, while "
+        f"{other} holds {search.shown(other)}; pass {joins}time={other!r} ({option('time', other)}), or "
+        f"time={column!r} ({option('time', column)}) if it is the time"
+    )
 
 
 def _several(shown: Mapping[str, str]) -> str:
