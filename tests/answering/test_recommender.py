@@ -115,6 +115,19 @@ def test_a_history_is_answered_without_a_user(popular: Recommender) -> None:
     assert popular.recommend(histories=[20, 50])[0].items == one.items
 
 
+@pytest.mark.parametrize("keywords", [{}, {"only": [10, 20, 30]}, {"exclude_seen": False, "k": 2}])
+def test_questions_of_all_kinds_are_answered_together_as_each_alone(
+    caser: Recommender, keywords: dict[str, Any]
+) -> None:
+    asked: list[tuple[Any, Any]] = [("ann", None), (None, [10, "unknown"]), ("bob", [20]), ("nobody", None)]
+    together = caser.answer([caser.question(user, history) for user, history in asked], **keywords)
+    for (user, history), answer in zip(asked, together, strict=True):
+        users, histories = None if user is None else [user], None if history is None else [history]
+        [alone] = caser.recommend(users, histories, **keywords)
+        assert replace(answer, scores=[]) == replace(alone, scores=[])
+        assert answer.scores == pytest.approx(alone.scores, rel=1e-5)
+
+
 def test_a_history_given_with_a_user_takes_the_place_of_the_stored_one(popular: Recommender) -> None:
     answer = popular.recommend("ann", [50])[0]
     assert (answer.items, answer.source) == ([20, 10, 30], "known user")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from caser.arrays.types import Int64, Scores
 from caser.errors import ConfigError
+from caser.search import exact
 from caser.search.exact import Candidates, NotFiniteError, find_top_k
 
 NUM_ITEMS = 12
@@ -43,6 +44,35 @@ def test_the_top_k_equals_the_start_of_a_stable_sort_of_the_candidates(
         expected += [(row, item, scores[item]) for item in ranked if scores[item] > -np.inf][:k]
     assert list(zip(found.rows.tolist(), found.items.tolist(), found.scores.tolist(), strict=True)) == expected
     assert max(held, default=0) <= max(most, len(table))
+
+
+@pytest.mark.parametrize("groups", [(1, 1), (7, 1), (512, 8)])
+@pytest.mark.parametrize("k", [1, 3, 10, 100])
+@pytest.mark.parametrize("kind", ["all differ", "mostly zeros", "three values", "few candidates", "none"])
+def test_the_best_of_groups_of_columns_are_the_best_of_all(
+    kind: str, k: int, groups: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exact, "_LEAST_GROUPS", groups[0])
+    monkeypatch.setattr(exact, "_GROUPS_PER_RESULT", groups[1])
+    draw = np.random.default_rng(k)
+    for num_columns in (k, k + 1, 2 * k + 1, 37, 1024, 1500):
+        shape = (4, num_columns)
+        scores_BN = {
+            "all differ": draw.standard_normal(shape),
+            "mostly zeros": np.where(draw.random(shape) < 0.02, draw.random(shape), 0.0),
+            "three values": draw.integers(0, 3, shape).astype(np.float64),
+            "few candidates": np.where(draw.random(shape) < 0.01, draw.random(shape), -np.inf),
+            "none": np.full(shape, -np.inf),
+        }[kind]
+        order_BN = np.argsort(-scores_BN, axis=1, kind="stable")[:, :k]
+        expected = [
+            (row, column, scores_BN[row, column])
+            for row in range(4)
+            for column in order_BN[row].tolist()
+            if scores_BN[row, column] > -np.inf
+        ]
+        found = exact.top_k(scores_BN, k)
+        assert list(zip(*(array.tolist() for array in found), strict=True)) == expected
 
 
 @pytest.mark.parametrize("descending", [False, True])

@@ -24,6 +24,7 @@ from caser.data.tape import Tape
 from caser.models.caser.caser import Caser
 from caser.system.randomness import numpy_generator
 from tests.runs import FACTS
+from tests.service.serving import ended
 
 CHROMIUM = Path("/usr/bin/chromium")
 _FLAGS = [
@@ -83,7 +84,10 @@ def serving(run: Path, *flags: str) -> Iterator[str]:
     command = [sys.executable, "-m", "caser", "serve", str(run), "--port", "0", *flags]
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"  # not a pipe: a full pipe would stop the service
-        with log.open("wb") as written, subprocess.Popen(command, stderr=written, stdout=subprocess.DEVNULL) as process:
+        with (
+            log.open("wb") as written,
+            ended(subprocess.Popen(command, stderr=written, stdout=subprocess.DEVNULL)) as process,
+        ):
             try:
                 yield _address(process, log)
             finally:

@@ -1,14 +1,18 @@
-"""The service in this process, called through ASGI; or as a process of its own, on a free port."""
+"""The service in this process, called through ASGI; or as a process of its own, on a free port.
+
+A test waits for a condition, never for a time, and never without an end: see `until`, `wait_until` and `ended`.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +59,32 @@ async def serving(run: Path, host: str = "127.0.0.1", **settings: Any) -> AsyncI
             yield Served(app, client)
     finally:
         app.state.service.close()
+
+
+async def until(condition: Callable[[], Any], seconds: float = 60.0) -> None:
+    """Let other tasks run until a condition holds. Fails after so many seconds, which no machine needs."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "the condition never held"
+        await asyncio.sleep(0.005)
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 60.0) -> None:
+    """Wait until a condition holds that other threads or processes make true. Fails after so many seconds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "the condition never held"
+        time.sleep(0.005)
+
+
+@contextmanager
+def ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is gone afterwards, also if a test fails: to wait for it as it is could take for ever."""
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 async def as_they_are(questions: Sequence[Any]) -> Sequence[Any]:

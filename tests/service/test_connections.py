@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,18 +21,21 @@ from caser.service.http.connections import (
     default_limits,
     protocol_for,
 )
+from tests.service.serving import until
 
 LIMITS = ConnectionLimits(most=8, per_address=6, idle_seconds=0.3, max_body=1_000)
 LARGE = 30_000_000
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Answer with the headers that arrived; /large answers with many bytes, /wait after a moment."""
+    """Answer with the headers that arrived; /large with many bytes, /wait after a moment, /held when it is released."""
     body = b"x" * LARGE if scope["path"] == "/large" else b"\n".join(b"%s: %s" % pair for pair in scope["headers"])
     while (await receive()).get("more_body"):
         pass
     if scope["path"] == "/wait":
         await asyncio.sleep(3 * LIMITS.idle_seconds)
+    if scope["path"] == "/held":
+        await scope["state"]["release"].wait()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
     await send({"type": "http.response.body", "body": body})
 
@@ -41,6 +45,7 @@ class Server:
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self.shared = Connections(limits)
+        self.release = asyncio.Event()
         self.port = 0
 
     @asynccontextmanager
@@ -51,7 +56,7 @@ class Server:
         state = uvicorn.server.ServerState()
         loop = asyncio.get_running_loop()
         made = await loop.create_server(
-            lambda: protocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+            lambda: protocol(config=config, server_state=state, app_state={"release": self.release}), "127.0.0.1", 0
         )
         self.port = made.sockets[0].getsockname()[1]
         clock = loop.create_task(self._tick())
@@ -194,8 +199,9 @@ async def test_answers_that_nobody_reads_have_a_limit_in_all() -> None:
 
 
 async def test_one_address_cannot_take_all_connections() -> None:
-    async with Server(LIMITS).running() as server:
-        held = [await server.open() for _ in range(LIMITS.per_address)]
+    limits = replace(LIMITS, idle_seconds=60)
+    async with Server(limits).running() as server:
+        held = [await server.open() for _ in range(limits.per_address)]
         assert (await server.sent(head(b"content-length: 0"))).startswith(b"HTTP/1.1 503")
         assert server.shared.num_refused == 1
         for _, writer in held:
@@ -206,7 +212,7 @@ async def test_the_connection_that_is_idle_longest_makes_room() -> None:
     limits = ConnectionLimits(most=3, per_address=10, idle_seconds=30, max_body=1_000)
     async with Server(limits).running() as server:
         held = [await server.open() for _ in range(3)]
-        await asyncio.sleep(0.05)
+        await until(lambda: len(server.shared) == 3)
         assert (await server.sent(head(b"content-length: 0"))).startswith(b"HTTP/1.1 200")
         assert await held[0][0].read() == b""
         for _, writer in held:
@@ -216,9 +222,10 @@ async def test_the_connection_that_is_idle_longest_makes_room() -> None:
 async def test_connections_with_a_request_are_not_closed_for_others() -> None:
     limits = ConnectionLimits(most=2, per_address=10, idle_seconds=30, max_body=1_000)
     async with Server(limits).running() as server:
-        waiting = [asyncio.create_task(server.sent(head(b"content-length: 0", path=b"/wait"))) for _ in range(2)]
-        await asyncio.sleep(0.1)
+        waiting = [asyncio.create_task(server.sent(head(b"content-length: 0", path=b"/held"))) for _ in range(2)]
+        await until(lambda: sum(not one.is_idle for one in server.shared._open) == 2)
         assert (await server.sent(head(b"content-length: 0"))).startswith(b"HTTP/1.1 503")
+        server.release.set()
         assert [(await one)[:12] for one in waiting] == [b"HTTP/1.1 200"] * 2
         assert len(server.shared) == 0
 

@@ -159,8 +159,8 @@ async def test_what_waits_is_limited_by_its_cost(runs: dict[str, Path]) -> None:
         bulk = {"questions": [{"user_id": 1}] * 290}
         for path, body in (("/v1/items/1/similar?k=1000", None), ("/v1/recommend", {"user_id": 1, "k": 1000})):
             asked = asyncio.create_task(served.client.post("/v1/recommend/bulk", json=bulk))
-            await asyncio.sleep(0.001)
             while not served.app.state.service.queue.cost_waiting:
+                assert not asked.done()
                 await asyncio.sleep(0)
             second = await (served.client.get(path) if body is None else served.client.post(path, json=body))
             assert second.status_code == 503, path

@@ -9,14 +9,13 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import httpx
 import pytest
 
 from caser.service.logs import MAX_WAITING_CHUNKS, BackgroundWriter, JsonLog, json_line
-from tests.service.serving import process, serving
+from tests.service.serving import ended, process, serving, wait_until
 
 
 def test_lines_dropped_for_a_stalled_reader_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,14 +32,13 @@ def test_lines_dropped_for_a_stalled_reader_are_counted(tmp_path: Path, monkeypa
         while part := os.read(reading, 65_536):
             received.extend(part)
 
-    reader = threading.Thread(target=read)
+    reader = threading.Thread(target=read, daemon=True)
     reader.start()
-    while writer._queue.qsize():
-        pass
+    wait_until(lambda: not writer._queue.qsize())
     writer.put([b"the last"])
     writer.close()
     sys.stderr.close()
-    reader.join()
+    reader.join(60)
     os.close(reading)
     lines = received.decode().splitlines()
     dropped = [json.loads(one)["dropped_lines"] for one in lines if one.startswith("{")]
@@ -52,7 +50,7 @@ def test_lines_dropped_for_a_stalled_reader_are_counted(tmp_path: Path, monkeypa
 
 def test_a_service_answers_while_nobody_reads_its_log(run: Path) -> None:
     command = [sys.executable, "-m", "caser", "serve", str(run), "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+    with ended(subprocess.Popen(command, stderr=subprocess.PIPE)) as process:
         assert process.stderr is not None
         fcntl.fcntl(process.stderr, fcntl.F_SETPIPE_SZ, 4096)
         url = json.loads(process.stderr.readline())["message"].removeprefix("serving on ")
@@ -103,12 +101,10 @@ def test_after_half_a_line_the_next_line_is_a_new_one(tmp_path: Path, monkeypatc
     monkeypatch.setattr(os, "write", on_a_full_disk)
     writer = BackgroundWriter(path)
     writer.put([b"11111"])
-    while not path.read_bytes().endswith(b"1\n"):
-        pass
+    wait_until(lambda: path.read_bytes().endswith(b"1\n"))
     is_full = True
     writer.put([b"22222", b"33333"])
-    while writer._num_dropped < 2:
-        pass
+    wait_until(lambda: writer._num_dropped >= 2)
     is_full = False
     writer.put([b"44444"])
     writer.close()
@@ -177,12 +173,11 @@ def test_whatever_goes_to_stderr_is_one_json_object_per_line() -> None:
 
 def test_a_service_writes_json_lines_only_whoever_asks(run: Path) -> None:
     with process(run) as served:
-        with socket.create_connection(("127.0.0.1", int(served.url.rpartition(":")[2]))) as odd:
+        with socket.create_connection(("127.0.0.1", int(served.url.rpartition(":")[2])), timeout=60) as odd:
             odd.sendall(b"\x9b31m nonsense\r\n\r\n")
             odd.recv(1000)
         httpx.post(f"{served.url}/v1/recommend", json={"user_id": "\x9b31m"})
-        while '"/v1/recommend"' not in served.log.read_text():
-            time.sleep(0.01)
+        wait_until(lambda: '"/v1/recommend"' in served.log.read_text())
         served.process.terminate()
         assert served.process.wait(30) == 0
     lines = [json.loads(line) for line in served.log.read_text().splitlines()]

@@ -40,12 +40,15 @@ def test_the_estimate_of_a_recent_history_is_not_below_its_memory(prefix: str) -
 
 
 @pytest.mark.parametrize("are_texts", [False, True])
-def test_the_estimate_of_a_kept_history_is_not_below_its_memory(are_texts: bool) -> None:
+def test_the_estimate_of_a_kept_history_is_not_below_its_memory(run: Path, are_texts: bool) -> None:
+    recommender = load(run)
+
     def make() -> _Kept:
         items = tuple(f"item {number}" if are_texts else 10**6 + number for number in range(LENGTH))
         run = RunHistory(items, tuple(10**15 + 7 * 10**6 * number for number in range(LENGTH)))
         events = [Interaction(f"event {number}", 1e9 + 7 * number + 0.5) for number in range(LENGTH)]
-        return _Kept(recent(), run, one_history(run, events, LENGTH))
+        history = one_history(run, events, LENGTH)
+        return _Kept(recent(), run, history, recommender.question(None, history.items))
 
     kept, size = memory_of(make)
     assert size <= _num_bytes_of(kept)

@@ -8,13 +8,14 @@ import socket
 import sqlite3
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
 from caser.answering.recommender import load
-from tests.service.serving import process
+from tests.service.serving import process, wait_until
 
 
 def test_after_sigterm_clients_that_follow_readiness_lose_no_answer(run: Path) -> None:
@@ -31,21 +32,20 @@ def test_after_sigterm_clients_that_follow_readiness_lose_no_answer(run: Path) -
                     except httpx.HTTPError as error:
                         broken.append(error)
 
-        asking = [threading.Thread(target=ask) for _ in range(4)]
+        asking = [threading.Thread(target=ask, daemon=True) for _ in range(4)]
         for thread in asking:
             thread.start()
-        while len(statuses) < 20:
-            time.sleep(0.01)
-        served.process.send_signal(signal.SIGTERM)
-        while httpx.get(f"{served.url}/readyz").status_code == 200:  # as a load balancer does
-            time.sleep(0.01)
-        so_far = len(statuses)
-        while len(statuses) < so_far + 20:  # until the load balancer reacts
-            time.sleep(0.01)
-        stop.set()
+        try:
+            wait_until(lambda: len(statuses) >= 20)
+            served.process.send_signal(signal.SIGTERM)
+            wait_until(lambda: httpx.get(f"{served.url}/readyz").status_code != 200)  # as a load balancer does
+            so_far = len(statuses)
+            wait_until(lambda: len(statuses) >= so_far + 20)  # until the load balancer reacts
+        finally:
+            stop.set()
         assert served.process.wait(20) == 0
         for thread in asking:
-            thread.join()
+            thread.join(60)
     assert set(statuses) == {200}
     assert not broken
 
@@ -87,20 +87,23 @@ def test_a_kill_during_writes_loses_no_acknowledged_event(run: Path, rounds: int
                         except httpx.HTTPError:
                             return
 
-            sending = [threading.Thread(target=send, args=(one,)) for one in range(4)]
+            sending = [threading.Thread(target=send, args=(one,), daemon=True) for one in range(4)]
             for thread in sending:
                 thread.start()
-            while not any(one.startswith(f"live-{number}-") for one in acknowledged.copy()):
-                time.sleep(0.005)
+            wait_until(partial(_has, acknowledged, f"live-{number}-"))
             time.sleep(chance.uniform(0.05, 0.4))
             assert served.kill(signal.SIGKILL) == -signal.SIGKILL
             for thread in sending:
-                thread.join()
+                thread.join(60)
         file = sqlite3.connect(store)
         kept = {row[0] for row in file.execute("SELECT event_id FROM events")}
         assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         file.close()
         assert acknowledged <= kept
+
+
+def _has(names: set[str], start: str) -> bool:
+    return any(name.startswith(start) for name in names.copy())
 
 
 def _item(count: int) -> int:

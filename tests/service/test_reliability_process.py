@@ -21,7 +21,7 @@ from caser.service.http.tokens import add_token
 from tests.cli.terminal import refusal
 from tests.runs import caser_run
 from tests.service.clients import Client
-from tests.service.serving import Process, process
+from tests.service.serving import Process, process, until
 from tests.skips import on_another_system
 
 linux = pytest.mark.skipif(
@@ -60,8 +60,7 @@ async def test_after_sigterm_clients_that_ignore_readiness_get_only_complete_ans
                         acknowledged.append(name)
 
         asking = [asyncio.ensure_future(asks(which)) for which in range(8)]
-        while len(statuses) < 50:
-            await asyncio.sleep(0.005)
+        await until(lambda: len(statuses) >= 50)
         served.process.send_signal(signal.SIGTERM)
         await asyncio.wait_for(asyncio.gather(*asking), 20)
         assert await asyncio.to_thread(served.process.wait, 20) == 0

@@ -115,7 +115,7 @@ async def test_writes_beyond_the_queue_limit_are_refused_at_once(monkeypatch: py
 
     def write(jobs: Sequence[int]) -> list[str]:
         loop.call_soon_threadsafe(started.set)
-        go.wait()
+        go.wait(60)
         return ["done"] * len(jobs)
 
     commit = GroupCommit(write)

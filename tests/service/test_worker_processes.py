@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from caser.artefact.folder import save
 from tests.runs import caser_run
 from tests.service.clients import BrokenAnswerError, Client, ask
 from tests.service.event_stores import Postgres
-from tests.service.serving import Process, process
+from tests.service.serving import Process, process, until
 
 pytestmark = pytest.mark.slow
 
@@ -49,15 +50,12 @@ def serving_processes(served: Process) -> dict[int, int]:
     return found
 
 
+def is_replaced(served: Process, worker: int, pid: int) -> bool:
+    return serving_processes(served)[worker] != pid
+
+
 def event_of(which: int, number: int) -> dict[str, Any]:
     return {"user_id": f"u{which}", "item_id": 10, "event_id": f"{which}-{number}", "time": number}
-
-
-async def until(condition: Any, seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        await asyncio.sleep(0.05)
 
 
 def is_alive(pid: int) -> bool:
@@ -102,7 +100,7 @@ async def test_killed_workers_are_replaced_and_no_acknowledged_event_is_lost(run
             before = serving_processes(served)
             victim = 1 + number % 2
             os.kill(before[victim], signal.SIGKILL)
-            await until(lambda before=before, victim=victim: serving_processes(served)[victim] != before[victim])
+            await until(partial(is_replaced, served, victim, before[victim]))
         stop.set()
         await asyncio.gather(*sending)
         assert sum(map(len, acknowledged)) > 100
@@ -146,10 +144,11 @@ async def test_watch_follows_the_folder_and_a_replaced_worker_follows_the_others
         first = (await ask(served.url, "/v1/model")).json()["model_version"]
         save(caser_run(seed=5), run)
         await until(lambda: any("reloaded: now serving" in message for message in messages(served)))
-        await asyncio.sleep(0.5)
-        seen = {(await ask(served.url, "/v1/model")).json()["model_version"] for _ in range(24)}
+        seen, end = {first}, time.monotonic() + 60
+        while first in seen:  # the workers change one after another
+            assert time.monotonic() < end
+            seen = {(await ask(served.url, "/v1/model")).json()["model_version"] for _ in range(24)}
         assert len(seen) == 1
-        assert seen != {first}
         before = serving_processes(served)
         os.kill(before[1], signal.SIGKILL)
         await until(lambda: serving_processes(served)[1] != before[1])

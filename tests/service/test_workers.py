@@ -26,6 +26,7 @@ from caser.service.workers.merged_metrics import merged_text
 from caser.service.workers.supervisor import check_workers, share_of
 from caser.service.workers.worker import _Others
 from tests.cli.terminal import refusal
+from tests.service.serving import until
 
 
 class FakeWorker:
@@ -237,7 +238,7 @@ async def test_what_a_client_asks_of_one_worker_counts_at_the_others() -> None:
     limits[0].tell_with(lines[0])  # type: ignore[attr-defined]
     assert limits[0].seconds_to_wait("ann") == 0.0
     limits[0].charge("ann", 2.0)
-    await asyncio.sleep(0.3)
+    await until(lambda: limits[1]._buckets)
     allowed = [limits[1].seconds_to_wait("ann") == 0.0 for _ in range(4)]
     assert allowed == [True, True, False, False]
     assert limits[1].seconds_to_wait("bob") == 0.0
@@ -265,7 +266,9 @@ def test_several_workers_need_a_store_that_they_share(run: Path) -> None:
     assert "--workers 2 needs --store" in line
 
 
-async def test_a_run_that_was_replaced_is_loaded_once_and_a_refused_one_is_not_tried_again(tmp_path: Path) -> None:
+async def test_a_run_that_was_replaced_is_loaded_once_and_a_refused_one_is_not_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run, loaded, refusals = tmp_path / "run", list[str](), [HTTPException(409, "damaged")]
 
     def put(content: str) -> None:
@@ -278,18 +281,29 @@ async def test_a_run_that_was_replaced_is_loaded_once_and_a_refused_one_is_not_t
         if refusals:
             raise refusals.pop()
 
+    async def looked_four_times() -> None:
+        before = len(looks)
+        await until(lambda: len(looks) >= before + 4)
+
+    looks: list[Path] = []
+
+    def counted(path: Path) -> watching.Look:
+        looks.append(path)
+        return look(path)
+
+    monkeypatch.setattr(watching, "look", counted)
     put("first")
     watching_it = asyncio.ensure_future(watch(run, look(run), reload, 0.01))
-    await asyncio.sleep(0.1)
+    await looked_four_times()
     assert loaded == []
     for content in ("damaged", "good"):
         put(content)
-        await asyncio.sleep(0.15)
+        await looked_four_times()
     (run / "manifest.json").unlink()
-    await asyncio.sleep(0.05)
+    await looked_four_times()
     assert loaded == ["damaged", "good"]
     put("back")
-    await asyncio.sleep(0.15)
+    await looked_four_times()
     assert loaded == ["damaged", "good", "back"]
     watching_it.cancel()
 

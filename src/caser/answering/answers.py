@@ -151,6 +151,10 @@ class Recommendations(Sequence[Answer]):
             for answer in self.answers
         ]
 
+    def _repr_html_(self) -> str:
+        """Show the answers in a notebook, as their table."""
+        return str(self.to_frame()._repr_html_())
+
     def to_frame(self) -> pl.DataFrame:
         """Return one row per recommended item.
 

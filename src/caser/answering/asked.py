@@ -43,7 +43,8 @@ def listed(ids: Any, name: str = "ids", *, is_ordered: bool = False) -> list[Raw
     where = f"an id in {name}"
     if isinstance(ids, _ONE_ID):
         return [plain(ids, where)]
-    _refuse_other_shapes(ids, name, is_ordered=is_ordered)
+    if type(ids) is not list:
+        _refuse_other_shapes(ids, name, is_ordered=is_ordered)
     if not isinstance(ids, Iterable):
         return [plain(ids, where)]
     if isinstance(ids, np.ndarray) and ids.ndim != 1:

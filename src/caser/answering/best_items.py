@@ -23,14 +23,24 @@ from caser.search.exact import Candidates, NotFiniteError, ScoresOf, TopK, find_
 MEMORY_MB = 16
 """Memory for scores, in megabytes."""
 
-Block = TypeVar("Block", list[tuple[RawId | None, Iterable[RawId] | None]], pl.Series)
-"""Questions that are answered at once: pairs of (user, history), or raw ids of users."""
-
 _BYTES_PER_SCORE = 24
 """Bytes for a score, for a copy of it, and for selecting the best."""
 
 _MOST_QUESTIONS = 512
 """Most questions that are answered at once."""
+
+
+Block = TypeVar("Block", list[Question], list[tuple[RawId | None, Iterable[RawId] | None]], pl.Series)
+"""Questions that are answered at once: in indices, as pairs of (user, history), or as raw ids of users."""
+
+
+def blocks_of(questions: Block, artefact: Artefact, memory_mb: int) -> Iterator[Block]:
+    """Return slices of the questions. The scores of one slice fit into the memory.
+
+    questions  any number of them       artefact  the model that answers       memory_mb  megabytes of memory for scores
+    """
+    size = questions_at_once(artefact, memory_mb)
+    return (questions[start : start + size] for start in range(0, len(questions), size))
 
 
 def questions_at_once(artefact: Artefact, memory_mb: int) -> int:
@@ -43,17 +53,6 @@ def questions_at_once(artefact: Artefact, memory_mb: int) -> int:
     # With item vectors, scores are computed for some items at a time; otherwise for the whole catalogue at once.
     size = most // _num_items(artefact) if artefact.state_scorer is None else min(_MOST_QUESTIONS, most)
     return max(1, size)
-
-
-def blocks(artefact: Artefact, values: Block, memory_mb: int) -> Iterator[Block]:
-    """Yield slices of questions. The scores of one slice fit into the memory.
-
-    artefact   the model that answers
-    values     the questions
-    memory_mb  megabytes of memory for scores
-    """
-    size = questions_at_once(artefact, memory_mb)
-    return (values[start : start + size] for start in range(0, len(values), size))
 
 
 def best_items(

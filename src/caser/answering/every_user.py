@@ -14,7 +14,7 @@ import polars as pl
 
 from caser.answering.answers import WrittenAnswers, id_column, table_schema
 from caser.answering.asked import Ids
-from caser.answering.best_items import MEMORY_MB, best_items, blocks, questions_at_once
+from caser.answering.best_items import MEMORY_MB, best_items, blocks_of, questions_at_once
 from caser.answering.questions import UnknownUsers
 from caser.data.attributes import Wanted
 from caser.search.exact import check_k
@@ -79,7 +79,7 @@ class EveryUser:
         """
         artefact, titles = self._recommender.artefact, self._recommender.artefact.titles
         start = first
-        for block in blocks(artefact, artefact.users.ids[first:end], self._memory_mb):
+        for block in blocks_of(artefact.users.ids[first:end], artefact, self._memory_mb):
             questions = [self._recommender.question(user, None, self._unknown_users) for user in block]
             top = best_items(
                 artefact,

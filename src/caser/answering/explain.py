@@ -17,7 +17,7 @@ history (the whole one, then one without each item), D state width, I catalogue 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,10 @@ class Effect:
     title: str | None
     effect: float
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the effect as JSON values, the id as `id_text.json_id` gives it."""
+        return {"item_id": json_id(self.item_id), "title": self.title, "effect": self.effect}
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -81,10 +85,15 @@ class Explanation:
     def to_dict(self) -> dict[str, Any]:
         """Return the explanation as JSON values, ids as `id_text.json_id` gives them."""
         return {
-            **asdict(self),
             "item_id": json_id(self.item_id),
+            "title": self.title,
             "user_id": None if self.user_id is None else json_id(self.user_id),
-            "history": [{**asdict(effect), "item_id": json_id(effect.item_id)} for effect in self.history],
+            "source": self.source,
+            "score": self.score,
+            "parts": self.parts,
+            "history": [effect.to_dict() for effect in self.history],
+            "effects_of": self.effects_of,
+            "rest": self.rest,
         }
 
 

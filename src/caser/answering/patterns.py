@@ -11,7 +11,7 @@ Shape suffixes: L window, d width of vectors, h height of a filter, n_h filters 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,16 @@ class UnionPattern:
     items: list[RawId | None]
     titles: list[str | None]
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the pattern as JSON values, ids as `id_text.json_id` gives them."""
+        return {
+            "height": self.height,
+            "filter": self.filter,
+            "answer": self.answer,
+            "items": _json_ids(self.items),
+            "titles": self.titles,
+        }
+
 
 @dataclass(frozen=True)
 class PointPattern:
@@ -56,6 +66,10 @@ class PointPattern:
 
     filter: int
     weights: list[float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the pattern as JSON values."""
+        return {"filter": self.filter, "weights": self.weights}
 
 
 @dataclass(frozen=True)
@@ -76,8 +90,12 @@ class Patterns:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the patterns as JSON values, ids as `id_text.json_id` gives them."""
-        union = [{**asdict(one), "items": _json_ids(one.items)} for one in self.union]
-        return {**asdict(self), "window": _json_ids(self.window), "union": union}
+        return {
+            "window": _json_ids(self.window),
+            "titles": self.titles,
+            "union": [one.to_dict() for one in self.union],
+            "point": [one.to_dict() for one in self.point],
+        }
 
 
 def filters_fired(recommender: Recommender, history: Iterable[RawId], most: int = 3) -> Patterns:
@@ -104,16 +122,23 @@ def filters_fired(recommender: Recommender, history: Iterable[RawId], most: int 
     ([None, 4, 1], [(2, 2)], 4)
     """
     must_be("recommender", recommender, Recommender, "a recommender, which caser.fit and caser.load return")
-    artefact = recommender.artefact
-    config = artefact.config
+    config = recommender.artefact.config
     if not isinstance(config, Caser):
         raise ConfigError(f"only Caser has filters that can be shown; this run is a {config.name}.")
-    indices = artefact.items.indices(listed(history, "history", is_ordered=True))
-    read = indices[indices > 0][None, -config.window :]
-    window_R = last_columns(read, config.window)[0]
+    indices = recommender.artefact.items.indices(listed(history, "history", is_ordered=True))
+    return patterns_in(recommender, config, indices[indices > 0], most)
+
+
+def patterns_in(recommender: Recommender, config: Caser, history: Int32, most: int = 3) -> Patterns:
+    """Return what `filters_fired` returns, for a history in indices.
+
+    recommender  a trained Caser                                config  its settings
+    history      (H,) int32, item indices, oldest first         most    the most horizontal filters per height
+    """
+    artefact = recommender.artefact
+    window_R = last_columns(history[None, -config.window :], config.window)[0]
     items: list[RawId | None] = [artefact.items.raw([index])[0] if index else None for index in window_R.tolist()]
-    known = artefact.titles
-    titles = [known[index - 1] if known is not None and index else None for index in window_R.tolist()]
+    titles = [None if item is None else recommender.title(item) for item in items]
     first = config.window - config.L  # where the window of the horizontal filters begins
     arrays = artefact.scorer.arrays()
     union = []

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from sys import getsizeof
 from typing import Literal, get_args
 
 import numpy as np
@@ -31,6 +32,9 @@ UnknownUsers = Literal["auto", "mean", "fold-in", "learned"]
 """What replaces the vector of a user that training did not know: the mean of all users' vectors, a vector fitted to the
 history (fold-in), or the anonymous vector that training with user dropout learned. `auto` is fold-in."""
 
+
+_WAYS = get_args(UnknownUsers)
+_ID = RawId | np.generic | None
 
 MOST_HINTS = 10
 """About how many unknown ids of a question there may be a hint."""
@@ -55,6 +59,11 @@ class Question:
     source: AnswerSource
     vector: Scores | None
 
+    @property
+    def num_bytes(self) -> int:
+        """About how much memory this takes, without the ids."""
+        return 500 + self.history.nbytes + getsizeof(self.ignored) + (0 if self.vector is None else self.vector.nbytes)
+
 
 def make_question(
     artefact: Artefact,
@@ -74,12 +83,12 @@ def make_question(
     Raises ConfigError for a user that is no id, and, for known users too, if `unknown_users` is misspelt, or if it is
     "learned" and the run learned no such vector.
     """
-    if unknown_users not in get_args(UnknownUsers):
-        hint = did_you_mean(str(unknown_users), get_args(UnknownUsers))
+    if unknown_users not in _WAYS:
+        hint = did_you_mean(str(unknown_users), _WAYS)
         raise ConfigError(f"unknown_users must be one of the ways to answer; got {unknown_users!r}: {hint}")
     if unknown_users == "learned" and artefact.manifest["anonymous_user"] != "learned":
         raise ConfigError("unknown_users='learned' needs a run trained with user_dropout above 0; this one was not.")
-    must_be("user", user, RawId | np.generic | None, "one raw id, or None")
+    must_be("user", user, _ID, "one raw id, or None")
     user = None if user is None else plain(user, "user")
     # The user: the index, which is 0 for an unknown user or none, and the raw id as the log has it.
     [user_index] = [0] if user is None else artefact.users.lookup([user])
@@ -89,7 +98,7 @@ def make_question(
     raw_items = None if history is None else listed(history, "history", is_ordered=True)
     given = artefact.histories.sequence(user_index) if raw_items is None else artefact.items.lookup(raw_items)
     item_indices = np.asarray(given, dtype=np.int32)
-    is_known = artefact.trained.item_counts[item_indices] > 0
+    is_known = artefact.knows_item[item_indices]
     known_history = item_indices[is_known]
     ignored: tuple[RawId, ...] = ()
     if len(known_history) < len(item_indices):

@@ -9,7 +9,7 @@ Shape suffixes: B questions of one block, I catalogue + padding, D state width.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ import numpy as np
 
 from caser.answering.answers import Answer, AnswerSource, Recommendations, WrittenAnswers
 from caser.answering.asked import Histories, Ids, listed, pair
-from caser.answering.best_items import MEMORY_MB, best_items, blocks, most_similar
+from caser.answering.best_items import MEMORY_MB, best_items, blocks_of, most_similar
 from caser.answering.every_user import EveryUser
 from caser.answering.fold_in import UserPrior
 from caser.answering.questions import Question, UnknownUsers, hints_about, make_question, states_of
@@ -70,8 +70,7 @@ class Recommender:
         must_be("artefact", artefact, Artefact, "an artefact; caser.load(RUN) reads a saved one and answers from it")
         self.artefact = artefact
         self.items = items
-        self._is_trained = artefact.trained.item_counts > 0
-        self._untrained = np.flatnonzero(~self._is_trained)
+        self._untrained = np.flatnonzero(~artefact.knows_item)
 
     def __repr__(self) -> str:
         return repr(self.artefact).replace("Artefact", "Recommender", 1)
@@ -130,16 +129,22 @@ class Recommender:
         """
         check_k(k)
         wanted = self.wanted(exclude, only, filters)
-        answers = []
-        for block in blocks(self.artefact, pair(users, histories), MEMORY_MB):
+        answers: list[Answer] = []
+        for block in blocks_of(pair(users, histories), self.artefact, MEMORY_MB):
             questions = [self.question(user, history, unknown_users) for user, history in block]
-            top = best_items(self.artefact, questions, wanted.candidates, k, exclude_seen=exclude_seen)
-            for question, results in zip(questions, top.of(len(questions)), strict=True):
-                items, scores = top.items[results], top.scores[results]
-                ignored, few = (*question.ignored, *wanted.ignored), wanted.remarks(len(items), k)
-                remarks = (*hints_about(self.artefact, question), *few)
-                answers.append(self._answer(question.raw, items, scores, question.source, ignored, remarks))
+            answers += self._answers(questions, wanted, exclude_seen, k)
         return Recommendations(answers, "user_id", self.artefact.items.ids.dtype, self.artefact.users.ids.dtype)
+
+    def answer(
+        self, questions: list[Question], *, k: int = 10, only: Ids | None = None, exclude_seen: bool | None = None
+    ) -> list[Answer]:
+        """Answer questions that `question` has made, as `recommend` answers those in raw ids. Raises as it does.
+
+        questions  what `question` returned        k, only, exclude_seen  as for `recommend`
+        """
+        check_k(k)
+        wanted, blocks = self.wanted(None, only, None), blocks_of(questions, self.artefact, MEMORY_MB)
+        return [answer for block in blocks for answer in self._answers(block, wanted, exclude_seen, k)]
 
     def recommend_all(
         self,
@@ -238,7 +243,7 @@ class Recommender:
         users = np.flatnonzero(lengths)
         sample = users[np.linspace(0, len(users) - 1, min(_MAX_INDEX_QUERIES, len(users))).astype(int)]
         questions = [self.question(raw) for raw in self.artefact.users.raw(sample)]
-        return build_index(*scorer.item_vectors(), self._is_trained, states_of(scorer, questions), recall)
+        return build_index(*scorer.item_vectors(), self.artefact.knows_item, states_of(scorer, questions), recall)
 
     def title(self, item: RawId) -> str | None:
         """Return the title of an item; None for an unknown item, or one without a title.
@@ -270,7 +275,7 @@ class Recommender:
         """
         must_be("item", raw, RawId | np.generic, "one raw id", "Ask about one item at a time.")
         index = self.artefact.items.index(plain(raw, "item"), "item")
-        if not self._is_trained[index]:
+        if not self.artefact.knows_item[index]:
             raise UnknownIdError(
                 f"item must be one the model was trained on; {in_words(raw)} has no interaction in the training part."
             )
@@ -293,6 +298,17 @@ class Recommender:
         exclude, only, filters  as for `recommend`
         """
         return wanted_items(self.artefact, self._untrained, self.attributes, exclude, only, filters)
+
+    def _answers(
+        self, questions: Sequence[Question], wanted: WantedItems, exclude_seen: bool | None, k: int
+    ) -> Iterator[Answer]:
+        """Answer a block of questions."""
+        top = best_items(self.artefact, questions, wanted.candidates, k, exclude_seen=exclude_seen)
+        for question, results in zip(questions, top.of(len(questions)), strict=True):
+            items, scores = top.items[results], top.scores[results]
+            ignored, few = (*question.ignored, *wanted.ignored), wanted.remarks(len(items), k)
+            remarks = (*hints_about(self.artefact, question), *few)
+            yield self._answer(question.raw, items, scores, question.source, ignored, remarks)
 
     def _answer(
         self,

@@ -97,7 +97,8 @@ def wanted_items(
 
     Raises ConfigError for a filter that does not fit the columns.
     """
-    must_be("filters", filters, Mapping | None, "a dictionary, such as {'genre': 'Drama'}, or None")
+    if filters is not None:
+        must_be("filters", filters, Mapping, "a dictionary, such as {'genre': 'Drama'}, or None")
     excluded = [] if exclude is None else listed(exclude, "exclude")
     chosen = [] if only is None else listed(only, "only")
     vocabulary = artefact.items

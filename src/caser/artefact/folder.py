@@ -97,6 +97,11 @@ class Artefact:
         return self.histories if self.is_trained is None else masked_part(self.histories, self.is_trained)
 
     @cached_property
+    def knows_item(self) -> Mask:
+        """Whether the model was trained on each item, (num_items + 1,) bool; False for padding."""
+        return self.trained.item_counts > 0
+
+    @cached_property
     def state_scorer(self) -> StateScorer | None:
         """The scorer if its scores are `state . vector + bias`; None for any other model."""
         return self.scorer if isinstance(self.scorer, StateScorer) else None
@@ -307,7 +312,7 @@ def _index(manifest: Manifest, contents: dict[str, bytes], artefact: Artefact) -
     check_arrays(arrays, {"cells": ArrayRule(np.int32, (num_items,), least=0, most=num_items)})
     if scorer is None:
         raise ValueError("an index for a model without item vectors")
-    if not np.array_equal(arrays["cells"] > 0, artefact.trained.item_counts > 0):
+    if not np.array_equal(arrays["cells"] > 0, artefact.knows_item):
         raise ValueError("cells for other items than those that were trained on")
     return Index(arrays["cells"], *scorer.item_vectors(), facts["probes"], facts["recall@10"])
 

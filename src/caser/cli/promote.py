@@ -75,14 +75,6 @@ def promote(
 
 def _show(result: Promotion) -> None:
     """Print what both runs showed, and the verdict."""
-    rows = [
-        (result.metric, *(f"{one.metric.value:.4f}" for one in (result.new, result.old))),
-        ("different items in all answers", *(f"{one.num_shown:,}" for one in (result.new, result.old))),
-        ("places with popular items", *(f"{one.popular_share:.1%}" for one in (result.new, result.old))),
-        ("targets that the run does not know", *(f"{one.unknown_share:.1%}" for one in (result.new, result.old))),
-        ("answers that are too short", *(f"{one.short_share:.1%}" for one in (result.new, result.old))),
-        ("milliseconds of an answer", *(f"{one.milliseconds:.2f}" for one in (result.new, result.old))),
-    ]
-    show.table(f"verdict: {result.verdict}", ["over the same questions", "new run", "old run"], rows)
+    show.table(f"verdict: {result.verdict}", ["over the same questions", "new run", "old run"], result.rows)
     for sentence in result.sentences:
         show.remark(sentence)

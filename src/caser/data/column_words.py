@@ -28,7 +28,7 @@ def word_set(text: str) -> frozenset[str]:
 
 IDS = word_set(
     "id ids key no nr num number code hash uuid guid uid pk sk ref nummer numero numéro número numer "
-    "编号 番号 コード номер код"
+    "barcode 编号 番号 コード номер код"
 )
 """Words for an id, at the end of a name."""
 
@@ -44,7 +44,7 @@ QUALIFIERS = word_set(
 NOUNS: Mapping[str, frozenset[str]] = {
     "user": word_set(
         "user usr users customer customers cust client visitor member account acct buyer reviewer person subscriber "
-        "viewer player gamer reader listener student learner patient employee shopper consumer guest passenger voter "
+        "viewer player gamer reader listener student learner patient shopper consumer guest passenger voter "
         "rater patron borrower purchaser donor household msno kunde kunden nutzer benutzer besucher utilisateur "
         "acheteur usuario cliente clientes utente klant gebruiker klient uzytkownik użytkownik kund användare "
         "用户 用戶 顾客 客户 会员 ユーザー 顧客 사용자 고객 пользователь клиент покупатель"
@@ -52,7 +52,7 @@ NOUNS: Mapping[str, frozenset[str]] = {
     "item": word_set(
         "item product prod sku article artikel movie film track song book video news anime manga recipe game course "
         "lesson lecture goods listing dish ean gtin upc barcode isbn asin episode podcast story paper job content "
-        "producto produkt produit prodotto artículo articolo 商品 产品 物品 製品 アイテム 상품 товар"
+        "producto produto produkt produit prodotto artículo articolo 商品 产品 物品 製品 アイテム 상품 товар"
     ),
 }
 """Words for a person, and for what is used, bought or read."""
@@ -60,12 +60,21 @@ NOUNS: Mapping[str, frozenset[str]] = {
 OTHER_NOUNS: Mapping[str, frozenset[str]] = {
     "user": word_set(
         "username login nick nickname screenname email mail phone cookie device profile card loyalty steam distinct "
-        "anonymous pseudo ip mac"
+        "anonymous pseudo ip mac employee"
     ),
     "item": word_set("artist album show series hotel restaurant place poi property venue business page post url"),
 }
 """Words for what belongs to a person, and for what an item belongs to: they count if there is nothing better."""
 
+
+SHARED = word_set("device ip mac terminal")
+"""Words for what several persons may share."""
+
+SERVES = word_set("employee staff")
+"""Words for persons who serve others."""
+
+SERVED = word_set("receipt ticket order invoice basket till register pos table store shop sale transaction")
+"""Words in the names of columns that are there where somebody is served."""
 
 NEEDS_ID = word_set("page post title content job paper story show place series")
 """Words that often mean something else than an id or a name of one: the text of a review, the number of a page."""
@@ -103,12 +112,12 @@ def _vocabulary() -> frozenset[str]:
 
 def speaks_for(name: str, role: str) -> int | None:
     """Return how well the words in a name speak for a role: 0 for an id, 1 for a noun, 2 for a name, 3 for something
-    that only belongs to it; None if they do not.
+    that only belongs to it, 4 for what several may share; None if they do not.
 
     name  the name of a column        role  "user" or "item"
 
     >>> [speaks_for(name, "user") for name in ("person_id", "visitor", "user_name", "deviceId", "user_agent")]
-    [0, 1, 2, 3, None]
+    [0, 1, 2, 4, None]
     >>> [speaks_for(name, "item") for name in ("StockCode", "order_item_id", "items_count", "event_id")]
     [0, None, None, None]
     """
@@ -118,10 +127,10 @@ def speaks_for(name: str, role: str) -> int | None:
         return 0
     if not nouns | others or not words <= nouns | others | IDS | NAMES | QUALIFIERS:
         return None
-    if words_in(name)[0] in IDS - {"uid"} or (words <= NEEDS_ID | QUALIFIERS):  # the number of users; a page
+    if words_in(name)[0] in IDS - {"uid", "barcode"} or (words <= NEEDS_ID | QUALIFIERS):  # the number of users; a page
         return None
     if not nouns:
-        return 3
+        return 4 if words & (SHARED | SERVES) else 3
     if words & NAMES or others - QUALIFIERS:
         return 2
     return 0 if words & IDS else 1

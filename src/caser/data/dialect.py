@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from caser.data.names import by_name
 from caser.data.tables import Layout
 
 SEPARATORS = {
@@ -81,11 +82,12 @@ def dialect_of(text: bytes, layout: Layout, first: str) -> tuple[Dialect, bytes]
     if separator is None:
         separator = guess_separator(bare)
         notes = (*notes, f"fields are separated by {SEPARATORS.get(separator, repr(separator))}")
-    # Pass over comments.
+    # Pass over comments. One as wide as the rows may name the columns, unless another line does.
+    is_named = len(by_name([name.strip(" \"'\t") for name in bare[0].split(separator)])) > 1
     comments = [
         line
         for line in itertools.takewhile(COMMENT.match, sample)
-        if _width(line, separator) != _width(bare[0], separator)
+        if _width(line, separator) != _width(bare[0], separator) or is_named
     ]
     for line in comments:
         text = text.replace(line.encode(), b"", 1)

@@ -14,7 +14,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from caser.arrays.types import Int32, Int64
+from caser.data.again import count_again, doubts_on_again
+from caser.data.dates import DAY_LENGTH
 from caser.data.ids import MISSING, missing_flags, shortened
+from caser.data.joined_items import doubts_on_joined
 from caser.data.log import InteractionLog
 from caser.data.names import are_event_kinds
 from caser.data.times import looks_like_moments
@@ -57,6 +60,10 @@ MOST_KINDS = 50
 """The most kinds of events that a log has."""
 
 
+CLOCKS_SEEN = 1000
+"""How many times are looked at before all are, to find one with a time of day."""
+
+
 class Moments(NamedTuple):
     """What is seen of the times of events that are in the order of users, times and rows.
 
@@ -64,6 +71,9 @@ class Moments(NamedTuple):
     ties       how many events have the time of the event before them, which is of the same user
     steps      how many have a later time than that event        backwards  how many of these were in an earlier row
     last       the last time; None before the first event
+    apart      how many events have the user, the time and the item of one before them that is not in the row before
+    directly   how many have these of the event in the row before
+    has_clock  whether a time is not the beginning of a day
     """
 
     moves: bool = False
@@ -71,24 +81,40 @@ class Moments(NamedTuple):
     steps: int = 0
     backwards: int = 0
     last: int | None = None
+    apart: int = 0
+    directly: int = 0
+    has_clock: bool = False
 
-    def after(self, users: Int32, times: Int64, rows: Int64) -> Moments:
+    def after(self, users: Int32, times: Int64, rows: Int64, items: Int32) -> Moments:
         """Return what is seen with more events, all of later users.
 
-        users, times, rows  (N,) of each event, in their order, at least one
+        users, times, rows, items  (N,) of each event, in their order, at least one
 
-        >>> Moments().after(np.array([1, 1, 1]), np.array([7, 7, 9]), np.array([1, 2, 0]))
-        Moments(moves=True, ties=1, steps=1, backwards=1, last=9)
+        >>> Moments().after(np.array([1, 1, 1]), np.array([7, 7, 9]), np.array([1, 2, 0]), np.array([3, 3, 3]))
+        Moments(moves=True, ties=1, steps=1, backwards=1, last=9, apart=0, directly=1, has_clock=True)
         """
         same_user, later = np.diff(users) == 0, np.diff(times) != 0
         steps = same_user & later
+        again, directly = count_again(np.append(False, same_user & ~later), items, rows)
         return Moments(
             self.moves or bool(later.any()) or (self.last is not None and self.last != int(times[0])),
             self.ties + int((same_user & ~later).sum()),
             self.steps + int(steps.sum()),
             self.backwards + int((steps & (np.diff(rows) < 0)).sum()),
             int(times[-1]),
+            self.apart + again - directly,
+            self.directly + directly,
+            self.has_clock or bool((times[:CLOCKS_SEEN] % DAY_LENGTH).any()) or bool((times % DAY_LENGTH).any()),
         )
+
+    def doubts(self, num_events: int) -> list[str]:
+        """Return the doubt on events that are there twice; see `again.doubts_on_again`.
+
+        num_events  the number of all events
+        """
+        if not self.moves:
+            return []  # all times are equal, so that a repetition is nothing strange
+        return doubts_on_again(self.apart, self.directly, num_events, are_days=not self.has_clock)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +138,7 @@ class LogCounts:
 
         log  any log that is in memory
         """
-        moments = Moments().after(log.users, log.times, log.rows) if log.has_times else None
+        moments = Moments().after(log.users, log.times, log.rows, log.items) if log.has_times else None
         users, items = (np.bincount(indices)[1:] for indices in (log.users, log.items))
         return cls(log.user_vocabulary.ids, log.item_vocabulary.ids, users, items, moments)
 
@@ -122,11 +148,12 @@ class LogCounts:
         return int(self.user_counts.sum())
 
 
-def doubts_on_log(log: LogCounts, *, is_typed: bool) -> list[str]:
+def doubts_on_log(log: LogCounts, *, is_typed: bool, rises: int = 0) -> list[str]:
     """Return the doubts on the users and items of a log.
 
     log       what was counted in it
     is_typed  whether the source marks missing values itself, so that a word is an id
+    rises     how many rows have a later time than the row before them
 
     >>> users = pl.Series([f"u{row}" for row in range(30)])
     >>> log = InteractionLog.from_columns(users, pl.Series([*range(6)] * 5), None)
@@ -141,7 +168,7 @@ def doubts_on_log(log: LogCounts, *, is_typed: bool) -> list[str]:
         doubts += _on_shares(ids, counts, role)
         if ids.dtype == pl.String:
             doubts += _on_texts(ids, counts, role, plural, is_typed=is_typed)
-    doubts += [] if log.moments is None else _on_moments(log, log.moments)
+    doubts += [] if log.moments is None else _on_moments(log, log.moments, rises)
     return [*doubts, *_on_numbers(log)]
 
 
@@ -163,7 +190,7 @@ def _on_numbers(log: LogCounts) -> list[str]:
     return doubts
 
 
-def _on_moments(log: LogCounts, moments: Moments) -> list[str]:
+def _on_moments(log: LogCounts, moments: Moments, rises: int) -> list[str]:
     """Doubt the order of events if all of a user have one time, or if the rows of each user go back in time."""
     doubts = []
     if log.num_events >= max(MANY, 2 * len(log.user_ids)) and moments.moves and not moments.steps:
@@ -171,7 +198,8 @@ def _on_moments(log: LogCounts, moments: Moments) -> list[str]:
             "doubt: every user has one moment in all events: only the order of rows orders them; is the column of the "
             "time right?"
         )
-    if moments.ties and moments.backwards == moments.steps >= MANY:
+    # Rows that are newest first for all, or for one user after another; rows in the order of items rise more often.
+    if moments.ties and moments.backwards == moments.steps >= MANY and rises < len(log.user_ids):
         doubts.append(
             f"doubt: the rows are newest first, and {moments.ties:,} events have the time of another of their user: "
             "these stay in the order of rows, the newest first; reverse the rows: (head -n 1 FILE; tail -n +2 FILE | "
@@ -224,12 +252,16 @@ def _on_texts(ids: pl.Series, counts: NDArray[np.int64], role: str, plural: str,
             f"doubt: {number:,} events have the {role} {' or '.join(map(repr, words))}: {missing_flags(words)} makes "
             "it a missing value"
         )
+    joined = doubts_on_joined(ids, counts) if role == "item" else []
+    doubts += joined
     for pattern, meaning in (
         (SPREADSHEET, "rounded by a spreadsheet, so that several may have become one: export the column as text"),
         (ROUNDED, "rounded to floats, so that several may have become one: export the column as text"),
         (LIST, "lists of several ids: write one event per row"),
     ):
         like = ids.str.contains(pattern)
+        if joined and pattern is LIST:
+            continue
         if like.sum() >= (1 if pattern is not LIST else max(1, 0.2 * len(ids))):
             first = shortened(ids[like.arg_max() or 0])
             doubts.append(f"doubt: {like.sum():,} of {len(ids):,} {plural} look like {first}: {meaning}")

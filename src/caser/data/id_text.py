@@ -32,6 +32,7 @@ MAX_JSON_INTEGER = 2**53 - 1
 _MOST_DIGITS = 21
 """Ids with zeros in front have fewer digits than this."""
 
+_MOST = 2**63
 _TOO_LARGE = 10**MAX_ID_LENGTH
 _WHOLE_NUMBER = re.compile(r"0|-?[1-9][0-9]*")
 _BOOLS = {"true": True, "false": False}
@@ -65,7 +66,7 @@ def plain(value: Any, where: str = "an id") -> RawId:
     >>> plain(np.uint8(7)), plain("007")
     (7, '007')
     """
-    if type(value) is str and value.isascii() and value:
+    if (type(value) is str and value and value.isascii()) or (type(value) is int and -_MOST <= value <= _MOST):
         return value
     value = value.item() if isinstance(value, np.generic) else value.as_py() if hasattr(value, "as_py") else value
     if isinstance(value, str):

@@ -21,6 +21,8 @@ from collections.abc import Collection
 
 import polars as pl
 
+from caser.data.column_words import speaks_for, words_in
+from caser.data.names import option
 from caser.errors import DataError
 
 MISSING = (
@@ -95,7 +97,7 @@ def read_ids(ids: pl.Series, places: pl.Series, words: Collection[str]) -> tuple
     elif kind != pl.String:
         raise DataError(
             f"ids must be text or whole numbers; got {_shown(ids)} in column {ids.name!r}, of the type {kind}"
-            + ("; name a field of these objects, with a dot: --user user.id" if kind == pl.Struct else "")
+            + (f"; name a field of these objects, with a dot: {_field_of(ids.name, kind)}" if kind == pl.Struct else "")
         )
     if ids.dtype == pl.String or words != [""]:  # a number is written as one of the words only if the caller names them
         ids = ids.set(is_missing(ids.cast(pl.String), words), None)
@@ -200,6 +202,13 @@ def _text_of_binary(ids: pl.Series) -> tuple[pl.Series, str]:
         uuids = hexadecimal.str.replace(r"^(.{8})(.{4})(.{4})(.{4})(.{12})$", "${1}-${2}-${3}-${4}-${5}")
         return uuids, f"{ids.name} holds 16 bytes per value: read as UUIDs"
     return ids.bin.encode("hex"), f"{ids.name} holds binary values: read as hexadecimal text"
+
+
+def _field_of(name: str, kind: pl.DataType) -> str:
+    """Return the flag of the field of objects that may be the id."""
+    fields = [field.name for field in kind.fields] if isinstance(kind, pl.Struct) else []
+    field = next((one for one in fields if {"id", "sku", "key"} & {*words_in(one)}), fields[0] if fields else "id")
+    return option("item" if speaks_for(name.removesuffix("s"), "item") is not None else "user", f"{name}.{field}")
 
 
 def _shown(ids: pl.Series) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from caser.data.again import doubts_on_repetition
 from caser.data.bad_rows import doubt_on_bad_rows, most_frequent
 from caser.data.doubts import LogCounts, doubts_on_log
 from caser.data.filters import LogFilters
@@ -24,6 +25,7 @@ from caser.data.rows import Rows, Rules, check_rows, needed_roles, read_rows
 from caser.data.strays import Edges, doubts_on_strays
 from caser.data.tables import RawTable
 from caser.data.time_doubts import TimeFacts, doubts_on_times
+from caser.data.time_units import MEANINGS
 from caser.data.times import shown_moment
 
 
@@ -44,7 +46,10 @@ def to_log(table: RawTable, rules: Rules, filters: LogFilters, facts: Mapping[st
     log = InteractionLog.from_columns(rows.kept["user"], rows.kept["item"], times, provenance=provenance)
     log = _with_integers(log) if table.is_text else log
     log = with_own_titles(log, roles.table, roles.columns)
-    doubts = [*doubt_on_bad_rows(rows.bad_rows, rows.num_rows), *_doubts(log, rows, is_typed=not table.is_text)]
+    doubts = [
+        *doubt_on_bad_rows(rows.bad_rows, rows.num_rows),
+        *_doubts(log, rows, filters, is_typed=not table.is_text),
+    ]
     return _with_notes(log, [first_row(log), *doubts])
 
 
@@ -71,8 +76,9 @@ def provenance_of(
 def _note_on_times(unit: str | None) -> str:
     if unit is None:
         return "no time column: rows are in the order of events; name one with time= (--time)"
-    named = {"dates": "dates", "excel": "days since 1899-12-30, as spreadsheets count them"}
-    return f"read times as {named.get(unit, f'{unit} since 1970')}"
+    if unit in MEANINGS:
+        return f"read times as {MEANINGS[unit]}; override with time_format= (--time-format)"
+    return f"read times as {unit}" if unit == "dates" or " since " in unit else f"read times as {unit} since 1970"
 
 
 def _with_integers(log: InteractionLog) -> InteractionLog:
@@ -110,13 +116,19 @@ def first_row(log: InteractionLog, place: int | None = None) -> str:
     return f"first row: user {str(user)[:60]}, item {str(item)[:60]}{when}"
 
 
-def _doubts(log: InteractionLog, rows: Rows, *, is_typed: bool) -> list[str]:
+def _doubts(log: InteractionLog, rows: Rows, filters: LogFilters, *, is_typed: bool) -> list[str]:
     frame = rows.kept
     counts = LogCounts.of(log)
     edges = Edges.of(frame, rows.place_name)
+    times = TimeFacts.of(frame, rows.place_name) if "time" in frame else None
     return [
-        *(doubts_on_times(TimeFacts.of(frame, rows.place_name)) if "time" in frame else []),
-        *doubts_on_log(counts, is_typed=is_typed),
+        *(
+            doubts_on_repetition(frame.select("user", "item"))
+            if times is None
+            else doubts_on_times(times, rows.time_unit)
+        ),
+        *([] if filters.drop_duplicates or counts.moments is None else counts.moments.doubts(len(log))),
+        *doubts_on_log(counts, is_typed=is_typed, rises=0 if times is None else times.rises),
         *doubts_on_strays(edges, counts, lambda role, raw: int((frame[role].cast(pl.String) == raw).sum())),
     ]
 

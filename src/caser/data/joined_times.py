@@ -1,56 +1,41 @@
 """Joined times: make one column of several that say a moment together.
 
 A day and a time of day, a moment and its zone, or a year, a month and a day. Numbers in the second place are clocks
-(2359, 235959), else seconds or milliseconds since midnight. A number in the place of the day counts days.
+(2359, 235959), else seconds or milliseconds since midnight. A number in the place of the day counts days, or is the
+midnight of a day in seconds. `clock_parts.py` says what columns with parts of moments look like.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import polars as pl
 
+from caser.data.clock_parts import (
+    CLOCK,
+    HALVES,
+    PARTS,
+    are_in,
+    are_parts,
+    clock_texts,
+    digits_of_clock,
+    halves_as_text,
+    parts_of_moment,
+)
 from caser.data.column_words import word_set, words_in
-from caser.data.dates import DAY_LENGTH, parse, read_dates
-from caser.data.rivals import whole_numbers
+from caser.data.dates import DAY_LENGTH, TRIED, parse, read_dates
 from caser.data.tables import RawTable
-from caser.data.time_units import NEARLY_ALL
+from caser.data.time_units import NEARLY_ALL, are_midnights, guessed_unit, scaled, size_of
 from caser.errors import DataError
-
-PARTS: Mapping[str, frozenset[str]] = {
-    "year": word_set("year yr yyyy jahr année annee año ano anno"),
-    "month": word_set("month mo mon mm monat mois mes mese"),
-    "day": word_set("day dy dd tag jour día dia giorno"),
-    "hour": word_set("hour hr hh stunde heure hora ora"),
-    "minute": word_set("minute min mi"),
-    "second": word_set("second sec ss"),
-}
-"""Parts of a moment, and the words for each in names of columns."""
-
-USUAL: Mapping[str, tuple[int, int]] = {
-    "year": (1900, 2100),
-    "month": (1, 12),
-    "day": (1, 31),
-    "hour": (0, 23),
-    "minute": (0, 59),
-    "second": (0, 60),
-}
-
-CLOCK_FORMS: Mapping[int, str] = {
-    2: r"^([01]\d|2[0-3])$",
-    4: r"^([01]\d|2[0-3])[0-5]\d$",
-    6: r"^([01]\d|2[0-3])([0-5]\d){2}$",
-}
-"""Clocks as numbers, by the number of digits."""
-
-CLOCK_WITH_ZEROS = r"^\s*([01]\d|2[0-3])([0-5]\d){1,2}\s*$"
-"""A clock as a number with all its zeros, such as 0959."""
 
 PER_SECOND = 1_000_000
 
 LARGEST_DAY = 99_999
 """A larger number is no count of days."""
+
+OFFSET = r"^\s*(?:UTC|GMT)?([+-](\d\d?|\d\d?:\d\d|\d{4})|Z)\s*$"
+"""An offset from UTC, such as +02:00."""
 
 ZONE = r"^[A-Z][A-Za-z]+/[A-Z][A-Za-z_/+-]+$"
 """The name of a zone by its place, such as Europe/Berlin."""
@@ -59,17 +44,6 @@ MOST_MINUTES = 840
 
 ZONE_WORDS = word_set("offset tz zone timezone tzoffset utc gmt")
 """Words in the names of columns with zones."""
-
-CLOCK_WORDS = word_set(
-    "year month week weekday dow day days hour hours minute minutes second seconds sec secs date time clock "
-    "timestamp ts period epoch elapsed timeframe timestep t"
-)
-"""Words in the names of columns with times or parts of them."""
-
-NO_ORDER = word_set(
-    "id ids hash name price amount count score rating total qty quantity spent duration length weight plays"
-)
-"""Words in the names of columns that say how much or which, and not when."""
 
 
 def joined_time(table: RawTable, columns: Sequence[str], name: str) -> RawTable:
@@ -103,12 +77,13 @@ def join_time(table: RawTable, columns: Sequence[str], name: str) -> tuple[RawTa
     >>> join_time(RawTable.from_frame(rows), ["day", "clock"], "when")[1]
     'dates and clocks of 6 digits'
     """
-    if len(columns) > 2:
-        return _of_calendar(table, columns, name), "parts of a date"
+    table, columns, way = _of_several(table, columns, name)
+    if len(columns) < 2:
+        return table, way
     pair = table.select(columns)
     kind = pair.to_series(1).dtype
     first = pair.to_series(0).cast(pl.String)
-    days = _kind_of_days(first)
+    days = f"{way}{_kind_of_days(first)}"
     if kind == pl.Duration:
         moments = _midnights(first) + pair.to_series(1).dt.total_microseconds()
         return _with(table, name, moments), f"{days} and durations"
@@ -120,90 +95,86 @@ def join_time(table: RawTable, columns: Sequence[str], name: str) -> tuple[RawTa
         return table.with_joined(columns, name), "texts"
     numbers = second.cast(pl.Int64, strict=False)
     if 2 * numbers.count() < len(second):
-        return _with_days(table, columns, name, first, second), f"{days} and texts"
+        return _with_clocks(table, columns, name, first, second), f"{days} and texts"
     if unit := unit_of_offsets(columns[1], numbers):
         moments = _moments(first) - numbers * unit * PER_SECOND
         return _with(table, name, moments), f"{days} and offsets of {unit} seconds"
-    digits = _digits_of_clock(columns[1], numbers)
+    digits = digits_of_clock(columns[1], numbers)
     if digits:
         clocks = numbers.cast(pl.String).str.zfill(digits)
-        return _with_days(table, columns, name, first, clocks, digits), f"{days} and clocks of {digits} digits"
+        return _with_clocks(table, columns, name, first, clocks, digits), f"{days} and clocks of {digits} digits"
     most = int(str(numbers.max()))
     if most >= DAY_LENGTH // 1000:
         return table.with_joined(columns, name), "texts"
     unit = PER_SECOND if most < DAY_LENGTH // PER_SECOND else 1000
+    unit = 60 * PER_SECOND if words_in(columns[1])[:1] in (("minute",), ("minutes",)) and most < 1440 else unit
     return _with(table, name, _midnights(first) + numbers * unit), f"{days} and units of {unit} microseconds"
 
 
-def parts_of_moment(columns: Sequence[str]) -> list[str]:
-    """Return the columns that are called year, month, day, and smaller parts, in this order; none if one is missing.
-
-    columns  names of columns
-
-    >>> parts_of_moment(["date_day", "date_month", "date_year", "user"])
-    ['date_year', 'date_month', 'date_day']
+def _of_several(table: RawTable, columns: Sequence[str], name: str) -> tuple[RawTable, list[str], str]:
+    """Return columns that mean the same, at most a day and a time of day, or a moment and its zone; none if the table
+    has the whole already; and how they were read.
     """
-    found: list[str] = []
-    for words in PARTS.values():
-        named = [column for column in columns if words.intersection(words_in(column)[-1:])]
-        if len(named) != 1:
-            return found if len(found) >= 3 else []
-        found += named
-    return found
+    columns = list(columns)
+    few = table.sample(columns)
+    last = few[columns[-1]]
+    if len(columns) > 2 and _are_zones(last):
+        table, way = join_time(table, columns[:-1], f"{name} ")
+        return table, [f"{name} ", columns[-1]], f"{way}, "
+    half = columns.pop() if _are_halves(last) else None
+    is_calendar = len(columns) > 2 and _is_calendar(few, columns)
+    if half is None and is_calendar:
+        return _of_calendar(table, columns, name), [], "parts of a date"
+    if half is None and len(columns) == 2:
+        return table, columns, ""
+    begin = 3 if is_calendar else 1
+    clocks = columns[begin:]
+    if not clocks:  # the time of day is in the column of the day
+        pair = table.select([*columns, str(half)])
+        texts = pair.to_series(0).cast(pl.String) + " " + halves_as_text(pair.to_series(1))
+        return replace(table, frame=table.frame.with_columns(texts.alias(name))), [], "texts and halves of days"
+    if len(clocks) > 1 and not all(are_in(few[one], part) for one, part in zip(clocks, CLOCK, strict=False)):
+        raise DataError(_wrong_parts(columns))
+    table = _of_calendar(table, columns[:3], f"{name} ") if is_calendar else table
+    clock = clock_texts(table.select([*clocks, *([half] if half else [])]), clocks, half)
+    table = replace(table, frame=table.frame.with_columns(clock.alias(f"{name}  ")))
+    return table, [f"{name} " if is_calendar else columns[0], f"{name}  "], "parts, "
 
 
-def are_parts(few: pl.DataFrame, columns: Sequence[str]) -> bool:
-    """Return whether columns hold the numbers of years, months, days, and smaller parts, in this order.
-
-    few  the first rows        columns  names of some of its columns
-
-    >>> are_parts(pl.DataFrame({"y": ["2020"], "m": ["1"], "d": ["31"]}), ["y", "m", "d"])
-    True
-    """
-    for (least, most), column in zip(USUAL.values(), columns, strict=False):
-        numbers = few[column].cast(pl.String, strict=False).cast(pl.Int64, strict=False)
-        if numbers.is_between(least, most).sum() < NEARLY_ALL * max(1, len(few)):
-            return False
-    return True
+def _are_zones(values: pl.Series) -> bool:
+    texts = values.drop_nulls().cast(pl.String, strict=False).str.strip_chars()
+    return (
+        len(texts) > 0
+        and bool((texts.str.contains(OFFSET) | texts.str.contains(ZONE)).all())
+        and not bool(texts.str.contains(r"^\d+$").any())
+    )
 
 
-def are_clock_numbers(values: pl.Series) -> bool:
-    """Return whether whole numbers are times of day: hours, 2359, 235959, or seconds of a day, by name and values.
+def _are_halves(values: pl.Series) -> bool:
+    """Return whether a column that the caller names says in which half of the day times are, perhaps always in one."""
+    texts = values.drop_nulls()
+    return texts.dtype == pl.String and len(texts) > 0 and bool(texts.str.contains(HALVES).all())
 
-    values  the first values of a column
 
-    >>> are_clock_numbers(pl.Series("trans_time", [93059, 235959])), are_clock_numbers(pl.Series("price", [1530]))
-    (True, False)
-    """
-    words = set(words_in(values.name))
-    if (numbers := whole_numbers(values)) is None or words & NO_ORDER:
-        return False
-    texts = values.drop_nulls() if values.dtype == pl.String else pl.Series(dtype=pl.String)
-    if texts.str.starts_with("0").any() and texts.str.contains(CLOCK_WITH_ZEROS).all() and texts.n_unique() > 1:
-        return True  # a number would have no zeros in front
-    numbers = numbers.drop_nulls()
-    most = int(str(numbers.max()))
-    if int(str(numbers.min())) < 0:
-        return False
-    if words & {"second", "seconds", "sec", "secs"} and words & {"day", "midnight"}:
-        return most < DAY_LENGTH // PER_SECOND
-    if words & {"hour", "hours"} and most < 24:
-        return True
-    if words & {"time", "clock", "hourmin", "timeofday", "hour", "uhrzeit", "hora", "heure"} and 23 < most <= 235_959:
-        digits = numbers.cast(pl.String).str.zfill(4 if most <= 2359 else 6)
-        return digits.str.contains(CLOCK_WITH_ZEROS).sum() >= NEARLY_ALL * len(numbers)
-    return False
+def _is_calendar(few: pl.DataFrame, columns: Sequence[str]) -> bool:
+    """Return whether columns are the numbers of a year, a month, a day, and smaller parts, in this order or by name."""
+    ordered = parts_of_moment(columns)
+    ordered = ordered if sorted(ordered) == sorted(columns) else list(columns)
+    return len(ordered) <= len(PARTS) and are_parts(few, ordered)
+
+
+def _wrong_parts(columns: Sequence[str]) -> str:
+    return (
+        "time= (--time) of several columns must name a day and a time of day, or a day, an hour, a minute and a "
+        "second, or the numbers of a year, a month, a day, an hour, a minute and a second in this order, perhaps with "
+        f"AM or PM or a zone behind them; got {', '.join(columns)}"
+    )
 
 
 def _of_calendar(table: RawTable, columns: Sequence[str], name: str) -> RawTable:
     """Join the parts of a moment, in any order if their names say it, else from the year on."""
     ordered = parts_of_moment(columns)
     ordered = ordered if sorted(ordered) == sorted(columns) else list(columns)
-    if len(ordered) > len(PARTS) or not are_parts(table.sample(ordered), ordered):
-        raise DataError(
-            "time= (--time) of several columns must name a day and a time of day, or the numbers of a year, a month, a "
-            f"day, an hour, a minute and a second in this order; got {', '.join(columns)}"
-        )
     signs = ("", "-", "-", " ", ":", ":")
     texts = [
         pl.lit(sign) + pl.col(column).cast(pl.String).str.strip_chars().str.zfill(4 if sign == "" else 2)
@@ -211,6 +182,25 @@ def _of_calendar(table: RawTable, columns: Sequence[str], name: str) -> RawTable
     ]
     texts += [pl.lit(":00")] if len(ordered) == 4 else []
     return replace(table, frame=table.frame.with_columns(pl.concat_str(texts).alias(name)))
+
+
+def _with_clocks(
+    table: RawTable, columns: Sequence[str], name: str, days: pl.Series, clocks: pl.Series, digits: int = 0
+) -> RawTable:
+    """Join days with clocks: as text, unless days are numbers of seconds since 1970."""
+    if (moments := _numbered_moments(days)) is None:
+        return _with_days(table, columns, name, days, clocks, digits)
+    form = {2: r"$1:00", 4: "$1:$2", 6: "$1:$2:$3"}.get(digits)
+    written = clocks if form is None else clocks.str.replace("^" + r"(\d\d)" * (digits // 2) + "$", form)
+    return _with(table, name, moments + read_dates("1970-01-01 " + written))
+
+
+def _numbered_moments(text: pl.Series) -> pl.Series | None:
+    """Return days in microseconds if they are numbers of seconds, or smaller units, since 1970; else None."""
+    if not are_midnights(text[:TRIED]):
+        return None
+    numbers = text.str.strip_chars().cast(pl.Float64, strict=False)
+    return scaled(numbers.cast(pl.Int64), guessed_unit(size_of(numbers.drop_nulls())))
 
 
 def _with_days(
@@ -233,6 +223,8 @@ def _kind_of_days(text: pl.Series) -> str:
     """Return how days are written, in words."""
     if _counted_days(text) is not None:
         return "numbers of days"
+    if are_midnights(text[:TRIED]):
+        return "midnights"
     return "dates of 8 digits" if _are_digits(text, read_dates(text)) else "dates"
 
 
@@ -255,6 +247,8 @@ def _moments(text: pl.Series) -> pl.Series:
 
 def _midnights(text: pl.Series) -> pl.Series:
     """Return the days of moments, or the days that numbers count, in microseconds since 1970."""
+    if (moments := _numbered_moments(text)) is not None:
+        return moments
     numbers = _counted_days(text)
     return numbers * DAY_LENGTH if numbers is not None else _moments(text) // DAY_LENGTH * DAY_LENGTH
 
@@ -288,15 +282,3 @@ def unit_of_offsets(name: str, numbers: pl.Series) -> int:
         return 60
     are_hours = words & (ZONE_WORDS - {"offset"} | {"hour", "hours"}) and (values.abs() <= MOST_MINUTES // 60).all()
     return 3600 if are_hours else 0
-
-
-def _digits_of_clock(name: str, numbers: pl.Series) -> int:
-    """Return how many digits the clocks have that numbers are; 0 if they are none, as seconds of a day."""
-    most = numbers.max()
-    if {"second", "seconds", "sec", "secs", "ms", "milliseconds"} & set(words_in(name)) or not isinstance(most, int):
-        return 0
-    texts = numbers.drop_nulls().cast(pl.String)
-    for digits, form in CLOCK_FORMS.items():
-        if most < 10**digits and texts.str.zfill(digits).str.contains(form).sum() >= NEARLY_ALL * len(texts):
-            return digits
-    return 0

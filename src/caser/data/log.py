@@ -30,6 +30,7 @@ from caser.data.id_text import (
     written,
 )
 from caser.errors import ConfigError, DataError, UnknownIdError, did_you_mean
+from caser.system.notebook import table_html
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,15 +129,15 @@ class Vocabulary:
 
         Raises ConfigError for anything else, such as index 0, which is padding.
         """
-        array = np.asarray(indices)
+        array, raw = np.asarray(indices), self._raw
         wanted = array.tolist()
         is_list = array.ndim == 1 and array.dtype.kind in "iu"
-        if array.size and not (is_list and 0 < min(wanted) <= max(wanted) <= len(self)):
+        if array.size and not (is_list and 0 < min(wanted) <= max(wanted) <= len(raw)):
             raise ConfigError(
                 f"an index must be a whole number from 1 to {len(self):,}, in a list; got {in_words(indices)}. Index 0 "
                 "is padding and has no id; `indices` turns ids into indices."
             )
-        return [self._raw[index - 1] for index in wanted]
+        return [raw[index - 1] for index in wanted]
 
     def part(self, first: int, end: int) -> Vocabulary:
         """Return the vocabulary of the indices from `first` to `end - 1`, which get the indices 1, 2, ...
@@ -227,6 +228,16 @@ class InteractionLog:
 
     def __repr__(self) -> str:
         return f"InteractionLog({len(self):,} interactions, {self.num_users:,} users, {self.num_items:,} items)"
+
+    def _repr_html_(self) -> str:
+        """Show the log in a notebook: its sizes, when it begins and ends, and where it comes from."""
+        shown = {"interactions": f"{len(self):,}", "users": f"{self.num_users:,}", "items": f"{self.num_items:,}"}
+        if self.has_times:
+            ends = pl.Series([int(self.times.min()), int(self.times.max())]).cast(pl.Datetime("us")).to_list()
+            shown |= dict(zip(("first", "last"), map(str, ends), strict=True))
+        if source := self.provenance.get("source") or self.provenance.get("dataset"):
+            shown["source"] = str(source)
+        return table_html("InteractionLog", ["", ""], shown.items())
 
     @property
     def num_users(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from caser.data.tables import RawTable
@@ -70,6 +71,17 @@ def flag(role: str) -> str:
     'event_type= (--event-type)'
     """
     return f"{role}= (--{role.replace('_', '-')})"
+
+
+def option(role: str, *columns: str) -> str:
+    """Return how columns are named for a role on the command line, as a shell takes it.
+
+    role  a key of SYNONYMS        columns  one column, or the parts of the time
+
+    >>> option("time", "date", "hour"), option("item", "Lineitem name")
+    ('--time date,hour', "--item 'Lineitem name'")
+    """
+    return f"--{role.replace('_', '-')} {shlex.quote(','.join(columns))}"
 
 
 def by_name(columns: Sequence[str]) -> dict[str, str]:

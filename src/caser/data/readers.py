@@ -45,9 +45,11 @@ class Reading(Settings):
     item: str | None = None
     """Column with the item."""
     time: str | None = None
-    """Column with the time, or "date,time" for a day and a time of day in two columns; "" for the order of rows."""
+    """Column with the time, or "date,time" for a day and a time of day in two columns, or "date,hour,minute,am_pm" for
+    parts of them; "" for the order of rows."""
     time_format: str | None = None
-    """How times are written, such as "%d/%m/%Y %H:%M", or the unit of numbers, such as "milliseconds"."""
+    """How times are written, such as "%d/%m/%Y %H:%M", or the unit of numbers, such as "milliseconds", "filetime" or
+    "seconds since 1904-01-01"."""
     missing: tuple[str, ...] | None = None
     """Words that mean that a value is missing, besides NA, NULL, NaN, - and the like; with "" among them, instead."""
     rating: str | None = None

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from caser.data.column_words import is_last, speaks_for
+from caser.data.column_words import SERVED, SERVES, SHARED, candidates, has_words, is_last, speaks_for
 from caser.data.ids import shortened
-from caser.data.names import LIST_ENDINGS, SYNONYMS, in_words, plain_name
+from caser.data.names import LIST_ENDINGS, SYNONYMS, in_words, option, plain_name
 from caser.data.tables import RawTable
 from caser.data.time_units import NEARLY_ALL
 from caser.data.times import looks_like_moments
@@ -33,6 +33,9 @@ MOST_COUNTED = 99
 """The largest number of things in one order."""
 
 SEARCHED = 40
+
+TIMES_AS_MANY = 3
+"""If another column of persons has so many times as many values, the guessed one rather holds those who serve."""
 
 
 def are_flags(values: pl.Series) -> bool:
@@ -102,10 +105,29 @@ def doubts_on_guess(table: RawTable, chosen: Mapping[str, str], role: str) -> li
         rivals = [name for name in unused if _is_finer(few, name, column, chosen["user"])]
         said = [f"each {name} has one {column}, but not the reverse: is it the item?" for name in rivals]
     else:
+        if shared := _on_persons(few, unused, column):
+            return shared
         rivals = [name for name in unused if is_last(column, role) and _is_owner(few, name, column)]
         said = [f"each {column} has one {name}, but not the reverse: is it the user?" for name in rivals]
     sure = "" if role == "item" and speaks_for(column, role) == 0 and not is_last(column, role) else "doubt: "
-    return [f"{sure}{one} --{role} {name} reads it" for one, name in list(zip(said, rivals, strict=True))[:2]]
+    return [f"{sure}{one} {option(role, name)} reads it" for one, name in list(zip(said, rivals, strict=True))[:2]]
+
+
+def _on_persons(few: pl.DataFrame, unused: Sequence[str], column: str) -> list[str]:
+    """Doubt users that may be those who serve, where a column has many more persons; and what several persons share."""
+    kinds = few[column].n_unique()
+    for name in candidates([column, *unused], "user"):
+        is_person = name != column and not is_last(name, "user") and speaks_for(name, "user") in (0, 1, 2, 3)
+        if is_person and may_be_ids(few[name], len(few)) and few[name].n_unique() >= TIMES_AS_MANY * kinds:
+            return [
+                f"doubt: {name} has {few[name].n_unique():,} values where {column} has {kinds:,}: does {column} hold "
+                f"those who serve, or whole firms? {option('user', name)} reads it"
+            ]
+    if has_words(column, SHARED):
+        return [f"doubt: several persons may share one {column}, and one may have several: is it the user?"]
+    if has_words(column, SERVES) and any(has_words(name, SERVED) for name in unused):
+        return [f"doubt: {column} may hold those who serve, and not those who are served: is it the user?"]
+    return []
 
 
 def _on_values(values: pl.Series, column: str, role: str, rival: str, table: RawTable) -> list[str]:
@@ -145,7 +167,9 @@ def _better(few: pl.DataFrame, role: str) -> str:
         and one.n_unique() > MOST_SMALL
     ]
     return (
-        f" {found[0]} ({few[found[0]].n_unique():,} values) is not used: --{role} {found[0]} reads it" if found else ""
+        f" {found[0]} ({few[found[0]].n_unique():,} values) is not used: {option(role, found[0])} reads it"
+        if found
+        else ""
     )
 
 
@@ -155,7 +179,7 @@ def _names_a_thing(name: str) -> bool:
 
 def _is_finer(few: pl.DataFrame, name: str, item: str, user: str) -> bool:
     """Return whether a column divides the items, and several users share its values."""
-    if not _may_be_ids(few[name], len(few)) or few[user].dtype.is_nested():
+    if not may_be_ids(few[name], len(few)) or few[user].dtype.is_nested():
         return False
     kinds, items = few[name].n_unique(), few[item].n_unique()
     shared = few.select(pl.struct(name, user).n_unique()).item() > 1.2 * kinds
@@ -164,15 +188,21 @@ def _is_finer(few: pl.DataFrame, name: str, item: str, user: str) -> bool:
 
 def _is_owner(few: pl.DataFrame, name: str, session: str) -> bool:
     """Return whether a column may hold the users of sessions: each session has one, and a user several sessions."""
-    if not _may_be_ids(few[name], len(few)):
+    if not may_be_ids(few[name], len(few)):
         return False
     owners, sessions = few[name].n_unique(), few[session].n_unique()
     is_one = few.select(pl.struct(name, session).n_unique()).item() == sessions
     return is_one and sessions < len(few) and max(MOST_SMALL + 1, sessions / 4) <= owners < sessions
 
 
-def _may_be_ids(values: pl.Series, count: int) -> bool:
-    """Return whether values may be ids of things that occur several times."""
+def may_be_ids(values: pl.Series, count: int) -> bool:
+    """Return whether values may be ids of things that occur several times.
+
+    values  the first values of a column        count  the number of rows
+
+    >>> may_be_ids(pl.Series(["tea", "milk"] * 10), 20), may_be_ids(pl.Series([0.5, 1.5] * 10), 20)
+    (True, False)
+    """
     if values.dtype.is_nested() or values.dtype in (pl.Date, pl.Datetime, pl.Time, pl.Boolean):
         return False
     return (
@@ -184,7 +214,8 @@ def _may_be_ids(values: pl.Series, count: int) -> bool:
 
 
 def passed_over(table: RawTable, names: Sequence[str]) -> list[str]:
-    """Return the columns, most likely first, without those whose values identify nobody if there are others.
+    """Return the columns, most likely first, without those that are empty or whose values identify nobody if there are
+    others.
 
     table  the rows        names  columns that may have one role, the most likely one first
 
@@ -192,5 +223,6 @@ def passed_over(table: RawTable, names: Sequence[str]) -> list[str]:
     >>> passed_over(RawTable.from_frame(rows), ["user", "user_name"])
     ['user_name']
     """
-    good = [name for name in names if not are_flags(table.sample([name]).to_series())] if len(names) > 1 else []
+    few = table.sample(names) if len(names) > 1 else pl.DataFrame()
+    good = [values.name for values in few if not are_flags(values) and values.null_count() < len(values)]
     return good or list(names)

@@ -12,14 +12,15 @@ from typing import NamedTuple
 
 import polars as pl
 
-from caser.data.column_words import candidates
+from caser.data.column_words import NAMES, NOUNS, OTHER_NOUNS, candidates, has_words, word_set
 from caser.data.ids import shortened
 from caser.data.joined_times import joined_time
 from caser.data.matrix import advice_on_matrix
-from caser.data.names import SYNONYMS, are_event_kinds, by_name, columns_named, flag, in_words
+from caser.data.names import SYNONYMS, are_event_kinds, by_name, columns_named, flag, in_words, option
+from caser.data.nested import advice_on_fields
 from caser.data.places import LARGEST_KNOWN
 from caser.data.positions import SEARCHED, by_position
-from caser.data.rivals import doubts_on_guess, passed_over
+from caser.data.rivals import doubts_on_guess, may_be_ids, passed_over
 from caser.data.tables import RawTable
 from caser.data.time_column import checked_time
 from caser.data.time_parts import doubts_on_time
@@ -29,6 +30,21 @@ from caser.errors import DataError, did_you_mean
 
 MOST_SHOWN = 20
 """How many columns a sentence lists."""
+
+NO_PERSON = NAMES | word_set("year uri link genre category kind status text description")
+"""Words in the names of columns that hardly hold persons."""
+
+QUANTITIES = word_set("quantity qty menge anzahl quantité quantite cantidad quantidade units count amount")
+"""Words in the names of columns that say how many were bought."""
+
+WHEN = word_set("date time at timestamp ts watched played")
+"""Words in the names of columns that a log has, and a table of items has not."""
+
+MOST_LIKELY = 5
+"""So many columns that may hold a role are not named."""
+
+FEWEST_IDS = 5
+"""A column of fewer values is rather one of kinds."""
 
 
 class Roles(NamedTuple):
@@ -95,7 +111,14 @@ def choose_columns(
     elif named.get("time") != "":
         notes += doubts_without_time(table, chosen)
     return Roles(
-        table, chosen, [*notes, *_ignored_events(table, chosen, named), *_ignored_number(table, chosen, guessed)]
+        table,
+        chosen,
+        [
+            *notes,
+            *_ignored_events(table, chosen, named),
+            *_ignored_number(table, chosen, guessed),
+            *_ignored_returns(table, chosen),
+        ],
     )
 
 
@@ -175,6 +198,24 @@ def _ignored_events(table: RawTable, chosen: Mapping[str, str], named: Mapping[s
     return [f"{words} is not used: events of every kind count alike ({shown}); choose some with --event-types"]
 
 
+def _ignored_returns(table: RawTable, chosen: Mapping[str, str]) -> list[str]:
+    """Say that rows with quantities below 0 count like others."""
+    few = table.sample(
+        [one for one in table.columns if one not in chosen.values() and has_words(one, QUANTITIES)][:SEARCHED]
+    )
+    for values in few:
+        numbers = (
+            values.cast(pl.Float64, strict=False) if values.dtype == pl.String or values.dtype.is_numeric() else None
+        )
+        below = 0 if numbers is None else int((numbers < 0).sum() or 0)
+        if 0 < below <= len(values) / 2:
+            return [
+                f"doubt: {in_words(values.name, table)} is below 0 in {below:,} of the first {len(values):,} rows, "
+                "which count like all others: leave them out if they are returns"
+            ]
+    return []
+
+
 def _note(table: RawTable, role: str, column: str, chosen: Collection[str]) -> str:
     """Say which column was guessed, and which others have a name for the same role."""
     is_guess_by_name = table.has_header and role != "time"  # times are compared by their values
@@ -211,4 +252,23 @@ def _no_column(table: RawTable, role: str, chosen: Mapping[str, str]) -> str:
     sentence = f"a column must hold the {role.replace('_', ' ')}; got {columns}; name it with {flag(role)}"
     if table.is_header_guessed and not chosen:
         sentence += "; if the first line is data and not a header, pass header=False (--no-header)"
-    return sentence + advice_on_matrix(table)
+    return (
+        sentence + (advice_on_fields(table, chosen.values()) or _likely(table, role, chosen)) + advice_on_matrix(table)
+    )
+
+
+def _likely(table: RawTable, role: str, chosen: Mapping[str, str]) -> str:
+    """Name the columns whose values may be ids, with their flags, if there are few."""
+    if not table.has_header or not by_name(table.columns):
+        return ""
+    other = "item" if role == "user" else "user"
+    words = (NOUNS[other] | OTHER_NOUNS[other] | (NO_PERSON if role == "user" else frozenset())) - NOUNS[role]
+    few = table.sample([one for one in table.columns if one not in chosen.values()][:SEARCHED])
+    found = [
+        option(role, values.name)
+        for values in few
+        if may_be_ids(values, len(few)) and values.n_unique() >= FEWEST_IDS and not has_words(values.name, words)
+    ]
+    if role == "user" and not found and any(has_words(one, WHEN) for one in table.columns):
+        return "; if all rows are of one person, add a column with one name for all of them"
+    return f"; its values may be those of {' or '.join(found)}" if 0 < len(found) < MOST_LIKELY else ""

@@ -28,6 +28,7 @@ from caser.data.tape import Tape
 from caser.data.time_cuts import values_at
 from caser.errors import DataError
 from caser.system.kinds import must_be
+from caser.system.notebook import table_html
 
 PROTOCOL_OF_SPLIT: Mapping[str, str] = {"user-fraction": "caser-paper"}
 """The name of the protocol of a split function, for each function whose protocol has another name."""
@@ -57,6 +58,13 @@ class Split:
 
     def __repr__(self) -> str:
         return f"Split({self.name}, {self.log!r}, validation={self.validation!r}, test={self.test!r})"
+
+    def _repr_html_(self) -> str:
+        """Show the split in a notebook: what trains, what judges, and the notes of a report."""
+        rows = [(name, f"{len(tape):,} interactions") for name, tape in (("fit", self.fit), ("final", self.final))]
+        for name, queries in (("validation", self.validation), ("test", self.test)):
+            rows.append((name, f"{len(queries):,} queries with {len(queries.targets):,} targets"))
+        return table_html(f"Split {self.name} of {self.log!r}", ["part", "holds"], rows, self.notes)
 
     @property
     def everything(self) -> Tape:

@@ -7,11 +7,14 @@ from typing import NamedTuple
 
 import polars as pl
 
-from caser.data.dates import are_times_of_day
+from caser.data.clock_parts import are_parts, clock_parts, parts_of_moment
+from caser.data.dates import are_days, are_times_of_day
+from caser.data.event_times import is_of_event, is_of_row, loses_order, of_events
 from caser.data.ids import shortened
-from caser.data.joined_times import are_parts, joined_time, parts_of_moment
-from caser.data.names import flag, in_words, plain_name
+from caser.data.joined_times import joined_time
+from caser.data.names import flag, in_words, option, plain_name
 from caser.data.tables import RawTable
+from caser.data.time_units import are_midnights
 from caser.data.times import looks_like_moments
 from caser.errors import DataError
 
@@ -54,13 +57,33 @@ def checked_time(table: RawTable, chosen: dict[str, str]) -> tuple[RawTable, dic
     if not looks_like_moments(values) and search.moments and not values.dtype.is_nested():
         other = next(iter(search.moments))
         few = values.drop_nulls().cast(pl.String).str.strip_chars()
-        joins = f"--time {other},{column} if {column} is the time of day, or " if few.str.contains(CLOCK).all() else ""
+        joins = (
+            f"{option('time', other, column)} if {column} is the time of day, or "
+            if few.str.contains(CLOCK).all()
+            else ""
+        )
         raise DataError(
             f"the time must be moments; got {shortened(str(values.drop_nulls()[:1].to_list()[0]))} in {column}, while "
-            f"{other} holds {search.shown(other)}; pass {joins}time={other!r} (--time {other}), or "
-            f"time={column!r} (--time {column}) if it is the time"
+            f"{other} holds {search.shown(other)}; pass {joins}time={other!r} ({option('time', other)}), or "
+            f"time={column!r} ({option('time', column)}) if it is the time"
         )
-    return table, chosen, _rivals(search, column)
+    events = _better_named(table, chosen, search)
+    if not events or (not is_of_row(column) and (are_days(values) or are_midnights(values))):
+        return table, chosen, _rivals(search, column)  # `time_parts.py` doubts days
+    if not is_of_row(column):
+        loud = [
+            f"doubt: {one} ({search.shown(one)}) is called after events, orders them otherwise than {column}, and "
+            f"is not used: {option('time', one)} reads it"
+            for one in events[:1]
+        ]
+        return table, chosen, loud
+    if len(events) > 1:
+        raise DataError(_several({one: search.shown(one) for one in events}))
+    note = (
+        f"{column} is called after rows, and {events[0]} ({search.shown(events[0])}) after events: read {events[0]} as "
+        f"time; override with {flag('time')}"
+    )
+    return table, {**chosen, "time": events[0]}, [note]
 
 
 class Search(NamedTuple):
@@ -89,20 +112,37 @@ def _found_time(table: RawTable, search: Search) -> tuple[str | None, list[str]]
     moments = search.moments
     are_lists = any(search.few[column].dtype == pl.List for column in moments)
     is_sure = any(kind == "dates" for kind in moments.values()) or not table.has_header or are_lists
-    if len(moments) == 1 and is_sure:
-        [column] = moments
+    likely = of_events(list(moments))
+    if len(likely) == 1 and is_sure:
+        [column] = likely
         words = in_words(column, table)
-        return column, [f"{words} holds moments ({search.shown(column)}): read as time; override with {flag('time')}"]
+        note = f"{words} holds moments ({search.shown(column)}): read as time; override with {flag('time')}"
+        return column, [note, *_rivals(search, column)]
     if is_sure and moments:
-        ways = ", or ".join(f"--time {column} ({search.shown(column)})" for column in list(moments)[:4])
-        raise DataError(
-            f"one column must be the time; got {len(moments)} that look like moments; pass {ways}, or --time '' for "
-            "the order of rows (in Python time=)"
-        )
+        raise DataError(_several({column: search.shown(column) for column in moments}))
     return None, [
-        f"doubt: {column} looks like times ({search.shown(column)}) and is not used: --time {column} reads it"
+        f"doubt: {column} looks like times ({search.shown(column)}) and is not used: {option('time', column)} reads it"
         for column in moments
     ]
+
+
+def _several(shown: Mapping[str, str]) -> str:
+    """Ask which of several columns is the time; they come with their first values."""
+    ways = ", or ".join(f"{option('time', column)} ({value})" for column, value in list(shown.items())[:4])
+    return (
+        f"one column must be the time; got {len(shown)} that look like moments; pass {ways}, or --time '' for the "
+        "order of rows (in Python time=)"
+    )
+
+
+def _better_named(table: RawTable, chosen: Mapping[str, str], search: Search) -> list[str]:
+    """Return the columns that are called after events and order them otherwise than the one that was guessed."""
+    column = chosen["time"]
+    if is_of_event(column):
+        return []
+    events = [one for one in search.moments if is_of_event(one)]
+    few = table.sample([column, chosen["user"], *events])
+    return [one for one in events if loses_order(few, chosen["user"], column, one)]
 
 
 def _calendar(search: Search) -> list[str]:
@@ -117,7 +157,7 @@ def _instead_of_fact(
     """Take the only other column of dates if the guessed one holds one moment for each owner; refuse several."""
     column, (other, *more) = chosen["time"], search.moments
     if more or search.moments[other] != "dates":
-        ways = ", or ".join(f"--time {one}" for one in (*search.moments, column))
+        ways = ", or ".join(option("time", one) for one in (*search.moments, column))
         raise DataError(
             f"the time must be the moments of events; got one moment for each {owner} in {column}; pass {ways} "
             "(in Python time=)"
@@ -147,9 +187,11 @@ def _joined_with_day(
     days = [other for other, kind in search.moments.items() if kind == "dates" or plain_name(other) in ("date", "day")]
     if len(days) != 1:
         return table, chosen, []
-    joined = f"{days[0]},{column}"
-    note = f"{column} holds times of day: read {days[0]} and {column} together as time; override with {flag('time')}"
-    return joined_time(table, [days[0], column], joined), {**chosen, "time": joined}, [note]
+    parts = [days[0], *clock_parts(table.sample([column, *search.few.columns]), column, search.few.columns)]
+    joined = ",".join(parts)
+    shown = f"{', '.join(parts[:-1])} and {parts[-1]}"
+    note = f"{column} holds times of day: read {shown} together as time; override with {flag('time')}"
+    return joined_time(table, parts, joined), {**chosen, "time": joined}, [note]
 
 
 def _search(table: RawTable, chosen: Mapping[str, str]) -> Search:

@@ -9,17 +9,18 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from caser.data.clock_parts import CLOCK_WORDS, NO_ORDER, are_clock_numbers, are_halves, clock_parts
 from caser.data.column_words import word_set, words_in
 from caser.data.dates import DAY_LENGTH, ZONED, are_days, are_times_of_day
+from caser.data.event_times import is_of_row
 from caser.data.ids import shortened
-from caser.data.joined_times import CLOCK_WORDS, NO_ORDER, ZONE, are_clock_numbers, unit_of_offsets
+from caser.data.joined_times import OFFSET, ZONE, unit_of_offsets
+from caser.data.names import option
 from caser.data.rivals import have_fractions, whole_numbers
 from caser.data.tables import RawTable
+from caser.data.time_units import are_midnights
 from caser.data.times import looks_like_moments
 from caser.data.unused import are_in_another_order, first_values, is_fact, numbers_events, unused_rows
-
-OFFSET = r"^\s*(?:UTC|GMT)?([+-](\d\d?|\d\d?:\d\d|\d{4})|Z)\s*$"
-"""An offset from UTC, such as +02:00."""
 
 ABBREVIATIONS = word_set(
     "CET CEST EST EDT CST CDT MST MDT PST PDT IST BST JST MSK AEST AEDT ACST AWST WET WEST EET EEST HKT SGT KST NZST "
@@ -29,9 +30,6 @@ ABBREVIATIONS = word_set(
 
 HEADER_ZONE = r"\b((?:UTC|GMT)\s?[-+−]\s?\d[\d:]*|[A-Z][a-z]+/[A-Z][a-z_A-Z]+|[A-Z]{3,4})\b"
 
-
-HALVES = r"(?i)^\s*([ap]\.?\s?m\.?|午前|午後|오전|오후|上午|下午)\s*$"
-"""Which half of a day a time of twelve hours is in."""
 
 LOOSE_CLOCK = r"^\D{0,4}([01]?\d|2[0-3])\s?[.:hH時点시-]\s?[0-5]\d(\s?[.:m分분-]\s?[0-5]\d)?\D{0,6}$"
 """A time of day in a form that may not be read, such as 17.22 or 16h55."""
@@ -58,7 +56,7 @@ def doubts_on_time(table: RawTable, chosen: Mapping[str, str]) -> list[str]:
     others = [one for one in unused if one not in parts]
     if halves := _on_halves(few, values, others):
         return halves
-    if are_days(values):
+    if are_days(values) or are_midnights(values):
         return _on_days(few.with_columns(values.alias(column)), column, others, chosen)
     if not _is_naive(values):
         return []
@@ -73,14 +71,12 @@ def _on_halves(few: pl.DataFrame, values: pl.Series, others: Sequence[str]) -> l
     hours = written.str.extract(r"(?:^|[T\s])(\d{1,2}):\d\d").cast(pl.Int64, strict=False)
     if hours.count() == 0 or int(str(hours.max())) > 12 or written.str.contains(r"(?i)[ap]\.?\s?m\.?\s*$").any():
         return []
-    for name in others:
-        texts = few[name].drop_nulls()
-        if texts.dtype == pl.String and len(texts) and texts.str.contains(HALVES).all() and texts.n_unique() > 1:
-            return [
-                f"doubt: {name} ({shortened(texts[0])}) says in which half of the day a time is, and is not used, so "
-                "that afternoons are read as mornings: write it behind the time, such as 11:59 PM"
-            ]
-    return []
+    return [
+        f"doubt: {name} ({shortened(str(few[name].drop_nulls()[0]))}) says in which half of the day a time is, and is "
+        f"not used, so that afternoons are read as mornings: {option('time', values.name, name)} reads it"
+        for name in others
+        if are_halves(few[name])
+    ][:1]
 
 
 def _on_days(few: pl.DataFrame, column: str, others: Sequence[str], chosen: Mapping[str, str]) -> list[str]:
@@ -89,20 +85,23 @@ def _on_days(few: pl.DataFrame, column: str, others: Sequence[str], chosen: Mapp
     clocks = [one for one in others if are_times_of_day(few[one])]
     clocks += [one for one in usable if one not in clocks and are_clock_numbers(few[one])]
     if clocks:
-        return [f"doubt: {clocks[0]} holds times of day and is not used: --time {column},{clocks[0]} joins them"]
+        parts = clock_parts(few, clocks[0], others)
+        be = "holds times of day and is" if len(parts) == 1 else "hold times of day and are"
+        return [f"doubt: {' and '.join(parts)} {be} not used: {option('time', column, *parts)} joins them"]
     loose = [one for one in usable if _may_be_clocks(few[one])]
     if loose:
         shown = shortened(str(few[loose[0]].drop_nulls()[0]))
         return [
             f"doubt: {column} holds days only; {loose[0]} ({shown}) looks like times of day and is not used: write it "
-            f"as 23:59:00, and --time {column},{loose[0]} joins them"
+            f"as 23:59:00, and {option('time', column, loose[0])} joins them"
         ]
-    finer = [one for one in usable if looks_like_moments(few[one]) and not are_days(few[one])]
+    moments = [one for one in usable if looks_like_moments(few[one])]
+    finer = sorted((one for one in moments if not (are_days(few[one]) or are_midnights(few[one]))), key=is_of_row)
     if finer:
         shown = shortened(str(few[finer[0]].drop_nulls()[0]))
         return [
             f"doubt: {column} holds days only; {finer[0]} looks like times ({shown}) and is not used: "
-            f"--time {finer[0]} reads it"
+            f"{option('time', finer[0])} reads it"
         ]
     orders = [
         one
@@ -116,7 +115,7 @@ def _on_days(few: pl.DataFrame, column: str, others: Sequence[str], chosen: Mapp
     ]
     return [
         f"doubt: {column} holds days only; {one} ({first_values(few[one])}, ...) may order the events of a day and is "
-        f"not used: --time {column},{one} joins them"
+        f"not used: {option('time', column, one)} joins them"
         for one in orders[:1]
     ]
 
@@ -153,13 +152,14 @@ def _on_zones(few: pl.DataFrame, column: str, others: Sequence[str]) -> list[str
         shown = shortened(texts[0])
         if texts.str.contains(OFFSET).all() and not texts.str.contains(r"^\d").any():
             return [
-                f"doubt: {name} holds offsets from UTC ({shown}) and is not used: --time {column},{name} joins them"
+                f"doubt: {name} holds offsets from UTC ({shown}) and is not used: "
+                f"{option('time', column, name)} joins them"
             ]
         numbers = whole_numbers(values)
         if texts.str.contains(ZONE).all() or (numbers is not None and unit_of_offsets(name, numbers)):
             return [
-                f"doubt: {name} holds zones ({shown}) and is not used, so that {column} is read in UTC: --time "
-                f"{column},{name} reads it in its zone"
+                f"doubt: {name} holds zones ({shown}) and is not used, so that {column} is read in UTC: "
+                f"{option('time', column, name)} reads it in its zone"
             ]
         is_named = bool(set(words_in(name)) & {"tz", "timezone"}) and texts.str.contains(r"\p{L}").all()
         if not texts.is_in(["UTC", "GMT", "Z"]).all() and (

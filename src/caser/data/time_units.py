@@ -1,12 +1,15 @@
 """Units of time: numbers that count seconds, days or other units become microseconds since 1970 UTC.
 
 Without a word of the caller, numbers are seconds, milliseconds, microseconds or nanoseconds since 1970, whichever gives
-their median a usual size. Numbers that are rather minutes, hours, days, days of a spreadsheet, years, months or days of
-a year are asked about, because as seconds they would all lie around 1970.
+their median a usual size. Numbers that only one other clock makes moments of our time, or whose column is called after
+such a clock, are read by that clock (`clocks.py`). Numbers that are rather minutes, hours, days, days of a spreadsheet,
+years, months or days of a year are asked about, because as seconds they would all lie around 1970.
 """
 
 from __future__ import annotations
 
+import datetime
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -37,9 +40,31 @@ UNITS: Mapping[str, Unit] = {
     "hours": Unit(3600e6),
     "days": Unit(float(DAY_LENGTH), digits=1000),
     "excel": Unit(float(DAY_LENGTH), zero=-25_569 * DAY_LENGTH, digits=1000),
+    "julian": Unit(float(DAY_LENGTH), zero=-2_440_588 * DAY_LENGTH + DAY_LENGTH // 2, digits=1000),
+    "cocoa": Unit(1e6, zero=978_307_200_000_000),
+    "gps": Unit(1e6, zero=315_964_782_000_000),
+    "ntp": Unit(1e6, zero=-2_208_988_800_000_000),
+    "webkit": Unit(1.0, zero=-11_644_473_600_000_000),
+    "filetime": Unit(0.1, zero=-11_644_473_600_000_000),
+    "ticks": Unit(0.1, zero=-62_135_596_800_000_000),
 }
-"""Units by the word for `time_format`. Those of a spreadsheet are days since 1899-12-30. A fraction of a day with as
-many digits as a float has is about a microsecond wrong, so that it is rounded to milliseconds."""
+"""Units by the word for `time_format`. A fraction of a day with as many digits as a float has is about a microsecond
+wrong, so that it is rounded to milliseconds. GPS is read with its 18 leap seconds since 2017."""
+
+MEANINGS: Mapping[str, str] = {
+    "excel": "days since 1899-12-30, as spreadsheets count them",
+    "julian": "Julian days, since noon of -4712-01-01",
+    "cocoa": "seconds since 2001, as Apple counts them",
+    "gps": "seconds of GPS, since 1980-01-06",
+    "ntp": "seconds since 1900, as NTP counts them",
+    "webkit": "microseconds since 1601, as Chrome counts them",
+    "filetime": "units of 100 nanoseconds since 1601, as Windows counts them",
+    "ticks": "units of 100 nanoseconds since the year 1, as .NET counts them",
+}
+"""What a unit counts, where its name does not say it."""
+
+SINCE = re.compile(r"(?:(\d+) )?(\w+) since (\d{4}-\d\d-\d\d(?:[ T].+)?)")
+"""A unit in words, such as "seconds since 1904-01-01"."""
 
 GUESSED: Mapping[str, float] = {
     "seconds": 1e11,
@@ -56,6 +81,7 @@ ASKED: Mapping[str, tuple[float, float]] = {
     "days": (5_000, 30_000),
     "excel": (20_000, 60_000),
     "hours": (200_000, 620_000),
+    "julian": (2_449_000, 2_466_000),
     "minutes": (12_000_000, 37_000_000),
 }
 """Other units and forms, with the least and the largest number that is a moment of our time in each."""
@@ -65,6 +91,9 @@ USUAL_SECONDS = (788_918_400, 2_208_988_800)
 
 NEARLY_ALL = 0.95
 """The share of values that must be plausible in one reading before the others count as unreadable."""
+
+FEWEST_DAYS = 10
+"""How many days are needed before two times of day are those of summer and winter."""
 
 LATEST = 2**62
 """A number is a time only if it is fewer than this many microseconds before or after 1970."""
@@ -98,22 +127,55 @@ def guessed_unit(size: float) -> str:
 def scaled(numbers: pl.Series, unit: str) -> pl.Series:
     """Return numbers of a unit as microseconds since 1970, with null for numbers that are no times.
 
-    numbers  of any numeric type        unit  a key of UNITS
+    numbers  of any numeric type        unit  as for `unit_named`
 
     >>> scaled(pl.Series([44927.5]), "excel").to_list() == scaled(pl.Series([1_672_574_400]), "seconds").to_list()
     True
     """
-    how = UNITS[unit]
+    how = unit_named(unit)
+    if how is None:
+        raise DataError(
+            f"a unit of time must be one of {', '.join(UNITS)}, or such as 'seconds since 1904-01-01'; got {unit!r}"
+        )
     numbers = numbers.cast(pl.Float64) if numbers.dtype.is_decimal() else numbers
     floats = numbers.cast(pl.Float64)
     in_range = (floats.is_finite() & (floats.abs() < LATEST / how.microseconds)).fill_null(False)
     kept = numbers.set(~in_range, None)
     # Integers are not converted to floats on the way, because that would round them.
     if kept.dtype.is_integer():
-        whole = kept // 1000 if unit == "nanoseconds" else kept.cast(pl.Int64) * int(how.microseconds)
+        whole = (
+            kept.cast(pl.Int64) * int(how.microseconds)
+            if how.microseconds >= 1
+            else kept // round(1 / how.microseconds)
+        )
         return whole.cast(pl.Int64) + how.zero
     rounded = (kept.cast(pl.Float64) * (how.microseconds / how.digits)).round().cast(pl.Int64)
     return rounded * how.digits + how.zero
+
+
+def unit_named(time_format: str) -> Unit | None:
+    """Return the unit that a `time_format` names; None if it names none.
+
+    time_format  a key of UNITS, or a unit and its beginning in words
+
+    >>> unit_named("seconds since 2001-01-01") == unit_named("cocoa")
+    True
+    >>> unit_named("100 nanoseconds since 1601-01-01") == unit_named("filetime"), unit_named("%Y")
+    (True, None)
+    """
+    if time_format in UNITS or (words := SINCE.fullmatch(time_format)) is None:
+        return UNITS.get(time_format)
+    number, unit = int(words[1] or 1), UNITS.get(words[2])
+    try:
+        begin = datetime.datetime.fromisoformat(words[3].replace("0000-12-31", "0001-01-01"))
+    except ValueError:
+        return None
+    if unit is None or unit.zero or not number:
+        return None
+    begin = begin if begin.tzinfo else begin.replace(tzinfo=datetime.UTC)
+    zero = (begin - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)) // datetime.timedelta(microseconds=1)
+    zero -= DAY_LENGTH if words[3].startswith("0000") else 0
+    return Unit(number * unit.microseconds, zero, unit.digits)
 
 
 def usual_counts(floats: pl.Series) -> dict[str, int]:
@@ -124,7 +186,34 @@ def usual_counts(floats: pl.Series) -> dict[str, int]:
     >>> usual_counts(pl.Series([1.6e9, 1.6e12, 7.0]))
     {'seconds': 1, 'milliseconds': 1, 'microseconds': 0, 'nanoseconds': 0}
     """
-    return {unit: int(_is_usual(floats, unit).sum() or 0) for unit in GUESSED}
+    return {unit: int(are_usual(floats, unit).sum() or 0) for unit in GUESSED}
+
+
+def are_midnights(values: pl.Series) -> bool:
+    """Return whether numbers of seconds, or smaller units, since 1970 all have one time of day, as days have.
+
+    values  the first values of a column of any type
+
+    Midnights of a zone with a summer time have two times of day, an hour apart.
+
+    >>> [are_midnights(pl.Series(times)) for times in ([1_699_920_000, 1_700_006_400], [1_699_920_000, 1_700_006_401])]
+    [True, False]
+    """
+    if values.dtype != pl.String and not values.dtype.is_numeric():
+        return False
+    numbers = values.cast(pl.Float64, strict=False).drop_nulls()
+    numbers = numbers.filter(numbers > 0)
+    if len(numbers) < NEARLY_ALL * values.count() or numbers.is_empty():
+        return False
+    unit = guessed_unit(size_of(numbers))
+    if not are_most(are_usual(numbers, unit)):
+        return False
+    hour = 3600e6 / UNITS[unit].microseconds
+    rest = (numbers % (24 * hour)).unique()
+    if rest.max() == 0 or (len(rest) == 1 and numbers.n_unique() > 2):
+        return True
+    are_hours = bool((rest % hour == 0).all()) and len(rest) == 2 and numbers.n_unique() > FEWEST_DAYS
+    return are_hours and abs(rest[0] - rest[1]) in (hour, 23 * hour)
 
 
 def refuse_two_units(floats: pl.Series, numbers: pl.Series, places: pl.Series) -> None:
@@ -137,7 +226,7 @@ def refuse_two_units(floats: pl.Series, numbers: pl.Series, places: pl.Series) -
         return
     found = []
     for unit, count in counts.items():
-        row = _is_usual(floats, unit).fill_null(False).arg_max() or 0
+        row = are_usual(floats, unit).fill_null(False).arg_max() or 0
         found.append(f"{count:,} in {unit} (first at {places.name} {places[row]:,}: {numbers[row]})")
     raise DataError(
         f"all times must be in one unit; got {' and '.join(found)} in column {numbers.name!r}; convert them to one unit"
@@ -155,8 +244,8 @@ def asked_readings(floats: pl.Series, size: float) -> list[str]:
     if size > max(most for _, most in ASKED.values()):
         return []
     positive = floats.filter(floats > 0)
-    found = [word for word, (least, most) in ASKED.items() if _most(positive.is_between(least, most))]
-    found = [word for word in found if "%" not in word or _most(_are_written_so(positive, word))]
+    found = [word for word, (least, most) in ASKED.items() if are_most(positive.is_between(least, most))]
+    found = [word for word in found if "%" not in word or are_most(_are_written_so(positive, word))]
     return [*found, guessed_unit(size)] if found else []
 
 
@@ -165,10 +254,19 @@ def _are_written_so(floats: pl.Series, form: str) -> pl.Series:
     return (floats % 1 == 0) & parse(floats.cast(pl.Int64).cast(pl.String), form).is_not_null()
 
 
-def _most(claims: pl.Series) -> bool:
+def are_most(claims: pl.Series) -> bool:
+    """Return whether nearly all claims are true, and there is one.
+
+    claims  booleans
+    """
     return len(claims) > 0 and bool(claims.sum() >= NEARLY_ALL * len(claims))
 
 
-def _is_usual(floats: pl.Series, unit: str) -> pl.Series:
-    per_second = 1e6 / UNITS[unit].microseconds
-    return floats.is_between(USUAL_SECONDS[0] * per_second, USUAL_SECONDS[1] * per_second)
+def are_usual(floats: pl.Series, unit: str) -> pl.Series:
+    """Return whether each number is a moment of our time in a unit.
+
+    floats  numbers        unit  a key of UNITS
+    """
+    how = UNITS[unit]
+    least, most = ((seconds * 1e6 - how.zero) / how.microseconds for seconds in USUAL_SECONDS)
+    return floats.is_between(least, most)

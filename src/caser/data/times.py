@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import polars as pl
 
+from caser.data.clocks import clock_of
 from caser.data.dates import ORDINAL, are_times_of_day, fitting_forms, parse, read_dates, zone_without_meaning
 from caser.data.ids import is_missing, shortened
 from caser.data.time_units import (
@@ -22,6 +23,7 @@ from caser.data.time_units import (
     refuse_two_units,
     scaled,
     size_of,
+    unit_named,
     usual_counts,
 )
 from caser.errors import DataError
@@ -32,6 +34,12 @@ DIGITS = {8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S", 17:
 DECIMAL_COMMA = r"^(\s*[-+]?\d{4,}),(\d+\s*)$"
 
 THOUSANDS = r"^\s*\d{1,3}(?:(?:,\d{3}){2,}|(?:\.\d{3}){3,}|(?:[ '\u00a0\u202f]\d{3}){2,})\s*$|^\s*\d+L\s*$"
+
+NEVER = (0.0, -1.0)
+"""Numbers that often stand for no moment."""
+
+FEWEST_MOMENTS = 0.1
+"""The share of other numbers that a column of moments must have."""
 
 SAMPLE = 10_000
 """How many numbers are looked at before all are tried as dates."""
@@ -105,7 +113,13 @@ def looks_like_moments(values: pl.Series) -> str | None:
     floats = values.drop_nulls().cast(pl.Float64)
     if _digits_as_dates(values) is not None:
         return "numbers"
-    return "numbers" if max(usual_counts(floats).values()) >= NEARLY_ALL * len(floats) else None
+    # 0 and -1 often stand for a moment that never was.
+    present = floats.filter(~floats.is_in(NEVER)) if len(floats) else floats
+    if len(present) < FEWEST_MOMENTS * len(floats):
+        return None
+    if clock_of(values.name, present, size_of(present)) is not None:
+        return "numbers"
+    return "numbers" if max(usual_counts(present).values()) >= NEARLY_ALL * len(present) > 0 else None
 
 
 def shown_moment(microseconds: int) -> str:
@@ -121,7 +135,7 @@ def shown_moment(microseconds: int) -> str:
 
 def _as_said(times: pl.Series, time_format: str) -> tuple[pl.Series, str]:
     """Read times in the unit, or the form, that the caller names."""
-    if time_format in UNITS:
+    if unit_named(time_format) is not None:
         numbers = _numbers(times) if times.dtype == pl.String else times
         if not numbers.dtype.is_numeric():
             raise DataError(f"times in {time_format} must be numbers; got {times.dtype} in column {times.name!r}")
@@ -129,7 +143,7 @@ def _as_said(times: pl.Series, time_format: str) -> tuple[pl.Series, str]:
     if "%" not in time_format:
         raise DataError(
             "time_format (--time-format) must describe a moment, such as '%d/%m/%Y %H:%M', or name a unit: "
-            f"{', '.join(UNITS)}; got {time_format!r}"
+            f"{', '.join(UNITS)}, or such as 'seconds since 1904-01-01'; got {time_format!r}"
         )
     if times.dtype.is_float() and (times.drop_nulls() % 1 == 0).all():
         times = times.cast(pl.Int64, strict=False)
@@ -207,6 +221,8 @@ def _from_numbers(numbers: pl.Series, places: pl.Series) -> tuple[pl.Series, str
     floats = numbers.cast(pl.Float64)
     finite = floats.set(~floats.is_finite(), None)
     size = size_of(finite)
+    if (clock := clock_of(numbers.name, finite, size)) is not None:
+        return scaled(numbers, clock), clock
     if readings := asked_readings(finite, size):
         raise DataError(_which_reading(numbers.set(~(finite > 0).fill_null(False), None), places, readings))
     refuse_two_units(finite, numbers, places)

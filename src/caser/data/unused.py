@@ -6,15 +6,16 @@ it, with the flag that uses it. `time_parts.py` does the same for a log with tim
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from caser.data.clock_parts import CLOCK_WORDS, NO_ORDER, are_clock_numbers, are_parts, parts_of_moment
 from caser.data.column_words import has_words, word_set, words_in
 from caser.data.dates import are_times_of_day, parse
 from caser.data.ids import shortened
-from caser.data.joined_times import CLOCK_WORDS, NO_ORDER, are_clock_numbers, are_parts, parts_of_moment
-from caser.data.names import in_words
+from caser.data.names import in_words, option
 from caser.data.rivals import have_fractions, whole_numbers
 from caser.data.tables import RawTable
 from caser.data.time_units import NEARLY_ALL, size_of
@@ -59,8 +60,12 @@ WRITTEN = (
 DIGITS = {6: ("%y%m%d", "%Y%m"), 8: ("%y%m%d%H",), 10: ("%y%m%d%H%M",)}
 """Forms of numbers that may be times, by the number of digits."""
 
-TICKS = (620_000_000_000_000_000, 670_000_000_000_000_000)
-"""Numbers of .NET: units of 100 nanoseconds since the year 1."""
+TIMED_IDS = (
+    r"^(ObjectId\(.)?(3[3-9a-f]|[4-7][0-9a-f])[0-9a-f]{22}(.\))?$",
+    r"^01[A-K][0-9A-HJKMNP-TV-Z]{23}$",
+    r"(?i)^01[5-9ab][0-9a-f]{5}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$",
+)
+"""Ids that begin with a moment, so that their order is that in which they were made."""
 
 SPREADSHEET_DAYS = (36_526, 55_000)
 
@@ -89,6 +94,15 @@ def doubts_without_time(table: RawTable, chosen: Mapping[str, str]) -> list[str]
         if way := _way_to_read(values):
             shown = shortened(str(values.drop_nulls()[0]))
             doubts.append(f"doubt: {in_words(column, table)} ({shown}) looks like times and is not used: {way}")
+        elif moments_in_ids(values):
+            if not few[chosen["user"]].dtype.is_nested() and are_in_another_order(
+                few.select(chosen["user"]), values.cast(pl.String).rank("dense").cast(pl.Int64)
+            ):
+                name = in_words(column, table)
+                doubts.append(
+                    f"doubt: {name} ({shortened(str(values[0]))}) begins with the moment at which it was made, and the "
+                    f"rows are in another order: sort the rows by {name}"
+                )
         elif few[chosen["user"]].dtype.is_nested() or len(few) < FEWEST or (numbers := whole_numbers(values)) is None:
             continue
         elif has_words(column, AGO_WORDS):
@@ -104,6 +118,18 @@ def doubts_without_time(table: RawTable, chosen: Mapping[str, str]) -> list[str]
     if not is_settled:  # otherwise another column says that the rows are in order, or how they are to be ordered
         doubts = [*doubts[:4], *_on_orders(few, orders, table), *_on_ago(few, ago, table)]
     return doubts
+
+
+def moments_in_ids(values: pl.Series) -> bool:
+    """Return whether all ids begin with a moment of our time: those of MongoDB, ULIDs, and UUIDs of version 7.
+
+    values  the first values of a column
+
+    >>> [moments_in_ids(pl.Series([f"{begin}{one:016}" for one in (1, 2)])) for begin in ("6556361c", "beefbeef")]
+    [True, False]
+    """
+    texts = values.drop_nulls()
+    return texts.dtype == pl.String and len(texts) > 1 and any(texts.str.contains(form).all() for form in TIMED_IDS)
 
 
 def unused_rows(table: RawTable, chosen: Mapping[str, str]) -> tuple[pl.DataFrame, list[str]]:
@@ -136,14 +162,14 @@ def _way_to_read(values: pl.Series) -> str | None:
     name = values.name
     texts = values.drop_nulls()
     if texts.dtype in (pl.Time, pl.Duration):
-        return f"name the column with the day too: --time DAY,{name}"
+        return f"name the column with the day too: --time DAY,{shlex.quote(name)}"
     if texts.dtype == pl.String:
         texts = texts.str.strip_chars()
         texts = texts.filter(texts != "")
         if len(texts) and texts.str.contains(WRITTEN).sum() >= 0.8 * len(texts) and texts.n_unique() > 1:
             if are_times_of_day(texts):
-                return f"name the column with the day too: --time DAY,{name}"
-            return f"write it as 2020-12-31 23:59:00, or name its form: --time {name} --time-format FORM"
+                return f"name the column with the day too: --time DAY,{shlex.quote(name)}"
+            return f"write it as 2020-12-31 23:59:00, or name its form: {option('time', name)} --time-format FORM"
     numbers = _numbers(texts)
     if numbers is None or len(numbers) == 0:
         return None
@@ -154,12 +180,10 @@ def _way_to_read(values: pl.Series) -> str | None:
             and parse(whole, form).count() >= NEARLY_ALL * len(numbers)
             and _may_be_days(whole, form)
         ):
-            return f"--time {name} --time-format {form} reads it"
-    if numbers.is_between(*TICKS).sum() >= NEARLY_ALL * len(numbers):
-        return "it counts units of 100 nanoseconds since the year 1: write (number - 621355968000000000) / 10000000"
+            return f"{option('time', name)} --time-format {form} reads it"
     has_clock = have_fractions(values) and 2 * values.n_unique() > len(values)
     if numbers.is_between(*SPREADSHEET_DAYS).all() and (has_words(name, WHEN_WORDS) or has_clock):
-        return f"--time {name} --time-format excel reads it as days of a spreadsheet"
+        return f"{option('time', name)} --time-format excel reads it as days of a spreadsheet"
     return None
 
 
@@ -232,11 +256,11 @@ def _on_orders(few: pl.DataFrame, orders: Sequence[str], table: RawTable) -> lis
     days = [one for one in orders if words_in(one)[-1:] in (("day",), ("date",))]
     clocks = [one for one in orders if one not in days and are_clock_numbers(few[one])]
     if len(orders) == 1:
-        way = f"--time {orders[0]} --time-format seconds"
+        way = f"{option('time', orders[0])} --time-format seconds"
     elif parts and are_parts(few, parts):
-        way = f"--time {','.join(parts)} joins them"
+        way = f"{option('time', *parts)} joins them"
     elif len(days) == len(clocks) == 1:
-        way = f"--time {days[0]},{clocks[0]} joins a day and a time of day"
+        way = f"{option('time', days[0], clocks[0])} joins a day and a time of day"
     else:
         way = f"sort the rows by {', '.join(orders)}"
     be = "is" if len(orders) == 1 else "are"

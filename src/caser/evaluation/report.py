@@ -24,6 +24,7 @@ from caser.evaluation.protocols import Part, Protocol
 from caser.evaluation.rank_table import RankTable
 from caser.evaluation.slices import Bucket, Buckets
 from caser.evaluation.statistics import Difference, Estimate, corrected, mean_over_owners, paired_difference
+from caser.system.notebook import table_html
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +58,15 @@ class Report:
         """Return one line: what was judged and how, without the values of single queries."""
         owners = f"{self.num_owners:,} {self.owner_word}s"
         return f"Report({self.protocol.name}, {self.part}, {owners}, {', '.join(self.values)}, {self.fingerprint})"
+
+    def _repr_html_(self) -> str:
+        """Show the report in a notebook: each model's metrics with their intervals, then verdicts and notes."""
+        metrics = list(next(iter(self.values.values())))
+        rows = []
+        for model in self.values:
+            estimates = [self.estimate(model, metric) for metric in metrics]
+            rows.append([model, *(f"{one.value:.4f} ({one.low:.4f} to {one.high:.4f})" for one in estimates)])
+        return table_html(repr(self), ["model", *metrics], rows, [*self.verdicts(), *self.notes])
 
     @property
     def fingerprint(self) -> str:

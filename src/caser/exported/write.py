@@ -113,7 +113,7 @@ def _graph(artefact: Artefact, scorer: StateScorer, k: int) -> ModelProto:
     g("Gemm", "states", _stored(arrays, vectors_ID), _stored(arrays, bias_I), transB=1, name="all_scores")
     # Untrained items and items that are no candidates get -inf; so do excluded ones.
     lowest = np.float32(-np.inf)
-    is_candidate_I = g("And", artefact.trained.item_counts > 0, "candidates")
+    is_candidate_I = g("And", artefact.knows_item, "candidates")
     allowed_BI = g("Where", is_candidate_I, "all_scores", lowest)
     never_BX = g("Add", g("Cast", "excluded", to=TensorProto.FLOAT), lowest)
     allowed_BI = g("ScatterElements", allowed_BI, "excluded", never_BX, axis=1)

@@ -23,6 +23,9 @@ from caser.errors import ConfigError
 ScoresOf = Callable[[slice | Int64], Scores]
 """A function from items, a slice or indices, to their scores for all queries, (B, N). The result may be overwritten."""
 
+_LEAST_GROUPS, _GROUPS_PER_RESULT = 512, 8
+"""How many groups of columns there are, at least, whose maxima tell which entries may be among the best."""
+
 _FEW = 4
 """A block has few entries that may enter the top k if they are at most this many times k for each query."""
 
@@ -224,13 +227,38 @@ def top_k(scores_BN: Scores, k: int) -> tuple[Int64, Int64, Scores]:
     check_k(k)
     num_columns = scores_BN.shape[1]
     lowest = np.finfo(scores_BN.dtype).min
-    if k < num_columns:
-        kth_B1 = np.partition(scores_BN, num_columns - k, axis=1)[:, num_columns - k, None]
-        flat = np.flatnonzero(scores_BN >= np.maximum(kth_B1, lowest))
-    else:
+    if k >= num_columns:
         flat = np.flatnonzero(scores_BN >= lowest)
+    else:
+        bound_B1 = np.maximum(_bound(scores_BN, k), lowest)
+        flat = np.flatnonzero(scores_BN > bound_B1)
+        # Of the entries at the bound, the first k of a row are enough, and none where k are above it.
+        num_above_B = np.bincount(flat // num_columns, minlength=len(scores_BN))
+        at_bound = [
+            row * num_columns + np.flatnonzero(scores_BN[row] == bound_B1[row])[:k]
+            for row in np.flatnonzero(num_above_B < k).tolist()
+        ]
+        flat = np.concatenate([flat, *at_bound])
     rows, columns = np.divmod(flat, num_columns)
     return keep_best(rows, columns, scores_BN[rows, columns], k)
+
+
+def _bound(scores_BN: Scores, k: int) -> Scores:
+    """A score that at least k entries of each row reach, and few exceed: (B, 1), for k below N.
+
+    It is the k-th largest of the maxima of groups of columns. To look for the k-th largest of all entries would be slow
+    where most are equal, as the zeros of counting models are.
+    """
+    num_columns, num_groups = scores_BN.shape[1], max(_LEAST_GROUPS, _GROUPS_PER_RESULT * k)
+    maxima_BG = scores_BN
+    if num_columns >= 2 * num_groups:
+        maxima_BG = scores_BN[:, :num_groups].copy()
+        for start in range(num_groups, num_columns, num_groups):
+            some_BN = scores_BN[:, start : start + num_groups]
+            np.maximum(maxima_BG[:, : some_BN.shape[1]], some_BN, out=maxima_BG[:, : some_BN.shape[1]])
+    place = maxima_BG.shape[1] - k
+    bound_B1: Scores = np.partition(maxima_BG, place, axis=1)[:, place, None]
+    return bound_B1
 
 
 def keep_best(rows: Int64, items: Int64, scores: Scores, k: int) -> tuple[Int64, Int64, Scores]:

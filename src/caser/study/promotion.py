@@ -30,6 +30,7 @@ from caser.evaluation.statistics import Difference, Estimate, mean_over_owners, 
 from caser.fitting.evaluate import judging_part
 from caser.study.raw_questions import RawQuestions, answers_of, milliseconds_of, questions_of, unseen
 from caser.system.kinds import must_be
+from caser.system.notebook import table_html
 
 Verdict = Literal["better", "not worse", "cannot tell", "worse"]
 """What the paired difference says: see `Promotion.verdict`."""
@@ -143,6 +144,25 @@ class Promotion:
             "left_out": self.num_left_out,
             "broken": list(self.broken),
         }
+
+    @property
+    def rows(self) -> list[tuple[str, str, str]]:
+        """What both runs showed, as text: a name, then the value of the new run and that of the old one."""
+        both = (self.new, self.old)
+        shown = {
+            self.metric: [f"{one.metric.value:.4f}" for one in both],
+            "different items in all answers": [f"{one.num_shown:,}" for one in both],
+            "places with popular items": [f"{one.popular_share:.1%}" for one in both],
+            "targets that the run does not know": [f"{one.unknown_share:.1%}" for one in both],
+            "answers that are too short": [f"{one.short_share:.1%}" for one in both],
+            "milliseconds of an answer": [f"{one.milliseconds:.2f}" for one in both],
+        }
+        return [(name, new, old) for name, (new, old) in shown.items()]
+
+    def _repr_html_(self) -> str:
+        """Show the comparison in a notebook."""
+        header = ["over the same questions", "new run", "old run"]
+        return table_html(f"verdict: {self.verdict}", header, self.rows, self.sentences)
 
     @property
     def _is_within_margin(self) -> bool:

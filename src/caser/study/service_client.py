@@ -45,8 +45,8 @@ def ask(url: str, path: str, body: Any, token: str | None) -> dict[str, Any]:
         connection.connect()
         with _closed_after(connection.sock):
             connection.request("POST", parts.path.rstrip("/") + path, orjson.dumps(body), headers)
-            response = connection.getresponse()
-            answer = orjson.loads(_content(response))
+            with connection.getresponse() as response:
+                answer = orjson.loads(_content(response))
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = _few(str(error) or type(error).__name__)
         raise DataError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from caser.service.events.export import event_frames
 from caser.service.events.sqlite import SqliteEvents
 from caser.service.events.store import Event
 from tests.service.event_stores import opened
-from tests.service.serving import Served, serving
+from tests.service.serving import Served, ended, serving, until
 
 DAY = 86_400
 EVENT = {"user_id": "ann", "item_id": 10, "event_id": "a", "time": 5}
@@ -147,13 +146,10 @@ def test_an_upgrade_that_is_killed_leaves_all_events(tmp_path: Path) -> None:
     )
     chance = random.Random(0)
     for _ in range(4):
-        upgrading = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE)
-        assert upgrading.stdout is not None
-        upgrading.stdout.readline()
-        time.sleep(chance.uniform(0.01, 0.12))
-        upgrading.send_signal(signal.SIGKILL)
-        upgrading.wait()
-        upgrading.stdout.close()
+        with ended(subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE)) as upgrading:
+            assert upgrading.stdout is not None
+            upgrading.stdout.readline()
+            time.sleep(chance.uniform(0.01, 0.12))
         file = sqlite3.connect(path)
         assert file.execute("SELECT count(*), count(DISTINCT event_id) FROM events").fetchone() == (19_999, 19_999)
         file.close()
@@ -327,7 +323,8 @@ async def test_events_that_wait_for_a_locked_store_are_bounded_by_bytes(run: Pat
         other.execute("BEGIN IMMEDIATE")
         body = {"events": [{"user_id": "x" * 400, "item_id": "y" * 400}] * 400}
         waiting = [asyncio.ensure_future(served.client.post("/v1/events", json=body)) for _ in range(12)]
-        done, pending = await asyncio.wait(waiting, timeout=1)
+        await until(lambda: sum(one.done() for one in waiting) > 6)  # those that wait are not answered
+        done, pending = await asyncio.wait(waiting, timeout=0.1)
         assert {one.result().status_code for one in done} == {503}
         assert all(one.result().headers["retry-after"] for one in done)
         assert 0 < len(pending) < 6

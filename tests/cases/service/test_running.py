@@ -12,8 +12,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -25,7 +24,7 @@ from caser.errors import ConfigError
 from caser.service.http.listening import bound_sockets, shown
 from tests.cli.terminal import refusal
 from tests.runs import caser_run
-from tests.service.serving import process, serving
+from tests.service.serving import ended, process, serving
 from tests.skips import skipped
 
 HAS_IPV6 = socket.has_ipv6 and Path("/proc/net/if_inet6").exists() and Path("/proc/net/if_inet6").read_text() != ""
@@ -84,7 +83,7 @@ def test_an_ipv6_address_is_shown_in_brackets() -> None:
 def test_a_unix_socket_is_served_logged_and_removed(run: Path) -> None:
     path = run.parent / "caser.sock"
     command = [sys.executable, "-m", "caser", "serve", str(run), "--uds", str(path), "--json"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as served:
+    with ended(subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE)) as served:
         assert served.stderr is not None
         assert served.stdout is not None
         line = json.loads(served.stderr.readline())
@@ -181,16 +180,6 @@ def _stops_at_once(starting: subprocess.Popen[bytes], number: signal.Signals) ->
     assert time.monotonic() - begun < 5
     assert starting.stderr is not None
     assert f"stopped by {number.name}" in json.loads(starting.stderr.read())["message"]
-
-
-@contextmanager
-def ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is gone afterwards, also if a test fails: to wait for it as it is could take for ever."""
-    with process:
-        try:
-            yield process
-        finally:
-            process.kill()
 
 
 def test_sigint_drains_as_sigterm_does_and_leaves_log_lines(run: Path) -> None:

@@ -86,7 +86,7 @@ def arrange(
         events = events[np.lexsort((events["time"], events["user"]))]
         for name, (column, dtype) in COLUMNS.items():
             write_at(out / f"{name}.npy", dtype, num_events, int(offsets[bounds[number]]), events[column])
-        moments = moments.after(events["user"], events["time"], events["row"])
+        moments = moments.after(events["user"], events["time"], events["row"], events["item"])
         for name in COLUMNS:
             sync_file(out / f"{name}.npy")
         yield number + 1, moments

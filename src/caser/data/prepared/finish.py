@@ -157,10 +157,11 @@ def _place_of_first_row(shards: ShardedLog, offsets: Int64, work: Work) -> int:
 def _doubts(work: Work, shards: ShardedLog, found: Found, memory: float) -> list[str]:
     """Return the doubts on the log, as for a log in memory; ids that take too much memory are not searched."""
     log, times = shards.log, found.totals.times
-    doubts = [] if times is None else doubts_on_times(times)
+    doubts = [] if times is None else doubts_on_times(times, log.provenance["time_unit"])
     if DOUBTED_BYTES * (shards.num_users + shards.num_items) > memory:
         return [*doubts, "the ids are too many to be searched for doubts in the memory that is allowed"]
     moments = None if times is None else found.moments
+    doubts += [] if moments is None else moments.doubts(len(log))
     counts = LogCounts(log.user_vocabulary.ids, log.item_vocabulary.ids, found.user_counts, found.item_counts, moments)
-    doubts += doubts_on_log(counts, is_typed=found.is_typed)
+    doubts += doubts_on_log(counts, is_typed=found.is_typed, rises=0 if times is None else times.rises)
     return [*doubts, *doubts_on_strays(found.totals.edges, counts, lambda role, raw: count_of(work.ids, role, raw))]

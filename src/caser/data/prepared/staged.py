@@ -109,7 +109,7 @@ class Staged:
         strange = {name: Strange(**facts[name]) if facts[name] else None for name in ("early", "late")}
         path = self.folder / "written.ipc"
         written = pl.read_ipc(path) if path.exists() else None
-        return TimeFacts(**{**facts, **strange, "written": written})
+        return TimeFacts(**{**facts, **strange, "ends": tuple(facts["ends"]), "written": written})
 
     @property
     def titles(self) -> pl.DataFrame | None:

@@ -279,4 +279,7 @@ def filter_answers(config: Caser, p: Arrays, E_BLd: Scores, h: int) -> Scores:
     """
     rows = E_BLd.reshape(len(E_BLd), -1)  # with the L rows side by side, a filter at one place is one product
     filters = p[f"F{h}"].reshape(h * config.d, config.n_h)
-    return np.stack([rows[:, i * config.d : (i + h) * config.d] @ filters for i in range(config.L - h + 1)])
+    answers_PBn = np.empty((config.L - h + 1, len(rows), config.n_h), np.result_type(rows, filters))
+    for i, answers_Bn in enumerate(answers_PBn):
+        np.matmul(rows[:, i * config.d : (i + h) * config.d], filters, out=answers_Bn)
+    return answers_PBn

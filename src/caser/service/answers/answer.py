@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from caser.answering.answers import Answer
+from caser.answering.questions import Question as QuestionInIndices
 from caser.answering.questions import spelling_hints
 from caser.answering.recommender import Recommender
 from caser.answering.wanted_items import FILTERS_LEAVE, MODEL_KNOWS, ONLY_NAMES, Leaves, why_few
@@ -36,11 +36,8 @@ _GROWTH = 8
 _RULES_MARGIN = 4
 """With rules, this many times k items are read at first."""
 
-UserAndHistory: TypeAlias = tuple[RawId | None, tuple[RawId, ...] | None]
-"""A user that the model may know, and a history that replaces the stored one. Either may be None."""
-
-
 _NO_EVENTS = RecentHistory()
+_NOT_RANKED = FilteredRanking([], [], is_done=False)
 
 
 class Question(NamedTuple):
@@ -57,8 +54,6 @@ class Question(NamedTuple):
 class _Group(NamedTuple):
     """What questions must have in common to be ranked in one call."""
 
-    has_no_user: bool
-    has_no_history: bool
     only: tuple[RawId, ...] | None
     exclude_seen: bool | None
 
@@ -75,26 +70,21 @@ async def with_recent(histories: Histories, requests: Sequence[RecommendRequest]
     return [Question(request, _NO_EVENTS if request.user_id is None else next(recent)) for request in requests]
 
 
-def user_and_history(model: LoadedModel, window: int, question: Question) -> UserAndHistory:
+def in_indices(model: LoadedModel, window: int, question: Question) -> QuestionInIndices:
     """Find the user and the history to recommend for.
 
     model     knows the users and histories of the run       window  how many last interactions count
     question  with the stored events of its user
 
-    The history is the one history of the user (see `one_history.py`), or None if the run holds all of it.
+    Without a history in the question, it is the one history of the user (see `one_history.py`).
     """
-    request, recent = question
-    user = request.user_id
+    (request, recent), ask = question, model.recommender.question
+    user, recent = request.user_id, recent or _NO_EVENTS
     if user is None:
-        return None, tuple(request.history or ())
-    recent = recent or _NO_EVENTS
-    known_user = None if recent.is_erased else user
+        return ask(None, request.history or ())
     if request.history is not None:
-        return known_user, tuple(request.history)
-    if not recent.is_erased and not recent.items:
-        return user, None
-    history = model.history(user, recent, window)
-    return known_user, history.items if history.is_new or recent.is_erased else None
+        return ask(None if recent.is_erased else user, request.history)
+    return model.question(user, recent, window) if recent.items or recent.is_erased else ask(user)
 
 
 async def question_costs(
@@ -117,7 +107,7 @@ async def question_costs(
     if needed:
         for number, read in zip(needed, await with_recent(histories, [requests[n] for n in needed]), strict=True):
             questions[number] = read
-    return [question_cost(model, window, *one) for one in zip(questions, places, strict=True)]
+    return [question_cost(model, window, one, place) for one, place in zip(questions, places, strict=True)]
 
 
 def question_cost(model: LoadedModel, window: int, question: Question, place: str = "") -> int:
@@ -135,8 +125,10 @@ def question_cost(model: LoadedModel, window: int, question: Question, place: st
         rules = CompiledRules.of(model.catalogue, frozenset(), request.filters, request.rules, place)
     if recent is not None:
         user = request.user_id
-        _, history = user_and_history(model, window, question)
-        read = model.stored_length(user) if history is None and user is not None else len(history or ())
+        if user is None or request.history is not None:
+            read = len(request.history or ())
+        else:
+            read = model.history_length(user, recent, window)
         is_folded = model.costs.folds_in and (user is None or not model.is_known(user))
         folded = read if is_folded else 0
     return model.costs.question(request, rules, read=read, folded=folded)
@@ -149,9 +141,7 @@ def answer_questions(model: LoadedModel, window: int, questions: Sequence[Questi
 
     Returns one answer for each question, in order, as JSON values (see `RecommendResponse`).
     """
-    pending = [
-        PendingQuestion(model, question.request, user_and_history(model, window, question)) for question in questions
-    ]
+    pending = [PendingQuestion(model, one.request, in_indices(model, window, one)) for one in questions]
     unfinished = pending
     while unfinished:
         groups: defaultdict[_Group, list[PendingQuestion]] = defaultdict(list)
@@ -168,41 +158,39 @@ def _costs_by_history(model: LoadedModel, request: RecommendRequest) -> bool:
     return request.explain or (model.costs.folds_in and (user is None or not model.is_known(user)))
 
 
-@dataclass(eq=False)
 class PendingQuestion:
     """A question that is being answered.
 
-    model             answers it                              request  the question as it was asked
-    user_and_history  for whom, from `user_and_history()`
+    model     answers it                       request  the question as it was asked
+    question  for whom, from `in_indices`
 
     It asks for the first `fetch` items of the ranking, and for more if the rules leave fewer than k of them, up to
     `MOST_READ` items.
     """
 
-    model: LoadedModel
-    request: RecommendRequest
-    user_and_history: UserAndHistory
-
-    def __post_init__(self) -> None:
-        request, catalogue = self.request, self.model.catalogue
-        items = self.model.recommender.artefact.items
-        self.excluded: list[int] = items.indices(request.exclude).tolist() if request.exclude else []
-        self.rules = CompiledRules(catalogue)
-        if request.exclude or request.filters or request.rules is not None:
-            exclude = frozenset(items.raw([index for index in self.excluded if index]))
-            self.rules = CompiledRules.of(catalogue, exclude, request.filters, request.rules)
+    def __init__(self, model: LoadedModel, request: RecommendRequest, question: QuestionInIndices) -> None:
+        self.model, self.request, self.question = model, request, question
+        self.excluded: list[int] = []
+        self.rules: CompiledRules | None = None
+        """Its rules; None without any."""
         self.only: tuple[RawId, ...] | None = None if request.only is None else tuple(request.only)
         self.fetch = request.k
-        if not self.rules.is_empty:
-            self._plan_reading()
-        self.result = FilteredRanking([], [], is_done=False)
+        if request.exclude or request.filters or request.rules is not None:
+            items = model.recommender.artefact.items
+            self.excluded = items.lookup(request.exclude)
+            exclude = frozenset(items.raw([index for index in self.excluded if index]))
+            rules = CompiledRules.of(model.catalogue, exclude, request.filters, request.rules)
+            if not rules.is_empty:
+                self.rules = rules
+                self._plan_reading(rules)
+        self.result = _NOT_RANKED
         self.is_cut = False
         self.answer: Answer | None = None
 
-    def _plan_reading(self) -> None:
+    def _plan_reading(self, rules: CompiledRules) -> None:
         """Decide how much of the ranking to read first, or to rank only the items that match the filters."""
-        where, num_items = self.rules.where, len(self.model.recommender.artefact.items)
-        self.fetch += len(self.rules.exclude)
+        where, num_items = rules.where, self.model.costs.num_items
+        self.fetch += len(rules.exclude)
         if where and self.only is None:
             most = min(condition.most for condition in where)
             num_matching = most if len(where) == 1 else len(items_that_meet(where))
@@ -217,13 +205,12 @@ class PendingQuestion:
     @property
     def group(self) -> _Group:
         """Questions with equal groups can be ranked together."""
-        user, history = self.user_and_history
-        return _Group(user is None, history is None, self.only, self.request.exclude_seen)
+        return _Group(self.only, self.request.exclude_seen)
 
     def take(self, answer: Answer, fetched: int) -> None:
         """Apply the rules to `answer`, for which the first `fetched` items of the ranking were asked."""
         self.answer = answer
-        if self.rules.is_empty:
+        if self.rules is None:
             kept = list(map(ScoredItem, answer.items[: self.fetch], answer.scores))
             self.result = FilteredRanking(kept, [], is_done=True)
             return
@@ -235,24 +222,18 @@ class PendingQuestion:
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as JSON values (see `RecommendResponse`)."""
-        answer, titles = self.answer, self.model.catalogue.titles
+        answer, titles, user = self.answer, self.model.catalogue.titles, self.request.user_id
         items: list[dict[str, Any]] = []
-        for rank, one in enumerate(self.result.kept, start=1):
-            item: dict[str, Any] = {
-                "rank": rank,
-                "item_id": json_id(one.item),
-                "score": one.score,
-                "title": titles.get(one.item),
-            }
-            if one.boosted is not None:
-                item["boosted"] = one.boosted
+        for rank, (raw, score, boosted) in enumerate(self.result.kept, start=1):
+            item: dict[str, Any] = {"rank": rank, "item_id": json_id(raw), "score": score, "title": titles.get(raw)}
+            if boosted is not None:
+                item["boosted"] = boosted
             items.append(item)
-        patterns = self._explain(items) if self.request.explain and items else {}
         ignored = list(dict.fromkeys((*(answer.ignored if answer else ()), *self._unknown_excluded())))
-        return {
+        values = {
             "api_version": API_VERSION,
             "model_version": self.model.version,
-            "user_id": None if self.request.user_id is None else json_id(self.request.user_id),
+            "user_id": None if user is None else json_id(user),
             "source": answer.source if answer else "popularity",
             "items": items,
             "ignored": list(map(json_id, ignored)),
@@ -261,13 +242,14 @@ class PendingQuestion:
                 for item, rule in self.result.removed[:MAX_REMOVED_LISTED]
             ],
             "notes": self._notes(len(items), ignored),
-            **patterns,
         }
+        if self.request.explain and items:
+            values |= self._explain(items)
+        return values
 
     def _explain(self, items: list[dict[str, Any]]) -> dict[str, Any]:
         """Add `why` to each item, and return `patterns` for Caser."""
-        recommender = self.model.recommender
-        question = recommender.question(*self.user_and_history)
+        recommender, question = self.model.recommender, self.question
         ids = [one.item for one in self.result.kept]
         for item, why in zip(items, explain_items(recommender, question, ids, self.model.catalogue), strict=True):
             item["why"] = why
@@ -281,7 +263,10 @@ class PendingQuestion:
         notes = [f"ignored unknown items: {', '.join(map(in_words, ignored[:10]))}"] if ignored else []
         if self.request.user_id is not None and self.answer is not None and self.answer.source == "popularity":
             notes += spelling_hints(artefact.users, [self.request.user_id], "user")
-        notes += (*spelling_hints(artefact.items, ignored, "item"), *self.rules.unknown_values)
+        if ignored:
+            notes += spelling_hints(artefact.items, ignored, "item")
+        if self.rules is not None:
+            notes += self.rules.unknown_values
         if num_found < self.request.k and self.is_cut:
             notes.append(
                 f"only the first {MOST_READ:,} items of the ranking were read; a filter finds items after them"
@@ -292,10 +277,10 @@ class PendingQuestion:
 
     def _leaves(self) -> Leaves:
         """What decides how many items the answer can have at most."""
-        if self.rules.where:
+        if self.rules is not None and self.rules.where:
             return Leaves(FILTERS_LEAVE, len(items_that_meet(self.rules.where)))
         artefact = self.model.recommender.artefact
-        is_trained = artefact.trained.item_counts > 0
+        is_trained = artefact.knows_item
         if self.request.only is None:
             return Leaves(MODEL_KNOWS, int(is_trained.sum()))
         return Leaves(ONLY_NAMES, int(is_trained[np.unique(artefact.items.indices(self.request.only))].sum()))
@@ -304,13 +289,7 @@ class PendingQuestion:
 def _rank_together(recommender: Recommender, group: _Group, members: Sequence[PendingQuestion]) -> None:
     """Rank for all questions of a group in one call. A question that needs fewer items takes the first ones."""
     fetch = max(question.fetch for question in members)
-    users_and_histories = [question.user_and_history for question in members]
-    answers = recommender.recommend(
-        users=None if group.has_no_user else [user for user, _ in users_and_histories if user is not None],
-        histories=None if group.has_no_history else [list(history or ()) for _, history in users_and_histories],
-        k=fetch,
-        only=group.only,
-        exclude_seen=group.exclude_seen,
-    )
+    questions = [one.question for one in members]
+    answers = recommender.answer(questions, k=fetch, only=group.only, exclude_seen=group.exclude_seen)
     for question, answer in zip(members, answers, strict=True):
         question.take(answer, fetch)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from caser.answering.questions import Question
 from caser.answering.recommender import Recommender, load
 from caser.arrays.types import RawId
 from caser.artefact.folder import Artefact
@@ -42,11 +43,12 @@ _BYTES_PER_HISTORY = 2_000
 
 
 class _Kept(NamedTuple):
-    """The history of a user as it was computed last, and what it was computed from."""
+    """The history of a user as it was computed last, what it was computed from, and the question about it."""
 
     recent: RecentHistory
     run: RunHistory
     history: OneHistory
+    question: Question | None = None
 
 
 class LoadedModel:
@@ -95,16 +97,38 @@ class LoadedModel:
 
         user  the raw id       recent  the user's stored events       window  how many last interactions count
         """
+        return self._kept(user, recent, window).history
+
+    def history_length(self, user: RawId, recent: RecentHistory, window: int) -> int:
+        """How many interactions a question about a user reads at most; the arguments are those of `history`."""
+        if recent.items or recent.is_erased:
+            history = self.history(user, recent, window)
+            if history.is_new or recent.is_erased:
+                return len(history.items)
+        return self.stored_length(user)
+
+    def question(self, user: RawId, recent: RecentHistory, window: int) -> Question:
+        """The question about a user with the one history of the user; the arguments are those of `history`."""
+        kept = self._kept(user, recent, window)
+        if kept.question is not None:
+            return kept.question
+        items = kept.history.items if kept.history.is_new or recent.is_erased else None
+        question = self.recommender.question(None if recent.is_erased else user, items)
+        with self._lock:
+            self._histories[user, window] = kept._replace(question=question)
+        return question
+
+    def _kept(self, user: RawId, recent: RecentHistory, window: int) -> _Kept:
         with self._lock:  # long answers are given in a thread
             kept = self._histories.get((user, window))
         if kept is not None and kept.recent is recent:  # the store makes another object when anything changes
-            return kept.history
+            return kept
         run = RunHistory() if recent.is_erased else kept.run if kept else self.run_history(user, window)
         events = [Interaction(self.raw_item(key), time) for key, time in zip(recent.items, recent.times, strict=True)]
-        history = one_history(run, events, window)
+        kept = _Kept(recent, run, one_history(run, events, window))
         with self._lock:
-            self._histories[user, window] = _Kept(recent, run, history)
-        return history
+            self._histories[user, window] = kept
+        return kept
 
     def is_known(self, user: RawId) -> bool:
         """Whether the model was trained on `user`."""
@@ -119,7 +143,7 @@ class LoadedModel:
     def knows_item(self, item: RawId) -> bool:
         """Whether the model was trained on `item`."""
         artefact = self.recommender.artefact
-        return bool(artefact.trained.item_counts[artefact.items.lookup([item])[0]])
+        return bool(artefact.knows_item[artefact.items.lookup([item])[0]])
 
 
 def load_model(
@@ -189,7 +213,9 @@ def _num_bytes_of(kept: _Kept) -> int:
     of_text = sum(getsizeof(item) for item in kept.run.items if isinstance(item, str))
     of_text += sum(getsizeof(item) for item in kept.history.items if isinstance(item, str))
     num_interactions = len(kept.run.items) + len(kept.history.items)
-    return _BYTES_PER_HISTORY + _BYTES_PER_INTERACTION * num_interactions + of_text + kept.recent.num_bytes
+    of_question = 0 if kept.question is None else kept.question.num_bytes
+    others = of_text + of_question + kept.recent.num_bytes
+    return _BYTES_PER_HISTORY + _BYTES_PER_INTERACTION * num_interactions + others
 
 
 def _raw_item(vocabulary: Vocabulary, key: str) -> RawId:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from caser.answering.explain import reasons
-from caser.answering.patterns import filters_fired
+from caser.answering.patterns import patterns_in
 from caser.answering.questions import Question
 from caser.answering.recommender import Recommender
 from caser.arrays.types import RawId
@@ -31,19 +31,19 @@ def explain_items(
     """
     artefact = recommender.artefact
     found = reasons(artefact, question, artefact.items.indices(items))
-    history = artefact.items.raw(found.read_H)
-    titles = [catalogue.title(item) for item in history]
+    history = [(json_id(item), catalogue.title(item)) for item in artefact.items.raw(found.read_H)]
+    parts = zip(*(part_K.tolist() for part_K in found.parts.values()), strict=True)
     return [
         {
-            "parts": {name: float(part_K[position]) for name, part_K in found.parts.items()},
+            "parts": dict(zip(found.parts, values, strict=True)),
             "history": [
-                {"item_id": json_id(item), "title": title, "effect": float(effect_K[position])}
-                for item, title, effect_K in zip(history, titles, found.effects_HK, strict=True)
+                {"item_id": item, "title": title, "effect": effect}
+                for (item, title), effect in zip(history, effects, strict=True)
             ],
             "effects_of": found.effects_of,
-            "rest": float(found.rest[position]),
+            "rest": rest,
         }
-        for position in range(len(items))
+        for values, effects, rest in zip(parts, found.effects_HK.T.tolist(), found.rest.tolist(), strict=True)
     ]
 
 
@@ -55,5 +55,4 @@ def patterns_of(recommender: Recommender, question: Question) -> dict[str, Any]:
     artefact = recommender.artefact
     if not isinstance(artefact.config, Caser) or not artefact.config.has_branches or question.source == "popularity":
         return {}
-    history = artefact.items.raw(question.history[-artefact.config.window :])
-    return {"patterns": filters_fired(recommender, history).to_dict()}
+    return {"patterns": patterns_in(recommender, artefact.config, question.history).to_dict()}

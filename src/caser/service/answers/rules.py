@@ -33,8 +33,7 @@ class ScoredItem(NamedTuple):
     boosted: float | None = None
 
 
-@dataclass(frozen=True)
-class FilteredRanking:
+class FilteredRanking(NamedTuple):
     """A ranking after the rules.
 
     kept     the items of the answer, best first

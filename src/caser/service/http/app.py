@@ -12,15 +12,17 @@ from inspect import getdoc
 from typing import Any, TypeAlias
 
 from fastapi import Depends, FastAPI, Response
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from fastapi.responses import PlainTextResponse
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
+from starlette.types import ASGIApp
 
 from caser import __version__
 from caser.service import response_schemas as responses
 from caser.service.answers.answer import API_VERSION
 from caser.service.http.access import AccessControl, RateLimit
-from caser.service.http.error_responses import HANDLERS, described_errors
+from caser.service.http.error_responses import described_errors
 from caser.service.http.json_route import JsonRoute, StrictRoute
 from caser.service.http.middleware import RequestMiddleware
 from caser.service.http.page import page_routes
@@ -54,7 +56,14 @@ _TOKEN = Depends(HTTPBearer(scheme_name="token", auto_error=False))
 
 
 class _Application(FastAPI):
-    """FastAPI with exact whole numbers in its OpenAPI document."""
+    """FastAPI with one layer around its routes, and with exact whole numbers in its OpenAPI document."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Put our middleware around the routes, without FastAPI's own layers for errors, sizes and telemetry."""
+        app: ASGIApp = AsyncExitStackMiddleware(self.router)  # FastAPI's routes need it
+        for layer, arguments, keywords in self.user_middleware:
+            app = layer(app, *arguments, **keywords)
+        return app
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document; it is made once."""
@@ -81,7 +90,6 @@ def make_app(service: Service, access: AccessControl, rate_limit: RateLimit | No
         redoc_url=None,
         redirect_slashes=False,
         telemetry=_NO_TELEMETRY,
-        exception_handlers=HANDLERS,
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.service = service
@@ -90,6 +98,7 @@ def make_app(service: Service, access: AccessControl, rate_limit: RateLimit | No
     app.add_middleware(
         RequestMiddleware,
         service=service,
+        json_routes={route.path: route for route in app.routes if isinstance(route, JsonRoute)},
         access=access,
         rate_limit=rate_limit,
         public_paths=_HEALTH_PATHS | {route.path for route in pages},

@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -190,12 +190,20 @@ class LimitedProtocol(HttpToolsProtocol):
     def _check_sizes(self) -> None:
         """Refuse a request that is too large, before more of it is read."""
         if self._is_in_head:
-            if not self._too_much and self._num_bytes > MOST_HEAD_BYTES:
-                self._too_much = 431, f"the headers of a request must have at most {MOST_HEAD_BYTES:,} bytes; got more."
+            self._check_head()
         elif self._is_in_body and self._num_bytes > _FRAMING_PER_BODY * (self.shared.limits.max_body + MOST_HEAD_BYTES):
             self._too_much = 413, "a body must not consist of chunk sizes and trailers; got too many of them."
         if self._too_much:
             self._refuse(*self._too_much)
+
+    def _check_head(self) -> None:
+        """Note the first limit that the head of the request passes, as far as it was read."""
+        if len(self.url) > MOST_PATH_BYTES:
+            self._too_much = 414, f"a path with its query must have at most {MOST_PATH_BYTES:,} bytes; got more."
+        elif len(self.headers) > MOST_HEADERS:
+            self._too_much = 431, f"a request must have at most {MOST_HEADERS} headers; got more."
+        elif self._num_bytes > MOST_HEAD_BYTES:
+            self._too_much = 431, f"the headers of a request must have at most {MOST_HEAD_BYTES:,} bytes; got more."
 
     def _refuse(self, status: int, sentence: str) -> None:
         """Send one error response, and close the connection; what the client still sends is thrown away."""
@@ -226,28 +234,16 @@ class LimitedProtocol(HttpToolsProtocol):
         self._is_in_head, self._is_in_body, self._num_bytes, self._too_much = True, False, 0, None
         self.since = time.monotonic()
 
-    def on_url(self, url: bytes) -> None:
-        """Add a part of the path with its query."""
-        super().on_url(url)
-        if len(self.url) > MOST_PATH_BYTES:
-            self._too_much = 414, f"a path with its query must have at most {MOST_PATH_BYTES:,} bytes; got more."
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Add a header. A trailer, which comes after the head, is left out."""
-        if not self._is_in_head:
-            return
-        super().on_header(name, value)
-        if len(self.headers) > MOST_HEADERS:
-            self._too_much = 431, f"a request must have at most {MOST_HEADERS} headers; got more."
-
     def on_headers_complete(self) -> None:
         """End the head, and let the application begin, unless the request was refused."""
-        self._is_in_head, self._is_in_body, self.since = False, True, time.monotonic()
+        self._check_head()
+        self._is_in_head, self._is_in_body = False, True
         if self._too_much is None and len(self.pipeline) < MOST_AHEAD:
             super().on_headers_complete()
         elif self._too_much is None and not self.transport.is_closing():
             # An error response would be taken for the answer to the first request.
             self.shared.close(self)
+        self.headers = deque(maxlen=0)  # type: ignore[assignment]  # trailers are dropped
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body of a request that was not refused."""

@@ -3,7 +3,8 @@
 FastAPI describes a `JsonRoute` as any other route, from the types of its operation. When it is called, it validates the
 bytes of the body in one step (without intermediate JSON values), and sends what the operation returns without a check.
 The response schema is only a description; tests check the responses against it. FastAPI's own way costs 150
-microseconds of processor time per request, this one 46, measured in turns.
+microseconds of processor time per request, this one 46, measured in turns. The middleware calls a `JsonRoute` itself,
+and turns its errors into responses.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from starlette.types import Receive, Scope, Send
 from caser.service.http.invalid_requests import suggestion
 
 _BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
+_JSON = b"application/json"
 _CHARSET = re.compile(r"""charset\s*=\s*["']?([^\s;"']+)""", re.IGNORECASE)
 
 
@@ -64,23 +66,26 @@ class JsonRoute(StrictRoute):
         [body] = self.dependant.body_params
         schema: Any = get_type_hints(self.endpoint, include_extras=True)[body.name]
         self._adapter: TypeAdapter[Any] = TypeAdapter(schema)
-        self.app = self._respond
 
-    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, as an ASGI application. Raises what the operation raises, and errors about the body."""
+        scope["route"] = self
         request = Request(scope, receive, send)
         if scope["query_string"]:
             self.check_query(request)
-        _check_media_type(request.headers.get("content-type", ""))
+        headers = dict(scope["headers"])
+        _check_media_type(headers.get(b"content-type", b""))
         # The text of the body is not kept while the request waits for its answer.
-        body = self._parsed(await _read_body(receive), request)
-        response = orjson.dumps(await self.endpoint(body, request))
-        await Response(response, media_type="application/json")(scope, receive, send)
+        body = self._parsed(await _read_body(receive), headers.get(b"content-encoding"), request)
+        content = orjson.dumps(await self.endpoint(body, request))
+        described = [(b"content-length", b"%d" % len(content)), (b"content-type", _JSON)]
+        await send({"type": "http.response.start", "status": 200, "headers": described})
+        await send({"type": "http.response.body", "body": content})
 
-    def _parsed(self, content: bytes, request: Request) -> Any:
+    def _parsed(self, content: bytes, encoding: bytes | None, request: Request) -> Any:
         """The body as the operation takes it. Raises HTTPException, and RequestValidationError for a wrong body."""
-        encoding = request.headers.get("content-encoding")
         if encoding is not None:
-            content = _decoded(content, encoding, request.app.state.service.settings.max_body)
+            content = _decoded(content, encoding.decode("latin-1"), request.app.state.service.settings.max_body)
         if content.startswith(_BYTE_ORDER_MARKS):
             content = _without_mark(content)
         try:
@@ -90,11 +95,11 @@ class JsonRoute(StrictRoute):
             raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in details]) from None
 
 
-def _check_media_type(header: str) -> None:
+def _check_media_type(header: bytes) -> None:
     """Raise HTTPException 415 for a body that is not declared as JSON in UTF-8."""
-    if header == "application/json":
+    if header == _JSON:
         return
-    media_type, _, parameters = header.partition(";")
+    media_type, _, parameters = header.decode("latin-1").partition(";")
     if media_type.strip().lower() != "application/json":
         raise HTTPException(415, "the body must be JSON, and the header Content-Type must say application/json.")
     charset = _CHARSET.search(parameters)
