@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -39,13 +38,12 @@ def main() -> int:
     address = ""
     try:
         with ray_cluster("the demo of a cluster", has_cpus=WORKERS) as ray:
-            signal.signal(signal.SIGTERM, _interrupt)  # Ray has put its own in the place
             address = ray.get_runtime_context().gcs_address
             say(f"Started a Ray cluster with {WORKERS} CPUs at {address}. Only this command knows its secret.")
             status = steps(address)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as stop:
         say("Interrupted.")
-        status = 130
+        status = 130 if isinstance(stop, KeyboardInterrupt) else int(stop.code or 0)
     except subprocess.CalledProcessError as error:
         say(f"A step failed with exit status {error.returncode}; its last line says why.")
         status = 1
@@ -118,10 +116,6 @@ def is_gone(address: str) -> bool:
 def say(sentence: str) -> None:
     """Print a sentence at once."""
     print(sentence, flush=True)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

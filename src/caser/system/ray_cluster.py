@@ -10,9 +10,11 @@ from __future__ import annotations
 import importlib
 import os
 import secrets
+import signal
 import socket
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +36,9 @@ _PASSED_ON = ("CASER_CACHE", "OMP_NUM_THREADS", "OMP_WAIT_POLICY")
 
 OBJECT_STORE_BYTES = 200 * 2**20
 """Memory for objects in a cluster of its own. What is large is handed over in files."""
+
+_ONE_ATTEMPT = ("RAY_gcs_server_port_wait_time_s", "1")
+"""Ray tries once, which takes up to 45 s, to connect to what answers and is no cluster; by default 20 times."""
 
 _LONGEST_FOLDER = 40
 """The sockets of Ray lie below its folder, and the path of a socket has about 100 characters at most."""
@@ -64,9 +69,31 @@ def ray_cluster(purpose: str, num_cpus: int = 1, *, has_cpus: int | None = None)
         _refuse_few(num_cpus, int(ray.cluster_resources().get("CPU", 0)), "the cluster")
         yield ray
         return
-    with _own_cluster(ray, has_cpus) if has_cpus else _existing_cluster(ray, address):
+    with _handlers_kept(), _own_cluster(ray, has_cpus) if has_cpus else _existing_cluster(ray, address):
+        _end_on_sigterm()
         _refuse_few(num_cpus, int(ray.cluster_resources().get("CPU", 0)), f"the cluster {address}".rstrip())
         yield ray
+
+
+@contextmanager
+def _handlers_kept() -> Iterator[None]:
+    """Put the handler of SIGTERM back afterwards: Ray has one of its own."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if before is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
+
+
+def _end_on_sigterm() -> None:
+    """Let SIGTERM end the block, so that nothing of the cluster is left."""
+
+    def end(*_: object) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, end)
 
 
 def passed_on() -> dict[str, str]:
@@ -106,11 +133,11 @@ def _own_cluster(ray: Any, num_cpus: int) -> Iterator[None]:
 @contextmanager
 def _existing_cluster(ray: Any, address: str) -> Iterator[None]:
     """Within, this process is connected to a cluster that others have started."""
+    os.environ.setdefault(*_ONE_ATTEMPT)
     try:
         ray.init(address, log_to_driver=False, logging_level="ERROR")
-    except (Exception, SystemExit) as error:  # Ray ends the process if what answers is no cluster
-        said = str(error).strip().splitlines()
-        raise _unreachable(address, said[0] if isinstance(error, Exception) and said else "no cluster") from None
+    except Exception as error:
+        raise _unreachable(address, " ".join(str(error).split())[:200] or type(error).__name__) from None
     try:
         yield
     finally:
