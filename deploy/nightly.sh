@@ -10,24 +10,37 @@
 # TRAIN   (environment) further words for `caser train`
 # MARGIN  (environment) the share of the served model's NDCG@10 that a new model may lose; 0.05 if it is not set
 #
-# Exit code 0: RUNS/live is new. 11: the new model is not shown to be good enough. Anything else: a step failed. Unless
-# it is 0, RUNS/live is as it was.
+# An interaction that is in LOG and in the store counts once. One job at a time works in RUNS.
+#
+# Exit code 0: RUNS/live is new. 12: it is new, but the service at URL did not load it. 11: the new model is not shown to
+# be good enough. Anything else: a step failed. Unless it is 0 or 12, RUNS/live is as it was.
 set -euo pipefail
 log=$1 runs=$2 store=${3:-} url=${4:-}
 
 mkdir -p "$runs"
-cp "$log" "$runs/log.csv"
+exec 9>"$runs/.nightly.lock"
+if ! flock --nonblock 9; then
+    echo "nightly: another job works in $runs; wait until it has ended." >&2
+    exit 2
+fi
+
+sed -e '$a\' "$log" >"$runs/log.csv" # with an end of line at its end
 if [[ -n $store ]]; then
     caser data events "$store" --out "$runs/events.csv"
+    header() { head -n 1 "$1" | tr -d '\r"' | sed 's/^\xef\xbb\xbf//'; }
+    if [[ $(header "$log") != $(header "$runs/events.csv") ]]; then
+        echo "nightly: $log must begin with the line $(header "$runs/events.csv"); got $(header "$log")." >&2
+        exit 3
+    fi
     tail -n +2 "$runs/events.csv" >>"$runs/log.csv"
 fi
 
 # shellcheck disable=SC2086  # several words
-caser train "$runs/log.csv" --out "$runs/tonight" ${TRAIN:-}
+caser train "$runs/log.csv" --drop-duplicates --out "$runs/tonight" ${TRAIN:-}
 if [[ -d $runs/live ]]; then
     caser promote "$runs/tonight" --over "$runs/live" --margin "${MARGIN:-0.05}"
 fi
 caser refit "$runs/tonight" --out "$runs/live"
 if [[ -n $url ]]; then
-    curl --fail --silent --show-error --request POST "$url/v1/model/reload"
+    curl --fail --silent --show-error --request POST "$url/v1/model/reload" || exit 12
 fi

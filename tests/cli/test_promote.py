@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -26,6 +27,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pl.DataFrame(columns).write_csv(folder / "log.csv")
     for name, model in (("good", "markov"), ("bad", "popularity")):
         assert caser("train", folder / "log.csv", "--model", model, "--out", folder / name).code == 0
+    shutil.copytree(folder / "good", folder / "same")
     return folder
 
 
@@ -37,7 +39,7 @@ def test_a_better_run_ends_with_0_and_says_what_to_type_next(runs: Path) -> None
 
 
 def test_a_run_that_is_not_better_ends_with_a_code_of_its_own_after_its_table(runs: Path) -> None:
-    for new, old, verdict in (("bad", "good", "worse"), ("good", "good", "cannot tell")):
+    for new, old, verdict in (("bad", "good", "worse"), ("good", "same", "cannot tell")):
         outcome = caser("promote", runs / new, "--over", runs / old, "--json")
         assert outcome.code == HeldBackError.exit_code
         found = json.loads(outcome.out)
@@ -59,3 +61,7 @@ def test_a_refitted_run_cannot_be_the_new_one(runs: Path) -> None:
     assert (code, "trained on everything" in line) == (7, True)
     code, line = refusal("promote", runs / "good", "--over", runs / "live")
     assert (code, "served before these interactions" in line) == (3, True)
+
+
+def test_a_run_is_not_compared_with_itself(runs: Path) -> None:
+    assert "another folder" in refusal("promote", runs / "good", "--over", runs / "good")[1]

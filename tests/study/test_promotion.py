@@ -98,6 +98,8 @@ def test_of_equal_runs_at_most_one_in_twenty_is_taken_for_better_or_worse() -> N
 def test_few_questions_decide_nothing() -> None:
     split = leave_one_out(chain_world(num_users=5, num_items=40, length=9, seed=0).log)
     assert promotion(fit(Markov(), split), fit(Popularity(), split), split).verdict == "cannot tell"
+    same = fit(Markov(), split)
+    assert promotion(same, same, split, limits=PATIENT.replace(margin=0.5)).verdict == "cannot tell"
 
 
 # --- what is asked
@@ -121,6 +123,44 @@ def test_a_served_run_is_asked_only_what_it_was_not_trained_on(split: Split, goo
     assert result.sentences[1].startswith("40 of 80 questions were left out")
     kept = unseen(questions_of(split, "test"), served)
     assert {int(user) % 2 for user, is_kept in zip(log.user_vocabulary.ids, kept, strict=True) if is_kept} == {0}
+
+
+ROWS = [(f"u{user}", f"i{(user + place) % 9}", float(10 * place)) for user in range(40) for place in range(8)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "num_left_out"),
+    [
+        (ROWS, 40),  # the same log
+        ([row for row in ROWS if row[2] != 20.0], 40),  # a filter, or events that arrive late: fewer, but the last ones
+        ([row for row in ROWS if row[2] < 70.0], 0),  # the day before
+        ([(user, item, time - 60) for user, item, time in ROWS], 0),  # as many, but all of them earlier
+        ([row for row in ROWS if row[2] < 70.0 or row[0] < "u2"], 12),  # u0, u1 and u10 to u19 have the last one
+    ],
+    ids=["same", "fewer", "before", "window", "some"],
+)
+def test_what_the_served_run_was_trained_on_is_told_by_time(
+    rows: list[tuple[str, str, float]], num_left_out: int
+) -> None:
+    log, split = log_of(rows), leave_one_out(log_of(ROWS))
+    served = refit(fit(Markov(), leave_one_out(log)), log)
+    assert int((~unseen(questions_of(split, "test"), served)).sum()) == num_left_out
+
+
+def test_interactions_of_one_moment_are_counted() -> None:
+    """The last two interactions of each user have one time; one of them trained the served run, and one judges."""
+    rows = [(user, item, min(time, 60.0)) for user, item, time in ROWS]
+    split = leave_one_out(log_of(rows))
+    before, whole = log_of([row for place, row in enumerate(rows) if place % 8 < 7]), log_of(rows)
+    for log, is_unseen in ((before, True), (whole, False)):
+        served = refit(fit(Markov(), leave_one_out(log)), log)
+        assert set(unseen(questions_of(split, "test"), served).tolist()) == {is_unseen}
+
+
+def test_runs_that_share_no_item_are_refused(split: Split, good: Recommender) -> None:
+    log = log_of([(user, f"other {item}", time) for user, item, time in ROWS])
+    with pytest.raises(DataError, match="must name items alike"):
+        promotion(good, refit(fit(Markov(), leave_one_out(log)), log), split)
 
 
 def test_a_served_run_that_knows_all_targets_cannot_be_compared(split: Split, good: Recommender) -> None:
@@ -213,6 +253,8 @@ def test_a_better_run_that_breaks_a_limit_does_not_pass(split: Split, good: Reco
 def test_wrong_arguments_get_one_sentence(split: Split, good: Recommender) -> None:
     with pytest.raises(ConfigError, match="did you mean ndcg"):
         promotion(good, good, split, metric="ndgc")
+    with pytest.raises(ConfigError, match="without its cut-off"):
+        promotion(good, good, split, metric="ndcg@10")
     with pytest.raises(ConfigError, match="old must be a recommender"):
         promotion(good, split, split)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="limits must be"):

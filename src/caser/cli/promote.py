@@ -13,7 +13,7 @@ from caser.artefact import folder as artefact
 from caser.cli import show
 from caser.cli.flags import DEFAULT_K, Switch, Whole, flat
 from caser.cli.logs import reopen_shards
-from caser.errors import HeldBackError
+from caser.errors import ConfigError, HeldBackError
 from caser.evaluation import protocols
 from caser.fitting.evaluate import judging_part
 from caser.study.promotion import PromotionLimits, promotion
@@ -55,6 +55,8 @@ def promote(
         Print one JSON document instead of a table.
 
     """
+    if run.resolve() == over.resolve():
+        raise ConfigError(f"--over must be another folder than the new run; got {over} for both.")
     new, old = load(run), load(over)
     manifest = new.artefact.manifest
     split = protocols.apply(manifest["protocol"], reopen_shards(manifest["log"], log))

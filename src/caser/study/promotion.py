@@ -3,7 +3,8 @@
 A question is a user's history up to the interactions that the new run was not trained on; those are its targets. Both
 runs answer as a service does: with their own items and their own rules for what was seen, from raw ids. A target that a
 run does not know is missed. A question is left out if the old run may have been trained on its targets, which would
-flatter the old run: if it was trained on more interactions of that user than the question's history has.
+flatter the old run: on anything of that user from the moment of the first target on. Lists count as users get them, so
+items of equal scores have the order that the run gives them.
 
 The verdict comes from the paired difference of one metric with its 95 % interval; then limits are checked that a better
 metric does not excuse.
@@ -23,10 +24,10 @@ from pydantic import Field
 from caser.answering.recommender import Recommender
 from caser.config import Settings
 from caser.data.split import Split
-from caser.errors import DataError
+from caser.errors import ConfigError, DataError
 from caser.evaluation.metrics import Values, parse_metric
 from caser.evaluation.rank_table import RankTable
-from caser.evaluation.statistics import Difference, Estimate, mean_over_owners, paired_difference
+from caser.evaluation.statistics import ENOUGH_OWNERS, Difference, Estimate, mean_over_owners, paired_difference
 from caser.fitting.evaluate import judging_part
 from caser.study.raw_questions import RawQuestions, answers_of, milliseconds_of, questions_of, unseen
 from caser.system.kinds import must_be
@@ -166,8 +167,9 @@ class Promotion:
 
     @property
     def _is_within_margin(self) -> bool:
-        enough = self.margin > 0 and not np.isnan(self.difference.low)
-        return enough and self.difference.low >= -self.margin * self.old.metric.value
+        # Few users who get the same answers have an interval of no width, which shows nothing.
+        enough = (self.difference.num_owners or 0) >= ENOUGH_OWNERS and self.old.metric.value > 0
+        return self.margin > 0 and enough and self.difference.low >= -self.margin * self.old.metric.value
 
 
 def promotion(
@@ -205,6 +207,8 @@ def promotion(
     must_be("old", old, Recommender, "a recommender, which caser.fit and caser.load return")
     name, allowed = f"{metric}@{k}", PromotionLimits() if limits is None else limits
     must_be("limits", allowed, PromotionLimits, "caser.PromotionLimits(...)")
+    if "@" in metric:
+        raise ConfigError(f"metric must be a name without its cut-off, which is k; got {metric!r}. Write ndcg or hit.")
     parse_metric(name)
     part = judging_part(new, split)
     asked = questions_of(split, part)
@@ -216,6 +220,11 @@ def promotion(
             "was trained with the same protocol on the same log."
         )
     questions = asked.only(kept_Q)
+    if not old.artefact.items.indices([item for some in questions.targets for item in some]).any():
+        raise DataError(
+            "the two runs must name items alike; got an old run that knows none of the targets. Train both on logs "
+            "whose ids are written in the same way."
+        )
     new_time, old_time = milliseconds_of((new, old), questions, k)
     new_Q, new_shown = _shown(new, questions, name, k, new_time)
     old_Q, old_shown = _shown(old, questions, name, k, old_time)

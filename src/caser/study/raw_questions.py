@@ -31,6 +31,8 @@ class RawQuestions:
     owners, histories, targets  one entry for each question; targets are written as text, because two runs may hold the
                                 same id as a number and as text
     lengths_Q                   (Q,) int64, how many interactions the user had before the targets
+    moments_Q                   (Q,) int64, the time of the first target in microseconds since 1970; None without times
+    tied_Q                      (Q,) int64, how many of those interactions have that same time
     owners_Q                    (Q,) int32, the user or session that each question is about
     are_known                   whether a question names its user
     popular                     the items that have half of all interactions before the targets, written as text
@@ -40,6 +42,8 @@ class RawQuestions:
     histories: list[list[Any]]
     targets: list[list[str]]
     lengths_Q: Int64
+    moments_Q: Int64 | None
+    tied_Q: Int64
     owners_Q: Int32
     are_known: bool
     popular: frozenset[str]
@@ -59,6 +63,8 @@ class RawQuestions:
             histories=histories,
             targets=targets,
             lengths_Q=self.lengths_Q[kept],
+            moments_Q=None if self.moments_Q is None else self.moments_Q[kept],
+            tied_Q=self.tied_Q[kept],
             owners_Q=self.owners_Q[kept],
         )
 
@@ -72,12 +78,22 @@ def questions_of(split: Split, part: Part) -> RawQuestions:
     tape, queries = parts(split, part)
     items, pieces = split.log.item_vocabulary, queries.target_offsets[1:-1]
     is_popular_I = popularity_groups(tape) == POPULARITY.index("head")
+    lengths_Q = queries.ends - queries.starts_of_seen
+    # Within a user, the log is in order of time, and the first target follows what the user had before.
+    places_Q = np.searchsorted(split.log.users, queries.owners) + lengths_Q
+    moments_Q = split.log.times[places_Q]
+    first_tied_Q = [
+        np.searchsorted(split.log.times[place - length : place], moment)
+        for place, length, moment in zip(places_Q, lengths_Q, moments_Q, strict=True)
+    ]
     spans = zip(queries.starts.tolist(), queries.ends.tolist(), strict=True)
     return RawQuestions(
         owners=split.log.user_vocabulary.raw(queries.owners),
         histories=[items.raw(queries.items[start:end]) for start, end in spans],
         targets=[_as_text(items.raw(some)) for some in np.split(queries.targets, pieces)],
-        lengths_Q=queries.ends - queries.starts_of_seen,
+        lengths_Q=lengths_Q,
+        moments_Q=moments_Q if split.log.has_times else None,
+        tied_Q=lengths_Q - np.array(first_tied_Q, dtype=np.int64),
         owners_Q=queries.owners,
         are_known=bool((queries.users > 0).all()),
         popular=frozenset(_as_text(items.raw(np.flatnonzero(is_popular_I)))),
@@ -93,11 +109,21 @@ def unseen(asked: RawQuestions, run: Recommender) -> Mask:
 
     asked  the questions      run  a run, of the same split or of another log
 
-    Returns (Q,) bool: whether the run was trained on no more interactions of the user than the question's history has.
+    Returns (Q,) bool: whether the run was trained on nothing of the user from the moment of the first target on, but
+    for what the question's history has of that moment. Without times, whether it was trained on no more interactions of
+    the user than the history has.
     """
+    trained = run.artefact.trained
     known_Q = run.artefact.users.indices(asked.owners)
-    unseen_Q: Mask = run.artefact.trained.lengths[known_Q] <= asked.lengths_Q
-    return unseen_Q
+    if asked.moments_Q is None or trained.times is None:
+        unseen_Q: Mask = trained.lengths[known_Q] <= asked.lengths_Q
+        return unseen_Q
+    times, bounds = trained.times, zip(trained.offsets[known_Q], trained.offsets[known_Q + 1], strict=True)
+    num_later = [
+        end - start - np.searchsorted(times[start:end], moment)
+        for (start, end), moment in zip(bounds, asked.moments_Q, strict=True)
+    ]
+    return np.array(num_later, dtype=np.int64) <= asked.tied_Q
 
 
 def answers_of(run: Recommender, questions: RawQuestions, k: int) -> list[list[str]]:
