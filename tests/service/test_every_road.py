@@ -217,7 +217,7 @@ def test_an_unknown_user_is_answered_as_asked_in_python_and_by_command(unknown_u
 def test_no_option_is_without_a_test() -> None:
     tested = {name for options in OPTIONS for name in options}
     others = {"unknown_users", "memory_mb", "users", "histories", "path", "self"}
-    others |= {"filters", "items", "filter", "csv_safe"}  # tests/cases/test_filters.py, tests/cli
+    others |= {"filters", "items", "filter", "csv_safe", "engine"}  # tests/cases/test_filters.py, tests/cli
     for function in (Recommender.recommend, Recommender.recommend_all):
         assert set(inspect.signature(function).parameters) - others == tested
     files = {"run", "user", "item", "all", "out", "json"}

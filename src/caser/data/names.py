@@ -92,7 +92,10 @@ def by_name(columns: Sequence[str]) -> dict[str, str]:
     >>> by_name(["visitor_id", "Item ID", "price"])
     {'user': 'visitor_id', 'item': 'Item ID'}
     """
-    found = {role: columns_named(columns, role) for role in SYNONYMS}
+    present = set(columns)
+    # A field of an object is named by the caller. The rest is quick for a table with a million columns.
+    usual = [one for one in columns if plain_name(one) in ALL_NAMES and not _is_field(one, present)]
+    found = {role: columns_named(usual, role) for role in SYNONYMS}
     return {role: named[0] for role, named in found.items() if named}
 
 
@@ -105,9 +108,9 @@ def columns_named(columns: Sequence[str], role: str) -> list[str]:
     ['user_id', 'user', 'client']
     """
     rank = {name: place for place, name in enumerate(SYNONYMS[role])}
-    ranked = []
+    ranked, present = [], set(columns)
     for place, column in enumerate(columns):
-        if "." in column and column.rpartition(".")[0] in columns:  # a field of an object is named by the caller
+        if _is_field(column, present):
             continue
         plain = plain_name(column)
         shorter = [plain.removesuffix(end) for end in LIST_ENDINGS if plain not in rank and plain.endswith(end)]
@@ -115,6 +118,11 @@ def columns_named(columns: Sequence[str], role: str) -> list[str]:
         if best is not None:
             ranked.append((best, place, column))
     return [column for _, _, column in sorted(ranked)]
+
+
+def _is_field(column: str, present: Collection[str]) -> bool:
+    """Whether a column is a field of an object that is a column too, such as "user.id" beside "user"."""
+    return "." in column and column.rpartition(".")[0] in present
 
 
 def noun_beside(column: str, columns: Collection[str]) -> str | None:
