@@ -128,10 +128,16 @@ def are_halves(values: pl.Series) -> bool:
     >>> are_halves(pl.Series(["AM", "p.m."])), are_halves(pl.Series(["AM", "late"])), are_halves(pl.Series(["PM"]))
     (True, False, False)
     """
+    return only_halves(values) and values.drop_nulls().str.contains(SECOND_HALF).n_unique() > 1
+
+
+def only_halves(values: pl.Series) -> bool:
+    """Return whether all values are halves of the day, perhaps always the same one.
+
+    values  the first values of a column
+    """
     texts = values.drop_nulls()
-    if texts.dtype != pl.String or texts.is_empty() or not texts.str.contains(HALVES).all():
-        return False
-    return texts.str.contains(SECOND_HALF).n_unique() > 1
+    return texts.dtype == pl.String and len(texts) > 0 and bool(texts.str.contains(HALVES).all())
 
 
 def clock_parts(few: pl.DataFrame, clock: str, others: Sequence[str]) -> list[str]:

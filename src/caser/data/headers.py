@@ -104,7 +104,7 @@ def without_extra_lines(text: bytes, dialect: Dialect, layout: Layout, first: st
     begin = text.find(first.encode()) + len(first.encode())
     spans: dict[str, list[tuple[int, int]]] = {"header": [], "rule": [], "types": [], "dots": []}
     second = _line_after(text, begin)
-    for start, end in _candidates(text, begin, first if has_header else "", separator):
+    for start, end in _candidates(text, begin, second, first if has_header else "", separator):
         line = text[start:end].decode()
         fields = _fields(line, separator)
         is_second = has_header and (start, end) == second
@@ -202,12 +202,14 @@ def _line_after(text: bytes, begin: int) -> tuple[int, int] | None:
     return found and found.span(1)
 
 
-def _candidates(text: bytes, begin: int, first: str, separator: str) -> Iterator[tuple[int, int]]:
+def _candidates(
+    text: bytes, begin: int, second: tuple[int, int] | None, first: str, separator: str
+) -> Iterator[tuple[int, int]]:
     """Yield where each line after `begin` begins and ends that may be no row.
 
-    These are the next line, and any without digits that has the name of a column, or nothing but signs.
+    These are the second line, and any without digits that has names of columns, or nothing but signs.
     """
-    if second := _line_after(text, begin):
+    if second is not None:
         yield second
         begin = second[1]
     if re.search(r"\d", first):

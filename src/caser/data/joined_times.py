@@ -14,13 +14,13 @@ import polars as pl
 
 from caser.data.clock_parts import (
     CLOCK,
-    HALVES,
     PARTS,
     are_in,
     are_parts,
     clock_texts,
     digits_of_clock,
     halves_as_text,
+    only_halves,
     parts_of_moment,
 )
 from caser.data.column_words import word_set, words_in
@@ -121,7 +121,7 @@ def _of_several(table: RawTable, columns: Sequence[str], name: str) -> tuple[Raw
     if len(columns) > 2 and _are_zones(last):
         table, way = join_time(table, columns[:-1], f"{name} ")
         return table, [f"{name} ", columns[-1]], f"{way}, "
-    half = columns.pop() if _are_halves(last) else None
+    half = columns.pop() if only_halves(last) else None
     is_calendar = len(columns) > 2 and _is_calendar(few, columns)
     if half is None and is_calendar:
         return _of_calendar(table, columns, name), [], "parts of a date"
@@ -150,17 +150,16 @@ def _are_zones(values: pl.Series) -> bool:
     )
 
 
-def _are_halves(values: pl.Series) -> bool:
-    """Return whether a column that the caller names says in which half of the day times are, perhaps always in one."""
-    texts = values.drop_nulls()
-    return texts.dtype == pl.String and len(texts) > 0 and bool(texts.str.contains(HALVES).all())
-
-
 def _is_calendar(few: pl.DataFrame, columns: Sequence[str]) -> bool:
     """Return whether columns are the numbers of a year, a month, a day, and smaller parts, in this order or by name."""
-    ordered = parts_of_moment(columns)
-    ordered = ordered if sorted(ordered) == sorted(columns) else list(columns)
+    ordered = _in_order(columns)
     return len(ordered) <= len(PARTS) and are_parts(few, ordered)
+
+
+def _in_order(columns: Sequence[str]) -> list[str]:
+    """Return the parts of a moment from the year on, if their names say which is which; else as they are."""
+    ordered = parts_of_moment(columns)
+    return ordered if sorted(ordered) == sorted(columns) else list(columns)
 
 
 def _wrong_parts(columns: Sequence[str]) -> str:
@@ -173,8 +172,7 @@ def _wrong_parts(columns: Sequence[str]) -> str:
 
 def _of_calendar(table: RawTable, columns: Sequence[str], name: str) -> RawTable:
     """Join the parts of a moment, in any order if their names say it, else from the year on."""
-    ordered = parts_of_moment(columns)
-    ordered = ordered if sorted(ordered) == sorted(columns) else list(columns)
+    ordered = _in_order(columns)
     signs = ("", "-", "-", " ", ":", ":")
     texts = [
         pl.lit(sign) + pl.col(column).cast(pl.String).str.strip_chars().str.zfill(4 if sign == "" else 2)

@@ -38,8 +38,7 @@ def advice_on_fields(table: RawTable, chosen: Collection[str]) -> str:
     schema = table.frame.collect_schema()
     lists = [name for name, kind in schema.items() if isinstance(kind, pl.List) and isinstance(kind.inner, pl.Struct)]
     if lists and len(table.places) == 1:
-        path = "".join(f'."{part}"' for part in lists[0].split("."))
-        return f"; write one object of the list per line: jq -c '{path}[]' FILE > log.jsonl"
+        return f"; write one object of the list per line: jq -c '{_jq_path(lists[0])}[]' FILE > log.jsonl"
     dotted = [
         name
         for name, kind in schema.items()
@@ -59,8 +58,13 @@ def _advice_on_values(schema: pl.Schema) -> str:
     owners = {owner for owner in owners if isinstance(schema.get(owner), pl.Struct)}
     if not owners:
         return ""
-    path = "".join(f'."{part}"' for part in min(owners).split("."))
+    path = _jq_path(min(owners))
     return f"; write the first value of each list: jq -c '{path} | map_values(first)' FILE > log.jsonl"
+
+
+def _jq_path(column: str) -> str:
+    """Return how jq names a field that is a column with dots."""
+    return "".join(f'."{part}"' for part in column.split("."))
 
 
 def _field_of(dotted: Sequence[str], role: str) -> str | None:
