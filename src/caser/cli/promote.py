@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -15,12 +15,9 @@ from caser.cli.flags import DEFAULT_K, Switch, Whole, flat
 from caser.cli.logs import reopen_shards
 from caser.errors import ConfigError, HeldBackError
 from caser.evaluation import protocols
-from caser.fitting.evaluate import judging_part
-from caser.study.promotion import PromotionLimits, promotion
+from caser.fitting.evaluate import JUDGED_ON
+from caser.study.promotion import HEADER, Promotion, PromotionLimits, promotion
 from caser.system.hints import command_line
-
-if TYPE_CHECKING:
-    from caser.study.promotion import Promotion
 
 
 def promote(
@@ -60,10 +57,9 @@ def promote(
     new, old = load(run), load(over)
     manifest = new.artefact.manifest
     split = protocols.apply(manifest["protocol"], reopen_shards(manifest["log"], log))
-    part = judging_part(new, split)
     result = promotion(new, old, split, metric=metric, k=k, limits=limits)
     # Counted before anybody sees a number: if that fails, nobody does.
-    opened = artefact.update_manifest(run, opened=int(part == "test"))
+    opened = artefact.update_manifest(run, opened=int(JUDGED_ON[manifest["train_on"]] == "test"))
     if json:
         document = {"run": str(run), "over": str(over), **result.to_dict(), "test_openings": opened}
         show.document(document)
@@ -77,6 +73,6 @@ def promote(
 
 def _show(result: Promotion) -> None:
     """Print what both runs showed, and the verdict."""
-    show.table(f"verdict: {result.verdict}", ["over the same questions", "new run", "old run"], result.rows)
+    show.table(f"verdict: {result.verdict}", HEADER, result.rows)
     for sentence in result.sentences:
         show.remark(sentence)

@@ -37,6 +37,10 @@ Verdict = Literal["better", "not worse", "cannot tell", "worse"]
 """What the paired difference says: see `Promotion.verdict`."""
 
 
+HEADER = ("over the same questions", "new run", "old run")
+"""The names of the columns of `Promotion.rows`."""
+
+
 class PromotionLimits(Settings):
     """What a new run must keep to, beside the verdict on its metric.
 
@@ -107,11 +111,11 @@ class Promotion:
     @property
     def verdict(self) -> Verdict:
         """`better` or `worse` where the difference is shown; else `not worse`, within the margin, or `cannot tell`."""
-        if self.difference.is_shown:
-            if self.difference.value > 0:
-                return "better"
-            return "not worse" if self._is_within_margin else "worse"
-        return "not worse" if self._is_within_margin else "cannot tell"
+        if self.difference.is_shown and self.difference.value > 0:
+            return "better"
+        if self._is_within_margin:
+            return "not worse"
+        return "worse" if self.difference.is_shown else "cannot tell"
 
     @property
     def passes(self) -> bool:
@@ -162,8 +166,7 @@ class Promotion:
 
     def _repr_html_(self) -> str:
         """Show the comparison in a notebook."""
-        header = ["over the same questions", "new run", "old run"]
-        return table_html(f"verdict: {self.verdict}", header, self.rows, self.sentences)
+        return table_html(f"verdict: {self.verdict}", HEADER, self.rows, self.sentences)
 
     @property
     def _is_within_margin(self) -> bool:
