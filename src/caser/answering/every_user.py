@@ -52,12 +52,8 @@ class EveryUser:
         """
         check_k(k)
         artefact = recommender.artefact
-        self._recommender, self._k, self._exclude_seen, self._unknown_users = (
-            recommender,
-            k,
-            exclude_seen,
-            unknown_users,
-        )
+        self._recommender, self._k = recommender, k
+        self._exclude_seen, self._unknown_users = exclude_seen, unknown_users
         self._user_ids, self._item_ids = (id_column(one.ids, path) for one in (artefact.users, artefact.items))
         self._wanted = recommender.wanted(exclude, only, filters)
         self._wanted.refuse_none()

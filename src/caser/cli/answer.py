@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -20,16 +20,13 @@ from caser.arrays.types import RawId
 from caser.artefact import folder as artefacts
 from caser.artefact.run_folder import counting
 from caser.cli import show
-from caser.cli.flags import DEFAULT_K, Switch, TableFileOrFolder, Whole, one_of
+from caser.cli.flags import DEFAULT_K, LocalOrRay, Switch, TableFileOrFolder, Whole
 from caser.cli.items import filters_of, load_with_items, with_title
 from caser.cli.runs import tell_left_out, writing_run
 from caser.data.id_text import in_words, json_id
 from caser.errors import ConfigError
 from caser.search import cells
 from caser.system.frames import table_ending
-
-AnswerEngine: TypeAlias = Literal["local", "ray"]
-"""What answers for every user: this process, or tasks of a Ray cluster."""
 
 FEW_ITEMS = 100_000
 """Below this number of items, an index saves little time."""
@@ -43,7 +40,7 @@ def recommend(
     item: Annotated[tuple[str, ...], Parameter(alias="--history")] = (),
     all: Switch = False,
     out: TableFileOrFolder | None = None,
-    engine: Annotated[AnswerEngine, one_of(get_args(AnswerEngine))] = "local",
+    engine: LocalOrRay = "local",
     k: Whole = DEFAULT_K,
     exclude: tuple[str, ...] = (),
     only: tuple[str, ...] = (),

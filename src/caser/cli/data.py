@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias, get_args
+from typing import Annotated, TypeAlias
 
 import cyclopts
 import polars as pl
 
 from caser.cli import show
-from caser.cli.flags import FilterFlags, ReadingFlags, Switch, TableFile, Whole, flag_name, one_of
+from caser.cli.flags import FilterFlags, LocalOrRay, ReadingFlags, Switch, TableFile, Whole, flag_name, one_of
 from caser.cli.logs import open_log, say_facts
 from caser.data import datasets, synthetic
 from caser.data.describe import describe as facts_of
@@ -22,9 +22,6 @@ from caser.data.prepared.prepare import MEMORY_MB, prepare_log
 from caser.data.readers import Reading
 from caser.errors import ConfigError
 from caser.system.frames import write_frames
-
-PrepareEngine: TypeAlias = Literal["local", "ray"]
-"""What reads a log that is prepared."""
 
 FETCHABLE = [name for name, dataset in datasets.DATASETS.items() if dataset.sources]
 """The data sets that have an address to fetch them from."""
@@ -96,7 +93,7 @@ def prepare(
     memory_mb: Whole = MEMORY_MB,
     sql: str | None = None,
     connection: str | None = None,
-    engine: Annotated[PrepareEngine, one_of(get_args(PrepareEngine))] = "local",
+    engine: LocalOrRay = "local",
     min_rating: float | None = None,
     event_types: tuple[str, ...] = (),
     json: Switch = False,

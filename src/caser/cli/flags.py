@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from cyclopts import Parameter, Token
 
@@ -55,6 +55,10 @@ def one_of(names: Iterable[str], *, several: bool = False) -> Parameter:
     """
     # None leaves cyclopts at its default: one value per flag.
     return Parameter(choices=tuple(names), consume_multiple=several or None)
+
+
+LocalOrRay: TypeAlias = Annotated[Literal["local", "ray"], one_of(("local", "ray"))]
+"""What does the work: this process, or a Ray cluster."""
 
 
 def shown_default(value: Any) -> Any:
