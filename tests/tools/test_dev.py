@@ -67,6 +67,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
         return 0
 
     monkeypatch.setattr(dev, "run", record)
+    monkeypatch.setattr(dev, "become", record)
     return words_of_each
 
 
@@ -278,15 +279,8 @@ def test_serving_without_the_demos_run_says_how_to_make_it(
 
 
 def test_serving_installs_the_extra_serves_the_run_and_names_the_address(
-    steps: list[list[str]], checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    steps: list[list[str]], ran: list[tuple[str, ...]], checkout: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ran: list[tuple[str, ...]] = []
-
-    def record(*words: str) -> int:
-        ran.append(words)
-        return 0
-
-    monkeypatch.setattr(dev, "become", record)
     (checkout / dev.DEMO_RUN).mkdir(parents=True)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -305,15 +299,8 @@ def test_serving_installs_the_extra_serves_the_run_and_names_the_address(
 
 @pytest.mark.skipif(os.name == "nt", reason=on_another_system("needs exec"))
 def test_the_demo_of_a_cluster_installs_ray_and_takes_no_words(
-    steps: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    steps: list[list[str]], ran: list[tuple[str, ...]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ran: list[tuple[str, ...]] = []
-
-    def record(*words: str) -> int:
-        ran.append(words)
-        return 0
-
-    monkeypatch.setattr(dev, "become", record)
     assert dev.main(["demo-cluster", "--fast"]) == 1
     assert "demo-cluster takes no further words" in capsys.readouterr().err
     assert not steps
