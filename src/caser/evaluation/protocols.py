@@ -39,7 +39,8 @@ from caser.data.unjudged import unjudged
 from caser.data.user_sessions import user_sessions
 from caser.errors import ConfigError, DataError, did_you_mean
 from caser.evaluation.ranking import Ties
-from caser.evaluation.split_facts import later_share, repeat_share
+from caser.evaluation.split_facts import repeat_share
+from caser.evaluation.split_notes import note_on_targets, notes_on_part
 from caser.system.kinds import must_be
 
 DEFAULT_PROTOCOL = "leave-one-out"
@@ -312,12 +313,7 @@ def resolve(name: str | Protocol, split: Split, part: Part = "test") -> RankingR
     tape, queries = parts(split, part)
     remove_seen, seen_note = _seen_rule(protocol, split)
     candidates = _candidates(protocol, split, part)
-    notes = (
-        *_note_on_targets(split.log),
-        seen_note,
-        *_unfindable_note(queries, candidates),
-        *_leak_note(later_share(split, tape, queries)),
-    )
+    notes = (*note_on_targets(split.log), seen_note, *notes_on_part(split, tape, queries, candidates))
     return RankingRules(candidates, remove_seen, protocol.ties, (*split.notes, *notes))
 
 
@@ -344,24 +340,3 @@ def _candidates(protocol: Protocol, split: Split, part: Part) -> Mask:
             f"{protocol.name} needs item ids that are whole numbers; got {raw_ids.dtype}. Use the protocol d2l."
         )
     return np.concatenate([[False], raw_ids.to_numpy() <= split.log.num_users])
-
-
-def _note_on_targets(log: InteractionLog) -> list[str]:
-    """Return a note on a log of which only some interactions are predicted."""
-    if log.is_target is None:
-        return []
-    kinds = ", ".join(log.provenance.get("reading", {}).get("target_events", []))
-    return [f"only {kinds or 'some'} events are predicted, {log.is_target.sum():,} of {len(log):,} interactions"]
-
-
-def _unfindable_note(queries: Queries, candidates: Mask) -> list[str]:
-    """Return a note on the targets that no model can find, if there are any."""
-    num_missing, total = int((~candidates[queries.targets]).sum()), len(queries.targets)
-    return [f"{num_missing:,} of {total:,} targets are not candidates: no model can find them"] if num_missing else []
-
-
-def _leak_note(later: float | None) -> list[str]:
-    """Return a note on training interactions that are later than the target. Only global-time never has any."""
-    if later is None:
-        return []
-    return [f"{later:.1%} of training interactions are later than the one they help to predict"]
