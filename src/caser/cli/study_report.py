@@ -12,7 +12,7 @@ from typing import Any
 from caser.artefact import folder as artefact
 from caser.artefact.folder import Artefact
 from caser.cli import show
-from caser.cli.runs import typed_command
+from caser.cli.configuration import typed_command
 from caser.cli.study_options import StudyOptions
 from caser.errors import MissingDependencyError
 from caser.study.report.study import checked

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from caser.answering.recommender import Recommender
 from caser.cli import show
+from caser.cli.configuration import typed_command
 from caser.cli.flags import AUTO, Command, FilterFlags, ReadingFlags, Switch, Whole, one_of
 from caser.cli.logs import open_shards
 from caser.cli.model_flags import with_model_flags
@@ -122,7 +123,7 @@ def train(
             done: _Done | None = _search(read, out, tuning, training, seconds_of(budget), store, train_on)
         else:
             training = _in_lanes(training, workers)
-            task = partial(_train_one, read, out, settings, training, choose, train_on, checkpoint)
+            task = partial(_train_one, read, out, settings, training, choose, train_on, checkpoint, typed_command())
             done = in_workers(task, workers, max_restarts=max_restarts, engine=engine)
     if done is None:  # worker 0 says it
         return
@@ -215,6 +216,7 @@ def _train_one(
     choose: bool,
     train_on: TrainOn,
     checkpoint: Path | None,
+    command: str,
     exchange: Exchange | None,
 ) -> _Done:
     """Train the model that was named, and save it: in one process, or in each of several workers."""
@@ -238,7 +240,7 @@ def _train_one(
                     exchange=exchange,
                 )
         if exchange is None or exchange.is_first:
-            save_run(recommender, out, checkpoint)
+            save_run(recommender, out, checkpoint, command=command)
     return _Done.of(recommender, out, split, {"history": recommender.artefact.manifest["history"]})
 
 
