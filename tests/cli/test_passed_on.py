@@ -135,6 +135,7 @@ SHOWN = {
     "workers",
     "engine",
     "max_restarts",
+    "track",
 }
 """Parameters that decide where and how something is shown, or have tests of their own."""
 
