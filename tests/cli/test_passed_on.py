@@ -136,6 +136,7 @@ SHOWN = {
     "engine",
     "max_restarts",
     "track",
+    "table",
 }
 """Parameters that decide where and how something is shown, or have tests of their own."""
 

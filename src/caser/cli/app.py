@@ -23,6 +23,7 @@ from caser.cli import (
     answer,
     audit,
     auto,
+    cite,
     data,
     demo,
     doctor,
@@ -154,6 +155,7 @@ def _commands(model: str) -> dict[str, Command]:
         "token": serve.token,
         "doctor": doctor.doctor,
         "config": config,
+        "cite": cite.cite,
     }
 
 

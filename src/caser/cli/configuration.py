@@ -25,10 +25,12 @@ from caser.cli.given import key_of, to_toml, to_words, tokens_of, value_of
 from caser.cli.streams import encoding_of
 from caser.cli.unused import explain_unknown_option
 from caser.errors import ConfigError
+from caser.system.storage import write_file
 
 CONFIG = "--config"
 PRINT_CONFIG = "--print-config"
 
+_DEFAULTS = f"Options that are not here have the defaults of caser {__version__}."
 _HEADING = "Configuration"
 _CONFIG_HELP = "A TOML file with a table for the command, whose keys are its options. What is typed replaces them."
 _PRINT_HELP = "Print the options that are given as such a file, and do nothing else."
@@ -147,6 +149,15 @@ def typed_command() -> str:
     return shlex.join(["caser", *words])
 
 
+def write_options(folder: Path) -> None:
+    """Write the options of the command that runs as a configuration file, which repeats it.
+
+    folder  of a report, where the file is caser.toml
+    """
+    current = _CURRENT.get()
+    write_file(folder / "caser.toml", f"# {_DEFAULTS}\n{to_toml(current.command, current.given)}\n".encode())
+
+
 def with_config(command: Command) -> Command:
     """Return a command that also has --config and --print-config.
 
@@ -165,7 +176,7 @@ def with_config(command: Command) -> Command:
     def run(*_positional: Any, **_named: Any) -> None:
         _named.pop("config", None)  # it was read before the words
         if _named.pop("print_config", False):
-            print_configuration(_CURRENT.get(), f"Options that are not here have the defaults of caser {__version__}.")
+            print_configuration(_CURRENT.get(), _DEFAULTS)
         else:
             command(*_positional, **_named)
 

@@ -77,10 +77,10 @@ def tokens_of(argument: Argument, value: Any, source: str) -> list[Token]:
         if kind is bool:
             return _switch(argument, value, source)
         return [Token(keyword=flag, value=_word(value), source=source)]
-    if not isinstance(value, form) or not value:
+    if type(value) is not form or not value:
         what = "a list with at least one entry" if form is list else "a table of values by name"
         raise ConfigError(f"{source}: {key_of(argument)} must be {what}; got {_shown(value)}.")
-    named: Iterable[tuple[Any, Any]] = dict(value).items() if form is dict else enumerate(list(value))
+    named: Iterable[tuple[Any, Any]] = value.items() if form is dict else enumerate(value)
     tokens = []
     for index, (name, one) in enumerate(named):
         whose = f"{key_of(argument)}.{name}" if form is dict else f"each entry of {key_of(argument)}"
