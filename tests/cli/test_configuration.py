@@ -21,7 +21,8 @@ from tests.cli.terminal import caser, document, refusal
 
 VALUES: dict[str, Any] = {
     "budget": "9m", "over": "L=1,2", "metrics": ["hit@5"], "metric": "ndcg@10", "sessions": "30m", "out": "new.parquet",
-    "per-user": "new.csv", "table": "new.tex", "port": 8123, "quotes": "plain", "dropout": 0.25, "device": "cpu", "root-path": "/shop",
+    "table": "new.tex",
+    "per-user": "new.csv", "port": 8123, "quotes": "plain", "dropout": 0.25, "device": "cpu", "root-path": "/shop",
     "min-item-count": 4, "allowed-host": ["a.example"], "filter": ["a=b"], "k-core": 3, "heights": [1, 2],
     "loss": "bpr", "max-body": 2048, "num-heads": 2, "host": "localhost", "encoding": "utf-16", "num-negatives": 9,
     "header": False, "choose": False, "d": 8, "first-settings": {"reach": "3"},

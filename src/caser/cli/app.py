@@ -126,6 +126,7 @@ def build_app(model: str = DEFAULT_MODEL) -> cyclopts.App:
         console=out,
         config=CHECKS,
     )
+    app.register_install_completion_command(help="Let the shell complete commands and options with the tab key.")
     app.command(data.build_app(), name="data")
     for name, command in _commands(model).items():
         app.command(with_config(command), name=name)
