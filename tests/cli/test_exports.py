@@ -38,7 +38,7 @@ def test_a_study_writes_its_table_and_the_file_that_repeats_it(
     text = Path("table.tex").read_text(encoding="utf-8")
     assert all(f"\n{row['label']} & " in text for row in found["rows"])
     assert found["fingerprint"] in text.splitlines()[0]
-    options = tomllib.loads(Path("study/caser.toml").read_text(encoding="utf-8"))["compare"]
+    options = tomllib.loads(Path("study/configuration.toml").read_text(encoding="utf-8"))["compare"]
     assert options == {
         "log": str(log),
         "models": ["markov"],
@@ -48,7 +48,7 @@ def test_a_study_writes_its_table_and_the_file_that_repeats_it(
         "table": "table.tex",
     }
     Path("table.tex").unlink()
-    assert document("compare", "--config", "study/caser.toml")["rows"] == found["rows"]
+    assert document("compare", "--config", "study/configuration.toml")["rows"] == found["rows"]
     assert Path("table.tex").read_text(encoding="utf-8") == text
 
 

@@ -82,8 +82,10 @@ def test_a_table_is_written_for_each_ending(tmp_path: Path) -> None:
 def test_another_ending_is_refused_with_all_that_are_known(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"must end in \.tex, \.md, \.parquet, .*got 'table.xls'"):
         check_table_file(tmp_path / "table.xls")
+    folder = tmp_path / "folder.tex"
+    folder.mkdir()
     with pytest.raises(ConfigError, match="must not be a folder"):
-        check_table_file(Path(tmp_path.with_suffix(".tex").mkdir() or tmp_path.with_suffix(".tex")))
+        check_table_file(folder)
 
 
 def test_sessions_are_counted_as_sessions() -> None:

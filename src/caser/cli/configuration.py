@@ -152,10 +152,10 @@ def typed_command() -> str:
 def write_options(folder: Path) -> None:
     """Write the options of the command that runs as a configuration file, which repeats it.
 
-    folder  of a report, where the file is caser.toml
+    folder  of a report, where the file is configuration.toml
     """
     current = _CURRENT.get()
-    write_file(folder / "caser.toml", f"# {_DEFAULTS}\n{to_toml(current.command, current.given)}\n".encode())
+    write_file(folder / "configuration.toml", f"# {_DEFAULTS}\n{to_toml(current.command, current.given)}\n".encode())
 
 
 def with_config(command: Command) -> Command:

@@ -77,7 +77,8 @@ def tokens_of(argument: Argument, value: Any, source: str) -> list[Token]:
         if kind is bool:
             return _switch(argument, value, source)
         return [Token(keyword=flag, value=_word(value), source=source)]
-    if type(value) is not form or not value:
+    is_of_form: bool = type(value) is form
+    if not is_of_form or not value:
         what = "a list with at least one entry" if form is list else "a table of values by name"
         raise ConfigError(f"{source}: {key_of(argument)} must be {what}; got {_shown(value)}.")
     named: Iterable[tuple[Any, Any]] = value.items() if form is dict else enumerate(value)
