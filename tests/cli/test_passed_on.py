@@ -135,6 +135,8 @@ SHOWN = {
     "workers",
     "engine",
     "max_restarts",
+    "track",
+    "table",
 }
 """Parameters that decide where and how something is shown, or have tests of their own."""
 

@@ -67,6 +67,14 @@ def remark(sentence: str) -> None:
     out.print(_text(f"  {sentence}"), soft_wrap=True)
 
 
+def plain(text: str) -> None:
+    """Print text on stdout as it is, for a program or another file to read.
+
+    text  of this library; lines that hold anything from elsewhere go through `remark`
+    """
+    sys.stdout.write(f"{text}\n")
+
+
 def blank_line() -> None:
     """Print an empty line on stdout."""
     out.print()

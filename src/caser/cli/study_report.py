@@ -12,11 +12,12 @@ from typing import Any
 from caser.artefact import folder as artefact
 from caser.artefact.folder import Artefact
 from caser.cli import show
-from caser.cli.runs import typed_command
+from caser.cli.configuration import typed_command, write_options
 from caser.cli.study_options import StudyOptions
 from caser.errors import MissingDependencyError
 from caser.study.report.study import checked
 from caser.study.report.write import write_report
+from caser.study.result_table import table_of_study, write_table
 from caser.study.study import Study
 from caser.system.frames import write_frames
 from caser.system.storage import write_file
@@ -45,6 +46,9 @@ def finish_study(study: Study, options: StudyOptions, log: str, *, json: bool) -
     document = study.to_dict()
     values = study.report.to_frame(study.split.log.user_vocabulary)
     write_frames(folder / "per_user.parquet", [values], values.schema)
+    write_options(folder)
+    if options.table:
+        write_table(options.table, table_of_study(document))
     written = write_numbers(document, folder, _caser_run(study))
     if json:
         show.document(document)
