@@ -182,7 +182,12 @@ RULES: Mapping[str, Sequence[Rule]] = {
         ),
     ),
     "replay": (needs("--users", "--against"), needs("--seed", "--against")),
-    "serve": (needs("--burst", "--rate"),),
+    "serve": (
+        needs("--burst", "--rate"),
+        needs("--share", "--candidate"),
+        needs("--salt", "--candidate"),
+        excludes("--candidate", "--onnx", "a file answers for one run only"),
+    ),
 }
 """The rules of each command. A command without a row has no option that another one makes void."""
 
