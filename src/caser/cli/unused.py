@@ -181,7 +181,13 @@ RULES: Mapping[str, Sequence[Rule]] = {
             for option in ("--user", "--item")
         ),
     ),
-    "replay": (needs("--users", "--against"), needs("--seed", "--against")),
+    "replay": (
+        needs("--users", "--against"),
+        needs("--seed", "--against"),
+        needs("--arms", "--log"),
+        needs("--metric", "--arms"),
+        needs("--margin", "--arms"),
+    ),
     "serve": (
         needs("--burst", "--rate"),
         needs("--share", "--candidate"),
