@@ -190,7 +190,7 @@ def test_answering_needs_no_torch(run: Path) -> None:
         "from caser.service.request_schemas import RecommendRequest\n"
         f"service = app_for_run(Path({str(run)!r}), ServiceSettings()).state.service\n"
         "question = Question(RecommendRequest(user_id='ann', explain=True))\n"
-        "print(len(service._answer([question])[0]['items'])); service.close()"
+        "print(len(service.arms.answer([question])[0]['items'])); service.close()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1"

@@ -6,7 +6,7 @@ number. Only an id may be either. Every list and every text has a maximum length
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import unquote
 
 from fastapi import Path, Query
@@ -78,6 +78,9 @@ def _unquote(part: str) -> str:
 
 UserIdInPath: TypeAlias = Annotated[str, BeforeValidator(_unquote), Path(min_length=1, max_length=MAX_ID_LENGTH)]
 ItemIdInPath: TypeAlias = UserIdInPath
+ArmInQuery: TypeAlias = Annotated[
+    Literal["incumbent", "candidate"], Query(description="Which run: the one that is served, or the candidate.")
+]
 IdInQuery: TypeAlias = Annotated[str, Query(min_length=1, max_length=MAX_ID_LENGTH, description="The raw id.")]
 NumSimilar: TypeAlias = Annotated[int, Query(ge=1, le=MAX_K, description="How many items to return.")]
 NumFound: TypeAlias = Annotated[int, Query(ge=1, le=100, description="How many items to return.")]
