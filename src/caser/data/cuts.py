@@ -53,9 +53,11 @@ def target_places(log: InteractionLog) -> tuple[Int64, Int64]:
     position, length = positions(log)
     if log.is_target is None:
         return position + 1, length
-    so_far = np.cumsum(log.is_target)
-    before_user = (so_far - log.is_target)[np.arange(len(log)) - position]
-    return so_far - before_user, np.bincount(log.users[log.is_target], minlength=log.num_users + 1)[log.users]
+    is_target = log.is_target.astype(np.int64)
+    so_far: Int64 = np.cumsum(is_target)
+    before_user: Int64 = (so_far - is_target)[np.arange(len(log)) - position]
+    numbers: Int64 = np.bincount(log.users[log.is_target], minlength=log.num_users + 1)
+    return so_far - before_user, numbers[log.users]
 
 
 def stages(is_after_fit: Mask, is_after_validation: Mask) -> NDArray[np.int64]:

@@ -67,7 +67,7 @@ def new_users(log: InteractionLog | ShardedLog, test: float = 0.1, validation: f
             "new-users needs users to train on, and for each part that judges a user with 2 interactions; got "
             f"{num_users:,} users, of whom {num_validation:,} and {num_test:,} are drawn."
         )
-    notes = (f"{parts.counted:,} drawn users have no history before their target and are not judged",)
-    notes = notes if parts.counted else ()
+    without = f"{parts.counted:,} drawn users have no history before their target and are not judged"
+    notes = (without,) if parts.counted else ()
     name = split_name(new_users, test=test, validation=validation, seed=seed)
     return Split(name, shards.log, parts.fit, parts.validation, parts.final, parts.test, notes, shards)
