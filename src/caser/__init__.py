@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 
 # Public name -> "module", or "module:name" where it has another name there.
 _HOME = {
+    "Backtest": "caser.study.backtest",
     "Answer": "caser.answering.answers",
     "ArtefactError": "caser.errors",
     "Audit": "caser.study.audit.audit",
@@ -68,6 +69,7 @@ _HOME = {
     "add_titles": "caser.data.item_table",
     "audit": "caser.study.audit.audit",
     "auto": "caser.study.auto",
+    "backtest": "caser.study.backtest",
     "best": "caser.study.best",
     "chain_world": "caser.data.synthetic",
     "compare": "caser.study.compare",
@@ -100,6 +102,7 @@ _HOME = {
     "split": "caser.evaluation.protocols:apply",
     "sweep": "caser.study.sweep",
     "through_onnx": "caser.exported.scorer",
+    "time_windows": "caser.data.time_windows",
     "union_world": "caser.data.synthetic",
     "user_fraction": "caser.data.split",
     "user_sessions": "caser.data.user_sessions",

@@ -1,6 +1,7 @@
 """How a split cuts a log, or one shard of it, into parts: the rules of `split.py`, once the stages are known.
 
-A stage is a number for each interaction: 0 fit, 1 validation, 2 test. It never decreases within a user.
+A stage is a number for each interaction: 0 fit, 1 validation, 2 test, and 3 for what is left out. It never decreases
+within a user.
 """
 
 from __future__ import annotations
@@ -67,9 +68,9 @@ def by_stage(
     items = log.items if order is None else log.items[order]
     times = None if not log.has_times else log.times if order is None else log.times[order]
     stage = np.where(is_judged, stage, 0)
-    # counts[s] is the number of interactions of each user up to stage s; begin is where each user's items begin.
+    # counts[s] is the number of interactions of each user up to stage s; begin is where all items of a user begin.
     counts = [np.bincount(log.users[stage <= last], minlength=log.num_users + 1) for last in (0, 1, 2)]
-    begin = offsets_of(counts[2])[:-1]
+    begin = offsets_of(np.bincount(log.users, minlength=log.num_users + 1))[:-1]
 
     def tape(last: int) -> Tape:
         mask = stage <= last
