@@ -90,6 +90,7 @@ _HOME = {
     "open_prepared": "caser.data.prepared.folder",
     "prepare_log": "caser.data.prepared.prepare",
     "promotion": "caser.study.promotion",
+    "random_split": "caser.data.random_split",
     "rank": "caser.evaluation.judge",
     "read_log": "caser.data.readers",
     "refit": "caser.study.refitting",

@@ -19,6 +19,7 @@ from caser.data.log import InteractionLog as InteractionLog
 from caser.data.new_users import new_users as new_users
 from caser.data.prepared.folder import open_prepared as open_prepared
 from caser.data.prepared.prepare import prepare_log as prepare_log
+from caser.data.random_split import random_split as random_split
 from caser.data.readers import Reading as Reading
 from caser.data.readers import read_log as read_log
 from caser.data.split import Split as Split
@@ -171,6 +172,7 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "open_prepared",
     "prepare_log",
     "promotion",
+    "random_split",
     "rank",
     "read_log",
     "refit",

@@ -7,6 +7,7 @@ within a user.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from caser.arrays.types import Int64, Mask
 from caser.data.log import InteractionLog
 from caser.data.queries import Queries
 from caser.data.tape import Tape
+from caser.errors import DataError
+from caser.system.kinds import must_be
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,3 +113,24 @@ def prefix_queries(log: InteractionLog, mask: Mask) -> Queries:
         target_offsets=np.arange(len(target) + 1, dtype=np.int64),
         owners=log.users[target],
     )
+
+
+def check_fractions(test: float, validation: float) -> None:
+    """Raise DataError unless the shares `test` and `validation` are numbers above 0 with a sum below 1."""
+    for name, fraction in {"test": test, "validation": validation}.items():
+        must_be(name, fraction, Real, "a share between 0 and 1", "Give a number, such as 0.1.", DataError)
+    if not (0 < test < 1 and 0 < validation < 1 and test + validation < 1):
+        raise DataError(f"fractions must be positive with a sum below 1; got test={test}, validation={validation}.")
+
+
+def numbers_of(total: int, test: float, validation: float) -> tuple[int, int]:
+    """Return how many of `total` test and how many validate, rounded down. Raises as `check_fractions` does."""
+    check_fractions(test, validation)
+    return int(total * test), int(total * validation)
+
+
+def check_seed(seed: object) -> None:
+    """Raise DataError unless `seed` is a whole number, at least 0."""
+    must_be("seed", seed, int, "a whole number", "Give a number, such as 0.", DataError)
+    if isinstance(seed, int) and seed < 0:
+        raise DataError(f"seed must be at least 0; got {seed}.")

@@ -6,8 +6,8 @@ part that judges is Queries. The parts are disjoint, and the interactions of eac
 
 Each of the split functions takes a log, in memory or in shards, and returns a Split. A log in shards is cut shard by
 shard (`shard_parts.py`), into the same parts as in one piece. The split for users with several sessions is in
-`user_sessions.py`, the one for users whom training never saw in `new_users.py`; `time_windows.py` moves the global cut
-back in time.
+`user_sessions.py`, the one for users whom training never saw in `new_users.py`, a random one in `random_split.py`;
+`time_windows.py` moves the global cut back in time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from caser.data.cuts import Parts, by_stage, positions, prefix_queries, stages
+from caser.data.cuts import Parts, by_stage, check_fractions, numbers_of, positions, prefix_queries, stages
 from caser.data.log import InteractionLog
 from caser.data.queries import Queries
 from caser.data.shard_parts import cut_shards, everything_of
@@ -34,7 +34,7 @@ from caser.system.notebook import table_html
 _LATER = {"end"}
 """Parameters that are younger than saved names of splits: a name has them only if they are not the default ones."""
 
-PROTOCOL_OF_SPLIT: Mapping[str, str] = {"user-fraction": "caser-paper"}
+PROTOCOL_OF_SPLIT: Mapping[str, str] = {"user-fraction": "caser-paper", "random-split": "random"}
 """The name of the protocol of a split function, for each function whose protocol has another name."""
 
 
@@ -213,9 +213,8 @@ def sessions(log: InteractionLog | ShardedLog, test: float = 0.1, validation: fl
     (40, 4, 45, 4)
     """
     shards = in_shards(log)
-    check_fractions(test, validation)
     num_users = shards.num_users
-    num_test, num_validation = int(num_users * test), int(num_users * validation)
+    num_test, num_validation = numbers_of(num_users, test, validation)
     if num_test == 0 or num_validation == 0:
         needed = int(np.ceil(1 / min(test, validation)))
         raise DataError(f"the sessions protocol needs at least {needed} sessions; got {num_users}.")
@@ -330,11 +329,3 @@ def in_shards(log: InteractionLog | ShardedLog) -> ShardedLog:
 
 def _split(name: str, shards: ShardedLog, parts: Parts, notes: tuple[str, ...] = ()) -> Split:
     return Split(name, shards.log, parts.fit, parts.validation, parts.final, parts.test, notes, shards)
-
-
-def check_fractions(test: float, validation: float) -> None:
-    """Raise DataError unless the shares `test` and `validation` are numbers above 0 with a sum below 1."""
-    for name, fraction in {"test": test, "validation": validation}.items():
-        must_be(name, fraction, Real, "a share between 0 and 1", "Give a number, such as 0.1.", DataError)
-    if not (0 < test < 1 and 0 < validation < 1 and test + validation < 1):
-        raise DataError(f"fractions must be positive with a sum below 1; got test={test}, validation={validation}.")
