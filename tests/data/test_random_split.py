@@ -12,6 +12,7 @@ from caser.data.synthetic import chain_world
 from caser.errors import DataError
 from caser.evaluation.fingerprint import describe
 from caser.evaluation.protocols import PROTOCOLS, apply, resolve
+from caser.evaluation.split_facts import later_share
 from caser.fitting.evaluate import evaluate
 from caser.fitting.fit import fit
 from caser.models.counting.markov import Markov
@@ -75,11 +76,24 @@ def test_shards_are_put_together() -> None:
     assert np.array_equal(whole.test.targets, pieces.test.targets)
 
 
-def test_a_report_says_that_the_split_reads_the_future_and_counts_no_later_interactions() -> None:
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_the_share_of_later_interactions_is_that_of_the_drawn_targets(part: str) -> None:
+    split = random_split(LOG, test=0.2, validation=0.2)
+    # An item tells the interaction of a user, so the time of the earliest target can be looked up.
+    time = {(user, item): moment for user, item, moment in zip(LOG.users, LOG.items, LOG.times, strict=True)}
+    targets = [min(time[user, item] for item in own) for user, (_, own) in asked(split, part).items()]
+    tape = split.fit if part == "validation" else split.final
+    trained = [time[user, item] for user in range(1, 31) for item in tape.sequence(user).tolist()]
+    expected = np.mean([moment > target for moment in trained for target in targets])
+    assert later_share(split, tape, getattr(split, part)) == pytest.approx(expected)
+    assert 0.2 < expected < 0.8
+
+
+def test_a_report_says_that_the_split_reads_the_future() -> None:
     split = apply("random", chain_world(num_users=60, num_items=9, length=12, seed=0).log)
     report = evaluate(fit(Markov(), split), split)
     assert READS_FUTURE in report.notes
-    assert not any("later than the one they help" in note for note in report.notes)
+    assert any("later than the one they help to predict" in note for note in report.notes)
     assert report.to_dict()["protocol"] == "random"
 
 

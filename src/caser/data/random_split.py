@@ -10,8 +10,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from caser.arrays.types import Int64
 from caser.data.cuts import by_stage, check_seed, numbers_of, positions, stages
 from caser.data.log import InteractionLog
+from caser.data.queries import Queries
 from caser.data.shard_parts import whole_log
 from caser.data.shards import ShardedLog
 from caser.data.split import Split, check_log, split_name
@@ -57,10 +59,11 @@ def random_split(log: InteractionLog | ShardedLog, test: float = 0.1, validation
     position, _ = positions(log)
     order = np.lexsort((position, stage, log.users))
     chosen = by_stage(log, stage[order], order=order)
+    validation_part = _with_times(chosen.validation, log, order)
     is_test = np.where(stage == 2, 2, 0)
     order = np.lexsort((position, is_test, log.users))
-    parts = replace(by_stage(log, is_test[order], order=order), fit=chosen.fit, validation=chosen.validation)
-    if not (len(parts.fit) and len(parts.validation) and len(parts.test)):
+    parts = by_stage(log, is_test[order], order=order)
+    if not (len(chosen.fit) and len(validation_part) and len(parts.test)):
         raise DataError(
             "a random split needs users of whom some interactions train and others judge; of "
             f"{len(log):,} interactions, {num_validation:,} and {num_test:,} are drawn."
@@ -69,9 +72,14 @@ def random_split(log: InteractionLog | ShardedLog, test: float = 0.1, validation
     return Split(
         name=split_name(random_split, test=test, validation=validation, seed=seed),
         log=log,
-        fit=parts.fit,
-        validation=parts.validation,
+        fit=chosen.fit,
+        validation=validation_part,
         final=parts.final,
-        test=parts.test,
+        test=_with_times(parts.test, log, order),
         notes=(READS_FUTURE, *([without] if parts.counted else [])),
     )
+
+
+def _with_times(queries: Queries, log: InteractionLog, order: Int64) -> Queries:
+    """Queries on a log whose interactions stand in another order, with the times of their first targets."""
+    return replace(queries, target_times=log.times[order][queries.ends]) if log.has_times else queries

@@ -307,8 +307,7 @@ def resolve(name: str | Protocol, split: Split, part: Part = "test") -> RankingR
     tape, queries = parts(split, part)
     remove_seen, seen_note = _seen_rule(protocol, split)
     candidates = _candidates(protocol, split, part)
-    leak = () if protocol.reads_future else _leak_note(later_share(split, tape, queries))
-    notes = (seen_note, *_unfindable_note(queries, candidates), *leak)
+    notes = (seen_note, *_unfindable_note(queries, candidates), *_leak_note(later_share(split, tape, queries)))
     return RankingRules(candidates, remove_seen, protocol.ties, (*split.notes, *notes))
 
 
