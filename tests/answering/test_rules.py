@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from caser.answering import reading
+from caser.answering import reading, wanted_items
 from caser.answering.diversity import diverse, similarity_of
 from caser.answering.recommender import Recommender
 from caser.answering.rules import compiled
@@ -183,3 +183,36 @@ def test_a_diverse_answer_is_chosen_among_ten_times_as_many_items_and_keeps_at_m
     rules: Any = {"diversity": 1.0, "at_most": {"genre": 1}}
     answer = recommender.recommend(histories=[[]], k=3, exclude_seen=False, rules=rules)[0]
     assert answer.items == [1, 11, 26]
+
+
+@pytest.mark.parametrize("k", [1, 4, 15])
+@pytest.mark.parametrize("most", [0, 60, 5_000])
+def test_an_answer_that_lists_what_was_removed_has_the_same_items(
+    k: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(k)
+    number = 200
+    genres = [sorted(random.choice(list("abcdefgh"), size=random.integers(0, 3), replace=False)) for _ in range(number)]
+    table = pl.DataFrame({"item_id": range(1, number + 1), "genre": genres, "year": random.integers(1, 9, number)})
+    recommender = Recommender(counted(random.integers(1, 6, number).tolist())).with_items(table)
+    monkeypatch.setattr(wanted_items, "MOST_READ_TO_LIST", most)
+    every_rule: dict[str, Any] = {
+        "without": {"genre": ["a", "b"]},
+        "at_most": {"genre": 2, "year": 3},
+        "boosts": [{"where": {"genre": "c"}, "amount": 1.5}, {"where": {"year": {"max": 3}}, "amount": -2}],
+        "diversity": 0.6,
+    }
+    cases: list[tuple[Any, Any]] = [({"year": {"min": 3}}, {}), ({"genre": ["c", "d"]}, every_rule), (None, every_rule)]
+    cases += [(None, {name: rule}) for name, rule in every_rule.items()]
+    for filters, rules in cases:
+        found = []
+        for listed_for in (0, k):
+            wanted = recommender.wanted(recommender.compiled(filters, rules), [5, 17], None, listed_for=listed_for)
+            asked = reading.Reading(recommender.question(None, []), wanted, k, False)
+            reading.read(recommender.artefact, [asked])
+            found.append((asked.items, asked.scores))
+        assert found[0] == found[1], (filters, rules)
+        answer = recommender.recommend(
+            histories=[[]], k=k, exclude=[5, 17], filters=filters, rules=rules, exclude_seen=False
+        )[0]
+        assert answer.items == recommender.artefact.items.raw(found[0][0])

@@ -60,9 +60,8 @@ class Reading:
         if not wanted.is_read:
             self.items, self.scores, self.is_done = items[: self.k], scores[: self.k], True
             return
-        size = pool_size(self.k, diversity)
-        kept, broken = self._walk(items, size)
-        self.is_done = is_whole or self.is_cut or len(kept) == size
+        kept, broken, is_enough = self._walk(items)
+        self.is_done = is_whole or self.is_cut or is_enough
         if not self.is_done:
             self.num_read = min(self.num_read * _GROWTH, max(self.num_read, MOST_READ))
             return
@@ -76,27 +75,35 @@ class Reading:
         end = max(kept) if len(kept) == self.k else len(items)
         self.removed = [(items[place], broken[place]) for place in sorted(broken.keys() - kept) if place < end]
 
-    def _walk(self, items: list[int], most: int) -> tuple[list[int], dict[int, str]]:
-        """Go down the ranking. Returns the places of at most `most` items, and the rule that each other one broke."""
+    def _walk(self, items: list[int]) -> tuple[list[int], dict[int, str], bool]:
+        """Go down the ranking until k items are kept and, for diversity, the whole pool was looked at.
+
+        Returns the places of the items that are kept, the rule that each other one broke, and whether this is enough.
+        """
         wanted, limits = self.wanted, self.wanted.rules.at_most
-        counts: list[Counter[str]] = [Counter() for _ in limits]
+        raws = wanted.artefact.items.raw(items) if wanted.has_checks else []
+        counts: Counter[int] = Counter()
+        full: set[int] = set()
+        left = pool_size(self.k, wanted.rules.diversity)
         kept: list[int] = []
         broken: dict[int, str] = {}
-        for place, (item, raw) in enumerate(zip(items, wanted.artefact.items.raw(items), strict=True)):
-            rule = wanted.broken_rule(item, raw)
-            values = wanted.values(item, raw) if limits and rule is None else []
-            for (column, limit), counter, own in zip(limits, counts, values, strict=False):
-                if rule is None and any(counter[value] >= limit for value in own):
-                    rule = f"at_most {column.name}"
-            if rule is not None:
+        for place, item in enumerate(items):
+            if left <= 0 and len(kept) >= self.k:
+                break
+            if raws and (rule := wanted.broken_rule(item, raws[place])):
                 broken[place] = rule
                 continue
+            left -= 1
+            if limits:
+                own = wanted.values(item)
+                if not full.isdisjoint(own):
+                    column = min(wanted.column_of(value) for value in own & full)
+                    broken[place] = f"at_most {limits[column][0].name}"
+                    continue
+                counts.update(own)
+                full.update(value for value in own if counts[value] == limits[wanted.column_of(value)][1])
             kept.append(place)
-            for counter, own in zip(counts, values, strict=False):
-                counter.update(own)
-            if len(kept) == most:
-                break
-        return kept, broken
+        return kept, broken, left <= 0 and len(kept) >= self.k
 
 
 def read(artefact: Artefact, readings: Sequence[Reading], memory_mb: int = MEMORY_MB) -> None:

@@ -72,12 +72,19 @@ class WantedItems:
     where: Sequence[Condition] = ()
     without: Sequence[Condition] = ()
     ignored: tuple[RawId, ...] = ()
-    _values: dict[int, list[frozenset[str]]] = field(default_factory=dict)
+    _numbers: dict[tuple[int, str], int] = field(default_factory=dict)
+    _columns: list[int] = field(default_factory=list)
+    _values: dict[int, frozenset[int]] = field(default_factory=dict)
 
     @property
     def is_read(self) -> bool:
         """Whether an answer may lack one of the first items of the ranking of the candidates."""
-        return bool(self.excluded or self.where or self.without or self.rules.at_most or self.rules.diversity)
+        return bool(self.has_checks or self.rules.at_most or self.rules.diversity)
+
+    @property
+    def has_checks(self) -> bool:
+        """Whether a single item of the ranking may be removed, whatever else is in the answer."""
+        return bool(self.excluded or self.where or self.without)
 
     def num_read(self, k: int) -> int:
         """Return how much of a ranking is read at first for `k` items."""
@@ -115,15 +122,33 @@ class WantedItems:
                 return f"without {condition.attribute.name}"
         return None
 
-    def values(self, item: int, raw: RawId) -> list[frozenset[str]]:
-        """Return the values of an item, one set for each column of `at_most`.
+    def values(self, item: int) -> frozenset[int]:
+        """Return the values of an item in the columns of `at_most`, as numbers that no two values share.
 
-        item  the index        raw  the raw id
+        item  the index
         """
         found = self._values.get(item)
         if found is None:
-            found = self._values[item] = [one.values.get(raw, NO_TEXTS) for one, _ in self.rules.at_most]
+            [raw] = self.artefact.items.raw([item])
+            found = self._values[item] = frozenset(
+                self._number(column, text)
+                for column, (attribute, _) in enumerate(self.rules.at_most)
+                for text in attribute.values.get(raw, NO_TEXTS)
+            )
         return found
+
+    def column_of(self, value: int) -> int:
+        """Return the place in `at_most` of the column of a value.
+
+        value  a number from `values`
+        """
+        return self._columns[value]
+
+    def _number(self, column: int, text: str) -> int:
+        number = self._numbers.setdefault((column, text), len(self._columns))
+        if number == len(self._columns):
+            self._columns.append(column)
+        return number
 
     def similarity(self, items: Sequence[int]) -> Scores:
         """Return how similar each pair of some items is, floats (P, P).

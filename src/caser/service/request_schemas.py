@@ -132,7 +132,7 @@ class AnswerRules(Schema):
     """Changes of scores. They are applied before any item is removed."""
     diversity: Annotated[float, Field(ge=0, le=1)] | None = None
     """How much an item should differ from those before it: from 0, the ranking alone, to 1, difference alone. Items are
-    chosen among the best 10 k (at most 1,000) that the other rules leave."""
+    chosen among what `at_most` allows of the best 10 k (at most 1,000) that the other rules leave."""
 
 
 class RecommendRequest(Schema):
