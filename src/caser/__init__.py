@@ -15,11 +15,11 @@ __version__ = "0.1.0"
 
 # Public name -> "module", or "module:name" where it has another name there.
 _HOME = {
-    "Backtest": "caser.study.backtest",
     "Answer": "caser.answering.answers",
     "ArtefactError": "caser.errors",
     "Audit": "caser.study.audit.audit",
     "BPRMF": "caser.models.factors.bpr_mf",
+    "Backtest": "caser.study.backtest",
     "Blend": "caser.models.blend",
     "BusyError": "caser.errors",
     "Caser": "caser.models.caser.caser",

@@ -102,6 +102,7 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "ArtefactError",
     "Audit",
     "BPRMF",
+    "Backtest",
     "Blend",
     "BusyError",
     "Caser",
