@@ -69,8 +69,8 @@ async def test_unknown_ids_are_ignored_and_listed(run: Path) -> None:
         answer = await served.post(
             "/v1/recommend", {"history": [10, "new"], "exclude": ["gone", 20], "only": [30, 50, 7], "k": 5}
         )
-    assert answer["ignored"] == ["new", 7, "gone"]
-    assert answer["notes"] == ["ignored unknown items: new, 7, gone", "only 2 of 5 items: `only` names 2"]
+    assert answer["ignored"] == ["new", "gone", 7]
+    assert answer["notes"] == ["ignored unknown items: new, gone, 7", "only 2 of 5 items: `only` names 2"]
     assert {item["item_id"] for item in answer["items"]} == {30, 50}
 
 

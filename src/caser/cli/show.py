@@ -125,6 +125,33 @@ def report(judged: Mapping[str, Any], subject: str | None = None) -> None:
         remark(sentence)
 
 
+def backtest(document: Mapping[str, Any]) -> None:
+    """Print what models were worth in each window of time, and over all of them.
+
+    document  the values of `study.backtest.Backtest.to_dict`
+    """
+    windows = document["windows"]
+    names = [str(number) for number in range(1, len(windows) + 1)]
+    rows = [
+        [
+            row["label"],
+            *(f"{value:.4f}" for value in row["by_window"]),
+            _estimate(row["over_windows"]),
+            _difference(row["difference"]),
+        ]
+        for row in document["rows"]
+    ]
+    title = f"{document['metric']} in {len(windows)} windows of time"
+    table(title, ["model", *names, "over windows", f"to {document['reference']}"], rows)
+    facts = [
+        [name, one["protocol"], one["num_owners"], one["fingerprint"]] for name, one in zip(names, windows, strict=True)
+    ]
+    table("", ["window", "split", f"{windows[0]['owner']}s", "fingerprint"], facts)
+    blank_line()
+    for sentence in [*document["verdicts"], *document["notes"]]:
+        remark(sentence)
+
+
 def answers(title: str, rows: Sequence[Row]) -> None:
     """Print recommendations: rank, item, title and score.
 

@@ -21,6 +21,7 @@ from caser.data.filters import LogFilters, apply_filters
 from caser.data.log import InteractionLog
 from caser.data.new_users import new_users
 from caser.data.queries import Queries
+from caser.data.random_split import random_split
 from caser.data.shard_parts import whole_log
 from caser.data.shards import ShardedLog
 from caser.data.split import (
@@ -73,6 +74,7 @@ class Protocol:
                        reproduces a bug in the published evaluator of Dive into Deep Learning
     ties               where candidates rank that have the same score as a target, see `ranking.Ties`
     anonymous          whether models get no user vector, because judged users never appear in training
+    reads_future       whether a history may hold what came after its targets; no other protocol is like that
     owner              the word for what a query belongs to, which intervals resample
     filters            applied to the log before the split
     """
@@ -86,6 +88,7 @@ class Protocol:
     catalogue: Literal["trained", "all", "as-published"] = "trained"
     ties: Ties = "against"
     anonymous: bool = False
+    reads_future: bool = False
     owner: Literal["user", "session"] = "user"
     filters: LogFilters = NO_FILTERS
 
@@ -176,6 +179,14 @@ PROTOCOLS: dict[str, Protocol] = {
             metrics=("hit@10", "ndcg@10", "recall@10", "map"),
             validation_metric="ndcg@10",
         ),
+        Protocol(
+            name="random",
+            summary="interactions drawn at random test, so histories read the future: to compare with the guide",
+            split=random_split,
+            metrics=("hit@10", "ndcg@10", "recall@10", "map"),
+            validation_metric="ndcg@10",
+            reads_future=True,
+        ),
     )
 }  # fmt: skip
 """The protocols by name."""
@@ -265,7 +276,7 @@ def _ways_on(log: InteractionLog | ShardedLog, failed: Protocol) -> str:
     """A sentence that names the protocols that can judge on a log, because another one cannot split it."""
     names = []
     for name, protocol in PROTOCOLS.items():
-        if name != failed.name and protocol.catalogue != "as-published":
+        if name != failed.name and protocol.catalogue != "as-published" and not protocol.reads_future:
             with suppress(DataError):
                 split = _applied(protocol, log)
                 names += [name] if len(split.validation) and len(split.test) else []
