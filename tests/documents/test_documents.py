@@ -43,7 +43,7 @@ GENERATED = {ROOT / "docs" / page for page in _pages(NAVIGATION) if page.startsw
 """The pages of the site that tools/site.py makes: a link may lead there."""
 
 LONG = "docs/tutorial.md"
-"""It trains for half a minute."""
+"""It trains for about a minute."""
 
 
 def _named(path: Path) -> Any:
