@@ -7,6 +7,7 @@
     python tools/dev.py serve           serve the demo's run on http://127.0.0.1:8000, with a page; --port N
     python tools/dev.py test            run the tests (about 10 minutes on two cores); --slow adds the slow ones
     python tools/dev.py check           check lint, format, types and architecture
+    python tools/dev.py docs            build the documentation site, and open it where there is a screen
     python tools/dev.py check-deploy    check the files of deploy/ against the schemas of Compose and Kubernetes
     python tools/dev.py audit-packages  ask an advisory database about every installed package
     python tools/dev.py bench [NAME]    measure speed, or reproduce a published table; --list shows all names
@@ -35,6 +36,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -132,6 +134,29 @@ def check(words: Sequence[str]) -> int:
     return max(statuses)
 
 
+def docs(words: Sequence[str]) -> int:
+    """Build the documentation site, and show it in a browser where there is a screen."""
+    refuse_further_words("docs", words)
+    install("dev")  # the reference is written from the package: its names, its commands and its routes
+    zensical = install_tool("docs").parent / "zensical"
+    status = run("-m", "tools.site")
+    if status == 0:
+        status = subprocess.run([str(zensical), "build", "--strict", "--clean"], cwd=ROOT, check=False).returncode
+    page = ROOT / "build" / "site" / "index.html"
+    if status == 0:
+        print(f"The site is in {page.parent.relative_to(ROOT)}; its first page is {page}")
+        if has_screen():
+            webbrowser.open(page.as_uri())
+    return status
+
+
+def has_screen() -> bool:
+    """Return whether a browser could show anything: not in CI, and not on a machine without a screen."""
+    if os.environ.get("CI"):
+        return False
+    return sys.platform in ("win32", "darwin") or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+
+
 def check_deploy(words: Sequence[str]) -> int:
     """Check the files that Compose and Kubernetes read, with programs that live in an environment of their own."""
     refuse_further_words("check-deploy", words)
@@ -190,6 +215,7 @@ VERBS = {
     "serve": serve,
     "test": test,
     "check": check,
+    "docs": docs,
     "check-deploy": check_deploy,
     "audit-packages": audit_packages,
     "bench": bench,

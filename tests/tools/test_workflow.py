@@ -10,7 +10,8 @@ TEXT = (pins.ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-
 
 
 def test_the_workflow_checks_audits_and_tests_every_push_and_pull_request() -> None:
-    assert re.findall(r"- run: (.+)", TEXT) == ["make check", "make check-deploy", "make audit-packages", "make test"]
+    steps = ["make check", "make docs", "make check-deploy", "make audit-packages", "make test"]
+    assert re.findall(r"- run: (.+)", TEXT) == steps
     assert re.search(r"^on:\n  push:\n    branches: \[main\]\n  pull_request:\n", TEXT, re.MULTILINE)
 
 
@@ -27,5 +28,7 @@ def test_every_action_of_the_workflow_is_pinned_to_a_version() -> None:
     assert all(re.fullmatch(r"actions/[\w-]+@v\d+", action) for action in actions)
 
 
-def test_both_kinds_of_ci_audit_the_packages() -> None:
-    assert "dev.py audit-packages" in (pins.ROOT / ".ci" / "run").read_text(encoding="utf-8")
+def test_both_kinds_of_ci_audit_the_packages_and_build_the_site() -> None:
+    text = (pins.ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "dev.py audit-packages" in text
+    assert "make docs" in text

@@ -120,6 +120,7 @@ def leave_one_out(log: InteractionLog | ShardedLog) -> Split:
 def user_fraction(log: InteractionLog | ShardedLog, test: float = 0.2, validation: float = 0.1) -> Split:
     """Split each user's interactions, in time order, by shares. By default 70 % train, 10 % validate and 20 % test.
 
+    log         the log to split
     test        share for testing: of a user's n interactions, the last floor(test n)
     validation  share for validation: test and validation together are the last floor((test + validation) n)
 
