@@ -95,8 +95,8 @@ def test_the_word_for_a_missing_time_is_advised_as_it_is_written(tmp_path: Path,
 
 def test_a_named_word_for_missing_is_added_to_the_usual_ones(tmp_path: Path) -> None:
     text = "user,item\n7,1\n0,2\nNA,3\nNULL,4\n"
-    assert len(read(tmp_path, text, missing=("0",), bad_rows="skip")) == 1
-    assert len(read(tmp_path, text, missing=("", "0"), bad_rows="skip")) == 3
+    assert len(read(tmp_path, text, missing=("user=0",), bad_rows="skip")) == 1
+    assert len(read(tmp_path, text, missing=("", "user=0"), bad_rows="skip")) == 3
     assert len(read(tmp_path, text, missing=("",), bad_rows="skip")) == 4
 
 

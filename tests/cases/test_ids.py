@@ -167,7 +167,23 @@ def test_the_words_for_missing_can_be_named(tmp_path: Path) -> None:
     assert users_of(read(tmp_path, text, missing=("?", ""), bad_rows="skip")) == {"NA", "-1"}
     assert users_of(read(tmp_path, text, missing=(), bad_rows="skip")) == {"NA", "?", "-1"}
     numbers = pl.DataFrame({"user": [-1, 2], "item": [1, 2]})
-    assert users_of(read_log(numbers, missing=("-1",), bad_rows="skip")) == {2}
+    assert users_of(read_log(numbers, missing=("user=-1",), bad_rows="skip")) == {2}
+
+
+@pytest.mark.parametrize("word", ["0", "-1", "9999", "1e3", "1,000"])
+def test_a_number_that_means_missing_is_said_of_one_column(tmp_path: Path, word: str) -> None:
+    text = f'user,item,time\n"{word}",5,1600000000\n7,"{word}",1600000060\n7,6,1600000120\n'
+    with pytest.raises(DataError, match=f"got '{word}'; pass --missing user={word} or --missing item={word} or"):
+        read(tmp_path, text, missing=(word,), bad_rows="skip")
+    log = read(tmp_path, text, missing=(f"user={word}",), bad_rows="skip")
+    assert (len(log), {str(one) for one in items_of(log)}) == (2, {word, "6"})
+    assert len(read(tmp_path, text, missing=(f"user={word}", f"item={word}"), bad_rows="skip")) == 1
+
+
+def test_a_word_that_means_missing_can_be_said_of_one_column(tmp_path: Path) -> None:
+    text = "user,item\nguest,guest\nann,guest\nann,tea\n"
+    assert items_of(read(tmp_path, text, missing=("user=guest",), bad_rows="skip")) == {"guest", "tea"}
+    assert items_of(read(tmp_path, text, missing=("guest",), bad_rows="skip")) == {"tea"}
 
 
 def test_a_user_that_is_mostly_missing_is_refused_with_the_column_beside_it(tmp_path: Path) -> None:
@@ -191,7 +207,7 @@ def test_a_user_that_is_mostly_missing_is_refused_with_the_column_beside_it(tmp_
 
 def test_a_word_for_missing_in_a_typed_source_is_doubted() -> None:
     frame = pl.DataFrame({"user": ["nan", "1.0", "2.0"], "item": [1, 2, 3]})
-    assert doubts_of(read_log(frame))[0].startswith("doubt: 1 events have the user 'nan': --missing=nan makes it")
+    assert doubts_of(read_log(frame))[0].startswith("doubt: 1 events have the user 'nan': --missing user=nan makes it")
     assert not doubts_of(read_log(frame, missing=("nan",), bad_rows="skip"))
 
 
@@ -205,7 +221,7 @@ def test_a_user_that_stands_for_many_is_doubted(tmp_path: Path, giant: str, shar
     )
     [doubt] = doubts_of(read(tmp_path, HEADER + text))
     assert f"the user {giant!r} has" in doubt.replace(f"user {giant} ", f"user {giant!r} ")
-    assert "--missing=" in doubt
+    assert "--missing user=" in doubt or "--missing 'user=(not set)'" in doubt
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,16 @@ def statement_of_account(user: str, item: str, seconds: int) -> Record:
     return statement(user, item, seconds) | {"actor": {"account": {"homePage": "http://x.io", "name": user}}}
 
 
+def document_of_firestore(user: str, item: str, seconds: int) -> Record:
+    fields = {"userId": {"stringValue": user}, "itemId": {"stringValue": item}, "at": {"timestampValue": iso(seconds)}}
+    return {"name": f"projects/a/{user}{seconds}", "fields": fields, "createTime": "2024-01-05T10:00:00Z"}
+
+
+def change(user: str, item: str, seconds: int) -> Record:
+    row = {"user_id": user, "item_id": item, "created_at": iso(seconds)}
+    return {"before": row | {"item_id": "none"}, "after": row, "op": "u", "ts_ms": 1000 * seconds}
+
+
 def flags_in(sentence: str) -> dict[str, Any]:
     found = re.search(r"pass (--.*) if they are these", sentence)
     assert found is not None
@@ -61,7 +71,7 @@ def flags_in(sentence: str) -> dict[str, Any]:
     return {name.removeprefix("--"): value for name, value in zip(words[::2], words[1::2], strict=True)}
 
 
-@pytest.mark.parametrize("record", [hit, deep_hit, statement, statement_of_account])
+@pytest.mark.parametrize("record", [hit, deep_hit, statement, statement_of_account, document_of_firestore, change])
 @pytest.mark.parametrize("wrapped", ["", "hits", "statements"])
 def test_fields_of_objects_are_named_with_flags_that_read_them(
     tmp_path: Path, record: Callable[[str, str, int], Record], wrapped: str

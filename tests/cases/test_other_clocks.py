@@ -100,4 +100,4 @@ def test_numbers_for_no_moment_in_a_column_of_any_name_are_said(tmp_path: Path, 
     [named] = doubts_of(read(tmp_path, "user_id,item_id,seen_at\n" + rows))
     assert "--time seen_at reads it" in named
     [doubt] = doubts_of(read_log(tmp_path / "events.csv", time="seen_at"))
-    assert f"--missing={word} --bad-rows skip if {word} means none" in doubt
+    assert f"--missing time={word} --bad-rows skip if {word} means none" in doubt

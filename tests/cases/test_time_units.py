@@ -75,6 +75,9 @@ def test_every_unit_is_tried_and_listed_where_a_format_is_wrong(tmp_path: Path) 
         (["26824319", "26824320"], {"minutes": "2020-12-31 23:59:00"}),
         (["2020", "2021"], {"%Y": "2020-01-01 00:00:00"}),
         (["2020366", "2021001"], {"%Y%j": "2020-12-31 00:00:00"}),
+        (["201231", "210101"], {"%y%m%d": "2020-12-31 00:00:00", "seconds": "1970-01-03 07:53:51"}),
+        (["991231", "991231"], {"%y%m%d": "1999-12-31 00:00:00"}),
+        (["240229", "250630"], {"%y%m%d": "2024-02-29 00:00:00", "hours": "1997-05-28 13:00:00"}),
     ],
 )
 def test_numbers_that_are_hardly_seconds_are_asked_about(
@@ -134,6 +137,10 @@ def test_zeros_for_missing_times_do_not_hide_days(tmp_path: Path) -> None:
         ("2020-12-31T23:59:00+01:00[Europe/Paris]", "2020-12-31T22:59:00"),
         ("2020-12-31 23:59:00.123456789 +0100 CET", "2020-12-31T22:59:00.123456"),
         ("2020-12-31 23:59:00 UTC+1", "2020-12-31T22:59:00"),
+        ("December 31, 2020 at 11:59:00 PM UTC+1", "2020-12-31T22:59:00"),
+        ("31 December 2020 at 23:59:00 UTC+10", "2020-12-31T13:59:00"),
+        ("Dec 31, 2020 at 11:59:00\u202fPM UTC+5:30", "2020-12-31T18:29:00"),
+        ("December 31, 2020 at 11:59:00 PM UTC-5", "2021-01-01T04:59:00"),
         ("2020-12-31 23:59:00UTC+01:00", "2020-12-31T22:59:00"),
         ("2020-12-31T24:00:00", "2021-01-01T00:00:00"),
         ("20201231T240000Z", "2021-01-01T00:00:00"),
@@ -188,3 +195,11 @@ def test_one_time_with_the_name_of_a_zone_among_many_is_one_bad_row(tmp_path: Pa
 def test_numbers_of_years_and_days_are_ids_and_not_moments(tmp_path: Path) -> None:
     text = "user,item\n" + "".join(f"2024-{row % 9 + 1:03},{row % 7}\n" for row in range(40))
     assert read(tmp_path, text).user_vocabulary.ids[0] == "2024-001"
+
+
+@pytest.mark.parametrize(
+    ("written", "form"), [("Jan 05 10:00", "%b %d %H:%M"), ("05.01.", "%d.%m."), ("10:00", "%H:%M")]
+)
+def test_a_form_without_a_year_is_refused(tmp_path: Path, written: str, form: str) -> None:
+    with pytest.raises(DataError, match=r"must have the year, such as %Y; got .* write it in front of each"):
+        read(tmp_path, HEADER + f"1,2,{written}\n1,3,{written}\n", time_format=form)

@@ -252,12 +252,12 @@ def test_a_time_that_means_missing_can_be_named(tmp_path: Path) -> None:
     rows = [(row % 30 + 1, row % 12 + 1, 0 if row % 60 == 7 else 1_600_000_000 + row) for row in range(180)]
     text = HEADER + "".join(f"{user},{item},{seconds}\n" for user, item, seconds in rows)
     assert doubts_of(read(tmp_path, text))[0].endswith(
-        "they are kept: pass --missing=0 --bad-rows skip if 0 means none"
+        "they are kept: pass --missing time=0 --bad-rows skip if 0 means none"
     )
     frame = pl.DataFrame(rows, HEADER.strip().split(","), orient="row")
     for log in (
-        read(tmp_path, text, missing=("0",), bad_rows="skip"),
-        read_log(frame, missing=("0",), bad_rows="skip"),
+        read(tmp_path, text, missing=("time=0",), bad_rows="skip"),
+        read_log(frame, missing=("time=0",), bad_rows="skip"),
     ):
         assert log.provenance["bad_rows"]["with a missing or unreadable time"]["count"] == 3
         assert not doubts_of(log)

@@ -87,7 +87,7 @@ def test_columns_and_filters_can_be_named(tmp_path: Path) -> None:
 def test_words_for_missing_and_the_form_of_times_can_be_named(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_text("user,item,time\n1,5,3/4/2020\n?,6,4/4/2020\n-1,7,5/4/2020\n2,8,6/4/2020\n")
-    words = ["--missing", "?", "--missing=-1", "--time-format", "%d/%m/%Y", "--bad-rows", "skip"]
+    words = ["--missing", "?", "--missing=user=-1", "--time-format", "%d/%m/%Y", "--bad-rows", "skip"]
     outcome = caser("data", "describe", path, *words)
     assert "skipped 2 rows without a user; the first is at 3: 1 '-1', 1 '?'" in outcome.err
     assert "first row: user 1, item 5, time 2020-04-03 00:00:00 UTC" in outcome.err

@@ -2,10 +2,9 @@
 
 Read are ISO 8601 in its usual forms (also with blanks, slashes or points between its parts, and without any sign
 between them; days of weeks and of years; clocks of twelve hours), forms with the name of a month, and the dates of
-.NET. Not read are months and weeks without a day, years of two digits, and names of zones other than UTC, GMT and Z. A
-moment without a zone is in UTC. Fractions of a second may have nine digits; the last three are dropped. 24:00 is the
-end of a day, and a leap second is the beginning of the next one. Forms such as 3/4/2020 need a `time_format`, because
-the order of day and month differs from country to country.
+.NET. Not read are months and weeks without a day, years of two digits, and names of zones other than UTC, GMT and Z.
+Without a zone, moments are in UTC. Of nine digits of a second, the last three are dropped. 24:00 is the end of a day.
+Forms such as 3/4/2020 need a `time_format`, as the order of day and month differs from country to country.
 """
 
 from __future__ import annotations
@@ -69,6 +68,8 @@ MONTHS_REWRITTEN = (
     (r"(?i)\bsept\b\.?", "Sep"),
     (r"(\d)(?:st|nd|rd|th)\b", "$1"),
     (r"(\d{4}),?(?:\s+at)?\s+(\d{1,2}:)", "$1 $2"),
+    (r"(:.*\s[+-])(\d)(:\d\d)?\s*$", "${1}0$2$3"),  # an offset of hours, as Firestore writes it
+    (r"(:.*\s[+-]\d\d)\s*$", "${1}00"),
 )
 
 CLOCKS = ("%H:%M:%S%.f", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
@@ -121,8 +122,7 @@ TIME_OF_DAY = r"^\s*\d{1,2}:\d\d(:\d\d([.,]\d+)?)?(\s*[AaPp][Mm])?\s*$"
 
 DAY_LENGTH = 86_400_000_000  # microseconds
 
-YEAR_1000 = -30_610_224_000_000_000
-"""The beginning of the year 1000, in microseconds since 1970."""
+YEAR_1000 = -30_610_224_000_000_000  # microseconds since 1970
 
 DAY = r"^\s*(\d{8}|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4})\s*$"
 

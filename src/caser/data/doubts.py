@@ -238,8 +238,8 @@ def _is_giant(counts: NDArray[np.int64], role: str) -> bool:
 def _of_share(ids: pl.Series, counts: NDArray[np.int64], row: int, role: str) -> str:
     return (
         f"doubt: the {role} {shortened(ids[row])} has {counts[row]:,} of {counts.sum():,} events "
-        f"({counts[row] / counts.sum():.0%}): does it stand for many {role}s? {missing_flags([str(ids[row])])} makes "
-        "it a missing value"
+        f"({counts[row] / counts.sum():.0%}): does it stand for many {role}s? {missing_flags(role, [str(ids[row])])} "
+        "makes it a missing value"
     )
 
 
@@ -249,8 +249,8 @@ def _on_texts(ids: pl.Series, counts: NDArray[np.int64], role: str, plural: str,
     if is_typed and (words := ids.filter(ids.is_in(MISSING)).to_list()):
         number = int(counts[ids.is_in(MISSING).to_numpy()].sum())
         doubts.append(
-            f"doubt: {number:,} events have the {role} {' or '.join(map(repr, words))}: {missing_flags(words)} makes "
-            "it a missing value"
+            f"doubt: {number:,} events have the {role} {' or '.join(map(repr, words))}: {missing_flags(role, words)} "
+            "makes it a missing value"
         )
     joined = doubts_on_joined(ids, counts) if role == "item" else []
     doubts += joined

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from caser.data.compression import members_of
+from caser.data.named_values import advice_on_named_values
 from caser.errors import DataError
 
 
@@ -125,11 +126,6 @@ KINDS: tuple[tuple[bytes, Kind], ...] = (
              " sed -nE 's/^([0-9-]+[ T][0-9:]+).* user (\\S+) viewed (\\S+).*/\\2,\\3,\\1/p' FILE) "
              "> log.csv"),
     ),
-    (
-        rb"[\w.]+=[^\s=,;]+([ \t]+[\w.]+=[^\s=,;]*)+[ \r]*\n[\w.]+=",
-        Kind("lines of names and values (name=value)", "write the names once: (head -n 1 FILE | sed -E 's/=[^ ]*//g'; "
-             "sed -E 's/[^ =]+=//g' FILE) > log.txt"),
-    ),
 )  # fmt: skip
 """What a file of each kind begins with, as a pattern, and the kind."""
 
@@ -161,6 +157,8 @@ def refuse_foreign(data: bytes) -> None:
     for pattern_of_bytes, kind in KINDS:
         if re.match(pattern_of_bytes, start):
             _refuse(kind)
+    if (named := advice_on_named_values(start)) is not None:
+        _refuse(Kind(*named))
 
 
 def _refuse(kind: Kind) -> None:

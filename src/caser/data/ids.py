@@ -16,6 +16,7 @@ Moments, durations, lists and structs are no ids. A missing id is null.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Collection
 
@@ -32,25 +33,44 @@ MISSING = (
 )
 """Words that mean in a text file that a value is missing. The caller can add words, or switch these off."""
 
+OWNERS = ("user=", "item=", "time=")
+"""How a word begins that means a missing value in one column only."""
+
+NUMBER = re.compile(r"\s*[-+]?\d[\d.,]*([eE][-+]?\d+)?\s*")
+
 WHOLE_FLOAT_LIMIT = 2**53
 """Floats from here on do not hold every whole number: this one may have been written as the next."""
 
 
-def words_for_missing(named: Collection[str] | None, is_text: bool) -> list[str]:
-    """Return the texts that mean that a value is missing.
+def words_for_missing(named: Collection[str] | None, is_text: bool, role: str) -> list[str]:
+    """Return the texts that mean that a value of one column is missing.
 
-    named    words that the caller adds to the usual ones. With the empty text among them, or no word at all, they stand
-             instead of the usual ones. None adds none. The empty text is always missing
+    named    words that the caller adds to the usual ones, such as "?" for all columns, or "user=0" for one. With the
+             empty text among them, or no word at all, they stand instead of the usual ones. None adds none. The empty
+             text is always missing
     is_text  whether the source is a text file. Other sources mark a missing value themselves
+    role     of the column: "user", "item" or "time"
 
-    >>> words_for_missing(None, is_text=False), words_for_missing(("", "?"), is_text=True)
-    ([''], ['', '?'])
-    >>> words_for_missing(("?",), is_text=True) == [*MISSING, "?"]
+    Raises DataError for a number that is not said of one column: it may be an id in another one.
+
+    >>> words_for_missing(None, False, "user"), words_for_missing(("", "?", "user=0", "item=-1"), True, "user")
+    ([''], ['', '?', '0'])
+    >>> words_for_missing(("?",), True, "item") == [*MISSING, "?"]
     True
     """
     are_added = named is None or (len(named) > 0 and "" not in named)
     usual = MISSING if is_text and are_added else ("",)
-    return [*usual, *(word for word in named or () if word not in usual)]
+    words = list(usual)
+    for said in named or ():
+        owner, word = said.split("=", 1) if said.startswith(OWNERS) else (None, said)
+        if owner is None and NUMBER.fullmatch(word):
+            ways = " or ".join(f"--missing {one}{word}" for one in OWNERS)
+            raise DataError(
+                f"a number that means a missing value must be said of one column, as it may be an id in another; got "
+                f"{word!r}; pass {ways} (in Python missing=)"
+            )
+        words += [word] if owner in (None, role) and word not in words else []
+    return words
 
 
 def is_missing(texts: pl.Series, words: Collection[str]) -> pl.Series:
@@ -132,15 +152,15 @@ def without_point_zero(ids: pl.Series) -> pl.Series | None:
     return numbers
 
 
-def missing_flags(words: Collection[str]) -> str:
-    """Return the flags that make words mean a missing value, as they are typed.
+def missing_flags(role: str, words: Collection[str]) -> str:
+    """Return the flags that make words mean a missing value in one column, as they are typed.
 
-    words  ids
+    role  of the column: "user", "item" or "time"        words  values of it
 
-    >>> missing_flags(["-1", "not set"])
-    "--missing=-1 --missing='not set'"
+    >>> missing_flags("user", ["-1", "not set"])
+    "--missing user=-1 --missing 'user=not set'"
     """
-    return " ".join(f"--missing={shlex.quote(word)}" for word in words)
+    return " ".join(f"--missing {shlex.quote(f'{role}={word}')}" for word in words)
 
 
 def shortened(value: object) -> str:

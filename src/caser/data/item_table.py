@@ -75,7 +75,7 @@ def read_items(source: ItemSource, items: Vocabulary, reading: Mapping[str, Any]
     try:
         how = reading or {}
         table = _open(source, how.get("encoding"))
-        words = words_for_missing(how.get("missing"), table.is_text)
+        words = words_for_missing(how.get("missing"), table.is_text, "item")
         column = _id_column(table, how.get("item"))
         ids = _ids(table, column, words)
         rows = _matched_rows(table, column, ids, items)

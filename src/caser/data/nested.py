@@ -20,8 +20,14 @@ OWNERS = {
 }
 """Ends of names, most likely first, of statements that say who did what with what: xAPI, Activity Streams."""
 
-TYPES = frozenset(("S", "N", "$oid", "string", "long", "_source", "Item"))
-"""Fields that say the type of a value, as in DynamoDB and Avro, or hold all others."""
+TYPES = frozenset(
+    (*("S", "N", "$oid", "string", "long", "_source", "Item", "fields"),
+     *("stringValue", "integerValue", "referenceValue", "timestampValue"))
+)  # fmt: skip
+"""Fields that say the type of a value, as in DynamoDB, Avro and Firestore, or hold all others."""
+
+BEFORE = frozenset(("before", "old", "oldImage", "OldImage"))
+"""Objects with a row as it was before a change: in a stream of changes, most rows have none."""
 
 
 def advice_on_fields(table: RawTable, chosen: Collection[str]) -> str:
@@ -69,9 +75,11 @@ def _jq_path(column: str) -> str:
 
 def _field_of(dotted: Sequence[str], role: str) -> str | None:
     """Return the field that speaks best for a role: by its own name, or by that of its object and its own."""
+    dotted = [name for name in dotted if BEFORE.isdisjoint(name.split("."))] or list(dotted)
     own = {name.rpartition(".")[2].lstrip("@"): name for name in reversed(dotted)}
     if role == "time":
-        return next((own[name] for name in columns_named(list(own), role)), None)
+        of_type = [name for name in dotted if name.endswith(".timestampValue")]
+        return next((own[name] for name in columns_named(list(own), role)), None) or next(iter(of_type), None)
     ranks = {}
     for name in dotted:
         parts = [part for part in name.split(".") if part not in TYPES] or [name]

@@ -51,7 +51,8 @@ class Reading(Settings):
     """How times are written, such as "%d/%m/%Y %H:%M", or the unit of numbers, such as "milliseconds", "filetime" or
     "seconds since 1904-01-01"."""
     missing: tuple[str, ...] | None = None
-    """Words that mean that a value is missing, besides NA, NULL, NaN, - and the like; with "" among them, instead."""
+    """Words that mean that a value is missing, besides NA, NULL, NaN, - and the like; with "" among them, instead. A
+    number must be said of one column, such as "user=0", "item=0" or "time=0", and a word can be."""
     rating: str | None = None
     """Column with the rating, for --min-rating."""
     event_type: str | None = None

@@ -25,6 +25,7 @@ from caser.data.tables import RawTable
 from caser.data.time_column import checked_time
 from caser.data.time_parts import doubts_on_time
 from caser.data.times import looks_like_moments
+from caser.data.uncounted import doubts_on_uncounted
 from caser.data.unused import doubts_without_time
 from caser.errors import DataError, did_you_mean
 
@@ -33,9 +34,6 @@ MOST_SHOWN = 20
 
 NO_PERSON = NAMES | word_set("year uri link genre category kind status text description")
 """Words in the names of columns that hardly hold persons."""
-
-QUANTITIES = word_set("quantity qty menge anzahl quantité quantite cantidad quantidade units count amount")
-"""Words in the names of columns that say how many were bought."""
 
 WHEN = word_set("date time at timestamp ts watched played")
 """Words in the names of columns that a log has, and a table of items has not."""
@@ -117,7 +115,7 @@ def choose_columns(
             *notes,
             *_ignored_events(table, chosen, named),
             *_ignored_number(table, chosen, guessed),
-            *_ignored_returns(table, chosen),
+            *doubts_on_uncounted(table, chosen.values()),
         ],
     )
 
@@ -199,24 +197,6 @@ def _ignored_events(table: RawTable, chosen: Mapping[str, str], named: Mapping[s
         f"{words} is not used: events of every kind count alike ({shown}); choose some with --event-types, or those "
         "that are predicted, with the others as history, with --target-events"
     ]
-
-
-def _ignored_returns(table: RawTable, chosen: Mapping[str, str]) -> list[str]:
-    """Say that rows with quantities below 0 count like others."""
-    few = table.sample(
-        [one for one in table.columns if one not in chosen.values() and has_words(one, QUANTITIES)][:SEARCHED]
-    )
-    for values in few:
-        numbers = (
-            values.cast(pl.Float64, strict=False) if values.dtype == pl.String or values.dtype.is_numeric() else None
-        )
-        below = 0 if numbers is None else int((numbers < 0).sum() or 0)
-        if 0 < below <= len(values) / 2:
-            return [
-                f"doubt: {in_words(values.name, table)} is below 0 in {below:,} of the first {len(values):,} rows, "
-                "which count like all others: leave them out if they are returns"
-            ]
-    return []
 
 
 def _note(table: RawTable, role: str, column: str, chosen: Collection[str]) -> str:

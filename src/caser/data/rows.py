@@ -28,7 +28,7 @@ class Rules:
     """What the caller says about the meaning of columns and values.
 
     named        the column of each role, or None to guess it
-    missing      words that mean a missing value; None for the usual ones
+    missing      words that mean a missing value, as for `ids.words_for_missing`; None for the usual ones
     time_format  how times are written; None to guess
     skip         whether bad rows are dropped; otherwise they are refused
     target_events  the kinds of events that are predicted; all if empty
@@ -124,14 +124,14 @@ def _usable_values(
     raw: Events, columns: Mapping[str, str], rules: Rules, filters: LogFilters, *, is_text: bool
 ) -> tuple[pl.DataFrame, str | None, list[str]]:
     """Return the columns by role, with null for an unusable value; the unit of the times; and notes on ids."""
-    words = words_for_missing(rules.missing, is_text)
+    words = {role: words_for_missing(rules.missing, is_text, role) for role in ("user", "item", "time")}
     named = {role: raw.columns[role].alias(columns[role]) for role in columns}
     values, notes, unit = {}, [], None
     for role in ("user", "item"):
-        values[role], more = read_ids(named[role], raw.places, words)
+        values[role], more = read_ids(named[role], raw.places, words[role])
         notes += more
     if "time" in named:
-        values["time"], unit = to_microseconds(named["time"], raw.places, words, rules.time_format)
+        values["time"], unit = to_microseconds(named["time"], raw.places, words["time"], rules.time_format)
     elif rules.time_format is not None:
         raise DataError(f"time_format (--time-format) needs a column with the time; name it with {flag('time')}")
     if filters.min_rating is not None:

@@ -246,7 +246,7 @@ def _on_strange(times: TimeFacts, strange: Strange, claim: str) -> str:
     elif len(strange.values) <= MOST_WORDS and NO_TEXT not in strange.values:
         words = [str(value).strip() for value in strange.values]
         means = f"{words[0]} means" if len(words) == 1 else f"{' and '.join(words)} mean"
-        advice = f"pass {missing_flags(words)} --bad-rows skip if {means} none"
+        advice = f"pass {missing_flags('time', words)} --bad-rows skip if {means} none"
     return (
         f"doubt: {strange.number:,} of {times.count:,} times {claim} (first at {times.place_name} {strange.place:,}: "
         f"{shown_moment(strange.time)}); they are kept: {advice}"

@@ -7,6 +7,7 @@ refused. `time_units.py` has the units; `dates.py` reads text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -34,6 +35,9 @@ DIGITS = {8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S", 17:
 DECIMAL_COMMA = r"^(\s*[-+]?\d{4,}),(\d+\s*)$"
 
 THOUSANDS = r"^\s*\d{1,3}(?:(?:,\d{3}){2,}|(?:\.\d{3}){3,}|(?:[ '\u00a0\u202f]\d{3}){2,})\s*$|^\s*\d+L\s*$"
+
+WITH_YEAR = "%[-_0]?[YyGgsDFcxv+]"
+"""The parts of a form that say the year."""
 
 NEVER = (0.0, -1.0)
 """Numbers that often stand for no moment."""
@@ -144,6 +148,11 @@ def _as_said(times: pl.Series, time_format: str) -> tuple[pl.Series, str]:
         raise DataError(
             "time_format (--time-format) must describe a moment, such as '%d/%m/%Y %H:%M', or name a unit: "
             f"{', '.join(UNITS)}, or such as 'seconds since 1904-01-01'; got {time_format!r}"
+        )
+    if not re.search(WITH_YEAR, time_format):
+        raise DataError(
+            f"time_format (--time-format) must have the year, such as %Y; got {time_format!r}; if the times have none, "
+            "write it in front of each"
         )
     if times.dtype.is_float() and (times.drop_nulls() % 1 == 0).all():
         times = times.cast(pl.Int64, strict=False)
