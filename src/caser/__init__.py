@@ -101,6 +101,7 @@ _HOME = {
     "sweep": "caser.study.sweep",
     "through_onnx": "caser.exported.scorer",
     "union_world": "caser.data.synthetic",
+    "update": "caser.study.updating",
     "user_fraction": "caser.data.split",
     "user_sessions": "caser.data.user_sessions",
     "write_onnx": "caser.exported.write",

@@ -32,6 +32,7 @@ from caser.cli import (
     serve,
     study,
     train,
+    update,
 )
 from caser.cli.flags import AUTO, DEFAULT_MODEL, DEFAULTS, Command, flag_name
 from caser.cli.home import expand_home
@@ -127,6 +128,7 @@ def _commands(model: str) -> dict[str, Command]:
         "evaluate": evaluate.evaluate,
         "promote": promote.promote,
         "refit": refit.refit,
+        "update": update.update,
         "compare": study.compare,
         "ablate": study.ablate_command(),
         "sweep": study.sweep_command(DEFAULT_MODEL if is_auto else model),

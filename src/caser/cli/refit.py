@@ -7,7 +7,7 @@ from pathlib import Path
 from caser.answering.recommender import load
 from caser.cli import show
 from caser.cli.flags import Switch
-from caser.cli.logs import reopen_shards
+from caser.cli.logs import log_of_run
 from caser.cli.runs import checkpoint_of, save_run, writing_run
 from caser.errors import ConfigError
 from caser.study.refitting import refit as train_again
@@ -38,7 +38,7 @@ def refit(run: Path, /, *, out: Path, log: str | None = None, json: Switch = Fal
     manifest = judged.artefact.manifest
     checkpoint = None if manifest["training"] is None else checkpoint_of(out)
     with writing_run(out, checkpoint):
-        whole = reopen_shards(manifest["log"], log)
+        whole = log_of_run(judged, log)
         with show.fit_progress() as tell:
             again = train_again(judged, whole, checkpoint=checkpoint, tell=tell)
         save_run(again, out, checkpoint)
