@@ -74,7 +74,10 @@ def measure(log: InteractionLog, model: Any, *, epochs: int, weeks_back: int = 0
     days = [end - (NIGHTS - night) * DAY for night in range(NIGHTS + 1)]
     before = caser.split("sessions", part(frame, 0, days[0]), judged=False)
     first = caser.fit(model, before, TRAINING, epochs=epochs, train_on="all")
-    updated, nights, values, owners = first, [], {run: [] for run in RUNS}, []
+    updated = first
+    nights: list[dict[str, Any]] = []
+    values: dict[str, list[Values]] = {run: [] for run in RUNS}
+    owners: list[Int32] = []
     for night in range(1, NIGHTS + 1):
         day, asked = part(frame, days[night - 1], days[night]), part(frame, days[night], days[night] + DAY)
         began = time.process_time()
@@ -83,7 +86,12 @@ def measure(log: InteractionLog, model: Any, *, epochs: int, weeks_back: int = 0
         began = time.process_time()
         updated = caser.update(updated, day, train_on="all")
         seconds = time.process_time() - began
-        facts = {"night": night, "events": len(day), "full_seconds": seconds_full, "update_seconds": seconds}
+        facts: dict[str, Any] = {
+            "night": night,
+            "events": len(day),
+            "full_seconds": seconds_full,
+            "update_seconds": seconds,
+        }
         for name, run in zip(RUNS, (full, updated, first), strict=True):
             values[name].append(ndcg(run, asked))
             facts[f"{name}_ndcg"] = float(values[name][-1].mean())

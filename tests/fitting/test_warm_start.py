@@ -81,7 +81,7 @@ def test_the_digest_sees_each_number() -> None:
 def test_a_network_that_hides_a_table_is_refused() -> None:
     network = BPRMF(d=3).build(2, 4, seed=0)
     hiding = type("Hiding", (type(network),), {"item_tables": ()})
-    network.__class__ = hiding  # type: ignore[assignment]
+    network.__class__ = hiding
     with pytest.raises(ConfigError, match="must name all its tables of users and items; got"):
         warm(BPRMF(d=3), TAPE).load(network)
     assert isinstance(network, torch.nn.Module)

@@ -86,7 +86,8 @@ class WarmStart:
                 raise ConfigError(
                     f"a network that is updated must name all its tables of users and items; got {name} of shape "
                     f"{old.shape}, which is neither in user_tables nor in item_tables and needs "
-                    f"{tuple(parameter.shape)} for the longer log. Train the recipe again (--full), or name the table in the network."
+                    f"{tuple(parameter.shape)} for the longer log. Train the recipe again "
+                    "(--full), or name the table in the network."
                 )
         network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in values.items()})
         return moving
