@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from caser.artefact.folder import load, save
@@ -29,3 +30,10 @@ def test_a_run_without_times_is_refused() -> None:
     log = replace(chain_world(num_users=20, num_items=6, length=5, seed=0).log, has_times=False)
     with pytest.raises(ArtefactError, match="must hold the times of its interactions"):
         own_log(fit(Markov(), leave_one_out(log)).artefact)
+
+
+def test_a_run_that_predicts_some_events_only_is_refused() -> None:
+    log = chain_world(num_users=20, num_items=6, length=5, seed=0).log
+    some = replace(log, is_target=np.arange(len(log)) % 5 > 1)
+    with pytest.raises(ArtefactError, match="does not hold which events it predicts"):
+        own_log(fit(Markov(), leave_one_out(some)).artefact)

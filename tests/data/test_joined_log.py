@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,11 @@ def test_a_log_without_times_is_refused() -> None:
         joined(OLD, timeless)
     with pytest.raises(DataError, match="the old log has none"):
         joined(timeless, OLD)
+
+
+def test_a_log_that_predicts_some_events_only_is_refused() -> None:
+    with pytest.raises(DataError, match="the new log predicts some kinds only"):
+        joined(OLD, replace(OLD, is_target=np.array([True, False, True])))
 
 
 def test_of_equal_interactions_as_many_are_held_as_the_other_log_has() -> None:

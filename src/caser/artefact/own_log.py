@@ -18,7 +18,7 @@ def own_log(artefact: Artefact) -> InteractionLog:
     artefact  the run
 
     Its digest is that of the log of the training. Raises ArtefactError for a run without times: one of a log that has
-    none, or one that an older version saved.
+    none, or one that an older version saved; and for one that predicts only some kinds of events.
     """
     tape, facts = artefact.histories, artefact.manifest["log"]
     if tape.times is None:
@@ -29,7 +29,7 @@ def own_log(artefact: Artefact) -> InteractionLog:
     times = np.asarray(tape.times)
     rows = np.empty(len(times), dtype=np.int64)
     rows[np.argsort(times, kind="stable")] = np.arange(len(times))
-    return InteractionLog(
+    log = InteractionLog(
         users=tape.users,
         items=np.asarray(tape.items),
         times=times,
@@ -39,6 +39,12 @@ def own_log(artefact: Artefact) -> InteractionLog:
         titles=artefact.titles,
         provenance={name: value for name, value in facts.items() if name not in _COUNTED},
     )
+    if log.digest != facts["digest"]:
+        raise ArtefactError(
+            "a run must hold all that it knows of its log; this one does not hold which events it predicts "
+            "(target_events). Train its recipe on a log of old and new events: caser refit RUN --log LOG."
+        )
+    return log
 
 
 _COUNTED = ("digest", "interactions", "users", "items")

@@ -44,7 +44,8 @@ def joined(old: InteractionLog, new: InteractionLog) -> JoinedLog:
     old  the old log, with times
     new  the new events, with times; it may hold old ones too
 
-    The result has the provenance of the old log. Raises DataError where one of the logs has no times.
+    The result has the provenance of the old log. Raises DataError where one of the logs has no times, or
+    predicts some kinds of events only.
 
     >>> old = InteractionLog.from_columns(pl.Series(["a", "b"]), pl.Series([7, 8]), np.array([10, 20]) * SECOND)
     >>> new = InteractionLog.from_columns(pl.Series(["b", "c"]), pl.Series([8, 9]), np.array([20, 30]) * SECOND)
@@ -57,6 +58,11 @@ def joined(old: InteractionLog, new: InteractionLog) -> JoinedLog:
             raise DataError(
                 f"new events are told from old ones by their times; the {name} log has none. Name the time column "
                 "(Reading(time=...), or --time)."
+            )
+        if log.is_target is not None:
+            raise DataError(
+                f"logs are joined where all events are predicted; the {name} log predicts some kinds only "
+                "(target_events). Join its files, and read them as one log."
             )
     # The events that the old log does not hold, in the order of time.
     events = np.argsort(new.times, kind="stable")
