@@ -73,7 +73,7 @@ def test_three_nights(tmp_path: Path) -> None:
 def test_nights_that_update_the_served_run(tmp_path: Path) -> None:
     log, runs, store = tmp_path / "log.csv", tmp_path / "runs", tmp_path / "events.db"
     later = write_log(log)
-    train = "--model gru4rec --d 8 --epochs 2 --no-choose"
+    train = "--model markov"
 
     assert night(log, runs, TRAIN=train, UPDATE="1") == 0, "without a run to update, the first night trains one"
     first = model_version(runs / "live")
@@ -82,7 +82,9 @@ def test_nights_that_update_the_served_run(tmp_path: Path) -> None:
     assert night(log, runs, TRAIN=train, UPDATE="1") == DataError.exit_code, "there is nothing new to learn"
     assert model_version(runs / "live") == first
 
-    asyncio.run(keep(store, [*later, *((user, item, time + 1e4) for user, item, time in later)]))
+    others = [*later[1:], later[0]]
+    again = [(user, item, START + 1e4) for (user, _, _), (_, item, _) in zip(later, others, strict=True)]
+    asyncio.run(keep(store, [*later, *again]))
     assert night(log, runs, store, TRAIN=train, UPDATE="1", MARGIN="0.9") == 0
     manifest = load(runs / "live").manifest
     assert (manifest["train_on"], manifest["left_out"], manifest["log"]["interactions"]) == ("all", None, 60 * 10)
