@@ -19,6 +19,7 @@ from caser.data.log import InteractionLog as InteractionLog
 from caser.data.new_users import new_users as new_users
 from caser.data.prepared.folder import open_prepared as open_prepared
 from caser.data.prepared.prepare import prepare_log as prepare_log
+from caser.data.random_split import random_split as random_split
 from caser.data.readers import Reading as Reading
 from caser.data.readers import read_log as read_log
 from caser.data.split import Split as Split
@@ -30,6 +31,7 @@ from caser.data.split import user_fraction as user_fraction
 from caser.data.synthetic import chain_world as chain_world
 from caser.data.synthetic import skip_world as skip_world
 from caser.data.synthetic import union_world as union_world
+from caser.data.time_windows import time_windows as time_windows
 from caser.data.user_sessions import user_sessions as user_sessions
 from caser.errors import ArtefactError as ArtefactError
 from caser.errors import BusyError as BusyError
@@ -77,6 +79,8 @@ from caser.study.ablate import ablate as ablate
 from caser.study.audit.audit import Audit as Audit
 from caser.study.audit.audit import audit as audit
 from caser.study.auto import auto as auto
+from caser.study.backtest import Backtest as Backtest
+from caser.study.backtest import backtest as backtest
 from caser.study.best import Winner as Winner
 from caser.study.best import best as best
 from caser.study.compare import compare as compare
@@ -99,6 +103,7 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "ArtefactError",
     "Audit",
     "BPRMF",
+    "Backtest",
     "Blend",
     "BusyError",
     "Caser",
@@ -148,6 +153,7 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "add_titles",
     "audit",
     "auto",
+    "backtest",
     "best",
     "chain_world",
     "compare",
@@ -168,6 +174,7 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "open_prepared",
     "prepare_log",
     "promotion",
+    "random_split",
     "rank",
     "read_log",
     "refit",
@@ -180,6 +187,7 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "split",
     "sweep",
     "through_onnx",
+    "time_windows",
     "union_world",
     "update",
     "user_fraction",

@@ -66,7 +66,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
     package = {
         f"caser/{path.relative_to(PACKAGE).as_posix()}"
         for path in PACKAGE.rglob("*")
-        if path.suffix in {".css", ".html", ".js", ".py", ".pyi", ".typed"}
+        if path.suffix in {".bib", ".css", ".html", ".js", ".py", ".pyi", ".typed"}
     }
     metadata = {Path(name).name for name in names if ".dist-info/" in name}
     assert {name for name in names if ".dist-info/" not in name} == package

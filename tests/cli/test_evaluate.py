@@ -151,7 +151,7 @@ def test_a_document_has_slices_measures_beyond_accuracy_and_a_value_per_seed(own
     said = document("evaluate", own_run)
     assert {"history", "popularity", "position", "repeat"} >= said["slices"].keys() > set()
     for name in said["models"]:
-        assert said["beyond"][name].keys() == {"coverage@10", "gini@10", "head_share@10"}
+        assert said["beyond"][name].keys() == {"coverage@10", "gini@10", "head_share@10", "novelty@10", "diversity@10"}
         assert said["by_seed"][name]["hit@10"] == pytest.approx([said["models"][name]["hit@10"]["value"]])
     assert "share of candidates in any top 10" in caser("evaluate", own_run).out
 

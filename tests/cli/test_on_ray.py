@@ -88,9 +88,9 @@ def lost(exchange: Any) -> None:
 
 def test_what_a_process_of_the_cluster_does(trained: TrainedRun, tmp_path: Path) -> None:
     run = trained("caser")
-    asked = _Asked(run, None, model_version(run), "", {"k": 3})
+    asked = _Asked(run, None, model_version(run), "", {"k": 3, "rules": {"diversity": 0.7}})
     assert _answer(asked, Part(0, 40, tmp_path / "part.parquet")) == (0, None)
-    load(run).recommend_all(tmp_path / "alone.parquet", k=3)
+    load(run).recommend_all(tmp_path / "alone.parquet", k=3, rules={"diversity": 0.7})
     assert pl.read_parquet(tmp_path / "part.parquet").equals(pl.read_parquet(tmp_path / "alone.parquet"))
     assert [len(frame) for frame in _frames([Part(0, 40, tmp_path / "part.parquet")])] == [120]
     _, other = _answer(asked._replace(version="another"), Part(0, 40, tmp_path / "part.parquet"))

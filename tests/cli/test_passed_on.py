@@ -31,7 +31,8 @@ FILTERS: list[tuple[Any, ...]] = [
 STUDY = [*OPTIONS, *FILTERS]
 # Command -> words that it needs, and flags with values that must change the call.
 COMMANDS: dict[str, tuple[tuple[Any, ...], list[tuple[Any, ...]]]] = {
-    "compare": ((), [*STUDY, ("--models", "markov"), ("--sessions", "1h"), ("--budget", "9m"), ("--epochs", 3)]),
+    "compare": ((), [*STUDY, ("--models", "markov"), ("--sessions", "1h"), ("--windows", 2), ("--budget", "9m"),
+                     ("--epochs", 3)]),
     "ablate": (("--user-vector",),
                [*STUDY, ("--no-removals",), ("--no-choose",), ("--d", 7), ("--learning-rate", 0.5)]),
     "sweep": (("--over", "L=1,2"), [*STUDY, ("--over", "L=1,3"), ("--over", "d=1,2"), ("--d", 7), ("--epochs", 3)]),
@@ -45,8 +46,8 @@ COMMANDS: dict[str, tuple[tuple[Any, ...], list[tuple[Any, ...]]]] = {
     "train --model auto": (("--out", "run"), [*FILTERS, *OPTIONS[:1], *OPTIONS[3:], ("--budget", "9m")]),
 }  # fmt: skip
 BEHIND = [
-    (study, "run_compare"), (study, "compare_sessions"), (study, "run_ablate"), (study, "run_sweep"),
-    (audit, "audit_log"), (train, "best"), (train, "fit"), (auto, "auto"),
+    (study, "run_compare"), (study, "compare_sessions"), (study, "run_backtest"), (study, "run_ablate"),
+    (study, "run_sweep"), (audit, "audit_log"), (train, "best"), (train, "fit"), (auto, "auto"),
 ]  # fmt: skip
 
 
@@ -135,6 +136,8 @@ SHOWN = {
     "workers",
     "engine",
     "max_restarts",
+    "track",
+    "table",
 }
 """Parameters that decide where and how something is shown, or have tests of their own."""
 

@@ -65,6 +65,9 @@ CASES = [
     ("evaluate RUN --per-user NEW.parquet --csv-safe", "--csv-safe has an effect only on a .csv or .tsv file"),
     ("data events RUN --out NEW.parquet --csv-safe", "--csv-safe has an effect only on a .csv or .tsv file"),
     ("replay RUN --log NEW --users 5", "--users has an effect only with --against"),
+    ("replay RUN --against URL --arms", "--arms has an effect only with --log"),
+    ("replay RUN --log NEW --metric hit", "--metric has an effect only with --arms"),
+    ("replay RUN --log NEW --margin 0.1", "--margin has an effect only with --arms"),
     ("replay RUN --log NEW --seed 0", "--seed has an effect only with --against"),
     ("serve RUN --burst 5", "--burst has an effect only with --rate"),
 ]

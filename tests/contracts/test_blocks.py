@@ -235,6 +235,7 @@ BLOCKS: dict[str, tuple[Callable[[Path], Any], Callable[[], Any] | None]] = {
 ELSEWHERE = {
     "caser.artefact.tables.BLOCK": "tests/artefact/test_folder.py",
     "caser.data.shard_parts._BLOCK": "tests/data/test_shard_parts.py",
+    "caser.evaluation.beyond._MOST_CELLS": "tests/evaluation/test_beyond.py",
     "caser.system.mapped._BLOCK": "tests/system/test_mapped.py",
     "caser.training.shard_batches.AT_ONCE": "tests/fitting/test_shards.py",
     "caser.models.neural._MOST_POSITIONS": "tests/contracts/test_session_models.py",

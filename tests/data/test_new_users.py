@@ -38,7 +38,7 @@ def test_the_last_interaction_is_asked_for_after_all_others_and_without_a_user()
         assert (history, split.test.targets[row]) == (own[:-1], own[-1])
     assert not split.test.users.any()
     alone = int((split.fit.lengths == 0)[1::10].sum())  # every tenth user has one interaction
-    assert split.notes == (f"{alone} drawn users have one interaction and are not judged",)
+    assert split.notes == (f"{alone} drawn users have no history before their target and are not judged",)
 
 
 def test_the_seed_draws_other_users_and_is_part_of_the_name() -> None:

@@ -25,6 +25,7 @@ PATH = ROOT / "docs" / "security.md"
 PAGE = PATH.read_text(encoding="utf-8")
 FILES = [
     *sorted((SOURCE / "caser" / "service").rglob("*.py")),
+    SOURCE / "caser" / "answering" / "wanted_items.py",
     SOURCE / "caser" / "data" / "id_text.py",
     SOURCE / "caser" / "exported" / "read.py",
     SOURCE / "caser" / "system" / "parsing.py",

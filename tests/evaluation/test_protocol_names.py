@@ -9,6 +9,7 @@ import pytest
 
 from caser.data.log import InteractionLog
 from caser.data.new_users import new_users
+from caser.data.random_split import random_split
 from caser.data.split import Split, global_time, sessions, user_fraction
 from caser.data.synthetic import chain_world
 from caser.data.user_sessions import user_sessions
@@ -32,6 +33,8 @@ WITH_PAUSES = with_pauses(chain_world(num_users=30, num_items=9, length=28, seed
         (global_time, LOG, {"test": 0.25, "validation": 0.2}, "global-time"),
         (sessions, LOG, {"test": 1 / 3, "validation": 0.1}, "sessions"),
         (new_users, LOG, {"test": 0.2, "validation": 0.1, "seed": 4}, "new-users"),
+        (random_split, LOG, {"test": 0.2, "validation": 0.1, "seed": 4}, "random"),
+        (global_time, LOG, {"test": 0.25, "validation": 0.2, "end": 0.75}, "global-time"),
         (user_sessions, WITH_PAUSES, {"gap": 3600, "reads": "session"}, "user-sessions"),
     ],
 )

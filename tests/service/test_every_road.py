@@ -7,6 +7,7 @@ known order, so that the right answer can be written down for every option.
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from caser.answering.every_user import AnswerOptions
 from caser.answering.recommender import Recommender, load
 from caser.artefact.folder import save
 from caser.cli import answer as commands
@@ -41,15 +43,96 @@ OPTIONS: list[dict[str, Any]] = [
     {"exclude_seen": False, "exclude": [10]},
     {"exclude_seen": False, "only": [10, 40]},
     {"exclude_seen": False, "only": [50, 30, 10], "exclude": [10], "k": 1},
+    {"exclude_seen": False, "filters": {"genre": ["loud"]}},
+    {"exclude_seen": False, "rules": {"without": {"genre": "calm"}}},
+    {"exclude_seen": False, "rules": {"at_most": {"genre": 1}}},
+    {
+        "exclude_seen": False,
+        "k": 2,
+        "rules": {"boosts": [{"where": {"year": {"min": 2000}, "genre": "loud"}, "amount": 2}]},
+    },
+    {"exclude_seen": False, "k": 3, "rules": {"diversity": 0.9}},
+    {"exclude_seen": False, "exclude": [10], "filters": {"year": {"min": 1990}}, "rules": {"at_most": {"year": 1}}},
+    {
+        "exclude_seen": False,
+        "k": 2,
+        "only": [10, 30, 50],
+        "rules": {
+            "without": {"genre": "none"},
+            "at_most": {"year": 2},
+            "boosts": [{"where": {"genre": "loud"}, "amount": 0.5}, {"where": {"year": 1}, "amount": 2.25}],
+            "diversity": 1,
+        },
+    },
 ]
+GENRES = {10: {"calm"}, 20: {"calm", "loud"}, 30: {"loud"}, 50: set()}
+YEARS = {10: 1990, 20: 2000, 30: 2000, 50: 1}
+COUNTS = {20: 4.0, 10: 2.0, 30: 2.0, 50: 1.0}
+"""The scores of the run, and the table of its items."""
 Answers = list[list[Any]]
 Road = Callable[["World", Mapping[str, Any]], Awaitable[Answers]]
 
 
-def right(history: list[int], k: int = 10, exclude: Any = (), only: Any = None, exclude_seen: Any = True) -> list[int]:
+def right(
+    history: list[int],
+    k: int = 10,
+    exclude: Any = (),
+    only: Any = None,
+    exclude_seen: Any = True,
+    filters: Any = None,
+    rules: Any = None,
+) -> list[int]:
     """The right answer by the definition of each option."""
-    allowed = [item for item in RANKING if item not in exclude and (only is None or item in only)]
-    return [item for item in allowed if not (exclude_seen and item in history)][:k]
+    rules = rules or {}
+    scores = {
+        item: COUNTS[item] + sum(boost["amount"] for boost in rules.get("boosts", []) if meets(item, boost["where"]))
+        for item in RANKING
+    }
+    allowed = [
+        item
+        for item in sorted(RANKING, key=lambda item: (-scores[item], item))
+        if item not in exclude
+        and (only is None or item in only)
+        and not (exclude_seen and item in history)
+        and meets(item, filters or {})
+        and not any(meets(item, {name: wanted}) for name, wanted in rules.get("without", {}).items())
+    ]
+    kept: list[int] = []
+    for item in allowed:
+        others = [value for one in kept for name in rules.get("at_most", {}) for value in values(one, name)]
+        if all(
+            others.count(own) < most for name, most in rules.get("at_most", {}).items() for own in values(item, name)
+        ):
+            kept.append(item)
+    share = rules.get("diversity", 0)
+    return (diverse(kept[: 10 * k], scores, share) if share else kept)[:k]
+
+
+def values(item: int, column: str) -> set[Any]:
+    return GENRES[item] if column == "genre" else {YEARS[item]}
+
+
+def meets(item: int, conditions: Any) -> bool:
+    def met(name: str, wanted: Any) -> bool:
+        if isinstance(wanted, dict):
+            return any(wanted.get("min", 0) <= own <= wanted.get("max", 9999) for own in values(item, name))
+        return bool(values(item, name) & set(wanted if isinstance(wanted, list) else [wanted]))
+
+    return all(met(name, wanted) for name, wanted in conditions.items())
+
+
+def diverse(pool: list[int], scores: Mapping[int, float], share: float) -> list[int]:
+    """Maximal marginal relevance over the genres, as it is defined."""
+    best, last = scores[pool[0]], scores[pool[-1]]
+    chosen: list[int] = []
+    while len(chosen) < len(pool):
+
+        def value(item: int) -> float:
+            alike = [len(GENRES[item] & GENRES[one]) / max(1, len(GENRES[item] | GENRES[one])) for one in chosen]
+            return (1 - share) * (scores[item] - last) / ((best - last) or 1) - share * max(alike, default=0)
+
+        chosen.append(max((item for item in pool if item not in chosen), key=value))
+    return chosen
 
 
 @dataclass
@@ -60,12 +143,22 @@ class World:
     served: Served
     folder: Path
 
+    @property
+    def loaded(self) -> Recommender:
+        """The run with its table of items."""
+        return load(self.run).with_items(items_of(self.run))
+
     def read(self, name: str) -> Answers:
         """The answers in a file, one list for each user."""
         path = self.folder / name
         frame = pl.read_csv(path) if name.endswith("csv") else pl.read_parquet(path)
         assert frame["rank"].to_list() == [rank for own in _by_user(frame) for rank in range(1, len(own) + 1)]
         return _by_user(frame)
+
+
+def items_of(run: Path) -> Path:
+    """The table of items beside a run."""
+    return run.parent / "items.parquet"
 
 
 def _by_user(frame: pl.DataFrame) -> Answers:
@@ -77,35 +170,49 @@ def flags(options: Mapping[str, Any]) -> list[Any]:
     words: list[Any] = []
     for name, value in options.items():
         flag = "--" + name.replace("_", "-")
-        if isinstance(value, bool):
+        if name == "filters":
+            words += [word for text in conditions(value) for word in ("--filter", text)]
+        elif name == "rules":
+            words += [flag, json.dumps(value)]
+        elif isinstance(value, bool):
             words.append(flag if value else flag.replace("--", "--no-"))
         else:
             words += [word for one in (value if isinstance(value, list) else [value]) for word in (flag, one)]
     return words
 
 
+def conditions(filters: Mapping[str, Any]) -> list[str]:
+    """Filters as the values of --filter."""
+    return [
+        f"{name}={one}"
+        for name, wanted in filters.items()
+        for one in ([f"{wanted.get('min', '')}..{wanted.get('max', '')}"] if isinstance(wanted, dict) else wanted)
+    ]
+
+
 async def python(world: World, options: Mapping[str, Any]) -> Answers:
-    return [answer.items for answer in load(world.run).recommend(USERS, **options)]
+    return [answer.items for answer in world.loaded.recommend(USERS, **options)]
 
 
 async def python_to_csv(world: World, options: Mapping[str, Any]) -> Answers:
-    load(world.run).recommend_all(world.folder / "all.csv", **options)
+    world.loaded.recommend_all(world.folder / "all.csv", **options)
     return world.read("all.csv")
 
 
 async def python_to_parquet_in_little_memory(world: World, options: Mapping[str, Any]) -> Answers:
-    load(world.run).recommend_all(world.folder / "all.parquet", memory_mb=1, **options)
+    world.loaded.recommend_all(world.folder / "all.parquet", memory_mb=1, **options)
     return world.read("all.parquet")
 
 
 async def command(world: World, options: Mapping[str, Any]) -> Answers:
     users = [word for user in USERS for word in ("--user", user)]
-    answers = document("recommend", world.run, *users, *flags(options))["answers"]
+    answers = document("recommend", world.run, "--items", items_of(world.run), *users, *flags(options))["answers"]
     return [[item["item_id"] for item in answer["items"]] for answer in answers]
 
 
 async def command_for_all(world: World, options: Mapping[str, Any]) -> Answers:
-    document("recommend", world.run, "--all", "--out", world.folder / "command.parquet", *flags(options))
+    out = world.folder / "command.parquet"
+    document("recommend", world.run, "--items", items_of(world.run), "--all", "--out", out, *flags(options))
     return world.read("command.parquet")
 
 
@@ -136,13 +243,16 @@ def run(seen: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     artefact = popularity_run()
     path = tmp_path_factory.mktemp("run") / "run"
     save(replace(artefact, manifest={**artefact.manifest, "seen": seen}), path)
+    genres = [sorted(own) for own in GENRES.values()]
+    frame = pl.DataFrame({"item_id": list(GENRES), "genre": genres, "year": list(YEARS.values())})
+    frame.write_parquet(items_of(path))
     return path
 
 
 @pytest.mark.parametrize("road", ROADS)
 async def test_every_option_has_its_effect_on_every_road(road: Road, seen: str, run: Path, tmp_path: Path) -> None:
     by_protocol = {"exclude_seen": seen == "remove"}
-    async with serving(run) as served:
+    async with serving(run, items=items_of(run)) as served:
         world = World(run, served, tmp_path)
         for options in [{}, {"exclude_seen": True}, *OPTIONS]:
             if road in COMMANDS and options.get("only") == []:
@@ -163,17 +273,17 @@ async def test_a_history_of_nobody_is_answered_alike_on_every_road(
     options: dict[str, Any], seen: str, run: Path
 ) -> None:
     expected = right(MADE_UP, **{"exclude_seen": seen == "remove", **options})
-    ours = load(run).recommend(histories=[MADE_UP], **options)[0]
+    ours = load(run).with_items(items_of(run)).recommend(histories=[MADE_UP], **options)[0]
     assert ours.items == expected
     assert any("nothing is left" in note or "only" in note for note in ours.notes) == (
         len(expected) < options.get("k", 10)
     )
     if options.get("only") != []:
         asked = [word for item in MADE_UP for word in ("--item", item)]
-        [answer] = document("recommend", run, *asked, *flags(options))["answers"]
+        [answer] = document("recommend", run, "--items", items_of(run), *asked, *flags(options))["answers"]
         assert [item["item_id"] for item in answer["items"]] == expected
         assert answer["notes"] == ours.notes
-    async with serving(run) as served:
+    async with serving(run, items=items_of(run)) as served:
         answer = await served.post("/v1/recommend", {"history": MADE_UP, **options})
         assert [item["item_id"] for item in answer["items"]] == expected
         assert answer["notes"] == ours.notes
@@ -217,11 +327,11 @@ def test_an_unknown_user_is_answered_as_asked_in_python_and_by_command(unknown_u
 def test_no_option_is_without_a_test() -> None:
     tested = {name for options in OPTIONS for name in options}
     others = {"unknown_users", "memory_mb", "users", "histories", "path", "self"}
-    others |= {"filters", "items", "filter", "csv_safe", "engine"}  # tests/cases/test_filters.py, tests/cli
-    for function in (Recommender.recommend, Recommender.recommend_all):
-        assert set(inspect.signature(function).parameters) - others == tested
+    others |= {"items", "filter", "csv_safe", "engine"}  # tests/cli
+    assert set(inspect.signature(Recommender.recommend).parameters) - others == tested
+    assert AnswerOptions.__annotations__.keys() - others == tested
     files = {"run", "user", "item", "all", "out", "json"}
-    assert set(inspect.signature(commands.recommend).parameters) - others - files == tested
-    by_rules = {"filters", "rules", "explain"}  # tests/service/test_rules.py, test_recommend.py, test_small_limits.py
+    assert set(inspect.signature(commands.recommend).parameters) - others - files == tested - {"filters"}
+    by_rules = {"explain"}  # tests/service/test_recommend.py
     assert RecommendRequest.model_fields.keys() - {"user_id", "history"} - by_rules == tested
     assert BulkRecommendRequest.model_fields.keys() == {"questions"}

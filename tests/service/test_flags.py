@@ -15,6 +15,9 @@ VALUES: dict[str, tuple[list[Any], Any]] = {
     "store": (["postgresql://db.example/shop"], "postgresql://db.example/shop"),
     "items": (["items.csv"], Path("items.csv")),
     "onnx": (["model.onnx"], Path("model.onnx")),
+    "candidate": (["run2"], Path("run2")),
+    "share": (["20%"], "20%"),
+    "salt": (["spring"], "spring"),
     "token_file": (["tokens"], Path("tokens")),
     "root_path": (["/shop"], "/shop"),
     "allowed_host": (["shop.example"], ("shop.example",)),
@@ -36,7 +39,11 @@ VALUES: dict[str, tuple[list[Any], Any]] = {
     "watch": ([], True),
     "drain_seconds": ([0.25], 0.25),
 }
-NEEDED: dict[str, dict[str, Any]] = {"burst": {"rate": 9.0}}
+NEEDED: dict[str, dict[str, Any]] = {
+    "burst": {"rate": 9.0},
+    "share": {"candidate": Path("run2")},
+    "salt": {"candidate": Path("run2")},
+}
 """Settings without which another one has no effect, and is refused."""
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import caser
 from caser.data.id_text import MAX_ID_LENGTH
-from caser.service.answers.rules import MAX_REMOVED_LISTED
+from caser.service.answers.answer import MAX_REMOVED_LISTED
 from caser.service.request_schemas import MAX_LIST_LENGTH, MAX_VALUE_LENGTH
 from caser.study.report.palette import DARK, LIGHT
 

@@ -69,8 +69,8 @@ async def test_unknown_ids_are_ignored_and_listed(run: Path) -> None:
         answer = await served.post(
             "/v1/recommend", {"history": [10, "new"], "exclude": ["gone", 20], "only": [30, 50, 7], "k": 5}
         )
-    assert answer["ignored"] == ["new", 7, "gone"]
-    assert answer["notes"] == ["ignored unknown items: new, 7, gone", "only 2 of 5 items: `only` names 2"]
+    assert answer["ignored"] == ["new", "gone", 7]
+    assert answer["notes"] == ["ignored unknown items: new, gone, 7", "only 2 of 5 items: `only` names 2"]
     assert {item["item_id"] for item in answer["items"]} == {30, 50}
 
 
@@ -190,7 +190,7 @@ def test_answering_needs_no_torch(run: Path) -> None:
         "from caser.service.request_schemas import RecommendRequest\n"
         f"service = app_for_run(Path({str(run)!r}), ServiceSettings()).state.service\n"
         "question = Question(RecommendRequest(user_id='ann', explain=True))\n"
-        "print(len(service._answer([question])[0]['items'])); service.close()"
+        "print(len(service.arms.answer([question])[0]['items'])); service.close()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1"

@@ -1,20 +1,13 @@
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from caser.answering.recommender import load
-from caser.data.attributes import Attribute
 from caser.errors import DataError
-from caser.service.answers.catalogue import Catalogue
-from caser.service.answers.rules import CompiledRules
-from caser.service.request_schemas import AnswerRules, Boost
 from tests.runs import popularity_run
 from tests.service.serving import serving
 
@@ -105,55 +98,6 @@ def test_a_file_that_is_no_table_of_items_is_refused(
         (tmp_path / name).write_text(content)
     with pytest.raises(DataError, match=f"in the table of items {name}"):
         load(counted).with_items(tmp_path / name)
-
-
-some_values = st.frozensets(st.sampled_from("abc"), min_size=1, max_size=2)
-values = st.frozensets(st.sampled_from("abc"), max_size=2)
-
-
-@given(
-    genres=st.lists(values, min_size=1, max_size=30),
-    scores=st.lists(st.integers(-5, 5), min_size=30, max_size=30),
-    k=st.integers(1, 6),
-    without=values,
-    at_most=st.none() | st.integers(1, 3),
-    boosts=st.lists(st.tuples(some_values, st.integers(-4, 4)), max_size=2),
-    step=st.integers(1, 7),
-)
-def test_reading_a_ranking_in_steps_gives_the_same_as_reading_it_whole(
-    genres: list[frozenset[str]],
-    scores: list[int],
-    k: int,
-    without: frozenset[str],
-    at_most: int | None,
-    boosts: list[tuple[frozenset[str], int]],
-    step: int,
-) -> None:
-    ids = list(range(1, len(genres) + 1))
-    genre = Attribute("genre", "text", dict(zip(ids, genres, strict=True)), {})
-    catalogue = Catalogue(ids, [1] * len(ids), {}, {"genre": genre})
-    rules = AnswerRules(
-        without={"genre": sorted(without)} if without else {},
-        at_most={"genre": at_most} if at_most else {},
-        boosts=[Boost(where={"genre": sorted(where)}, amount=float(amount)) for where, amount in boosts],
-    )
-    compiled = CompiledRules.of(catalogue, frozenset(), {}, rules)
-    ranked = sorted(zip(ids, map(float, scores), strict=False), key=lambda pair: -pair[1])
-    fetch, result = step, compiled.apply(ranked[:step], k, is_whole=False)
-    while not result.is_done:
-        fetch += step
-        result = compiled.apply(ranked[:fetch], k, is_whole=fetch >= len(ranked))
-    # A slow and simple implementation.
-    boosted = {item: score + sum(b for where, b in boosts if where & genres[item - 1]) for item, score in ranked}
-    expected: list[int] = []
-    counts: Counter[str] = Counter()
-    for item, _ in sorted(ranked, key=lambda pair: -boosted[pair[0]]):
-        found = genres[item - 1]
-        if found & without or (at_most and any(counts[value] >= at_most for value in found)) or len(expected) == k:
-            continue
-        expected.append(item)
-        counts.update(found)
-    assert [boosted[int(one.item)] for one in result.kept] == [boosted[item] for item in expected]
 
 
 async def test_values_of_a_column_are_listed_by_how_common_they_are(counted: Path, items: Path) -> None:

@@ -12,10 +12,10 @@ from typing import Any
 import polars as pl
 import pytest
 
+from caser.answering import reading, wanted_items
 from caser.answering.recommender import Recommender, load
 from caser.artefact.folder import save
 from caser.errors import ArtefactError
-from caser.service.answers import answer as answers
 from caser.service.answers import loaded_model
 from caser.service.answers.loaded_model import load_model
 from caser.service.answers.queue import QuestionQueue
@@ -141,6 +141,8 @@ QUESTIONS: list[dict[str, Any]] = [
     {"k": 1, "rules": {"boosts": [{"where": {"genre": ["rare"]}, "amount": 100}]}},
     {"k": 2, "only": [50, 30, 20], "filters": {"genre": ["loud", "rare"]}},
     {"k": 2},
+    {"k": 3, "rules": {"diversity": 0.5}, "exclude": [50]},
+    {"k": 2, "rules": {"diversity": 1}},
 ]
 
 
@@ -150,8 +152,9 @@ QUESTIONS: list[dict[str, Any]] = [
 async def test_rules_give_the_same_answer_however_much_of_the_ranking_is_read_at_once(
     read_for_filters: int, margin: int, growth: int, tmp_path: Path, monkeypatch: Patch
 ) -> None:
-    for name, value in {"MAX_READ_FOR_FILTERS": read_for_filters, "GROWTH": growth, "RULES_MARGIN": margin}.items():
-        monkeypatch.setattr(answers, f"_{name}", value)
+    monkeypatch.setattr(reading, "_GROWTH", growth)
+    monkeypatch.setattr(wanted_items, "_MARGIN", margin)
+    monkeypatch.setattr(wanted_items, "MOST_READ_TO_LIST", read_for_filters)
     save(popularity_run(), tmp_path / "run")
     genres = [["calm"], ["calm", "loud"], ["loud"], [], ["rare"], ["calm"]]
     frame = pl.DataFrame({"item_id": ITEMS, "genre": genres, "year": [1990, 2000, 2000, 1, 1990, 2000]})
@@ -160,7 +163,7 @@ async def test_rules_give_the_same_answer_however_much_of_the_ranking_is_read_at
         questions = [{"exclude_seen": False, **question} for question in QUESTIONS]
         found = (await served.post("/v1/recommend/bulk", {"questions": questions}))["answers"]
         alone = [await served.post("/v1/recommend", question) for question in questions]
-    expected = [[20], [20, 30], [20], [30, 50], [10, 50], [20, 10], [50], [20, 30], [20, 10]]
+    expected = [[20], [20, 30], [20], [30, 50], [10, 50], [20, 10], [50], [20, 30], [20, 10], [20, 10, 30], [20, 50]]
     assert [[item["item_id"] for item in answer["items"]] for answer in found] == expected
     assert [[item["item_id"] for item in answer["items"]] for answer in alone] == expected
 

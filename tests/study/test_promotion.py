@@ -22,8 +22,9 @@ from caser.fitting.fit import fit
 from caser.models.counting.markov import Markov
 from caser.models.counting.popularity import Popularity
 from caser.models.factors.fpmc import FPMC
+from caser.study.fair_ranks import fair_ranks
 from caser.study.promotion import Candidate, PromotionLimits, _broken, promotion
-from caser.study.raw_questions import questions_of, unseen
+from caser.study.raw_questions import answers_of, questions_of, unseen
 from caser.study.refitting import refit
 from caser.system.randomness import numpy_generator
 
@@ -259,3 +260,62 @@ def test_wrong_arguments_get_one_sentence(split: Split, good: Recommender) -> No
         promotion(good, split, split)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="limits must be"):
         promotion(good, good, split, limits={"margin": 0.1})  # type: ignore[arg-type]
+
+
+# --- what must not depend on a vocabulary
+
+
+def test_equal_scores_are_in_a_random_order_whatever_the_vocabulary() -> None:
+    """All targets are one item; it is the first or the last of the vocabulary, and all items have one score."""
+    others = [f"i{number:02}" for number in range(10, 50)]
+    found = []
+    for target in ("a", "z"):
+        order = [target, *others] if target == "a" else [*others, target, "i10", "i11"]
+        rows = [("all", item, float(place)) for place, item in enumerate(order)]
+        rows += [
+            (f"u{user}", item, float(place)) for user in range(300) for place, item in enumerate(["i10", "i11", target])
+        ]
+        log = log_of(rows)
+        split = leave_one_out(log)
+        scorer = Constant(np.zeros(log.num_items + 1, dtype=np.float32))
+        run = Recommender(replace(fit(Popularity(), split).artefact, scorer=scorer))  # type: ignore[arg-type]
+        found.append(promotion(run, run, split, metric="hit").new.metric.value)
+    assert found == pytest.approx([10 / 39] * 2, abs=0.08)  # by the vocabulary, one would be 1 and the other 0
+
+
+class Constant:
+    """A scorer that gives every item its score, for every query."""
+
+    history_length = None
+
+    def __init__(self, row: Any) -> None:
+        self.row = row
+
+    def scores(self, users_B: Int32, _: Int32) -> Any:
+        return np.tile(self.row, (len(users_B), 1))
+
+
+def test_fair_ranks_are_those_of_the_list_where_no_scores_are_equal(split: Split) -> None:
+    run, asked = random_run(split, 1), questions_of(split, "test")
+    answers = answers_of(run, asked, 40)
+    expected = [
+        [answer.index(target) + 1 for target in some] for answer, some in zip(answers, asked.targets, strict=True)
+    ]
+    assert fair_ranks(run, asked, answers) == expected
+
+
+def test_popular_items_are_counted_among_those_that_both_runs_know(split: Split, good: Recommender) -> None:
+    """The old run was trained without the new popular items; on the items that it knows, both recommend alike."""
+    old_rows = [(f"u{user}", f"i{(user + place) % 9}", float(place)) for user in range(40) for place in range(6)]
+    more = [
+        (f"u{user}", item, 10.0 + n) for user in range(40) for n, item in enumerate(("hit1", "hit2", f"i{user % 9}"))
+    ]
+    old_log, log = log_of(old_rows), log_of(old_rows + more)
+    old, new_split = refit(fit(Popularity(), leave_one_out(old_log)), old_log), leave_one_out(log)
+    run = fit(Popularity(), new_split)
+    popular = questions_of(new_split, "test").popular
+    assert {"hit1", "hit2"} <= popular
+    result = promotion(run, old, new_split, k=8)
+    known = popular - {"hit1", "hit2"}
+    places = [item for row in answers_of(run, questions_of(new_split, "test"), 8) for item in row if "hit" not in item]
+    assert result.new.popular_share == pytest.approx(sum(item in known for item in places) / len(places))

@@ -63,6 +63,7 @@ def best_items(
     memory_mb: int = MEMORY_MB,
     *,
     exclude_seen: bool | None,
+    boosts: Sequence[Scores | None] = (),
 ) -> TopK:
     """Find the best `k` candidates for each question.
 
@@ -72,13 +73,14 @@ def best_items(
     k             the number of items for a question
     memory_mb     megabytes of memory for scores
     exclude_seen  whether to leave out the items of the history; None follows the run's protocol
+    boosts        what is added to the score of each item, (I,) floats, or None, for each question; () for none
 
     Raises NumericalError for a score that is not a number, and ConfigError for `k` below 1.
     """
     if exclude_seen or (exclude_seen is None and artefact.manifest["seen"] == "remove"):
         candidates = candidates.without([question.history for question in questions])
     try:
-        return _search(artefact, questions, candidates, k, _most_scores(memory_mb))
+        return _search(artefact, questions, candidates, k, _most_scores(memory_mb), boosts or [None] * len(questions))
     except NotFiniteError as error:
         user = questions[error.row].raw
         remedy = "Fit" if isinstance(artefact.config, CountingSettings) else "Train"
@@ -100,23 +102,50 @@ def most_similar(artefact: Artefact, index: int, candidates: Candidates, k: int)
 
 
 def _search(
-    artefact: Artefact, questions: Sequence[Question], candidates: Candidates, k: int, most_scores: int
+    artefact: Artefact,
+    questions: Sequence[Question],
+    candidates: Candidates,
+    k: int,
+    most_scores: int,
+    boosts: Sequence[Scores | None],
 ) -> TopK:
     """Search with the index if there is one, and exactly where there is none or where it finds fewer than `k`."""
     index, scorer, num_items = artefact.index, artefact.state_scorer, _num_items(artefact)
     if index is None or scorer is None or candidates.chosen is not None:
-        return find_top_k(scores_of(artefact, questions), len(questions), num_items, k, candidates, most_scores)
-    # Approximate search. A question about popularity has no state, so its answer is never taken from the index.
+        scores = _boosted(scores_of(artefact, questions), boosts)
+        return find_top_k(scores, len(questions), num_items, k, candidates, most_scores)
+    # Approximate search. A question about popularity has no state, and the index does not know of boosts.
     top = index.find_top_k(states_of(scorer, questions), k, candidates)
     is_complete_B = np.bincount(top.rows, minlength=len(questions)) == k
-    is_complete_B &= [question.source != "popularity" for question in questions]
+    is_complete_B &= [
+        question.source != "popularity" and boost is None for question, boost in zip(questions, boosts, strict=True)
+    ]
     # Exact search for the remaining questions.
     remaining = np.flatnonzero(~is_complete_B)
     if not len(remaining):
         return top
-    scores = scores_of(artefact, [questions[row] for row in remaining.tolist()])
+    rows = remaining.tolist()
+    scores = _boosted(scores_of(artefact, [questions[row] for row in rows]), [boosts[row] for row in rows])
     exact = find_top_k(scores, len(remaining), num_items, k, candidates.of(remaining), most_scores)
     return top.where(is_complete_B).concat(replace(exact, rows=remaining[exact.rows]))
+
+
+def _boosted(scores_of: ScoresOf, boosts: Sequence[Scores | None]) -> ScoresOf:
+    """The same scores with the boosts of each question added, in float64: an amount may be large."""
+    rows_of: dict[int, tuple[Scores, list[int]]] = {}
+    for row, boosts_I in enumerate(boosts):
+        if boosts_I is not None:
+            rows_of.setdefault(id(boosts_I), (boosts_I, []))[1].append(row)
+    if not rows_of:
+        return scores_of
+
+    def scores(items: slice | Int64) -> Scores:
+        scores_BN = scores_of(items).astype(np.float64)
+        for boosts_I, rows in rows_of.values():
+            scores_BN[rows] += boosts_I[items]
+        return scores_BN
+
+    return scores
 
 
 def _similarities(artefact: Artefact, index: int) -> tuple[ScoresOf, AnswerSource]:

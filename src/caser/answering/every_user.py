@@ -7,21 +7,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import numpy as np
 import polars as pl
 
 from caser.answering.answers import WrittenAnswers, id_column, table_schema
 from caser.answering.asked import Ids
-from caser.answering.best_items import MEMORY_MB, best_items, blocks_of, questions_at_once
+from caser.answering.best_items import MEMORY_MB, blocks_of, questions_at_once
 from caser.answering.questions import UnknownUsers
+from caser.answering.reading import best_wanted
+from caser.answering.rules import Rules
 from caser.data.attributes import Wanted
 from caser.search.exact import check_k
 from caser.system.mapped import release
 
 if TYPE_CHECKING:
     from caser.answering.recommender import Recommender
+
+
+class AnswerOptions(TypedDict, total=False):
+    """What may be asked of answers, whomever they are for; `Recommender.recommend` says what each means."""
+
+    k: int
+    exclude: Ids | None
+    only: Ids | None
+    filters: Mapping[str, Wanted] | None
+    rules: Rules | None
+    exclude_seen: bool | None
+    unknown_users: UnknownUsers
 
 
 class EveryUser:
@@ -36,26 +50,23 @@ class EveryUser:
         self,
         recommender: Recommender,
         path: str | Path,
-        *,
-        k: int = 10,
-        exclude: Ids | None = None,
-        only: Ids | None = None,
-        filters: Mapping[str, Wanted] | None = None,
-        exclude_seen: bool | None = None,
-        unknown_users: UnknownUsers = "auto",
         memory_mb: int = MEMORY_MB,
+        **options: Unpack[AnswerOptions],
     ) -> None:
         """Check what is asked. Raises ConfigError as `Recommender.recommend_all` does.
 
         recommender  the model        path  the file of the answers, whose ending decides how ids are written
-        k, exclude, only, filters, exclude_seen, unknown_users, memory_mb  as for `Recommender.recommend_all`
+        memory_mb, options  as for `Recommender.recommend_all`
         """
+        k = options.get("k", 10)
         check_k(k)
         artefact = recommender.artefact
         self._recommender, self._k = recommender, k
-        self._exclude_seen, self._unknown_users = exclude_seen, unknown_users
+        self._exclude_seen = options.get("exclude_seen")
+        self._unknown_users = options.get("unknown_users", "auto")
         self._user_ids, self._item_ids = (id_column(one.ids, path) for one in (artefact.users, artefact.items))
-        self._wanted = recommender.wanted(exclude, only, filters)
+        rules = recommender.compiled(options.get("filters"), options.get("rules"))
+        self._wanted = recommender.wanted(rules, options.get("exclude"), options.get("only"))
         self._wanted.refuse_none()
         self._memory_mb = memory_mb
         self.block_size = questions_at_once(artefact, memory_mb)
@@ -77,13 +88,8 @@ class EveryUser:
         start = first
         for block in blocks_of(artefact.users.ids[first:end], artefact, self._memory_mb):
             questions = [self._recommender.question(user, None, self._unknown_users) for user in block]
-            top = best_items(
-                artefact,
-                questions,
-                self._wanted.candidates,
-                self._k,
-                self._memory_mb,
-                exclude_seen=self._exclude_seen,
+            top = best_wanted(
+                artefact, questions, self._wanted, self._k, self._memory_mb, exclude_seen=self._exclude_seen
             )
             release(artefact.histories.items)
             rows = top.rows

@@ -13,16 +13,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
 from caser.answering.answers import Answer, AnswerSource, Recommendations, WrittenAnswers
 from caser.answering.asked import Histories, Ids, listed, pair
-from caser.answering.best_items import MEMORY_MB, best_items, blocks_of, most_similar
-from caser.answering.every_user import EveryUser
+from caser.answering.best_items import MEMORY_MB, blocks_of, most_similar
+from caser.answering.diversity import check_similarity
+from caser.answering.every_user import AnswerOptions, EveryUser
 from caser.answering.fold_in import UserPrior
 from caser.answering.questions import Question, UnknownUsers, hints_about, make_question, states_of
+from caser.answering.reading import Reading, read
+from caser.answering.rules import CompiledRules, Rules, compiled
 from caser.answering.wanted_items import WantedItems, wanted_items
 from caser.arrays.types import Int64, RawId, Scores
 from caser.artefact.folder import Artefact
@@ -105,6 +108,7 @@ class Recommender:
         exclude: Ids | None = None,
         only: Ids | None = None,
         filters: Mapping[str, Wanted] | None = None,
+        rules: Rules | None = None,
         exclude_seen: bool | None = None,
         unknown_users: UnknownUsers = "auto",
     ) -> Recommendations:
@@ -119,74 +123,40 @@ class Recommender:
         only           the only items that may be recommended; None allows all
         filters        what an item must have, by column of the table of `with_items`: a value, several values of which
                        it must have one, or a range such as {"min": 10, "max": 50}
+        rules          `without`, `at_most`, `boosts` and `diversity`, such as {"at_most": {"genre": 2}}; the same as
+                       over HTTP, see docs/rules.md
         exclude_seen   whether to leave out the items of the history; None follows the run's protocol
         unknown_users  what replaces the vector of a user that training did not know
 
         Returns one answer per question, in the order of the questions. An answer has fewer than `k` items when there
         are fewer candidates: its notes say why, and name filtered values that no item has and ids that were probably
-        meant. Raises ConfigError for `k` below 1, for users and histories that do not pair up, and for a filter that
-        does not fit the table; and NumericalError when the model gives a score that is not a number.
+        meant. Raises ConfigError for `k` below 1, for users and histories that do not pair up, and for a filter or
+        a rule that does not fit the table; and NumericalError when the model gives a score that is not a number.
         """
         check_k(k)
-        wanted = self.wanted(exclude, only, filters)
+        wanted = self.wanted(self.compiled(filters, rules), exclude, only)
         answers: list[Answer] = []
         for block in blocks_of(pair(users, histories), self.artefact, MEMORY_MB):
             questions = [self.question(user, history, unknown_users) for user, history in block]
             answers += self._answers(questions, wanted, exclude_seen, k)
         return Recommendations(answers, "user_id", self.artefact.items.ids.dtype, self.artefact.users.ids.dtype)
 
-    def answer(
-        self, questions: list[Question], *, k: int = 10, only: Ids | None = None, exclude_seen: bool | None = None
-    ) -> list[Answer]:
-        """Answer questions that `question` has made, as `recommend` answers those in raw ids. Raises as it does.
-
-        questions  what `question` returned        k, only, exclude_seen  as for `recommend`
-        """
-        check_k(k)
-        wanted, blocks = self.wanted(None, only, None), blocks_of(questions, self.artefact, MEMORY_MB)
-        return [answer for block in blocks for answer in self._answers(block, wanted, exclude_seen, k)]
-
     def recommend_all(
-        self,
-        path: str | Path,
-        *,
-        k: int = 10,
-        exclude: Ids | None = None,
-        only: Ids | None = None,
-        filters: Mapping[str, Wanted] | None = None,
-        exclude_seen: bool | None = None,
-        unknown_users: UnknownUsers = "auto",
-        memory_mb: int = MEMORY_MB,
-        csv_safe: bool = False,
+        self, path: str | Path, *, memory_mb: int = MEMORY_MB, csv_safe: bool = False, **options: Unpack[AnswerOptions]
     ) -> WrittenAnswers:
         """Recommend for every user of the log, and write the answers to a file.
 
-        path           the file, such as recs.parquet or recs.csv; its columns are those of `Recommendations.to_frame`
-        k              the number of items for a user
-        exclude        items that must not be recommended; None for none
-        only           the only items that may be recommended; None allows all
-        filters        what an item must have, as for `recommend`
-        exclude_seen   whether to leave out the items of the history; None follows the run's protocol
-        unknown_users  what replaces the vector of a user that training did not know
-        memory_mb      megabytes of memory for scores, however many users there are
-        csv_safe       put a `'` before text that a spreadsheet would calculate; for .csv and .tsv
+        path       the file, such as recs.parquet or recs.csv; its columns are those of `Recommendations.to_frame`
+        memory_mb  megabytes of memory for scores, however many users there are
+        csv_safe   put a `'` before text that a spreadsheet would calculate; for .csv and .tsv
+        options    k, exclude, only, filters, rules, exclude_seen and unknown_users, as for `recommend`
 
         Returns how many users were answered, how many of them with fewer than `k` items, and the ids of `exclude` and
         `only` that the model does not know. Raises ConfigError for `k` or `memory_mb`
         below 1, for a file of another kind, and for filters that no item meets; ArtefactError if the file cannot be
         written, and NumericalError when the model gives a score that is not a number.
         """
-        every = EveryUser(
-            self,
-            path,
-            k=k,
-            exclude=exclude,
-            only=only,
-            filters=filters,
-            exclude_seen=exclude_seen,
-            unknown_users=unknown_users,
-            memory_mb=memory_mb,
-        )
+        every = EveryUser(self, path, memory_mb, **options)
         write_frames(path, every.frames(), every.schema, csv_safe=csv_safe)
         return every.written(every.num_short)
 
@@ -292,23 +262,42 @@ class Recommender:
     def _titles(self) -> list[str | None] | None:
         return None if self.artefact.titles is None else self.artefact.titles.to_list()
 
-    def wanted(self, exclude: Ids | None, only: Ids | None, filters: Mapping[str, Wanted] | None) -> WantedItems:
-        """Return the items that an answer may have: those of `only`, without `exclude`, that meet the filters.
+    def compiled(
+        self, filters: Mapping[str, Wanted] | None, rules: Rules | None = None, place: str = ""
+    ) -> CompiledRules:
+        """Compile filters and rules against the table of items.
 
-        exclude, only, filters  as for `recommend`
+        filters, rules  as for `recommend`        place  where they are written, for the sentence about an error
+
+        Raises ConfigError for a filter or a rule that does not fit the table, and if items should differ and nothing
+        tells how similar they are.
         """
-        return wanted_items(self.artefact, self._untrained, self.attributes, exclude, only, filters)
+        found = compiled(self.attributes, filters, rules, place)
+        check_similarity(self.artefact, self.attributes, found.diversity, place)
+        return found
+
+    def wanted(
+        self, rules: CompiledRules, exclude: Ids | None, only: Ids | None, *, listed_for: int = 0
+    ) -> WantedItems:
+        """Return the items that an answer may have: those of `only`, without `exclude`, that the rules allow.
+
+        rules          from `compiled`        exclude, only  as for `recommend`
+        listed_for     the number of items of an answer that also lists what was removed; 0 where nothing is listed
+        """
+        artefact = self.artefact
+        return wanted_items(artefact, self.attributes, self._untrained, rules, exclude, only, listed_for=listed_for)
 
     def _answers(
         self, questions: Sequence[Question], wanted: WantedItems, exclude_seen: bool | None, k: int
     ) -> Iterator[Answer]:
         """Answer a block of questions."""
-        top = best_items(self.artefact, questions, wanted.candidates, k, exclude_seen=exclude_seen)
-        for question, results in zip(questions, top.of(len(questions)), strict=True):
-            items, scores = top.items[results], top.scores[results]
-            ignored, few = (*question.ignored, *wanted.ignored), wanted.remarks(len(items), k)
-            remarks = (*hints_about(self.artefact, question), *few)
-            yield self._answer(question.raw, items, scores, question.source, ignored, remarks)
+        readings = [Reading(question, wanted, k, exclude_seen) for question in questions]
+        read(self.artefact, readings)
+        for one in readings:
+            ignored, few = (*one.question.ignored, *wanted.ignored), one.remarks
+            remarks = (*hints_about(self.artefact, one.question), *few)
+            items, scores = np.array(one.items, dtype=np.int64), np.array(one.scores)
+            yield self._answer(one.question.raw, items, scores, one.question.source, ignored, remarks)
 
     def _answer(
         self,

@@ -14,6 +14,7 @@ from caser.answering import explain as explaining
 from caser.answering import recommender
 from caser.answering.answers import Recommendations, WrittenAnswers
 from caser.answering.best_items import MEMORY_MB
+from caser.answering.every_user import AnswerOptions
 from caser.answering.on_ray import recommend_all_on_ray
 from caser.answering.questions import UnknownUsers, spelling_hints
 from caser.arrays.types import RawId
@@ -21,7 +22,7 @@ from caser.artefact import folder as artefacts
 from caser.artefact.run_folder import counting
 from caser.cli import show
 from caser.cli.flags import DEFAULT_K, LocalOrRay, Switch, TableFileOrFolder, Whole
-from caser.cli.items import filters_of, load_with_items, with_title
+from caser.cli.items import filters_of, load_with_items, rules_of, with_title
 from caser.cli.runs import tell_left_out, writing_run
 from caser.data.id_text import in_words, json_id
 from caser.errors import ConfigError
@@ -46,6 +47,7 @@ def recommend(
     only: tuple[str, ...] = (),
     items: Path | None = None,
     filter: tuple[str, ...] = (),
+    rules: str | None = None,
     exclude_seen: bool | None = None,
     unknown_users: UnknownUsers = "auto",
     memory_mb: Whole = MEMORY_MB,
@@ -80,6 +82,8 @@ def recommend(
         A table of items, in any format that a log may have: item ids, optionally titles, and columns for --filter.
     filter
         Recommend only items with this value, such as genre=Drama or price=10..50; repeat for several.
+    rules
+        Business rules as JSON, or a file with it, such as '{"at_most": {"genre": 2}}': see docs/rules.md.
     exclude_seen
         Leave out the items of the history; by default as in the protocol of the run.
     unknown_users
@@ -97,38 +101,27 @@ def recommend(
     if out is not None and engine != "ray":
         table_ending(out)
     rec = load_with_items(run, items)
-    filters = filters_of(filter, rec.attributes)
+    options: AnswerOptions = {
+        "k": k,
+        "exclude": exclude,
+        "only": only or None,
+        "filters": filters_of(filter, rec.attributes),
+        "rules": None if rules is None else rules_of(rules),
+        "exclude_seen": exclude_seen,
+        "unknown_users": unknown_users,
+    }
     if all:
         if out is None:
             raise ConfigError("--all writes the answers to a file: add --out FILE.")
         recommend_all = rec.recommend_all
         if engine == "ray":
             recommend_all = partial(recommend_all_on_ray, rec, run, items=items)
-        written = recommend_all(
-            out,
-            k=k,
-            exclude=exclude,
-            only=only or None,
-            filters=filters,
-            exclude_seen=exclude_seen,
-            unknown_users=unknown_users,
-            memory_mb=memory_mb,
-            csv_safe=csv_safe,
-        )
+        written = recommend_all(out, memory_mb=memory_mb, csv_safe=csv_safe, **options)
         _show_file(out, rec, written, json=json)
         if not json:
             tell_left_out(run, rec.artefact.manifest)
         return
-    answers = rec.recommend(
-        users=user or None,
-        histories=[item] if item else None,
-        k=k,
-        exclude=exclude,
-        only=only or None,
-        filters=filters,
-        exclude_seen=exclude_seen,
-        unknown_users=unknown_users,
-    )
+    answers = rec.recommend(users=user or None, histories=[item] if item else None, **options)
     if out:
         answers.write(out, csv_safe=csv_safe)
     if json:

@@ -11,16 +11,19 @@ import shlex
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import cyclopts
 from pydantic import ValidationError
 
 from caser import __version__
+from caser.artefact.folder import read_facts
 from caser.cli import (
     answer,
     audit,
     auto,
+    cite,
     data,
     demo,
     doctor,
@@ -34,10 +37,18 @@ from caser.cli import (
     train,
     update,
 )
-from caser.cli.flags import AUTO, DEFAULT_MODEL, DEFAULTS, Command, flag_name
+from caser.cli.configuration import (
+    Configuration,
+    configuration_of,
+    names_of_commands,
+    print_configuration,
+    value_in,
+    with_config,
+)
+from caser.cli.flags import AUTO, DEFAULT_MODEL, DEFAULTS, Command, Switch, flag_name
 from caser.cli.home import expand_home
 from caser.cli.needs import check_needs
-from caser.cli.show import note, out
+from caser.cli.show import document, note, out
 from caser.cli.streams import abandon, allow_any_encoding, is_of_output
 from caser.cli.unused import explain_unknown_option, refuse_unused
 from caser.errors import ArtefactError, CaserError, ConfigError, did_you_mean
@@ -82,6 +93,9 @@ EPILOGUE = (
 )
 
 
+CHECKS = (expand_home, refuse_unused, check_needs)
+"""What happens to the words of a command after they are read, and before it begins."""
+
 OWN_MODEL = (
     "A model of your own needs an installed package with an entry point in the group caser.models, or a script that "
     "imports it and then calls caser.__main__.main()."
@@ -111,11 +125,12 @@ def build_app(model: str = DEFAULT_MODEL) -> cyclopts.App:
         help_format="markdown",
         suppress_keyboard_interrupt=False,
         console=out,
-        config=(expand_home, refuse_unused, check_needs),
+        config=CHECKS,
     )
+    app.register_install_completion_command(help="Let the shell complete commands and options with the tab key.")
     app.command(data.build_app(), name="data")
     for name, command in _commands(model).items():
-        app.command(command, name=name)
+        app.command(with_config(command), name=name)
     return app
 
 
@@ -142,6 +157,8 @@ def _commands(model: str) -> dict[str, Command]:
         "replay": replay.replay,
         "token": serve.token,
         "doctor": doctor.doctor,
+        "config": config,
+        "cite": cite.cite,
     }
 
 
@@ -151,15 +168,18 @@ def run(arguments: Sequence[str]) -> int:
     arguments  the words after `caser`; `--debug` anywhere also prints the traceback of an error
     """
     words = _with_standard_input([word for word in arguments if word != "--debug"])
+    configuration = Configuration()
     allow_any_encoding()
     try:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_: note(f"caser: {message}")
-            app = build_app(_model_in(words))
+            configuration = configuration_of(words)
+            app = _parser(words, configuration, *CHECKS)
             app(words, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
     except (CaserError, cyclopts.CycloptsError, ValidationError) as error:
-        _report(_sentence(error, words), with_traceback="--debug" in arguments)
+        sentence = configuration.placed(_sentence(error, _model_in(words, configuration)))
+        _report(sentence, with_traceback="--debug" in arguments)
         return error.exit_code if isinstance(error, CaserError) else ConfigError.exit_code
     except KeyboardInterrupt:
         note("caser: interrupted. The same command again continues a training from its last checkpoint.")
@@ -178,6 +198,46 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _parser(words: Sequence[str], configuration: Configuration, *checks: Callable[..., None]) -> cyclopts.App:
+    """Make the command line that reads some words: with the flags of their model, and the options of a file."""
+    app = build_app(_model_in(words, configuration))
+    configuration.commands = names_of_commands(app)
+    app.config = (configuration.apply, *checks)
+    return app
+
+
+def config(run: Path, /, *, json: Switch = False) -> None:
+    """Print a configuration file that trains a run again: caser train --config FILE.
+
+    Paths are as they were typed: relative to the folder in which the run was trained.
+
+    Parameters
+    ----------
+    run
+        A run folder.
+    json
+        Print one JSON document instead of TOML.
+
+    """
+    typed = read_facts(run)["command"]
+    saved = Configuration()
+    try:
+        words = _with_standard_input([word for word in shlex.split(typed or "")[1:] if word != "--debug"])
+        _parser(words, saved).parse_args(words, exit_on_error=False, print_error=False)
+    except (CaserError, cyclopts.CycloptsError, ValueError) as error:
+        raise ArtefactError(
+            f"{run}: the command that trained it must be one of this version; got {typed!r}."
+        ) from error
+    if not saved.given:
+        raise ConfigError(
+            f"{run} must have been trained by a command; it was trained in Python. The manifest has its settings."
+        )
+    if json:
+        document({".".join(saved.command): saved.given})
+    else:
+        print_configuration(saved, "Options that are not here have the defaults of the caser that trained this run.")
+
+
 def _with_standard_input(words: Sequence[str]) -> list[str]:
     """Replace the LOG "-" by a path, because the parser takes every word that begins with a hyphen for an option.
 
@@ -188,18 +248,15 @@ def _with_standard_input(words: Sequence[str]) -> list[str]:
     return ["/dev/stdin" if word == "-" and index < first_flag else word for index, word in enumerate(words)]
 
 
-def _model_in(words: Sequence[str]) -> str:
+def _model_in(words: Sequence[str], configuration: Configuration | None = None) -> str:
     """Return the value of --model before the words are parsed, because it decides which flags there are.
 
-    >>> _model_in(["train", "LOG", "--model", "markov"]), _model_in(["train", "--model=ease"]), _model_in(["doctor"])
-    ('markov', 'ease', 'caser')
+    >>> _model_in(["train", "LOG", "--model", "markov"]), _model_in(["doctor"])
+    ('markov', 'caser')
     """
-    for index, word in enumerate(words):
-        if word == "--model" and index + 1 < len(words):
-            return words[index + 1]
-        if word.startswith("--model="):
-            return word.removeprefix("--model=")
-    return DEFAULT_MODEL
+    typed = value_in(words, "--model")
+    command = next((word for word in words if not word.startswith("-")), "")
+    return typed or (configuration and configuration.model(command)) or DEFAULT_MODEL
 
 
 def _report(sentence: str, *, with_traceback: bool) -> None:
@@ -210,10 +267,10 @@ def _report(sentence: str, *, with_traceback: bool) -> None:
     note(f"caser: {sentence}")
 
 
-def _sentence(error: Exception, words: Sequence[str]) -> str:
+def _sentence(error: Exception, model: str) -> str:
     """Return one line for an error that the user can fix.
 
-    words  the words that were typed; an option that only another model than --model has is explained with it
+    model  the value of --model; an option that only another model has is explained with it
     """
     cause = error.__cause__
     problem = next((one for one in (error, cause) if isinstance(one, ValidationError)), None)
@@ -226,7 +283,7 @@ def _sentence(error: Exception, words: Sequence[str]) -> str:
         command = " ".join(error.command_chain or ())
         option = error.token.keyword or error.token.value
         flags = [name for argument in error.argument_collection if argument.parse for name in argument.names]
-        return explain_unknown_option(command, option, _model_in(words), flags)
+        return explain_unknown_option(command, option, model, flags)
     if isinstance(error, cyclopts.UnknownCommandError):
         sentence = _one_line(error)
         return sentence if "Did you mean" in sentence else f"{sentence} See --help; --version says the version."

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from caser.cli import show
+from caser.cli.configuration import typed_command, write_options
 from caser.cli.flags import DEFAULT_MODEL, FilterFlags, ReadingFlags, Switch, Whole, one_of
 from caser.cli.logs import open_log
-from caser.cli.runs import typed_command
 from caser.cli.study_report import default_folder, tell_where, write_numbers
 from caser.data.filters import LogFilters
 from caser.data.readers import Reading
@@ -72,6 +72,7 @@ def audit(
         tell=lambda sentence: show.note(f"  {sentence}"),
         command=typed_command(),
     ).to_dict()
+    write_options(folder)
     written = write_numbers(document, folder)
     if json:
         show.document(document)

@@ -10,6 +10,7 @@ import cyclopts
 import polars as pl
 
 from caser.cli import show
+from caser.cli.configuration import with_config
 from caser.cli.flags import FilterFlags, LocalOrRay, ReadingFlags, Switch, TableFile, Whole, flag_name, one_of
 from caser.cli.logs import open_log, say_facts
 from caser.data import datasets, synthetic
@@ -33,7 +34,7 @@ def build_app() -> cyclopts.App:
     """Make the `caser data` commands."""
     app = cyclopts.App(help="Fetch, describe and make logs.", name_transform=flag_name, help_format="markdown")
     for command in (fetch, describe, prepare, simulate, events):
-        app.command(command)
+        app.command(with_config(command))
     return app
 
 

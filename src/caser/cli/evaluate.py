@@ -12,13 +12,14 @@ from cyclopts.validators import Path as PathKind
 from caser.answering.recommender import load
 from caser.artefact import folder as artefact
 from caser.cli import show
-from caser.cli.flags import Switch, TableFile, Whole
+from caser.cli.flags import ResultFile, Switch, TableFile, Whole
 from caser.cli.logs import log_of_run
 from caser.evaluation import protocols
 from caser.evaluation.metrics import parse_metric
 from caser.evaluation.trec import DEPTH, write_trec
 from caser.fitting.evaluate import compared, judging_part
 from caser.fitting.evaluate import evaluate as judge_run
+from caser.study.result_table import table_of_report, write_table
 from caser.system.frames import write_frames
 
 
@@ -27,6 +28,7 @@ def evaluate(
     /,
     *,
     log: str | None = None,
+    table: ResultFile | None = None,
     per_user: TableFile | None = None,
     trec: Annotated[Path, Parameter(validator=PathKind(file_okay=False))] | None = None,
     trec_depth: Annotated[Whole, Parameter(validator=Number(gte=1))] = DEPTH,
@@ -44,6 +46,8 @@ def evaluate(
         A run folder.
     log
         Where the log is now, if it has moved. It must be the same log.
+    table
+        Also write the table to this file: .tex (LaTeX) or .md, or .csv, .parquet, ... with every number in full.
     per_user
         Also write every model's value for every query to this file, such as values.parquet or values.csv.
     trec
@@ -74,6 +78,8 @@ def evaluate(
         write_frames(per_user, [frame], frame.schema, csv_safe=csv_safe)
     if trec:
         write_trec(trec, split, compared(recommender, split, part), part, depth=trec_depth)
+    if table:
+        write_table(table, table_of_report(report.to_dict()))
     result = {**report.to_dict(), "test_openings": opened}
     if json:
         show.document(result)

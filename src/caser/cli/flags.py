@@ -14,6 +14,7 @@ from cyclopts import Parameter, Token
 from caser.data.filters import LogFilters
 from caser.data.readers import Reading
 from caser.errors import ConfigError
+from caser.study.result_table import check_table_file
 from caser.system.frames import table_ending
 
 Command: TypeAlias = Callable[..., None]
@@ -87,6 +88,15 @@ def _check_ending(_: Any, file: Path | None) -> None:
 
 TableFile: TypeAlias = Annotated[Path, Parameter(validator=_check_ending)]
 """A file to write a table to. Its ending, .csv, .parquet or another of SINKS, is checked before any work begins."""
+
+
+def _check_table(_: Any, file: Path | None) -> None:
+    if file is not None:
+        check_table_file(file)
+
+
+ResultFile: TypeAlias = Annotated[Path, Parameter(validator=_check_table)]
+"""A file for the table of a report: .tex, .md, or an ending of SINKS. It is checked before any work begins."""
 
 
 def _check_ending_if_any(_: Any, out: Path | None) -> None:

@@ -1,11 +1,14 @@
-"""The flags --items and --filter: a table of items beside a run, and conditions on its columns."""
+"""The flags --items, --filter and --rules: a table of items beside a run, conditions on its columns, and rules."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from caser.answering.recommender import Recommender, load
+from caser.answering.rules import Rules
 from caser.cli import show
 from caser.data.attributes import Attributes, Wanted, column_named
 from caser.errors import ConfigError
@@ -69,3 +72,34 @@ def filters_of(conditions: Sequence[str], attributes: Attributes) -> dict[str, W
             raise ConfigError(f"--filter takes one range or several values of {name}; got both.")
         filters[name] = [*others, value]
     return filters
+
+
+def rules_of(text: str) -> Rules:
+    """Read the value of --rules.
+
+    text  JSON, which begins with "{", or the name of a file that holds it
+
+    Raises ConfigError for a file that cannot be read, and for what is no JSON object; what the rules say is checked
+    when they are applied.
+
+    >>> rules_of('{"at_most": {"genre": 2}}')
+    {'at_most': {'genre': 2}}
+    """
+    source = "--rules"
+    if not text.lstrip().startswith("{"):
+        source = text
+        try:
+            text = Path(text).read_text(encoding="utf-8-sig")
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not a text in UTF-8"
+            raise ConfigError(
+                f'--rules must be JSON, such as {{"at_most": {{"genre": 2}}}}, or a file with it; {source[:60]!r} '
+                f"cannot be read: {reason}."
+            ) from None
+    try:
+        rules = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"rules must be JSON; in {source}: {error}.") from None
+    if not isinstance(rules, dict):
+        raise ConfigError(f"rules must be a JSON object; got {type(rules).__name__} in {source}.")
+    return cast(Rules, rules)

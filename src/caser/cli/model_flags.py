@@ -17,7 +17,7 @@ from caser.cli.flags import Command, flag_name, flat, one_of
 from caser.config import Settings, Training
 from caser.models.settings import ModelSettings, NetworkSettings, Preset
 
-NETWORK_PARAMETERS: tuple[str, ...] = ("training", "choose", "workers", "max_restarts")
+NETWORK_PARAMETERS: tuple[str, ...] = ("training", "choose", "workers", "max_restarts", "track")
 """Parameters of a command that only networks use."""
 
 BY_LOG = "chosen for the log"

@@ -17,6 +17,7 @@ from caser.cli.flags import AUTO, DEFAULT_MODEL
 from caser.cli.study_options import seconds_of
 from caser.cli.unused import Typed, typed_flags
 from caser.errors import MissingDependencyError
+from caser.fitting.tracking import parse_place
 from caser.models import MODELS, model_class
 from caser.models.settings import NetworkSettings
 from caser.system.extras import require
@@ -55,6 +56,13 @@ def _engine(typed: Typed) -> None:
         require("scale", "--engine ray", "leave --engine out")
 
 
+def _tracker(typed: Typed) -> None:
+    """A tracker needs its package."""
+    if place := _last(typed, "--track", ""):
+        kind, _ = parse_place(place)
+        require(kind, f"--track {kind}", "leave --track out")
+
+
 def _audit(typed: Typed) -> None:
     """An audit trains a network unless it is told not to."""
     if "--no-neural" not in typed:
@@ -71,7 +79,8 @@ def _page(_: Typed) -> None:
 
 NEEDS: Mapping[str, Sequence[Need]] = {
     "demo": (always("train", "the demo"),),
-    "train": (_training, _tuning, _engine),
+    "train": (_training, _tuning, _engine, _tracker),
+    "refit": (_tracker,),
     "compare": (_tuning, _page),
     "ablate": (always("train", "an ablation"), _page),
     "sweep": (_training, _page),

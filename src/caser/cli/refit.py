@@ -10,11 +10,12 @@ from caser.cli.flags import Switch
 from caser.cli.logs import log_of_run
 from caser.cli.runs import checkpoint_of, save_run, writing_run
 from caser.errors import ConfigError
+from caser.fitting.tracking import tracking
 from caser.study.refitting import refit as train_again
 from caser.system.hints import command_line
 
 
-def refit(run: Path, /, *, out: Path, log: str | None = None, json: Switch = False) -> None:
+def refit(run: Path, /, *, out: Path, log: str | None = None, track: str | None = None, json: Switch = False) -> None:
     """Train the recipe of a run on every interaction of its log, the part for judging included: for production.
 
     Nothing is chosen again: the model, its settings and the number of epochs are those of the run. The new run cannot
@@ -28,6 +29,8 @@ def refit(run: Path, /, *, out: Path, log: str | None = None, json: Switch = Fal
         The run folder to write.
     log
         Where the log is now, if it has moved; or a longer log of the same kind, with newer interactions.
+    track
+        Also send every epoch to a tracker: tensorboard:FOLDER, or mlflow:ADDRESS of a server or database.
     json
         Print one JSON document instead of a table.
 
@@ -36,12 +39,17 @@ def refit(run: Path, /, *, out: Path, log: str | None = None, json: Switch = Fal
         raise ConfigError(f"--out must be another folder than the run, which can still be judged; got {out} for both.")
     judged = load(run)
     manifest = judged.artefact.manifest
+    if track and manifest["training"] is None:
+        raise ConfigError(
+            f"--track has no effect on {judged.artefact.config.name}, which is fitted in one pass. Leave --track out."
+        )
     checkpoint = None if manifest["training"] is None else checkpoint_of(out)
-    with writing_run(out, checkpoint):
+    with writing_run(out, checkpoint), tracking(track, out.name) as tracker:
         whole = log_of_run(judged, log)
         with show.fit_progress() as tell:
-            again = train_again(judged, whole, checkpoint=checkpoint, tell=tell)
+            again = train_again(judged, whole, checkpoint=checkpoint, tell=tracker.beside(tell))
         save_run(again, out, checkpoint)
+        tracker.finish(again)
     facts = {
         "run": str(out),
         "model": again.artefact.config.name,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from caser.answering.recommender import load
 from caser.artefact.folder import model_version
 from caser.cli import show
 from caser.cli.flags import DEFAULT_K, Switch, Whole
-from caser.errors import ConfigError, DataError
+from caser.errors import ConfigError, DataError, HeldBackError
 
 if TYPE_CHECKING:
     from caser.study.replay import Agreement, Served
@@ -28,6 +28,9 @@ def replay(
     log: Path | None = None,
     against: str | None = None,
     k: Whole = DEFAULT_K,
+    arms: Switch = False,
+    metric: Literal["ndcg", "hit"] = "ndcg",
+    margin: float = 0.0,
     users: Whole = 1000,
     seed: Whole = 0,
     json: Switch = False,
@@ -46,6 +49,14 @@ def replay(
         The address of a service of this run, such as http://127.0.0.1:8000. Answers are compared item by item.
     k
         How many items of an answer count.
+    arms
+        Compare the candidate of `caser serve --candidate` with the incumbent, by what users took, and end with exit
+        code 0 only if the candidate may take the incumbent's place.
+    metric
+        What decides between the arms: the gain of the item that was taken, discounted by its place, or whether it was
+        in the answer.
+    margin
+        Pass a candidate that loses at most this share of the incumbent's metric; 0 asks for a gain that is shown.
     users
         How many users to compare.
     seed
@@ -58,6 +69,7 @@ def replay(
         raise ConfigError("replay needs --log FILE, --against URL, or both; got neither.")
     if users < 1 or not 1 <= k <= MAX_K:
         raise ConfigError(f"--users must be at least 1, and --k from 1 to {MAX_K}; got {users} and {k}.")
+    from caser.study.arms import HEADER, compare_arms
     from caser.study.replay import compare_with_service, hit_rate
 
     recommender = load(run)
@@ -69,15 +81,26 @@ def replay(
         agreement = compare_with_service(
             recommender, against, version=version, users=users, k=k, seed=seed, token=token
         )
+    compared = compare_arms(log, k, metric=metric, margin=margin) if arms and log is not None else None
     if json:
-        values = {name: part and part.to_dict() for name, part in (("served", served), ("against", agreement))}
+        parts = {"served": served, "against": agreement, **({"arms": compared} if arms else {})}
+        values = {name: part and part.to_dict() for name, part in parts.items()}
         show.document({"run": str(run), "model_version": version, "k": k, **values})
     else:
         _show(served, agreement, k, version)
+        if compared is not None:
+            show.table(f"verdict on the candidate: {compared.verdict}", list(HEADER), compared.rows)
+            for sentence in compared.sentences:
+                show.remark(sentence)
     if agreement is not None and agreement.different:
         raise DataError(
             f"the service must answer as the run does; for {len(agreement.different):,} users it does not, although "
             f"both have the model_version {version[:12]}. Is caser of the same version on both sides?"
+        )
+    if compared is not None and not compared.passes:
+        raise HeldBackError(
+            f"the candidate must be good enough to replace the incumbent; the verdict is {compared.verdict!r}. The "
+            "incumbent stays."
         )
 
 

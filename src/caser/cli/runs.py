@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,16 +12,12 @@ from caser.answering.recommender import Recommender
 from caser.artefact import folder as artefact
 from caser.artefact.run_folder import check_writable, counting
 from caser.cli import show
+from caser.cli.configuration import typed_command
 from caser.data.split import Split
 from caser.fitting.checkpoint_files import refuse_taken, remove_checkpoint
 from caser.fitting.evaluate import JUDGED_ON
 from caser.system.hints import command_line
 from caser.system.locks import locked
-
-
-def typed_command() -> str:
-    """Return the command line of this process, as a person types it."""
-    return shlex.join(["caser", *sys.argv[1:]])
 
 
 def tell_left_out(run: Path, manifest: Mapping[str, Any]) -> None:
@@ -113,16 +107,19 @@ def writing_run(out: Path, checkpoint: Path | None = None) -> Iterator[None]:
         yield
 
 
-def save_run(recommender: Recommender, out: Path, checkpoint: Path | None = None) -> None:
+def save_run(
+    recommender: Recommender, out: Path, checkpoint: Path | None = None, *, command: str | None = None
+) -> None:
     """Write the run folder, and remove the checkpoint of its training.
 
     recommender  the fitted model; the command line is added to its manifest
     out          the run folder. If it holds a run that is judged on the same test part, the new run inherits how often
                  that part was opened.
     checkpoint   the file that this training continued from and wrote; None for a training without one
+    command      the command line, if this process is a worker that it started; by default that of this process
     """
     manifest = recommender.artefact.manifest
-    manifest["command"] = typed_command()
+    manifest["command"] = command or typed_command()
     with counting(out):
         manifest["test_openings"] += artefact.test_openings(out, manifest["fingerprint"])
         recommender.save(out)

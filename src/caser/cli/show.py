@@ -67,6 +67,14 @@ def remark(sentence: str) -> None:
     out.print(_text(f"  {sentence}"), soft_wrap=True)
 
 
+def plain(text: str) -> None:
+    """Print text on stdout as it is, for a program or another file to read.
+
+    text  of this library; lines that hold anything from elsewhere go through `remark`
+    """
+    sys.stdout.write(f"{text}\n")
+
+
 def blank_line() -> None:
     """Print an empty line on stdout."""
     out.print()
@@ -114,6 +122,33 @@ def report(judged: Mapping[str, Any], subject: str | None = None) -> None:
         table("" if start else title, ["model", *shown], rows)
     blank_line()
     for sentence in [*judged["verdicts"], _coverage_sentence(judged["beyond"]), *judged["notes"], *_openings(judged)]:
+        remark(sentence)
+
+
+def backtest(document: Mapping[str, Any]) -> None:
+    """Print what models were worth in each window of time, and over all of them.
+
+    document  the values of `study.backtest.Backtest.to_dict`
+    """
+    windows = document["windows"]
+    names = [str(number) for number in range(1, len(windows) + 1)]
+    rows = [
+        [
+            row["label"],
+            *(f"{value:.4f}" for value in row["by_window"]),
+            _estimate(row["over_windows"]),
+            _difference(row["difference"]),
+        ]
+        for row in document["rows"]
+    ]
+    title = f"{document['metric']} in {len(windows)} windows of time"
+    table(title, ["model", *names, "over windows", f"to {document['reference']}"], rows)
+    facts = [
+        [name, one["protocol"], one["num_owners"], one["fingerprint"]] for name, one in zip(names, windows, strict=True)
+    ]
+    table("", ["window", "split", f"{windows[0]['owner']}s", "fingerprint"], facts)
+    blank_line()
+    for sentence in [*document["verdicts"], *document["notes"]]:
         remark(sentence)
 
 

@@ -9,20 +9,22 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from caser.cli import show
-from caser.cli.flags import DEFAULT_MODEL, Command, FilterFlags, ReadingFlags, Switch, one_of
+from caser.cli.flags import DEFAULT_MODEL, Command, FilterFlags, ReadingFlags, Switch, Whole, one_of
 from caser.cli.logs import open_log
 from caser.cli.model_flags import with_model_flags
 from caser.cli.study_options import QUICK_EPOCHS, StudyFlags, StudyOptions, seconds_of
-from caser.cli.study_report import finish_study
+from caser.cli.study_report import finish_backtest, finish_study
 from caser.config import Training
 from caser.data.filters import LogFilters
 from caser.data.log import InteractionLog
 from caser.data.readers import Reading
+from caser.errors import ConfigError
 from caser.evaluation import protocols
 from caser.models import MODELS, model_class
 from caser.models.caser.caser import Caser
 from caser.models.settings import ModelSettings
 from caser.study.ablate import ablate as run_ablate
+from caser.study.backtest import backtest as run_backtest
 from caser.study.compare import compare as run_compare
 from caser.study.engine import Plan
 from caser.study.recipes import Recipe
@@ -38,6 +40,7 @@ def compare(
     *,
     models: Annotated[tuple[str, ...], one_of(MODELS, several=True)] = (),
     sessions: str | None = None,
+    windows: Annotated[Whole | None, Parameter(validator=Number(gte=2, lte=50))] = None,
     budget: str = "0",
     epochs: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
     json: Switch = False,
@@ -59,8 +62,12 @@ def compare(
     sessions
         Compare models that read one session with models that know the user, on the same targets. The value is the
         pause that begins a new session, such as 30m. If each user of the log is a session, use --protocol sessions.
+    windows
+        Compare in so many rolling windows of time, such as 5: each is cut by one moment for all users, and the later
+        half of the log is what they test on. A log with times only.
     budget
-        Time for tuning on validation, such as 10m, 90s or 1h; all models share it equally. 0 keeps the defaults.
+        Time for tuning on validation, such as 10m, 90s or 1h; all models share it equally, in each window. 0 keeps the
+        defaults.
     epochs
         Largest number of epochs for every neural model; by default each model's own.
     json
@@ -69,8 +76,15 @@ def compare(
     """
     plan = options.plan(budget)
     gap = None if sessions is None else seconds_of(sessions)
+    if windows is not None:
+        _check_by_time(options.protocol, gap)
     read = open_log(log, reading, filters)
     limit = min(epochs or QUICK_EPOCHS, QUICK_EPOCHS) if options.quick else epochs
+    if windows is not None:
+        with show.study_progress() as tell:
+            result = run_backtest(read, windows, models, plan, training=_limited(limit), tell=tell)
+        finish_backtest(result, options, log, json=json)
+        return
     with show.study_progress() as tell:
         study = _compared(read, gap, models, options.protocol, plan, limit, tell)
     finish_study(study, options, log, json=json)
@@ -173,7 +187,20 @@ def _compared(
     tell: show.StudyTell,
 ) -> Study:
     """Compare models, on sessions that a pause of `gap` seconds cuts, or under a protocol if `gap` is None."""
-    training = {} if max_epochs is None else {"epochs": max_epochs}
+    training = _limited(max_epochs)
     if gap is not None:
         return compare_sessions(log, gap, models, plan, training=training, tell=tell)
     return run_compare(protocols.apply(protocol, log), models, plan, training=training, tell=tell)
+
+
+def _limited(max_epochs: int | None) -> dict[str, int]:
+    """The setting of training for a largest number of epochs, or for each model's own."""
+    return {} if max_epochs is None else {"epochs": max_epochs}
+
+
+def _check_by_time(protocol: str, gap: float | None) -> None:
+    """Raise ConfigError if windows of time are asked for together with another way to cut the log."""
+    if gap is not None:
+        raise ConfigError("--windows and --sessions cut the log in two ways; got both. Choose one.")
+    if protocol not in (protocols.DEFAULT_PROTOCOL, "global-time"):
+        raise ConfigError(f"--windows cuts the log by time, as --protocol global-time does; got {protocol}.")

@@ -13,6 +13,7 @@ from caser.config import Settings, Training
 from caser.errors import ConfigError
 from caser.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS
 from caser.study.engine import AS_MANY_AS_CORES, DEFAULT_SEEDS, DEFAULT_STORE, Plan
+from caser.study.result_table import check_table_file
 
 QUICK_EPOCHS = 12
 """The largest number of epochs of a model in a study with --quick."""
@@ -39,8 +40,18 @@ class StudyOptions(Settings):
     out: Path | None = None
     """The folder for the report; by default it is named after the study and the log."""
 
+    table: Path | None = None
+    """Also write the table to this file: .tex (LaTeX) or .md, or .csv, .parquet, ... with every number in full."""
+
     def plan(self, budget: str = "0") -> Plan:
-        """Return the plan of the study. Raises ConfigError if `out` is a file, because the report needs a folder."""
+        """Return the plan of the study.
+
+        budget  the time for tuning
+
+        Raises ConfigError if `out` is a file, because the report needs a folder, and for a wrong ending of `table`.
+        """
+        if self.table is not None:
+            check_table_file(self.table)
         if self.out is not None and self.out.exists() and not self.out.is_dir():
             raise ConfigError(f"a report needs a folder; {self.out} is a file. Choose another --out.")
         return Plan(

@@ -12,11 +12,13 @@ from typing import Any
 from caser.artefact import folder as artefact
 from caser.artefact.folder import Artefact
 from caser.cli import show
-from caser.cli.runs import typed_command
+from caser.cli.configuration import typed_command, write_options
 from caser.cli.study_options import StudyOptions
 from caser.errors import MissingDependencyError
+from caser.study.backtest import Backtest
 from caser.study.report.study import checked
 from caser.study.report.write import write_report
+from caser.study.result_table import table_of_study, write_table
 from caser.study.study import Study
 from caser.system.frames import write_frames
 from caser.system.storage import write_file
@@ -40,17 +42,46 @@ def finish_study(study: Study, options: StudyOptions, log: str, *, json: bool) -
     log      a file, or the name of a public data set
     json     whether to print one JSON document instead of a table
     """
-    study = replace(study, command=typed_command(), advice=(*study.advice, *options.caution))
-    folder = options.out or default_folder(study.kind, log)
-    document = study.to_dict()
-    values = study.report.to_frame(study.split.log.user_vocabulary)
-    write_frames(folder / "per_user.parquet", [values], values.schema)
-    written = write_numbers(document, folder, _caser_run(study))
+    document, written = _written(study, options, options.out or default_folder(study.kind, log))
+    if options.table:
+        write_table(options.table, table_of_study(document))
     if json:
         show.document(document)
         return
     show.study(document)
     tell_where(written)
+
+
+def finish_backtest(result: Backtest, options: StudyOptions, log: str, *, json: bool) -> None:
+    """Write the report of each window and the numbers over windows, and print the result.
+
+    result   the comparisons of all windows
+    options, log, json  as for `finish_study`
+    """
+    folder = options.out or default_folder("backtest", log)
+    for number, study in enumerate(result.windows, start=1):
+        _written(study, options, folder / f"window-{number}")
+    document = result.to_dict()
+    numbers = {**document, "windows": [checked(one) for one in document["windows"]]}
+    file = folder / "backtest.json"
+    write_file(file, (json_format.dumps(numbers, indent=2) + "\n").encode())
+    if json:
+        show.document(document)
+        return
+    show.backtest(document)
+    for sentence in options.caution:
+        show.remark(sentence)
+    tell_where(file)
+
+
+def _written(study: Study, options: StudyOptions, folder: Path) -> tuple[dict[str, Any], Path]:
+    """Write the report of a study and the values per user. Returns every number, and the file to open."""
+    study = replace(study, command=typed_command(), advice=(*study.advice, *options.caution))
+    document = study.to_dict()
+    values = study.report.to_frame(study.split.log.user_vocabulary)
+    write_frames(folder / "per_user.parquet", [values], values.schema)
+    write_options(folder)
+    return document, write_numbers(document, folder, _caser_run(study))
 
 
 def write_numbers(document: Mapping[str, Any], folder: Path, network: Artefact | None = None) -> Path:

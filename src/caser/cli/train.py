@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from caser.answering.recommender import Recommender
 from caser.cli import show
+from caser.cli.configuration import typed_command
 from caser.cli.flags import AUTO, Command, FilterFlags, ReadingFlags, Switch, Whole, one_of
 from caser.cli.logs import open_shards
 from caser.cli.model_flags import with_model_flags
@@ -30,6 +31,7 @@ from caser.evaluation import protocols
 from caser.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS
 from caser.fitting.defaults import facts_of
 from caser.fitting.fit import TrainOn, fit
+from caser.fitting.tracking import tracking
 from caser.fitting.workers import ENGINES, MAX_RESTARTS, Engine, in_workers, is_first_worker
 from caser.models import MODELS, model_class
 from caser.models.settings import ModelSettings, NetworkSettings
@@ -56,6 +58,7 @@ def train(
     workers: Whole = 1,
     engine: Annotated[Engine, one_of(ENGINES)] = "torchrun",
     max_restarts: Whole = MAX_RESTARTS,
+    track: str | None = None,
     json: Switch = False,
     settings: ModelSettings,
     training: Training | None = None,
@@ -105,6 +108,9 @@ def train(
         where it names none, a cluster is started here for this command.
     max_restarts
         How often all workers are started again, from the last checkpoint, if one is lost.
+    track
+        Also send every epoch to a tracker: tensorboard:FOLDER, or mlflow:ADDRESS of a server or database. The run has
+        the name of --out there.
     json
         Print one JSON document instead of a table.
 
@@ -119,10 +125,12 @@ def train(
     with writing_run(out, checkpoint) if is_first_worker() else nullcontext():
         if is_search:
             tuning = settings if is_named else None
-            done: _Done | None = _search(read, out, tuning, training, seconds_of(budget), store, train_on)
+            done: _Done | None = _search(read, out, track, tuning, training, seconds_of(budget), store, train_on)
         else:
             training = _in_lanes(training, workers)
-            task = partial(_train_one, read, out, settings, training, choose, train_on, checkpoint)
+            task = partial(
+                _train_one, read, out, track, settings, training, choose, train_on, checkpoint, typed_command()
+            )
             done = in_workers(task, workers, max_restarts=max_restarts, engine=engine)
     if done is None:  # worker 0 says it
         return
@@ -168,6 +176,7 @@ def _read(
 def _search(
     read: Callable[[], Split],
     out: Path,
+    track: str | None,
     settings: ModelSettings | None,
     training: Training | None,
     budget: float,
@@ -175,19 +184,21 @@ def _search(
     train_on: TrainOn,
 ) -> _Done:
     """Train the best model for the log, and save it."""
-    split = read()
-    with show.fit_progress() as tell:
-        winner = best(
-            split,
-            settings,
-            training,
-            budget=budget,
-            store=store,
-            train_on=train_on,
-            checkpoints=parts_of(out),
-            tell=tell,
-        )
-    save_run(winner.recommender, out)
+    with tracking(track, out.name) as tracker:
+        split = read()
+        with show.fit_progress() as tell:
+            winner = best(
+                split,
+                settings,
+                training,
+                budget=budget,
+                store=store,
+                train_on=train_on,
+                checkpoints=parts_of(out),
+                tell=tracker.beside(tell),
+            )
+        save_run(winner.recommender, out)
+        tracker.finish(winner.recommender)
     winner.remove_checkpoints()
     return _Done.of(winner.recommender, out, split, {"why": list(winner.why), "tried": winner.tried})
 
@@ -210,15 +221,18 @@ def _with_titles(log: InteractionLog, items: Path) -> InteractionLog:
 def _train_one(
     read: Callable[[], Split],
     out: Path,
+    track: str | None,
     settings: ModelSettings,
     training: Training | None,
     choose: bool,
     train_on: TrainOn,
     checkpoint: Path | None,
+    command: str,
     exchange: Exchange | None,
 ) -> _Done:
     """Train the model that was named, and save it: in one process, or in each of several workers."""
-    with _speaking_for_all(exchange):
+    is_first = exchange is None or exchange.is_first
+    with _speaking_for_all(exchange), tracking(track if is_first else None, out.name) as tracker:
         split = read()
         if training is None:
             recommender = fit(settings, split, train_on=train_on)
@@ -234,11 +248,12 @@ def _train_one(
                     epochs=epochs,
                     train_on=train_on,
                     checkpoint=checkpoint,
-                    tell=tell,
+                    tell=tracker.beside(tell),
                     exchange=exchange,
                 )
-        if exchange is None or exchange.is_first:
-            save_run(recommender, out, checkpoint)
+        if is_first:
+            save_run(recommender, out, checkpoint, command=command)
+            tracker.finish(recommender)
     return _Done.of(recommender, out, split, {"history": recommender.artefact.manifest["history"]})
 
 

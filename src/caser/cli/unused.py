@@ -182,8 +182,19 @@ RULES: Mapping[str, Sequence[Rule]] = {
             for option in ("--user", "--item")
         ),
     ),
-    "replay": (needs("--users", "--against"), needs("--seed", "--against")),
-    "serve": (needs("--burst", "--rate"),),
+    "replay": (
+        needs("--users", "--against"),
+        needs("--seed", "--against"),
+        needs("--arms", "--log"),
+        needs("--metric", "--arms"),
+        needs("--margin", "--arms"),
+    ),
+    "serve": (
+        needs("--burst", "--rate"),
+        needs("--share", "--candidate"),
+        needs("--salt", "--candidate"),
+        excludes("--candidate", "--onnx", "a file answers for one run only"),
+    ),
 }
 """The rules of each command. A command without a row has no option that another one makes void."""
 

@@ -1,11 +1,13 @@
 """How a split cuts a log, or one shard of it, into parts: the rules of `split.py`, once the stages are known.
 
-A stage is a number for each interaction: 0 fit, 1 validation, 2 test. It never decreases within a user.
+A stage is a number for each interaction: 0 fit, 1 validation, 2 test, and 3 for what is left out. It never decreases
+within a user.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,8 @@ from caser.arrays.types import Int64, Mask
 from caser.data.log import InteractionLog
 from caser.data.queries import Queries
 from caser.data.tape import Tape
+from caser.errors import DataError
+from caser.system.kinds import must_be
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +57,11 @@ def target_places(log: InteractionLog) -> tuple[Int64, Int64]:
     position, length = positions(log)
     if log.is_target is None:
         return position + 1, length
-    so_far = np.cumsum(log.is_target)
-    before_user = (so_far - log.is_target)[np.arange(len(log)) - position]
-    return so_far - before_user, np.bincount(log.users[log.is_target], minlength=log.num_users + 1)[log.users]
+    is_target = log.is_target.astype(np.int64)
+    so_far: Int64 = np.cumsum(is_target)
+    before_user: Int64 = (so_far - is_target)[np.arange(len(log)) - position]
+    numbers: Int64 = np.bincount(log.users[log.is_target], minlength=log.num_users + 1)
+    return so_far - before_user, numbers[log.users]
 
 
 def stages(is_after_fit: Mask, is_after_validation: Mask) -> NDArray[np.int64]:
@@ -86,9 +92,9 @@ def by_stage(
     times = None if not log.has_times else log.times if order is None else log.times[order]
     is_target = log.is_target if log.is_target is None or order is None else log.is_target[order]
     stage = np.where(is_judged, stage, 0)
-    # counts[s] is the number of interactions of each user up to stage s; begin is where each user's items begin.
+    # counts[s] is the number of interactions of each user up to stage s; begin is where all items of a user begin.
     counts = [np.bincount(log.users[stage <= last], minlength=log.num_users + 1) for last in (0, 1, 2)]
-    begin = offsets_of(counts[2])[:-1]
+    begin = offsets_of(np.bincount(log.users, minlength=log.num_users + 1))[:-1]
 
     def tape(last: int) -> Tape:
         mask = stage <= last
@@ -135,3 +141,24 @@ def prefix_queries(log: InteractionLog, mask: Mask) -> Queries:
         target_offsets=np.arange(len(target) + 1, dtype=np.int64),
         owners=log.users[target],
     )
+
+
+def check_fractions(test: float, validation: float) -> None:
+    """Raise DataError unless the shares `test` and `validation` are numbers above 0 with a sum below 1."""
+    for name, fraction in {"test": test, "validation": validation}.items():
+        must_be(name, fraction, Real, "a share between 0 and 1", "Give a number, such as 0.1.", DataError)
+    if not (0 < test < 1 and 0 < validation < 1 and test + validation < 1):
+        raise DataError(f"fractions must be positive with a sum below 1; got test={test}, validation={validation}.")
+
+
+def numbers_of(total: int, test: float, validation: float) -> tuple[int, int]:
+    """Return how many of `total` test and how many validate, rounded down. Raises as `check_fractions` does."""
+    check_fractions(test, validation)
+    return int(total * test), int(total * validation)
+
+
+def check_seed(seed: object) -> None:
+    """Raise DataError unless `seed` is a whole number, at least 0."""
+    must_be("seed", seed, int, "a whole number", "Give a number, such as 0.", DataError)
+    if isinstance(seed, int) and seed < 0:
+        raise DataError(f"seed must be at least 0; got {seed}.")

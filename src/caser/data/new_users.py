@@ -6,14 +6,13 @@ service answers mostly for users whom its model has not seen; this split measure
 
 from __future__ import annotations
 
-from caser.data.cuts import Parts, positions, prefix_queries, stages, target_places
+from caser.data.cuts import Parts, check_seed, numbers_of, positions, prefix_queries, stages, target_places
 from caser.data.log import InteractionLog
 from caser.data.shard_parts import cut_shards
 from caser.data.shards import ShardedLog
-from caser.data.split import Split, check_fractions, in_shards, split_name
+from caser.data.split import Split, in_shards, split_name
 from caser.data.tape import Tape
 from caser.errors import DataError
-from caser.system.kinds import must_be
 from caser.system.randomness import numpy_generator
 
 
@@ -39,12 +38,9 @@ def new_users(log: InteractionLog | ShardedLog, test: float = 0.1, validation: f
     (80, 2, 90, 2)
     """
     shards = in_shards(log)
-    check_fractions(test, validation)
-    must_be("seed", seed, int, "a whole number", "Give a number, such as 0.", DataError)
-    if seed < 0:
-        raise DataError(f"seed must be at least 0; got {seed}.")
+    check_seed(seed)
     num_users = shards.num_users
-    num_test, num_validation = int(num_users * test), int(num_users * validation)
+    num_test, num_validation = numbers_of(num_users, test, validation)
     place_U = numpy_generator(seed, "new users").permutation(num_users)
 
     def cut(shard: InteractionLog, first: int) -> Parts:
@@ -67,7 +63,7 @@ def new_users(log: InteractionLog | ShardedLog, test: float = 0.1, validation: f
             "new-users needs users to train on, and for each part that judges a user with 2 interactions; got "
             f"{num_users:,} users, of whom {num_validation:,} and {num_test:,} are drawn."
         )
-    notes = (f"{parts.counted:,} drawn users have no history before their target and are not judged",)
-    notes = notes if parts.counted else ()
+    without = f"{parts.counted:,} drawn users have no history before their target and are not judged"
+    notes = (without,) if parts.counted else ()
     name = split_name(new_users, test=test, validation=validation, seed=seed)
     return Split(name, shards.log, parts.fit, parts.validation, parts.final, parts.test, notes, shards)

@@ -25,6 +25,8 @@ class Queries:
     target_offsets  (Q + 1,) int64: query q has the targets targets[target_offsets[q]:target_offsets[q + 1]]
     owners   (Q,) int32: the user or session that the query is about; confidence intervals resample owners
     seen_starts  (Q,) int64: the seen items of query q are items[seen_starts[q]:ends[q]]; by default, its history
+    target_times  (Q,) int64: the time of the first target, where it is not the log's time at `ends`; only a split that
+        reads the future has them
     """
 
     users: Int32
@@ -35,6 +37,7 @@ class Queries:
     target_offsets: Int64
     owners: Int32
     seen_starts: Int64 | None = None
+    target_times: Int64 | None = None
 
     def __len__(self) -> int:
         return len(self.users)
@@ -67,6 +70,7 @@ class Queries:
             target_offsets=offsets - offsets[0],
             owners=self.owners[first:end],
             seen_starts=None if self.seen_starts is None else self.seen_starts[first:end],
+            target_times=None if self.target_times is None else self.target_times[first:end],
         )
 
     def histories(self, block: slice, length: int | None) -> Int32:

@@ -6,7 +6,8 @@ part that judges is Queries. The parts are disjoint, and the interactions of eac
 
 Each of the split functions takes a log, in memory or in shards, and returns a Split. A log in shards is cut shard by
 shard (`shard_parts.py`), into the same parts as in one piece. The split for users with several sessions is in
-`user_sessions.py`, the one for users whom training never saw in `new_users.py`.
+`user_sessions.py`, the one for users whom training never saw in `new_users.py`, a random one in `random_split.py`;
+`time_windows.py` moves the global cut back in time.
 """
 
 from __future__ import annotations
@@ -19,7 +20,16 @@ from typing import Any
 
 import numpy as np
 
-from caser.data.cuts import Parts, by_stage, positions, prefix_queries, stages, target_places
+from caser.data.cuts import (
+    Parts,
+    by_stage,
+    check_fractions,
+    numbers_of,
+    positions,
+    prefix_queries,
+    stages,
+    target_places,
+)
 from caser.data.log import InteractionLog
 from caser.data.queries import Queries
 from caser.data.shard_parts import cut_shards, everything_of
@@ -30,7 +40,10 @@ from caser.errors import DataError
 from caser.system.kinds import must_be
 from caser.system.notebook import table_html
 
-PROTOCOL_OF_SPLIT: Mapping[str, str] = {"user-fraction": "caser-paper"}
+_LATER = {"end"}
+"""Parameters that are younger than saved names of splits: a name has them only if they are not the default ones."""
+
+PROTOCOL_OF_SPLIT: Mapping[str, str] = {"user-fraction": "caser-paper", "random-split": "random"}
 """The name of the protocol of a split function, for each function whose protocol has another name."""
 
 
@@ -140,12 +153,16 @@ def user_fraction(log: InteractionLog | ShardedLog, test: float = 0.2, validatio
     return _split(split_name(user_fraction, test=test, validation=validation), shards, parts)
 
 
-def global_time(log: InteractionLog | ShardedLog, test: float = 0.1, validation: float = 0.1) -> Split:
+def global_time(
+    log: InteractionLog | ShardedLog, test: float = 0.1, validation: float = 0.1, end: float = 1.0
+) -> Split:
     """Cut the log at the same two moments for all users. No training interaction is later than a target.
 
     log         a log with times
     test        share of all interactions that are at or after the second cut, where the test part begins
     validation  share of all interactions between the two cuts; the validation part begins at the first cut
+    end         the share of all interactions after which the test part ends; what is later is left out. With less than
+                1 the cut is as it would have been earlier (see `time_windows.py`)
 
     The shares must be positive, with a sum below 1. An interaction at the moment of a cut belongs to the later part, so
     equal times can make a part larger. There is one query per user, asked at the moment of the cut; its targets are the
@@ -167,22 +184,28 @@ def global_time(log: InteractionLog | ShardedLog, test: float = 0.1, validation:
             "global-time needs timestamps; this log has none. Name the time column (Reading(time=...), or --time)."
         )
     check_fractions(test, validation)
+    must_be("end", end, Real, "a share from 0 to 1", "Give a number, such as 0.9.", DataError)
+    if not test + validation < end <= 1:
+        raise DataError(f"end must be a share above test + validation, and at most 1; got {end}.")
     num = shards.num_interactions
-    begins = [int(num * (1 - test - validation)), int(num * (1 - test))]
+    begins = [int(num * (end - test - validation)), int(num * (end - test))]
     validation_begins, test_begins = values_at(begins, shards)
+    # The last moment is one after all times, or the next cut: of a split with a later end, where its test part begins.
+    test_ends = np.iinfo(np.int64).max if end == 1 else values_at([int(round(num * end, 6))], shards)[0]
 
     def cut(shard: InteractionLog, _: int) -> Parts:
-        return by_stage(shard, stages(shard.times >= validation_begins, shard.times >= test_begins))
+        stage = stages(shard.times >= validation_begins, shard.times >= test_begins)
+        return by_stage(shard, stage + (shard.times >= test_ends))
 
     parts = cut_shards(shards, cut)
-    if not 0 < len(parts.fit) < len(parts.final) < num:
+    if not (0 < len(parts.fit) < len(parts.final) < num and test_begins < test_ends):
         raise DataError(
             f"global-time needs interactions before, between and after its two cuts; got {num:,} "
             f"interactions at {len(np.unique(shards.log.times)):,} different times."
         )
     without = parts.counted
     notes = (f"{without:,} users first appear after the cut and are not judged",) if without else ()
-    return _split(split_name(global_time, test=test, validation=validation), shards, parts, notes)
+    return _split(split_name(global_time, test=test, validation=validation, end=end), shards, parts, notes)
 
 
 def sessions(log: InteractionLog | ShardedLog, test: float = 0.1, validation: float = 0.1) -> Split:
@@ -205,9 +228,8 @@ def sessions(log: InteractionLog | ShardedLog, test: float = 0.1, validation: fl
     (40, 4, 45, 4)
     """
     shards = in_shards(log)
-    check_fractions(test, validation)
     num_users = shards.num_users
-    num_test, num_validation = int(num_users * test), int(num_users * validation)
+    num_test, num_validation = numbers_of(num_users, test, validation)
     if num_test == 0 or num_validation == 0:
         needed = int(np.ceil(1 / min(test, validation)))
         raise DataError(f"the sessions protocol needs at least {needed} sessions; got {num_users}.")
@@ -281,7 +303,8 @@ def split_name(function: Callable[..., Split], **parameters: float | str) -> str
     defaults = signature(function).parameters
     if all(value == defaults[parameter].default for parameter, value in parameters.items()):
         return PROTOCOL_OF_SPLIT.get(name, name)
-    texts = {key: value if isinstance(value, str) else repr(float(value)) for key, value in parameters.items()}
+    shown = {key: value for key, value in parameters.items() if not (key in _LATER and value == defaults[key].default)}
+    texts = {key: value if isinstance(value, str) else repr(float(value)) for key, value in shown.items()}
     return " ".join([name, *(f"{key}={text.removesuffix('.0')}" for key, text in texts.items())])
 
 
@@ -296,10 +319,10 @@ def parameters_in_name(function: Callable[..., Split], name: str) -> dict[str, A
     described = signature(function).parameters.values()
     defaults = {each.name: each.default for each in described if each.default is not each.empty}
     texts = dict(pair.partition("=")[::2] for pair in name.split(" ")[1:])
-    if texts.keys() != defaults.keys():
+    if not texts.keys() <= defaults.keys() or not texts.keys() >= defaults.keys() - _LATER:
         return None
     try:
-        return {key: type(default)(texts[key]) for key, default in defaults.items()}
+        return {key: type(defaults[key])(text) for key, text in texts.items()}
     except ValueError:
         return None
 
@@ -321,11 +344,3 @@ def in_shards(log: InteractionLog | ShardedLog) -> ShardedLog:
 
 def _split(name: str, shards: ShardedLog, parts: Parts, notes: tuple[str, ...] = ()) -> Split:
     return Split(name, shards.log, parts.fit, parts.validation, parts.final, parts.test, notes, shards)
-
-
-def check_fractions(test: float, validation: float) -> None:
-    """Raise DataError unless the shares `test` and `validation` are numbers above 0 with a sum below 1."""
-    for name, fraction in {"test": test, "validation": validation}.items():
-        must_be(name, fraction, Real, "a share between 0 and 1", "Give a number, such as 0.1.", DataError)
-    if not (0 < test < 1 and 0 < validation < 1 and test + validation < 1):
-        raise DataError(f"fractions must be positive with a sum below 1; got test={test}, validation={validation}.")

@@ -194,7 +194,7 @@ class _JudgedPart:
             tables=tables,
             buckets=slices(queries, tape, is_repeat),
             beyond={
-                name: beyond_accuracy([table.top_QK for table in seeds], self.rules.candidates, is_head)
+                name: beyond_accuracy([table.top_QK for table in seeds], self.rules.candidates, is_head, tape)
                 for name, seeds in tables.items()
             },
             baselines=tuple(name for name in tables if name in compared_with),

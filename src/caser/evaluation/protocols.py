@@ -21,6 +21,7 @@ from caser.data.filters import LogFilters, apply_filters
 from caser.data.log import InteractionLog
 from caser.data.new_users import new_users
 from caser.data.queries import Queries
+from caser.data.random_split import random_split
 from caser.data.shard_parts import whole_log
 from caser.data.shards import ShardedLog
 from caser.data.split import (
@@ -39,7 +40,8 @@ from caser.data.unjudged import unjudged
 from caser.data.user_sessions import user_sessions
 from caser.errors import ConfigError, DataError, did_you_mean
 from caser.evaluation.ranking import Ties
-from caser.evaluation.split_facts import later_share, repeat_share
+from caser.evaluation.split_facts import repeat_share
+from caser.evaluation.split_notes import note_on_targets, notes_on_part
 from caser.system.kinds import must_be
 
 DEFAULT_PROTOCOL = "leave-one-out"
@@ -72,6 +74,7 @@ class Protocol:
                        reproduces a bug in the published evaluator of Dive into Deep Learning
     ties               where candidates rank that have the same score as a target, see `ranking.Ties`
     anonymous          whether models get no user vector, because judged users never appear in training
+    reads_future       whether a history may hold what came after its targets; no other protocol is like that
     owner              the word for what a query belongs to, which intervals resample
     filters            applied to the log before the split
     """
@@ -85,6 +88,7 @@ class Protocol:
     catalogue: Literal["trained", "all", "as-published"] = "trained"
     ties: Ties = "against"
     anonymous: bool = False
+    reads_future: bool = False
     owner: Literal["user", "session"] = "user"
     filters: LogFilters = NO_FILTERS
 
@@ -175,6 +179,14 @@ PROTOCOLS: dict[str, Protocol] = {
             metrics=("hit@10", "ndcg@10", "recall@10", "map"),
             validation_metric="ndcg@10",
         ),
+        Protocol(
+            name="random",
+            summary="interactions drawn at random test, so histories read the future: to compare with the guide",
+            split=random_split,
+            metrics=("hit@10", "ndcg@10", "recall@10", "map"),
+            validation_metric="ndcg@10",
+            reads_future=True,
+        ),
     )
 }  # fmt: skip
 """The protocols by name."""
@@ -264,7 +276,7 @@ def _ways_on(log: InteractionLog | ShardedLog, failed: Protocol) -> str:
     """A sentence that names the protocols that can judge on a log, because another one cannot split it."""
     names = []
     for name, protocol in PROTOCOLS.items():
-        if name != failed.name and protocol.catalogue != "as-published":
+        if name != failed.name and protocol.catalogue != "as-published" and not protocol.reads_future:
             with suppress(DataError):
                 split = _applied(protocol, log)
                 names += [name] if len(split.validation) and len(split.test) else []
@@ -312,12 +324,7 @@ def resolve(name: str | Protocol, split: Split, part: Part = "test") -> RankingR
     tape, queries = parts(split, part)
     remove_seen, seen_note = _seen_rule(protocol, split)
     candidates = _candidates(protocol, split, part)
-    notes = (
-        *_note_on_targets(split.log),
-        seen_note,
-        *_unfindable_note(queries, candidates),
-        *_leak_note(later_share(split, tape, queries)),
-    )
+    notes = (*note_on_targets(split.log), seen_note, *notes_on_part(split, tape, queries, candidates))
     return RankingRules(candidates, remove_seen, protocol.ties, (*split.notes, *notes))
 
 
@@ -344,24 +351,3 @@ def _candidates(protocol: Protocol, split: Split, part: Part) -> Mask:
             f"{protocol.name} needs item ids that are whole numbers; got {raw_ids.dtype}. Use the protocol d2l."
         )
     return np.concatenate([[False], raw_ids.to_numpy() <= split.log.num_users])
-
-
-def _note_on_targets(log: InteractionLog) -> list[str]:
-    """Return a note on a log of which only some interactions are predicted."""
-    if log.is_target is None:
-        return []
-    kinds = ", ".join(log.provenance.get("reading", {}).get("target_events", []))
-    return [f"only {kinds or 'some'} events are predicted, {log.is_target.sum():,} of {len(log):,} interactions"]
-
-
-def _unfindable_note(queries: Queries, candidates: Mask) -> list[str]:
-    """Return a note on the targets that no model can find, if there are any."""
-    num_missing, total = int((~candidates[queries.targets]).sum()), len(queries.targets)
-    return [f"{num_missing:,} of {total:,} targets are not candidates: no model can find them"] if num_missing else []
-
-
-def _leak_note(later: float | None) -> list[str]:
-    """Return a note on training interactions that are later than the target. Only global-time never has any."""
-    if later is None:
-        return []
-    return [f"{later:.1%} of training interactions are later than the one they help to predict"]

@@ -66,6 +66,10 @@ def later_share(split: Split, tape: Tape, queries: Queries) -> float | None:
     log = split.log
     if not log.has_times or len(queries) == 0:
         return None
+    if queries.target_times is not None and tape.times is not None:
+        # Interactions from all of a user's time train: the tape says which.
+        later = np.searchsorted(np.sort(queries.target_times), tape.times, "left")
+        return float(later.mean()) / len(queries)
     target_times = np.sort(take(log.times, queries.ends))
     # Training interactions are the first ones of each user, as many as the tape has. Go through them in blocks of
     # users, and count for each the targets that it is not later than.

@@ -191,17 +191,32 @@ def paired_difference(first: Values, second: Values, owners: Int32) -> Differenc
         )
     are_paired = len(first_SQ) == len(second_SQ) or 1 in (len(first_SQ), len(second_SQ))
     spread = _spread([first_SQ - second_SQ] if are_paired else [first_SQ, -second_SQ], owners)
-    quantile = spread.quantile(1 - SIGNIFICANCE / 2)
-    half, detectable = quantile * spread.error, (quantile + spread.quantile(_POWER)) * spread.error
-    return Difference(
-        spread.value,
-        spread.value - half,
-        spread.value + half,
-        detectable,
-        spread.p_value,
-        num_seeds=max(len(first_SQ), len(second_SQ)),
-        num_owners=len(np.unique(owners)),
-    )
+    num_seeds = max(len(first_SQ), len(second_SQ))
+    return spread.difference(num_seeds=num_seeds, num_owners=len(np.unique(owners)))
+
+
+def unpaired_difference(first: Values, first_owners: Int32, second: Values, second_owners: Int32) -> Difference:
+    """Return the mean of `first` minus that of `second`, which other owners have, with an interval over owners.
+
+    first, second                (Q,) float64, one value per query; the two may have different numbers of queries
+    first_owners, second_owners  (Q,) int32, the owner of each query; no owner has queries of both
+
+    The variances of the two means add up; the degrees of freedom are those of Welch and Satterthwaite. Raises
+    ConfigError without a query of either.
+
+    >>> first, second = np.array([0.3, 0.4, 0.8, 0.5, 0.6, 0.9]), np.array([0.1, 0.2, 0.3, 0.2])
+    >>> difference = unpaired_difference(first, np.arange(6), second, np.arange(4))
+    >>> round(difference.value, 4), difference.is_shown, difference.num_owners
+    (0.3833, True, 10)
+    """
+    if not len(first) or not len(second):
+        raise ConfigError(f"a difference needs values of both; got {len(first)} and {len(second)}. Judge more users.")
+    one, other = _spread_over_owners(first, first_owners), _spread_over_owners(second, second_owners)
+    error = float(np.hypot(one.error, other.error))
+    denominator = one.error**4 / one.freedom + other.error**4 / other.freedom
+    freedom = error**4 / denominator if denominator else one.freedom + other.freedom
+    num_owners = len(np.unique(first_owners)) + len(np.unique(second_owners))
+    return _Spread(one.value - other.value, error, freedom).difference(num_owners=num_owners)
 
 
 def corrected(differences: Mapping[str, Difference]) -> dict[str, Difference]:
@@ -254,6 +269,13 @@ class _Spread:
     def quantile(self, probability: float) -> float:
         """The quantile of Student's t distribution."""
         return float(special.stdtrit(self.freedom, probability))
+
+    def difference(self, *, num_owners: int, num_seeds: int = 1) -> Difference:
+        """The mean as a difference, with its interval."""
+        quantile = self.quantile(1 - SIGNIFICANCE / 2)
+        half, detectable = quantile * self.error, (quantile + self.quantile(_POWER)) * self.error
+        ends = (self.value - half, self.value + half)
+        return Difference(self.value, *ends, detectable, self.p_value, num_seeds=num_seeds, num_owners=num_owners)
 
     @property
     def p_value(self) -> float:

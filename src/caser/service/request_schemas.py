@@ -6,7 +6,7 @@ number. Only an id may be either. Every list and every text has a maximum length
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import unquote
 
 from fastapi import Path, Query
@@ -23,6 +23,7 @@ from pydantic import (
     Tag,
 )
 
+from caser.answering.rules import MOST_BOOST
 from caser.data.id_text import MAX_ID_LENGTH
 
 MAX_EVENT_ID_LENGTH = 200
@@ -78,6 +79,9 @@ def _unquote(part: str) -> str:
 
 UserIdInPath: TypeAlias = Annotated[str, BeforeValidator(_unquote), Path(min_length=1, max_length=MAX_ID_LENGTH)]
 ItemIdInPath: TypeAlias = UserIdInPath
+ArmInQuery: TypeAlias = Annotated[
+    Literal["incumbent", "candidate"], Query(description="Which run: the one that is served, or the candidate.")
+]
 IdInQuery: TypeAlias = Annotated[str, Query(min_length=1, max_length=MAX_ID_LENGTH, description="The raw id.")]
 NumSimilar: TypeAlias = Annotated[int, Query(ge=1, le=MAX_K, description="How many items to return.")]
 NumFound: TypeAlias = Annotated[int, Query(ge=1, le=100, description="How many items to return.")]
@@ -116,7 +120,7 @@ class Boost(Schema):
 
     where: Conditions
     """Which items: those that have, in every column named, the value, one of the values, or a value in the range."""
-    amount: Annotated[float, Field(ge=-1e6, le=1e6)]
+    amount: Annotated[float, Field(ge=-MOST_BOOST, le=MOST_BOOST)]
     """The amount to add. Scores have no unit: look at the scores of a few answers first."""
 
 
@@ -129,6 +133,9 @@ class AnswerRules(Schema):
     """For each column named: the maximum number of items that may share a value of it."""
     boosts: Annotated[list[Boost], Field(max_length=10)] = Field(default_factory=list)
     """Changes of scores. They are applied before any item is removed."""
+    diversity: Annotated[float, Field(ge=0, le=1)] | None = None
+    """How much an item should differ from those before it: from 0, the ranking alone, to 1, difference alone. Items are
+    chosen among what `at_most` allows of the best 10 k (at most 1,000) that the other rules leave."""
 
 
 class RecommendRequest(Schema):

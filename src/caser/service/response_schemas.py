@@ -97,6 +97,8 @@ class RecommendResponse(VersionedResponse):
     """Recommended items, best first."""
 
     user_id: Id | None
+    arm: Literal["incumbent", "candidate"] | None = None
+    """Which run answered; only in an experiment."""
     source: str
     """How the answer was made: known user, fold-in, mean user, learned anonymous user, history, or popularity."""
     items: list[RecommendedItem]
@@ -172,6 +174,29 @@ class ItemSearchResponse(VersionedResponse):
     items: list[dict[Literal["item_id", "title"], Any]]
 
 
+class CandidateFacts(Schema):
+    """The model of a candidate."""
+
+    model_version: str
+    model: str
+    settings: dict[str, Any]
+    trained: float
+    """When the model was trained, in seconds since 1970."""
+    loaded: float
+    """When the model was loaded, in seconds since 1970."""
+
+
+class ExperimentFacts(Schema):
+    """An experiment: a share of the users is answered by a candidate."""
+
+    share: float
+    """The share of the users who get the candidate."""
+    candidate: CandidateFacts | None
+    """The candidate; null if it is not served."""
+    problem: str | None
+    """Why it is not served."""
+
+
 class ModelResponse(VersionedResponse):
     """The model that is served."""
 
@@ -199,6 +224,8 @@ class ModelResponse(VersionedResponse):
     """When the model was trained, in seconds since 1970."""
     loaded: float
     """When the model was loaded, in seconds since 1970."""
+    experiment: ExperimentFacts | None = None
+    """Whether a share of the users is answered by another run, and by which."""
 
 
 class HealthResponse(Schema):

@@ -17,6 +17,8 @@ DEFAULT_WINDOW = 1000
 """How many last interactions of a user count."""
 DEFAULT_CACHE_MB = 256
 """Memory for histories of users, in MiB."""
+DEFAULT_SHARE = "5%"
+"""The share of the users who get a candidate."""
 DEFAULT_MAX_WAITING_MB = 32
 """Memory for events that wait to be written, in MiB."""
 
@@ -34,6 +36,12 @@ class ServiceSettings(Settings):
     """A table of items, in any format that a log may have: item ids, optionally titles, and columns for rules."""
     onnx: Path | None = None
     """Answer from this file, made by `caser export` from the same run: faster for models that read long histories."""
+    candidate: Path | None = None
+    """A second run folder, which answers a share of the users: docs/operations.md says how to run an experiment."""
+    share: str = Field(default=DEFAULT_SHARE, max_length=20)
+    """The share of the users who get --candidate, such as 5% or 0.05. Each user always gets the same run."""
+    salt: str = Field(default="", max_length=200, repr=False)
+    """Any text; it decides which users get --candidate. Two experiments with different texts are independent."""
     token_file: Path | None = None
     """A file of access tokens, made by `caser token`. Without one, the service answers this machine only."""
     allowed_host: tuple[str, ...] = ()

@@ -3,8 +3,9 @@
 A question is a user's history up to the interactions that the new run was not trained on; those are its targets. Both
 runs answer as a service does: with their own items and their own rules for what was seen, from raw ids. A target that a
 run does not know is missed. A question is left out if the old run may have been trained on its targets, which would
-flatter the old run: on anything of that user from the moment of the first target on. Lists count as users get them, so
-items of equal scores have the order that the run gives them.
+flatter the old run: on anything of that user from the moment of the first target on. Items of equal scores count in a
+random order, which is the same for both runs (`fair_ranks.py`). Popular items are counted among the items that both
+runs know: a run that knows more items would otherwise seem to recommend other ones.
 
 The verdict comes from the paired difference of one metric with its 95 % interval; then limits are checked that a better
 metric does not excuse.
@@ -14,7 +15,7 @@ Shape suffix: Q questions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,12 +24,14 @@ from pydantic import Field
 
 from caser.answering.recommender import Recommender
 from caser.config import Settings
+from caser.data.id_text import written
 from caser.data.split import Split
 from caser.errors import ConfigError, DataError
 from caser.evaluation.metrics import Values, parse_metric
 from caser.evaluation.rank_table import RankTable
 from caser.evaluation.statistics import ENOUGH_OWNERS, Difference, Estimate, mean_over_owners, paired_difference
 from caser.fitting.evaluate import judging_part
+from caser.study.fair_ranks import fair_ranks
 from caser.study.raw_questions import RawQuestions, answers_of, milliseconds_of, questions_of, unseen
 from caser.system.kinds import must_be
 from caser.system.notebook import table_html
@@ -68,7 +71,8 @@ class Candidate:
 
     metric         the mean of the metric, with its interval
     num_shown      different items in all answers
-    popular_share  places in answers with one of the popular items, which have half of all interactions
+    popular_share  the share of popular items, which have half of all interactions, in the places of answers that have
+                   an item which both runs know
     unknown_share  targets that the run was not trained on, so that it cannot recommend them
     short_share    answers with fewer items than asked for
     milliseconds   the median time of one answer from Python
@@ -231,8 +235,9 @@ def promotion(
             "whose ids are written in the same way."
         )
     new_time, old_time = milliseconds_of((new, old), questions, k)
-    new_Q, new_shown = _shown(new, questions, name, k, new_time)
-    old_Q, old_shown = _shown(old, questions, name, k, old_time)
+    known = _known(new) & _known(old)
+    new_Q, new_shown = _shown(new, questions, name, k, new_time, known)
+    old_Q, old_shown = _shown(old, questions, name, k, old_time, known)
     return Promotion(
         metric=name,
         new=new_shown,
@@ -246,31 +251,29 @@ def promotion(
 
 
 def _shown(
-    run: Recommender, questions: RawQuestions, metric: str, k: int, milliseconds: float
+    run: Recommender, questions: RawQuestions, metric: str, k: int, milliseconds: float, known: Set[str]
 ) -> tuple[Values, Candidate]:
-    """The metric of every question, (Q,) float64, and what the run showed."""
+    """The metric of every question, (Q,) float64, and what the run showed. `known`: the items that both runs know."""
     answers = answers_of(run, questions, k)
-    values_Q = _values(answers, questions.targets, metric, len(run.artefact.items))
+    ranks = RankTable.from_lists(fair_ranks(run, questions, answers), len(run.artefact.items))
+    values_Q = ranks.values(parse_metric(metric))
     places = [item for answer in answers for item in answer]
+    known_places = [item for item in places if item in known]
     targets = [item for some in questions.targets for item in some]
     times_trained = run.artefact.trained.item_counts[run.artefact.items.indices(targets)]
     return values_Q, Candidate(
         metric=mean_over_owners(values_Q, questions.owners_Q),
         num_shown=len(set(places)),
-        popular_share=sum(item in questions.popular for item in places) / max(len(places), 1),
+        popular_share=sum(item in questions.popular for item in known_places) / max(len(known_places), 1),
         unknown_share=float((times_trained == 0).mean()),
         short_share=sum(len(answer) < k for answer in answers) / len(answers),
         milliseconds=milliseconds,
     )
 
 
-def _values(answers: list[list[str]], targets: list[list[str]], metric: str, num_items: int) -> Values:
-    """The metric of every question, (Q,) float64: a target that is not in the answer is not found."""
-    ranks = []
-    for answer, some in zip(answers, targets, strict=True):
-        rank_of = {item: float(rank) for rank, item in enumerate(answer, start=1)}
-        ranks.append([rank_of.get(item, np.inf) for item in some])
-    return RankTable.from_lists(ranks, num_items).values(parse_metric(metric))
+def _known(run: Recommender) -> Set[str]:
+    """The items that a run was trained on, written as text."""
+    return set(map(written, run.artefact.items.raw(np.flatnonzero(run.artefact.knows_item))))
 
 
 def _broken(new: Candidate, old: Candidate, limits: PromotionLimits) -> Iterator[str]:

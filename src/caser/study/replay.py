@@ -20,6 +20,9 @@ from caser.data.id_text import json_id, written
 from caser.errors import DataError
 from caser.study.service_client import answers_in, ask, refuse_other_model
 
+ARMS = ("incumbent", "candidate")
+"""The arms of an experiment, as the log of answers names them."""
+
 _PER_REQUEST = 100
 """Questions in one request."""
 _SAME_SCORE = 1e-4
@@ -60,7 +63,7 @@ class Served:
     dropped     how many lines the service says that it could not write
     models      how many answers were served by each version of the model
     judged      all events that follow an answer to their user
-    by          the judged events by the version of the model, and by the source of the answer
+    by          the judged events by the version of the model, by the source of the answer, and by arm
     """
 
     answers: int = 0
@@ -100,8 +103,8 @@ def hit_rate(log: Path, k: int) -> Served:
     DataError for a file that cannot be read, or that holds lines and no record at all.
     """
     served = Served()
-    last_answers: dict[str, tuple[list[str], str, str]] = {}
-    for record in _records(log):
+    last_answers: dict[str, tuple[list[str], list[str]]] = {}
+    for record in records(log):
         if record is None:
             served.unreadable += 1
         elif isinstance(record, int):
@@ -110,21 +113,26 @@ def hit_rate(log: Path, k: int) -> Served:
             served.answers += 1
             served.models[record["model"]] += 1
             if record.get("user") is not None:
-                last_answers[record["user"]] = record["items"][:k], record["model"], record["source"]
+                groups = [f"model {record['model'][:12]}", record["source"]]
+                groups += [f"arm {record['arm']}"] if "arm" in record else []
+                last_answers[record["user"]] = record["items"][:k], groups
         elif record["user"] in last_answers:
-            items, model, source = last_answers[record["user"]]
+            items, groups = last_answers[record["user"]]
             is_hit = record["item"] in items
-            for hits in (served.judged, served.by[f"model {model[:12]}"], served.by[source]):
+            for hits in (served.judged, *(served.by[group] for group in groups)):
                 hits.count(is_hit=is_hit)
         else:
             served.unjudged += 1
     return served
 
 
-def _records(log: Path) -> Iterator[dict[str, Any] | int | None]:
-    """The answers and events of a log, in order; a number for lines that the service dropped; None for any other line.
+def records(log: Path) -> Iterator[dict[str, Any] | int | None]:
+    """Yield the answers and events of a log, in order.
 
-    Raises DataError at the end if the log holds nothing else than lines of the last kind.
+    log  a file that the service wrote under `--answer-log`
+
+    Yields a number for lines that the service dropped, and None for any other line. Raises DataError at the end if the
+    log holds nothing else than lines of the last kind.
     """
     is_log, first_wrong = False, 0
     try:
@@ -168,7 +176,16 @@ def _record(line: bytes) -> dict[str, Any] | int | None:
     items = found.get("items")
     texts = [found.get("model"), found.get("source"), *(items if isinstance(items, list) else [None])]
     is_right = kind == "answer" and isinstance(user, str | None) and all(isinstance(text, str) for text in texts)
-    return found if is_right else None
+    return found if is_right and _is_of_an_arm(found) else None
+
+
+def _is_of_an_arm(answer: dict[str, Any]) -> bool:
+    """Whether what an answer says of an experiment is whole; an answer outside of experiments says nothing of one."""
+    if "arm" not in answer:
+        return True
+    share = answer.get("share")
+    is_possible = isinstance(share, float) and 0 < share < 1
+    return is_possible and answer["arm"] in ARMS and isinstance(answer.get("experiment"), str)
 
 
 @dataclass(frozen=True)

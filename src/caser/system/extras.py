@@ -17,6 +17,8 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "report": ("matplotlib", "plotly"),
     "ann": ("faiss",),
     "export": ("onnx",),
+    "tensorboard": ("tensorboardX",),
+    "mlflow": ("mlflow",),
     "scale": ("ray",),
     "sql": ("adbc_driver_manager",),
     "serve": ("fastapi", "uvicorn", "orjson", "prometheus_client"),

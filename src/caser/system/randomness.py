@@ -2,7 +2,8 @@
 
 A stream depends on (seed, name, counters) and on nothing else, so no state of a generator is ever saved. A run that
 resumes at epoch 7 asks for the stream ("negatives", 7) and gets the numbers that an uninterrupted run gets. Names in
-use: `initialisation`, `order`, `negatives`, `dropout`, `world`, `bootstrap`, `tuning`, `new users`.
+use: `initialisation`, `order`, `negatives`, `dropout`, `world`, `bootstrap`, `tuning`, `new users`,
+`random split`.
 """
 
 from __future__ import annotations

@@ -79,6 +79,8 @@ def row(label: str, kind: str, quality: float, seconds: float, seed: int = 0, **
             "coverage@10": float(random.uniform(0.1, 0.6)),
             "gini@10": float(random.uniform(0.6, 0.95)),
             "head_share@10": float(random.uniform(0.2, 0.9)),
+            "novelty@10": float(random.uniform(6, 11)),
+            "diversity@10": float(random.uniform(0.3, 0.9)),
         },
         "history": _history(quality, random) if is_neural else [],
         "setting": None,

@@ -144,7 +144,16 @@ def test_every_column_of_the_main_table_is_explained_below_it(kind: str, tmp_pat
         for term, meaning in zip(one.all("dt"), one.all("dd"), strict=True)
     }
     headings = [one.text for one in page.all("table")[0].all("thead")[0].all("th")]
-    assert {"ndcg@10", "coverage@10", "gini@10", "head share@10", "training, s", "parameters"} <= set(headings)
+    assert {
+        "ndcg@10",
+        "coverage@10",
+        "gini@10",
+        "head share@10",
+        "novelty@10",
+        "diversity@10",
+        "training, s",
+        "parameters",
+    } <= set(headings)
     assert set(headings) - {"model"} <= set(words)
     assert set(study["metrics"]) <= set(words)
     assert ("pvh" in words) is (kind == "ablate")

@@ -6,38 +6,27 @@ one model that is given. Only what reads stored events waits. Nothing here knows
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from caser.answering.answers import Answer
 from caser.answering.questions import Question as QuestionInIndices
-from caser.answering.questions import spelling_hints
-from caser.answering.recommender import Recommender
-from caser.answering.wanted_items import FILTERS_LEAVE, MODEL_KNOWS, ONLY_NAMES, Leaves, why_few
+from caser.answering.questions import hints_about
+from caser.answering.reading import Reading, read
+from caser.answering.rules import NO_RULES, CompiledRules
 from caser.arrays.types import RawId
-from caser.data.attributes import items_that_meet
 from caser.data.id_text import in_words, json_id, written
 from caser.service.answers.loaded_model import LoadedModel
 from caser.service.answers.reasons import explain_items, patterns_of
-from caser.service.answers.rules import MAX_REMOVED_LISTED, MOST_READ, CompiledRules, FilteredRanking, ScoredItem
 from caser.service.events.histories import Histories
 from caser.service.events.store import RecentHistory
 from caser.service.request_schemas import RecommendRequest
 
 API_VERSION = "1"
 
-_MAX_READ_FOR_FILTERS = 5_000
-"""If filters would need more of the ranking than this, only matching items are ranked; `removed` omits the others."""
-_GROWTH = 8
-"""When too few items pass the rules, this many times as much of the ranking is read next."""
-_RULES_MARGIN = 4
-"""With rules, this many times k items are read at first."""
+MAX_REMOVED_LISTED = 100
+"""How many removed items an answer lists."""
 
 _NO_EVENTS = RecentHistory()
-_NOT_RANKED = FilteredRanking([], [], is_done=False)
 
 
 class Question(NamedTuple):
@@ -49,13 +38,6 @@ class Question(NamedTuple):
 
     request: RecommendRequest
     recent: RecentHistory | None = _NO_EVENTS
-
-
-class _Group(NamedTuple):
-    """What questions must have in common to be ranked in one call."""
-
-    only: tuple[RawId, ...] | None
-    exclude_seen: bool | None
 
 
 async def with_recent(histories: Histories, requests: Sequence[RecommendRequest]) -> list[Question]:
@@ -120,18 +102,17 @@ def question_cost(model: LoadedModel, window: int, question: Question, place: st
     Raises ConfigError for a rule that does not fit the table of items.
     """
     request, recent = question
-    rules, read, folded = None, 0, 0
-    if request.filters or request.rules is not None:
-        rules = CompiledRules.of(model.catalogue, frozenset(), request.filters, request.rules, place)
+    rules = compiled_rules(model, request, place)
+    length, folded = 0, 0
     if recent is not None:
         user = request.user_id
         if user is None or request.history is not None:
-            read = len(request.history or ())
+            length = len(request.history or ())
         else:
-            read = model.history_length(user, recent, window)
+            length = model.history_length(user, recent, window)
         is_folded = model.costs.folds_in and (user is None or not model.is_known(user))
-        folded = read if is_folded else 0
-    return model.costs.question(request, rules, read=read, folded=folded)
+        folded = length if is_folded else 0
+    return model.costs.question(request, rules, read=length, folded=folded)
 
 
 def answer_questions(model: LoadedModel, window: int, questions: Sequence[Question]) -> list[dict[str, Any]]:
@@ -142,14 +123,7 @@ def answer_questions(model: LoadedModel, window: int, questions: Sequence[Questi
     Returns one answer for each question, in order, as JSON values (see `RecommendResponse`).
     """
     pending = [PendingQuestion(model, one.request, in_indices(model, window, one)) for one in questions]
-    unfinished = pending
-    while unfinished:
-        groups: defaultdict[_Group, list[PendingQuestion]] = defaultdict(list)
-        for question in unfinished:
-            groups[question.group].append(question)
-        for group, members in groups.items():
-            _rank_together(model.recommender, group, members)
-        unfinished = [question for question in unfinished if not question.result.is_done]
+    read(model.recommender.artefact, [question.reading for question in pending])
     return [question.to_dict() for question in pending]
 
 
@@ -163,85 +137,40 @@ class PendingQuestion:
 
     model     answers it                       request  the question as it was asked
     question  for whom, from `in_indices`
-
-    It asks for the first `fetch` items of the ranking, and for more if the rules leave fewer than k of them, up to
-    `MOST_READ` items.
     """
 
     def __init__(self, model: LoadedModel, request: RecommendRequest, question: QuestionInIndices) -> None:
-        self.model, self.request, self.question = model, request, question
-        self.excluded: list[int] = []
-        self.rules: CompiledRules | None = None
-        """Its rules; None without any."""
-        self.only: tuple[RawId, ...] | None = None if request.only is None else tuple(request.only)
-        self.fetch = request.k
-        if request.exclude or request.filters or request.rules is not None:
-            items = model.recommender.artefact.items
-            self.excluded = items.lookup(request.exclude)
-            exclude = frozenset(items.raw([index for index in self.excluded if index]))
-            rules = CompiledRules.of(model.catalogue, exclude, request.filters, request.rules)
-            if not rules.is_empty:
-                self.rules = rules
-                self._plan_reading(rules)
-        self.result = _NOT_RANKED
-        self.is_cut = False
-        self.answer: Answer | None = None
-
-    def _plan_reading(self, rules: CompiledRules) -> None:
-        """Decide how much of the ranking to read first, or to rank only the items that match the filters."""
-        where, num_items = rules.where, self.model.costs.num_items
-        self.fetch += len(rules.exclude)
-        if where and self.only is None:
-            most = min(condition.most for condition in where)
-            num_matching = most if len(where) == 1 else len(items_that_meet(where))
-            depth = self.fetch * num_items // max(1, num_matching)
-            if depth > _MAX_READ_FOR_FILTERS:
-                self.only = tuple(items_that_meet(where))
-            else:
-                self.fetch = max(self.fetch, depth)
-        if self.request.rules is not None:
-            self.fetch *= _RULES_MARGIN
-
-    @property
-    def group(self) -> _Group:
-        """Questions with equal groups can be ranked together."""
-        return _Group(self.only, self.request.exclude_seen)
-
-    def take(self, answer: Answer, fetched: int) -> None:
-        """Apply the rules to `answer`, for which the first `fetched` items of the ranking were asked."""
-        self.answer = answer
-        if self.rules is None:
-            kept = list(map(ScoredItem, answer.items[: self.fetch], answer.scores))
-            self.result = FilteredRanking(kept, [], is_done=True)
-            return
-        ranked = list(zip(answer.items, answer.scores, strict=True))
-        is_whole = len(ranked) < fetched
-        self.is_cut = not is_whole and fetched >= MOST_READ
-        self.result = self.rules.apply(ranked, self.request.k, is_whole=is_whole or self.is_cut)
-        self.fetch = min(fetched * _GROWTH, max(fetched, MOST_READ))
+        self.model, self.request = model, request
+        rules = compiled_rules(model, request)
+        wanted = model.recommender.wanted(rules, request.exclude or None, request.only, listed_for=request.k)
+        self.reading = Reading(question, wanted, request.k, request.exclude_seen)
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as JSON values (see `RecommendResponse`)."""
-        answer, titles, user = self.answer, self.model.catalogue.titles, self.request.user_id
+        reading, titles, user = self.reading, self.model.catalogue.titles, self.request.user_id
+        boosts_I, raw = reading.wanted.boosts, self.model.recommender.artefact.items.raw
         items: list[dict[str, Any]] = []
-        for rank, (raw, score, boosted) in enumerate(self.result.kept, start=1):
-            item: dict[str, Any] = {"rank": rank, "item_id": json_id(raw), "score": score, "title": titles.get(raw)}
-            if boosted is not None:
-                item["boosted"] = boosted
+        for rank, (index, one, score) in enumerate(
+            zip(reading.items, raw(reading.items), reading.scores, strict=True), start=1
+        ):
+            item: dict[str, Any] = {"rank": rank, "item_id": json_id(one), "score": score, "title": titles.get(one)}
+            if boosts_I is not None and boosts_I[index]:
+                item["boosted"] = float(boosts_I[index])
             items.append(item)
-        ignored = list(dict.fromkeys((*(answer.ignored if answer else ()), *self._unknown_excluded())))
+        ignored = list(dict.fromkeys((*reading.question.ignored, *reading.wanted.ignored)))
+        removed = reading.removed[:MAX_REMOVED_LISTED]
         values = {
             "api_version": API_VERSION,
             "model_version": self.model.version,
             "user_id": None if user is None else json_id(user),
-            "source": answer.source if answer else "popularity",
+            "source": reading.question.source,
             "items": items,
             "ignored": list(map(json_id, ignored)),
             "removed": [
                 {"item_id": json_id(item), "title": titles.get(item), "rule": rule}
-                for item, rule in self.result.removed[:MAX_REMOVED_LISTED]
+                for item, (_, rule) in zip(raw([index for index, _ in removed]), removed, strict=True)
             ],
-            "notes": self._notes(len(items), ignored),
+            "notes": self._notes(ignored),
         }
         if self.request.explain and items:
             values |= self._explain(items)
@@ -249,47 +178,26 @@ class PendingQuestion:
 
     def _explain(self, items: list[dict[str, Any]]) -> dict[str, Any]:
         """Add `why` to each item, and return `patterns` for Caser."""
-        recommender, question = self.model.recommender, self.question
-        ids = [one.item for one in self.result.kept]
+        recommender, question = self.model.recommender, self.reading.question
+        ids = recommender.artefact.items.raw(self.reading.items)
         for item, why in zip(items, explain_items(recommender, question, ids, self.model.catalogue), strict=True):
             item["why"] = why
         return patterns_of(recommender, question)
 
-    def _unknown_excluded(self) -> list[RawId]:
-        return [raw for raw, index in zip(self.request.exclude, self.excluded, strict=False) if not index]
-
-    def _notes(self, num_found: int, ignored: Sequence[RawId]) -> list[str]:
-        artefact = self.model.recommender.artefact
+    def _notes(self, ignored: Sequence[RawId]) -> list[str]:
         notes = [f"ignored unknown items: {', '.join(map(in_words, ignored[:10]))}"] if ignored else []
-        if self.request.user_id is not None and self.answer is not None and self.answer.source == "popularity":
-            notes += spelling_hints(artefact.users, [self.request.user_id], "user")
-        if ignored:
-            notes += spelling_hints(artefact.items, ignored, "item")
-        if self.rules is not None:
-            notes += self.rules.unknown_values
-        if num_found < self.request.k and self.is_cut:
-            notes.append(
-                f"only the first {MOST_READ:,} items of the ranking were read; a filter finds items after them"
-            )
-        elif num_found < self.request.k:
-            notes.append(why_few(num_found, self.request.k, self._leaves()))
-        return notes
-
-    def _leaves(self) -> Leaves:
-        """What decides how many items the answer can have at most."""
-        if self.rules is not None and self.rules.where:
-            return Leaves(FILTERS_LEAVE, len(items_that_meet(self.rules.where)))
-        artefact = self.model.recommender.artefact
-        is_trained = artefact.knows_item
-        if self.request.only is None:
-            return Leaves(MODEL_KNOWS, int(is_trained.sum()))
-        return Leaves(ONLY_NAMES, int(is_trained[np.unique(artefact.items.indices(self.request.only))].sum()))
+        return [*notes, *hints_about(self.model.recommender.artefact, self.reading.question), *self.reading.remarks]
 
 
-def _rank_together(recommender: Recommender, group: _Group, members: Sequence[PendingQuestion]) -> None:
-    """Rank for all questions of a group in one call. A question that needs fewer items takes the first ones."""
-    fetch = max(question.fetch for question in members)
-    questions = [one.question for one in members]
-    answers = recommender.answer(questions, k=fetch, only=group.only, exclude_seen=group.exclude_seen)
-    for question, answer in zip(members, answers, strict=True):
-        question.take(answer, fetch)
+def compiled_rules(model: LoadedModel, request: RecommendRequest, place: str = "") -> CompiledRules:
+    """Compile the filters and rules of a question.
+
+    model  knows the table of items        request  the question
+    place  where the question stands in the request, for the sentence about an error, such as "questions[3]."
+
+    Raises ConfigError for a rule that does not fit the table of items.
+    """
+    if not request.filters and request.rules is None:
+        return NO_RULES
+    asked = request.model_dump(include={"filters", "rules"})
+    return model.recommender.compiled(asked["filters"], asked["rules"], place)

@@ -11,7 +11,6 @@ import numpy as np
 from caser.answering.recommender import Recommender
 from caser.arrays.types import RawId
 from caser.data.attributes import Attributes
-from caser.data.item_values import NO_TEXTS
 from caser.service.request_schemas import MAX_VALUE_LENGTH
 
 MAX_COMMON_VALUES = 50
@@ -29,8 +28,8 @@ class Catalogue:
     >>> from tests.runs import popularity_run
     >>> table = pl.DataFrame({"item_id": [10, 20], "genre": ["a|b", "b"]})
     >>> catalogue = Catalogue.of(Recommender(popularity_run()).with_items(table))
-    >>> sorted(catalogue.values("genre", 10)), catalogue.title(10), catalogue.search("ten")
-    (['a', 'b'], 'Ten', [10])
+    >>> catalogue.common_values["genre"], catalogue.title(10), catalogue.search("ten")
+    (['b', 'a'], 'Ten', [10])
     """
 
     def __init__(
@@ -69,10 +68,6 @@ class Catalogue:
     def title(self, item: RawId) -> str | None:
         """The title of `item`, or None."""
         return self.titles.get(item)
-
-    def values(self, column: str, item: RawId) -> frozenset[str]:
-        """The values of `item` in `column`; empty if the item has none. Raises KeyError for an unknown column."""
-        return self.attributes[column].values.get(item, NO_TEXTS)
 
     @cached_property
     def common_values(self) -> dict[str, list[str]]:

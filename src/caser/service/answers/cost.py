@@ -7,7 +7,8 @@ questions as it takes time, or as its part of the answer takes bytes, whichever 
     k              0.4 for each item above 10
     lists          1 for 100 ids in `history`, `exclude` and `only` together
     unknown user   the fold-in: positions x items / 12,000
-    rules          each condition is tested on every item that may be read; unknown values are compared with others
+    rules          each condition is tested on every item that may be read; unknown values are compared with others;
+                   diversity compares each pair of the items that it chooses from
     explain        0.35 for each item of the answer and item of the history; one question for each item of the history
 
 `make bench NAME=serving_cost` measures what the most expensive requests that are accepted need.
@@ -18,10 +19,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import ceil
 
+from caser.answering.diversity import pool_size
 from caser.answering.explain import MOST_EFFECTS
 from caser.answering.fold_in import MOST_POSITIONS
 from caser.answering.recommender import Recommender
-from caser.service.answers.rules import MOST_READ, CompiledRules
+from caser.answering.rules import CompiledRules
+from caser.answering.wanted_items import MOST_READ
 from caser.service.request_schemas import RecommendRequest
 
 _FREE_ITEMS = 10
@@ -31,6 +34,8 @@ _FOLD_IN_SIZE = 12_000
 _RULE_SIZE = 500
 _SMALLEST_CATALOGUE = 2_000
 _PER_UNKNOWN_VALUE = 40
+_LOOKED_UP_PER_UNIT = 1_000
+_PAIRS_PER_UNIT = 10_000
 _MOST_UNKNOWN_VALUES = 5
 _PER_EFFECT = 0.35
 _READ_PER_UNIT_OF_NETWORK = 20
@@ -56,10 +61,10 @@ class CostRates:
         self._reach = artefact.scorer.history_length
         self._read_per_unit = _READ_PER_UNIT_OF_COUNTS if scorer is None else _READ_PER_UNIT_OF_NETWORK
 
-    def question(self, request: RecommendRequest, rules: CompiledRules | None, *, read: int, folded: int) -> int:
+    def question(self, request: RecommendRequest, rules: CompiledRules, *, read: int, folded: int) -> int:
         """Return the cost of a question.
 
-        request  the question                       rules   its rules, or None
+        request  the question                       rules   its filters and rules
         read     the length of the history, which counts only for an explanation
         folded   the length of the history of a user whose vector is searched; 0 for other users
         """
@@ -67,8 +72,8 @@ class CostRates:
         num_ids = sum(len(ids) for ids in (request.history, request.exclude, request.only) if ids)
         cost = 1 + _PER_ITEM * max(0, items - _FREE_ITEMS) + num_ids / _IDS_PER_UNIT
         cost += min(folded, MOST_POSITIONS) * self.num_items / _FOLD_IN_SIZE
-        if rules is not None:
-            cost += self._rules(rules)
+        if request.filters or request.rules is not None:
+            cost += self._rules(rules, request.k)
         if request.explain:
             read = read if self._reach is None else min(read, self._reach)
             effects = min(read, MOST_EFFECTS)
@@ -84,11 +89,18 @@ class CostRates:
         """Return the cost of a search for `k` titles."""
         return ceil(1 + _PER_ITEM * max(0, k - _FREE_ITEMS) + self.num_items / _SEARCH_SIZE)
 
-    def _rules(self, rules: CompiledRules) -> float:
+    def _rules(self, rules: CompiledRules, k: int) -> float:
         read = min(self.num_items, MOST_READ)
         passes = 3 + rules.num_conditions
         unknown = min(rules.num_unknown_values, _MOST_UNKNOWN_VALUES)
-        return passes * (read + _SMALLEST_CATALOGUE) / _RULE_SIZE + unknown * _PER_UNKNOWN_VALUE
+        boosted = sum(min((one.most for one in where), default=self.num_items) for where, _ in rules.boosts)
+        pool = min(pool_size(k, rules.diversity), self.num_items) if rules.diversity else 0
+        return (
+            passes * (read + _SMALLEST_CATALOGUE) / _RULE_SIZE
+            + unknown * _PER_UNKNOWN_VALUE
+            + max(0, boosted - MOST_READ) / _LOOKED_UP_PER_UNIT
+            + pool * pool / _PAIRS_PER_UNIT
+        )
 
 
 def events_cost(number: int) -> int:

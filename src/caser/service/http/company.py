@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from caser.service.answers.arms import Arm
 from caser.service.http.access import RateLimit
 
 if TYPE_CHECKING:
@@ -24,8 +25,10 @@ class Company(Protocol):
         service  of this process       stop  ends it, as SIGTERM does
         """
 
-    async def reload(self) -> None:
-        """Let all processes load the run again, and change to it together.
+    async def reload(self, arm: Arm) -> None:
+        """Let all processes load a run again, and change to it together.
+
+        arm  which run
 
         Raises HTTPException 409, and all keep the old model, if one of them cannot load it.
         """

@@ -79,6 +79,7 @@ class Metrics:
     cost_waiting returns what the requests that wait cost together
     events       the event store        histories    those that are kept for quick answers
     connections  the connections of the server
+    candidate    returns the model of the candidate, or None
     The functions are called whenever the metrics are read.
     """
 
@@ -89,7 +90,9 @@ class Metrics:
         events: EventStore,
         histories: Histories,
         connections: Connections,
+        candidate: Callable[[], LoadedModel | None] = lambda: None,
     ) -> None:
+        self._candidate = candidate
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self._requests = Counter(
@@ -144,8 +147,13 @@ class Metrics:
             "caser_cost_waiting": cost_waiting,
             "caser_connections": lambda: len(connections),
             "caser_events_waiting_bytes": lambda: events.num_bytes_waiting,
-            "caser_histories_bytes": lambda: histories.num_bytes + self._model().num_bytes_cached,
+            "caser_histories_bytes": lambda: histories.num_bytes + self._num_bytes_of_models(),
         }
+
+    def _num_bytes_of_models(self) -> int:
+        """The memory of the histories that the models keep."""
+        models = [self._model(), self._candidate()]
+        return sum(one.num_bytes_cached for one in models if one is not None)
 
     def count_request(self, route: str, status: int, seconds: float) -> None:
         """Count a request to `route` that was answered with `status` after so many `seconds`."""

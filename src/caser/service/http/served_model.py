@@ -18,6 +18,7 @@ from fastapi import HTTPException
 
 from caser.errors import BusyError, CaserError
 from caser.service.answers.answer import API_VERSION
+from caser.service.answers.arms import Arm
 from caser.service.answers.loaded_model import LoadedModel, load_model
 from caser.service.answers.try_out import try_out
 from caser.service.events.store import EventStore
@@ -30,21 +31,62 @@ Tried: TypeAlias = tuple[LoadedModel, dict[str, Any]]
 
 
 class ServedModel:
-    """The model of a service.
+    """A model of a service. It is served after `start`, or after `load` and `begin`.
 
-    run  the run folder       settings  how it is served       events  the store of events
-
-    Raises ArtefactError when the run is damaged or does not answer, DataError when the table of items cannot be read.
+    run         the run folder                              settings  how it is served
+    events      the store of events                         arm       its name, for the log
+    max_cached  how many bytes of histories it may keep
     """
 
-    def __init__(self, run: Path, settings: ServiceSettings, events: EventStore) -> None:
+    def __init__(
+        self, run: Path, settings: ServiceSettings, events: EventStore, max_cached: int, arm: Arm = "incumbent"
+    ) -> None:
         self._run = run
         self._settings = settings
         self._events = events
+        self._max_cached = max_cached
+        self._arm = arm
+        self.problem: str | None = None
+        """Why no model is served, without the names of folders."""
+        self._model: LoadedModel | None = None
         self._loading: Future[Tried] | None = None
         self._loaded: Tried | None = None
         """What `load` has loaded and `begin` has not begun with."""
-        self.model, _ = self._load()
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether there is a model that can be served."""
+        return self._model is not None
+
+    @property
+    def model(self) -> LoadedModel:
+        """The model that is served now. Raises RuntimeError where there is none."""
+        if self._model is None:
+            raise RuntimeError("a model must be loaded before it answers.")
+        return self._model
+
+    def start(self) -> None:
+        """Load the run, try it, and serve it.
+
+        Raises ArtefactError when the run is damaged or does not answer, DataError when the table of items cannot be
+        read.
+        """
+        self._model, _ = self._load()
+
+    def try_to_start(self) -> None:
+        """Load the run, try it, and serve it; if that fails, log why, and keep the reason as `problem`."""
+        try:
+            self.start()
+        except Exception as error:
+            reason = self._why_not(error)
+            self.problem = self._without_folders(reason)
+            logger.error("the %s is not served: %s", self._arm, reason)
+
+    def withdraw(self) -> None:
+        """Serve this model no more, until a run is loaded again."""
+        if self._model is not None:
+            self._model, self.problem = None, "another process of the service could not load it."
+            logger.error("the %s is not served: %s", self._arm, self.problem)
 
     async def load(self) -> str:
         """Load the run again and try it, while the model that is served goes on. Returns the version of the new one.
@@ -65,8 +107,7 @@ class ServedModel:
         except Exception as error:
             reason = self._why_not(error)
             logger.warning("reload refused: %s", reason)
-            given = (self._run, self._settings.items, self._settings.onnx)
-            reason = without_folders(reason, [file for file in given if file is not None])
+            reason = self._without_folders(reason)
             raise HTTPException(409, f"the run cannot be loaded, and the loaded one stays: {reason}") from None
         return self._loaded[0].version
 
@@ -74,8 +115,8 @@ class ServedModel:
         """Serve the model that `load` has loaded from now on. Returns what `/v1/model` says of it."""
         if self._loaded is None:
             raise RuntimeError("a model must be loaded before it is served.")
-        (self.model, facts), self._loaded = self._loaded, None
-        logger.info("reloaded: now serving %s", self.model.version[:12])
+        (self._model, facts), self._loaded, self.problem = self._loaded, None, None
+        logger.info("reloaded the %s: now serving %s", self._arm, self._model.version[:12])
         return facts
 
     def abandon(self) -> None:
@@ -111,7 +152,7 @@ class ServedModel:
     def _load(self) -> Tried:
         """Load the run, and try everything that it is needed for."""
         settings = self._settings
-        model = load_model(self._run, settings.items, settings.onnx, settings.cache_mb << 19)
+        model = load_model(self._run, settings.items, settings.onnx, self._max_cached)
         facts = self.facts(model)
         try_out(model, self._settings.window, facts)
         return model, facts
@@ -129,6 +170,11 @@ class ServedModel:
 
         Thread(target=load, name="loading", daemon=True).start()
         return future
+
+    def _without_folders(self, reason: str) -> str:
+        """A sentence that may leave the service: it names no folder of this machine."""
+        given = (self._run, self._settings.items, self._settings.onnx)
+        return without_folders(reason, [file for file in given if file is not None])
 
     def _why_not(self, error: Exception) -> str:
         """Why a run cannot be served, as a sentence."""

@@ -12,6 +12,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from math import ceil
 from pathlib import Path
 from types import FrameType
@@ -20,6 +21,7 @@ from typing import TypeAlias
 import uvicorn
 from fastapi import FastAPI
 
+from caser.service.answers.arms import Arm, check_candidate, folders
 from caser.service.events.opening import open_store
 from caser.service.http.access import AccessControl, RateLimit
 from caser.service.http.app import make_app
@@ -85,7 +87,8 @@ def serve(
 
     Raises as `app_for_run` does, and ConfigError for an address that cannot be listened on.
     """
-    access_control(settings, host)  # what it refuses is refused before anything is bound
+    access_control(settings, host)  # what these refuse is refused before anything is bound
+    check_candidate(run, settings)
     with bound_sockets(host, port, uds) as sockets:
         serve_sockets(run, settings, host, sockets, on_ready)
 
@@ -107,11 +110,11 @@ def serve_sockets(
 
     Raises as `app_for_run` does, and ConfigError where another program listens on the address.
     """
-    seen = look(run)
+    seen = {arm: look(folder) for arm, folder in folders(run, settings).items()}
     app = app_for_run(run, settings, host, company)
     log_to_stderr()
     service: Service = app.state.service
-    service.log_items()
+    service.arms.log_items()
     # The model stays in memory until a reload: the garbage collector need not look at its objects again.
     gc.collect()
     gc.freeze()
@@ -150,7 +153,12 @@ class _DrainingServer(uvicorn.Server):
     """A server that reports that it is not ready for a while before it stops."""
 
     def __init__(
-        self, config: uvicorn.Config, service: Service, settings: ServiceSettings, on_ready: OnReady, seen: Look
+        self,
+        config: uvicorn.Config,
+        service: Service,
+        settings: ServiceSettings,
+        on_ready: OnReady,
+        seen: dict[Arm, Look],
     ) -> None:
         super().__init__(config)
         self._on_ready = on_ready
@@ -158,7 +166,7 @@ class _DrainingServer(uvicorn.Server):
         self._settings = settings
         self._seen = seen
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._watching: asyncio.Task[None] | None = None
+        self._watching: list[asyncio.Task[None]] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and log the addresses."""
@@ -167,7 +175,10 @@ class _DrainingServer(uvicorn.Server):
         if company is not None:
             await company.join(self._service, lambda: self.handle_exit(signal.SIGTERM, None))
         elif self._settings.watch:
-            self._watching = self._loop.create_task(watch(self._service.run, self._seen, self._service.reload))
+            self._watching = [
+                self._loop.create_task(watch(folder, self._seen[arm], partial(self._service.reload, arm)))
+                for arm, folder in folders(self._service.run, self._settings).items()
+            ]
         try:
             await super().startup(sockets)
         except OSError as error:  # another program began to listen while the model was loaded

@@ -19,21 +19,25 @@ from fastapi import HTTPException, Request, Response
 
 from caser.answering.answers import REPLAY_HEADER
 from caser.data.id_text import json_id, written
-from caser.service.answers.answer import API_VERSION, Question, answer_questions, question_costs, with_recent
+from caser.service.answers.answer import API_VERSION, Question, with_recent
+from caser.service.answers.arms import Arm
 from caser.service.answers.cost import events_cost, history_cost
 from caser.service.answers.loaded_model import LoadedModel
 from caser.service.answers.queue import QuestionQueue
 from caser.service.events.histories import Histories
 from caser.service.events.store import Event, EventStore, Outcome
 from caser.service.http.admission import Deadlines, accept, charge, while_connected
+from caser.service.http.answer_log import AnswerLog
+from caser.service.http.arm_metrics import ArmMetrics
 from caser.service.http.company import Company
 from caser.service.http.connections import Connections, default_limits, descriptors
 from caser.service.http.error_responses import RETRY_LATER, RETRY_SOON
 from caser.service.http.metrics import Metrics
 from caser.service.http.new_events import for_the_store
-from caser.service.http.served_model import ServedModel
-from caser.service.logs import JsonLog, Pseudonym, logger
+from caser.service.http.served_arms import ServedArms
+from caser.service.logs import JsonLog, Pseudonym
 from caser.service.request_schemas import (
+    ArmInQuery,
     BulkRecommendRequest,
     EventsBody,
     IdInQuery,
@@ -71,31 +75,30 @@ class Service:
             expire_days=settings.expire_days,
             max_bytes=settings.cache_mb << 19,  # one half; the other half is for the histories that the model reads
         )
-        self.served = ServedModel(run, settings, events)
+        self.arms = ServedArms(run, settings, events)
         self._deadlines = Deadlines(settings.answer_seconds)
         self.is_draining = False
         self.connections = Connections(
             default_limits(settings.max_body, settings.max_connections, settings.idle_seconds, descriptors())
         )
         self.queue: QuestionQueue[RecommendRequest, Question, dict[str, Any]] = QuestionQueue(
-            partial(with_recent, self.histories), self._answer, settings.max_waiting, settings.answer_seconds
+            partial(with_recent, self.histories), self.arms.answer, settings.max_waiting, settings.answer_seconds
         )
-        self.metrics = Metrics(
-            lambda: self.model,
-            lambda: self.queue.cost_waiting,
-            events,
-            self.histories,
-            self.connections,
-        )
+        waiting, candidate = lambda: self.queue.cost_waiting, lambda: self.arms.candidate
+        self.metrics = Metrics(lambda: self.model, waiting, events, self.histories, self.connections, candidate)
+        is_experiment = self.arms.experiment is not None
+        self._arm_metrics = ArmMetrics(self.metrics.registry, candidate) if is_experiment else None
         self.pseudonym = pseudonym
-        self._answer_log = None if settings.answer_log is None else JsonLog(settings.answer_log)
+        self._answer_log = (
+            None if settings.answer_log is None else AnswerLog(settings.answer_log, pseudonym, self.arms.experiment)
+        )
         self.company: Company | None = None
         self.request_log = JsonLog()
 
     @property
     def model(self) -> LoadedModel:
         """The model that is served now."""
-        return self.served.model
+        return self.arms.incumbent.model
 
     def close(self) -> None:
         """Close the queue, the event store and the logs. No request may be in progress."""
@@ -115,7 +118,12 @@ class Service:
         """
         # `request.state.user = ...` does the same, but makes an object first, which takes 2 % of the time of an answer.
         request.scope["state"]["user"] = None if question.user_id is None else written(question.user_id)
-        [cost] = await question_costs(self.model, self.histories, self.settings.window, [question])
+        if self._arm_metrics is None:
+            return await self._recommend(question, request)
+        return await self._arm_metrics.watch([self.arms.arm_of(question.user_id)], self._recommend(question, request))
+
+    async def _recommend(self, question: RecommendRequest, request: Request) -> dict[str, Any]:
+        [cost] = await self.arms.costs(self.histories, [question])
         if cost > 1:
             accept([question], cost, self.settings.max_cost, request)
         asking = self.queue.ask(question, cost)
@@ -132,11 +140,17 @@ class Service:
 
         Raises as `recommend` does.
         """
+        if self._arm_metrics is None:
+            return await self._recommend_bulk(bulk, request)
+        arms = {self.arms.arm_of(question.user_id) for question in bulk.questions}
+        return await self._arm_metrics.watch(arms, self._recommend_bulk(bulk, request), is_one=False)
+
+    async def _recommend_bulk(self, bulk: BulkRecommendRequest, request: Request) -> dict[str, Any]:
         costs: list[int] = []
         while len(costs) < len(bulk.questions):
             some = bulk.questions[len(costs) : len(costs) + _QUESTIONS_PER_TURN]
             places = [f"questions[{len(costs) + number}]." for number in range(len(some))]
-            costs += await question_costs(self.model, self.histories, self.settings.window, some, places)
+            costs += await self.arms.costs(self.histories, some, places)
             await asyncio.sleep(0)
         accept(bulk.questions, sum(costs), self.settings.max_cost, request)
         asking = self.queue.ask_all(bulk.questions, costs)
@@ -259,27 +273,31 @@ class Service:
 
     async def model_facts(self) -> dict[str, Any]:
         """Describe the model that is served."""
-        return self.served.facts(self.model)
+        return self.arms.facts()
 
-    async def reload(self) -> dict[str, Any]:
+    async def reload(self, arm: ArmInQuery = "incumbent") -> dict[str, Any]:
         """Load the run folder again and serve it. If the run cannot be used, the service keeps the model that it has.
 
-        After the response, every answer comes from the new model. Raises HTTPException 409 for a run that is damaged,
-        that does not answer, or that takes too long; BusyError while another reload is under way.
-        """
-        if self.company is not None:
-            await self.company.reload()
-            return self.served.facts(self.model)
-        await self.served.load()
-        return await self.begin()
+        arm  which run: the one that is served, or the candidate
 
-    async def begin(self) -> dict[str, Any]:
-        """Serve the model that was loaded from now on. Returns its description."""
-        facts = self.served.begin()
+        After the response, every answer comes from the new model. Raises HTTPException 409 for a run that is damaged,
+        that does not answer, or that takes too long, and where there is no candidate; BusyError while another reload is
+        under way.
+        """
+        served = self.arms.of(arm)
+        if self.company is not None:
+            await self.company.reload(arm)
+        else:
+            await served.load()
+            await self.begin(arm)
+        return self.arms.facts()
+
+    async def begin(self, arm: Arm) -> None:
+        """Serve the model that was loaded from now on; `arm` says which."""
+        self.arms.of(arm).begin()
         # The thread may still be using the old model: in this thread, collect its memory after that.
         await self.queue.run_in_thread(gc.collect)
-        self.log_items()
-        return facts
+        self.arms.log_items()
 
     async def metrics_text(self) -> bytes:
         """The metrics in the text format of Prometheus; those of all processes, where the service has several."""
@@ -301,28 +319,14 @@ class Service:
             raise HTTPException(503, f"{problem}.", RETRY_LATER)
         return {"status": "ready", "store": problem or "ok"}
 
-    def log_items(self) -> None:
-        """Log what was guessed about the table of items, and what of it does not match the run."""
-        for sentence in self.model.catalogue.notes:
-            logger.info("table of items: %s", sentence)
-
-    def _answer(self, questions: Sequence[Question]) -> list[dict[str, Any]]:
-        return answer_questions(self.model, self.settings.window, questions)
-
     def _record(self, answers: Iterable[dict[str, Any]], request: Request) -> None:
         """Count answers and write them to the answer log."""
         for answer in answers:
             self.metrics.count_answer(answer["source"])
+            if self._arm_metrics is not None:
+                self._arm_metrics.count_answer(answer["arm"])
             if self._answer_log is not None and REPLAY_HEADER not in request.headers:
-                user = answer["user_id"]
-                self._answer_log.write(
-                    kind="answer",
-                    request=request.state.id,
-                    user=None if user is None else self.pseudonym(written(user)),
-                    model=answer["model_version"],
-                    source=answer["source"],
-                    items=[written(item["item_id"]) for item in answer["items"]],
-                )
+                self._answer_log.answer(answer, request.state.id)
 
     def _record_events(
         self, model: LoadedModel, new_events: Sequence[NewEvent], events: Sequence[Event], outcomes: Sequence[Outcome]
@@ -336,8 +340,7 @@ class Service:
             if outcome == "new":
                 self.metrics.count_event(new_event.item_id, is_known=is_known)
                 if self._answer_log is not None:
-                    user = self.pseudonym(event.user_id)
-                    self._answer_log.write(kind="event", user=user, item=event.item_id, at=event.time)
+                    self._answer_log.event(event)
         return list(unknown_items)
 
     def _versioned(self, model: LoadedModel | None = None, /, **values: Any) -> dict[str, Any]:

@@ -116,5 +116,6 @@ export function describeRule(rule) {
   if (kind === "at_most") return `too many with the same ${name}`;
   if (kind === "without") return `excluded ${name}`;
   if (kind === "filters") return `other ${name}`;
+  if (kind === "diversity") return "too similar to a better title";
   return rule;
 }

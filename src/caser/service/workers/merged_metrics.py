@@ -33,6 +33,7 @@ _RULES: Mapping[str, Callable[[Sequence[float]], float]] = {
     "caser_popularity_drift": _mean,
     "caser_popularity_drift_by_chance": _mean,
     "caser_model_info": _largest,
+    "caser_candidate_info": _largest,
     "caser_model_age_seconds": _largest,
     "caser_store_writable": min,
     "caser_store_durable": min,

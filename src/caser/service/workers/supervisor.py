@@ -17,16 +17,18 @@ import signal
 import socket
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 from caser.errors import CaserError, ConfigError
+from caser.service.answers.arms import Arm, check_candidate, folders
 from caser.service.http.listening import bound_sockets, let_others_join, shown
 from caser.service.http.server import SHUTDOWN_SECONDS, OnReady, access_control
 from caser.service.http.watching import look, watch
 from caser.service.logs import log_to_stderr, logger, read_pseudonym_key
 from caser.service.settings import ServiceSettings
-from caser.service.workers.hub import Hub
+from caser.service.workers.hub import Hub, incumbent_of
 from caser.service.workers.line import Handler, Line
 from caser.service.workers.worker import WorkerTask, work
 
@@ -61,6 +63,7 @@ def serve(
     """
     check_workers(num_workers, settings)
     access_control(settings, host)  # what it refuses is refused once, and not by every worker
+    check_candidate(run, settings)
     key = read_pseudonym_key(settings.answer_log)
     with bound_sockets(host, port, uds) as sockets:
         log_to_stderr()
@@ -120,7 +123,8 @@ class _Supervisor:
 
     def __init__(self, task: WorkerTask, sockets: list[socket.socket], num_workers: int, on_ready: OnReady) -> None:
         self._task, self._sockets, self._num_workers, self._on_ready = task, sockets, num_workers, on_ready
-        self._seen = look(task.run)
+        self._folders = folders(task.run, task.settings)
+        self._seen = {arm: look(folder) for arm, folder in self._folders.items()}
         self._workers: dict[int, _Worker] = {}
         self._pauses: dict[int, float] = {}
         self._serving: set[int] = set()
@@ -131,7 +135,7 @@ class _Supervisor:
     async def run(self) -> None:
         """Serve until a signal, and until every worker has ended. Raises the error of a worker that cannot start."""
         self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
-        self._hub = Hub(self._task.settings.reload_seconds, self._kill)
+        self._hub = Hub(self._task.settings.reload_seconds, self._kill, tuple(self._folders))
         for heard in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(heard, self._stop, heard.name)
         for number in range(1, self._num_workers + 1):
@@ -156,8 +160,8 @@ class _Supervisor:
         """What a worker may ask the parent for."""
         hub = self._hub
 
-        async def join(version: str) -> None:
-            await hub.admit(worker.line, version)
+        async def join(version: str) -> str:
+            return await hub.admit(worker.line, version)
 
         async def serves(_: None) -> None:
             self._serves(worker)
@@ -165,8 +169,8 @@ class _Supervisor:
         async def failed(error: CaserError) -> None:
             self._failed(error)
 
-        async def reload(_: None) -> str:
-            return await hub.reload()
+        async def reload(arm: Arm) -> str:
+            return await hub.reload(arm)
 
         async def metrics(_: None) -> bytes:
             return await hub.metrics()
@@ -186,9 +190,10 @@ class _Supervisor:
             addresses = [shown(listening) for listening in self._sockets]
             for address in addresses:
                 logger.info("serving on %s with %d workers", address, self._num_workers)
-            self._on_ready(addresses, self._hub.version or "")
+            self._on_ready(addresses, incumbent_of(self._hub.version or ""))
             if self._task.settings.watch:
-                self._in_background(watch(self._task.run, self._seen, self._hub.reload))
+                for arm, folder in self._folders.items():
+                    self._in_background(watch(folder, self._seen[arm], partial(self._hub.reload, arm)))
 
     def _failed(self, error: CaserError) -> None:
         """A worker cannot serve: at the start the service ends, and later the others go on."""

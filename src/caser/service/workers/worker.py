@@ -14,6 +14,7 @@ from typing import Any
 from fastapi import HTTPException
 
 from caser.errors import BusyError, CaserError
+from caser.service.answers.arms import Arm
 from caser.service.http.access import RateLimit
 from caser.service.http.listening import joined
 from caser.service.http.server import serve_sockets
@@ -76,17 +77,20 @@ class _Others:
     async def join(self, service: Service, stop: Callable[[], None]) -> None:
         """Tell the parent which model was loaded, and wait until this worker may serve it."""
 
-        async def load(_: None) -> str:
+        async def load(arm: Arm) -> str:
             try:
-                return await service.served.load()
+                return await service.arms.of(arm).load()
             except BusyError as error:
                 raise HTTPException(503, str(error)) from None
 
-        async def begin(_: None) -> None:
-            await service.begin()
+        async def begin(arm: Arm) -> None:
+            await service.begin(arm)
 
-        async def abandon(_: None) -> None:
-            service.served.abandon()
+        async def abandon(arm: Arm) -> None:
+            service.arms.of(arm).abandon()
+
+        async def withdraw(_: None) -> None:
+            service.arms.withdraw()
 
         async def metrics(_: None) -> list[Any]:
             return list(service.metrics.registry.collect())
@@ -95,15 +99,11 @@ class _Others:
             for limit in self._limits:
                 limit.take_from(costs)
 
-        handlers: dict[str, Handler] = {
-            "load": load,
-            "begin": begin,
-            "abandon": abandon,
-            "metrics": metrics,
-            "charge": charge,
-        }
+        asked = (load, begin, abandon, withdraw, metrics, charge)
+        handlers: dict[str, Handler] = {handler.__name__: handler for handler in asked}
         self.line = Line(self.connection, handlers, stop)
-        await self.line.ask("join", service.model.version)
+        if await self.line.ask("join", service.arms.version) != service.arms.version:
+            service.arms.withdraw()  # the others serve no candidate
         for limit in self._limits:
             limit.tell_with(self.line)
 
@@ -112,9 +112,9 @@ class _Others:
         if self.line is not None:
             self.line.tell("serves")
 
-    async def reload(self) -> None:
-        """Let all workers load the run again, and change to it together."""
-        await self._ask("reload")
+    async def reload(self, arm: Arm) -> None:
+        """Let all workers load a run again, and change to it together; `arm` says which."""
+        await self._ask("reload", arm)
 
     async def metrics(self) -> bytes:
         """The metrics of all workers as those of one service."""
@@ -127,11 +127,11 @@ class _Others:
         self._limits.append(limit)
         return limit
 
-    async def _ask(self, word: str) -> Any:
+    async def _ask(self, word: str, value: Any = None) -> Any:
         try:
             if self.line is None:
                 raise LineEndedError
-            return await self.line.ask(word)
+            return await self.line.ask(word, value)
         except LineEndedError:
             raise HTTPException(503, "the service is stopping; ask another one.") from None
 

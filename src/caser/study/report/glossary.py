@@ -23,6 +23,8 @@ BEYOND: Mapping[str, str] = {
     "coverage": "is the share of all items that appear in the top {k} of at least one user: 1 if every item does",
     "gini": "says how unevenly items are recommended in the top {k}: 0 if all equally often, 1 if always the same one",
     "head_share": "is the share of the top {k} that are popular items (those that make up half of all interactions)",
+    "novelty": "says how unknown the items of the top {k} are: the mean of -log2(share of all interactions), in bits",
+    "diversity": "is the mean distance of two items of a top {k}: 0 if the same users had both, 1 if no user had both",
 }
 """What the measures beyond accuracy mean, by the part of their name before the @."""
 
