@@ -8,6 +8,7 @@
 # STORE   what `caser serve --store` got, to learn from the events too
 # URL     the address of the service, to load the new run at once; not needed with `caser serve --watch`
 # TRAIN   (environment) further words for `caser train`
+# UPDATE  (environment) 1 trains the served run further on what is new, instead of a new run; the first night trains
 # MARGIN  (environment) the share of the served model's NDCG@10 that a new model may lose; 0.05 if it is not set
 #
 # An interaction that is in LOG and in the store counts once. One job at a time works in RUNS.
@@ -35,12 +36,18 @@ if [[ -n $store ]]; then
     tail -n +2 "$runs/events.csv" >>"$runs/log.csv"
 fi
 
-# shellcheck disable=SC2086  # several words
-caser train "$runs/log.csv" --drop-duplicates --out "$runs/tonight" ${TRAIN:-}
+if [[ ${UPDATE:-0} == 1 && -d $runs/live ]]; then
+    caser update "$runs/live" "$runs/log.csv" --out "$runs/tonight"
+    ship=(update "$runs/tonight" --all)
+else
+    # shellcheck disable=SC2086  # several words
+    caser train "$runs/log.csv" --drop-duplicates --out "$runs/tonight" ${TRAIN:-}
+    ship=(refit "$runs/tonight")
+fi
 if [[ -d $runs/live ]]; then
     caser promote "$runs/tonight" --over "$runs/live" --margin "${MARGIN:-0.05}"
 fi
-caser refit "$runs/tonight" --out "$runs/live"
+caser "${ship[@]}" --out "$runs/live"
 if [[ -n $url ]]; then
     curl --fail --silent --show-error --request POST "$url/v1/model/reload" || exit 12
 fi

@@ -105,6 +105,7 @@ _HOME = {
     "through_onnx": "caser.exported.scorer",
     "time_windows": "caser.data.time_windows",
     "union_world": "caser.data.synthetic",
+    "update": "caser.study.updating",
     "user_fraction": "caser.data.split",
     "user_sessions": "caser.data.user_sessions",
     "write_onnx": "caser.exported.write",

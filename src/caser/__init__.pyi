@@ -93,6 +93,7 @@ from caser.study.refitting import refit as refit
 from caser.study.sessions import compare_sessions as compare_sessions
 from caser.study.study import Study as Study
 from caser.study.sweep import sweep as sweep
+from caser.study.updating import update as update
 
 __version__: str
 _HOME: dict[str, str]
@@ -188,6 +189,7 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "through_onnx",
     "time_windows",
     "union_world",
+    "update",
     "user_fraction",
     "user_sessions",
     "write_onnx",

@@ -44,7 +44,7 @@ def write_log(path: Path) -> list[tuple[str, str, float]]:
 async def keep(path: Path, rows: list[tuple[str, str, float]]) -> None:
     """Store events as a service does."""
     store = SqliteEvents(path)
-    await store.append([Event(f"event {user}", user, item, time) for user, item, time in rows])
+    await store.append([Event(f"event {user} {time}", user, item, time) for user, item, time in rows])
     store.close()
 
 
@@ -67,3 +67,27 @@ def test_three_nights(tmp_path: Path) -> None:
     assert model_version(runs / "live") != first
     manifest = load(runs / "live").manifest
     assert (manifest["train_on"], manifest["log"]["interactions"]) == ("all", 60 * 9)
+
+
+@pytest.mark.slow
+def test_nights_that_update_the_served_run(tmp_path: Path) -> None:
+    log, runs, store = tmp_path / "log.csv", tmp_path / "runs", tmp_path / "events.db"
+    later = write_log(log)
+    train = "--model markov"
+
+    assert night(log, runs, TRAIN=train, UPDATE="1") == 0, "without a run to update, the first night trains one"
+    first = model_version(runs / "live")
+    assert load(runs / "live").manifest["updated"] is None
+
+    assert night(log, runs, TRAIN=train, UPDATE="1") == DataError.exit_code, "there is nothing new to learn"
+    assert model_version(runs / "live") == first
+
+    others = [*later[1:], later[0]]
+    again = [(user, item, START + 1e4) for (user, _, _), (_, item, _) in zip(later, others, strict=True)]
+    asyncio.run(keep(store, [*later, *again]))
+    assert night(log, runs, store, TRAIN=train, UPDATE="1", MARGIN="0.9") == 0
+    manifest = load(runs / "live").manifest
+    assert (manifest["train_on"], manifest["left_out"], manifest["log"]["interactions"]) == ("all", None, 60 * 10)
+    made = manifest["updated"]
+    assert (made["full"], made["parent"], made["updates"]) == (first, model_version(runs / "tonight"), 2)
+    assert load(runs / "tonight").manifest["updated"]["parent"] == first

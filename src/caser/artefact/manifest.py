@@ -79,6 +79,33 @@ class LeftOutFacts(Settings):
     """The day of the last of them; null for a log without times."""
 
 
+class UpdateFacts(Settings):
+    """What a run was made from that was trained further on new events, and how."""
+
+    model_config = ConfigDict(strict=True)
+
+    parent: Annotated[str, Field(max_length=64)]
+    """The version of the run that was trained further: a digest of what was trained."""
+    full: Annotated[str, Field(max_length=64)]
+    """The version of the run of the last full training."""
+    updates: int = Field(ge=1)
+    """How many updates there were since."""
+    protocol: Annotated[str, Field(max_length=200)]
+    """The protocol of the last full training."""
+    interactions: int = Field(ge=1)
+    """How many new interactions trained."""
+    repeated: int = Field(ge=0)
+    """How many events came that the parent held already."""
+    late: int = Field(ge=0)
+    """How many new events were not later than the last one of the parent."""
+    replayed: int = Field(ge=0)
+    """How many old interactions trained again; 0 for a model that counts, which is fitted on everything."""
+    training: dict[str, Any] | None
+    """The settings of this training of a network; null for a counting model."""
+    epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] | None
+    """Its number of epochs; null for a counting model."""
+
+
 def readable_as(kind: type[Settings], *, by_name: bool = False) -> AfterValidator:
     """Return a check: a value, or each value of a list, must be what a settings class describes. It stays as it is.
 
@@ -192,6 +219,8 @@ class Manifest(Settings):
     """When training ended, in seconds since 1970; null in a run of format 1."""
     why: list[str] = Field(default_factory=list)
     """Sentences on why this model was chosen, where several were tried."""
+    updated: Annotated[dict[str, Any], readable_as(UpdateFacts)] | None = None
+    """What an updated run was made from; absent in a run that was trained from fresh parameters."""
 
     @model_validator(mode="after")
     def _what_is_left_out_is_in_the_log(self) -> Self:
@@ -207,8 +236,8 @@ class Manifest(Settings):
         return keys[keys.index("protocol") :]
 
 
-_MAY_BE_ABSENT = {"index", "left_out", "trained_at"}
-"""Keys that a run need not have: one without an approximate index, and one of format 1."""
+_MAY_BE_ABSENT = {"index", "left_out", "trained_at", "updated"}
+"""Keys that a run need not have: one without an approximate index, one of format 1, and one that was not updated."""
 
 
 def trained_digest(manifest: Manifest) -> str:
@@ -253,7 +282,7 @@ def render(path: Path, manifest: Manifest) -> bytes:
     manifest  the manifest to write
     """
     try:
-        values = manifest.model_dump(exclude={"index"} if manifest.index is None else None)
+        values = manifest.model_dump(exclude={key for key in ("index", "updated") if getattr(manifest, key) is None})
         return seal_json(values, _DIGEST)
     except (TypeError, ValueError, RecursionError) as error:
         raise ArtefactError(f"{path} must hold JSON values only; got: {error}.") from None

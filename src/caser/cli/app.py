@@ -35,6 +35,7 @@ from caser.cli import (
     serve,
     study,
     train,
+    update,
 )
 from caser.cli.configuration import (
     Configuration,
@@ -142,6 +143,7 @@ def _commands(model: str) -> dict[str, Command]:
         "evaluate": evaluate.evaluate,
         "promote": promote.promote,
         "refit": refit.refit,
+        "update": update.update,
         "compare": study.compare,
         "ablate": study.ablate_command(),
         "sweep": study.sweep_command(DEFAULT_MODEL if is_auto else model),

@@ -13,7 +13,7 @@ from caser.answering.recommender import load
 from caser.artefact import folder as artefact
 from caser.cli import show
 from caser.cli.flags import ResultFile, Switch, TableFile, Whole
-from caser.cli.logs import reopen_shards
+from caser.cli.logs import log_of_run
 from caser.evaluation import protocols
 from caser.evaluation.metrics import parse_metric
 from caser.evaluation.trec import DEPTH, write_trec
@@ -67,7 +67,7 @@ def evaluate(
         parse_metric(name)  # refuses a wrong name before the test part is opened
     recommender = load(run)
     manifest = recommender.artefact.manifest
-    split = protocols.apply(manifest["protocol"], reopen_shards(manifest["log"], log))
+    split = protocols.apply(manifest["protocol"], log_of_run(recommender, log))
     part = judging_part(recommender, split)
     further: dict[str, Any] = {"metrics": metrics} if metrics else {}
     report = judge_run(recommender, split, **further)

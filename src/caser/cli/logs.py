@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from caser.answering.recommender import Recommender
+from caser.artefact.own_log import OWN_LOG, own_log
 from caser.cli import show
 from caser.data import datasets, sources
 from caser.data.bad_rows import bad_rows_in_words
@@ -68,6 +70,33 @@ def say_facts(log: InteractionLog) -> None:
         show.note(f"  skipped {bad['count']:,} rows {reason}; the first is at {bad['first']:,}{end}")
     for step in log.provenance.get("filters", []):
         show.note(f"  filter {step['filter']} dropped {step['dropped']:,} interactions")
+
+
+def open_new_events(name: str, facts: Mapping[str, Any]) -> InteractionLog:
+    """Read a log of new events as the log of a run was read.
+
+    name   as for `open_log`
+    facts  what the manifest of the run says about its log
+
+    Filters on columns apply; the others look at old and new events together. Raises what `open_log` raises.
+    """
+    settings = facts.get("filter_settings", {})
+    of_columns = LogFilters(**{key: value for key, value in settings.items() if key in FILTERS_OF_COLUMNS})
+    is_read = is_prepared(name) or name in datasets.DATASETS
+    return open_log(name, Reading() if is_read else Reading(**facts.get("reading", {})), of_columns)
+
+
+def log_of_run(run: Recommender, moved_to: str | None) -> InteractionLog | ShardedLog:
+    """Return the log of a run: of an updated run from the run itself, and otherwise as `reopen_shards` reads it.
+
+    run       the run
+    moved_to  where the log is now; None if it did not move
+
+    Raises what `reopen_shards` raises.
+    """
+    facts = run.artefact.manifest["log"]
+    is_own = moved_to is None and facts.get("source") == OWN_LOG
+    return own_log(run.artefact) if is_own else reopen_shards(facts, moved_to)
 
 
 def reopen_log(facts: Mapping[str, Any], moved_to: str | None) -> InteractionLog:

@@ -12,7 +12,7 @@ from caser.answering.recommender import load
 from caser.artefact import folder as artefact
 from caser.cli import show
 from caser.cli.flags import DEFAULT_K, Switch, Whole, flat
-from caser.cli.logs import reopen_shards
+from caser.cli.logs import log_of_run
 from caser.errors import ConfigError, HeldBackError
 from caser.evaluation import protocols
 from caser.fitting.evaluate import JUDGED_ON
@@ -56,7 +56,7 @@ def promote(
         raise ConfigError(f"--over must be another folder than the new run; got {over} for both.")
     new, old = load(run), load(over)
     manifest = new.artefact.manifest
-    split = protocols.apply(manifest["protocol"], reopen_shards(manifest["log"], log))
+    split = protocols.apply(manifest["protocol"], log_of_run(new, log))
     result = promotion(new, old, split, metric=metric, k=k, limits=limits)
     # Counted before anybody sees a number: if that fails, nobody does.
     opened = artefact.update_manifest(run, opened=int(JUDGED_ON[manifest["train_on"]] == "test"))
@@ -68,7 +68,8 @@ def promote(
     if not result.passes:
         reasons = "; ".join([f"the verdict is {result.verdict!r}", *result.broken])
         raise HeldBackError(f"the new run must be good enough to replace {over}; {reasons}. The old run stays.")
-    show.note(f"the new run may replace the old one: {command_line('refit', str(run), '--out', str(over))}")
+    how = ["refit", str(run)] if manifest.get("updated") is None else ["update", str(run), "--all"]
+    show.note(f"the new run may replace the old one: {command_line(*how, '--out', str(over))}")
 
 
 def _show(result: Promotion) -> None:

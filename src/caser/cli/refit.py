@@ -7,7 +7,7 @@ from pathlib import Path
 from caser.answering.recommender import load
 from caser.cli import show
 from caser.cli.flags import Switch
-from caser.cli.logs import reopen_shards
+from caser.cli.logs import log_of_run
 from caser.cli.runs import checkpoint_of, save_run, writing_run
 from caser.errors import ConfigError
 from caser.fitting.tracking import tracking
@@ -45,7 +45,7 @@ def refit(run: Path, /, *, out: Path, log: str | None = None, track: str | None 
         )
     checkpoint = None if manifest["training"] is None else checkpoint_of(out)
     with writing_run(out, checkpoint), tracking(track, out.name) as tracker:
-        whole = reopen_shards(manifest["log"], log)
+        whole = log_of_run(judged, log)
         with show.fit_progress() as tell:
             again = train_again(judged, whole, checkpoint=checkpoint, tell=tracker.beside(tell))
         save_run(again, out, checkpoint)

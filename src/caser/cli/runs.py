@@ -38,7 +38,8 @@ def about_left_out(run: Path, manifest: Mapping[str, Any]) -> str | None:
 
     Returns None if the run leaves out none.
     """
-    left_out, advice = manifest["left_out"], command_line("refit", str(run), "--out", f"{run}-all")
+    how = ["refit", str(run)] if manifest.get("updated") is None else ["update", str(run), "--all"]
+    left_out, advice = manifest["left_out"], command_line(*how, "--out", f"{run}-all")
     if left_out is not None:
         events, users, total = left_out["interactions"], left_out["users"], manifest["log"]["interactions"]
         since, until = left_out["since"], left_out["until"]
@@ -72,7 +73,8 @@ def tell_next(run: Path, manifest: Mapping[str, Any]) -> None:
     manifest  its manifest
     """
     if manifest["train_on"] in JUDGED_ON:
-        show.note(f"judge it with: {command_line('evaluate', str(run))}")
+        how = ["evaluate", str(run)] if manifest.get("updated") is None else ["promote", str(run), "--over", "OLD"]
+        show.note(f"judge it with: {command_line(*how)}")
         tell_left_out(run, manifest)
     else:
         show.note(f"next: {command_line('recommend', str(run), '--user', 'ID')}")

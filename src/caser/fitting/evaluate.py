@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from caser.answering.recommender import Recommender
+from caser.data.left_out import is_in_part
 from caser.data.split import Split
 from caser.errors import ArtefactError
 from caser.evaluation import judge, protocols
@@ -54,6 +57,7 @@ def evaluate(
     if not isinstance(recommender, Recommender):
         return _judged(foreign_scorer(recommender), split, further, baselines=baselines)
     part = judging_part(recommender, split)
+    _refuse_seen_targets(recommender, split)
     facts, name = recommender.artefact.manifest, recommender.artefact.config.name
     scorers = compared(recommender, split, part, baselines=baselines)
     others = [other for other in scorers if other != name]
@@ -61,6 +65,21 @@ def evaluate(
     facts["test_openings"] += part == "test"  # after judging: what failed showed nobody a number
     facts["metrics"] = {metric: report.estimate(name, metric).to_dict() for metric in report.values[name]}
     return report
+
+
+def _refuse_seen_targets(recommender: Recommender, split: Split) -> None:
+    """Raise ArtefactError for an updated run whose weights know interactions of the test part, through its parent."""
+    artefact = recommender.artefact
+    if artefact.manifest.get("updated") is None:
+        return
+    is_trained = np.ones(len(split.log), dtype=bool) if artefact.is_trained is None else artefact.is_trained
+    num_seen = int((is_trained & ~is_in_part(split.log, split.final)).sum())
+    if num_seen:
+        raise ArtefactError(
+            "a model must not have seen the part that judges it; this one was updated from a run that was trained on "
+            f"{num_seen:,} of these interactions. `caser promote` (caser.promotion) compares it with the old run on "
+            "what neither has seen."
+        )
 
 
 def _judged(scorer: ForeignScorer, split: Split, metrics: Sequence[str], *, baselines: bool) -> Report:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from caser.answering.recommender import Recommender
+from caser.arrays.types import Mask
 from caser.artefact.folder import Artefact
 from caser.config import Training
 from caser.data.left_out import is_in_part, left_out_facts
@@ -92,15 +93,15 @@ def choose(
         choice = run.choose(most_seconds, keep=keep, bars=bars)
         if best := run.kept():
             choice = replace(
-                choice, kept=_recommender(model, best[0], split, split.fit, {"train_on": "fit", **best[1]})
+                choice, kept=recommender_of(model, best[0], split, split.fit, {"train_on": "fit", **best[1]})
             )
         return choice
     began = time.perf_counter()
-    scorer = _counted(model, split, split.fit)
+    scorer = counted(model, split, split.fit)
     rules = protocols.resolve(split.name, split, "validation")
     metric = protocols.protocol_named(split.name).validation_metric
     value = judge.value(scorer, validation_queries(split), rules, metric)
-    kept = _recommender(model, scorer, split, split.fit, {"train_on": "fit", **_COUNTED}) if keep else None
+    kept = recommender_of(model, scorer, split, split.fit, {"train_on": "fit", **_COUNTED}) if keep else None
     return Choice(value, time.perf_counter() - began, kept=kept)
 
 
@@ -169,12 +170,17 @@ def fit(
         )
         scorer, facts = run.fit()
     else:
-        scorer = _counted(model, split, part)
-    return _recommender(model, scorer, split, part, {"train_on": train_on, **facts})
+        scorer = counted(model, split, part)
+    return recommender_of(model, scorer, split, part, {"train_on": train_on, **facts})
 
 
-def _counted(model: CountingSettings, split: Split, part: Tape) -> Scorer:
-    """A counting model, fitted on a part."""
+def counted(model: CountingSettings, split: Split, part: Tape) -> Scorer:
+    """Return a counting model, fitted on a part.
+
+    model  its settings
+    split  the split, whose log says how many users and items there are
+    part   what it is fitted on
+    """
     scorer = model.build(split.log.num_users, split.log.num_items)
     scorer.fit(part)
     return scorer
@@ -184,11 +190,26 @@ _COUNTED: dict[str, Any] = {"training": None, "epochs": None, "history": [], "an
 """The entries in the manifest of a model that only counts, where a network has the facts of its training."""
 
 
-def _recommender(model: ModelSettings, scorer: Scorer, split: Split, part: Tape, facts: dict[str, Any]) -> Recommender:
-    """The fitted model with everything that it needs to answer in raw ids, and the facts of how it was made."""
+def recommender_of(
+    model: ModelSettings,
+    scorer: Scorer,
+    split: Split,
+    part: Tape,
+    facts: dict[str, Any],
+    is_trained: Mask | None = None,
+) -> Recommender:
+    """Return a fitted model with everything that it needs to answer in raw ids, and the facts of how it was made.
+
+    model       its settings
+    scorer      the fitted model
+    split       the split of the log
+    part        what it was trained on
+    facts       the entries of the manifest on its training
+    is_trained  (N,) bool, whether it was trained on each interaction of the log; None finds those of the part
+    """
     log = split.log
     rules = protocols.resolve(split.name, split, "test")
-    is_trained = is_in_part(log, part)
+    is_trained = is_in_part(log, part) if is_trained is None else is_trained
     left_out = left_out_facts(log, is_trained)
     manifest = {
         "protocol": split.name,

@@ -12,7 +12,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from caser.evaluation import judge, protocols
 from caser.fitting.checkpoint_files import checked_record
 from caser.fitting.checks import used_settings
 from caser.fitting.progress import Choice, Progress, Stage, Tell
+from caser.fitting.warm_start import WarmStart
 from caser.models.base import Scorer, SequenceEncoder
 from caser.models.settings import NetworkSettings
 from caser.system.digests import digest_of_values
@@ -57,6 +58,7 @@ class NetworkRun:
         checkpoint: str | Path | None = None,
         tell: Tell | None = None,
         exchange: Exchange | None = None,
+        warm: WarmStart | None = None,
     ) -> None:
         """Check the settings and read the checkpoint.
 
@@ -68,6 +70,7 @@ class NetworkRun:
         checkpoint  a file to continue from, and to write after every epoch; None writes none
         tell        called with Progress
         exchange    the workers of which this process is one; None if it trains alone
+        warm        where an update starts; None starts from fresh parameters
 
         Raises ConfigError for a network that the protocol does not allow or that does not fit into memory,
         MissingDependencyError without torch, ArtefactError for a checkpoint that is damaged or belongs to another run.
@@ -77,9 +80,9 @@ class NetworkRun:
 
         self.model, self.split, self.part, self.training, self.epochs = model, split, part, training, epochs
         self.tell: Tell = tell or (lambda _: None)
-        self.exchange = exchange or Exchange()
+        self.exchange, self.warm = exchange or Exchange(), warm
         self.metric = protocols.protocol_named(split.name).validation_metric
-        self.key = _key(model, split, part, training, epochs)
+        self.key = _key(model, split, part, training, epochs, warm)
         self.path = Path(checkpoint) if checkpoint else None
         self.saved_stage, self.saved, self.history = self._load_checkpoint()
         done = f"{self.saved_stage}, {self.saved[1]} epochs" if self.saved else "none"
@@ -132,7 +135,7 @@ class NetworkRun:
             "training": used_settings(self.model, self.training, self.epochs),
             "epochs": epochs,
             "history": self.history,
-            "anonymous_user": _set_anonymous_user(network, part, self.training),
+            "anonymous_user": _set_anonymous_user(network, self.warm.trained if self.warm else part, self.training),
         }
         return NeuralScorer(network), facts
 
@@ -147,11 +150,12 @@ class NetworkRun:
         return float(sum(entry["seconds"] + entry["validation_seconds"] for entry in self.history))
 
     def _refit(self, epochs: int) -> SequenceEncoder:
-        """Train fresh parameters on the part for this number of epochs."""
-        state = self._start("refitting")
-        for epoch in self._train("refitting", state, self.part, epochs):
-            self._save_checkpoint(state, "refitting")
-            self.tell(Progress("refitting", self.metric, epoch.number, epochs, done=epoch))
+        """Train on the part for this number of epochs: fresh parameters, or those of a warm start."""
+        stage: Stage = "updating" if self.warm else "refitting"
+        state = self._start(stage)
+        for epoch in self._train(stage, state, self.part, epochs):
+            self._save_checkpoint(state, stage)
+            self.tell(Progress(stage, self.metric, epoch.number, epochs, done=epoch))
         return state.finish()
 
     def _train_and_validate(self, most_seconds: float, keep: bool, bars: Sequence[float]) -> None:
@@ -192,6 +196,8 @@ class NetworkRun:
             num_targets=self.model.num_targets,
             exchange=self.exchange,
         )
+        if self.warm:  # negatives are drawn as in a training on everything
+            batches = replace(batches, item_counts=self.warm.trained.item_counts)
 
         def on_batch(batch: int, num_batches: int) -> None:
             self.tell(Progress(stage, self.metric, state.epoch + 1, until, batch, num_batches))
@@ -214,7 +220,9 @@ class NetworkRun:
         from caser.training.loop import start
         from caser.training.precision import settled
 
-        state = start(self._fresh_network(), self.training)
+        network = self._fresh_network()
+        moving = self.warm.load(network) if self.warm else {}
+        state = replace(start(network, self.training), moving=moving)
         self.training = self.exchange.from_first(settled(self.training, state.network))
         if self.saved and self.saved_stage == stage:
             restore(state, *self.saved)
@@ -309,7 +317,9 @@ def _set_anonymous_user(network: SequenceEncoder, part: Tape, training: Training
     return "mean"
 
 
-def _key(model: NetworkSettings, split: Split, part: Tape, training: Training, epochs: int | None) -> str:
+def _key(
+    model: NetworkSettings, split: Split, part: Tape, training: Training, epochs: int | None, warm: WarmStart | None
+) -> str:
     """A hash of what a checkpoint belongs to: settings, data and version."""
     parts = [
         caser.__version__,
@@ -324,4 +334,6 @@ def _key(model: NetworkSettings, split: Split, part: Tape, training: Training, e
     ]
     if len(part.sizes) > 1:  # which shards are loaded together decides the batches
         parts += [part.sizes]
+    if warm:
+        parts += [warm.digest]
     return digest_of_values(parts)

@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from caser.answering.recommender import Recommender
     from caser.training.loop import Epoch
 
-Stage = Literal["choosing", "refitting"]
-"""Choosing trains on `fit` and judges on `validation`; refitting trains the model that is returned."""
+Stage = Literal["choosing", "refitting", "updating"]
+"""Choosing trains on `fit` and judges on `validation`; refitting trains the model that is returned, and updating trains
+one further."""
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def _scores(run: Recommender, questions: RawQuestions) -> Iterator[Scores]:
     artefact = run.artefact
     num_items, removes_seen = len(artefact.items) + 1, artefact.manifest["seen"] == "remove"
     size = max(1, MEMORY_MB * 2**20 // (_BYTES_PER_SCORE * num_items))
-    candidates = run.wanted(None, None, None).candidates
+    candidates = run.wanted(run.compiled(None, None), None, None).candidates
     for start in range(0, len(questions), size):
         users = questions.owners if questions.are_known else [None] * len(questions)
         pairs = zip(users[start : start + size], questions.histories[start : start + size], strict=True)

@@ -135,7 +135,7 @@ class Promotion:
         if self.num_left_out:
             said.append(
                 f"{self.num_left_out:,} of {self.num_left_out + self.num_questions:,} questions were left out, because "
-                "the old run may have been trained on their answers"
+                "the old run, or what the new one was updated from, may have been trained on their answers"
             )
         return [*said, *self.broken]
 
@@ -220,6 +220,8 @@ def promotion(
     part = judging_part(new, split)
     asked = questions_of(split, part)
     kept_Q = unseen(asked, old)
+    if new.artefact.manifest.get("updated"):  # its parent may have been trained on what judges others
+        kept_Q &= unseen(asked, new)
     if not kept_Q.any():
         raise DataError(
             "the old run must not know what the new one is judged by; got a run that may have been trained on all "

@@ -7,7 +7,7 @@ again, and the new run cannot be judged: what the judged run reached is what is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from caser.data.shards import ShardedLog
 from caser.errors import ConfigError
 from caser.evaluation import protocols
 from caser.fitting.checks import for_given_epochs
-from caser.fitting.fit import Tell, fit
+from caser.fitting.fit import Tell, TrainOn, fit
 from caser.models.blend import Blend
 from caser.models.settings import ModelSettings, NetworkSettings
 from caser.study.blending import blended
@@ -33,6 +33,7 @@ def refit(
     recommender: Recommender,
     log: InteractionLog | ShardedLog,
     *,
+    train_on: TrainOn = "all",
     checkpoint: str | Path | None = None,
     tell: Tell | None = None,
 ) -> Recommender:
@@ -41,6 +42,7 @@ def refit(
     recommender  a fitted model, whose settings, training and number of epochs are used
     log          the log of the training, or a longer one of the same kind, in memory or in shards; the protocol's
                  filters apply to it
+    train_on     the part that trains, as for `fit`; a run that is to be judged takes `final`
     checkpoint   a file that the training of a network continues from if it exists, and that it writes after every epoch
     tell         called with Progress while a network trains
 
@@ -63,29 +65,39 @@ def refit(
         titled = replace(log, log=_with_titles_of(recommender, log.log))
     else:
         titled = _with_titles_of(recommender, log)
-    split = protocols.apply(facts["protocol"], titled, judged=False)
+    protocol = (facts.get("updated") or facts)["protocol"]
+    split = protocols.apply(protocol, titled, judged=train_on != "all")
 
-    def fitted(model: ModelSettings) -> Recommender:
+    def fitted(model: ModelSettings, _: str | None) -> Recommender:
         if not isinstance(model, NetworkSettings):
-            return fit(model.without_unused(), split, train_on="all")
+            return fit(model.without_unused(), split, train_on=train_on)
         training = for_given_epochs(Training(**facts["training"]))
         how: dict[str, Any] = {"checkpoint": checkpoint, "tell": tell}
-        return fit(model.without_unused(), split, training, epochs=facts["epochs"], train_on="all", **how)
+        return fit(model.without_unused(), split, training, epochs=facts["epochs"], train_on=train_on, **how)
 
-    if isinstance(config, Blend):
-        parts = list(config.parts.values())
-        if all(isinstance(part, NetworkSettings) for part in parts):
-            names = " and ".join(part.name for part in parts)
-            raise ConfigError(
-                f"a blend must have at most one network to be refitted, because its run records the training of one; "
-                f"got {names}. Train with train_on='all' instead (on the command line: the command of the run, --all)."
-            )
-        first, second = map(fitted, parts)
-        again = blended(first, second, config.weight)
-    else:
-        again = fitted(config)
-    again.artefact.manifest.update(history=facts["history"], why=[*facts["why"], _reason(facts)])
+    again = of_each_part(config, fitted)
+    again.artefact.manifest.update(history=facts["history"], why=[*facts["why"], _reason(facts, train_on)])
     return again
+
+
+def of_each_part(config: ModelSettings, fitted: Callable[[ModelSettings, str | None], Recommender]) -> Recommender:
+    """Fit the model of a run again, or both models of a blend.
+
+    config  the settings of the run
+    fitted  fits a model: its settings, and the name of the part of the blend, None for a model that is none
+
+    Raises ConfigError for a blend of two networks, because its run records the training of one only.
+    """
+    if not isinstance(config, Blend):
+        return fitted(config, None)
+    if all(isinstance(part, NetworkSettings) for part in config.parts.values()):
+        names = " and ".join(part.name for part in config.parts.values())
+        raise ConfigError(
+            f"a blend must have at most one network to be trained again, because its run records the training of one; "
+            f"got {names}. Train with train_on='all' instead (on the command line: the command of the run, --all)."
+        )
+    first, second = (fitted(part, name) for name, part in config.parts.items())
+    return blended(first, second, config.weight)
 
 
 def _with_titles_of(recommender: Recommender, log: InteractionLog) -> InteractionLog:
@@ -98,10 +110,11 @@ def _with_titles_of(recommender: Recommender, log: InteractionLog) -> Interactio
     return log.with_facts(titles=combined(titles, log.titles), provenance=log.provenance)
 
 
-def _reason(facts: Mapping[str, Any]) -> str:
+def _reason(facts: Mapping[str, Any], train_on: TrainOn) -> str:
     """A sentence on where a refitted recipe comes from, and what is known of it."""
     metrics = facts["metrics"] or {}
     metric = protocols.protocol_named(facts["protocol"]).validation_metric
     value = metrics.get(metric, {}).get("value")
     known = "it was not judged" if value is None else f"{metric} {value:.4f}"
-    return f"the recipe was trained again on every interaction; before, without the part that judges: {known}"
+    what = "every interaction" if train_on == "all" else "a longer log"
+    return f"the recipe was trained again on {what}; before, without the part that judges: {known}"

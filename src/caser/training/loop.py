@@ -8,9 +8,9 @@ Every random stream depends only on (seed, name, epoch), so training continues b
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -55,12 +55,14 @@ class TrainingState:
     optimiser  Adam with its moments
     averages   the averages of the parameters over the last epochs; None if the setting `averaging` is 0
     epoch      how many epochs are done
+    moving     which rows of a table may move, bool, by the name of its parameter; of a table without an entry, all
     """
 
     network: SequenceEncoder
     optimiser: torch.optim.Adam
     averages: Averages | None = None
     epoch: int = 0
+    moving: Mapping[str, Tensor] = field(default_factory=dict)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return everything that training changes, by name: parameters, Adam's moments and steps, and averages."""
@@ -126,7 +128,7 @@ def train(
     exchange.check_device(device)
     exchange.refuse_different(state.tensors(), "before the first step")
     objective = Objective(network, batches.item_counts, training, device)
-    tables = LargeTables(network, state.optimiser, uses_every_item=objective.uses_every_item)
+    tables = LargeTables(network, state.optimiser, uses_every_item=objective.uses_every_item, moving=state.moving)
     last = training.epochs if until is None else until
     while state.epoch < last:
         epoch = _epoch(state, tables, batches, objective, training, exchange, on_batch)
@@ -238,6 +240,7 @@ def _step(
     # Add up what the workers computed, and let the optimiser use it: in the same way on all of them.
     exchange.add_gradients(tables.whole, loss_sum)
     touched = tables.added_up(touched, exchange)
+    tables.hold(touched)
     gradients = [parameter.grad for parameter in [*tables.whole, *(each.values for each in touched)]]
     _check_finite(loss_sum / all_targets, gradients, place)
     state.optimiser.step()

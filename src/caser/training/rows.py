@@ -13,8 +13,9 @@ it is, without momentum and weight decay. A full loss uses every item, so only u
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -45,12 +46,20 @@ class TouchedRows:
 class LargeTables:
     """The large tables of a network, with Adam's moments of them."""
 
-    def __init__(self, network: SequenceEncoder, optimiser: torch.optim.Adam, *, uses_every_item: bool) -> None:
+    def __init__(
+        self,
+        network: SequenceEncoder,
+        optimiser: torch.optim.Adam,
+        *,
+        uses_every_item: bool,
+        moving: Mapping[str, Tensor] = MappingProxyType({}),
+    ) -> None:
         """Find the large tables, and create Adam's moments of them where they do not exist yet.
 
         network    the network that trains
         optimiser  its optimiser
         uses_every_item  whether every batch uses all items, as with a full loss
+        moving     which rows of a table may move, (rows,) bool, by name; of a table without an entry, all may
         """
         parameters = dict(network.named_parameters())
 
@@ -62,6 +71,7 @@ class LargeTables:
         self.of_users = large(network.user_tables)
         self.of_items = {} if uses_every_item else large(network.item_tables)
         by_rows = {**self.of_users, **self.of_items}
+        self._moving = {name: (parameters[name], moves.to(self.device)) for name, moves in moving.items()}
         self.whole = [parameter for name, parameter in parameters.items() if name not in by_rows]
         """The parameters that are updated as a whole."""
         for table in by_rows.values():
@@ -114,6 +124,19 @@ class LargeTables:
         return added
 
     @torch.no_grad()
+    def hold(self, touched: Sequence[TouchedRows]) -> None:
+        """Set the gradients of rows that must not move to 0, so that a step of Adam without weight decay leaves them.
+
+        touched  the rows of large tables that the step uses
+        """
+        rows = {each.name: each for each in touched}
+        for name, (parameter, moves) in self._moving.items():
+            if name in rows:
+                _still(rows[name].values.grad, moves[rows[name].rows])
+            else:
+                _still(parameter.grad, moves)
+
+    @torch.no_grad()
     def update(self, touched: Iterable[TouchedRows]) -> None:
         """Take one step of Adam for these rows, along the gradients of their values; other rows stay as they are.
 
@@ -147,6 +170,12 @@ class LargeTables:
 
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+def _still(gradient: Tensor | None, moves: Tensor) -> None:
+    """Set the gradient of rows that do not move to 0, in place; a gradient that is not finite stays so."""
+    if gradient is not None:
+        gradient.mul_(moves.view(-1, *[1] * (gradient.ndim - 1)))
 
 
 def _copied(name: str, table: nn.Parameter, rows: Tensor) -> TouchedRows:
