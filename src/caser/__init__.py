@@ -70,6 +70,7 @@ _HOME = {
     "auto": "caser.study.auto",
     "best": "caser.study.best",
     "chain_world": "caser.data.synthetic",
+    "cold_items": "caser.data.cold_items",
     "compare": "caser.study.compare",
     "compare_sessions": "caser.study.sessions",
     "counting_baselines": "caser.evaluation.judge",

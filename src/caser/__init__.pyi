@@ -11,6 +11,7 @@ from caser.answering.recommender import load as load
 from caser.config import Loss as Loss
 from caser.config import Training as Training
 from caser.config import register_loss as register_loss
+from caser.data.cold_items import cold_items as cold_items
 from caser.data.datasets import load as load_dataset
 from caser.data.describe import describe as describe
 from caser.data.filters import LogFilters as LogFilters
@@ -149,6 +150,7 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "auto",
     "best",
     "chain_world",
+    "cold_items",
     "compare",
     "compare_sessions",
     "counting_baselines",

@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 
 from caser.arrays.types import Mask
+from caser.data.cold_items import cold_items
 from caser.data.filters import LogFilters, apply_filters
 from caser.data.log import InteractionLog
 from caser.data.new_users import new_users
@@ -174,6 +175,15 @@ PROTOCOLS: dict[str, Protocol] = {
             split=global_time,
             metrics=("hit@10", "ndcg@10", "recall@10", "map"),
             validation_metric="ndcg@10",
+        ),
+        Protocol(
+            name="cold-items",
+            summary="items that training never saw test: each interaction with one, given what came before",
+            split=cold_items,
+            metrics=("hit@10", "ndcg@10", "mrr@10", "hit@50"),
+            validation_metric="ndcg@10",
+            catalogue="all",
+            anonymous=True,
         ),
     )
 }  # fmt: skip
