@@ -14,7 +14,7 @@ from caser.study.refitting import refit as train_again
 from caser.system.hints import command_line
 
 
-def refit(run: Path, /, *, out: Path, log: str | None = None, json: Switch = False) -> None:
+def refit(run: Path, /, *, out: Path, log: str | None = None, items: Path | None = None, json: Switch = False) -> None:
     """Train the recipe of a run on every interaction of its log, the part for judging included: for production.
 
     Nothing is chosen again: the model, its settings and the number of epochs are those of the run. The new run cannot
@@ -28,6 +28,8 @@ def refit(run: Path, /, *, out: Path, log: str | None = None, json: Switch = Fal
         The run folder to write.
     log
         Where the log is now, if it has moved; or a longer log of the same kind, with newer interactions.
+    items
+        The table of items, for a run that reads attributes of items: the same, or one with newer items.
     json
         Print one JSON document instead of a table.
 
@@ -40,7 +42,7 @@ def refit(run: Path, /, *, out: Path, log: str | None = None, json: Switch = Fal
     with writing_run(out, checkpoint):
         whole = reopen_shards(manifest["log"], log)
         with show.fit_progress() as tell:
-            again = train_again(judged, whole, checkpoint=checkpoint, tell=tell)
+            again = train_again(judged, whole, checkpoint=checkpoint, tell=tell, items=items)
         save_run(again, out, checkpoint)
     facts = {
         "run": str(out),

@@ -25,6 +25,7 @@ from caser.data.split import Split
 from caser.data.tape import Tape
 from caser.errors import ArtefactError, ConfigError, DataError
 from caser.evaluation import judge, protocols
+from caser.fitting.attributes import AttributeTable
 from caser.fitting.checkpoint_files import checked_record
 from caser.fitting.checks import used_settings
 from caser.fitting.progress import Choice, Progress, Stage, Tell
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from caser.artefact.attributes import ArtefactAttributes
     from caser.training.exchange import Exchange
     from caser.training.loop import Epoch, TrainingState
 
@@ -57,6 +59,7 @@ class NetworkRun:
         checkpoint: str | Path | None = None,
         tell: Tell | None = None,
         exchange: Exchange | None = None,
+        attributes: AttributeTable | None = None,
     ) -> None:
         """Check the settings and read the checkpoint.
 
@@ -68,6 +71,7 @@ class NetworkRun:
         checkpoint  a file to continue from, and to write after every epoch; None writes none
         tell        called with Progress
         exchange    the workers of which this process is one; None if it trains alone
+        attributes  a table of items whose columns the network reads; None if it reads none
 
         Raises ConfigError for a network that the protocol does not allow or that does not fit into memory,
         MissingDependencyError without torch, ArtefactError for a checkpoint that is damaged or belongs to another run.
@@ -79,11 +83,17 @@ class NetworkRun:
         self.tell: Tell = tell or (lambda _: None)
         self.exchange = exchange or Exchange()
         self.metric = protocols.protocol_named(split.name).validation_metric
+        self.attributes = attributes
+        self.coded = None if attributes is None else attributes.coded(part)
         self.key = _key(model, split, part, training, epochs)
+        if self.coded is not None:
+            self.key = digest_of_values([self.key, self.coded.digest])
         self.path = Path(checkpoint) if checkpoint else None
         self.saved_stage, self.saved, self.history = self._load_checkpoint()
         done = f"{self.saved_stage}, {self.saved[1]} epochs" if self.saved else "none"
         self.exchange.refuse_different({"the run": self.key, "the checkpoint": done}, "before the training")
+        self.kept_attributes: ArtefactAttributes | None = None
+        """What a run keeps of the attributes of the network that was returned."""
         self.best: dict[str, Tensor] | None = None
         """The parameters at the best epoch, while `choose` is asked to keep them."""
 
@@ -119,7 +129,7 @@ class NetworkRun:
 
         if self.best is None:
             return None
-        network = self._fresh_network()
+        network = self._fresh_network(self.split.fit)
         network.load_state_dict(self.best)
         network.to(choose_device(self.training.device))
         return self._finished(network, self.split.fit, int(self._best_epoch["number"]))
@@ -134,6 +144,8 @@ class NetworkRun:
             "history": self.history,
             "anonymous_user": _set_anonymous_user(network, part, self.training),
         }
+        if self.coded is not None:
+            self.kept_attributes = self.coded.fold(network)
         return NeuralScorer(network), facts
 
     @property
@@ -148,7 +160,7 @@ class NetworkRun:
 
     def _refit(self, epochs: int) -> SequenceEncoder:
         """Train fresh parameters on the part for this number of epochs."""
-        state = self._start("refitting")
+        state = self._start("refitting", self.part)
         for epoch in self._train("refitting", state, self.part, epochs):
             self._save_checkpoint(state, "refitting")
             self.tell(Progress("refitting", self.metric, epoch.number, epochs, done=epoch))
@@ -162,7 +174,7 @@ class NetworkRun:
         queries = validation_queries(self.split).between(*self.exchange.block(len(self.split.validation)))
         rules = protocols.resolve(self.split.name, self.split, "validation")
         max_epochs = self.training.epochs
-        state = self._start("choosing")
+        state = self._start("choosing", self.split.fit)
         scorer = NeuralScorer(state.network)
         epochs = self._train("choosing", state, self.split.fit, max_epochs)
         # `next` trains an epoch, so the check for stopping comes before it.
@@ -208,20 +220,24 @@ class NetworkRun:
         patience = self.training.patience
         return bool(patience and len(values) > patience and max(values[-patience:]) <= max(values[:-patience]))
 
-    def _start(self, stage: Stage) -> TrainingState:
-        """A fresh state, or the one from the checkpoint if it was saved in this stage."""
+    def _start(self, stage: Stage, tape: Tape) -> TrainingState:
+        """A fresh state for training on a part, or the one from the checkpoint if it was saved in this stage."""
         from caser.training.checkpoint import restore
         from caser.training.loop import start
         from caser.training.precision import settled
 
-        state = start(self._fresh_network(), self.training)
+        state = start(self._fresh_network(tape), self.training)
         self.training = self.exchange.from_first(settled(self.training, state.network))
         if self.saved and self.saved_stage == stage:
             restore(state, *self.saved)
         return state
 
-    def _fresh_network(self) -> SequenceEncoder:
-        return self.model.build(self.split.log.num_users, self.split.log.num_items, self.training.seed)
+    def _fresh_network(self, tape: Tape) -> SequenceEncoder:
+        network = self.model.build(self.split.log.num_users, self.split.log.num_items, self.training.seed)
+        if self.attributes is not None:
+            coded = self.coded if tape is self.part and self.coded else self.attributes.coded(tape)
+            coded.add_to(network)
+        return network
 
     def _load_checkpoint(self) -> tuple[str | None, tuple[dict[str, NDArray[Any]], int] | None, list[dict[str, Any]]]:
         """The checkpoint's stage, its arrays with their epoch, and its history; nothing if there is no checkpoint."""
