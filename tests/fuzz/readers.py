@@ -110,28 +110,18 @@ def _save(run: Path) -> None:
     assert made.state_scorer is not None
     cells = (made.histories.item_counts > 0).astype(np.int32)
     index = Index(cells, *made.state_scorer.item_vectors(), probes=1, recall=1.0)
-    columns = (
-        AttributeColumn(name="g", way="values", values=["a"]),
-        AttributeColumn(name="p", way="buckets", edges=[1.0]),
-    )
+    genre = AttributeColumn(name="genre", way="values", values=["a"])
+    price = AttributeColumn(name="price", way="buckets", edges=[1.0])
+    counts = dict.fromkeys(AttributeItemFacts.model_fields, 0)
+    facts = {"own_dropout": 0.25, "min_items": 1, "num_buckets": 2, "columns": [], "items": counts, "notes": []}
     arrays = made.scorer.arrays()
     attributes = ArtefactAttributes(
-        AttributeVocabulary(columns, {"g": 1, "p": 0}),
+        AttributeVocabulary((genre, price), {"genre": 1, "price": 0}),
         {name: np.ones((3, *arrays[name].shape[1:]), np.float32) for name in ("Q", "V", "c")},
         np.zeros(len(cells), np.bool_),
-        {
-            "own_dropout": 0.25,
-            "min_items": 1,
-            "num_buckets": 2,
-            "columns": [],
-            "items": dict.fromkeys(_COUNTS, 0),
-            "notes": [],
-        },
+        facts,
     )
     artefact.save(replace(made, index=index, attributes=attributes), run)
-
-
-_COUNTS = AttributeItemFacts.model_fields
 
 
 def _manifest(folder: Path) -> Read:
