@@ -13,7 +13,7 @@ CASES = [
     ("data describe LOG --rating stars", "--rating has an effect only with --min-rating"),
     ("data prepare LOG --out FOLDER --sql query", "--sql has an effect only with --connection"),
     ("data prepare LOG --out FOLDER --connection address", "--connection has an effect only with --sql"),
-    ("data describe LOG --event-type kind", "--event-type has an effect only with --event-types"),
+    ("data describe LOG --event-type kind", "--event-type has an effect only with --event-types or --target-events"),
     ("data describe LOG --format parquet --separator ,", "--separator has no effect with --format parquet"),
     ("data describe LOG --format jsonl --header", "--header has no effect with --format jsonl"),
     ("data describe LOG --format jsonl --no-header", "--no-header has no effect with --format jsonl"),

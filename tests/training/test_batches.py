@@ -176,3 +176,21 @@ def test_windows_equal_those_of_the_d2l_guide(cache: Path) -> None:
     rows = np.concatenate(found)
     assert len(rows) == len(expected) == 94_342
     assert np.array_equal(np.unique(rows, axis=0), np.unique(expected, axis=0))
+
+
+def test_only_targets_are_predicted_and_the_others_are_read() -> None:
+    tape = Tape(
+        np.array([3, 1, 4, 2], np.int32), np.array([0, 0, 4]), 5, is_target=np.array([False, True, False, True])
+    )
+    one = windows_in(epoch_of(Batches(tape, window=2, num_targets=1, batch_size=64)), window=2)
+    assert one == {(1, (0, 3), (1,)): 1, (1, (1, 4), (2,)): 1}
+    two = windows_in(epoch_of(Batches(tape, window=2, num_targets=2, batch_size=64)), window=2)
+    assert two == {(1, (0, 0), (1, 0)): 1, (1, (0, 3), (1, 0)): 1, (1, (3, 1), (2, 0)): 1, (1, (1, 4), (2, 0)): 1}
+    full = windows_in(epoch_of(Batches(tape, window=2, num_targets=2, batch_size=64, positions="full")), window=2)
+    assert full == {(1, (3, 1), (2, 0)): 1}
+
+
+def test_a_tape_without_targets_cannot_train() -> None:
+    tape = Tape(np.array([3, 1], np.int32), np.array([0, 0, 2]), 5, is_target=np.zeros(2, bool))
+    with pytest.raises(DataError, match="target_events"):
+        Batches(tape, window=2, num_targets=1, batch_size=64)

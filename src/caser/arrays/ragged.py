@@ -6,11 +6,15 @@ Padding stands on the left because a row is a history: the newest entry is alway
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from caser.arrays.offsets import offsets_of, places_of
 from caser.arrays.types import Int32, Int64
+
+Value = TypeVar("Value", bound=np.generic)
 
 
 def padded_histories(items: Int32, starts: Int64, ends: Int64, length: int) -> Int32:
@@ -78,10 +82,10 @@ def last_items(histories_BH: Int32, length: int) -> Int32:
     return last_BH[:, int(is_used_H.argmax()) if is_used_H.any() else -1 :]
 
 
-def concat_slices(values: Int32, starts: Int64, ends: Int64) -> tuple[Int64, Int32]:
+def concat_slices(values: NDArray[Value], starts: Int64, ends: Int64) -> tuple[Int64, NDArray[Value]]:
     """Concatenate the slices values[start:end]; return the slice that each entry is from, (N,) int64, and the entries.
 
-    values  (M,) int32        starts, ends  (R,) int64
+    values  (M,) of any dtype        starts, ends  (R,) int64
 
     >>> rows, entries = concat_slices(np.array([3, 1, 4, 1], dtype=np.int32), np.array([1, 0]), np.array([3, 1]))
     >>> rows.tolist(), entries.tolist()

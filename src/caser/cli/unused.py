@@ -36,17 +36,18 @@ Rule: TypeAlias = Callable[[Typed], str | None]
 """Returns a sentence if an option has no effect, else None."""
 
 
-def needs(option: str, other: str) -> Rule:
-    """Make the rule that an option has an effect only together with another one.
+def needs(option: str, *others: str) -> Rule:
+    """Make the rule that an option has an effect only together with another one, or with one of several.
 
     >>> needs("--burst", "--rate")({"--burst": ["5"]})
     '--burst has an effect only with --rate. Add --rate, or leave --burst out.'
     """
 
     def rule(typed: Typed) -> str | None:
-        if option not in typed or other in typed:
+        if option not in typed or any(other in typed for other in others):
             return None
-        return f"{option} has an effect only with {other}. Add {other}, or leave {option} out."
+        words = " or ".join(others)
+        return f"{option} has an effect only with {words}. Add {words}, or leave {option} out."
 
     return rule
 
@@ -136,7 +137,7 @@ def _trains(name: str) -> bool:
 
 _LOG = (
     needs("--rating", "--min-rating"),
-    needs("--event-type", "--event-types"),
+    needs("--event-type", "--event-types", "--target-events"),
     _fields_of_text_only("--separator"),
     _fields_of_text_only("--header"),
     _fields_of_text_only("--no-header"),

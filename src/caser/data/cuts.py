@@ -40,6 +40,24 @@ def positions(log: InteractionLog) -> tuple[Int64, Int64]:
     return np.arange(len(log)) - starts[log.users], lengths[log.users]
 
 
+def target_places(log: InteractionLog) -> tuple[Int64, Int64]:
+    """Return how many targets of its user there are up to each interaction, and how many the user has, both (N,).
+
+    Where every interaction is a target, these are the place of an interaction, from 1, and the length of the sequence.
+
+    >>> users, items = pl.Series(["ann"] * 4), pl.Series([1, 2, 3, 4])
+    >>> log = InteractionLog.from_columns(users, items, None, is_target=np.array([False, True, False, True]))
+    >>> target_places(log)[0].tolist()
+    [0, 1, 1, 2]
+    """
+    position, length = positions(log)
+    if log.is_target is None:
+        return position + 1, length
+    so_far = np.cumsum(log.is_target)
+    before_user = (so_far - log.is_target)[np.arange(len(log)) - position]
+    return so_far - before_user, np.bincount(log.users[log.is_target], minlength=log.num_users + 1)[log.users]
+
+
 def stages(is_after_fit: Mask, is_after_validation: Mask) -> NDArray[np.int64]:
     """Return the stage of each interaction, (N,): 0 fit, 1 validation, 2 test.
 
@@ -57,7 +75,7 @@ def by_stage(
 ) -> Parts:
     """Cut each user's sequence into the parts of a split. Each part that judges has one query per user.
 
-    log        a log, or a shard of one
+    log        a log, or a shard of one; where only some of its interactions are targets, the others are history only
     stage      (N,) the stage of each interaction
     is_judged  (N,) bool; where it is False, an interaction is used for training only
     order      (N,) rearranges the interactions within each user; `stage` and `is_judged` follow the new order
@@ -66,6 +84,7 @@ def by_stage(
     """
     items = log.items if order is None else log.items[order]
     times = None if not log.has_times else log.times if order is None else log.times[order]
+    is_target = log.is_target if log.is_target is None or order is None else log.is_target[order]
     stage = np.where(is_judged, stage, 0)
     # counts[s] is the number of interactions of each user up to stage s; begin is where each user's items begin.
     counts = [np.bincount(log.users[stage <= last], minlength=log.num_users + 1) for last in (0, 1, 2)]
@@ -73,15 +92,22 @@ def by_stage(
 
     def tape(last: int) -> Tape:
         mask = stage <= last
-        return Tape(items[mask], offsets_of(counts[last]), log.num_items, log_times=times, log_mask=mask)
+        predicted = None if is_target is None else is_target[mask]
+        return Tape(
+            items[mask], offsets_of(counts[last]), log.num_items, log_times=times, log_mask=mask, is_target=predicted
+        )
 
     def queries(judged: int) -> tuple[Queries, int]:
         """Return the queries whose targets are in one stage, and the number of users with targets but no history."""
-        has_targets = counts[judged] > counts[judged - 1]
+        judging = stage == judged if is_target is None else (stage == judged) & is_target
+        has_targets = np.bincount(log.users[judging], minlength=log.num_users + 1) > 0
         has_history = counts[judged - 1] > 0
         owners = np.flatnonzero(has_targets & has_history)
         ends = begin[owners] + counts[judged - 1][owners]
         rows, targets = concat_slices(items, ends, begin[owners] + counts[judged][owners])
+        if is_target is not None:
+            _, predicted = concat_slices(is_target, ends, begin[owners] + counts[judged][owners])
+            rows, targets = rows[predicted], targets[predicted]
         targets, offsets = distinct_in_rows(rows, targets, len(owners))
         users = owners.astype(np.int32)
         num_without = int((has_targets & ~has_history).sum())
@@ -93,13 +119,13 @@ def by_stage(
 
 
 def prefix_queries(log: InteractionLog, mask: Mask) -> Queries:
-    """Return one query for every interaction in `mask`, except the first of each session. The prefix is the history.
+    """Return one query for every target in `mask`, except the first of each session. The prefix is the history.
 
     log   a log in which each user is a session, or a shard of one
     mask  (N,) bool, which interactions
     """
     position, _ = positions(log)
-    target = np.flatnonzero(mask & (position > 0))
+    target = np.flatnonzero(mask & (position > 0) & (True if log.is_target is None else log.is_target))
     return Queries(
         users=np.zeros(len(target), dtype=np.int32),
         items=log.items,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from caser.arrays.types import Mask
 from caser.data.again import doubts_on_repetition
 from caser.data.bad_rows import doubt_on_bad_rows, most_frequent
 from caser.data.doubts import LogCounts, doubts_on_log
@@ -27,6 +28,7 @@ from caser.data.tables import RawTable
 from caser.data.time_doubts import TimeFacts, doubts_on_times
 from caser.data.time_units import MEANINGS
 from caser.data.times import shown_moment
+from caser.errors import DataError
 
 
 def to_log(table: RawTable, rules: Rules, filters: LogFilters, facts: Mapping[str, Any]) -> InteractionLog:
@@ -38,12 +40,16 @@ def to_log(table: RawTable, rules: Rules, filters: LogFilters, facts: Mapping[st
 
     Raises DataError if the columns or values have no meaning or several, for bad rows, and if no row is left.
     """
-    roles = choose_columns(table, rules.named, needed_roles(filters))
+    roles = choose_columns(table, rules.named, needed_roles(rules, filters))
     rows = read_rows(roles.table, roles.columns, rules, filters)
     check_rows(rows, roles.columns, table, rules, filters)
     provenance = provenance_of(rows, table.notes, roles.notes, filters, facts)
     times = rows.kept["time"].to_numpy() if "time" in rows.kept else None
-    log = InteractionLog.from_columns(rows.kept["user"], rows.kept["item"], times, provenance=provenance)
+    is_target, on_targets = _targets(rows, rules)
+    provenance["notes"] += on_targets
+    log = InteractionLog.from_columns(
+        rows.kept["user"], rows.kept["item"], times, provenance=provenance, is_target=is_target
+    )
     log = _with_integers(log) if table.is_text else log
     log = with_own_titles(log, roles.table, roles.columns)
     doubts = [
@@ -71,6 +77,19 @@ def provenance_of(
         "time_unit": rows.time_unit,
         "filters": rows.dropped,
     }
+
+
+def _targets(rows: Rows, rules: Rules) -> tuple[Mask | None, list[str]]:
+    """Return which of the rows kept are predicted, (N,) bool, None for all of them; and a sentence on them."""
+    if not rules.target_events:
+        return None, []
+    is_target = rows.kept["event_type"].is_in(rules.target_events).fill_null(False).to_numpy()
+    if not is_target.any():
+        raise DataError("target_events (--target-events) must leave an event to predict; got none after the filters")
+    words = ", ".join(rules.target_events)
+    return is_target, [
+        f"events of kind {words} are predicted, {is_target.sum():,} of {len(is_target):,}; the others are history only"
+    ]
 
 
 def _note_on_times(unit: str | None) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from caser.arrays.types import Int32, Int64, RawId
+from caser.arrays.types import Int32, Int64, Mask, RawId
 from caser.data.id_text import (
     MAX_ID_LENGTH,
     id_written,
@@ -172,6 +172,7 @@ class InteractionLog:
     rows   (N,) int64, position in the source, from 0; among equal times, the order of rows is the order of events
     user_vocabulary, item_vocabulary  raw ids and indices
     has_times   False if the source has no times, so that the order of rows is the order of events
+    is_target   (N,) bool: which interactions are predicted; the others are history only. None: all are predicted
     """
 
     users: Int32
@@ -185,6 +186,7 @@ class InteractionLog:
     """Titles of items, in the order of `item_vocabulary.ids`; null for an item without a title."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """The source of the log and what was done to it; JSON values only."""
+    is_target: Mask | None = None
 
     @classmethod
     def from_columns(
@@ -195,12 +197,14 @@ class InteractionLog:
         *,
         titles: Mapping[RawId, str] | None = None,
         provenance: Mapping[str, Any] | None = None,
+        is_target: Mask | None = None,
     ) -> InteractionLog:
         """Make a log from columns of raw values.
 
         users, items  (N,) raw ids, without nulls
         times         (N,) int64, microseconds since 1970 UTC; None if the order of rows is the order of events
         titles        titles of items by raw id        provenance  facts about the source; JSON values only
+        is_target     (N,) bool, which interactions are predicted; None if all are
 
         Raises DataError if there are no rows, and for an id that is empty or longer than `id_text.MAX_ID_LENGTH`.
 
@@ -234,6 +238,7 @@ class InteractionLog:
             has_times=has_times,
             titles=None if not titles else pl.Series([titles.get(raw) for raw in item_ids.to_list()], dtype=pl.String),
             provenance=dict(provenance or {}),
+            is_target=None if is_target is None else is_target[order],
         )
 
     def __len__(self) -> int:
@@ -264,7 +269,7 @@ class InteractionLog:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the indices, their order, the times and the raw ids, as 64 hex digits.
+        """SHA-256 of the indices, their order, the times, the raw ids and what is predicted, as 64 hex digits.
 
         Logs with the same digest give the same splits and train the same models.
         """
@@ -274,6 +279,8 @@ class InteractionLog:
         for vocabulary in (self.user_vocabulary, self.item_vocabulary):
             hasher.update("\x1f".join(map(str, vocabulary.ids.to_list())).encode("utf-8", "surrogatepass"))
             hasher.update(b"\x1e")
+        if self.is_target is not None:
+            hasher.update(np.packbits(self.is_target).data)
         return hasher.hexdigest()
 
     def with_facts(self, *, titles: pl.Series | None, provenance: Mapping[str, Any]) -> InteractionLog:
@@ -299,7 +306,8 @@ class InteractionLog:
         by_row = np.argsort(self.rows[mask], kind="stable")
         users, items = (pl.Series(column[mask][by_row]) for column in (self.users, self.items))
         times = self.times[mask][by_row] if self.has_times else None
-        kept = InteractionLog.from_columns(users, items, times, provenance=self.provenance)
+        is_target = None if self.is_target is None else self.is_target[mask][by_row]
+        kept = InteractionLog.from_columns(users, items, times, provenance=self.provenance, is_target=is_target)
         # Put the raw ids and titles back.
         old_users, old_items = (one.ids - 1 for one in (kept.user_vocabulary, kept.item_vocabulary))
         kept = replace(

@@ -6,7 +6,7 @@ service answers mostly for users whom its model has not seen; this split measure
 
 from __future__ import annotations
 
-from caser.data.cuts import Parts, positions, prefix_queries, stages
+from caser.data.cuts import Parts, positions, prefix_queries, stages, target_places
 from caser.data.log import InteractionLog
 from caser.data.shard_parts import cut_shards
 from caser.data.shards import ShardedLog
@@ -24,9 +24,9 @@ def new_users(log: InteractionLog | ShardedLog, test: float = 0.1, validation: f
     test        share of the users for testing, rounded down        validation  share for validation, rounded down
     seed        decides which users are drawn, at least 0
 
-    The shares must be positive, with a sum below 1. Of each drawn user, the last interaction is the target of one
-    query, and all before it are the history. No user vector is used. A drawn user with one interaction is not judged;
-    `notes` has the number of such users.
+    The shares must be positive, with a sum below 1. Of each drawn user, the last interaction (the last target, where
+    only some are targets) is the target of one query, and all before it are the history. No user vector is used. A
+    drawn user whose target has no history is not judged; `notes` has the number of such users.
 
     Returns a split named "new-users", with the parameters in the name if they are not the default ones. Raises
     DataError if no user is left to train on or to judge, and for shares that are not allowed.
@@ -50,14 +50,15 @@ def new_users(log: InteractionLog | ShardedLog, test: float = 0.1, validation: f
     def cut(shard: InteractionLog, first: int) -> Parts:
         place = place_U[shard.users + (first - 2)]
         stage = stages(place < num_test + num_validation, place < num_test)
-        position, length = positions(shard)
-        is_last = position == length - 1
+        position, _ = positions(shard)
+        num_so_far, number = target_places(shard)
+        is_last = (num_so_far == number) & (True if shard.is_target is None else shard.is_target)
         return Parts(
             fit=Tape.from_log(shard, stage == 0),
             validation=prefix_queries(shard, is_last & (stage == 1)),
             final=Tape.from_log(shard, stage <= 1),
             test=prefix_queries(shard, is_last & (stage == 2)),
-            counted=int((is_last & (stage > 0) & (length == 1)).sum()),
+            counted=int((is_last & (stage > 0) & (position == 0)).sum()),
         )
 
     parts = cut_shards(shards, cut)
@@ -66,6 +67,7 @@ def new_users(log: InteractionLog | ShardedLog, test: float = 0.1, validation: f
             "new-users needs users to train on, and for each part that judges a user with 2 interactions; got "
             f"{num_users:,} users, of whom {num_validation:,} and {num_test:,} are drawn."
         )
-    notes = (f"{parts.counted:,} drawn users have one interaction and are not judged",) if parts.counted else ()
+    notes = (f"{parts.counted:,} drawn users have no history before their target and are not judged",)
+    notes = notes if parts.counted else ()
     name = split_name(new_users, test=test, validation=validation, seed=seed)
     return Split(name, shards.log, parts.fit, parts.validation, parts.final, parts.test, notes, shards)

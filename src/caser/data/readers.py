@@ -55,7 +55,9 @@ class Reading(Settings):
     rating: str | None = None
     """Column with the rating, for --min-rating."""
     event_type: str | None = None
-    """Column with the kind of event, for --event-types."""
+    """Column with the kind of event, for --event-types and --target-events."""
+    target_events: tuple[str, ...] = ()
+    """Kinds of events that are predicted and judged, such as purchase; the other events are history only."""
     separator: Annotated[str, BeforeValidator(unescaped)] | None = Field(default=None, pattern=r'^[^"\r\n]+$')
     r"""Text between two fields of a text file; `\t` is a tab."""
     header: bool | None = None
@@ -113,6 +115,7 @@ def read_log(
             missing=reading.missing,
             time_format=reading.time_format,
             skip=reading.bad_rows == "skip",
+            target_events=reading.target_events,
         )
         return apply_filters(to_log(table, rules, filters, facts), filters)
     except MemoryError:

@@ -195,7 +195,10 @@ def _ignored_events(table: RawTable, chosen: Mapping[str, str], named: Mapping[s
         return []
     shown = ", ".join(shortened(str(kind)).strip("'") for kind in kinds[:6].to_list())
     words = in_words(column, table)
-    return [f"{words} is not used: events of every kind count alike ({shown}); choose some with --event-types"]
+    return [
+        f"{words} is not used: events of every kind count alike ({shown}); choose some with --event-types, or those "
+        "that are predicted, with the others as history, with --target-events"
+    ]
 
 
 def _ignored_returns(table: RawTable, chosen: Mapping[str, str]) -> list[str]:

@@ -31,12 +31,14 @@ class Rules:
     missing      words that mean a missing value; None for the usual ones
     time_format  how times are written; None to guess
     skip         whether bad rows are dropped; otherwise they are refused
+    target_events  the kinds of events that are predicted; all if empty
     """
 
     named: Mapping[str, str | None]
     missing: tuple[str, ...] | None = None
     time_format: str | None = None
     skip: bool = False
+    target_events: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +46,11 @@ class Rows:
     """What the rows of a table, or of one piece of a source, hold.
 
     kept       the N good rows that the filters keep, in their order: `user` and `item`, `time` in microseconds if there
-               is one, `place`, and `written`, the time as the source has it
+               is one, `place`, `written`, the time as the source has it, and `event_type`, if the rules need it
     num_rows   how many events were read, bad ones included        place_name  what a place counts: "line" or "row"
     time_unit  the unit of the times; None without times
     bad_rows   the bad rows by reason, as `bad_rows.count_bad_rows` counts them
-    kinds      how often each kind of event occurs in a good row, if a filter asks for kinds
+    kinds      how often each kind of event occurs in a good row, if a filter or the rules ask for kinds
     dropped    what each filter dropped
     notes      sentences on lists, and on ids that were converted
     """
@@ -83,7 +85,7 @@ def read_rows(table: RawTable, columns: Mapping[str, str], rules: Rules, filters
     written = [raw.columns["time"].alias("written")] if "time" in values else []
     good = values.with_columns(raw.places.alias("place"), *written)
     good = good.filter(~is_bad) if bad_rows else good
-    kinds = dict(good["event_type"].drop_nulls().value_counts(sort=True).rows()) if filters.event_types else {}
+    kinds = dict(good["event_type"].drop_nulls().value_counts(sort=True).rows()) if "event_type" in good else {}
     kept, dropped = _filter_rows(good, filters)
     return Rows(kept, len(raw.places), raw.places.name, time_unit, bad_rows, kinds, dropped, (raw.notes, notes))
 
@@ -97,16 +99,24 @@ def check_rows(rows: Rows, columns: Mapping[str, str], table: RawTable, rules: R
     if rows.bad_rows:
         bad_rows = most_frequent(rows.bad_rows)
         check_bad_rows(bad_rows, columns, table, rows.num_rows, skip=rules.skip, time_format=rules.time_format)
-    if filters.event_types:
-        _refuse_unknown_events(rows.kinds, filters.event_types, columns["event_type"])
+    for option, asked in (("event_types", filters.event_types), ("target_events", rules.target_events)):
+        if asked:
+            _refuse_unknown_events(rows.kinds, asked, columns["event_type"], option)
+    left_out = sorted({*rules.target_events}.difference(filters.event_types)) if filters.event_types else []
+    if left_out:
+        raise DataError(
+            f"target_events (--target-events) must be among event_types (--event-types); got {', '.join(left_out)}, "
+            "which the filter leaves out"
+        )
 
 
-def needed_roles(filters: LogFilters) -> set[str]:
-    """Return the roles that must have a column: user, item, and those that a filter reads.
+def needed_roles(rules: Rules, filters: LogFilters) -> set[str]:
+    """Return the roles that must have a column: user, item, and those that the rules or a filter read.
 
-    filters  which interactions to keep
+    rules  what the caller says about the values        filters  which interactions to keep
     """
-    by_filters = {"rating": filters.min_rating is not None, "event_type": bool(filters.event_types)}
+    by_kind = bool(filters.event_types or rules.target_events)
+    by_filters = {"rating": filters.min_rating is not None, "event_type": by_kind}
     return {"user", "item"} | {role for role, needed in by_filters.items() if needed}
 
 
@@ -126,7 +136,7 @@ def _usable_values(
         raise DataError(f"time_format (--time-format) needs a column with the time; name it with {flag('time')}")
     if filters.min_rating is not None:
         values["rating"] = named["rating"].cast(pl.Float64, strict=False).fill_nan(None)
-    if filters.event_types:
+    if filters.event_types or rules.target_events:
         values["event_type"] = named["event_type"].cast(pl.String, strict=False)
     return pl.DataFrame([one.alias(role) for role, one in values.items()]), unit, notes
 
@@ -146,12 +156,13 @@ def _filter_rows(frame: pl.DataFrame, filters: LogFilters) -> tuple[pl.DataFrame
     return frame, dropped
 
 
-def _refuse_unknown_events(counts: Mapping[str, int], asked: tuple[str, ...], column: str) -> None:
+def _refuse_unknown_events(counts: Mapping[str, int], asked: tuple[str, ...], column: str, option: str) -> None:
     """Raise DataError, with the kinds that there are, for a kind of event that never occurs."""
     unknown = [kind for kind in asked if kind not in counts]
     if unknown:
         there = ", ".join(f"{shortened(kind).strip(chr(39))} ({count:,})" for kind, count in list(counts.items())[:12])
         raise DataError(
-            f"event_types (--event-types) must occur in column {column!r}; got {', '.join(map(repr, unknown))}, which "
-            f"never {'occurs' if len(unknown) == 1 else 'occur'}; the kinds are {there or '(none)'}"
+            f"{option} (--{option.replace('_', '-')}) must occur in column {column!r}; got "
+            f"{', '.join(map(repr, unknown))}, which never {'occurs' if len(unknown) == 1 else 'occur'}; the kinds are "
+            f"{there or '(none)'}"
         )

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from caser.data.cuts import Parts, by_stage, positions, prefix_queries, stages
+from caser.data.cuts import Parts, by_stage, positions, prefix_queries, stages, target_places
 from caser.data.log import InteractionLog
 from caser.data.queries import Queries
 from caser.data.shard_parts import cut_shards, everything_of
@@ -73,9 +73,10 @@ class Split:
 
 
 def leave_one_out(log: InteractionLog | ShardedLog) -> Split:
-    """Split off the last interaction of each user as test target, and the one before it as validation target.
+    """Split off the last target of each user to test, and the target before it to validate.
 
-    log  the log to split; all interactions of a user with fewer than 3 of them are used for training
+    log  the log to split; all interactions of a user with fewer than 3 of them are used for training. Unless only some
+         interactions are targets (`Reading.target_events`), these are the last interaction and the one before it
 
     Returns a split named "leave-one-out". Raises DataError if no user has at least 3 interactions. Source: common in
     this field, for example Kang & McAuley 2018 (SASRec), section IV.
@@ -88,13 +89,18 @@ def leave_one_out(log: InteractionLog | ShardedLog) -> Split:
 
     def cut(shard: InteractionLog, _: int) -> Parts:
         position, length = positions(shard)
-        return by_stage(shard, stages(position >= length - 2, position >= length - 1), length >= 3)
+        place, number = target_places(shard)
+        # Everything from the last target on tests, and everything from the target before it on validates.
+        stage = stages(place >= np.maximum(number - 1, 1), place >= np.maximum(number, 1))
+        has_history = (place < np.maximum(number, 1))[np.arange(len(shard)) - position]
+        return by_stage(shard, stage, (length >= 3) & has_history)
 
     shards = in_shards(log)
     parts = cut_shards(shards, cut)
     if not len(parts.test):
         most = int(parts.fit.lengths.max())
-        raise DataError(f"leave-one-out needs a user with at least 3 interactions; got at most {most}.")
+        ends = "" if shards.log.is_target is None else ", with a target after the first of them"
+        raise DataError(f"leave-one-out needs a user with at least 3 interactions{ends}; got at most {most}.")
     return _split("leave-one-out", shards, parts)
 
 

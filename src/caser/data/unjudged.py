@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from caser.arrays.types import Int64
+from caser.data.cuts import positions, target_places
 from caser.data.log import InteractionLog
 from caser.data.queries import Queries
 from caser.data.split import Split, check_log
@@ -16,7 +17,7 @@ from caser.data.tape import Tape
 
 
 def unjudged(log: InteractionLog, name: str, *, anonymous: bool = False) -> Split:
-    """Split off the last interaction of each user as validation target, and nothing for a test.
+    """Split off the last interaction of each user, or the last target, to validate, and nothing for a test.
 
     log        the log; of users with one interaction, it is used for training only
     name       the name of the protocol
@@ -32,10 +33,12 @@ def unjudged(log: InteractionLog, name: str, *, anonymous: bool = False) -> Spli
     """
     check_log(log)
     everything = Tape.from_log(log)
-    ends = everything.offsets[1:] - 1  # the last interaction of each user, padding row included
-    owners = np.flatnonzero(everything.lengths >= 2)
-    is_target = np.zeros(len(log), dtype=bool)
-    is_target[ends[owners]] = True
+    place, number = target_places(log)
+    is_last = (place == number) & (True if log.is_target is None else log.is_target)
+    is_last &= positions(log)[0] > 0
+    ends = np.zeros(log.num_users + 1, dtype=np.int64)  # where the target of each user is; user 0 is padding
+    ends[log.users[is_last]] = np.flatnonzero(is_last)
+    owners = log.users[is_last].astype(np.int64)
 
     def queries(asked: Int64) -> Queries:
         last = ends[asked]
@@ -48,4 +51,4 @@ def unjudged(log: InteractionLog, name: str, *, anonymous: bool = False) -> Spli
         f"the log is too short for the protocol {name}, so nothing can be judged: the last interaction of each user "
         "chooses, and everything trains"
     )
-    return Split(name, log, Tape.from_log(log, ~is_target), queries(owners), everything, queries(owners[:0]), (note,))
+    return Split(name, log, Tape.from_log(log, ~is_last), queries(owners), everything, queries(owners[:0]), (note,))

@@ -114,7 +114,8 @@ def _tape(log: InteractionLog, session: Int64, mask: Mask, reads: Reads) -> Tape
     firsts = np.searchsorted(session, numbers)
     owners = np.concatenate([[0], log.users[firsts]]).astype(np.int32)
     times = log.times if log.has_times else None
-    return Tape(log.items[mask], offsets_of([0, *lengths]), log.num_items, owners, log_times=times, log_mask=mask)
+    is_target = None if log.is_target is None else log.is_target[mask]
+    return Tape(log.items[mask], offsets_of([0, *lengths]), log.num_items, owners, times, mask, is_target)
 
 
 def _is_query(session: Int64, mask: Mask) -> Mask:
@@ -124,7 +125,7 @@ def _is_query(session: Int64, mask: Mask) -> Mask:
 
 
 def _queries(log: InteractionLog, session: Int64, mask: Mask, reads: Reads) -> Queries:
-    rows = np.flatnonzero(_is_query(session, mask))
+    rows = np.flatnonzero(_is_query(session, mask) & (True if log.is_target is None else log.is_target))
     user_starts = np.searchsorted(log.users, log.users[rows])
     session_starts = np.searchsorted(session, session[rows])
     return Queries(

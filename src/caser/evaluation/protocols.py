@@ -239,6 +239,7 @@ def apply(name: str | Protocol, log: InteractionLog | ShardedLog, *, judged: boo
     protocol = protocol_named(name)
     _refuse_borrowed_name(protocol)
     check_log(log)
+    _refuse_removed_targets(protocol, log)
     try:
         return _applied(protocol, log)
     except DataError as error:
@@ -252,6 +253,21 @@ def apply(name: str | Protocol, log: InteractionLog | ShardedLog, *, judged: boo
 def _applied(protocol: Protocol, log: InteractionLog | ShardedLog) -> Split:
     filtered = log if protocol.filters == NO_FILTERS else apply_filters(whole_log(log), protocol.filters)
     return replace(protocol.split(filtered), name=protocol.name)
+
+
+def _refuse_removed_targets(protocol: Protocol, log: InteractionLog | ShardedLog) -> None:
+    """Raise ConfigError if the log has interactions that are history only, and the protocol always removes seen items.
+
+    Such a protocol would remove what a user looked at before taking it, which is often the target.
+    """
+    is_target = None if isinstance(log, ShardedLog) else log.is_target
+    if is_target is not None and protocol.seen == "remove":
+        fitting = ", ".join(name for name, each in PROTOCOLS.items() if each.seen != "remove")
+        raise ConfigError(
+            f"a protocol for target_events (--target-events) must decide by the log whether seen items are removed; "
+            f"got {protocol.name}, which always removes them, also those that a user only looked at. Use one of "
+            f"{fitting}."
+        )
 
 
 def _ways_on(log: InteractionLog | ShardedLog, failed: Protocol) -> str:
@@ -306,7 +322,12 @@ def resolve(name: str | Protocol, split: Split, part: Part = "test") -> RankingR
     tape, queries = parts(split, part)
     remove_seen, seen_note = _seen_rule(protocol, split)
     candidates = _candidates(protocol, split, part)
-    notes = (seen_note, *_unfindable_note(queries, candidates), *_leak_note(later_share(split, tape, queries)))
+    notes = (
+        *_note_on_targets(split.log),
+        seen_note,
+        *_unfindable_note(queries, candidates),
+        *_leak_note(later_share(split, tape, queries)),
+    )
     return RankingRules(candidates, remove_seen, protocol.ties, (*split.notes, *notes))
 
 
@@ -333,6 +354,14 @@ def _candidates(protocol: Protocol, split: Split, part: Part) -> Mask:
             f"{protocol.name} needs item ids that are whole numbers; got {raw_ids.dtype}. Use the protocol d2l."
         )
     return np.concatenate([[False], raw_ids.to_numpy() <= split.log.num_users])
+
+
+def _note_on_targets(log: InteractionLog) -> list[str]:
+    """Return a note on a log of which only some interactions are predicted."""
+    if log.is_target is None:
+        return []
+    kinds = ", ".join(log.provenance.get("reading", {}).get("target_events", []))
+    return [f"only {kinds or 'some'} events are predicted, {log.is_target.sum():,} of {len(log):,} interactions"]
 
 
 def _unfindable_note(queries: Queries, candidates: Mask) -> list[str]:

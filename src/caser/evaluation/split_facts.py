@@ -30,17 +30,25 @@ _BLOCK = 2**20
 def repeat_share(tape: Tape) -> float:
     """Share of training targets, between 0 and 1, whose item the same user had before.
 
-    tape  the part that trains; every position counts as a target except the first of each user
+    tape  the part that trains; every target of the tape counts except a user's first interaction
 
     >>> repeat_share(Tape.from_sequences([[1, 2, 1], [3, 4, 4]], num_items=4))
     0.5
     """
-    num_repeats = 0
+    num_repeats = num_targets = 0
     for piece in tape.pieces():
         # One number per (user, item) pair; equal neighbours after sorting are repeats. Far faster than np.unique.
-        pairs = np.sort(piece.users.astype(np.int64) * (piece.num_items + 1) + piece.items)
-        num_repeats += int(np.count_nonzero(pairs[1:] == pairs[:-1]))
-    num_targets = len(tape) - int((tape.lengths > 0).sum())
+        pairs = piece.users.astype(np.int64) * (piece.num_items + 1) + piece.items
+        if piece.is_target is None:
+            pairs.sort()
+            num_repeats += int(np.count_nonzero(pairs[1:] == pairs[:-1]))
+            num_targets += len(piece) - int((piece.lengths > 0).sum())
+            continue
+        order = np.argsort(pairs, kind="stable")
+        repeats = order[1:][pairs[order[1:]] == pairs[order[:-1]]]
+        firsts = piece.offsets[:-1][piece.lengths > 0]
+        num_repeats += int(piece.is_target[repeats].sum())
+        num_targets += int(piece.is_target.sum()) - int(piece.is_target[firsts].sum())
     return num_repeats / max(num_targets, 1)
 
 

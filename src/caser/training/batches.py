@@ -94,6 +94,11 @@ class Batches:
                 f"positions={positions!r} needs a user with at least {needed} interactions to train on; the longest "
                 f"history has {lengths.max(initial=0)}. Use a longer log, a smaller L or T, or positions='every'."
             )
+        if tape.is_target is not None and not tape.is_target.any():
+            raise DataError(
+                "the part to train on must have an event of target_events (--target-events); got none: all of them are "
+                "held out to judge. Use a longer log, or predict more kinds."
+            )
         self._cuts = _cuts(lengths, window, batch_size, max_length)
         # Move the arrays that `_batch` reads to the device.
 
@@ -104,6 +109,7 @@ class Batches:
         self._block_starts = put(block_offsets[:-1])
         self._item_starts = put(tape.offsets[users])
         self._users = put(tape.owners[users])
+        self._is_target = None if tape.is_target is None else torch.from_numpy(tape.is_target.copy()).to(device)
         self._seen = SeenItems(tape, device) if with_seen else None
 
     @property
@@ -133,20 +139,24 @@ class Batches:
         block = torch.searchsorted(self._block_starts, position, right=True) - 1
         place = position - self._block_starts[block] - self.window  # 0 is the user's first item, below 0 is padding
         is_item = on_tape & (place >= 0)
-        items = torch.where(is_item, self._items[torch.where(is_item, self._item_starts[block] + place, 0)], 0)
+        row = torch.where(is_item, self._item_starts[block] + place, 0)
+        items = torch.where(is_item, self._items[row], 0)
+        predicted = items if self._is_target is None else torch.where(self._is_target[row], items, 0)
 
-        # The targets of a state: the next items that belong to the same user.
+        # The targets of a state: the next items that belong to the same user, and are predicted.
         here = slice(before, before + width)
         targets = []
         for t in range(1, self.num_targets + 1):
             there = slice(before + t, before + t + width)
             is_same_user = on_tape[:, here] & (block[:, there] == block[:, here])
-            targets.append(torch.where(is_same_user, items[:, there], 0))
+            targets.append(torch.where(is_same_user, predicted[:, there], 0))
         targets_CWT = torch.stack(targets, dim=-1)
+        if self._is_target is not None:  # the first target of a state that trains must exist
+            targets_CWT = targets_CWT.gather(-1, (targets_CWT == 0).byte().argsort(dim=-1, stable=True))
         # The states that train.
         valid_CW = targets_CWT[..., 0] > 0
         if self.positions == "full":
-            valid_CW &= (place[:, here] >= self.window - 1) & (targets_CWT[..., -1] > 0)
+            valid_CW &= (place[:, here] >= self.window - 1) & is_same_user & (items[:, there] > 0)
         return Batch(self._users[block[:, here]], items[:, : before + width], targets_CWT.long(), valid_CW, self._seen)
 
 

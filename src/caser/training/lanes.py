@@ -132,8 +132,9 @@ def _lane(part: Tape, lane: int, num_lanes: int) -> tuple[Tape, range]:
     # Of a part in one piece, a lane has every n-th user.
     is_own = part.owners % num_lanes == lane
     offsets = offsets_of(np.where(is_own, part.lengths, 0))
-    items = part.items[np.repeat(is_own, part.lengths)]
-    return Tape(items, offsets, part.num_items, part.sequence_owners), range(1)
+    own = np.repeat(is_own, part.lengths)
+    is_target = None if part.is_target is None else part.is_target[own]
+    return Tape(part.items[own], offsets, part.num_items, part.sequence_owners, is_target=is_target), range(1)
 
 
 def default_batch_size(num_positions: int) -> int:

@@ -144,10 +144,10 @@ class Objective(nn.Module):
             return self._checked(self.loss_function(states_MD, vectors_ID, bias_I, inputs.targets_MT))
         # Score targets and negatives, and drop the targets that do not exist.
         positive_MT, negative_MTN = self._scores(inputs, states_MD, vectors_ID, bias_I)
-        if inputs.targets_MT.shape[1] == 1 or self.config.positions == "full":  # every target exists
+        has_target_MT = inputs.targets_MT > 0
+        if inputs.targets_MT.shape[1] == 1 or bool(has_target_MT.all()):
             scores = positive_MT.flatten(), negative_MTN.flatten(0, 1)
         else:
-            has_target_MT = inputs.targets_MT > 0
             scores = positive_MT[has_target_MT], negative_MTN[has_target_MT]
         share = (self._share_drawn,) if self.row.takes_share else ()
         return self._checked(self.loss_function(*scores, *share))

@@ -56,7 +56,7 @@ class Head:
             places = numbered(table.place_name, 1, len(frame))
             faults = no_faults(len(frame))
             table = replace(table, frame=frame.lazy(), places=places, faults=faults, sizes={}, parts={})
-        roles = choose_columns(table, rules.named, needed_roles(filters))
+        roles = choose_columns(table, rules.named, needed_roles(rules, filters))
         time = roles.columns.get("time", "")
         is_joined = bool(time) and time not in table.columns
         time_parts = [part.strip() for part in time.split(",")] if is_joined else []

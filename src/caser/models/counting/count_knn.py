@@ -93,9 +93,9 @@ class CountKNNScorer:
         tape  the part to train on
         """
         counts = sum_of_counts(tape, self.config.reach, self.config.gap_decay)
-        popularity = tape.item_counts + self.config.shrinkage
-        of_history = sparse.diags_array(popularity**-self.config.history_exponent)
-        of_candidate = sparse.diags_array(popularity**-self.config.candidate_exponent)
+        in_history, as_target = (n + self.config.shrinkage for n in (tape.item_counts, tape.target_counts))
+        of_history = sparse.diags_array(in_history**-self.config.history_exponent)
+        of_candidate = sparse.diags_array(as_target**-self.config.candidate_exponent)
         self.weights = (of_history @ counts @ of_candidate).tocsr()
 
     def scores(self, users_B: Int32, histories_BH: Int32) -> Scores:

@@ -67,7 +67,7 @@ class MarkovScorer:
         tape  the part to train on
         """
         self.counts = sum_of_counts(tape)
-        self.shares = tape.item_counts / (len(tape) + 1)
+        self.shares = tape.target_counts / (tape.target_counts.sum() + 1)
 
     def scores(self, users_B: Int32, histories_BH: Int32) -> Scores:
         """Return the counts after each last item plus the shares. See `Scorer.scores`.

@@ -112,7 +112,8 @@ class PopularityScorer:
         """
         self.counts = np.zeros(tape.num_items + 1)
         for piece in tape.pieces():
-            np.add.at(self.counts, piece.items, self.config.weights(piece))
+            weights = self.config.weights(piece)
+            np.add.at(self.counts, piece.items, weights if piece.is_target is None else weights * piece.is_target)
 
     def scores(self, users_B: Int32, histories_BH: Int32) -> Weights:
         """Return the counts for every query. See `Scorer.scores`.

@@ -41,7 +41,8 @@ def shuffled(split: Split, block: Block, random: np.random.Generator) -> Split:
     ([1, 2, 3, 4, 4, 5], [2, 1, 4, 3, 4, 5])
     """
     fit, queries = split.fit, split.validation
-    items = fit.items[_order(fit.offsets[:-1], fit.offsets[1:], block, random)]
+    order = _order(fit.offsets[:-1], fit.offsets[1:], block, random)
+    is_target = None if fit.is_target is None else fit.is_target[order]
     # Each query gets items of its own: under `sessions`, a history is the beginning of the next one. The seen items
     # before a history keep their order.
     seen_rows, seen = queries.seen(slice(None))
@@ -52,7 +53,7 @@ def shuffled(split: Split, block: Block, random: np.random.Generator) -> Split:
     return replace(
         split,
         log=replace(split.log, has_times=False),
-        fit=replace(fit, items=items),
+        fit=replace(fit, items=fit.items[order], is_target=is_target),
         validation=replace(queries, items=seen, starts=starts, ends=bounds[1:], seen_starts=bounds[:-1]),
     )
 

@@ -114,7 +114,9 @@ def reordered(log: InteractionLog, seed: int, number: int) -> InteractionLog:
     seed, number  choose the order: `number` counts the orders of one seed
     """
     random = numpy_generator(seed, "ties", number)
-    return replace(log, items=log.items[np.lexsort((random.random(len(log)), log.times, log.users))])
+    order = np.lexsort((random.random(len(log)), log.times, log.users))
+    is_target = None if log.is_target is None else log.is_target[order]
+    return replace(log, items=log.items[order], is_target=is_target)
 
 
 def _value(split: Split, metric: str) -> float:
