@@ -75,3 +75,12 @@ def test_every_item_of_the_log_is_a_candidate_and_counting_finds_no_new_one() ->
 def test_a_log_that_cannot_be_cut_is_refused(log: InteractionLog, shares: dict[str, float], says: str) -> None:
     with pytest.raises(DataError, match=says):
         cold_items(log, **shares)
+
+
+def test_of_new_items_only_the_kinds_of_events_that_are_predicted_are_targets() -> None:
+    is_target = LOG.times % 2 == 0
+    split, every = cold_items(replace(LOG, is_target=is_target)), cold_items(LOG)
+    assert split.fit.items.tolist() == every.fit.items.tolist()
+    wanted = is_target[every.test.ends]
+    assert 0 < wanted.sum() < len(wanted)
+    assert split.test.targets.tolist() == every.test.targets[wanted].tolist()

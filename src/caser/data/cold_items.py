@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from caser.arrays.types import Int64
-from caser.data.cuts import Parts, prefix_queries, stages
+from caser.data.cuts import Parts, positions, prefix_queries, stages
 from caser.data.log import InteractionLog
 from caser.data.shard_parts import cut_shards
 from caser.data.shards import ShardedLog
@@ -61,7 +61,8 @@ def cold_items(log: InteractionLog | ShardedLog, test: float = 0.1, validation: 
         first = first_I[shard.items]
         judged = [(stage == 1) & (first >= from_validation), (stage == 2) & (first >= from_test)]
         validation, test = (prefix_queries(shard, mask) for mask in judged)
-        without = int(judged[1].sum()) - len(test)
+        is_alone = judged[1] & (positions(shard)[0] == 0)
+        without = int((is_alone if shard.is_target is None else is_alone & shard.is_target).sum())
         return Parts(Tape.from_log(shard, stage == 0), validation, Tape.from_log(shard, stage <= 1), test, without)
 
     parts = cut_shards(shards, cut) if enough else None

@@ -95,7 +95,9 @@ class Tape:
 
         num_items  size of the larger catalogue without padding
         """
-        return Tape(self.items, self.offsets, num_items, self.sequence_owners, log_times=self.times)
+        return Tape(
+            self.items, self.offsets, num_items, self.sequence_owners, log_times=self.times, is_target=self.is_target
+        )
 
     def __repr__(self) -> str:
         return f"Tape({len(self):,} interactions, {self.num_users:,} users, {self.num_items:,} items)"
