@@ -3,7 +3,8 @@
 `python -m benchmarks.cold_items ml-100k` (some minutes on one core) or `ml-1m` (hours) trains one model with and
 without genres, year and words of the title, under two protocols with seed 0. Under `cold-items` every target is an item
 that training never saw. Under `leave-one-out` nearly every target is known, and both models are compared on the same
-targets. The number of epochs is chosen on validation. The folder CASER_CACHE must hold the log and its table of items.
+targets. A model may be named after the log, and after it a number of epochs; otherwise Caser is trained, and validation
+chooses the number. The folder CASER_CACHE must hold the log and its table of items.
 """
 
 import json
@@ -49,13 +50,15 @@ def items_of(name: str) -> pl.DataFrame:
     return frame.with_columns(year=pl.col("title").str.extract(r"\((\d{4})\)\s*$").cast(pl.Int64))
 
 
-def judged(log_name: str, protocol: str, model: ModelSettings, attributes: ItemAttributes) -> dict[str, Any]:
+def judged(
+    log_name: str, protocol: str, model: ModelSettings, attributes: ItemAttributes, epochs: int | None
+) -> dict[str, Any]:
     """Train the model with and without attributes, and judge both beside the counting models."""
     split = protocols.apply(protocol, datasets.load(log_name))
     training = Training(seed=0, device="cpu")
     fitted = {
-        "without attributes": fit(model, split, training),
-        "with attributes": fit(model, split, training, items=items_of(log_name), attributes=attributes),
+        "without attributes": fit(model, split, training, epochs=epochs),
+        "with attributes": fit(model, split, training, epochs=epochs, items=items_of(log_name), attributes=attributes),
     }
     scorers = judge.counting_baselines(split)
     for name, recommender in fitted.items():
@@ -73,7 +76,10 @@ if __name__ == "__main__":
     log_name = sys.argv[1]
     model = model_settings(sys.argv[2] if len(sys.argv) > 2 else "caser")
     attributes = ItemAttributes(columns=COLUMNS)
-    found = {protocol: judged(log_name, protocol, model, attributes) for protocol in ("cold-items", "leave-one-out")}
+    epochs = int(sys.argv[3]) if len(sys.argv) > 3 else None
     path = RESULTS / f"cold_items_{log_name}_{model.name}.json"
-    path.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    print(f"wrote {path}")
+    found: dict[str, Any] = {}
+    for protocol in ("cold-items", "leave-one-out"):
+        found[protocol] = judged(log_name, protocol, model, attributes, epochs)
+        path.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        print(f"{protocol}: wrote {path}", flush=True)
