@@ -11,6 +11,8 @@ from caser.answering.recommender import load as load
 from caser.config import Loss as Loss
 from caser.config import Training as Training
 from caser.config import register_loss as register_loss
+from caser.data.attribute_columns import ItemAttributes as ItemAttributes
+from caser.data.cold_items import cold_items as cold_items
 from caser.data.datasets import load as load_dataset
 from caser.data.describe import describe as describe
 from caser.data.filters import LogFilters as LogFilters
@@ -50,7 +52,7 @@ from caser.evaluation.judge import counting_baselines as counting_baselines
 from caser.evaluation.judge import rank as rank
 from caser.evaluation.metrics import MetricDefinition as MetricDefinition
 from caser.evaluation.metrics import register_metric as register_metric
-from caser.evaluation.protocols import Protocol as Protocol
+from caser.evaluation.protocol import Protocol as Protocol
 from caser.evaluation.protocols import apply as split
 from caser.evaluation.report import Report as Report
 from caser.exported.scorer import through_onnx as through_onnx
@@ -156,6 +158,7 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "backtest",
     "best",
     "chain_world",
+    "cold_items",
     "compare",
     "compare_sessions",
     "counting_baselines",

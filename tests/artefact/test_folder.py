@@ -376,7 +376,7 @@ def nested(levels: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"format": 3, "library_version": "9.0"}, "got 3, written by caser 9.0. Upgrade caser"),
+        ({"format": 4, "library_version": "9.0"}, "got 4, written by caser 9.0. Upgrade caser"),
         ({"format": "1"}, "format"),
         ({"surprise": 1}, "surprise"),
         ({"seen": None}, "must have the key 'seen'"),

@@ -126,6 +126,7 @@ OF_A_CLASS: dict[str, type[Settings]] = {"options": StudyOptions, "filters": Log
 SHOWN = {
     "log",
     "items",
+    "attributes",
     "json",
     "out",
     "model",

@@ -34,6 +34,14 @@ def with_pauses(log: InteractionLog, every: int = 7) -> InteractionLog:
     return replace(log, times=log.times + place // every * 86_400_000_000)
 
 
+def for_every_protocol(log: InteractionLog, every: int = 7) -> InteractionLog:
+    """The log with pauses, and with new items after half of the time: a log that every protocol can split."""
+    paused = with_pauses(log, every)
+    half = int(np.median(paused.times))
+    rows = zip(paused.users.tolist(), paused.items.tolist(), paused.times.tolist(), strict=True)
+    return log_of((user, item if time < half else item + log.num_items, time) for user, item, time in rows)
+
+
 def raw_sequences(split: Split, part: str) -> dict[RawId, list[RawId]]:
     """The sequences of a tape in raw ids, users without interactions left out."""
     tape, log = getattr(split, part), split.log

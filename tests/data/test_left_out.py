@@ -10,7 +10,7 @@ from caser.data.split import d2l, leave_one_out, sessions
 from caser.data.synthetic import chain_world
 from caser.data.tape import Tape
 from caser.evaluation.protocols import PROTOCOLS, apply
-from tests.data.logs import log_of, with_pauses
+from tests.data.logs import for_every_protocol, log_of
 
 DAY = 86_400_000_000
 
@@ -43,7 +43,7 @@ def test_of_equal_interactions_the_earliest_are_in_the_part() -> None:
 
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_what_is_in_the_part_is_the_part(name: str) -> None:
-    split = apply(name, with_pauses(chain_world(num_users=40, num_items=8, length=21, seed=0).log))
+    split = apply(name, for_every_protocol(chain_world(num_users=40, num_items=8, length=21, seed=0).log))
     for part in (split.fit, split.final):
         trained = split.everything.where(is_in_part(split.log, part))
         whole = part.whole(split.log.num_users)

@@ -21,7 +21,7 @@ from caser.data.tape import Tape
 from caser.errors import ConfigError, DataError
 from caser.evaluation.fingerprint import describe
 from caser.evaluation.protocols import PROTOCOLS, apply, resolve
-from tests.data.logs import with_pauses
+from tests.data.logs import for_every_protocol
 
 LENGTHS = np.random.default_rng(1).integers(1, 14, 50)
 
@@ -32,7 +32,7 @@ def ragged(log: InteractionLog) -> InteractionLog:
     return log.keep(place < LENGTHS[log.users - 1], "shorter")
 
 
-LOG = ragged(with_pauses(chain_world(num_users=50, num_items=20, length=13, seed=5).log, every=3))
+LOG = ragged(for_every_protocol(chain_world(num_users=50, num_items=20, length=13, seed=5).log, every=3))
 LOG = replace(LOG, times=LOG.times // 4_000_000 * 4_000_000)  # equal times, for d2l
 
 

@@ -17,7 +17,8 @@ from caser.data.synthetic import chain_world
 from caser.data.user_sessions import Reads, user_sessions
 from caser.errors import ConfigError
 from caser.evaluation.fingerprint import MOST_NAMED, describe, fingerprint, refuse_mixed
-from caser.evaluation.protocols import Part, Protocol, apply, parts, protocol_named, resolve
+from caser.evaluation.protocol import Part, Protocol
+from caser.evaluation.protocols import apply, parts, protocol_named, resolve
 from caser.evaluation.split_facts import queries_hasher
 from tests.data.logs import with_pauses
 from tests.evaluation.logs import log_of

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from caser.data.cold_items import cold_items
 from caser.data.log import InteractionLog
 from caser.data.new_users import new_users
 from caser.data.random_split import random_split
@@ -19,10 +20,11 @@ from caser.evaluation.judge import counting_baselines, judge
 from caser.fitting.evaluate import evaluate
 from caser.fitting.fit import fit
 from caser.models.counting.markov import Markov
-from tests.data.logs import log_of_sequences, with_pauses
+from tests.data.logs import log_of, log_of_sequences, with_pauses
 
 # One item is rare, so the filter of the protocol caser-paper would drop it.
 LOG = log_of_sequences({user: "abcdabcdab"[user % 4 :] + ("r" if user == 0 else "a") for user in range(20)})
+CROWD = log_of((f"u{n % 5}", f"i{n // 10}", n) for n in range(90))
 WITH_PAUSES = with_pauses(chain_world(num_users=30, num_items=9, length=28, seed=0).log)
 
 
@@ -32,6 +34,7 @@ WITH_PAUSES = with_pauses(chain_world(num_users=30, num_items=9, length=28, seed
         (user_fraction, LOG, {"test": 0.5, "validation": 0.123456789}, "caser-paper"),
         (global_time, LOG, {"test": 0.25, "validation": 0.2}, "global-time"),
         (sessions, LOG, {"test": 1 / 3, "validation": 0.1}, "sessions"),
+        (cold_items, CROWD, {"test": 0.25, "validation": 0.25}, "cold-items"),
         (new_users, LOG, {"test": 0.2, "validation": 0.1, "seed": 4}, "new-users"),
         (random_split, LOG, {"test": 0.2, "validation": 0.1, "seed": 4}, "random"),
         (global_time, LOG, {"test": 0.25, "validation": 0.2, "end": 0.75}, "global-time"),

@@ -12,9 +12,10 @@ from caser.data.log import InteractionLog
 from caser.data.synthetic import chain_world
 from caser.errors import ConfigError
 from caser.evaluation.metrics import parse_metric
-from caser.evaluation.protocols import PROTOCOLS, Part, apply, protocol_named, resolve
+from caser.evaluation.protocol import Part
+from caser.evaluation.protocols import PROTOCOLS, apply, protocol_named, resolve
 from caser.evaluation.split_facts import repeat_share
-from tests.data.logs import with_pauses
+from tests.data.logs import for_every_protocol
 from tests.evaluation.logs import log_of
 
 LOG = chain_world(num_users=40, num_items=12, length=20, seed=0).log
@@ -23,7 +24,7 @@ LOG = chain_world(num_users=40, num_items=12, length=20, seed=0).log
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_every_protocol_splits_a_log_and_measures_by_metrics_that_exist(name: str) -> None:
     chosen = protocol_named(name)
-    split = apply(name, with_pauses(LOG))
+    split = apply(name, for_every_protocol(LOG))
     assert split.name == chosen.name == name
     assert len(split.test) > 0
     assert all(parse_metric(metric).name == metric for metric in chosen.metrics)

@@ -12,7 +12,7 @@ from caser.data.tape import Tape
 from caser.evaluation.judge import counting_baselines, judge
 from caser.evaluation.protocols import PROTOCOLS, apply
 from caser.evaluation.slices import POPULARITY, popularity_groups, slices
-from tests.data.logs import with_pauses
+from tests.data.logs import for_every_protocol
 
 # Two users: histories of 1 and 7 items; targets 3 and 4 for the first, 1 for the second.
 TAPE = Tape.from_sequences([[1], [1, 1, 1, 2, 2, 2, 3]], num_items=4)
@@ -38,6 +38,7 @@ def test_every_slice_equals_the_buckets_worked_out_by_hand() -> None:
         "popularity": {"head": [2], "tail": [0], "never seen": [1]},
         "position": {"1": [0, 2], "2": [1]},
         "repeat": {"new": [0, 1], "repeat": [2]},
+        "training": {"item seen in training": [0, 2], "item never seen in training": [1]},
     }
 
 
@@ -69,7 +70,7 @@ def test_queries_of_a_session_are_sliced_by_their_place() -> None:
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_every_target_lies_in_one_bucket_and_means_of_buckets_add_up(protocol: str) -> None:
     log = chain_world(num_users=60, num_items=30, length=25, predictability=0.6, seed=1).log
-    split = apply(protocol, with_pauses(log))
+    split = apply(protocol, for_every_protocol(log))
     report = judge(counting_baselines(split), split)
     assert report.slices
     for buckets in report.slices.values():

@@ -24,9 +24,9 @@ from caser.evaluation.protocols import PROTOCOLS, apply, protocol_named
 from caser.evaluation.ranking import Ties
 from caser.evaluation.trec import encoded, write_trec
 from caser.models.base import Arrays, Scorer
-from tests.data.logs import with_pauses
+from tests.data.logs import for_every_protocol
 
-LOG = with_pauses(chain_world(num_users=60, num_items=30, length=25, predictability=0.6, seed=1).log)
+LOG = for_every_protocol(chain_world(num_users=60, num_items=30, length=25, predictability=0.6, seed=1).log)
 MEASURES = {
     "hit@10": Success @ 10,
     "precision@10": P @ 10,

@@ -54,6 +54,8 @@ ARGUMENTS: dict[str, Any] = {
     "epochs": 3,
     "checkpoint": Path("run.checkpoint"),
     "exchange": Exchange(),
+    "items": "items.csv",
+    "attributes": ["genre"],
 }
 """Arguments of `fit` that not every model uses."""
 FOR_EVERY_MODEL = {"model", "split", "train_on"}

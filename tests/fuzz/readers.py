@@ -25,6 +25,10 @@ import polars as pl
 
 from caser.artefact import folder as artefact
 from caser.artefact import manifest, run_folder
+from caser.artefact.attributes import ArtefactAttributes
+from caser.artefact.manifest import AttributeItemFacts
+from caser.data.attribute_columns import AttributeColumn
+from caser.data.attribute_values import AttributeVocabulary
 from caser.data.item_table import read_items
 from caser.data.log import Vocabulary
 from caser.data.prepared import folder as prepared
@@ -101,12 +105,23 @@ def _in_run(name: str) -> Callable[[Path], Read]:
 
 
 def _save(run: Path) -> None:
-    """Save a run with an index."""
+    """Save a run with an index, and with attributes of its items."""
     made = caser_run()
     assert made.state_scorer is not None
     cells = (made.histories.item_counts > 0).astype(np.int32)
     index = Index(cells, *made.state_scorer.item_vectors(), probes=1, recall=1.0)
-    artefact.save(replace(made, index=index), run)
+    genre = AttributeColumn(name="genre", way="values", values=["a"])
+    price = AttributeColumn(name="price", way="buckets", edges=[1.0])
+    counts = dict.fromkeys(AttributeItemFacts.model_fields, 0)
+    facts = {"own_dropout": 0.25, "min_items": 1, "num_buckets": 2, "columns": [], "items": counts, "notes": []}
+    arrays = made.scorer.arrays()
+    attributes = ArtefactAttributes(
+        AttributeVocabulary((genre, price), {"genre": 1, "price": 0}),
+        {name: np.ones((3, *arrays[name].shape[1:]), np.float32) for name in ("Q", "V", "c")},
+        np.zeros(len(cells), np.bool_),
+        facts,
+    )
+    artefact.save(replace(made, index=index, attributes=attributes), run)
 
 
 def _manifest(folder: Path) -> Read:
@@ -283,6 +298,7 @@ READERS: dict[str, Reader] = {
     "manifest": Reader(lambda: _file_of_run(run_folder.MANIFEST), _manifest),
     "weights": _in_format(run_folder.WEIGHTS),
     "index": _in_format(run_folder.INDEX),
+    "attributes": _in_format(run_folder.ATTRIBUTES),
     "vocabulary": _in_format(run_folder.VOCABULARY),
     "histories": _in_format(run_folder.HISTORIES),
     "checkpoint": Reader(_checkpoint_seeds, _checkpoint),

@@ -11,7 +11,7 @@ import pytest
 
 from caser.artefact import folder as artefact
 from caser.errors import ArtefactError
-from caser.evaluation.protocols import Part
+from caser.evaluation.protocol import Part
 from caser.models.settings import ModelSettings
 from caser.study import runs
 from caser.study.recipes import Recipe

@@ -6,6 +6,7 @@
     histories.parquet     user, item, order, trained, time: all interactions, from which seen and recent items follow,
                           and whether the model was trained on each; no time where the log has none
     index.safetensors     the cell of each item, where there is an approximate index
+    attributes.safetensors  the vectors of attributes of items, where the model reads any (`attributes.py`)
 
 `load` reads each file once and parses the same bytes that it has checked. Nothing is pickled. A checksum does not prove
 who wrote a folder: anyone who can write one can also write its checksums. Therefore every value is also checked against
@@ -28,9 +29,11 @@ import safetensors.numpy
 import caser
 from caser.arrays.types import Mask
 from caser.artefact import manifest as manifests
+from caser.artefact.attributes import ArtefactAttributes
 from caser.artefact.file_errors import naming_file
 from caser.artefact.manifest import Manifest
 from caser.artefact.run_folder import (
+    ATTRIBUTES,
     HISTORIES,
     INDEX,
     LISTED,
@@ -75,6 +78,7 @@ class Artefact:
     histories     the whole log, from which answers take the seen and the recent items of a user
     manifest      how the model was made: the facts of `manifest.Manifest`, as JSON values
     index         an approximate index of the items, or None
+    attributes    the attributes of items that the model reads, or None
     is_trained    (N,) bool, whether the model was trained on each interaction of `histories`; None if on all of them
     """
 
@@ -87,6 +91,7 @@ class Artefact:
     manifest: dict[str, Any]
     index: Index | None = None
     is_trained: Mask | None = None
+    attributes: ArtefactAttributes | None = None
 
     def __repr__(self) -> str:
         return f"Artefact({self.config.name}, {len(self.users):,} users, {len(self.items):,} items)"
@@ -98,8 +103,9 @@ class Artefact:
 
     @cached_property
     def knows_item(self) -> Mask:
-        """Whether the model was trained on each item, (num_items + 1,) bool; False for padding."""
-        return self.trained.item_counts > 0
+        """Whether the model was trained on each item or knows it by its attributes, (I,) bool; False for padding."""
+        is_trained: Mask = self.trained.item_counts > 0
+        return is_trained if self.attributes is None else is_trained | self.attributes.is_described
 
     @cached_property
     def state_scorer(self) -> StateScorer | None:
@@ -129,6 +135,8 @@ def save(artefact: Artefact, path: str | Path) -> None:
     index = artefact.index
     if index is not None:
         files[INDEX] = bytes(safetensors.numpy.save({"cells": index.cells_I}))
+    if artefact.attributes is not None:
+        files[ATTRIBUTES] = artefact.attributes.to_bytes()
     digests = {name: _digest(content) for name, content in files.items()}
 
     def histories(path: Path) -> None:
@@ -139,11 +147,13 @@ def save(artefact: Artefact, path: str | Path) -> None:
     def manifest(_: Path) -> bytes:
         made = manifests.make(
             folder / MANIFEST,
+            format=manifests.FORMAT if artefact.attributes is not None else manifests.FORMAT_WITHOUT_ATTRIBUTES,
             library_version=caser.__version__,
             model=artefact.config.name,
             settings=artefact.config.model_dump(mode="json"),
             files=digests,
             index=None if index is None else {"probes": index.probes, "recall@10": index.recall},
+            attributes=None if artefact.attributes is None else artefact.attributes.facts,
             **artefact.manifest,
         )
         return manifests.render(folder / MANIFEST, made)
@@ -177,7 +187,11 @@ def load(path: str | Path) -> Artefact:
         arrays = _checked(parse_arrays(contents[WEIGHTS])[0])
         scorer = config.scorer(arrays, len(users), len(items))
     facts = manifest.model_dump(include=set(Manifest.facts()))
-    loaded = Artefact(config, scorer, users, items, titles, histories, facts, is_trained=is_trained)
+    with naming_file(folder / ATTRIBUTES):
+        attributes = None
+        if manifest.attributes is not None:
+            attributes = ArtefactAttributes.from_bytes(contents[ATTRIBUTES], arrays, len(items), manifest.attributes)
+    loaded = Artefact(config, scorer, users, items, titles, histories, facts, None, is_trained, attributes)
     with naming_file(folder / INDEX):
         index = _index(manifest, contents, loaded)
     return loaded if index is None else replace(loaded, index=index)
@@ -255,10 +269,13 @@ def _read_manifest(folder: Path) -> Manifest:
     if foreign:
         raise ArtefactError(f"{folder / foreign[0]} does not belong to a saved run. Remove it, or check the path.")
     manifest = manifests.parse(path, read_file(path, MOST_MANIFEST_BYTES))
-    if set(manifest.files) - {INDEX} != LISTED or (INDEX in manifest.files) != (manifest.index is not None):
-        raise ArtefactError(f"{path} must list {', '.join(sorted(LISTED))}; got {', '.join(sorted(manifest.files))}.")
-    if INDEX not in manifest.files and (folder / INDEX).exists():
-        raise ArtefactError(f"{folder / INDEX} must be listed in {MANIFEST}; it is not. Remove it, or train again.")
+    further = {INDEX: manifest.index, ATTRIBUTES: manifest.attributes}
+    wanted = LISTED | {name for name, facts in further.items() if facts is not None}
+    if set(manifest.files) != wanted:
+        raise ArtefactError(f"{path} must list {', '.join(sorted(wanted))}; got {', '.join(sorted(manifest.files))}.")
+    for name in further.keys() - wanted:
+        if (folder / name).exists():
+            raise ArtefactError(f"{folder / name} must be listed in {MANIFEST}; it is not. Remove it, or train again.")
     return manifest
 
 

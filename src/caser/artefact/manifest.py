@@ -16,8 +16,11 @@ from caser.errors import ArtefactError, ConfigError, did_you_mean
 from caser.system.digests import digest_of_values
 from caser.system.sealed import BROKEN, opening, seal_json, unseal_json
 
-FORMAT = 2
+FORMAT = 3
 """Version of the folder's layout; a higher one is refused. Format 1 has no times, and no interactions for judging."""
+
+FORMAT_WITHOUT_ATTRIBUTES = 2
+"""The version of a run without attributes of items, which earlier versions of this library read too."""
 
 _DIGEST = "manifest_sha256"
 
@@ -122,6 +125,57 @@ def readable_as(kind: type[Settings], *, by_name: bool = False) -> AfterValidato
     return AfterValidator(check)
 
 
+class AttributeColumnFacts(Settings):
+    """What a manifest says of a column of a table of items that the model reads."""
+
+    model_config = ConfigDict(strict=True)
+
+    name: str
+    """The column."""
+    way: Literal["values", "words", "buckets", "vector"]
+    """How it is read."""
+    vectors: int = Field(ge=1)
+    """How many vectors it has."""
+    too_rare: int = Field(ge=0)
+    """How many different values have no vector, because too few items of the part that trains share them."""
+
+
+class AttributeItemFacts(Settings):
+    """How many items have attributes."""
+
+    model_config = ConfigDict(strict=True)
+
+    trained_with_attributes: int = Field(ge=0)
+    """Items with an interaction in the part that trains and with a value that has a vector."""
+    trained_without: int = Field(ge=0)
+    """Items with an interaction in that part and without such a value."""
+    by_attributes_alone: int = Field(ge=0)
+    """Items without an interaction in that part that the model knows by their attributes."""
+    not_in_log: int = Field(ge=0)
+    """How many of these are not in the log at all."""
+    table_without_value: int = Field(ge=0)
+    """Items of the table alone that have no such value: the model does not know them."""
+
+
+class AttributeFacts(Settings):
+    """What a manifest says of attributes of items."""
+
+    model_config = ConfigDict(strict=True)
+
+    own_dropout: float = Field(ge=0, lt=1)
+    """Share of items that had only the vectors of their attributes in a step of training."""
+    min_items: int = Field(ge=1)
+    """Fewest items that had to share a value."""
+    num_buckets: int = Field(ge=2)
+    """Number of ranges of a column of numbers."""
+    columns: Annotated[list[dict[str, Any]], readable_as(AttributeColumnFacts)]
+    """The columns that are read."""
+    items: Annotated[dict[str, Any], readable_as(AttributeItemFacts)]
+    """How many items have attributes."""
+    notes: list[str]
+    """What was guessed when the table was read."""
+
+
 class ReadingEntry(Settings):
     """What a manifest says of how its log was read, as far as a table of items is read in the same way."""
 
@@ -172,7 +226,7 @@ class Manifest(Settings):
 
     model_config = ConfigDict(strict=True)
 
-    format: int = FORMAT
+    format: int = FORMAT_WITHOUT_ATTRIBUTES
     """Version of the folder's layout."""
     library_version: str
     """The version of this library that wrote the folder."""
@@ -184,6 +238,8 @@ class Manifest(Settings):
     """SHA-256 of every other file of the folder."""
     index: Annotated[dict[str, Any], readable_as(IndexFacts)] | None = None
     """`probes`, the cells that the approximate index looks at, and `recall@10`; absent where there is no index."""
+    attributes: Annotated[dict[str, Any], readable_as(AttributeFacts)] | None = None
+    """Which attributes of items the model reads, and how many items have them; absent where it reads none."""
 
     protocol: str
     """The protocol by which the log was split and the model is judged."""
@@ -236,8 +292,9 @@ class Manifest(Settings):
         return keys[keys.index("protocol") :]
 
 
-_MAY_BE_ABSENT = {"index", "left_out", "trained_at", "updated"}
-"""Keys that a run need not have: one without an approximate index, one of format 1, and one that was not updated."""
+_MAY_BE_ABSENT = {"index", "attributes", "left_out", "trained_at", "updated"}
+"""Keys that a run need not have: one without an approximate index or attributes, one of format 1, and one that was not
+updated."""
 
 
 def trained_digest(manifest: Manifest) -> str:
@@ -282,7 +339,8 @@ def render(path: Path, manifest: Manifest) -> bytes:
     manifest  the manifest to write
     """
     try:
-        values = manifest.model_dump(exclude={key for key in ("index", "updated") if getattr(manifest, key) is None})
+        optional = ("index", "attributes", "updated")
+        values = manifest.model_dump(exclude={name for name in optional if not getattr(manifest, name)})
         return seal_json(values, _DIGEST)
     except (TypeError, ValueError, RecursionError) as error:
         raise ArtefactError(f"{path} must hold JSON values only; got: {error}.") from None

@@ -18,6 +18,7 @@ WEIGHTS = "weights.safetensors"
 VOCABULARY = "vocabulary.parquet"
 HISTORIES = "histories.parquet"
 INDEX = "index.safetensors"
+ATTRIBUTES = "attributes.safetensors"
 LISTED = {WEIGHTS, VOCABULARY, HISTORIES}
 MOST_MANIFEST_BYTES = 64 * 2**20
 
@@ -98,7 +99,7 @@ def foreign_files(folder: Path) -> list[str]:
 
     The temporary file that a killed `update_manifest` leaves does belong to it; it is never read.
     """
-    names = {entry.name for entry in folder.iterdir()} - LISTED - {INDEX, MANIFEST}
+    names = {entry.name for entry in folder.iterdir()} - LISTED - {INDEX, ATTRIBUTES, MANIFEST}
     return sorted(name for name in names if not (name.startswith(f".{MANIFEST}.") and name.endswith(".partial")))
 
 

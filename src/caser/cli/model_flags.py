@@ -13,11 +13,12 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from pydantic import create_model
 
+from caser.cli.attribute_flags import AttributeFlags
 from caser.cli.flags import Command, flag_name, flat, one_of
 from caser.config import Settings, Training
 from caser.models.settings import ModelSettings, NetworkSettings, Preset
 
-NETWORK_PARAMETERS: tuple[str, ...] = ("training", "choose", "workers", "max_restarts", "track")
+NETWORK_PARAMETERS: tuple[str, ...] = ("training", "attributes", "choose", "workers", "max_restarts", "track")
 """Parameters of a command that only networks use."""
 
 BY_LOG = "chosen for the log"
@@ -27,7 +28,10 @@ TRAINING_BY_LOG = ("loss", "epochs", "patience")
 """The settings of training whose default depends on the log (`caser.models.default_training`)."""
 
 NETWORK_FLAGS = (
-    *(f"--{flag_name(name)}" for name in (*Training.model_fields, *NETWORK_PARAMETERS[1:])),
+    *(
+        f"--{flag_name(name)}"
+        for name in (*Training.model_fields, *AttributeFlags.model_fields, *NETWORK_PARAMETERS[2:])
+    ),
     "--no-choose",
 )
 """The flags that models that count do not have."""

@@ -15,7 +15,16 @@ from caser.study.refitting import refit as train_again
 from caser.system.hints import command_line
 
 
-def refit(run: Path, /, *, out: Path, log: str | None = None, track: str | None = None, json: Switch = False) -> None:
+def refit(
+    run: Path,
+    /,
+    *,
+    out: Path,
+    log: str | None = None,
+    items: Path | None = None,
+    track: str | None = None,
+    json: Switch = False,
+) -> None:
     """Train the recipe of a run on every interaction of its log, the part for judging included: for production.
 
     Nothing is chosen again: the model, its settings and the number of epochs are those of the run. The new run cannot
@@ -29,6 +38,8 @@ def refit(run: Path, /, *, out: Path, log: str | None = None, track: str | None 
         The run folder to write.
     log
         Where the log is now, if it has moved; or a longer log of the same kind, with newer interactions.
+    items
+        The table of items, for a run that reads attributes of items: the same, or one with newer items.
     track
         Also send every epoch to a tracker: tensorboard:FOLDER, or mlflow:ADDRESS of a server or database.
     json
@@ -47,7 +58,7 @@ def refit(run: Path, /, *, out: Path, log: str | None = None, track: str | None 
     with writing_run(out, checkpoint), tracking(track, out.name) as tracker:
         whole = log_of_run(judged, log)
         with show.fit_progress() as tell:
-            again = train_again(judged, whole, checkpoint=checkpoint, tell=tracker.beside(tell))
+            again = train_again(judged, whole, checkpoint=checkpoint, tell=tracker.beside(tell), items=items)
         save_run(again, out, checkpoint)
         tracker.finish(again)
     facts = {

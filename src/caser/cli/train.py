@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from caser.answering.recommender import Recommender
 from caser.cli import show
+from caser.cli.attribute_flags import AttributeFlags, sentences_on
 from caser.cli.configuration import typed_command
-from caser.cli.flags import AUTO, Command, FilterFlags, ReadingFlags, Switch, Whole, one_of
+from caser.cli.flags import AUTO, Command, FilterFlags, ReadingFlags, Switch, Whole, flat, one_of
 from caser.cli.logs import open_shards
 from caser.cli.model_flags import with_model_flags
 from caser.cli.runs import checkpoint_of, parts_of, save_run, tell_next, tell_unjudged, writing_run
@@ -62,13 +63,14 @@ def train(
     json: Switch = False,
     settings: ModelSettings,
     training: Training | None = None,
+    attributes: Annotated[AttributeFlags, flat("Attributes of items")] = AttributeFlags(),  # noqa: B008 (frozen)
     reading: ReadingFlags = Reading(),  # noqa: B008 (frozen)
     filters: FilterFlags = LogFilters(),  # noqa: B008
 ) -> None:
     """Train the best model for a log, or a model that you name, and save it as a run folder.
 
-    Without --model, --no-choose and a setting of Caser, a few models are tried on validation with their defaults:
-    Caser, simple models, and GRU4Rec where users are anonymous sessions. The run holds the best of them, or a
+    Without --model, --no-choose, --attributes and a setting of Caser, a few models are tried on validation with their
+    defaults: Caser, simple models, and GRU4Rec where users are anonymous sessions. The run holds the best of them, or a
     blend of two if it is better.
 
     A neural model is first trained on `fit` and judged on validation after each epoch. It is then trained again on
@@ -95,7 +97,7 @@ def train(
     store
         The folder that keeps finished trials of tuning, so that they are used again.
     items
-        A table of items, whose titles the run keeps and shows.
+        A table of items, whose titles the run keeps and shows, and whose columns the network reads: see --attributes.
     memory_mb
         For a prepared log: about how many megabytes to use beside the tables of the model and its optimiser; 1000 by
         default. Less memory means smaller shards, and fewer users that can share a batch.
@@ -115,12 +117,16 @@ def train(
         Print one JSON document instead of a table.
 
     """
-    is_named = model is not None or not choose or bool(settings.model_fields_set)
+    read_columns = attributes.settings(has_items=items is not None)
+    is_named = model is not None or not choose or bool(settings.model_fields_set) or read_columns is not None
     is_search = bool(seconds_of(budget)) or not is_named
+    if read_columns is not None and is_search:
+        raise ConfigError("--attributes must be left out with --budget, which tunes models that read none.")
     if workers > 1:
         _refuse_workers(log, is_search)
     checkpoint = None if is_search or training is None else checkpoint_of(out)
-    read = partial(_read, log, reading, filters, protocol, items, memory_mb, not all)
+    titles = items if read_columns is None else None  # a network reads the whole table, and its titles with it
+    read = partial(_read, log, reading, filters, protocol, titles, memory_mb, not all)
     train_on: TrainOn = "all" if all else "final"
     with writing_run(out, checkpoint) if is_first_worker() else nullcontext():
         if is_search:
@@ -128,8 +134,9 @@ def train(
             done: _Done | None = _search(read, out, track, tuning, training, seconds_of(budget), store, train_on)
         else:
             training = _in_lanes(training, workers)
+            how = {} if read_columns is None else {"items": items, "attributes": read_columns}
             task = partial(
-                _train_one, read, out, track, settings, training, choose, train_on, checkpoint, typed_command()
+                _train_one, read, out, track, settings, training, choose, train_on, checkpoint, typed_command(), how
             )
             done = in_workers(task, workers, max_restarts=max_restarts, engine=engine)
     if done is None:  # worker 0 says it
@@ -228,6 +235,7 @@ def _train_one(
     train_on: TrainOn,
     checkpoint: Path | None,
     command: str,
+    how: Mapping[str, Any],
     exchange: Exchange | None,
 ) -> _Done:
     """Train the model that was named, and save it: in one process, or in each of several workers."""
@@ -250,7 +258,11 @@ def _train_one(
                     checkpoint=checkpoint,
                     tell=tracker.beside(tell),
                     exchange=exchange,
+                    **how,
                 )
+        kept = recommender.artefact.attributes
+        for sentence in sentences_on(kept.facts) if kept else ():
+            show.note(f"  {sentence}")
         if is_first:
             save_run(recommender, out, checkpoint, command=command)
             tracker.finish(recommender)

@@ -44,23 +44,30 @@ TITLE_NAMES = ("title", "name", "itemtitle", *log_titles.TITLE_NAMES, "headline"
 class ItemTable:
     """A table of items that is matched to a vocabulary of I items.
 
+    items       the vocabulary
     titles      (I,) text, in the order of the vocabulary; null for an item without a title; None without a column
     attributes  all other columns, by name
     notes       sentences about what was guessed, and about rows and items that do not match
+    title_column  the column of the titles; None without one
     """
 
+    items: Vocabulary
     titles: pl.Series | None
     attributes: Mapping[str, Attribute]
     notes: tuple[str, ...]
+    title_column: str | None = None
 
 
-def read_items(source: ItemSource, items: Vocabulary, reading: Mapping[str, Any] | None = None) -> ItemTable:
+def read_items(
+    source: ItemSource, items: Vocabulary, reading: Mapping[str, Any] | None = None, *, with_new: bool = False
+) -> ItemTable:
     """Read a table of items.
 
     source   a path, or a frame
     items    the known items
     reading  how the log was read, as its `provenance` says: the table may have the same `item` column and the same
              `missing` words, and text that is not Unicode is read in the same `encoding`
+    with_new  whether items of the table that are unknown are matched too: they follow the known ones in `items`
 
     Raises DataError, with one sentence that names the source, if the source cannot be read, has no column of item ids,
     names no known item, or has two rows that say different things about one known item.
@@ -79,6 +86,9 @@ def read_items(source: ItemSource, items: Vocabulary, reading: Mapping[str, Any]
         column = _id_column(table, how.get("item"))
         ids = _ids(table, column, words)
         rows = _matched_rows(table, column, ids, items)
+        if with_new:
+            items = items.with_new(one for one in ids if one is not None)
+            rows = _matched_rows(table, column, ids, items)
         notes = _notes_on_rows(table, ids, rows, items)
         notes += _note_on_other_columns(table, column, sum(map(len, rows.values())), items)
         return _matched(table, column, rows, items, words, notes)
@@ -279,7 +289,7 @@ def _matched(
         _check_same(table, name, values.texts, repeated, items)
         attributes[name] = _attribute(name, values, raw)
         notes = (*notes, *values.notes)
-    return ItemTable(titles, attributes, notes)
+    return ItemTable(items, titles, attributes, notes, title)
 
 
 def _columns(table: RawTable, names: Sequence[str]) -> Iterator[tuple[str, pl.Series]]:

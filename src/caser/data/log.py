@@ -149,6 +149,19 @@ class Vocabulary:
         """
         return Vocabulary(self.ids.slice(first - 1, end - first))
 
+    def with_new(self, written_ids: Iterable[str]) -> Vocabulary:
+        """Return the vocabulary with unknown ids behind its own, in their order. What cannot be such an id is left out.
+
+        written_ids  ids as they are written, see `id_text.py`
+
+        >>> Vocabulary(pl.Series([7, 8])).with_new(["9", "7", "009", "x", "9"]).ids.to_list()
+        [7, 8, 9]
+        """
+        found = dict.fromkeys(id_written(text, self.kind) for text in written_ids)
+        new = [raw for raw in found if raw is not None and raw not in self._index]
+        added = pl.Series(new, dtype=self.ids.dtype, strict=False).drop_nulls()
+        return Vocabulary(pl.concat([self.ids, added.alias(self.ids.name)])) if len(added) else self
+
 
 @dataclass(frozen=True, eq=False)
 class InteractionLog:

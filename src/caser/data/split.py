@@ -6,8 +6,8 @@ part that judges is Queries. The parts are disjoint, and the interactions of eac
 
 Each of the split functions takes a log, in memory or in shards, and returns a Split. A log in shards is cut shard by
 shard (`shard_parts.py`), into the same parts as in one piece. The split for users with several sessions is in
-`user_sessions.py`, the one for users whom training never saw in `new_users.py`, a random one in `random_split.py`;
-`time_windows.py` moves the global cut back in time.
+`user_sessions.py`, those for users and items that training never saw in `new_users.py` and `cold_items.py`, a random
+one in `random_split.py`; `time_windows.py` moves the global cut back in time.
 """
 
 from __future__ import annotations

@@ -90,6 +90,15 @@ class Tape:
         is_target = None if self.is_target is None else self.is_target[mask]
         return Tape(self.items[mask], offsets_of(lengths), self.num_items, log_times=kept, is_target=is_target)
 
+    def with_items(self, num_items: int) -> Tape:
+        """Return the same sequences for a catalogue to which items were added.
+
+        num_items  size of the larger catalogue without padding
+        """
+        return Tape(
+            self.items, self.offsets, num_items, self.sequence_owners, log_times=self.times, is_target=self.is_target
+        )
+
     def __repr__(self) -> str:
         return f"Tape({len(self):,} interactions, {self.num_users:,} users, {self.num_items:,} items)"
 

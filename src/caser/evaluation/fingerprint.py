@@ -16,7 +16,8 @@ from caser.arrays.types import Int64
 from caser.data.queries import Queries
 from caser.data.split import Split
 from caser.errors import ConfigError
-from caser.evaluation.protocols import Part, RankingRules, parts
+from caser.evaluation.protocol import Part, RankingRules
+from caser.evaluation.protocols import parts
 from caser.evaluation.split_facts import hash_array, queries_hasher
 from caser.system.kinds import must_be
 

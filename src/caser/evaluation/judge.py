@@ -19,7 +19,8 @@ from caser.errors import ConfigError
 from caser.evaluation.beyond import beyond_accuracy
 from caser.evaluation.fingerprint import Facts, describe, refuse_mixed
 from caser.evaluation.metrics import Values, parse_metric
-from caser.evaluation.protocols import Part, Protocol, RankingRules, parts, protocol_named, resolve
+from caser.evaluation.protocol import Part, Protocol, RankingRules
+from caser.evaluation.protocols import parts, protocol_named, resolve
 from caser.evaluation.rank_table import RankTable
 from caser.evaluation.ranking import LIST_LENGTH, MEMORY_MB, ranks
 from caser.evaluation.report import Report, values_of

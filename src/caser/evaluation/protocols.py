@@ -8,15 +8,14 @@ protocol says. `resolve` decides the rules that depend on the log, such as the r
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from functools import partial
-from typing import Literal
 
 import numpy as np
 
 from caser.arrays.types import Mask
+from caser.data.cold_items import cold_items
 from caser.data.filters import LogFilters, apply_filters
 from caser.data.log import InteractionLog
 from caser.data.new_users import new_users
@@ -39,7 +38,7 @@ from caser.data.tape import Tape
 from caser.data.unjudged import unjudged
 from caser.data.user_sessions import user_sessions
 from caser.errors import ConfigError, DataError, did_you_mean
-from caser.evaluation.ranking import Ties
+from caser.evaluation.protocol import NO_FILTERS, Part, Protocol, RankingRules
 from caser.evaluation.split_facts import repeat_share
 from caser.evaluation.split_notes import note_on_targets, notes_on_part
 from caser.system.kinds import must_be
@@ -47,66 +46,8 @@ from caser.system.kinds import must_be
 DEFAULT_PROTOCOL = "leave-one-out"
 """The protocol of a command or a study if the user names none."""
 
-Part = Literal["validation", "test"]
-"""Which queries judge: `validation` judges a model trained on `fit`, `test` judges one trained on `final`."""
-
 MOST_REPEATS = 0.05
 """The rule `auto` removes seen items if at most this share of training targets are items that the user had before."""
-
-NO_FILTERS = LogFilters()
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """One way to judge models.
-
-    name               the key in PROTOCOLS; a split that is made for the protocol has the same name
-    summary            a description in one line
-    split              turns a filtered log into a split
-    metrics            names of the metrics in a report
-    validation_metric  the metric that chooses the number of epochs and decides verdicts; one of `metrics`
-    seen               remove: the items of a query's history are not candidates
-                       keep: they are candidates
-                       auto: they are removed if few training targets repeat an item (MOST_REPEATS)
-    catalogue          trained: the candidates are the items with an interaction in the part that trains
-                       all: the candidates are all items of the log
-                       as-published: the candidates are the items whose raw id is at most the number of users; this
-                       reproduces a bug in the published evaluator of Dive into Deep Learning
-    ties               where candidates rank that have the same score as a target, see `ranking.Ties`
-    anonymous          whether models get no user vector, because judged users never appear in training
-    reads_future       whether a history may hold what came after its targets; no other protocol is like that
-    owner              the word for what a query belongs to, which intervals resample
-    filters            applied to the log before the split
-    """
-
-    name: str
-    summary: str
-    split: Callable[[InteractionLog | ShardedLog], Split]
-    metrics: tuple[str, ...]
-    validation_metric: str
-    seen: Literal["remove", "keep", "auto"] = "auto"
-    catalogue: Literal["trained", "all", "as-published"] = "trained"
-    ties: Ties = "against"
-    anonymous: bool = False
-    reads_future: bool = False
-    owner: Literal["user", "session"] = "user"
-    filters: LogFilters = NO_FILTERS
-
-
-@dataclass(frozen=True, eq=False)
-class RankingRules:
-    """The rules of a protocol for one log, after `resolve` has decided them.
-
-    candidates   (I,) bool, the items that are ranked; index 0 is padding
-    remove_seen  whether the items of a query's history are removed from its candidates
-    ties         where candidates rank that have the same score as a target
-    notes        sentences that a report must print
-    """
-
-    candidates: Mask
-    remove_seen: bool
-    ties: Ties
-    notes: tuple[str, ...]
 
 
 _D2L = Protocol(
@@ -186,6 +127,15 @@ PROTOCOLS: dict[str, Protocol] = {
             metrics=("hit@10", "ndcg@10", "recall@10", "map"),
             validation_metric="ndcg@10",
             reads_future=True,
+        ),
+        Protocol(
+            name="cold-items",
+            summary="items that training never saw test: each interaction with one, given what came before",
+            split=cold_items,
+            metrics=("hit@10", "ndcg@10", "mrr@10", "hit@50"),
+            validation_metric="ndcg@10",
+            catalogue="all",
+            anonymous=True,
         ),
     )
 }  # fmt: skip

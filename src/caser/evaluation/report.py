@@ -20,7 +20,7 @@ from caser.data.log import Vocabulary
 from caser.errors import ConfigError, did_you_mean
 from caser.evaluation.fingerprint import Facts
 from caser.evaluation.metrics import Metric, Values, parse_metric
-from caser.evaluation.protocols import Part, Protocol
+from caser.evaluation.protocol import Part, Protocol
 from caser.evaluation.rank_table import RankTable
 from caser.evaluation.slices import Bucket, Buckets
 from caser.evaluation.statistics import Difference, Estimate, corrected, mean_over_owners, paired_difference

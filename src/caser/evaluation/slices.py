@@ -35,6 +35,9 @@ POPULARITY = ("head", "middle", "tail", "never seen")
 """Groups of items: the most popular ones, with half of the interactions that train; the next, with 30 %; the rest; and
 items without an interaction."""
 
+TRAINING = ("item seen in training", "item never seen in training")
+"""Whether the part that trains has an interaction with the target."""
+
 # The shares of interactions at which the head and the middle end.
 _HEAD, _MIDDLE = 0.5, 0.8
 
@@ -73,6 +76,7 @@ def slices(queries: Queries, tape: Tape, is_repeat: Mask) -> dict[str, Buckets]:
     position    the place of the target among the targets of its user or session; in a session, the query's place
     repeat      whether the target is in the history
     earlier     the number of items in earlier sessions, where the history is the current session alone
+    training    whether the part that trained has the target at all
 
     >>> from caser.data.split import leave_one_out
     >>> from caser.data.synthetic import chain_world
@@ -90,6 +94,7 @@ def slices(queries: Queries, tape: Tape, is_repeat: Mask) -> dict[str, Buckets]:
         "position": _between(_place_in_owner(owners_P), POSITION_BOUNDS),
         "repeat": _named(is_repeat.astype(np.int64), ("new", "repeat")),
         "earlier": _between(earlier_P, HISTORY_BOUNDS),
+        "training": _named((tape.item_counts[queries.targets] == 0).astype(np.int64), TRAINING),
     }
     return {name: buckets for name, buckets in all_slices.items() if len(buckets) > 1}
 

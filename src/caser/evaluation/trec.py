@@ -36,7 +36,8 @@ from caser.data.queries import Queries
 from caser.data.split import Split
 from caser.errors import ConfigError, DataError
 from caser.evaluation.fingerprint import describe
-from caser.evaluation.protocols import Part, Protocol, RankingRules, parts, resolve
+from caser.evaluation.protocol import Part, Protocol, RankingRules
+from caser.evaluation.protocols import parts, resolve
 from caser.evaluation.ranking import MEMORY_MB, ScoreBlock, candidate_scores
 from caser.models.base import Scorer
 from caser.system.storage import replacing, write_file

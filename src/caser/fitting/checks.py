@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from caser.config import Training
-from caser.errors import ConfigError
+from caser.data.split import Split
+from caser.errors import ConfigError, DataError
 from caser.models.settings import CountingSettings, ModelSettings, NetworkSettings
 from caser.system.kinds import must_be
 
@@ -36,6 +37,8 @@ def refuse_unused(
     epochs: int | None = None,
     checkpoint: str | Path | None = None,
     exchange: Exchange | None = None,
+    items: object = None,
+    attributes: object = None,
 ) -> None:
     """Check the arguments of `fit` or `choose`. Raises ConfigError for one that has no effect or is wrong.
 
@@ -44,8 +47,9 @@ def refuse_unused(
     epochs      the number of epochs to train; None chooses it on validation
     checkpoint  the file to continue from; None keeps none
     exchange    the workers that train together; None for one that is alone
+    items, attributes  a table of items, and the columns of it that a network reads
 
-    For a model that only counts, `training`, `epochs`, `checkpoint` and `exchange` must be None.
+    For a model that only counts, everything but `model` must be None.
 
     Settings of the model that have no effect are refused too, such as the activation of filters that are left out.
     Only what a caller sets is refused: a setting of `training` that repeats the model's own value is accepted.
@@ -63,9 +67,8 @@ def refuse_unused(
             f"{getattr(model, unused[0])!r}. Leave it out, or put the part back."
         )
     if isinstance(model, CountingSettings):
-        _refuse_for_counting(
-            model, {"training": training, "epochs": epochs, "checkpoint": checkpoint, "exchange": exchange}
-        )
+        own = {"training": training, "epochs": epochs, "checkpoint": checkpoint, "exchange": exchange}
+        _refuse_for_counting(model, {**own, "items": items, "attributes": attributes})
     else:
         _refuse_for_network(model, training or model.training, epochs)
 
@@ -111,7 +114,7 @@ def _refuse_for_counting(model: CountingSettings, arguments: dict[str, Any]) -> 
     for name, value in arguments.items():
         if value is None:
             continue
-        got = repr(value)
+        got = "a table" if name == "items" else repr(value)
         if isinstance(value, Training):
             settings = {setting: getattr(value, setting) for setting in sorted(value.model_fields_set)}
             got = ", ".join(f"{setting}={setting_value!r}" for setting, setting_value in settings.items()) or "defaults"
@@ -150,3 +153,16 @@ def _refuse_for_network(model: NetworkSettings, training: Training, epochs: int 
             "epochs of the training must be left out where fit is given the number of epochs; got "
             f"{training.epochs} with epochs={epochs}. Leave one of them out."
         )
+
+
+def validation_queries(split: Split) -> Queries:
+    """Return the validation queries of a split. Raises DataError if there are none.
+
+    split  the split that chooses the number of epochs
+    """
+    if len(split.validation) == 0:
+        raise DataError(
+            "choosing on validation needs a validation part with at least one query; got none. Use a longer log, name "
+            "a model that only counts (--model popularity), or give the number of epochs: epochs=, or --no-choose."
+        )
+    return split.validation

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from caser.answering.recommender import Recommender
+from caser.arrays.types import Int32, Scores
 from caser.data.left_out import is_in_part
 from caser.data.split import Split
 from caser.errors import ArtefactError
@@ -14,9 +16,9 @@ from caser.evaluation import judge, protocols
 from caser.evaluation.fingerprint import fingerprint
 from caser.evaluation.foreign import Foreign, ForeignScorer, foreign_scorer
 from caser.evaluation.judge import check_split
-from caser.evaluation.protocols import Part
+from caser.evaluation.protocol import Part
 from caser.evaluation.report import Report
-from caser.models.base import Scorer
+from caser.models.base import Arrays, Scorer
 from caser.system.kinds import must_be
 
 JUDGED_ON: dict[str, Part] = {"final": "test", "fit": "validation"}
@@ -62,6 +64,7 @@ def evaluate(
     scorers = compared(recommender, split, part, baselines=baselines)
     others = [other for other in scorers if other != name]
     report = judge.judge(scorers, split, part=part, baselines=others, metrics=further)
+    report = _with_note(report, recommender, split)
     facts["test_openings"] += part == "test"  # after judging: what failed showed nobody a number
     facts["metrics"] = {metric: report.estimate(name, metric).to_dict() for metric in report.values[name]}
     return report
@@ -90,6 +93,16 @@ def _judged(scorer: ForeignScorer, split: Split, metrics: Sequence[str], *, base
     return judge.judge({**counting, name: scorer}, split, baselines=list(counting), metrics=metrics)
 
 
+def _with_note(report: Report, recommender: Recommender, split: Split) -> Report:
+    """The report, which says how many items its protocol does not rank although the model knows them."""
+    kept = recommender.artefact.attributes
+    num = 0 if kept is None else int(kept.is_described.sum())
+    if not num or protocols.protocol_named(split.name).catalogue != "trained":
+        return report
+    note = f"{num:,} items that only their attributes describe are not ranked here; the protocol cold-items judges them"
+    return replace(report, notes=(*report.notes, note))
+
+
 def compared(recommender: Recommender, split: Split, part: Part, *, baselines: bool = True) -> dict[str, Scorer]:
     """Return the scorers of a recommender's report by name: the counting baselines, then the model itself.
 
@@ -99,7 +112,23 @@ def compared(recommender: Recommender, split: Split, part: Part, *, baselines: b
     baselines    whether to fit the counting baselines
     """
     counting = judge.counting_baselines(split, part) if baselines else {}
-    return {**counting, recommender.artefact.config.name: recommender.artefact.scorer}
+    scorer: Scorer = recommender.artefact.scorer
+    if len(recommender.artefact.items) > split.log.num_items:
+        scorer = _OfLog(scorer, split.log.num_items)
+    return {**counting, recommender.artefact.config.name: scorer}
+
+
+class _OfLog:
+    """A scorer without the items that the log does not hold; they are no candidates of any protocol."""
+
+    def __init__(self, scorer: Scorer, num_items: int) -> None:
+        self.scorer, self.num_items, self.history_length = scorer, num_items, scorer.history_length
+
+    def scores(self, users_B: Int32, histories_BH: Int32) -> Scores:
+        return self.scorer.scores(users_B, histories_BH)[:, : self.num_items + 1]
+
+    def arrays(self) -> Arrays:
+        return self.scorer.arrays()
 
 
 def judging_part(recommender: Recommender, split: Split) -> Part:

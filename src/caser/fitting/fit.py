@@ -21,18 +21,23 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from caser.answering.recommender import Recommender
 from caser.arrays.types import Mask
+from caser.artefact.attributes import ArtefactAttributes
 from caser.artefact.folder import Artefact
 from caser.config import Training
+from caser.data.attribute_columns import ItemAttributes
+from caser.data.item_table import ItemSource
 from caser.data.left_out import is_in_part, left_out_facts
+from caser.data.log import InteractionLog
 from caser.data.split import Split
 from caser.data.tape import Tape
 from caser.errors import ConfigError, did_you_mean
 from caser.evaluation import judge, protocols
 from caser.evaluation.fingerprint import fingerprint
 from caser.evaluation.judge import check_split
+from caser.fitting.attributes import AttributeTable, CodedItems
 from caser.fitting.checks import fittable, refuse_unused
 from caser.fitting.defaults import facts_of
-from caser.fitting.network_run import NetworkRun, threads, validation_queries
+from caser.fitting.network_run import NetworkRun, threads
 from caser.fitting.progress import Choice, Progress, Tell
 from caser.models.base import Scorer
 from caser.models.settings import CountingSettings, ModelSettings, NetworkSettings
@@ -115,6 +120,8 @@ def fit(
     checkpoint: str | Path | None = None,
     tell: Tell | None = None,
     exchange: Exchange | None = None,
+    items: ItemSource | None = None,
+    attributes: Sequence[str] | ItemAttributes | None = None,
 ) -> Recommender:
     """Fit a model on a split and return a recommender.
 
@@ -130,6 +137,9 @@ def fit(
     tell        called with Progress while a network trains
     exchange    the workers that train replicas of a network together, of which this process is one; `in_workers` gives
                 it. All of them return the same, and worker 0 writes the checkpoint. None: this process trains alone
+    items       a table of items, whose columns a network reads: a file, or a frame. Items of the table that training
+                never saw are known by their attributes, also those that the log does not hold
+    attributes  which columns, such as ["genres", "year", "title"], or `caser.ItemAttributes`
 
     Raises ConfigError for an argument or a setting that has no effect on this fit, such as `epochs` for a model that
     only counts, or `patience` beside `epochs`; DataError when `epochs` must be chosen and there are no validation
@@ -148,12 +158,15 @@ def fit(
         raise ConfigError(f"train_on must be a part that trains; got {train_on!r}: {hint}")
     model = fittable(model)
     check_split(split)
-    refuse_unused(model, training, epochs=epochs, checkpoint=checkpoint, exchange=exchange)
+    refuse_unused(
+        model, training, epochs=epochs, checkpoint=checkpoint, exchange=exchange, items=items, attributes=attributes
+    )
     log = facts_of(split)
     model = model.for_log(log)
     epochs = None if epochs is None else int(epochs)  # an integer of NumPy is no JSON value
     part = {"fit": split.fit, "final": split.final, "all": split.everything}[train_on]
     facts: dict[str, Any] = _COUNTED
+    coded = kept = None
     scorer: Scorer
     if isinstance(model, NetworkSettings):
         refuse_unused(model, training, epochs=epochs)
@@ -167,11 +180,27 @@ def fit(
             checkpoint=checkpoint,
             tell=tell,
             exchange=exchange,
+            attributes=AttributeTable.given(items, attributes, split.log),
         )
         scorer, facts = run.fit()
+        coded, kept = run.coded, run.kept_attributes
     else:
         scorer = counted(model, split, part)
-    return recommender_of(model, scorer, split, part, {"train_on": train_on, **facts})
+    fitted = recommender_of(model, scorer, split, part, {"train_on": train_on, **facts})
+    return fitted if coded is None else Recommender(_with_attributes(fitted.artefact, coded, kept, split.log))
+
+
+def _with_attributes(
+    artefact: Artefact, coded: CodedItems, kept: ArtefactAttributes | None, log: InteractionLog
+) -> Artefact:
+    """The artefact with the items of the table that the log does not hold, and with what is kept of attributes."""
+    return replace(
+        artefact,
+        items=coded.items,
+        titles=coded.titles(log),
+        histories=artefact.histories.with_items(len(coded.items)),
+        attributes=kept,
+    )
 
 
 def counted(model: CountingSettings, split: Split, part: Tape) -> Scorer:

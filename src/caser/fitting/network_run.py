@@ -20,13 +20,13 @@ import numpy as np
 
 import caser
 from caser.config import Training
-from caser.data.queries import Queries
 from caser.data.split import Split
 from caser.data.tape import Tape
-from caser.errors import ArtefactError, ConfigError, DataError
+from caser.errors import ArtefactError, ConfigError
 from caser.evaluation import judge, protocols
+from caser.fitting.attributes import AttributeTable
 from caser.fitting.checkpoint_files import checked_record
-from caser.fitting.checks import used_settings
+from caser.fitting.checks import used_settings, validation_queries
 from caser.fitting.progress import Choice, Progress, Stage, Tell
 from caser.fitting.warm_start import WarmStart
 from caser.models.base import Scorer, SequenceEncoder
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from caser.artefact.attributes import ArtefactAttributes
     from caser.training.exchange import Exchange
     from caser.training.loop import Epoch, TrainingState
 
@@ -59,6 +60,7 @@ class NetworkRun:
         tell: Tell | None = None,
         exchange: Exchange | None = None,
         warm: WarmStart | None = None,
+        attributes: AttributeTable | None = None,
     ) -> None:
         """Check the settings and read the checkpoint.
 
@@ -71,6 +73,7 @@ class NetworkRun:
         tell        called with Progress
         exchange    the workers of which this process is one; None if it trains alone
         warm        where an update starts; None starts from fresh parameters
+        attributes  a table of items whose columns the network reads; None if it reads none
 
         Raises ConfigError for a network that the protocol does not allow or that does not fit into memory,
         MissingDependencyError without torch, ArtefactError for a checkpoint that is damaged or belongs to another run.
@@ -83,10 +86,16 @@ class NetworkRun:
         self.exchange, self.warm = exchange or Exchange(), warm
         self.metric = protocols.protocol_named(split.name).validation_metric
         self.key = _key(model, split, part, training, epochs, warm)
+        self.attributes = attributes
+        self.coded = None if attributes is None else attributes.coded(part)
+        if self.coded is not None:
+            self.key = digest_of_values([self.key, self.coded.digest])
         self.path = Path(checkpoint) if checkpoint else None
         self.saved_stage, self.saved, self.history = self._load_checkpoint()
         done = f"{self.saved_stage}, {self.saved[1]} epochs" if self.saved else "none"
         self.exchange.refuse_different({"the run": self.key, "the checkpoint": done}, "before the training")
+        self.kept_attributes: ArtefactAttributes | None = None
+        """What a run keeps of the attributes of the network that was returned."""
         self.best: dict[str, Tensor] | None = None
         """The parameters at the best epoch, while `choose` is asked to keep them."""
 
@@ -122,7 +131,7 @@ class NetworkRun:
 
         if self.best is None:
             return None
-        network = self._fresh_network()
+        network = self._fresh_network(self.split.fit)
         network.load_state_dict(self.best)
         network.to(choose_device(self.training.device))
         return self._finished(network, self.split.fit, int(self._best_epoch["number"]))
@@ -137,6 +146,8 @@ class NetworkRun:
             "history": self.history,
             "anonymous_user": _set_anonymous_user(network, self.warm.trained if self.warm else part, self.training),
         }
+        if self.coded is not None:
+            self.kept_attributes = self.coded.fold(network)
         return NeuralScorer(network), facts
 
     @property
@@ -152,7 +163,7 @@ class NetworkRun:
     def _refit(self, epochs: int) -> SequenceEncoder:
         """Train on the part for this number of epochs: fresh parameters, or those of a warm start."""
         stage: Stage = "updating" if self.warm else "refitting"
-        state = self._start(stage)
+        state = self._start(stage, self.part)
         for epoch in self._train(stage, state, self.part, epochs):
             self._save_checkpoint(state, stage)
             self.tell(Progress(stage, self.metric, epoch.number, epochs, done=epoch))
@@ -166,7 +177,7 @@ class NetworkRun:
         queries = validation_queries(self.split).between(*self.exchange.block(len(self.split.validation)))
         rules = protocols.resolve(self.split.name, self.split, "validation")
         max_epochs = self.training.epochs
-        state = self._start("choosing")
+        state = self._start("choosing", self.split.fit)
         scorer = NeuralScorer(state.network)
         epochs = self._train("choosing", state, self.split.fit, max_epochs)
         # `next` trains an epoch, so the check for stopping comes before it.
@@ -214,13 +225,13 @@ class NetworkRun:
         patience = self.training.patience
         return bool(patience and len(values) > patience and max(values[-patience:]) <= max(values[:-patience]))
 
-    def _start(self, stage: Stage) -> TrainingState:
-        """A fresh state, or the one from the checkpoint if it was saved in this stage."""
+    def _start(self, stage: Stage, tape: Tape) -> TrainingState:
+        """A fresh state for training on a part, or the one from the checkpoint if it was saved in this stage."""
         from caser.training.checkpoint import restore
         from caser.training.loop import start
         from caser.training.precision import settled
 
-        network = self._fresh_network()
+        network = self._fresh_network(tape)
         moving = self.warm.load(network) if self.warm else {}
         state = replace(start(network, self.training), moving=moving)
         self.training = self.exchange.from_first(settled(self.training, state.network))
@@ -228,8 +239,12 @@ class NetworkRun:
             restore(state, *self.saved)
         return state
 
-    def _fresh_network(self) -> SequenceEncoder:
-        return self.model.build(self.split.log.num_users, self.split.log.num_items, self.training.seed)
+    def _fresh_network(self, tape: Tape) -> SequenceEncoder:
+        network = self.model.build(self.split.log.num_users, self.split.log.num_items, self.training.seed)
+        if self.attributes is not None:
+            coded = self.coded if tape is self.part and self.coded else self.attributes.coded(tape)
+            coded.add_to(network)
+        return network
 
     def _load_checkpoint(self) -> tuple[str | None, tuple[dict[str, NDArray[Any]], int] | None, list[dict[str, Any]]]:
         """The checkpoint's stage, its arrays with their epoch, and its history; nothing if there is no checkpoint."""
@@ -273,19 +288,6 @@ def threads() -> int:
     """Return the number of threads that torch computes with, or the number of processors if torch is not loaded."""
     torch = sys.modules.get("torch")
     return torch.get_num_threads() if torch else os.cpu_count() or 1
-
-
-def validation_queries(split: Split) -> Queries:
-    """Return the validation queries of a split. Raises DataError if there are none.
-
-    split  the split that chooses the number of epochs
-    """
-    if len(split.validation) == 0:
-        raise DataError(
-            "choosing on validation needs a validation part with at least one query; got none. Use a longer log, name "
-            "a model that only counts (--model popularity), or give the number of epochs: epochs=, or --no-choose."
-        )
-    return split.validation
 
 
 def _refuse_untrainable(model: NetworkSettings, split: Split, training: Training) -> None:

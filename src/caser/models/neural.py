@@ -6,8 +6,12 @@ E width of user vectors, U users + the anonymous one.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor
+from torch.nn.utils import parametrize
 
 from caser.arrays.ragged import last_columns, last_items
 from caser.arrays.types import Int32, Scores
@@ -28,7 +32,7 @@ class NeuralScorer:
 
     @property
     def _device(self) -> torch.device:
-        return self.network.item_vectors()[0].device
+        return next(self.network.parameters()).device
 
     def arrays(self) -> Arrays:
         """Return the parameters by name, copied to the CPU."""
@@ -36,8 +40,9 @@ class NeuralScorer:
 
     def item_vectors(self) -> tuple[Scores, Scores]:
         """Return the vectors (I, D) and the biases (I,) of the items, as floats."""
-        vectors_ID, bias_I = self.network.item_vectors()
-        return _numpy(vectors_ID), _numpy(bias_I)
+        with self._as_answering():
+            vectors_ID, bias_I = self.network.item_vectors()
+            return _numpy(vectors_ID), _numpy(bias_I)
 
     def user_vectors(self) -> Scores | None:
         """Return the user vectors (U, E) as floats, row 0 for the anonymous user; None if the model has none."""
@@ -52,7 +57,8 @@ class NeuralScorer:
 
         Returns floats (B, D).
         """
-        return _numpy(self._states(users_B, histories_BH))
+        with self._as_answering():
+            return _numpy(self._states(users_B, histories_BH))
 
     @torch.no_grad()
     def scores(self, users_B: Int32, histories_BH: Int32) -> Scores:
@@ -63,19 +69,26 @@ class NeuralScorer:
 
         Returns floats (B, I).
         """
-        vectors_ID, bias_I = self.network.item_vectors()
-        return _numpy(torch.addmm(bias_I, self._states(users_B, histories_BH), vectors_ID.T))
+        with self._as_answering():
+            vectors_ID, bias_I = self.network.item_vectors()
+            return _numpy(torch.addmm(bias_I, self._states(users_B, histories_BH), vectors_ID.T))
 
     @torch.no_grad()
     def _states(self, users_B: Int32 | Scores, histories_BH: Int32) -> Tensor:
+        tape_BX = torch.from_numpy(self._read(histories_BH)).to(self._device)
+        users_B1 = torch.from_numpy(users_B).unsqueeze(1).to(self._device)
+        size = max(1, _MOST_POSITIONS // tape_BX.shape[1])
+        blocks = zip(torch.split(users_B1, size), torch.split(tape_BX, size), strict=True)
+        return torch.cat([self.network.encode(users, tape)[:, -1] for users, tape in blocks])
+
+    @contextmanager
+    def _as_answering(self) -> Iterator[None]:
+        """Within, nothing is dropped, and tables that the network computes are computed once."""
         was_training = self.network.training
-        self.network.train(False)  # without dropout
+        self.network.train(False)
         try:
-            tape_BX = torch.from_numpy(self._read(histories_BH)).to(self._device)
-            users_B1 = torch.from_numpy(users_B).unsqueeze(1).to(self._device)
-            size = max(1, _MOST_POSITIONS // tape_BX.shape[1])
-            blocks = zip(torch.split(users_B1, size), torch.split(tape_BX, size), strict=True)
-            return torch.cat([self.network.encode(users, tape)[:, -1] for users, tape in blocks])
+            with parametrize.cached():
+                yield
         finally:
             self.network.train(was_training)
 

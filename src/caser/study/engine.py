@@ -21,7 +21,7 @@ from caser.data.split import Split
 from caser.errors import ConfigError, NumericalError
 from caser.evaluation import protocols
 from caser.evaluation.fingerprint import fingerprint
-from caser.evaluation.protocols import Part
+from caser.evaluation.protocol import Part
 from caser.fitting.defaults import facts_of
 from caser.study.keys import is_never_kept
 from caser.study.recipes import Recipe

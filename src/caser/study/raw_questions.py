@@ -17,7 +17,8 @@ from caser.answering.recommender import Recommender
 from caser.arrays.types import Int32, Int64, Mask
 from caser.data.id_text import written
 from caser.data.split import Split
-from caser.evaluation.protocols import Part, parts
+from caser.evaluation.protocol import Part
+from caser.evaluation.protocols import parts
 from caser.evaluation.slices import POPULARITY, popularity_groups
 
 _TIMED = 100

@@ -15,8 +15,10 @@ from typing import Any
 import polars as pl
 
 from caser.answering.recommender import Recommender
+from caser.artefact.attributes import ArtefactAttributes
 from caser.config import Training
-from caser.data.item_table import combined
+from caser.data.attribute_columns import ItemAttributes
+from caser.data.item_table import ItemSource, combined
 from caser.data.log import InteractionLog
 from caser.data.shards import ShardedLog
 from caser.errors import ConfigError
@@ -36,6 +38,7 @@ def refit(
     train_on: TrainOn = "all",
     checkpoint: str | Path | None = None,
     tell: Tell | None = None,
+    items: ItemSource | None = None,
 ) -> Recommender:
     """Train the recipe of a recommender on every interaction of a log.
 
@@ -45,10 +48,12 @@ def refit(
     train_on     the part that trains, as for `fit`; a run that is to be judged takes `final`
     checkpoint   a file that the training of a network continues from if it exists, and that it writes after every epoch
     tell         called with Progress while a network trains
+    items        the table of items, for a run that reads attributes: the same, or one with newer items
 
     Returns a recommender that was trained on `all`, with the reason of its choice in `why`; `evaluate` refuses it.
-    Raises ConfigError for a blend of two networks, which records the training of one only, and for arguments of the
-    wrong kind; DataError if the filters of the protocol leave nothing of the log.
+    Raises ConfigError for `items` where the run reads no attributes, and the other way round, for a blend of two
+    networks, which records the training of one only, and for arguments of the wrong kind; DataError if the filters of
+    the protocol leave nothing of the log.
 
     >>> from caser.data.split import leave_one_out
     >>> from caser.data.synthetic import chain_world
@@ -60,6 +65,7 @@ def refit(
     """
     must_be("recommender", recommender, Recommender, "a recommender, which caser.fit and caser.load return")
     config, facts = recommender.artefact.config, recommender.artefact.manifest
+    attributes = _attributes_of(recommender.artefact.attributes, items)
     titled: InteractionLog | ShardedLog
     if isinstance(log, ShardedLog):
         titled = replace(log, log=_with_titles_of(recommender, log.log))
@@ -72,7 +78,7 @@ def refit(
         if not isinstance(model, NetworkSettings):
             return fit(model.without_unused(), split, train_on=train_on)
         training = for_given_epochs(Training(**facts["training"]))
-        how: dict[str, Any] = {"checkpoint": checkpoint, "tell": tell}
+        how: dict[str, Any] = {"checkpoint": checkpoint, "tell": tell, "items": items, "attributes": attributes}
         return fit(model.without_unused(), split, training, epochs=facts["epochs"], train_on=train_on, **how)
 
     again = of_each_part(config, fitted)
@@ -98,6 +104,20 @@ def of_each_part(config: ModelSettings, fitted: Callable[[ModelSettings, str | N
         )
     first, second = (fitted(part, name) for name, part in config.parts.items())
     return blended(first, second, config.weight)
+
+
+def _attributes_of(kept: ArtefactAttributes | None, items: ItemSource | None) -> ItemAttributes | None:
+    """The settings of the attributes that a run reads; None for a run that reads none."""
+    if (kept is None) != (items is None):
+        raise ConfigError(
+            "items must be given to refit a run that reads attributes of items, and only then; this run reads "
+            + ("none. Leave it out." if kept is None else "some. Name its table of items (--items FILE).")
+        )
+    if kept is None:
+        return None
+    columns = tuple(f"{column['name']}:{column['way']}" for column in kept.facts["columns"])
+    same = {name: kept.facts[name] for name in ItemAttributes.model_fields if name != "columns"}
+    return ItemAttributes(columns=columns, **same)
 
 
 def _with_titles_of(recommender: Recommender, log: InteractionLog) -> InteractionLog:

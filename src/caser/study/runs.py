@@ -29,7 +29,7 @@ from caser.artefact.manifest import MOST_EPOCHS, MOST_SECONDS, EpochFacts, reada
 from caser.config import Settings
 from caser.data.split import Split
 from caser.evaluation import judge
-from caser.evaluation.protocols import Part
+from caser.evaluation.protocol import Part
 from caser.evaluation.rank_table import RankTable
 from caser.fitting.checkpoint_files import remove_checkpoint
 from caser.fitting.checks import for_given_epochs

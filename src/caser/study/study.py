@@ -22,7 +22,7 @@ from caser.data.split import Split
 from caser.errors import ConfigError
 from caser.evaluation import judge, protocols
 from caser.evaluation.fingerprint import describe
-from caser.evaluation.protocols import Part
+from caser.evaluation.protocol import Part
 from caser.evaluation.rank_table import RankTable
 from caser.evaluation.report import Report
 from caser.evaluation.statistics import Difference

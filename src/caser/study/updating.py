@@ -69,7 +69,7 @@ def update(
     biases of users and items that trained move (and the vector of unknown users); all else is equal, bit for bit.
     Raises DataError if there is no new event, if none is later than the run's last, if all of them judge, or if they
     name other items or users than the run; ArtefactError for a run without times; ConfigError for arguments of the
-    wrong kind, a blend of two networks, and a network whose tables are not known.
+    wrong kind, a run that reads attributes of items, a blend of two networks, and a network whose tables are not known.
 
     >>> from caser.data.split import leave_one_out
     >>> from caser.data.synthetic import chain_world
@@ -86,6 +86,11 @@ def update(
         hint = did_you_mean(str(train_on), get_args(UpdateOn))
         raise ConfigError(f"train_on must be a part that an update trains on; got {train_on!r}: {hint}")
     artefact = recommender.artefact
+    if artefact.attributes is not None:
+        raise ConfigError(
+            "a run to update must read no attributes of items, because it keeps their sum with the vectors of items and "
+            "not the parts; train the recipe of this one again instead: caser refit RUN --log LOG --items TABLE."
+        )
     old = own_log(artefact)
     both = _with_new_events(artefact, old, log)
     if full:

@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from caser.arrays.types import Int64
 from caser.config import Training
@@ -126,6 +127,7 @@ class Objective(nn.Module):
             correction = self.sampler.log_probability(items) + math.log(N)
         return StepInputs(users_CW, batch.tape_CX, places, targets_MT, items, correction, masked_MK, streams.dropout)
 
+    @parametrize.cached()  # tables that the network computes, as with attributes of items, are computed once
     def forward(self, inputs: StepInputs) -> Tensor:
         """Run the network and compute the loss.
 

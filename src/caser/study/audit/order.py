@@ -31,7 +31,7 @@ from caser.data.queries import Queries
 from caser.data.split import Split
 from caser.evaluation import protocols
 from caser.evaluation.metrics import Values, parse_metric
-from caser.evaluation.protocols import RankingRules
+from caser.evaluation.protocol import RankingRules
 from caser.evaluation.ranking import ranks
 from caser.evaluation.statistics import Difference, Estimate, mean_over_owners, paired_difference
 from caser.fitting.checkpoint_files import remove_checkpoint
