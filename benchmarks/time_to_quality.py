@@ -42,9 +42,9 @@ from caser.data import datasets
 from caser.data.split import Split
 from caser.data.synthetic import chain_world
 from caser.evaluation import judge, protocols
+from caser.fitting.checks import validation_queries
 from caser.fitting.defaults import facts_of
 from caser.fitting.fit import Progress, choose
-from caser.fitting.network_run import validation_queries
 from caser.models import model_settings
 from caser.study.keys import digest_of, key_of
 from caser.study.recipes import Recipe

@@ -331,3 +331,12 @@ def test_a_blend_of_two_networks_is_refused() -> None:
     both = blended(run_of(BPRMF(d=4)), run_of(FPMC(d=4)), 0.5)
     with pytest.raises(ConfigError, match="the training of one; got bpr-mf and fpmc"):
         update(both, log_of(NEW))
+
+
+def test_a_run_that_reads_attributes_is_trained_again_instead() -> None:
+    split = leave_one_out(chain_world(num_users=12, num_items=6, length=6, seed=0).log)
+    table = pl.DataFrame({"item": split.log.item_vocabulary.ids, "kind": ["odd", "even"] * 3})
+    model, training = GRU4Rec(d=4), Training(epochs=1, patience=0)
+    run = fit(model, split, training, items=table, attributes=["kind"])
+    with pytest.raises(ConfigError, match=r"must read no attributes.*--items TABLE"):
+        update(run, split.log)

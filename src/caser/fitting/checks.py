@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from caser.config import Training
+from caser.data.queries import Queries
 from caser.data.split import Split
 from caser.errors import ConfigError, DataError
 from caser.models.settings import CountingSettings, ModelSettings, NetworkSettings

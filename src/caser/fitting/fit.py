@@ -35,7 +35,7 @@ from caser.evaluation import judge, protocols
 from caser.evaluation.fingerprint import fingerprint
 from caser.evaluation.judge import check_split
 from caser.fitting.attributes import AttributeTable, CodedItems
-from caser.fitting.checks import fittable, refuse_unused
+from caser.fitting.checks import fittable, refuse_unused, validation_queries
 from caser.fitting.defaults import facts_of
 from caser.fitting.network_run import NetworkRun, threads
 from caser.fitting.progress import Choice, Progress, Tell

@@ -88,7 +88,7 @@ def update(
     artefact = recommender.artefact
     if artefact.attributes is not None:
         raise ConfigError(
-            "a run to update must read no attributes of items, because it keeps their sum with the vectors of items and "
+            "a run to update must read no attributes of items, because it keeps their sum with the vectors of items, "
             "not the parts; train the recipe of this one again instead: caser refit RUN --log LOG --items TABLE."
         )
     old = own_log(artefact)
