@@ -122,6 +122,7 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "GRU4Rec",
     "HeldBackError",
     "InteractionLog",
+    "ItemAttributes",
     "LogFilters",
     "Loss",
     "Markov",

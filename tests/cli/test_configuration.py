@@ -20,7 +20,7 @@ from tests.cli.conftest import TINY, TrainedRun
 from tests.cli.terminal import caser, document, refusal
 
 VALUES: dict[str, Any] = {
-    "budget": "9m", "over": "L=1,2", "metrics": ["hit@5"], "metric": "ndcg@10", "sessions": "30m", "out": "new.parquet",
+    "budget": "9m", "over": "L=1,2", "metrics": ["hit@5"], "sessions": "30m", "out": "new.parquet",
     "table": "new.tex",
     "per-user": "new.csv", "port": 8123, "quotes": "plain", "dropout": 0.25, "device": "cpu", "root-path": "/shop",
     "min-item-count": 4, "allowed-host": ["a.example"], "filter": ["a=b"], "k-core": 3, "heights": [1, 2],
@@ -131,10 +131,10 @@ def test_a_run_says_the_file_that_repeats_it_exactly(
 def test_a_run_that_no_command_trained_says_so(trained: TrainedRun, tmp_path: Path) -> None:
     import caser as library
 
-    library.load(trained("markov")).save(tmp_path / "run")
-    # Its command was typed to pytest: this version has no such command.
-    assert "the command that trained it must be one of this version" in refusal("config", tmp_path / "run")[1]
     recommender = library.load(trained("markov"))
+    recommender.artefact.manifest["command"] = "caser teach log.csv"
+    recommender.save(tmp_path / "run")
+    assert "the command that trained it must be one of this version" in refusal("config", tmp_path / "run")[1]
     recommender.artefact.manifest["command"] = None
     recommender.save(tmp_path / "python")
     assert "it was trained in Python" in refusal("config", tmp_path / "python")[1]

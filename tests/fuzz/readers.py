@@ -26,7 +26,7 @@ import polars as pl
 from caser.artefact import folder as artefact
 from caser.artefact import manifest, run_folder
 from caser.artefact.attributes import ArtefactAttributes
-from caser.artefact.manifest import AttributeItemFacts
+from caser.artefact.manifest_facts import AttributeItemFacts
 from caser.data.attribute_columns import AttributeColumn
 from caser.data.attribute_values import AttributeVocabulary
 from caser.data.item_table import read_items

@@ -114,7 +114,7 @@ async def test_without_a_candidate_nothing_says_arm(run: Path, tmp_path: Path) -
 async def test_an_error_counts_for_its_arm(run: Path, candidate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(run, candidate=candidate, share="50%") as served:
         model = served.app.state.service.arms.candidate
-        monkeypatch.setattr(model.recommender, "answer", lambda *_, **__: 1 / 0)
+        monkeypatch.setattr(model.recommender, "question", lambda *_, **__: 1 / 0)
         await served.post("/v1/recommend", {"user_id": CHOSEN[0]}, status=500)
         await served.post("/v1/recommend", {"user_id": OTHERS[0]})
         await served.post("/v1/recommend", {"user_id": CHOSEN[0], "filters": {"colour": "red"}}, status=422)

@@ -49,5 +49,9 @@ def test_the_thread_stops_the_process_once_with_one_line(
 
 
 def test_a_signal_with_another_handler_is_not_ours(ended: list[int]) -> None:
-    early_stop._wait(heard(signal.SIGINT, signal.SIGINT))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        early_stop._wait(heard(signal.SIGINT, signal.SIGINT))
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert ended == []

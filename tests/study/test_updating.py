@@ -15,6 +15,7 @@ from caser.answering.recommender import Recommender, load
 from caser.artefact.folder import model_version
 from caser.artefact.own_log import own_log
 from caser.config import Training
+from caser.data.attribute_columns import ItemAttributes
 from caser.data.log import InteractionLog
 from caser.data.split import leave_one_out, sessions
 from caser.data.synthetic import chain_world
@@ -337,6 +338,6 @@ def test_a_run_that_reads_attributes_is_trained_again_instead() -> None:
     split = leave_one_out(chain_world(num_users=12, num_items=6, length=6, seed=0).log)
     table = pl.DataFrame({"item": split.log.item_vocabulary.ids, "kind": ["odd", "even"] * 3})
     model, training = GRU4Rec(d=4), Training(epochs=1, patience=0)
-    run = fit(model, split, training, items=table, attributes=["kind"])
+    run = fit(model, split, training, items=table, attributes=ItemAttributes(columns=("kind",), min_items=1))
     with pytest.raises(ConfigError, match=r"must read no attributes.*--items TABLE"):
         update(run, split.log)

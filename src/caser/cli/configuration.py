@@ -39,12 +39,12 @@ _PRINT_HELP = "Print the options that are given as such a file, and do nothing e
 class Configuration:
     """The configuration file of one command line, and the options that the command was given at last."""
 
-    def __init__(self, file: ConfigFile | None = None) -> None:
+    def __init__(self, typed: Sequence[str] = (), file: ConfigFile | None = None) -> None:
         """Begin with no options.
 
-        file  the configuration file, None without one
+        typed  what was typed after `caser`        file  the configuration file, None without one
         """
-        self.file = file
+        self.typed, self.file = typed, file
         self.commands: Sequence[str] = ()
         """The names of all commands, with a dot between two words."""
         self.command: tuple[str, ...] = ()
@@ -137,7 +137,7 @@ def configuration_of(words: Sequence[str]) -> Configuration:
     Raises ConfigError for a file that cannot be read.
     """
     path = value_in(words, CONFIG)
-    configuration = Configuration(read_config_file(Path(path).expanduser()) if path else None)
+    configuration = Configuration(words, read_config_file(Path(path).expanduser()) if path else None)
     _CURRENT.set(configuration)
     return configuration
 
@@ -145,8 +145,9 @@ def configuration_of(words: Sequence[str]) -> Configuration:
 def typed_command() -> str:
     """Return the command line of this process as a person types it; the options of a file are written out."""
     current = _CURRENT.get(None)
-    words = current.words() if current and current.file else sys.argv[1:]
-    return shlex.join(["caser", *words])
+    if current is None:
+        return shlex.join(["caser", *sys.argv[1:]])
+    return shlex.join(["caser", *(current.words() if current.file else current.typed)])
 
 
 def write_options(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -11,6 +12,9 @@ from caser.answering.recommender import Recommender, load
 from caser.answering.rules import Rules
 from caser.cli import show
 from caser.data.attributes import Attributes, Wanted, column_named
+from caser.data.item_table import add_titles
+from caser.data.log import InteractionLog
+from caser.data.shards import ShardedLog
 from caser.errors import ConfigError
 
 _RANGE = ".."
@@ -103,3 +107,21 @@ def rules_of(text: str) -> Rules:
     if not isinstance(rules, dict):
         raise ConfigError(f"rules must be a JSON object; got {type(rules).__name__} in {source}.")
     return cast(Rules, rules)
+
+
+def titled(log: InteractionLog | ShardedLog, items: Path | None) -> InteractionLog | ShardedLog:
+    """Return the log with the titles of a table of items, if there is one, and say on stderr what was guessed.
+
+    log  the log        items  a table of items, or None
+    """
+    if items is None:
+        return log
+    return replace(log, log=_with_titles(log.log, items)) if isinstance(log, ShardedLog) else _with_titles(log, items)
+
+
+def _with_titles(log: InteractionLog, items: Path) -> InteractionLog:
+    """Return the log with the titles of a table of items."""
+    titled = add_titles(log, items)
+    for sentence in titled.provenance["notes"][len(log.provenance.get("notes", [])) :]:
+        show.note(f"  {sentence}")
+    return titled

@@ -132,20 +132,14 @@ def backtest(document: Mapping[str, Any]) -> None:
     """
     windows = document["windows"]
     names = [str(number) for number in range(1, len(windows) + 1)]
-    rows = [
-        [
-            row["label"],
-            *(f"{value:.4f}" for value in row["by_window"]),
-            _estimate(row["over_windows"]),
-            _difference(row["difference"]),
-        ]
-        for row in document["rows"]
-    ]
+    rows = []
+    for row in document["rows"]:
+        by_window = [f"{value:.4f}" for value in row["by_window"]]
+        rows.append([row["label"], *by_window, _estimate(row["over_windows"]), _difference(row["difference"])])
     title = f"{document['metric']} in {len(windows)} windows of time"
     table(title, ["model", *names, "over windows", f"to {document['reference']}"], rows)
-    facts = [
-        [name, one["protocol"], one["num_owners"], one["fingerprint"]] for name, one in zip(names, windows, strict=True)
-    ]
+    shown = ("protocol", "num_owners", "fingerprint")
+    facts = [[name, *(one[key] for key in shown)] for name, one in zip(names, windows, strict=True)]
     table("", ["window", "split", f"{windows[0]['owner']}s", "fingerprint"], facts)
     blank_line()
     for sentence in [*document["verdicts"], *document["notes"]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +15,7 @@ from caser.cli import show
 from caser.cli.attribute_flags import AttributeFlags, sentences_on
 from caser.cli.configuration import typed_command
 from caser.cli.flags import AUTO, Command, FilterFlags, ReadingFlags, Switch, Whole, flat, one_of
+from caser.cli.items import titled
 from caser.cli.logs import open_shards
 from caser.cli.model_flags import with_model_flags
 from caser.cli.runs import checkpoint_of, parts_of, save_run, tell_next, tell_unjudged, writing_run
@@ -22,10 +23,7 @@ from caser.cli.study_options import seconds_of
 from caser.config import Training
 from caser.data import sources
 from caser.data.filters import LogFilters
-from caser.data.item_table import add_titles
-from caser.data.log import InteractionLog
 from caser.data.readers import Reading
-from caser.data.shards import ShardedLog
 from caser.data.split import Split
 from caser.errors import ConfigError
 from caser.evaluation import protocols
@@ -174,7 +172,7 @@ def _read(
     judged: bool,
 ) -> Split:
     """Read and split the log."""
-    opened = _titled(open_shards(log, reading, filters, memory_mb), items)
+    opened = titled(open_shards(log, reading, filters, memory_mb), items)
     split = protocols.apply(protocol, opened, judged=judged)
     tell_unjudged(split)
     return split
@@ -208,21 +206,6 @@ def _search(
         tracker.finish(winner.recommender)
     winner.remove_checkpoints()
     return _Done.of(winner.recommender, out, split, {"why": list(winner.why), "tried": winner.tried})
-
-
-def _titled(log: InteractionLog | ShardedLog, items: Path | None) -> InteractionLog | ShardedLog:
-    """Return the log with the titles of a table of items, if there is one."""
-    if items is None:
-        return log
-    return replace(log, log=_with_titles(log.log, items)) if isinstance(log, ShardedLog) else _with_titles(log, items)
-
-
-def _with_titles(log: InteractionLog, items: Path) -> InteractionLog:
-    """Return the log with the titles of a table of items."""
-    titled = add_titles(log, items)
-    for sentence in titled.provenance["notes"][len(log.provenance.get("notes", [])) :]:
-        show.note(f"  {sentence}")
-    return titled
 
 
 def _train_one(

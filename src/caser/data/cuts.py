@@ -49,6 +49,7 @@ def target_places(log: InteractionLog) -> tuple[Int64, Int64]:
 
     Where every interaction is a target, these are the place of an interaction, from 1, and the length of the sequence.
 
+    >>> import polars as pl
     >>> users, items = pl.Series(["ann"] * 4), pl.Series([1, 2, 3, 4])
     >>> log = InteractionLog.from_columns(users, items, None, is_target=np.array([False, True, False, True]))
     >>> target_places(log)[0].tolist()

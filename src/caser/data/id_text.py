@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 
 from caser.arrays.types import RawId
-from caser.errors import ConfigError
+from caser.errors import ConfigError, DataError
 
 MAX_ID_LENGTH = 1_000
 """Characters that an id may have. With 12 bytes for a percent-encoded character, it still fits into a request line."""
@@ -194,3 +194,19 @@ def _checked(raw: RawId, where: str) -> RawId:
     if isinstance(raw, str) and any("\ud800" <= letter <= "\udfff" for letter in raw):
         raise ConfigError(f"{where} must be text in Unicode; got {in_words(raw)}. Is it encoded in UTF-8?")
     return raw
+
+
+def check_lengths(ids: pl.Series, kind: str) -> None:
+    """Raise DataError unless every id is short enough to be asked for: in a command, a request and its address.
+
+    ids  raw ids        kind  "user" or "item"
+    """
+    if ids.dtype != pl.String:
+        return
+    lengths = ids.str.len_chars()
+    wrong = ids.filter((lengths == 0) | (lengths > MAX_ID_LENGTH))
+    if len(wrong):
+        raise DataError(
+            f"each {kind} id must have 1 to {MAX_ID_LENGTH:,} characters; got {in_words(wrong[0])} with "
+            f"{len(wrong[0]):,}. Name the column of ids with {kind}= (--{kind}), or give long texts short ids."
+        )

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from caser.arrays.types import Int32, Int64, Mask, RawId
 from caser.data.id_text import (
-    MAX_ID_LENGTH,
+    check_lengths,
     id_written,
     in_words,
     kind_of,
@@ -339,19 +339,3 @@ def index_by_appearance(ids: pl.Series, by_time: Int64) -> tuple[Int32, pl.Serie
     distinct = frame.unique("id", keep="first", maintain_order=True).with_row_index("index", offset=1)
     joined = frame.join(distinct, on="id", how="left", maintain_order="left", nulls_equal=True)
     return joined["index"].to_numpy().astype(np.int32), distinct["id"].cast(kind).alias("id")
-
-
-def check_lengths(ids: pl.Series, kind: str) -> None:
-    """Raise DataError unless every id is short enough to be asked for: in a command, a request and its address.
-
-    ids  raw ids        kind  "user" or "item"
-    """
-    if ids.dtype != pl.String:
-        return
-    lengths = ids.str.len_chars()
-    wrong = ids.filter((lengths == 0) | (lengths > MAX_ID_LENGTH))
-    if len(wrong):
-        raise DataError(
-            f"each {kind} id must have 1 to {MAX_ID_LENGTH:,} characters; got {in_words(wrong[0])} with "
-            f"{len(wrong[0]):,}. Name the column of ids with {kind}= (--{kind}), or give long texts short ids."
-        )

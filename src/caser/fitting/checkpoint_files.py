@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from caser.artefact.manifest import EpochFacts, readable_as
+from caser.artefact.manifest_facts import EpochFacts, readable_as
 from caser.config import Settings
 from caser.errors import ArtefactError, ConfigError
 from caser.fitting.progress import Stage

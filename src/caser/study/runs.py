@@ -25,7 +25,7 @@ from pydantic import ConfigDict, Field
 
 from caser.answering.recommender import Recommender
 from caser.artefact.file_errors import naming_file
-from caser.artefact.manifest import MOST_EPOCHS, MOST_SECONDS, EpochFacts, readable_as
+from caser.artefact.manifest_facts import MOST_EPOCHS, MOST_SECONDS, EpochFacts, readable_as
 from caser.config import Settings
 from caser.data.split import Split
 from caser.evaluation import judge

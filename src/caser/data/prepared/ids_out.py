@@ -7,9 +7,9 @@ from pathlib import Path
 
 import polars as pl
 
+from caser.data.id_text import check_lengths
 from caser.data.ids import as_integers_if_exact, without_point_zero
 from caser.data.interpret import note_on_whole
-from caser.data.log import check_lengths
 from caser.data.prepared.folder import TYPES
 from caser.data.prepared.numbering import Group, Numbering
 from caser.system.frames import write_frames
