@@ -13,6 +13,10 @@ CASES = [
     ("data describe LOG --rating stars", "--rating has an effect only with --min-rating"),
     ("data prepare LOG --out FOLDER --sql query", "--sql has an effect only with --connection"),
     ("data prepare LOG --out FOLDER --connection address", "--connection has an effect only with --sql"),
+    (
+        "compare LOG --windows 3 --table new.tex",
+        "--table has no effect with --windows: each window has a table of its own, in its report",
+    ),
     ("data describe LOG --event-type kind", "--event-type has an effect only with --event-types or --target-events"),
     ("data describe LOG --format parquet --separator ,", "--separator has no effect with --format parquet"),
     ("data describe LOG --format jsonl --header", "--header has no effect with --format jsonl"),

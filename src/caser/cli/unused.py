@@ -162,6 +162,7 @@ RULES: Mapping[str, Sequence[Rule]] = {
         *_LOG,
         *_QUICK,
         excludes("--sessions", "--protocol", "sessions cut by a pause are a protocol of their own"),
+        excludes("--windows", "--table", "each window has a table of its own, in its report"),
         *(_networks_only(option, "--models") for option in ("--epochs", "--seeds", "--quick")),
     ),
     "ablate": (*_LOG, *_QUICK, _NO_CHOICE),
