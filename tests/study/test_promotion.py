@@ -304,6 +304,16 @@ def test_fair_ranks_are_those_of_the_list_where_no_scores_are_equal(split: Split
     assert fair_ranks(run, asked, answers) == expected
 
 
+def test_fair_ranks_do_not_depend_on_how_many_questions_are_ranked_at_once(
+    split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, asked = random_run(split, 1), questions_of(split, "test")
+    answers = answers_of(run, asked, 40)
+    at_once = fair_ranks(run, asked, answers)
+    monkeypatch.setattr("caser.study.fair_ranks._BYTES_PER_SCORE", 10**12)  # one by one
+    assert fair_ranks(run, asked, answers) == at_once
+
+
 def test_popular_items_are_counted_among_those_that_both_runs_know(split: Split, good: Recommender) -> None:
     """The old run was trained without the new popular items; on the items that it knows, both recommend alike."""
     old_rows = [(f"u{user}", f"i{(user + place) % 9}", float(place)) for user in range(40) for place in range(6)]
