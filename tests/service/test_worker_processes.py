@@ -143,7 +143,7 @@ async def test_watch_follows_the_folder_and_a_replaced_worker_follows_the_others
     with workers(run, "--watch") as served:
         first = (await ask(served.url, "/v1/model")).json()["model_version"]
         save(caser_run(seed=5), run)
-        await until(lambda: any("reloaded: now serving" in message for message in messages(served)))
+        await until(lambda: any("reloaded the incumbent: now serving" in message for message in messages(served)))
         seen, end = {first}, time.monotonic() + 60
         while first in seen:  # the workers change one after another
             assert time.monotonic() < end
