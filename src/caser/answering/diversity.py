@@ -20,6 +20,7 @@ from itertools import chain
 import numpy as np
 from scipy.sparse import csr_array
 
+from caser.arrays.offsets import offsets_of
 from caser.arrays.types import Int64, Scores
 from caser.artefact.folder import Artefact
 from caser.data.attributes import Attributes
@@ -110,8 +111,7 @@ def _by_values(artefact: Artefact, attributes: Attributes, items: Sequence[int])
     ]
     lengths_P: Int64 = np.array([len(own) for own in values], dtype=np.int64)
     columns = np.fromiter(chain.from_iterable(values), dtype=np.int64)
-    offsets = np.concatenate([[0], np.cumsum(lengths_P)])
-    has_PF = csr_array((np.ones(len(columns)), columns, offsets), shape=(len(raws), max(1, len(numbers))))
+    has_PF = csr_array((np.ones(len(columns)), columns, offsets_of(lengths_P)), shape=(len(raws), max(1, len(numbers))))
     shared_PP = (has_PF @ has_PF.T).toarray()
     either_PP = lengths_P[:, None] + lengths_P[None, :] - shared_PP
     similarity_PP: Scores = shared_PP / np.maximum(either_PP, 1)

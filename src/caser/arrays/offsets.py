@@ -53,3 +53,16 @@ def places_of(lengths: ArrayLike) -> Int64:
     """
     offsets = offsets_of(lengths)
     return np.arange(offsets[-1]) - np.repeat(offsets[:-1], np.diff(offsets))
+
+
+def rows_by_time(times: Int64) -> Int64:
+    """Return the rows that interactions would have in a source in the order of time, (N,): equal times keep theirs.
+
+    times  (N,) int64
+
+    >>> rows_by_time(np.array([30, 10, 20])).tolist()
+    [2, 0, 1]
+    """
+    rows = np.empty(len(times), dtype=np.int64)
+    rows[np.argsort(times, kind="stable")] = np.arange(len(times))
+    return rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from caser.arrays.offsets import rows_by_time
 from caser.artefact.folder import Artefact
 from caser.data.log import InteractionLog
 from caser.errors import ArtefactError
@@ -27,13 +28,11 @@ def own_log(artefact: Artefact) -> InteractionLog:
             "one has none. Train it on a log with times (--time), with this version of caser."
         )
     times = np.asarray(tape.times)
-    rows = np.empty(len(times), dtype=np.int64)
-    rows[np.argsort(times, kind="stable")] = np.arange(len(times))
     log = InteractionLog(
         users=tape.users,
         items=np.asarray(tape.items),
         times=times,
-        rows=rows,
+        rows=rows_by_time(times),
         user_vocabulary=artefact.users,
         item_vocabulary=artefact.items,
         titles=artefact.titles,

@@ -13,11 +13,11 @@ from caser.artefact import folder as artefact
 from caser.cli import show
 from caser.cli.flags import DEFAULT_K, Switch, Whole, flat
 from caser.cli.logs import log_of_run
+from caser.cli.runs import to_train_on_all
 from caser.errors import ConfigError, HeldBackError
 from caser.evaluation import protocols
 from caser.fitting.evaluate import JUDGED_ON
 from caser.study.promotion import HEADER, Promotion, PromotionLimits, promotion
-from caser.system.hints import command_line
 
 
 def promote(
@@ -68,8 +68,7 @@ def promote(
     if not result.passes:
         reasons = "; ".join([f"the verdict is {result.verdict!r}", *result.broken])
         raise HeldBackError(f"the new run must be good enough to replace {over}; {reasons}. The old run stays.")
-    how = ["refit", str(run)] if manifest.get("updated") is None else ["update", str(run), "--all"]
-    show.note(f"the new run may replace the old one: {command_line(*how, '--out', str(over))}")
+    show.note(f"the new run may replace the old one: {to_train_on_all(run, manifest, str(over))}")
 
 
 def _show(result: Promotion) -> None:

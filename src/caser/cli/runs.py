@@ -30,6 +30,15 @@ def tell_left_out(run: Path, manifest: Mapping[str, Any]) -> None:
         show.note(f"  {sentence}")
 
 
+def to_train_on_all(run: Path, manifest: Mapping[str, Any], out: str) -> str:
+    """Return the command that trains a run on everything: of an updated run, another update.
+
+    run  the run folder        manifest  its facts        out  the folder to write
+    """
+    how = ["refit", str(run)] if manifest.get("updated") is None else ["update", str(run), "--all"]
+    return command_line(*how, "--out", out)
+
+
 def about_left_out(run: Path, manifest: Mapping[str, Any]) -> str | None:
     """Return a sentence on the interactions that the weights of a run leave out, and how to train on them.
 
@@ -38,8 +47,7 @@ def about_left_out(run: Path, manifest: Mapping[str, Any]) -> str | None:
 
     Returns None if the run leaves out none.
     """
-    how = ["refit", str(run)] if manifest.get("updated") is None else ["update", str(run), "--all"]
-    left_out, advice = manifest["left_out"], command_line(*how, "--out", f"{run}-all")
+    left_out, advice = manifest["left_out"], to_train_on_all(run, manifest, f"{run}-all")
     if left_out is not None:
         events, users, total = left_out["interactions"], left_out["users"], manifest["log"]["interactions"]
         since, until = left_out["since"], left_out["until"]

@@ -61,8 +61,7 @@ def cold_items(log: InteractionLog | ShardedLog, test: float = 0.1, validation: 
         first = first_I[shard.items]
         judged = [(stage == 1) & (first >= from_validation), (stage == 2) & (first >= from_test)]
         validation, test = (prefix_queries(shard, mask) for mask in judged)
-        is_alone = judged[1] & (positions(shard)[0] == 0)
-        without = int((is_alone if shard.is_target is None else is_alone & shard.is_target).sum())
+        without = int((judged[1] & (positions(shard)[0] == 0) & shard.targets).sum())
         return Parts(Tape.from_log(shard, stage == 0), validation, Tape.from_log(shard, stage <= 1), test, without)
 
     parts = cut_shards(shards, cut) if enough else None

@@ -65,6 +65,13 @@ def target_places(log: InteractionLog) -> tuple[Int64, Int64]:
     return so_far - before_user, numbers[log.users]
 
 
+def are_last_targets(log: InteractionLog) -> Mask:
+    """Return whether each interaction is the last target of its user, (N,) bool."""
+    place, number = target_places(log)
+    are_last: Mask = (place == number) & log.targets
+    return are_last
+
+
 def stages(is_after_fit: Mask, is_after_validation: Mask) -> NDArray[np.int64]:
     """Return the stage of each interaction, (N,): 0 fit, 1 validation, 2 test.
 
@@ -106,8 +113,10 @@ def by_stage(
 
     def queries(judged: int) -> tuple[Queries, int]:
         """Return the queries whose targets are in one stage, and the number of users with targets but no history."""
-        judging = stage == judged if is_target is None else (stage == judged) & is_target
-        has_targets = np.bincount(log.users[judging], minlength=log.num_users + 1) > 0
+        has_targets = counts[judged] > counts[judged - 1]
+        if is_target is not None:
+            predicted_users = log.users[(stage == judged) & is_target]
+            has_targets = np.bincount(predicted_users, minlength=log.num_users + 1) > 0
         has_history = counts[judged - 1] > 0
         owners = np.flatnonzero(has_targets & has_history)
         ends = begin[owners] + counts[judged - 1][owners]
@@ -132,7 +141,7 @@ def prefix_queries(log: InteractionLog, mask: Mask) -> Queries:
     mask  (N,) bool, which interactions
     """
     position, _ = positions(log)
-    target = np.flatnonzero(mask & (position > 0) & (True if log.is_target is None else log.is_target))
+    target = np.flatnonzero(mask & (position > 0) & log.targets)
     return Queries(
         users=np.zeros(len(target), dtype=np.int32),
         items=log.items,

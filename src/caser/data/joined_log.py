@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from caser.arrays.offsets import rows_by_time
 from caser.arrays.types import Int32, Int64, Mask
 from caser.data.id_text import written
 from caser.data.item_table import combined
@@ -83,13 +84,11 @@ def joined(old: InteractionLog, new: InteractionLog) -> JoinedLog:
     # Order by user and time; of equal times, the old events come first.
     all_users, all_times = np.concatenate([old.users, users]), np.concatenate([old.times, times])
     order = np.lexsort((all_times, all_users))
-    rows = np.empty(len(order), dtype=np.int64)
-    rows[np.argsort(all_times, kind="stable")] = np.arange(len(order))
     log = InteractionLog(
         users=all_users[order],
         items=np.concatenate([old.items, items])[order],
         times=all_times[order],
-        rows=rows[order],
+        rows=rows_by_time(all_times)[order],
         user_vocabulary=user_vocabulary,
         item_vocabulary=item_vocabulary,
         titles=_titles(old, new, item_vocabulary),

@@ -267,6 +267,11 @@ class InteractionLog:
         """Number of items; their indices are 1 to num_items, and padding does not count."""
         return len(self.item_vocabulary)
 
+    @property
+    def targets(self) -> Mask:
+        """Which interactions are predicted, (N,) bool: what `is_target` says, or all."""
+        return np.ones(len(self), dtype=bool) if self.is_target is None else self.is_target
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the indices, their order, the times, the raw ids and what is predicted, as 64 hex digits.

@@ -6,7 +6,7 @@ service answers mostly for users whom its model has not seen; this split measure
 
 from __future__ import annotations
 
-from caser.data.cuts import Parts, check_seed, numbers_of, positions, prefix_queries, stages, target_places
+from caser.data.cuts import Parts, are_last_targets, check_seed, numbers_of, positions, prefix_queries, stages
 from caser.data.log import InteractionLog
 from caser.data.shard_parts import cut_shards
 from caser.data.shards import ShardedLog
@@ -47,8 +47,7 @@ def new_users(log: InteractionLog | ShardedLog, test: float = 0.1, validation: f
         place = place_U[shard.users + (first - 2)]
         stage = stages(place < num_test + num_validation, place < num_test)
         position, _ = positions(shard)
-        num_so_far, number = target_places(shard)
-        is_last = (num_so_far == number) & (True if shard.is_target is None else shard.is_target)
+        is_last = are_last_targets(shard)
         return Parts(
             fit=Tape.from_log(shard, stage == 0),
             validation=prefix_queries(shard, is_last & (stage == 1)),

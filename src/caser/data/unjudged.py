@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from caser.arrays.types import Int64
-from caser.data.cuts import positions, target_places
+from caser.data.cuts import are_last_targets, positions
 from caser.data.log import InteractionLog
 from caser.data.queries import Queries
 from caser.data.split import Split, check_log
@@ -33,9 +33,7 @@ def unjudged(log: InteractionLog, name: str, *, anonymous: bool = False) -> Spli
     """
     check_log(log)
     everything = Tape.from_log(log)
-    place, number = target_places(log)
-    is_last = (place == number) & (True if log.is_target is None else log.is_target)
-    is_last &= positions(log)[0] > 0
+    is_last = are_last_targets(log) & (positions(log)[0] > 0)
     ends = np.zeros(log.num_users + 1, dtype=np.int64)  # where the target of each user is; user 0 is padding
     ends[log.users[is_last]] = np.flatnonzero(is_last)
     owners = log.users[is_last].astype(np.int64)

@@ -125,7 +125,7 @@ def _is_query(session: Int64, mask: Mask) -> Mask:
 
 
 def _queries(log: InteractionLog, session: Int64, mask: Mask, reads: Reads) -> Queries:
-    rows = np.flatnonzero(_is_query(session, mask) & (True if log.is_target is None else log.is_target))
+    rows = np.flatnonzero(_is_query(session, mask) & log.targets)
     user_starts = np.searchsorted(log.users, log.users[rows])
     session_starts = np.searchsorted(session, session[rows])
     return Queries(

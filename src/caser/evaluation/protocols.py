@@ -212,7 +212,7 @@ def _refuse_removed_targets(protocol: Protocol, log: InteractionLog | ShardedLog
 
     Such a protocol would remove what a user looked at before taking it, which is often the target.
     """
-    is_target = None if isinstance(log, ShardedLog) else log.is_target
+    is_target = (log.log if isinstance(log, ShardedLog) else log).is_target
     if is_target is not None and protocol.seen == "remove":
         fitting = ", ".join(name for name, each in PROTOCOLS.items() if each.seen != "remove")
         raise ConfigError(

@@ -82,20 +82,24 @@ class CodedItems:
     is_trained: Mask
 
     @cached_property
+    def _every_row(self) -> AttributeRows:
+        """The values of all items of the table: looking them up takes long, so it is done once."""
+        return self.vocabulary.rows(self.source.table)
+
+    @cached_property
     def rows(self) -> AttributeRows:
         """The values of the items of the log, and then of the new items that have any."""
-        every = self.vocabulary.rows(self.source.table)
-        return every.only(self._is_kept(every))
+        return self._every_row.only(self._is_kept)
 
     @cached_property
     def items(self) -> Vocabulary:
         """The items of the log, and then the new ones that have a value."""
-        kept = self._is_kept(self.vocabulary.rows(self.source.table))
-        return Vocabulary(self.source.table.items.ids.filter(pl.Series(kept[1:])))
+        return Vocabulary(self.source.table.items.ids.filter(pl.Series(self._is_kept[1:])))
 
-    def _is_kept(self, rows: AttributeRows) -> Mask:
+    @property
+    def _is_kept(self) -> Mask:
         """Which items of the table get an index, (I,) bool: all of the log, and of the others those with a value."""
-        is_kept = rows.has_any
+        is_kept = self._every_row.has_any
         is_kept[: len(self.is_trained)] = True
         return is_kept
 
