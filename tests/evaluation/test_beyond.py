@@ -87,3 +87,8 @@ def test_a_report_says_that_popularity_recommends_the_same_popular_items_to_all(
     assert report.beyond["markov"]["gini@10"] < report.beyond["popularity"]["gini@10"]
     assert report.beyond["markov"]["novelty@10"] > report.beyond["popularity"]["novelty@10"]
     assert report.to_dict()["beyond"] == report.beyond
+
+
+def test_items_that_nobody_had_are_at_distance_1() -> None:
+    tape = Tape.from_sequences([[1, 2]], num_items=4)
+    assert diversity(np.array([[3, 4]]), tape) == 1.0

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.sparse import csr_array
 
+from caser.arrays.offsets import blocks_of
 from caser.arrays.types import Int32, Int64, Mask, Scores
 from caser.data.tape import Tape
 
@@ -183,19 +184,12 @@ def _cosines(first_P: Int64, second_P: Int64, tape: Tape) -> Scores:
         has.data[:] = 1.0  # a user who had an item twice is one user
         num_users = np.diff(has.indptr)
         num_each += num_users
-        ends = np.cumsum(num_users[place_I[first_P]] + num_users[place_I[second_P]])
-        for start, end in _cut(ends):
+        for start, end in blocks_of(num_users[place_I[first_P]] + num_users[place_I[second_P]], _MOST_CELLS):
             one, other = has[place_I[first_P[start:end]]], has[place_I[second_P[start:end]]]
             num_shared_P[start:end] += np.asarray(one.multiply(other).sum(axis=1)).ravel()
     both_P = num_each[place_I[first_P]] * num_each[place_I[second_P]]
     cosines_P: Scores = num_shared_P / np.sqrt(np.maximum(both_P, 1))
     return cosines_P
-
-
-def _cut(ends: Int64) -> list[tuple[int, int]]:
-    """Cut pairs into blocks of about `_MOST_CELLS` cells; `ends` are the cells up to the end of each pair."""
-    bounds = np.searchsorted(ends, np.arange(0, int(ends[-1]), _MOST_CELLS)).tolist()
-    return list(zip(bounds, [*bounds[1:], len(ends)], strict=True))
 
 
 def _exposure(top_QK: Int32, candidates: Mask) -> Int64:

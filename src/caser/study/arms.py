@@ -21,7 +21,7 @@ from scipy import special
 
 from caser.errors import ConfigError, DataError
 from caser.evaluation.statistics import ENOUGH_OWNERS, Difference, Estimate, mean_over_owners, unpaired_difference
-from caser.study.promotion import Verdict
+from caser.study.promotion import Verdict, verdict_on
 from caser.study.replay import ARMS, records
 
 METRICS = ("ndcg", "hit")
@@ -95,12 +95,10 @@ class ArmComparison:
         difference = self.difference
         if difference is None or not self.holds_share or self._fewest < ENOUGH_OWNERS:
             return "cannot tell"
-        if difference.is_shown and difference.value > 0:
-            return "better"
         incumbent: Estimate = getattr(self.arms["incumbent"], self.metric.partition("@")[0])
-        if self.margin > 0 and incumbent.value > 0 and difference.low >= -self.margin * incumbent.value:
-            return "not worse"
-        return "worse" if difference.is_shown else "cannot tell"
+        has_margin = self.margin > 0 and incumbent.value > 0
+        is_within_margin = has_margin and difference.low >= -self.margin * incumbent.value
+        return verdict_on(difference, is_within_margin=is_within_margin)
 
     @property
     def passes(self) -> bool:

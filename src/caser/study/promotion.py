@@ -40,6 +40,19 @@ Verdict = Literal["better", "not worse", "cannot tell", "worse"]
 """What the paired difference says: see `Promotion.verdict`."""
 
 
+def verdict_on(difference: Difference, *, is_within_margin: bool) -> Verdict:
+    """Return the verdict on a new model.
+
+    difference        of its metric from that of the old one
+    is_within_margin  whether the interval shows that it loses no more than it may
+    """
+    if difference.is_shown and difference.value > 0:
+        return "better"
+    if is_within_margin:
+        return "not worse"
+    return "worse" if difference.is_shown else "cannot tell"
+
+
 HEADER = ("over the same questions", "new run", "old run")
 """The names of the columns of `Promotion.rows`."""
 
@@ -115,11 +128,7 @@ class Promotion:
     @property
     def verdict(self) -> Verdict:
         """`better` or `worse` where the difference is shown; else `not worse`, within the margin, or `cannot tell`."""
-        if self.difference.is_shown and self.difference.value > 0:
-            return "better"
-        if self._is_within_margin:
-            return "not worse"
-        return "worse" if self.difference.is_shown else "cannot tell"
+        return verdict_on(self.difference, is_within_margin=self._is_within_margin)
 
     @property
     def passes(self) -> bool:
