@@ -10,6 +10,7 @@ import pytest
 
 from caser.artefact.folder import load, save
 from caser.artefact.own_log import own_log
+from caser.data.event_kinds import EventKinds
 from caser.data.split import leave_one_out
 from caser.data.synthetic import chain_world
 from caser.errors import ArtefactError
@@ -34,6 +35,6 @@ def test_a_run_without_times_is_refused() -> None:
 
 def test_a_run_that_predicts_some_events_only_is_refused() -> None:
     log = chain_world(num_users=20, num_items=6, length=5, seed=0).log
-    some = replace(log, is_target=np.arange(len(log)) % 5 > 1)
+    some = replace(log, kinds=EventKinds((np.arange(len(log)) % 5 > 1).astype(np.uint8), {"buy": 1.0}))
     with pytest.raises(ArtefactError, match="does not hold which events it predicts"):
         own_log(fit(Markov(), leave_one_out(some)).artefact)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from caser.data.cold_items import cold_items
+from caser.data.event_kinds import EventKinds
 from caser.data.log import InteractionLog
 from caser.data.shards import ShardedLog
 from caser.errors import DataError
@@ -79,7 +80,7 @@ def test_a_log_that_cannot_be_cut_is_refused(log: InteractionLog, shares: dict[s
 
 def test_of_new_items_only_the_kinds_of_events_that_are_predicted_are_targets() -> None:
     is_target = LOG.times % 2 == 0
-    split, every = cold_items(replace(LOG, is_target=is_target)), cold_items(LOG)
+    split, every = cold_items(replace(LOG, kinds=EventKinds(is_target.astype(np.uint8), {"buy": 1.0}))), cold_items(LOG)
     assert split.fit.items.tolist() == every.fit.items.tolist()
     wanted = is_target[every.test.ends]
     assert 0 < wanted.sum() < len(wanted)

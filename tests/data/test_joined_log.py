@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from caser.data.event_kinds import EventKinds
 from caser.data.joined_log import SECOND, is_in_log, joined
 from caser.data.log import InteractionLog
 from caser.errors import DataError
@@ -87,7 +88,7 @@ def test_a_log_without_times_is_refused() -> None:
 
 def test_a_log_that_predicts_some_events_only_is_refused() -> None:
     with pytest.raises(DataError, match="the new log predicts some kinds only"):
-        joined(OLD, replace(OLD, is_target=np.array([True, False, True])))
+        joined(OLD, replace(OLD, kinds=EventKinds(np.array([1, 0, 1], np.uint8), {"buy": 1.0})))
 
 
 def test_of_equal_interactions_as_many_are_held_as_the_other_log_has() -> None:

@@ -90,16 +90,16 @@ def test_only_targets_are_judged_under_each_protocol() -> None:
             targets = {item for _, _, some in judged for item in some}
             assert targets
             assert targets <= bought
-            assert split.fit.is_target is not None
-            assert len(split.fit.is_target) == len(split.fit)
+            assert split.fit.kinds is not None
+            assert len(split.fit.kinds.codes) == len(split.fit)
 
 
 def test_sessions_of_users_ask_for_targets_only() -> None:
     frame = frame_of({"ann": "abA" * 4}).with_columns(pl.col("time") + pl.Series(np.arange(12) // 3 * 86_400))
     split = user_sessions(read_log(frame, target_events=("buy",)), reads="session")
     assert raw_queries(split, "test") == [("ann", ["a", "b"], ["a"])]
-    assert split.fit.is_target is not None
-    assert split.fit.is_target.tolist() == [False, False, True] * 2
+    assert split.fit.kinds is not None
+    assert split.fit.kinds.is_target.tolist() == [False, False, True] * 2
 
 
 def test_an_unjudged_log_chooses_by_the_last_target() -> None:
@@ -110,8 +110,8 @@ def test_an_unjudged_log_chooses_by_the_last_target() -> None:
 def test_a_filter_keeps_each_target_with_its_event() -> None:
     frame = frame_of({"ann": "aBbCa", "ben": "bCz"})
     log = read_log(frame, target_events=("buy",), filters=LogFilters(min_item_count=2))
-    assert log.is_target is not None
-    assert log.item_vocabulary.raw(log.items[log.is_target]) == ["b", "c", "c"]
+    assert log.kinds is not None
+    assert log.item_vocabulary.raw(log.items[log.kinds.is_target]) == ["b", "c", "c"]
 
 
 def test_rows_out_of_order_keep_their_kinds() -> None:
@@ -145,15 +145,15 @@ def test_the_audit_moves_kinds_with_their_items() -> None:
     log = log_of({f"user {number}": "abAcBdC" for number in range(30)})
     split = leave_one_out(log)
     mixed = shuffled(split, "whole", np.random.default_rng(0))
-    assert mixed.fit.is_target is not None
-    assert split.fit.is_target is not None
+    assert mixed.fit.kinds is not None
+    assert split.fit.kinds is not None
     assert (mixed.fit.items != split.fit.items).any()
-    assert sorted(mixed.fit.items[mixed.fit.is_target]) == sorted(split.fit.items[split.fit.is_target])
+    assert sorted(mixed.fit.items[mixed.fit.kinds.is_target]) == sorted(split.fit.items[split.fit.kinds.is_target])
     tied = read_log(frame_of(WORDS).with_columns(time=pl.lit(1_600_000_000)), target_events=("buy",))
     other = reordered(tied, 0, 1)
-    assert other.is_target is not None
-    assert tied.is_target is not None
-    assert sorted(other.items[other.is_target]) == sorted(tied.items[tied.is_target])
+    assert other.kinds is not None
+    assert tied.kinds is not None
+    assert sorted(other.items[other.kinds.is_target]) == sorted(tied.items[tied.kinds.is_target])
 
 
 REFUSED: list[tuple[Callable[[], object], type[CaserError], str]] = [
@@ -206,5 +206,5 @@ def test_two_lanes_learn_targets_as_one_does() -> None:
             for lane in part.by_lane.values()
             for batch in lane.epoch(torch.Generator())
         ]
-        assert split.fit.is_target is not None
-        assert sum(len(some) for some in targets) == split.fit.is_target.sum()
+        assert split.fit.kinds is not None
+        assert sum(len(some) for some in targets) == split.fit.kinds.is_target.sum()

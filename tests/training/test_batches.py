@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 import torch
 
+from caser.data.event_kinds import EventKinds
 from caser.data.log import InteractionLog
 from caser.data.split import d2l
 from caser.data.tape import Tape
@@ -180,7 +181,10 @@ def test_windows_equal_those_of_the_d2l_guide(cache: Path) -> None:
 
 def test_only_targets_are_predicted_and_the_others_are_read() -> None:
     tape = Tape(
-        np.array([3, 1, 4, 2], np.int32), np.array([0, 0, 4]), 5, is_target=np.array([False, True, False, True])
+        np.array([3, 1, 4, 2], np.int32),
+        np.array([0, 0, 4]),
+        5,
+        kinds=EventKinds(np.array([0, 1, 0, 1], np.uint8), {"buy": 1.0}),
     )
     one = windows_in(epoch_of(Batches(tape, window=2, num_targets=1, batch_size=64)), window=2)
     assert one == {(1, (0, 3), (1,)): 1, (1, (1, 4), (2,)): 1}
@@ -191,6 +195,8 @@ def test_only_targets_are_predicted_and_the_others_are_read() -> None:
 
 
 def test_a_tape_without_targets_cannot_train() -> None:
-    tape = Tape(np.array([3, 1], np.int32), np.array([0, 0, 2]), 5, is_target=np.zeros(2, bool))
+    tape = Tape(
+        np.array([3, 1], np.int32), np.array([0, 0, 2]), 5, kinds=EventKinds(np.zeros(2, np.uint8), {"buy": 1.0})
+    )
     with pytest.raises(DataError, match="target_events"):
         Batches(tape, window=2, num_targets=1, batch_size=64)

@@ -6,7 +6,7 @@ within a user.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 
 import numpy as np
@@ -50,18 +50,20 @@ def target_places(log: InteractionLog) -> tuple[Int64, Int64]:
     Where every interaction is a target, these are the place of an interaction, from 1, and the length of the sequence.
 
     >>> import polars as pl
+    >>> from caser.data.event_kinds import EventKinds
     >>> users, items = pl.Series(["ann"] * 4), pl.Series([1, 2, 3, 4])
-    >>> log = InteractionLog.from_columns(users, items, None, is_target=np.array([False, True, False, True]))
+    >>> kinds = EventKinds(np.array([0, 1, 0, 1], np.uint8), {"buy": 1.0})
+    >>> log = InteractionLog.from_columns(users, items, None, kinds=kinds)
     >>> target_places(log)[0].tolist()
     [0, 1, 1, 2]
     """
     position, length = positions(log)
-    if log.is_target is None:
+    if log.kinds is None:
         return position + 1, length
-    is_target = log.is_target.astype(np.int64)
+    is_target = log.targets.astype(np.int64)
     so_far: Int64 = np.cumsum(is_target)
     before_user: Int64 = (so_far - is_target)[np.arange(len(log)) - position]
-    numbers: Int64 = np.bincount(log.users[log.is_target], minlength=log.num_users + 1)
+    numbers: Int64 = np.bincount(log.users[log.targets], minlength=log.num_users + 1)
     return so_far - before_user, numbers[log.users]
 
 
@@ -98,7 +100,7 @@ def by_stage(
     """
     items = log.items if order is None else log.items[order]
     times = None if not log.has_times else log.times if order is None else log.times[order]
-    is_target = log.is_target if log.is_target is None or order is None else log.is_target[order]
+    kinds = log.kinds if log.kinds is None or order is None else log.kinds[order]
     stage = np.where(is_judged, stage, 0)
     # counts[s] is the number of interactions of each user up to stage s; begin is where all items of a user begin.
     counts = [np.bincount(log.users[stage <= last], minlength=log.num_users + 1) for last in (0, 1, 2)]
@@ -106,28 +108,28 @@ def by_stage(
 
     def tape(last: int) -> Tape:
         mask = stage <= last
-        predicted = None if is_target is None else is_target[mask]
-        return Tape(
-            items[mask], offsets_of(counts[last]), log.num_items, log_times=times, log_mask=mask, is_target=predicted
-        )
+        own = None if kinds is None else kinds[mask]
+        return Tape(items[mask], offsets_of(counts[last]), log.num_items, log_times=times, log_mask=mask, kinds=own)
 
     def queries(judged: int) -> tuple[Queries, int]:
         """Return the queries whose targets are in one stage, and the number of users with targets but no history."""
         has_targets = counts[judged] > counts[judged - 1]
-        if is_target is not None:
-            predicted_users = log.users[(stage == judged) & is_target]
+        if kinds is not None:
+            predicted_users = log.users[(stage == judged) & kinds.is_target]
             has_targets = np.bincount(predicted_users, minlength=log.num_users + 1) > 0
         has_history = counts[judged - 1] > 0
         owners = np.flatnonzero(has_targets & has_history)
         ends = begin[owners] + counts[judged - 1][owners]
         rows, targets = concat_slices(items, ends, begin[owners] + counts[judged][owners])
-        if is_target is not None:
-            _, predicted = concat_slices(is_target, ends, begin[owners] + counts[judged][owners])
-            rows, targets = rows[predicted], targets[predicted]
+        own = None
+        if kinds is not None:
+            _, codes = concat_slices(kinds.codes, ends, begin[owners] + counts[judged][owners])
+            rows, targets = rows[codes > 0], targets[codes > 0]
+            own = replace(kinds, codes=codes[codes > 0]).of_distinct(rows, targets)
         targets, offsets = distinct_in_rows(rows, targets, len(owners))
         users = owners.astype(np.int32)
         num_without = int((has_targets & ~has_history).sum())
-        return Queries(users, items, begin[owners], ends, targets, offsets, users), num_without
+        return Queries(users, items, begin[owners], ends, targets, offsets, users, kinds=own), num_without
 
     validation, _ = queries(1)
     test, num_without_history = queries(2)
@@ -150,6 +152,7 @@ def prefix_queries(log: InteractionLog, mask: Mask) -> Queries:
         targets=log.items[target],
         target_offsets=np.arange(len(target) + 1, dtype=np.int64),
         owners=log.users[target],
+        kinds=None if log.kinds is None else log.kinds[target],
     )
 
 

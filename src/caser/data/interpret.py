@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from caser.arrays.types import Mask
 from caser.data.again import doubts_on_repetition
 from caser.data.bad_rows import doubt_on_bad_rows, most_frequent
 from caser.data.doubts import LogCounts, doubts_on_log
+from caser.data.event_kinds import EventKinds
 from caser.data.filters import LogFilters
 from caser.data.ids import as_integers_if_exact, without_point_zero
 from caser.data.log import InteractionLog, Vocabulary
@@ -45,11 +45,9 @@ def to_log(table: RawTable, rules: Rules, filters: LogFilters, facts: Mapping[st
     check_rows(rows, roles.columns, table, rules, filters)
     provenance = provenance_of(rows, table.notes, roles.notes, filters, facts)
     times = rows.kept["time"].to_numpy() if "time" in rows.kept else None
-    is_target, on_targets = _targets(rows, rules)
+    kinds, on_targets = _kinds(rows, rules)
     provenance["notes"] += on_targets
-    log = InteractionLog.from_columns(
-        rows.kept["user"], rows.kept["item"], times, provenance=provenance, is_target=is_target
-    )
+    log = InteractionLog.from_columns(rows.kept["user"], rows.kept["item"], times, provenance=provenance, kinds=kinds)
     log = _with_integers(log) if table.is_text else log
     log = with_own_titles(log, roles.table, roles.columns)
     doubts = [
@@ -79,16 +77,21 @@ def provenance_of(
     }
 
 
-def _targets(rows: Rows, rules: Rules) -> tuple[Mask | None, list[str]]:
-    """Return which of the rows kept are predicted, (N,) bool, None for all of them; and a sentence on them."""
+def _kinds(rows: Rows, rules: Rules) -> tuple[EventKinds | None, list[str]]:
+    """Return which of the rows kept are predicted, and their kinds, None for all of them; and a sentence on them."""
     if not rules.target_events:
         return None, []
-    is_target = rows.kept["event_type"].is_in(rules.target_events).fill_null(False).to_numpy()
-    if not is_target.any():
+    code_of = {kind: code for code, kind in enumerate(rules.target_events, start=1)}
+    codes = rows.kept["event_type"].replace_strict(code_of, default=0, return_dtype=pl.UInt8)
+    kinds = EventKinds(codes.fill_null(0).to_numpy(), rules.target_events)
+    if not kinds.is_target.any():
         raise DataError("target_events (--target-events) must leave an event to predict; got none after the filters")
-    words = ", ".join(rules.target_events)
-    return is_target, [
-        f"events of kind {words} are predicted, {is_target.sum():,} of {len(is_target):,}; the others are history only"
+    words = ", ".join(
+        f"{kind} (weight {weight:g})" if kinds.is_weighted else kind for kind, weight in kinds.weights.items()
+    )
+    return kinds, [
+        f"events of kind {words} are predicted, {kinds.is_target.sum():,} of {len(codes):,}; the others are history "
+        "only"
     ]
 
 

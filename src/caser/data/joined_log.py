@@ -60,7 +60,7 @@ def joined(old: InteractionLog, new: InteractionLog) -> JoinedLog:
                 f"new events are told from old ones by their times; the {name} log has none. Name the time column "
                 "(Reading(time=...), or --time)."
             )
-        if log.is_target is not None:
+        if log.kinds is not None:
             raise DataError(
                 f"logs are joined where all events are predicted; the {name} log predicts some kinds only "
                 "(target_events). Join its files, and read them as one log."

@@ -19,6 +19,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from caser.arrays.types import Int32, Int64, Mask, RawId
+from caser.data.event_kinds import EventKinds
 from caser.data.id_text import (
     check_lengths,
     id_written,
@@ -172,7 +173,8 @@ class InteractionLog:
     rows   (N,) int64, position in the source, from 0; among equal times, the order of rows is the order of events
     user_vocabulary, item_vocabulary  raw ids and indices
     has_times   False if the source has no times, so that the order of rows is the order of events
-    is_target   (N,) bool: which interactions are predicted; the others are history only. None: all are predicted
+    kinds       which interactions are predicted, and of which kind they are; the others are history only. None: all
+                are predicted, and none has a kind
     """
 
     users: Int32
@@ -186,7 +188,7 @@ class InteractionLog:
     """Titles of items, in the order of `item_vocabulary.ids`; null for an item without a title."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """The source of the log and what was done to it; JSON values only."""
-    is_target: Mask | None = None
+    kinds: EventKinds | None = None
 
     @classmethod
     def from_columns(
@@ -197,14 +199,14 @@ class InteractionLog:
         *,
         titles: Mapping[RawId, str] | None = None,
         provenance: Mapping[str, Any] | None = None,
-        is_target: Mask | None = None,
+        kinds: EventKinds | None = None,
     ) -> InteractionLog:
         """Make a log from columns of raw values.
 
         users, items  (N,) raw ids, without nulls
         times         (N,) int64, microseconds since 1970 UTC; None if the order of rows is the order of events
         titles        titles of items by raw id        provenance  facts about the source; JSON values only
-        is_target     (N,) bool, which interactions are predicted; None if all are
+        kinds         which interactions are predicted, and their kinds; None if all are
 
         Raises DataError if there are no rows, and for an id that is empty or longer than `id_text.MAX_ID_LENGTH`.
 
@@ -238,7 +240,7 @@ class InteractionLog:
             has_times=has_times,
             titles=None if not titles else pl.Series([titles.get(raw) for raw in item_ids.to_list()], dtype=pl.String),
             provenance=dict(provenance or {}),
-            is_target=None if is_target is None else is_target[order],
+            kinds=None if kinds is None else kinds[order],
         )
 
     def __len__(self) -> int:
@@ -269,8 +271,8 @@ class InteractionLog:
 
     @property
     def targets(self) -> Mask:
-        """Which interactions are predicted, (N,) bool: what `is_target` says, or all."""
-        return np.ones(len(self), dtype=bool) if self.is_target is None else self.is_target
+        """Which interactions are predicted, (N,) bool: those of the kinds that `kinds` names, or all."""
+        return np.ones(len(self), dtype=bool) if self.kinds is None else self.kinds.is_target
 
     @cached_property
     def digest(self) -> str:
@@ -284,8 +286,9 @@ class InteractionLog:
         for vocabulary in (self.user_vocabulary, self.item_vocabulary):
             hasher.update("\x1f".join(map(str, vocabulary.ids.to_list())).encode("utf-8", "surrogatepass"))
             hasher.update(b"\x1e")
-        if self.is_target is not None:
-            hasher.update(np.packbits(self.is_target).data)
+        if self.kinds is not None:
+            hasher.update(np.ascontiguousarray(self.kinds.codes).data)
+            hasher.update(self.kinds.by_code.data)
         return hasher.hexdigest()
 
     def with_facts(self, *, titles: pl.Series | None, provenance: Mapping[str, Any]) -> InteractionLog:
@@ -311,8 +314,8 @@ class InteractionLog:
         by_row = np.argsort(self.rows[mask], kind="stable")
         users, items = (pl.Series(column[mask][by_row]) for column in (self.users, self.items))
         times = self.times[mask][by_row] if self.has_times else None
-        is_target = None if self.is_target is None else self.is_target[mask][by_row]
-        kept = InteractionLog.from_columns(users, items, times, provenance=self.provenance, is_target=is_target)
+        kinds = None if self.kinds is None else self.kinds[mask][by_row]
+        kept = InteractionLog.from_columns(users, items, times, provenance=self.provenance, kinds=kinds)
         # Put the raw ids and titles back.
         old_users, old_items = (one.ids - 1 for one in (kept.user_vocabulary, kept.item_vocabulary))
         kept = replace(

@@ -12,6 +12,7 @@ import numpy as np
 
 from caser.arrays.ragged import concat_slices, padded_histories
 from caser.arrays.types import Int32, Int64
+from caser.data.event_kinds import EventKinds
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +26,7 @@ class Queries:
     target_offsets  (Q + 1,) int64: query q has the targets targets[target_offsets[q]:target_offsets[q + 1]]
     owners   (Q,) int32: the user or session that the query is about; confidence intervals resample owners
     seen_starts  (Q,) int64: the seen items of query q are items[seen_starts[q]:ends[q]]; by default, its history
+    kinds    the kind of event of each target; None where events have none
     target_times  (Q,) int64: the time of the first target, where it is not the log's time at `ends`; only a split that
         reads the future has them
     """
@@ -38,6 +40,7 @@ class Queries:
     owners: Int32
     seen_starts: Int64 | None = None
     target_times: Int64 | None = None
+    kinds: EventKinds | None = None
 
     def __len__(self) -> int:
         return len(self.users)
@@ -71,6 +74,7 @@ class Queries:
             owners=self.owners[first:end],
             seen_starts=None if self.seen_starts is None else self.seen_starts[first:end],
             target_times=None if self.target_times is None else self.target_times[first:end],
+            kinds=None if self.kinds is None else self.kinds[slice(offsets[0], offsets[-1])],
         )
 
     def histories(self, block: slice, length: int | None) -> Int32:

@@ -20,6 +20,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from caser.config import Settings
 from caser.data.dialect import unescaped
 from caser.data.encodings import known_encoding, notes_on_encoding
+from caser.data.event_kinds import weights_of
 from caser.data.filters import FILTERS_OF_COLUMNS, LogFilters, apply_filters
 from caser.data.frames import ArrowTable, to_frame
 from caser.data.interpret import to_log
@@ -35,6 +36,11 @@ from caser.system.kinds import must_be
 
 LogSource: TypeAlias = str | Path | pl.DataFrame | pl.LazyFrame | ArrowTable
 """The path of a file, a folder of parts or a pipe, a pattern of paths, a polars frame, or any other Arrow table."""
+
+
+def _known_weights(words: tuple[str, ...]) -> tuple[str, ...]:
+    weights_of(words)
+    return words
 
 
 class Reading(Settings):
@@ -57,8 +63,9 @@ class Reading(Settings):
     """Column with the rating, for --min-rating."""
     event_type: str | None = None
     """Column with the kind of event, for --event-types and --target-events."""
-    target_events: tuple[str, ...] = ()
-    """Kinds of events that are predicted and judged, such as purchase; the other events are history only."""
+    target_events: Annotated[tuple[str, ...], AfterValidator(_known_weights)] = ()
+    """Kinds of events that are predicted and judged, such as purchase, or cart=0.3 with a weight in training; the other
+    events are history only."""
     separator: Annotated[str, BeforeValidator(unescaped)] | None = Field(default=None, pattern=r'^[^"\r\n]+$')
     r"""Text between two fields of a text file; `\t` is a tab."""
     header: bool | None = None
@@ -116,7 +123,7 @@ def read_log(
             missing=reading.missing,
             time_format=reading.time_format,
             skip=reading.bad_rows == "skip",
-            target_events=reading.target_events,
+            target_events=weights_of(reading.target_events),
         )
         return apply_filters(to_log(table, rules, filters, facts), filters)
     except MemoryError:

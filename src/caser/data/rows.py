@@ -6,8 +6,8 @@ applied. `bad_rows.py` counts bad rows; `check_rows` refuses them when all rows 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -31,14 +31,14 @@ class Rules:
     missing      words that mean a missing value, as for `ids.words_for_missing`; None for the usual ones
     time_format  how times are written; None to guess
     skip         whether bad rows are dropped; otherwise they are refused
-    target_events  the kinds of events that are predicted; all if empty
+    target_events  the kinds of events that are predicted, with their weights; all if empty
     """
 
     named: Mapping[str, str | None]
     missing: tuple[str, ...] | None = None
     time_format: str | None = None
     skip: bool = False
-    target_events: tuple[str, ...] = ()
+    target_events: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +156,7 @@ def _filter_rows(frame: pl.DataFrame, filters: LogFilters) -> tuple[pl.DataFrame
     return frame, dropped
 
 
-def _refuse_unknown_events(counts: Mapping[str, int], asked: tuple[str, ...], column: str, option: str) -> None:
+def _refuse_unknown_events(counts: Mapping[str, int], asked: Collection[str], column: str, option: str) -> None:
     """Raise DataError, with the kinds that there are, for a kind of event that never occurs."""
     unknown = [kind for kind in asked if kind not in counts]
     if unknown:

@@ -43,7 +43,7 @@ class ShardedLog:
 
         Raises ConfigError for another number of shards.
         """
-        if log.is_target is not None and num_shards > 1:
+        if log.kinds is not None and num_shards > 1:
             raise ConfigError(f"a log with target_events must be in one shard; got {num_shards:,}. Leave them out.")
         if not 1 <= num_shards <= log.num_users:
             raise ConfigError(

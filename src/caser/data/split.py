@@ -112,7 +112,7 @@ def leave_one_out(log: InteractionLog | ShardedLog) -> Split:
     parts = cut_shards(shards, cut)
     if not len(parts.test):
         most = int(parts.fit.lengths.max())
-        ends = "" if shards.log.is_target is None else ", with a target after the first of them"
+        ends = "" if shards.log.kinds is None else ", with a target after the first of them"
         raise DataError(f"leave-one-out needs a user with at least 3 interactions{ends}; got at most {most}.")
     return _split("leave-one-out", shards, parts)
 

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from caser.arrays.offsets import offsets_of
 from caser.arrays.ragged import padded_histories
-from caser.arrays.types import Int32, Int64, Mask
+from caser.arrays.types import Floats, Int32, Int64
+from caser.data.event_kinds import EventKinds
 from caser.data.log import InteractionLog
 from caser.system.mapped import release
 
@@ -38,7 +39,8 @@ class Tape:
     sequence_owners  (num_users + 1,) int32: the user of each sequence; None if each user has one sequence
     log_times  (M,) int64, microseconds since 1970: the times of the log; None if the log has no times
     log_mask   (M,) bool: which interactions of the log are on the tape, in the order of `items`; None for all of them
-    is_target  (N,) bool: which interactions are predicted; the others are history only. None: all are predicted
+    kinds      which interactions are predicted, and of which kind they are; the others are history only. None: all are
+               predicted, and none has a kind
 
     >>> tape = Tape.from_sequences([[3, 1, 4], [1, 5]], num_items=5)
     >>> tape.sequence(2).tolist(), tape.num_users, len(tape)
@@ -51,7 +53,7 @@ class Tape:
     sequence_owners: Int32 | None = None
     log_times: Int64 | None = None
     log_mask: NDArray[np.bool_] | None = None
-    is_target: Mask | None = None
+    kinds: EventKinds | None = None
 
     @classmethod
     def from_log(cls, log: InteractionLog, mask: NDArray[np.bool_] | None = None) -> Tape:
@@ -63,8 +65,8 @@ class Tape:
         items = log.items if mask is None else log.items[mask]
         lengths = _counts(users, log.num_users + 1)
         times = log.times if log.has_times else None
-        is_target = log.is_target if log.is_target is None or mask is None else log.is_target[mask]
-        return cls(items, offsets_of(lengths), log.num_items, log_times=times, log_mask=mask, is_target=is_target)
+        kinds = log.kinds if log.kinds is None or mask is None else log.kinds[mask]
+        return cls(items, offsets_of(lengths), log.num_items, log_times=times, log_mask=mask, kinds=kinds)
 
     @classmethod
     def from_sequences(cls, sequences: Sequence[Sequence[int]], num_items: int) -> Tape:
@@ -87,17 +89,15 @@ class Tape:
         lengths = np.bincount(self.users[mask], minlength=self.num_users + 1)
         times = self.times
         kept = None if times is None else times[mask]
-        is_target = None if self.is_target is None else self.is_target[mask]
-        return Tape(self.items[mask], offsets_of(lengths), self.num_items, log_times=kept, is_target=is_target)
+        kinds = None if self.kinds is None else self.kinds[mask]
+        return Tape(self.items[mask], offsets_of(lengths), self.num_items, log_times=kept, kinds=kinds)
 
     def with_items(self, num_items: int) -> Tape:
         """Return the same sequences for a catalogue to which items were added.
 
         num_items  size of the larger catalogue without padding
         """
-        return Tape(
-            self.items, self.offsets, num_items, self.sequence_owners, log_times=self.times, is_target=self.is_target
-        )
+        return Tape(self.items, self.offsets, num_items, self.sequence_owners, log_times=self.times, kinds=self.kinds)
 
     def __repr__(self) -> str:
         return f"Tape({len(self):,} interactions, {self.num_users:,} users, {self.num_items:,} items)"
@@ -187,9 +187,13 @@ class Tape:
         return _counts(self.items, self.num_items + 1)
 
     @cached_property
-    def target_counts(self) -> Int64:
-        """How often each item is predicted, (num_items + 1,) int64; padding never is."""
-        return self.item_counts if self.is_target is None else _counts(self.items[self.is_target], self.num_items + 1)
+    def target_counts(self) -> Int64 | Floats:
+        """How often each item is predicted, (num_items + 1,) int64; the sum of weights, where kinds have weights."""
+        if self.kinds is None:
+            return self.item_counts
+        if self.kinds.is_weighted:
+            return np.bincount(self.items, self.kinds.relative_weights, minlength=self.num_items + 1)
+        return _counts(self.items[self.kinds.is_target], self.num_items + 1)
 
     def sequence(self, user: int) -> Int32:
         """Return all items of one user in time order, (n,) int32.

@@ -43,7 +43,8 @@ def unjudged(log: InteractionLog, name: str, *, anonymous: bool = False) -> Spli
         users = np.zeros(len(asked), dtype=np.int32) if anonymous else asked.astype(np.int32)
         places = np.arange(len(asked) + 1, dtype=np.int64)
         starts = everything.offsets[asked]
-        return Queries(users, log.items, starts, last, log.items[last], places, asked.astype(np.int32))
+        kinds = None if log.kinds is None else log.kinds[last]
+        return Queries(users, log.items, starts, last, log.items[last], places, asked.astype(np.int32), kinds=kinds)
 
     note = (
         f"the log is too short for the protocol {name}, so nothing can be judged: the last interaction of each user "

@@ -114,8 +114,8 @@ def _tape(log: InteractionLog, session: Int64, mask: Mask, reads: Reads) -> Tape
     firsts = np.searchsorted(session, numbers)
     owners = np.concatenate([[0], log.users[firsts]]).astype(np.int32)
     times = log.times if log.has_times else None
-    is_target = None if log.is_target is None else log.is_target[mask]
-    return Tape(log.items[mask], offsets_of([0, *lengths]), log.num_items, owners, times, mask, is_target)
+    kinds = None if log.kinds is None else log.kinds[mask]
+    return Tape(log.items[mask], offsets_of([0, *lengths]), log.num_items, owners, times, mask, kinds)
 
 
 def _is_query(session: Int64, mask: Mask) -> Mask:
@@ -137,4 +137,5 @@ def _queries(log: InteractionLog, session: Int64, mask: Mask, reads: Reads) -> Q
         target_offsets=np.arange(len(rows) + 1, dtype=np.int64),
         owners=log.users[rows],
         seen_starts=user_starts,
+        kinds=None if log.kinds is None else log.kinds[rows],
     )

@@ -212,8 +212,8 @@ def _refuse_removed_targets(protocol: Protocol, log: InteractionLog | ShardedLog
 
     Such a protocol would remove what a user looked at before taking it, which is often the target.
     """
-    is_target = (log.log if isinstance(log, ShardedLog) else log).is_target
-    if is_target is not None and protocol.seen == "remove":
+    kinds = (log.log if isinstance(log, ShardedLog) else log).kinds
+    if kinds is not None and protocol.seen == "remove":
         fitting = ", ".join(name for name, each in PROTOCOLS.items() if each.seen != "remove")
         raise ConfigError(
             f"a protocol for target_events (--target-events) must decide by the log whether seen items are removed; "

@@ -77,6 +77,7 @@ def slices(queries: Queries, tape: Tape, is_repeat: Mask) -> dict[str, Buckets]:
     repeat      whether the target is in the history
     earlier     the number of items in earlier sessions, where the history is the current session alone
     training    whether the part that trained has the target at all
+    kind        the kind of event of the target, where several kinds are predicted
 
     >>> from caser.data.split import leave_one_out
     >>> from caser.data.synthetic import chain_world
@@ -96,6 +97,8 @@ def slices(queries: Queries, tape: Tape, is_repeat: Mask) -> dict[str, Buckets]:
         "earlier": _between(earlier_P, HISTORY_BOUNDS),
         "training": _named((tape.item_counts[queries.targets] == 0).astype(np.int64), TRAINING),
     }
+    if queries.kinds is not None:
+        all_slices["kind"] = _named(queries.kinds.codes.astype(np.int64) - 1, queries.kinds.names)
     return {name: buckets for name, buckets in all_slices.items() if len(buckets) > 1}
 
 

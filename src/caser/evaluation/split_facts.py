@@ -39,7 +39,7 @@ def repeat_share(tape: Tape) -> float:
     for piece in tape.pieces():
         # One number per (user, item) pair; equal neighbours after sorting are repeats. Far faster than np.unique.
         pairs = piece.users.astype(np.int64) * (piece.num_items + 1) + piece.items
-        if piece.is_target is None:
+        if piece.kinds is None:
             pairs.sort()
             num_repeats += int(np.count_nonzero(pairs[1:] == pairs[:-1]))
             num_targets += len(piece) - int((piece.lengths > 0).sum())
@@ -47,8 +47,9 @@ def repeat_share(tape: Tape) -> float:
         order = np.argsort(pairs, kind="stable")
         repeats = order[1:][pairs[order[1:]] == pairs[order[:-1]]]
         firsts = piece.offsets[:-1][piece.lengths > 0]
-        num_repeats += int(piece.is_target[repeats].sum())
-        num_targets += int(piece.is_target.sum()) - int(piece.is_target[firsts].sum())
+        is_target = piece.kinds.is_target
+        num_repeats += int(is_target[repeats].sum())
+        num_targets += int(is_target.sum()) - int(is_target[firsts].sum())
     return num_repeats / max(num_targets, 1)
 
 

@@ -15,10 +15,10 @@ def note_on_targets(log: InteractionLog) -> list[str]:
 
     log  the log of a split
     """
-    if log.is_target is None:
+    if log.kinds is None:
         return []
-    kinds = ", ".join(log.provenance.get("reading", {}).get("target_events", []))
-    return [f"only {kinds or 'some'} events are predicted, {log.is_target.sum():,} of {len(log):,} interactions"]
+    kinds = ", ".join(log.kinds.names)
+    return [f"only {kinds} events are predicted, {log.targets.sum():,} of {len(log):,} interactions"]
 
 
 def notes_on_part(split: Split, tape: Tape, queries: Queries, candidates: Mask) -> list[str]:

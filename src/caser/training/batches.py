@@ -44,6 +44,7 @@ class Batch:
     tape_CX      (C, X) int32, the items at X = W + window - 1 neighbouring positions, 0 where there is no item
     targets_CWT  (C, W, T) int64, the next T items of each state, 0 where there is none
     valid_CW     (C, W) bool, which states train
+    weights_CWT  (C, W, T) float32, the weight of each target in the loss; None if all have the same
     seen         the items that the users of the batch have; None if negatives need not avoid them
     """
 
@@ -52,6 +53,7 @@ class Batch:
     targets_CWT: Tensor
     valid_CW: Tensor
     seen: SeenItems | None = None
+    weights_CWT: Tensor | None = None
 
 
 class Batches:
@@ -94,7 +96,7 @@ class Batches:
                 f"positions={positions!r} needs a user with at least {needed} interactions to train on; the longest "
                 f"history has {lengths.max(initial=0)}. Use a longer log, a smaller L or T, or positions='every'."
             )
-        if tape.is_target is not None and not tape.is_target.any():
+        if tape.kinds is not None and not tape.kinds.is_target.any():
             raise DataError(
                 "the part to train on must have an event of target_events (--target-events); got none: all of them are "
                 "held out to judge. Use a longer log, or predict more kinds."
@@ -109,7 +111,11 @@ class Batches:
         self._block_starts = put(block_offsets[:-1])
         self._item_starts = put(tape.offsets[users])
         self._users = put(tape.owners[users])
-        self._is_target = None if tape.is_target is None else torch.from_numpy(tape.is_target.copy()).to(device)
+        self._codes = self._weight_of_code = None
+        if tape.kinds is not None:
+            self._codes = put(tape.kinds.codes)
+            if tape.kinds.is_weighted:
+                self._weight_of_code = torch.from_numpy(tape.kinds.by_code).float().to(device)
         self._seen = SeenItems(tape, device) if with_seen else None
 
     @property
@@ -141,23 +147,31 @@ class Batches:
         is_item = on_tape & (place >= 0)
         row = torch.where(is_item, self._item_starts[block] + place, 0)
         items = torch.where(is_item, self._items[row], 0)
-        predicted = items if self._is_target is None else torch.where(self._is_target[row], items, 0)
+        predicted = items if self._codes is None else torch.where(self._codes[row] > 0, items, 0)
 
         # The targets of a state: the next items that belong to the same user, and are predicted.
         here = slice(before, before + width)
-        targets = []
-        for t in range(1, self.num_targets + 1):
-            there = slice(before + t, before + t + width)
-            is_same_user = on_tape[:, here] & (block[:, there] == block[:, here])
-            targets.append(torch.where(is_same_user, predicted[:, there], 0))
-        targets_CWT = torch.stack(targets, dim=-1)
-        if self._is_target is not None:  # the first target of a state that trains must exist
-            targets_CWT = targets_CWT.gather(-1, (targets_CWT == 0).byte().argsort(dim=-1, stable=True))
+        there = [slice(here.start + t, here.stop + t) for t in range(1, self.num_targets + 1)]
+        is_same_user = [on_tape[:, here] & (block[:, some] == block[:, here]) for some in there]
+
+        def next_of(values: Tensor) -> Tensor:
+            found = [torch.where(same, values[:, some], 0) for some, same in zip(there, is_same_user, strict=True)]
+            return torch.stack(found, dim=-1)
+
+        targets_CWT, weights_CWT = next_of(predicted), None
+        if self._codes is not None:  # the first target of a state that trains must exist
+            order = (targets_CWT == 0).byte().argsort(dim=-1, stable=True)
+            targets_CWT = targets_CWT.gather(-1, order)
+            if self._weight_of_code is not None:
+                weights_CWT = next_of(self._weight_of_code[self._codes[row].int()]).gather(-1, order)
         # The states that train.
         valid_CW = targets_CWT[..., 0] > 0
+        if self._codes is not None:  # no state lies before the last padding of its user
+            valid_CW &= place[:, here] >= -1
         if self.positions == "full":
-            valid_CW &= (place[:, here] >= self.window - 1) & is_same_user & (items[:, there] > 0)
-        return Batch(self._users[block[:, here]], items[:, : before + width], targets_CWT.long(), valid_CW, self._seen)
+            valid_CW &= (place[:, here] >= self.window - 1) & is_same_user[-1] & (items[:, there[-1]] > 0)
+        users_CW, tape_CX = self._users[block[:, here]], items[:, : before + width]
+        return Batch(users_CW, tape_CX, targets_CWT.long(), valid_CW, self._seen, weights_CWT)
 
 
 def least_length(window: int, num_targets: int, positions: Literal["every", "full"]) -> int:

@@ -13,7 +13,7 @@ Mostly there is one lane, number 0.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -105,6 +105,8 @@ def batches_of(
             f"a training must have at least one lane for each worker; got {training.lanes} for {exchange.size} "
             f"workers. Set lanes={exchange.size}, or use fewer workers."
         )
+    if part.kinds is not None:  # the mean weight of a target is 1 in the whole part
+        part = replace(part, kinds=replace(part.kinds, weights=part.kinds.training_weights))
     how = How(
         window=network.window,
         max_length=network.max_length,
@@ -133,8 +135,8 @@ def _lane(part: Tape, lane: int, num_lanes: int) -> tuple[Tape, range]:
     is_own = part.owners % num_lanes == lane
     offsets = offsets_of(np.where(is_own, part.lengths, 0))
     own = np.repeat(is_own, part.lengths)
-    is_target = None if part.is_target is None else part.is_target[own]
-    return Tape(part.items[own], offsets, part.num_items, part.sequence_owners, is_target=is_target), range(1)
+    kinds = None if part.kinds is None else part.kinds[own]
+    return Tape(part.items[own], offsets, part.num_items, part.sequence_owners, kinds=kinds), range(1)
 
 
 def default_batch_size(num_positions: int) -> int:

@@ -47,6 +47,7 @@ class StepInputs:
     correction  floats like `negatives`, subtracted from their scores: the logQ correction log(N q), where q is the
                 probability of the item; a single 0 for a loss without the correction
     masked_MK   (M, K) bool, True where a negative does not count for a state
+    weights_MT  (M, T) floats, the weight of each target in the loss; None if all have the same
     dropout     the source of randomness of dropout in this step
     """
 
@@ -58,6 +59,7 @@ class StepInputs:
     correction: Tensor
     masked_MK: Tensor
     dropout: torch.Generator
+    weights_MT: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -112,10 +114,12 @@ class Objective(nn.Module):
             return None
         places = chunks_M, states_M
         targets_MT = batch.targets_CWT[places]
+        weights_MT = None if batch.weights_CWT is None else batch.weights_CWT[places]
         users_CW = self._with_hidden_users(batch.users_CW, streams.dropout)
         if self.row.form == "full":
             empty = targets_MT[:, :0]
-            return StepInputs(users_CW, batch.tape_CX, places, targets_MT, empty, empty, empty, streams.dropout)
+            drawn = empty, empty, empty
+            return StepInputs(users_CW, batch.tape_CX, places, targets_MT, *drawn, streams.dropout, weights_MT)
         # Draw the negatives, and compute what is subtracted from their scores.
         shared, N = self.config.negatives == "shared", self.config.num_negatives
         K = N if shared else N * targets_MT.shape[1]
@@ -125,7 +129,8 @@ class Objective(nn.Module):
         correction = torch.zeros((), device=items.device)
         if self.row.corrects_for_sampling:
             correction = self.sampler.log_probability(items) + math.log(N)
-        return StepInputs(users_CW, batch.tape_CX, places, targets_MT, items, correction, masked_MK, streams.dropout)
+        drawn = items, correction, masked_MK
+        return StepInputs(users_CW, batch.tape_CX, places, targets_MT, *drawn, streams.dropout, weights_MT)
 
     @parametrize.cached()  # tables that the network computes, as with attributes of items, are computed once
     def forward(self, inputs: StepInputs) -> Tensor:
@@ -133,24 +138,51 @@ class Objective(nn.Module):
 
         inputs  what `prepare` returned
 
-        Returns a float scalar, the mean loss over the targets. Raises ConfigError if the loss function returns
-        anything but one number.
+        Returns a float scalar, the mean over the targets of their losses, each multiplied by the weight of the target.
+        Raises ConfigError if the loss function returns anything but one number.
         """
         # Run the network.
         self.network.dropout_generator = inputs.dropout
         states_MD = self.network.encode(inputs.users_CW, inputs.tape_CX, inputs.places)
         vectors_ID, bias_I = self.network.item_vectors()
         if self.row.form == "full":
-            return self._checked(self.loss_function(states_MD, vectors_ID, bias_I, inputs.targets_MT))
+
+            def full(targets_MT: Tensor) -> Tensor:
+                some_MD = states_MD
+                if inputs.weights_MT is not None:  # only states with a target, the first of which must exist
+                    has_target_M = (targets_MT > 0).any(dim=1)
+                    some_MD, targets_MT = states_MD[has_target_M], targets_MT[has_target_M]
+                    targets_MT = targets_MT.gather(1, (targets_MT == 0).byte().argsort(dim=1, stable=True))
+                return self._checked(self.loss_function(some_MD, vectors_ID, bias_I, targets_MT))
+
+            return self._weighted(inputs, full)
         # Score targets and negatives, and drop the targets that do not exist.
         positive_MT, negative_MTN = self._scores(inputs, states_MD, vectors_ID, bias_I)
-        has_target_MT = inputs.targets_MT > 0
-        if inputs.targets_MT.shape[1] == 1 or bool(has_target_MT.all()):
-            scores = positive_MT.flatten(), negative_MTN.flatten(0, 1)
-        else:
-            scores = positive_MT[has_target_MT], negative_MTN[has_target_MT]
         share = (self._share_drawn,) if self.row.takes_share else ()
-        return self._checked(self.loss_function(*scores, *share))
+
+        def sampled(targets_MT: Tensor) -> Tensor:
+            is_meant_MT = targets_MT > 0
+            if (inputs.weights_MT is None and targets_MT.shape[1] == 1) or bool(is_meant_MT.all()):
+                scores = positive_MT.flatten(), negative_MTN.flatten(0, 1)
+            else:
+                scores = positive_MT[is_meant_MT], negative_MTN[is_meant_MT]
+            return self._checked(self.loss_function(*scores, *share))
+
+        return self._weighted(inputs, sampled)
+
+    def _weighted(self, inputs: StepInputs, loss_of: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return the mean over targets of weight times loss.
+
+        `loss_of` gives the mean loss of some targets, (M, T), 0 for none; those of one weight are computed together.
+        """
+        targets_MT, weights_MT = inputs.targets_MT, inputs.weights_MT
+        if weights_MT is None:
+            return loss_of(targets_MT)
+        total = torch.zeros((), device=targets_MT.device)
+        for weight in weights_MT[targets_MT > 0].unique().tolist():
+            some_MT = torch.where(weights_MT == weight, targets_MT, 0)
+            total = total + weight * (some_MT > 0).sum() * loss_of(some_MT)
+        return total / (targets_MT > 0).sum()
 
     def _checked(self, loss: object) -> Tensor:
         """Return the loss of a batch. Raises ConfigError if the loss function did not return one number."""

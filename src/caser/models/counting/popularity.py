@@ -113,7 +113,9 @@ class PopularityScorer:
         self.counts = np.zeros(tape.num_items + 1)
         for piece in tape.pieces():
             weights = self.config.weights(piece)
-            np.add.at(self.counts, piece.items, weights if piece.is_target is None else weights * piece.is_target)
+            if piece.kinds is not None:
+                weights = weights * piece.kinds.relative_weights
+            np.add.at(self.counts, piece.items, weights)
 
     def scores(self, users_B: Int32, histories_BH: Int32) -> Weights:
         """Return the counts for every query. See `Scorer.scores`.

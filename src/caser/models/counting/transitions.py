@@ -15,7 +15,7 @@ from caser.data.tape import Tape
 def transition_counts(tape: Tape, reach: int = 1, decay: float = 1.0) -> sparse.csr_array:
     """Count pairs: C[i, j] = sum of decay^gap over all i that j follows 1 <= gap <= reach steps later in one sequence.
 
-    tape   the sequences; only targets are counted as j
+    tape   the sequences; only targets are counted as j, each with the weight of its kind
     reach  the largest number of steps between the items of a pair
     decay  the factor on the weight of a pair for each step, from 0 to 1
 
@@ -32,10 +32,12 @@ def transition_counts(tape: Tape, reach: int = 1, decay: float = 1.0) -> sparse.
     counts = sparse.csr_array((size, size), dtype=np.float64)
     for gap in range(1, min(reach, len(tape) - 1) + 1):
         together = tape.users[:-gap] == tape.users[gap:]
-        if tape.is_target is not None:
-            together &= tape.is_target[gap:]
+        if tape.kinds is not None:
+            together &= tape.kinds.is_target[gap:]
         pairs = (tape.items[:-gap][together], tape.items[gap:][together])
         weights = np.full(len(pairs[0]), decay**gap)
+        if tape.kinds is not None:
+            weights *= tape.kinds.relative_weights[gap:][together]
         counts = counts + sparse.coo_array((weights, pairs), shape=(size, size)).tocsr()
     return counts
 

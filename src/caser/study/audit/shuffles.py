@@ -42,7 +42,7 @@ def shuffled(split: Split, block: Block, random: np.random.Generator) -> Split:
     """
     fit, queries = split.fit, split.validation
     order = _order(fit.offsets[:-1], fit.offsets[1:], block, random)
-    is_target = None if fit.is_target is None else fit.is_target[order]
+    kinds = None if fit.kinds is None else fit.kinds[order]
     # Each query gets items of its own: under `sessions`, a history is the beginning of the next one. The seen items
     # before a history keep their order.
     seen_rows, seen = queries.seen(slice(None))
@@ -53,7 +53,7 @@ def shuffled(split: Split, block: Block, random: np.random.Generator) -> Split:
     return replace(
         split,
         log=replace(split.log, has_times=False),
-        fit=replace(fit, items=fit.items[order], is_target=is_target),
+        fit=replace(fit, items=fit.items[order], kinds=kinds),
         validation=replace(queries, items=seen, starts=starts, ends=bounds[1:], seen_starts=bounds[:-1]),
     )
 

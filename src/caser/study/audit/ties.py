@@ -115,8 +115,8 @@ def reordered(log: InteractionLog, seed: int, number: int) -> InteractionLog:
     """
     random = numpy_generator(seed, "ties", number)
     order = np.lexsort((random.random(len(log)), log.times, log.users))
-    is_target = None if log.is_target is None else log.is_target[order]
-    return replace(log, items=log.items[order], is_target=is_target)
+    kinds = None if log.kinds is None else log.kinds[order]
+    return replace(log, items=log.items[order], kinds=kinds)
 
 
 def _value(split: Split, metric: str) -> float:
