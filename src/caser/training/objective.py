@@ -179,7 +179,7 @@ class Objective(nn.Module):
         if weights_MT is None:
             return loss_of(targets_MT)
         total = torch.zeros((), device=targets_MT.device)
-        for weight in weights_MT[targets_MT > 0].unique().tolist():
+        for weight in torch.unique(weights_MT[targets_MT > 0]).tolist():
             some_MT = torch.where(weights_MT == weight, targets_MT, 0)
             total = total + weight * (some_MT > 0).sum() * loss_of(some_MT)
         return total / (targets_MT > 0).sum()
