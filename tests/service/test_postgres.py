@@ -18,7 +18,8 @@ import pytest
 from caser.errors import MissingDependencyError, StoreError
 from caser.service.events.export import event_frames
 from caser.service.events.opening import open_store
-from caser.service.events.store import Event, EventStore
+from caser.service.events.schema import event_key
+from caser.service.events.store import Event, EventStore, RecentHistory
 from caser.service.settings import ServiceSettings
 from tests.cli.terminal import caser
 from tests.service.clients import Client
@@ -272,6 +273,8 @@ async def test_a_store_that_was_replaced_under_the_same_name_acknowledges_nothin
 
 
 def test_services_that_start_at_once_on_an_empty_database_make_one_store(cluster: Cluster, url: str) -> None:
+    from caser.service.events import postgres_schema
+
     start, made, failed = threading.Barrier(6), [], []
 
     def begin() -> None:
@@ -290,7 +293,35 @@ def test_services_that_start_at_once_on_an_empty_database_make_one_store(cluster
     for store in made:
         store.close()
     database = url.split("/")[3].split("?")[0]
-    assert cluster.execute("SELECT version FROM caser.versions", database) == [(1,)]
+    assert cluster.execute("SELECT version FROM caser.versions", database) == [
+        (number + 1,) for number in range(len(postgres_schema.MIGRATIONS))
+    ]
+
+
+async def test_a_store_without_kinds_is_exported_as_it_is_and_upgraded(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import psycopg
+
+    from caser.service.events import postgres_schema
+
+    with monkeypatch.context() as patch:
+        patch.setattr(postgres_schema, "MIGRATIONS", postgres_schema.MIGRATIONS[:1])
+        open_store(url).close()
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "INSERT INTO caser.events (event_key, user_key, user_id, item_id, time) VALUES (%b, %b, %b, %b, 1.0)",
+            (event_key("ann", "a"), postgres_schema.user_key("ann"), b"ann", b"tea"),
+        )
+    [frame] = event_frames(url)
+    assert frame.columns == ["user_id", "item_id", "timestamp"]
+    assert len(frame) == 1
+    store = opened(open_store(url))
+    assert await store.append(Event("a", "ann", "tea", 1.0), Event("b", "ann", "milk", 2.0, event_type="buy")) == [
+        "known", "new",
+    ]  # fmt: skip
+    assert await store.recent("ann") == RecentHistory(("tea", "milk"), (1.0, 2.0), kinds=(None, "buy"))
+    store.close()
 
 
 async def test_a_store_is_upgraded_in_one_transaction_and_a_newer_one_is_refused_by_its_version(
@@ -312,7 +343,7 @@ async def test_a_store_is_upgraded_in_one_transaction_and_a_newer_one_is_refused
     store.close()
     monkeypatch.setattr(postgres_schema, "MIGRATIONS", first)
     for use in (lambda: open_store(url), lambda: list(event_frames(url))):
-        with pytest.raises(StoreError, match="a store of version 2, which a newer caser made; this one reads up to 1"):
+        with pytest.raises(StoreError, match="a store of version 3, which a newer caser made; this one reads up to 2"):
             use()
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field
 
 from caser.config import Settings
+from caser.data.event_kinds import MOST_NAMED_KINDS, weights_of
 
 MOST_EPOCHS = 100_000
 """The most epochs of a training."""
@@ -157,6 +158,11 @@ class AttributeFacts(Settings):
     """What was guessed when the table was read."""
 
 
+def _with_weights(words: list[str]) -> list[str]:
+    weights_of(tuple(words))
+    return words
+
+
 class ReadingEntry(Settings):
     """What a manifest says of how its log was read, as far as a table of items is read in the same way."""
 
@@ -168,6 +174,17 @@ class ReadingEntry(Settings):
     """How its letters are written."""
     missing: list[str] | None = None
     """Words that mean that a value is missing."""
+    target_events: Annotated[list[str], AfterValidator(_with_weights)] | None = None
+    """The kinds of events that are predicted, some with a weight."""
+
+
+class FilterEntry(Settings):
+    """What a manifest says of the filters of its log, as far as events that come later are filtered in the same way."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    event_types: list[str] | None = None
+    """The kinds of events that are kept."""
 
 
 class LogEntry(Settings):
@@ -185,8 +202,10 @@ class LogEntry(Settings):
     """The name of a public data set."""
     reading: Annotated[dict[str, Any], readable_as(ReadingEntry)] = Field(default_factory=dict)
     """The settings of reading; they are checked when the log is read again."""
-    filter_settings: dict[str, Any] = Field(default_factory=dict)
+    filter_settings: Annotated[dict[str, Any], readable_as(FilterEntry)] = Field(default_factory=dict)
     """The filters; they are checked when the log is read again."""
+    event_kinds: Annotated[list[str], Field(max_length=MOST_NAMED_KINDS)] | None = None
+    """The kinds of events that the source has, where it was asked for kinds."""
 
 
 class MetricEntry(Settings):

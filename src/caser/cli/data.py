@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -206,6 +207,8 @@ def simulate(
 def events(store: str, /, *, out: TableFile, csv_safe: Switch = False, json: Switch = False) -> None:
     """Write the events that a service has stored as a log, with user_id, item_id, and timestamp in seconds.
 
+    Where events have kinds, the log has the column event_type, too.
+
     Parameters
     ----------
     store
@@ -219,17 +222,19 @@ def events(store: str, /, *, out: TableFile, csv_safe: Switch = False, json: Swi
         Print one JSON document instead of a sentence.
 
     """
-    from caser.service.events.export import SCHEMA, event_frames
+    from caser.service.events.export import event_frames
 
     count = 0
+    frames = event_frames(store)
+    first = next(frames)
 
     def counted() -> Iterator[pl.DataFrame]:
         nonlocal count
-        for frame in event_frames(store):
+        for frame in chain([first], frames):
             count += len(frame)
             yield frame
 
-    write_frames(out, counted(), SCHEMA, csv_safe=csv_safe)
+    write_frames(out, counted(), first.schema, csv_safe=csv_safe)
     if json:
         show.document({"out": str(out), "events": count})
     else:

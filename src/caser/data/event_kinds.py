@@ -23,6 +23,9 @@ LARGEST_WEIGHT = 1e6
 MOST_KINDS = 255
 """The most kinds that can be predicted: a code takes one byte, and 0 is history only."""
 
+MOST_NAMED_KINDS = 1_000
+"""A log of more kinds does not say which it has."""
+
 
 @dataclass(frozen=True, eq=False)
 class EventKinds:

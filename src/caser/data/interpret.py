@@ -16,7 +16,7 @@ import polars as pl
 from caser.data.again import doubts_on_repetition
 from caser.data.bad_rows import doubt_on_bad_rows, most_frequent
 from caser.data.doubts import LogCounts, doubts_on_log
-from caser.data.event_kinds import EventKinds
+from caser.data.event_kinds import MOST_NAMED_KINDS, EventKinds
 from caser.data.filters import LogFilters
 from caser.data.ids import as_integers_if_exact, without_point_zero
 from caser.data.log import InteractionLog, Vocabulary
@@ -74,6 +74,7 @@ def provenance_of(
         "bad_rows": most_frequent(rows.bad_rows),
         "time_unit": rows.time_unit,
         "filters": rows.dropped,
+        **({"event_kinds": list(rows.kinds)} if 0 < len(rows.kinds) <= MOST_NAMED_KINDS else {}),
     }
 
 

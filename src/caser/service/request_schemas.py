@@ -28,6 +28,8 @@ from caser.data.id_text import MAX_ID_LENGTH
 
 MAX_EVENT_ID_LENGTH = 200
 """Characters that the id of an event may have."""
+MAX_EVENT_TYPE_LENGTH = 100
+"""Characters that a kind of event may have."""
 MAX_VALUE_LENGTH = 200
 """Characters that the value of an attribute may have in a rule; also the limit of a search text."""
 MAX_COLUMN_LENGTH = 100
@@ -190,6 +192,8 @@ class NewEvent(Schema):
     time: Annotated[float, Field(ge=0, lt=1e11)] | None = None
     """The time of the interaction, in seconds since 1970, at most a day ahead of the service's clock. Default: now.
     A time that is ahead of the clock counts as the time of arrival."""
+    event_type: Annotated[StrictStr, Field(min_length=1, max_length=MAX_EVENT_TYPE_LENGTH)] | None = None
+    """The kind of the event as the log has it, such as purchase. What each kind does follows the rules of the run."""
 
 
 class NewEvents(Schema):

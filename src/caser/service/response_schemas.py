@@ -128,11 +128,14 @@ class EventsResponse(VersionedResponse):
     erased: int
     """How many events were erased with their user in the last 30 days. They are not stored again."""
     conflicts: list[str]
-    """Ids under which the user has an event with another item or time. The stored events stay as they are."""
+    """Ids under which the user has an event with another item, time or kind. The stored events stay as they are."""
     durable: bool
     """Whether the events are on disk."""
     unknown_items: list[Id]
     """Items that the model does not know. Their events are stored all the same, for a later model."""
+    unknown_event_types: list[str]
+    """Kinds of events that the log of the run does not have. Their events are stored, and count as history. Empty where
+    the run was trained on events of all kinds alike."""
 
 
 class Interaction(Schema):

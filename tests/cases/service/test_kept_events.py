@@ -17,6 +17,7 @@ import pytest
 from caser.errors import StoreError
 from caser.service.events import erasures
 from caser.service.events.export import event_frames
+from caser.service.events.schema import FORMAT_VERSION
 from caser.service.events.sqlite import SqliteEvents
 from caser.service.events.store import Event
 from tests.service.event_stores import opened
@@ -137,6 +138,28 @@ async def test_a_store_of_version_1_is_upgraded_in_place(tmp_path: Path) -> None
     file.close()
 
 
+async def test_a_store_of_version_2_is_upgraded_in_place(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    store = SqliteEvents(path)
+    await store.append([Event(f"e{one}", "ann", f"i{one}", float(one)) for one in range(5)])
+    store.close()
+    file = sqlite3.connect(path)
+    file.execute("ALTER TABLE events DROP COLUMN event_type")
+    file.execute("PRAGMA user_version = 2")
+    file.commit()
+    file.close()
+    [frame] = event_frames(path)  # an export needs no upgrade
+    assert frame.shape == (5, 3)
+    store = SqliteEvents(path)
+    assert await store.append([Event("e1", "ann", "i1", 1.0), Event("e9", "ann", "i9", 9.0, event_type="buy")]) == [
+        "known", "new",
+    ]  # fmt: skip
+    assert (await opened(store).recent("ann")).kinds == (None, None, None, None, None, "buy")
+    store.close()
+    [frame] = event_frames(path)
+    assert frame["event_type"].to_list() == [None] * 5 + ["buy"]
+
+
 def test_an_upgrade_that_is_killed_leaves_all_events(tmp_path: Path) -> None:
     path = tmp_path / "events.db"
     store_of_version_1(path, 20_000)
@@ -159,7 +182,7 @@ def test_an_upgrade_that_is_killed_leaves_all_events(tmp_path: Path) -> None:
 def test_a_store_of_a_newer_version_is_refused_with_one_sentence(tmp_path: Path) -> None:
     SqliteEvents(tmp_path / "events.db").close()
     file = sqlite3.connect(tmp_path / "events.db")
-    file.execute("PRAGMA user_version = 3")
+    file.execute(f"PRAGMA user_version = {FORMAT_VERSION + 1}")
     file.close()
     with pytest.raises(StoreError, match="newer version"):
         SqliteEvents(tmp_path / "events.db")

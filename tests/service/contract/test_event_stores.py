@@ -22,6 +22,7 @@ DAY = 86_400
 ODD_IDS = [
     "a" * 1000, "\U0001f375" * 1000, "nul\0nul", "\0", "caf\u00e9", "cafe\u0301", " ", "'; --", "%s", "\\x00", "\u202e",
 ]  # fmt: skip
+KINDS = [None, "buy", "caf\u00e9\0'", None, "k" * 100]
 FILE, MEMORY, POSTGRES = "file", "memory", "postgres"
 ALL, SHARED = [FILE, MEMORY, POSTGRES], [FILE, POSTGRES]
 """All kinds of stores, and those that several processes may use."""
@@ -77,6 +78,47 @@ async def until(is_there: Callable[[], Any], seconds: float) -> float:
         assert time.monotonic() - begun <= seconds + 1, "another process sees an event too late"
         await asyncio.sleep(0.005)
     return time.monotonic() - begun
+
+
+# --- kinds of events
+
+
+@every
+async def test_a_kind_is_stored_with_its_event(open_store: Open, kind: Kind) -> None:
+    store = open_store(window=3)
+    odd = [Event(f"{number}", "ann", f"i{number}", float(number), event_type=each) for number, each in enumerate(KINDS)]
+    assert await store.recent("ann") == RecentHistory()
+    for event in odd[:2]:  # into the histories in memory, one by one
+        await store.append(event)
+        assert (await store.recent("ann")).kinds[-1:] == (() if event.event_type is None else (event.event_type,))
+    await store.append(*odd[2:])
+    expected = RecentHistory(("i2", "i3", "i4"), (2.0, 3.0, 4.0), kinds=tuple(KINDS[2:]))
+    assert await store.recent("ann") == expected
+    if kind.is_durable:
+        assert await open_store(window=3).recent("ann") == expected
+        frame = kind.export()
+        assert frame.columns == ["user_id", "item_id", "timestamp", "event_type"]
+        assert frame["event_type"].to_list() == KINDS
+
+
+@every
+async def test_an_event_of_another_kind_under_the_same_id_is_another_event(open_store: Open, kind: Kind) -> None:
+    store = open_store()
+    cart = Event("a", "ann", "tea", 1.0, event_type="cart")
+    assert await store.append(cart, Event("a", "ann", "tea", 1.0)) == ["new", "conflict"]
+    assert await store.append(Event("a", "ann", "tea", 1.0, event_type="buy"), cart) == ["conflict", "known"]
+    assert (await store.recent("ann")).kinds == ("cart",)
+
+
+@every
+async def test_without_kinds_nothing_is_exported_about_them(open_store: Open, kind: Kind) -> None:
+    store = open_store()
+    if kind.is_durable:
+        assert kind.export().columns == ["user_id", "item_id", "timestamp"]
+    await store.append(Event("a", "ann", "tea", 1.0))
+    assert (await store.recent("ann")).kinds == ()
+    if kind.is_durable:
+        assert kind.export().columns == ["user_id", "item_id", "timestamp"]
 
 
 # --- what is acknowledged is there

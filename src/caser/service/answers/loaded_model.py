@@ -21,6 +21,7 @@ from caser.arrays.types import RawId
 from caser.artefact.folder import Artefact
 from caser.artefact.manifest import parse, trained_digest
 from caser.artefact.run_folder import MANIFEST, WEIGHTS
+from caser.data.kind_rules import KindRules
 from caser.data.log import Vocabulary
 from caser.errors import ArtefactError, CaserError
 from caser.exported.scorer import through_onnx
@@ -74,6 +75,7 @@ class LoadedModel:
         self.trained_at = trained_at
         self.loaded_at = time.time()
         self.costs = CostRates(recommender)
+        self.kinds = KindRules.of(recommender.artefact.manifest["log"])
         self._lock = Lock()
         self._histories: ByteCache[tuple[RawId, int], _Kept] = ByteCache(max_cached, _num_bytes_of)
         self._unit = unit_of(recommender.artefact.histories.times)
@@ -124,11 +126,19 @@ class LoadedModel:
         if kept is not None and kept.recent is recent:  # the store makes another object when anything changes
             return kept
         run = RunHistory() if recent.is_erased else kept.run if kept else self.run_history(user, window)
-        events = [Interaction(self.raw_item(key), time) for key, time in zip(recent.items, recent.times, strict=True)]
-        kept = _Kept(recent, run, one_history(run, events, window))
+        kept = _Kept(recent, run, one_history(run, self._interactions(recent), window))
         with self._lock:
             self._histories[user, window] = kept
         return kept
+
+    def _interactions(self, recent: RecentHistory) -> list[Interaction]:
+        """The stored events of a user that are history by the rules of the run."""
+        kinds = recent.kinds or (None,) * len(recent.items)
+        return [
+            Interaction(self.raw_item(key), time)
+            for key, time, kind in zip(recent.items, recent.times, kinds, strict=True)
+            if self.kinds.is_history(kind)
+        ]
 
     def is_known(self, user: RawId) -> bool:
         """Whether the model was trained on `user`."""

@@ -88,7 +88,7 @@ class Histories:
         if news.events is None:
             self._kept.clear()
             return
-        for user_id, item_id, event_time in news.events:
+        for user_id, item_id, event_time, kind in news.events:
             history = self._kept.get(user_id)
             if history is not None:
-                self._kept[user_id] = history.with_event(item_id, event_time, self._window)
+                self._kept[user_id] = history.with_event(item_id, event_time, self._window, kind)

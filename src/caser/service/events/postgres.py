@@ -39,17 +39,19 @@ FRESH_SECONDS = 1.0
 """After how many seconds a PostgreSQL store asks for events of other processes, if it has heard of none."""
 
 _DAY = 86_400
-_KNOWN = "SELECT event_key, item_id, coalesce(sent, time) FROM caser.events WHERE event_key = ANY(%b::bytea[])"
+_KNOWN = """
+SELECT event_key, item_id, coalesce(sent, time), event_type FROM caser.events WHERE event_key = ANY(%b::bytea[])
+"""
 _ERASED = "SELECT event_key FROM caser.erased_events WHERE event_key = ANY(%b::bytea[])"
 _LATEST = """
 SELECT wanted, (SELECT time FROM caser.events WHERE user_key = wanted ORDER BY time DESC LIMIT 1)
 FROM unnest(%b::bytea[]) AS wanted
 """
 _INSERT = """
-INSERT INTO caser.events (event_key, user_key, user_id, item_id, time, sent)
-SELECT event_key, user_key, user_id, item_id, time, sent
-FROM unnest(%b::bytea[], %b::bytea[], %b::bytea[], %b::bytea[], %b::float8[], %b::float8[])
-    WITH ORDINALITY AS rows (event_key, user_key, user_id, item_id, time, sent, place) ORDER BY place
+INSERT INTO caser.events (event_key, user_key, user_id, item_id, time, sent, event_type)
+SELECT event_key, user_key, user_id, item_id, time, sent, event_type
+FROM unnest(%b::bytea[], %b::bytea[], %b::bytea[], %b::bytea[], %b::float8[], %b::float8[], %b::bytea[])
+    WITH ORDINALITY AS rows (event_key, user_key, user_id, item_id, time, sent, event_type, place) ORDER BY place
 """
 _DELETE_USER = """
 WITH gone AS (DELETE FROM caser.events WHERE user_key = %b AND user_id = %b RETURNING event_key)
@@ -64,7 +66,7 @@ _EXPIRE = """
 DELETE FROM caser.events WHERE seq IN (SELECT seq FROM caser.events WHERE time < %b ORDER BY time, seq LIMIT %b)
 """
 _NEWS = """
-SELECT last.event, last.erasure, new.user_id, new.item_id, new.time
+SELECT last.event, last.erasure, new.user_id, new.item_id, new.time, new.event_type
 FROM (SELECT (SELECT coalesce(max(seq), 0) FROM caser.events) AS event,
     (SELECT coalesce(max(seq), 0) FROM caser.erased) AS erasure) AS last
 LEFT JOIN LATERAL
@@ -72,11 +74,12 @@ LEFT JOIN LATERAL
 ORDER BY new.seq
 """
 _READ = """
-SELECT newest.items, newest.times, EXISTS (SELECT FROM caser.erased WHERE user_key = wanted.user_key)
+SELECT newest.items, newest.times, newest.kinds, EXISTS (SELECT FROM caser.erased WHERE user_key = wanted.user_key)
 FROM unnest(%b::bytea[], %b::bytea[]) WITH ORDINALITY AS wanted (user_key, user_id, place)
 LEFT JOIN LATERAL (
-    SELECT array_agg(item_id ORDER BY time, seq) AS items, array_agg(time ORDER BY time, seq) AS times FROM (
-        SELECT item_id, time, seq FROM caser.events
+    SELECT array_agg(item_id ORDER BY time, seq) AS items, array_agg(time ORDER BY time, seq) AS times,
+        array_agg(event_type ORDER BY time, seq) AS kinds FROM (
+        SELECT item_id, time, event_type, seq FROM caser.events
         WHERE user_key = wanted.user_key AND user_id = wanted.user_id AND seq <= %b
         ORDER BY time DESC, seq DESC LIMIT %b
     ) AS last
@@ -159,8 +162,14 @@ class PostgresEvents:
             lambda connection: connection.execute(_READ, (keys, ids, until.event, window), binary=True).fetchall()
         )
         return [
-            RecentHistory(tuple(item.decode() for item in items or ()), tuple(times or ()), is_erased)
-            for items, times, is_erased in rows
+            RecentHistory.of(
+                [
+                    (item.decode(), when, _text(kind))
+                    for item, when, kind in zip(items or (), times or (), kinds or (), strict=True)
+                ],
+                is_erased=is_erased,
+            )
+            for items, times, kinds, is_erased in rows
         ]
 
     def close(self) -> None:
@@ -260,33 +269,38 @@ def _append(connection: Connection, jobs: Sequence[Sequence[Event]], now: float)
     users = {event.user_id: user_key(event.user_id) for event in events}
     late = [users[event.user_id] for event in events if event.is_now or event.time > now]
     # Look up all that decides what becomes of the events.
-    known = {key: (item, when) for key, item, when in connection.execute(_KNOWN, (keys,), binary=True)}
+    known = {key: stored for key, *stored in connection.execute(_KNOWN, (keys,), binary=True)}
     erased = {key for (key,) in connection.execute(_ERASED, (keys,), binary=True)}
     latest: dict[bytes, float | None] = {}
     if late:
         latest.update(connection.execute(_LATEST, (late,), binary=True).fetchall())
     # Decide, event by event: an earlier one counts for those after it.
     outcomes: list[Outcome] = []
-    rows: list[tuple[bytes, bytes, bytes, bytes, float, float | None]] = []
+    rows: list[tuple[bytes, bytes, bytes, bytes, float, float | None, bytes | None]] = []
     for event, key in zip(events, keys, strict=True):
         if key in erased:
             outcomes.append("erased")
         elif key in known:
-            item_id, sent = known[key]
-            outcomes.append("known" if event.repeats(item_id.decode(), sent) else "conflict")
+            item_id, sent, kind = known[key]
+            outcomes.append("known" if event.repeats(item_id.decode(), sent, _text(kind)) else "conflict")
         else:
             user = users[event.user_id]
             place = event.placed(now, latest.get(user))
             latest[user] = max(place, latest.get(user) or place)
             is_other = not event.is_now and place != event.time
-            item = event.item_id.encode()
-            rows.append((key, user, event.user_id.encode(), item, place, event.time if is_other else None))
-            known[key] = item, event.time if is_other else place
+            item, kind = event.item_id.encode(), None if event.event_type is None else event.event_type.encode()
+            rows.append((key, user, event.user_id.encode(), item, place, event.time if is_other else None, kind))
+            known[key] = [item, event.time if is_other else place, kind]
             outcomes.append("new")
     if rows:
         connection.execute(_INSERT, [list(column) for column in zip(*rows, strict=True)])
     of_all = iter(outcomes)
     return [[next(of_all) for _ in job] for job in jobs]
+
+
+def _text(stored: bytes | None) -> str | None:
+    """A kind as it is stored, as text."""
+    return None if stored is None else stored.decode()
 
 
 def _erase(connection: Connection, users: Sequence[str], now: float) -> list[int]:
@@ -304,7 +318,9 @@ def _erase(connection: Connection, users: Sequence[str], now: float) -> list[int
 
 def _news(connection: Connection, since: Position) -> News:
     rows = connection.execute(_NEWS, (since.event, since.erasure, MAX_NEW_EVENTS + 1), binary=True).fetchall()
-    events = [(user.decode(), item.decode(), when) for *_, user, item, when in rows if user is not None]
+    events = [
+        (user.decode(), item.decode(), when, _text(kind)) for *_, user, item, when, kind in rows if user is not None
+    ]
     last = Position(rows[0][0], rows[0][1])
     is_whole = last.erasure == since.erasure and len(events) <= MAX_NEW_EVENTS
     # Where the newest events were deleted, their numbers are not given again: the position stays.

@@ -2,14 +2,14 @@
 
     caser.versions       version, since, mark       a row for each version that the store has had; the mark of the first
                          one is drawn when the store is made, so that another store under the same name is noticed
-    caser.events         seq, event_key, user_key, user_id, item_id, time, sent
+    caser.events         seq, event_key, user_key, user_id, item_id, time, sent, event_type
                          seq numbers the events of all processes in order of commit; sent is the time that the sender
-                         gave, where `time` is another
+                         gave, where `time` is another; event_type is null where the sender gave none
     caser.erased         seq, user_key              the users who were erased
     caser.erased_events  event_key, until           the events that were erased, and until when they are remembered
 
-Ids are stored as the bytes of their UTF-8 text: so they may hold NUL, and no locale or encoding of the database decides
-which of them are equal. The keys are digests, because an index takes no text of 4,000 bytes.
+Ids and kinds are stored as the bytes of their UTF-8 text: so they may hold NUL, and no locale or encoding of the
+database decides which of them are equal. The keys are digests, because an index takes no text of 4,000 bytes.
 
 Whoever writes holds the lock `WRITING` until its commit is visible. So numbers appear in their order: who has read up
 to a number has missed none before it.
@@ -37,7 +37,10 @@ CREATE TABLE caser.erased (seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, 
 CREATE TABLE caser.erased_events (event_key bytea PRIMARY KEY, until double precision NOT NULL);
 CREATE INDEX erased_events_until ON caser.erased_events (until);
 """
-MIGRATIONS: tuple[LiteralString, ...] = (_TABLES,)
+_KINDS: LiteralString = "ALTER TABLE caser.events ADD COLUMN event_type bytea"
+FIRST_WITH_KINDS = 2
+"""The first version whose events have kinds."""
+MIGRATIONS: tuple[LiteralString, ...] = (_TABLES, _KINDS)
 """What makes a store of version n + 1 from one of version n, where n counts from 0, the empty database."""
 
 

@@ -1,8 +1,8 @@
 """The tables of an event store, and how a store of an earlier version becomes one of this version.
 
-    events         seq, event_id, user_id, item_id, time, sent
+    events         seq, event_id, user_id, item_id, time, sent, event_type
                    seq numbers the events of all processes in order of commit; a user has an event id once; sent is the
-                   time that the sender gave, where `time` is another
+                   time that the sender gave, where `time` is another; event_type is null where the sender gave none
     erased         seq, user_key, is_complete      the users who were erased, as digests
     erased_events  event_key, until                the events that were erased, as digests, and until when they are
                    remembered
@@ -15,14 +15,17 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+
+FIRST_WITH_KINDS = 3
+"""The first version whose events have kinds."""
 _APPLICATION_ID = 0x43415345
 """Marks the file as an event store of this library."""
 
 _EVENTS = """
 CREATE TABLE events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL, user_id TEXT NOT NULL, item_id TEXT NOT NULL,
-    time REAL NOT NULL, sent REAL, UNIQUE (user_id, event_id));
+    time REAL NOT NULL, sent REAL, event_type TEXT, UNIQUE (user_id, event_id));
 CREATE INDEX events_of_user ON events (user_id, time, seq);
 """
 _BY_TIME = "CREATE INDEX IF NOT EXISTS events_by_time ON events (time)"
@@ -38,7 +41,7 @@ CREATE TABLE erased (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, user_key TEXT NOT NULL UNIQUE, is_complete INTEGER NOT NULL DEFAULT 0);
 {_ERASED_EVENTS}
 """
-_UPGRADE = f"""
+_FROM_VERSION_1 = f"""
 DROP INDEX events_of_user;
 ALTER TABLE events RENAME TO events_of_version_1;
 {_EVENTS}
@@ -52,10 +55,15 @@ ALTER TABLE erased ADD COLUMN is_complete INTEGER NOT NULL DEFAULT 0;
 {_ERASED_EVENTS}
 PRAGMA user_version = {FORMAT_VERSION};
 """  # noqa: S608
+_FROM_VERSION_2 = f"""
+ALTER TABLE events ADD COLUMN event_type TEXT;
+PRAGMA user_version = {FORMAT_VERSION};
+"""
+_UPGRADES = {1: _FROM_VERSION_1, 2: _FROM_VERSION_2}
 
 
 def prepare(connection: sqlite3.Connection, now: float) -> None:
-    """Make the tables in an empty database, or bring a store of version 1 to this version.
+    """Make the tables in an empty database, or bring a store of an earlier version to this one.
 
     connection  writes to the database        now  times of version 1 that are later become this one
 
@@ -67,8 +75,8 @@ def prepare(connection: sqlite3.Connection, now: float) -> None:
     try:  # another process may have been faster: look again, now that no other process writes
         if _is_empty(connection):
             _execute(connection, _NEW, now)
-        elif version(connection) < FORMAT_VERSION:
-            _execute(connection, _UPGRADE, now)
+        elif (found := version(connection)) < FORMAT_VERSION:
+            _execute(connection, _UPGRADES[found], now)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

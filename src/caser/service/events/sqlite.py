@@ -41,7 +41,9 @@ _DAY = 86_400
 _LASTING = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN)
 """Errors that stay until somebody repairs the store."""
 
-_INSERT = "INSERT OR IGNORE INTO events (event_id, user_id, item_id, sent, time) VALUES (?1, ?2, ?3, ?4, ?5)"
+_INSERT = """
+INSERT OR IGNORE INTO events (event_id, user_id, item_id, sent, time, event_type) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+"""
 _INSERT_NEWEST = _INSERT.replace("?5", "max(?5, coalesce((SELECT max(time) FROM events WHERE user_id = ?2), 0.0))")
 
 
@@ -52,8 +54,8 @@ class SqliteEvents:
     expire_days  events older than this many days are deleted with a later commit; None: events do not expire
     max_waiting  how many bytes of events may wait to be written
 
-    Raises StoreError when the file cannot be opened or written, is damaged, or is no event store. A store of version 1
-    becomes one of this version.
+    Raises StoreError when the file cannot be opened or written, is damaged, or is no event store. A store of an earlier
+    version becomes one of this version.
     """
 
     def __init__(
@@ -120,7 +122,7 @@ class SqliteEvents:
             last = Position(max(since.event, self._last_seq("events")), self._last_seq("erased"))
             if last.event - since.event > MAX_NEW_EVENTS or last.erasure > since.erasure:
                 return News(last, None)
-            select = "SELECT user_id, item_id, time FROM events WHERE seq > ? ORDER BY seq"
+            select = "SELECT user_id, item_id, time, event_type FROM events WHERE seq > ? ORDER BY seq"
             return News(last, self._reader.execute(select, (since.event,)).fetchall())
 
     async def read(self, users: Sequence[str], window: int, until: Position) -> list[RecentHistory]:
@@ -262,12 +264,12 @@ class SqliteEvents:
         # if the clock went back since the last one.
         is_past = event.time <= now and not event.is_now
         sent = None if is_past or event.is_now else event.time
-        row = (event.event_id, event.user_id, event.item_id, sent, min(event.time, now))
+        row = (event.event_id, event.user_id, event.item_id, sent, min(event.time, now), event.event_type)
         if self._writer.execute(_INSERT if is_past else _INSERT_NEWEST, row).rowcount == 1:
             return "new"
-        select = "SELECT item_id, coalesce(sent, time) FROM events WHERE user_id = ? AND event_id = ?"
-        item_id, sent = self._writer.execute(select, (event.user_id, event.event_id)).fetchone()
-        return "known" if event.repeats(item_id, sent) else "conflict"
+        select = "SELECT item_id, coalesce(sent, time), event_type FROM events WHERE user_id = ? AND event_id = ?"
+        stored = self._writer.execute(select, (event.user_id, event.event_id)).fetchone()
+        return "known" if event.repeats(*stored) else "conflict"
 
     def _delete_user(self, user_id: str, now: float) -> list[str]:
         """Delete the events of a user, and remember them and the user as erased. Returns the ids of the events."""
@@ -320,11 +322,12 @@ class SqliteEvents:
 
     def _read_history(self, user_id: str, window: int, until: int) -> RecentHistory:
         rows = self._reader.execute(
-            "SELECT item_id, time FROM events WHERE user_id = ? AND seq <= ? ORDER BY time DESC, seq DESC LIMIT ?",
+            "SELECT item_id, time, event_type FROM events WHERE user_id = ? AND seq <= ? "
+            "ORDER BY time DESC, seq DESC LIMIT ?",
             (user_id, until, window),
         ).fetchall()[::-1]
         erased = self._reader.execute("SELECT 1 FROM erased WHERE user_key = ?", (user_digest(user_id),)).fetchone()
-        return RecentHistory(tuple(row[0] for row in rows), tuple(row[1] for row in rows), erased is not None)
+        return RecentHistory.of(rows, is_erased=erased is not None)
 
     def _last_seq(self, table: str) -> int:
         seq: int = self._reader.execute(f"SELECT coalesce(max(seq), 0) FROM {table}").fetchone()[0]  # noqa: S608

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from sys import getsizeof
+from sys import getsizeof, intern
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 Outcome: TypeAlias = Literal["new", "known", "conflict", "erased"]
@@ -37,6 +37,7 @@ class Event:
     event_id  an event of the same user with the same id is not stored again
     user_id   the user, as text        item_id  the item, as text        time  in seconds since 1970
     is_now    whether the sender gave no time, so that `time` is when the event arrived
+    event_type  the kind of the event, such as purchase; None where the sender gave none
     """
 
     event_id: str
@@ -44,11 +45,12 @@ class Event:
     item_id: str
     time: float
     is_now: bool = False
+    event_type: str | None = None
 
     @property
     def num_bytes(self) -> int:
         """About how much memory this takes while it waits: its texts twice, its request, its objects and its row."""
-        return 1_000 + 2 * (getsizeof(self.event_id) + getsizeof(self.user_id) + getsizeof(self.item_id))
+        return 1_000 + 2 * sum(map(getsizeof, (self.event_id, self.user_id, self.item_id, self.event_type)))
 
     def placed(self, now: float, latest: float | None) -> float:
         """Return the time that orders the event: its own, or its arrival if that is earlier or it has no time.
@@ -64,9 +66,9 @@ class Event:
             return self.time
         return max(min(self.time, now), latest or 0.0)
 
-    def repeats(self, item_id: str, time: float) -> bool:
-        """Whether this is the event that the user sent before under this id, with the item `item_id` at `time`."""
-        return item_id == self.item_id and (self.is_now or self.time == time)
+    def repeats(self, item_id: str, time: float, event_type: str | None) -> bool:
+        """Whether this is the event that the user sent before under this id, with this item at this time."""
+        return (item_id, event_type) == (self.item_id, self.event_type) and (self.is_now or self.time == time)
 
 
 Job: TypeAlias = list[Event] | str
@@ -79,11 +81,23 @@ class RecentHistory:
 
     items       item ids               times  the time of each, in seconds since 1970
     is_erased   whether the user was erased: then the run's history of the user must not be used, only these events
+    kinds       the kind of each event, None where it has none; () where no event has one
     """
 
     items: tuple[str, ...] = ()
     times: tuple[float, ...] = ()
     is_erased: bool = False
+    kinds: tuple[str | None, ...] = ()
+
+    @classmethod
+    def of(cls, rows: Sequence[tuple[str, float, str | None]], *, is_erased: bool) -> RecentHistory:
+        """Make a history of rows of an item, a time and a kind, oldest first.
+
+        >>> RecentHistory.of([("tea", 1.0, None), ("milk", 2.0, "buy")], is_erased=False).kinds
+        (None, 'buy')
+        """
+        items, times, kinds = (tuple(column) for column in zip(*rows, strict=True)) if rows else ((), (), ())
+        return cls(items, times, is_erased, _known(kinds))
 
     @property
     def num_bytes(self) -> int:
@@ -92,7 +106,7 @@ class RecentHistory:
         >>> RecentHistory(("tea",), (1.0,)).num_bytes < RecentHistory(("t" * 1000,), (1.0,)).num_bytes
         True
         """
-        return 400 + sum(map(getsizeof, self.items)) + 40 * len(self.items)
+        return 400 + sum(map(getsizeof, self.items)) + 40 * len(self.items) + 8 * len(self.kinds)
 
     def since(self, earliest: float) -> RecentHistory:
         """The events at the time `earliest` or later.
@@ -101,12 +115,12 @@ class RecentHistory:
         ('milk',)
         """
         first = next((place for place, time in enumerate(self.times) if time >= earliest), len(self.times))
-        return RecentHistory(self.items[first:], self.times[first:], self.is_erased)
+        return RecentHistory(self.items[first:], self.times[first:], self.is_erased, _known(self.kinds[first:]))
 
-    def with_event(self, item_id: str, time: float, window: int) -> RecentHistory:
+    def with_event(self, item_id: str, time: float, window: int, kind: str | None = None) -> RecentHistory:
         """The history with one more event in its place in time, which may be before the last ones.
 
-        item_id  the item        time  when        window  how many last events are kept
+        item_id  the item        time  when        window  how many last events are kept        kind  of the event
 
         >>> RecentHistory(("tea", "milk"), (1.0, 5.0)).with_event("cake", 2.0, 2).items
         ('cake', 'milk')
@@ -116,7 +130,15 @@ class RecentHistory:
             place -= 1
         items = (*self.items[:place], item_id, *self.items[place:])[-window:]
         times = (*self.times[:place], time, *self.times[place:])[-window:]
-        return RecentHistory(items, times, self.is_erased)
+        kinds = self.kinds or (None,) * len(self.items)
+        kinds = (*kinds[:place], kind, *kinds[place:])[-window:]
+        return RecentHistory(items, times, self.is_erased, _known(kinds))
+
+
+def _known(kinds: tuple[str | None, ...]) -> tuple[str | None, ...]:
+    """The kinds, each text once in memory; () if there is none."""
+    found = tuple(None if kind is None else intern(kind) for kind in kinds)
+    return found if any(kind is not None for kind in found) else ()
 
 
 class Position(NamedTuple):
@@ -131,16 +153,20 @@ class Position(NamedTuple):
     epoch: int = 0
 
 
+StoredRows: TypeAlias = Sequence[tuple[str, str, float, str | None]]
+"""The user, the item, the time and the kind of events; the kind is None where the sender gave none."""
+
+
 class News(NamedTuple):
     """What was committed since a position.
 
     position  the position after it
-    events    the user, the item and the time of each new event, in order of commit; None if histories that were read
-              before must be read again: a user was erased, there are too many events, or nobody knows
+    events    the user, the item, the time and the kind of each new event, in order of commit; None if histories that
+              were read before must be read again: a user was erased, there are too many events, or nobody knows
     """
 
     position: Position
-    events: Sequence[tuple[str, str, float]] | None
+    events: StoredRows | None
 
 
 class EventStore(Protocol):

@@ -20,7 +20,7 @@ def for_the_store(body: EventsBody, now: float) -> tuple[list[NewEvent], list[Ev
     ahead of the clock: no schema can say so, because the clock moves.
 
     >>> for_the_store(NewEvent(user_id=7, item_id="tea", event_id="a"), 5.0)[1]
-    [Event(event_id='a', user_id='7', item_id='tea', time=5.0, is_now=True)]
+    [Event(event_id='a', user_id='7', item_id='tea', time=5.0, is_now=True, event_type=None)]
     """
     new_events = body.events if isinstance(body, NewEvents) else [body]
     latest = now + MAX_SECONDS_AHEAD
@@ -35,6 +35,7 @@ def for_the_store(body: EventsBody, now: float) -> tuple[list[NewEvent], list[Ev
             written(event.item_id),
             now if event.time is None else event.time,
             is_now=event.time is None,
+            event_type=event.event_type,
         )
         for event in new_events
     ]

@@ -181,6 +181,7 @@ class Service:
             ],
             durable=self.events.waits_for_disk,
             unknown_items=unknown_items,
+            unknown_event_types=list(dict.fromkeys(filter(model.kinds.is_unknown, (one.event_type for one in events)))),
         )
 
     async def history(self, user_id: UserIdInPath, request: Request) -> dict[str, Any]:
@@ -331,7 +332,7 @@ class Service:
     def _record_events(
         self, model: LoadedModel, new_events: Sequence[NewEvent], events: Sequence[Event], outcomes: Sequence[Outcome]
     ) -> list[str | int]:
-        """Count the new events and write them to the answer log. Returns the items that the model does not know."""
+        """Count the new events, and write those to the answer log that the run predicts. Returns the unknown items."""
         unknown_items: dict[str | int, None] = {}
         for new_event, event, outcome in zip(new_events, events, outcomes, strict=True):
             is_known = model.knows_item(new_event.item_id)
@@ -339,7 +340,7 @@ class Service:
                 unknown_items[json_id(new_event.item_id)] = None
             if outcome == "new":
                 self.metrics.count_event(new_event.item_id, is_known=is_known)
-                if self._answer_log is not None:
+                if self._answer_log is not None and model.kinds.is_target(event.event_type):
                     self._answer_log.event(event)
         return list(unknown_items)
 
