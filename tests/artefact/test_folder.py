@@ -494,7 +494,7 @@ def test_large_histories_are_read_from_a_copy_some_rows_at_a_time(
     run: Path, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = load(run).histories
-    monkeypatch.setattr("caser.artefact.folder.LARGE", 0)
+    monkeypatch.setattr("caser.artefact.checked_files.LARGE", 0)
     monkeypatch.setattr("caser.system.mapped.LARGE", 0)
     monkeypatch.setattr("caser.artefact.tables.BLOCK", rows)
     found = load(run).histories

@@ -17,7 +17,10 @@ CASES = [
         "compare LOG --windows 3 --table new.tex",
         "--table has no effect with --windows: each window has a table of its own, in its report",
     ),
-    ("data describe LOG --event-type kind", "--event-type has an effect only with --event-types or --target-events"),
+    (
+        "data describe LOG --event-type kind",
+        "--event-type has an effect only with --event-types or --target-events or --negative-events",
+    ),
     ("data describe LOG --format parquet --separator ,", "--separator has no effect with --format parquet"),
     ("data describe LOG --format jsonl --header", "--header has no effect with --format jsonl"),
     ("data describe LOG --format jsonl --no-header", "--no-header has no effect with --format jsonl"),

@@ -34,6 +34,7 @@ from caser.data.log import Vocabulary
 from caser.data.prepared import folder as prepared
 from caser.data.prepared.prepare import prepare_log
 from caser.data.readers import read_log
+from caser.data.rejected import Rejected
 from caser.exported.read import checked, states_alone, with_checksum
 from caser.search.cells import Index
 from caser.study.replay import hit_rate
@@ -105,7 +106,7 @@ def _in_run(name: str) -> Callable[[Path], Read]:
 
 
 def _save(run: Path) -> None:
-    """Save a run with an index, and with attributes of its items."""
+    """Save a run with an index, with attributes of its items, and with negative events."""
     made = caser_run()
     assert made.state_scorer is not None
     cells = (made.histories.item_counts > 0).astype(np.int32)
@@ -121,7 +122,8 @@ def _save(run: Path) -> None:
         np.zeros(len(cells), np.bool_),
         facts,
     )
-    artefact.save(replace(made, index=index, attributes=attributes), run)
+    rejected = Rejected(np.array([1, 1, 2], np.int32), np.array([1, 3, 2], np.int32), np.array([5, 6, 7]))
+    artefact.save(replace(made, index=index, attributes=attributes, rejected=rejected), run)
 
 
 def _manifest(folder: Path) -> Read:
@@ -299,6 +301,7 @@ READERS: dict[str, Reader] = {
     "weights": _in_format(run_folder.WEIGHTS),
     "index": _in_format(run_folder.INDEX),
     "attributes": _in_format(run_folder.ATTRIBUTES),
+    "rejected": _in_format(run_folder.REJECTED),
     "vocabulary": _in_format(run_folder.VOCABULARY),
     "histories": _in_format(run_folder.HISTORIES),
     "checkpoint": Reader(_checkpoint_seeds, _checkpoint),

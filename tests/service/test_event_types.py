@@ -107,3 +107,62 @@ def test_the_rules_of_a_run_are_read_from_its_manifest(tmp_path: Path) -> None:
 def test_a_manifest_with_other_rules_is_refused(damage: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         LogEntry.of({"digest": "d", **damage})
+
+
+# --- negative kinds
+
+
+SKIPS = pl.concat(
+    [
+        FRAME,
+        pl.DataFrame(
+            {"user": ["ann", "bob"], "item": ["cake", "soap"], "time": [1_600_000_050] * 2, "event": ["skip"] * 2}
+        ),
+    ]
+)
+EVERYTHING = {"k": 5, "exclude_seen": False}
+
+
+async def test_negative_events_are_no_history_and_leave_their_items_out(tmp_path: Path) -> None:
+    log = read_log(SKIPS, negative_events=("skip",))
+    fit(Markov(), unjudged(log, "leave-one-out"), train_on="all").save(tmp_path / "run")
+    async with serving(tmp_path / "run", store=str(tmp_path / "events.db")) as served:
+        before = await served.items(user_id="ann", **EVERYTHING)
+        assert "cake" not in before
+        for user, item, kind, time in (
+            ("ann", "milk", "skip", 1_600_000_100),  # newly rejected
+            ("ann", "milk", "skip", 1_600_000_101),
+            ("ann", "cake", "view", 1_600_000_010),  # before the skip that the run knows
+            ("new", "tea", "skip", 1_600_000_100),
+            ("new", "soap", "skip", 1_600_000_100),
+            ("new", "soap", "view", 1_600_000_200),  # taken after all
+            ("bob", "soap", "buy", 1_600_000_200),
+            ("bob", "tea", "skip", 1_500_000_000),  # before bob took it
+            ("bob", "milk", "skip", 1_600_000_300),
+            ("bob", "never seen", "skip", 1_600_000_300),
+        ):
+            event = {"user_id": user, "item_id": item, "event_type": kind, "time": time}
+            assert (await served.post("/v1/events", event))["unknown_event_types"] == []
+        assert [one["item_id"] for one in (await served.get("/v1/users/new/history"))["interactions"]] == ["soap"]
+        assert set(await served.items(user_id="ann", **EVERYTHING)) == {"tea", "soap"}
+        assert set(await served.items(user_id="new", **EVERYTHING)) == {"milk", "cake", "soap"}
+        assert set(await served.items(user_id="bob", **EVERYTHING)) == {"tea", "cake", "soap"}
+        # A history in the question replaces that of the user, and not what the user rejects.
+        asked = {"user_id": "bob", "history": ["tea"], **EVERYTHING}
+        assert set(await served.items(**asked)) == {"tea", "cake", "soap"}
+        assert set(await served.items(history=["tea"], **EVERYTHING)) == {"tea", "milk", "cake", "soap"}
+        # Skips alone change no history: ann is answered as the run answers.
+        answer = await served.post("/v1/recommend", {"user_id": "ann", **EVERYTHING})
+        assert answer["source"] == "known user"
+        await served.client.delete("/v1/users/ann")
+        assert set(await served.items(user_id="ann", **EVERYTHING)) == {"tea", "milk", "cake", "soap"}
+
+
+async def test_a_log_without_times_is_followed_by_the_events(tmp_path: Path) -> None:
+    log = read_log(SKIPS.drop("time"), negative_events=("skip",))
+    fit(Markov(), unjudged(log, "leave-one-out"), train_on="all").save(tmp_path / "run")
+    async with serving(tmp_path / "run") as served:
+        assert "cake" not in await served.items(user_id="ann", **EVERYTHING)
+        await served.post("/v1/events", {"user_id": "ann", "item_id": "cake", "event_type": "view", "time": 5})
+        await served.post("/v1/events", {"user_id": "ann", "item_id": "tea", "event_type": "skip", "time": 6})
+        assert set(await served.items(user_id="ann", **EVERYTHING)) == {"milk", "cake", "soap"}

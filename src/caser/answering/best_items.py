@@ -77,8 +77,9 @@ def best_items(
 
     Raises NumericalError for a score that is not a number, and ConfigError for `k` below 1.
     """
-    if exclude_seen or (exclude_seen is None and artefact.manifest["seen"] == "remove"):
-        candidates = candidates.without([question.history for question in questions])
+    with_seen = exclude_seen or (exclude_seen is None and artefact.manifest["seen"] == "remove")
+    if with_seen or any(len(question.rejected) for question in questions):
+        candidates = candidates.without([question.left_out(with_seen=with_seen) for question in questions])
     try:
         return _search(artefact, questions, candidates, k, _most_scores(memory_mb), boosts or [None] * len(questions))
     except NotFiniteError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from sys import getsizeof
 from typing import Literal, get_args
 
@@ -40,6 +40,10 @@ MOST_HINTS = 10
 """About how many unknown ids of a question there may be a hint."""
 
 
+def _nothing() -> Int32:
+    return np.zeros(0, dtype=np.int32)
+
+
 @dataclass(frozen=True, eq=False)
 class Question:
     """One question, in indices.
@@ -50,6 +54,7 @@ class Question:
     ignored  raw ids of the history that training did not know
     source   how the question is answered
     vector   the vector that replaces the user's own, (E,) floats; None if the user's own is used, or if there is none
+    rejected  indices of items that the user does not want, which no answer has, (R,) int32
     """
 
     raw: RawId | None
@@ -58,11 +63,20 @@ class Question:
     ignored: tuple[RawId, ...]
     source: AnswerSource
     vector: Scores | None
+    rejected: Int32 = field(default_factory=_nothing)
 
     @property
     def num_bytes(self) -> int:
         """About how much memory this takes, without the ids."""
-        return 500 + self.history.nbytes + getsizeof(self.ignored) + (0 if self.vector is None else self.vector.nbytes)
+        arrays = (self.history, self.rejected, *([] if self.vector is None else [self.vector]))
+        return 500 + getsizeof(self.ignored) + sum(array.nbytes for array in arrays)
+
+    def left_out(self, *, with_seen: bool) -> Int32:
+        """Return the items that the answer must not have because of its user: the rejected ones, and the seen ones.
+
+        with_seen  whether those of the history are among them
+        """
+        return np.concatenate([self.history, self.rejected]) if with_seen else self.rejected
 
 
 def make_question(
@@ -106,9 +120,11 @@ def make_question(
         ignored = tuple(raw for raw, knows in zip(named, is_known.tolist(), strict=True) if not knows)
     # How to answer. A user of the log without an interaction in the training part is unknown too, because nothing
     # trained that user's vector. So is a known user with an empty history, if the model has no user vectors.
+    rejected = _nothing() if artefact.rejected is None else artefact.rejected.of_user(user_index)[0]
     if artefact.trained.lengths[user_index] and (len(known_history) or prior is not None):
-        return Question(raw, user_index, known_history, ignored, "known user", None)
-    return Question(raw, 0, known_history, ignored, *_for_unknown_user(artefact, known_history, prior, unknown_users))
+        return Question(raw, user_index, known_history, ignored, "known user", None, rejected)
+    source, vector = _for_unknown_user(artefact, known_history, prior, unknown_users)
+    return Question(raw, 0, known_history, ignored, source, vector, rejected)
 
 
 def spelling_hints(vocabulary: Vocabulary, ids: Iterable[RawId], kind: str) -> tuple[str, ...]:

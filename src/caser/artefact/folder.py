@@ -7,6 +7,7 @@
                           and whether the model was trained on each; no time where the log has none
     index.safetensors     the cell of each item, where there is an approximate index
     attributes.safetensors  the vectors of attributes of items, where the model reads any (`attributes.py`)
+    rejected.safetensors  the items that users do not want, where the log has negative events (`rejected.py`)
 
 `load` reads each file once and parses the same bytes that it has checked. Nothing is pickled. A checksum does not prove
 who wrote a folder: anyone who can write one can also write its checksums. Therefore every value is also checked against
@@ -19,7 +20,6 @@ import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -30,8 +30,10 @@ import caser
 from caser.arrays.types import Mask
 from caser.artefact import manifest as manifests
 from caser.artefact.attributes import ArtefactAttributes
+from caser.artefact.checked_files import checked_histories, digest_of_bytes, read_checked
 from caser.artefact.file_errors import naming_file
 from caser.artefact.manifest import Manifest
+from caser.artefact.rejected import rejected_from_bytes, rejected_to_bytes
 from caser.artefact.run_folder import (
     ATTRIBUTES,
     HISTORIES,
@@ -39,6 +41,7 @@ from caser.artefact.run_folder import (
     LISTED,
     MANIFEST,
     MOST_MANIFEST_BYTES,
+    REJECTED,
     VOCABULARY,
     WEIGHTS,
     counting,
@@ -49,12 +52,12 @@ from caser.artefact.run_folder import (
     settled_run,
 )
 from caser.artefact.tables import (
-    read_histories,
     vocabulary_from_parquet,
     vocabulary_to_parquet,
     write_histories,
 )
 from caser.data.log import Vocabulary
+from caser.data.rejected import Rejected
 from caser.data.shard_parts import masked_part
 from caser.data.tape import Tape
 from caser.errors import ArtefactError, ConfigError, did_you_mean
@@ -62,9 +65,8 @@ from caser.models import MODELS, model_settings
 from caser.models.base import Arrays, Scorer, StateScorer
 from caser.models.settings import ModelSettings
 from caser.search.cells import Index
-from caser.system.mapped import LARGE
 from caser.system.parsing import ArrayRule, check_arrays, parse_arrays
-from caser.system.storage import copy_file, read_file, write_file, write_folder
+from caser.system.storage import read_file, write_file, write_folder
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +82,7 @@ class Artefact:
     index         an approximate index of the items, or None
     attributes    the attributes of items that the model reads, or None
     is_trained    (N,) bool, whether the model was trained on each interaction of `histories`; None if on all of them
+    rejected      the items that users do not want, or None
     """
 
     config: ModelSettings
@@ -92,6 +95,7 @@ class Artefact:
     index: Index | None = None
     is_trained: Mask | None = None
     attributes: ArtefactAttributes | None = None
+    rejected: Rejected | None = None
 
     def __repr__(self) -> str:
         return f"Artefact({self.config.name}, {len(self.users):,} users, {len(self.items):,} items)"
@@ -137,7 +141,9 @@ def save(artefact: Artefact, path: str | Path) -> None:
         files[INDEX] = bytes(safetensors.numpy.save({"cells": index.cells_I}))
     if artefact.attributes is not None:
         files[ATTRIBUTES] = artefact.attributes.to_bytes()
-    digests = {name: _digest(content) for name, content in files.items()}
+    if artefact.rejected is not None:
+        files[REJECTED] = rejected_to_bytes(artefact.rejected)
+    digests = {name: digest_of_bytes(content) for name, content in files.items()}
 
     def histories(path: Path) -> None:
         write_histories(path, artefact.histories, artefact.is_trained)
@@ -147,13 +153,14 @@ def save(artefact: Artefact, path: str | Path) -> None:
     def manifest(_: Path) -> bytes:
         made = manifests.make(
             folder / MANIFEST,
-            format=manifests.FORMAT if artefact.attributes is not None else manifests.FORMAT_WITHOUT_ATTRIBUTES,
+            format=manifests.FORMAT if {ATTRIBUTES, REJECTED} & {*files} else manifests.FORMAT_WITHOUT_FURTHER,
             library_version=caser.__version__,
             model=artefact.config.name,
             settings=artefact.config.model_dump(mode="json"),
             files=digests,
             index=None if index is None else {"probes": index.probes, "recall@10": index.recall},
             attributes=None if artefact.attributes is None else artefact.attributes.facts,
+            rejected=None if artefact.rejected is None else {"pairs": len(artefact.rejected)},
             **artefact.manifest,
         )
         return manifests.render(folder / MANIFEST, made)
@@ -174,7 +181,7 @@ def load(path: str | Path) -> Artefact:
     folder = settled_run(path)
     manifest = _read_manifest(folder)
     contents = {
-        name: _read_checked(folder / name, digest) for name, digest in manifest.files.items() if name != HISTORIES
+        name: read_checked(folder / name, digest) for name, digest in manifest.files.items() if name != HISTORIES
     }
     # Parse the bytes, and check each file against those before it.
     with naming_file(folder / MANIFEST):
@@ -182,7 +189,7 @@ def load(path: str | Path) -> Artefact:
     with naming_file(folder / VOCABULARY):
         users, items, titles = vocabulary_from_parquet(contents[VOCABULARY])
     with naming_file(folder / HISTORIES):
-        histories, is_trained = _histories(folder / HISTORIES, manifest.files[HISTORIES], len(users), len(items))
+        histories, is_trained = checked_histories(folder / HISTORIES, manifest.files[HISTORIES], len(users), len(items))
     with naming_file(folder / WEIGHTS):
         arrays = _checked(parse_arrays(contents[WEIGHTS])[0])
         scorer = config.scorer(arrays, len(users), len(items))
@@ -191,7 +198,11 @@ def load(path: str | Path) -> Artefact:
         attributes = None
         if manifest.attributes is not None:
             attributes = ArtefactAttributes.from_bytes(contents[ATTRIBUTES], arrays, len(items), manifest.attributes)
-    loaded = Artefact(config, scorer, users, items, titles, histories, facts, None, is_trained, attributes)
+    with naming_file(folder / REJECTED):
+        rejected = None
+        if manifest.rejected is not None:
+            rejected = rejected_from_bytes(contents[REJECTED], len(users), len(items))
+    loaded = Artefact(config, scorer, users, items, titles, histories, facts, None, is_trained, attributes, rejected)
     with naming_file(folder / INDEX):
         index = _index(manifest, contents, loaded)
     return loaded if index is None else replace(loaded, index=index)
@@ -269,7 +280,7 @@ def _read_manifest(folder: Path) -> Manifest:
     if foreign:
         raise ArtefactError(f"{folder / foreign[0]} does not belong to a saved run. Remove it, or check the path.")
     manifest = manifests.parse(path, read_file(path, MOST_MANIFEST_BYTES))
-    further = {INDEX: manifest.index, ATTRIBUTES: manifest.attributes}
+    further = {INDEX: manifest.index, ATTRIBUTES: manifest.attributes, REJECTED: manifest.rejected}
     wanted = LISTED | {name for name, facts in further.items() if facts is not None}
     if set(manifest.files) != wanted:
         raise ArtefactError(f"{path} must list {', '.join(sorted(wanted))}; got {', '.join(sorted(manifest.files))}.")
@@ -277,33 +288,6 @@ def _read_manifest(folder: Path) -> Manifest:
         if (folder / name).exists():
             raise ArtefactError(f"{folder / name} must be listed in {MANIFEST}; it is not. Remove it, or train again.")
     return manifest
-
-
-def _read_checked(path: Path, digest: str) -> bytes:
-    content = read_file(path)
-    _refuse_damaged(path, _digest(content), digest)
-    return content
-
-
-def _histories(path: Path, digest: str, num_users: int, num_items: int) -> tuple[Tape, Mask | None]:
-    """Read and check the histories. A large file is copied first, so that the bytes that are parsed are those that were
-    checked, and need not be in memory.
-    """
-    if not path.is_file() or path.stat().st_size <= LARGE:
-        return read_histories(_read_checked(path, digest), num_users, num_items)
-    with TemporaryDirectory() as own:
-        copy = Path(own) / HISTORIES
-        _refuse_damaged(path, copy_file(path, copy), digest)
-        return read_histories(copy, num_users, num_items)
-
-
-def _refuse_damaged(path: Path, found: str, digest: str) -> None:
-    if found != digest:
-        raise ArtefactError(f"{path} does not match its checksum: it is damaged or was changed. Train again.")
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 def _config(manifest: Manifest) -> ModelSettings:

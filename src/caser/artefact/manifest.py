@@ -21,6 +21,7 @@ from caser.artefact.manifest_facts import (
     LeftOutFacts,
     LogEntry,
     MetricEntry,
+    RejectedFacts,
     UpdateFacts,
     readable_as,
 )
@@ -32,8 +33,8 @@ from caser.system.sealed import BROKEN, opening, seal_json, unseal_json
 FORMAT = 3
 """Version of the folder's layout; a higher one is refused. Format 1 has no times, and no interactions for judging."""
 
-FORMAT_WITHOUT_ATTRIBUTES = 2
-"""The version of a run without attributes of items, which earlier versions of this library read too."""
+FORMAT_WITHOUT_FURTHER = 2
+"""The version of a run without attributes of items and negative events, which earlier versions read too."""
 
 _DIGEST = "manifest_sha256"
 
@@ -50,7 +51,7 @@ class Manifest(Settings):
 
     model_config = ConfigDict(strict=True)
 
-    format: int = FORMAT_WITHOUT_ATTRIBUTES
+    format: int = FORMAT_WITHOUT_FURTHER
     """Version of the folder's layout."""
     library_version: str
     """The version of this library that wrote the folder."""
@@ -64,6 +65,8 @@ class Manifest(Settings):
     """`probes`, the cells that the approximate index looks at, and `recall@10`; absent where there is no index."""
     attributes: Annotated[dict[str, Any], readable_as(AttributeFacts)] | None = None
     """Which attributes of items the model reads, and how many items have them; absent where it reads none."""
+    rejected: Annotated[dict[str, Any], readable_as(RejectedFacts)] | None = None
+    """How many items of users answers leave out because of negative events; absent for a log without such events."""
 
     protocol: str
     """The protocol by which the log was split and the model is judged."""
@@ -116,9 +119,9 @@ class Manifest(Settings):
         return keys[keys.index("protocol") :]
 
 
-_MAY_BE_ABSENT = {"index", "attributes", "left_out", "trained_at", "updated"}
-"""Keys that a run need not have: one without an approximate index or attributes, one of format 1, and one that was not
-updated."""
+_MAY_BE_ABSENT = {"index", "attributes", "rejected", "left_out", "trained_at", "updated"}
+"""Keys that a run need not have: one without an approximate index, attributes or negative events, one of format 1, and
+one that was not updated."""
 
 
 def trained_digest(manifest: Manifest) -> str:
@@ -163,7 +166,7 @@ def render(path: Path, manifest: Manifest) -> bytes:
     manifest  the manifest to write
     """
     try:
-        optional = ("index", "attributes", "updated")
+        optional = ("index", "attributes", "rejected", "updated")
         values = manifest.model_dump(exclude={name for name in optional if not getattr(manifest, name)})
         return seal_json(values, _DIGEST)
     except (TypeError, ValueError, RecursionError) as error:

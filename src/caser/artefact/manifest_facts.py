@@ -19,6 +19,15 @@ MOST_SECONDS = 1e11
 """The most seconds of anything, and the latest time in seconds since 1970: three thousand years."""
 
 
+class RejectedFacts(Settings):
+    """What a manifest says of negative events."""
+
+    model_config = ConfigDict(strict=True)
+
+    pairs: int = Field(ge=0)
+    """How many pairs of a user and an item answers leave out."""
+
+
 class EpochFacts(Settings):
     """An epoch of choosing, as the history of a manifest holds it."""
 
@@ -176,6 +185,8 @@ class ReadingEntry(Settings):
     """Words that mean that a value is missing."""
     target_events: Annotated[list[str], AfterValidator(_with_weights)] | None = None
     """The kinds of events that are predicted, some with a weight."""
+    negative_events: list[str] | None = None
+    """The kinds of events that say "not this"."""
 
 
 class FilterEntry(Settings):

@@ -36,6 +36,7 @@ def own_log(artefact: Artefact) -> InteractionLog:
         user_vocabulary=artefact.users,
         item_vocabulary=artefact.items,
         titles=artefact.titles,
+        rejected=artefact.rejected,
         provenance={name: value for name, value in facts.items() if name not in _COUNTED},
     )
     if log.digest != facts["digest"]:

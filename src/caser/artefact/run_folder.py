@@ -19,6 +19,7 @@ VOCABULARY = "vocabulary.parquet"
 HISTORIES = "histories.parquet"
 INDEX = "index.safetensors"
 ATTRIBUTES = "attributes.safetensors"
+REJECTED = "rejected.safetensors"
 LISTED = {WEIGHTS, VOCABULARY, HISTORIES}
 MOST_MANIFEST_BYTES = 64 * 2**20
 
@@ -99,7 +100,7 @@ def foreign_files(folder: Path) -> list[str]:
 
     The temporary file that a killed `update_manifest` leaves does belong to it; it is never read.
     """
-    names = {entry.name for entry in folder.iterdir()} - LISTED - {INDEX, ATTRIBUTES, MANIFEST}
+    names = {entry.name for entry in folder.iterdir()} - LISTED - {INDEX, ATTRIBUTES, REJECTED, MANIFEST}
     return sorted(name for name in names if not (name.startswith(f".{MANIFEST}.") and name.endswith(".partial")))
 
 

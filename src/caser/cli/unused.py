@@ -137,7 +137,7 @@ def _trains(name: str) -> bool:
 
 _LOG = (
     needs("--rating", "--min-rating"),
-    needs("--event-type", "--event-types", "--target-events"),
+    needs("--event-type", "--event-types", "--target-events", "--negative-events"),
     _fields_of_text_only("--separator"),
     _fields_of_text_only("--header"),
     _fields_of_text_only("--no-header"),

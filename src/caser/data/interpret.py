@@ -21,6 +21,7 @@ from caser.data.filters import LogFilters
 from caser.data.ids import as_integers_if_exact, without_point_zero
 from caser.data.log import InteractionLog, Vocabulary
 from caser.data.log_titles import with_own_titles
+from caser.data.rejected import Rejected, last_negatives
 from caser.data.roles import choose_columns
 from caser.data.rows import Rows, Rules, check_rows, needed_roles, read_rows
 from caser.data.strays import Edges, doubts_on_strays
@@ -43,11 +44,16 @@ def to_log(table: RawTable, rules: Rules, filters: LogFilters, facts: Mapping[st
     roles = choose_columns(table, rules.named, needed_roles(rules, filters))
     rows = read_rows(roles.table, roles.columns, rules, filters)
     check_rows(rows, roles.columns, table, rules, filters)
+    rows, rejected = _without_negatives(rows, rules)
     provenance = provenance_of(rows, table.notes, roles.notes, filters, facts)
     times = rows.kept["time"].to_numpy() if "time" in rows.kept else None
     kinds, on_targets = _kinds(rows, rules)
     provenance["notes"] += on_targets
     log = InteractionLog.from_columns(rows.kept["user"], rows.kept["item"], times, provenance=provenance, kinds=kinds)
+    if rejected is not None:
+        pairs = Rejected.of(rejected, log.user_vocabulary.ids, log.item_vocabulary.ids)
+        note = f"negative events ({', '.join(rules.negative_events)}): answers leave out {len(pairs):,} items of users"
+        log = _with_notes(replace(log, rejected=pairs), [note])
     log = _with_integers(log) if table.is_text else log
     log = with_own_titles(log, roles.table, roles.columns)
     doubts = [
@@ -76,6 +82,18 @@ def provenance_of(
         "filters": rows.dropped,
         **({"event_kinds": list(rows.kinds)} if 0 < len(rows.kinds) <= MOST_NAMED_KINDS else {}),
     }
+
+
+def _without_negatives(rows: Rows, rules: Rules) -> tuple[Rows, pl.DataFrame | None]:
+    """Return the rows without negative events, and the pairs that answers leave out; None where no kind is negative."""
+    kinds = rules.negative_events
+    if not kinds:
+        return rows, None
+    kept = rows.kept.filter(~pl.col("event_type").is_in(kinds).fill_null(False))
+    if kept.is_empty():
+        raise DataError("negative_events (--negative-events) must leave other events; got none after the filters")
+    dropped = {"filter": f"negative_events={','.join(kinds)}", "dropped": len(rows.kept) - len(kept)}
+    return replace(rows, kept=kept, dropped=[*rows.dropped, dropped]), last_negatives(rows.kept, kinds)
 
 
 def _kinds(rows: Rows, rules: Rules) -> tuple[EventKinds | None, list[str]]:

@@ -14,9 +14,10 @@ import polars as pl
 
 from caser.arrays.offsets import rows_by_time
 from caser.arrays.types import Int32, Int64, Mask
+from caser.data.appearance import index_by_appearance
 from caser.data.id_text import written
 from caser.data.item_table import combined
-from caser.data.log import InteractionLog, Vocabulary, index_by_appearance
+from caser.data.log import InteractionLog, Vocabulary
 from caser.errors import DataError
 
 SECOND = 1_000_000
@@ -46,7 +47,7 @@ def joined(old: InteractionLog, new: InteractionLog) -> JoinedLog:
     new  the new events, with times; it may hold old ones too
 
     The result has the provenance of the old log. Raises DataError where one of the logs has no times, or
-    predicts some kinds of events only.
+    predicts some kinds of events only, or has negative ones.
 
     >>> old = InteractionLog.from_columns(pl.Series(["a", "b"]), pl.Series([7, 8]), np.array([10, 20]) * SECOND)
     >>> new = InteractionLog.from_columns(pl.Series(["b", "c"]), pl.Series([8, 9]), np.array([20, 30]) * SECOND)
@@ -60,10 +61,11 @@ def joined(old: InteractionLog, new: InteractionLog) -> JoinedLog:
                 f"new events are told from old ones by their times; the {name} log has none. Name the time column "
                 "(Reading(time=...), or --time)."
             )
-        if log.kinds is not None:
+        if log.kinds is not None or log.rejected is not None:
+            what = "predicts some kinds only (target_events)" if log.rejected is None else "has negative_events"
             raise DataError(
-                f"logs are joined where all events are predicted; the {name} log predicts some kinds only "
-                "(target_events). Join its files, and read them as one log."
+                f"logs are joined where all events are predicted; the {name} log {what}. Join its files, and read them "
+                "as one log."
             )
     # The events that the old log does not hold, in the order of time.
     events = np.argsort(new.times, kind="stable")

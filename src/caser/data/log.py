@@ -19,6 +19,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from caser.arrays.types import Int32, Int64, Mask, RawId
+from caser.data.appearance import index_by_appearance
 from caser.data.event_kinds import EventKinds
 from caser.data.id_text import (
     check_lengths,
@@ -30,6 +31,7 @@ from caser.data.id_text import (
     refuse_converted,
     written,
 )
+from caser.data.rejected import Rejected
 from caser.errors import ConfigError, DataError, UnknownIdError, did_you_mean
 from caser.system.notebook import table_html
 
@@ -189,6 +191,8 @@ class InteractionLog:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """The source of the log and what was done to it; JSON values only."""
     kinds: EventKinds | None = None
+    rejected: Rejected | None = None
+    """What users do not want, from negative events; None without such events."""
 
     @classmethod
     def from_columns(
@@ -323,27 +327,10 @@ class InteractionLog:
             user_vocabulary=Vocabulary(self.user_vocabulary.ids.gather(old_users)),
             item_vocabulary=Vocabulary(self.item_vocabulary.ids.gather(old_items)),
             titles=None if self.titles is None else self.titles.gather(old_items),
+            rejected=None if self.rejected is None else self.rejected.renumbered(old_users + 1, old_items + 1),
         )
         return kept._with_step(step, int((~mask).sum()))
 
     def _with_step(self, step: str, dropped: int) -> InteractionLog:
         steps = [*self.provenance.get("filters", []), {"filter": step, "dropped": dropped}]
         return self.with_facts(titles=self.titles, provenance={**self.provenance, "filters": steps})
-
-
-def index_by_appearance(ids: pl.Series, by_time: Int64) -> tuple[Int32, pl.Series]:
-    """Number the distinct ids from 1 by first appearance along an order; return indices in that order, and the ids.
-
-    ids  (N,) raw ids        by_time  (N,) the rows in the order of their times
-
-    >>> indices, ids = index_by_appearance(pl.Series(["b", "a", "b"]), np.array([1, 0, 2]))
-    >>> indices.tolist(), ids.to_list()
-    ([1, 2, 2], ['a', 'b'])
-    """
-    kind = ids.dtype
-    if kind == pl.String:
-        ids = ids.cast(pl.Categorical(pl.Categories.random()))  # joining on numbers is faster than joining on text
-    frame = pl.DataFrame({"id": ids.rechunk().gather(by_time)})
-    distinct = frame.unique("id", keep="first", maintain_order=True).with_row_index("index", offset=1)
-    joined = frame.join(distinct, on="id", how="left", maintain_order="left", nulls_equal=True)
-    return joined["index"].to_numpy().astype(np.int32), distinct["id"].cast(kind).alias("id")

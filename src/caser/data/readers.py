@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 import polars as pl
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from caser.config import Settings
 from caser.data.dialect import unescaped
@@ -62,10 +62,12 @@ class Reading(Settings):
     rating: str | None = None
     """Column with the rating, for --min-rating."""
     event_type: str | None = None
-    """Column with the kind of event, for --event-types and --target-events."""
+    """Column with the kind of event, for --event-types, --target-events and --negative-events."""
     target_events: Annotated[tuple[str, ...], AfterValidator(_known_weights)] = ()
     """Kinds of events that are predicted and judged, such as purchase, or cart=0.3 with a weight in training; the other
     events are history only."""
+    negative_events: tuple[str, ...] = ()
+    """Kinds of events that say "not this", such as skip: no interactions, and answers leave out their items."""
     separator: Annotated[str, BeforeValidator(unescaped)] | None = Field(default=None, pattern=r'^[^"\r\n]+$')
     r"""Text between two fields of a text file; `\t` is a tab."""
     header: bool | None = None
@@ -79,6 +81,15 @@ class Reading(Settings):
     """Format of a file: delimited, jsonl, json, parquet, arrow or avro."""
     bad_rows: Literal["refuse", "skip"] = "refuse"
     """What to do with rows that have no user, no item or no readable time: refuse the log, or skip these rows."""
+
+    @model_validator(mode="after")
+    def _no_negative_kind_is_predicted(self) -> Self:
+        if both := sorted({*weights_of(self.target_events)}.intersection(self.negative_events)):
+            raise ConfigError(
+                f"a kind of event must be predicted or negative; got {', '.join(both)} in target_events "
+                "(--target-events) and in negative_events (--negative-events). Leave it out of one of them."
+            )
+        return self
 
 
 def read_log(
@@ -124,6 +135,7 @@ def read_log(
             time_format=reading.time_format,
             skip=reading.bad_rows == "skip",
             target_events=weights_of(reading.target_events),
+            negative_events=reading.negative_events,
         )
         return apply_filters(to_log(table, rules, filters, facts), filters)
     except MemoryError:

@@ -195,7 +195,8 @@ def _ignored_events(table: RawTable, chosen: Mapping[str, str], named: Mapping[s
     words = in_words(column, table)
     return [
         f"{words} is not used: events of every kind count alike ({shown}); choose some with --event-types, or those "
-        "that are predicted, with the others as history, with --target-events"
+        "that are predicted, with the others as history, with --target-events, or those that say no with "
+        "--negative-events"
     ]
 
 

@@ -32,6 +32,7 @@ class Rules:
     time_format  how times are written; None to guess
     skip         whether bad rows are dropped; otherwise they are refused
     target_events  the kinds of events that are predicted, with their weights; all if empty
+    negative_events  the kinds of events that say "not this"
     """
 
     named: Mapping[str, str | None]
@@ -39,14 +40,20 @@ class Rules:
     time_format: str | None = None
     skip: bool = False
     target_events: Mapping[str, float] = field(default_factory=dict)
+    negative_events: tuple[str, ...] = ()
+
+    def needs_kinds(self, filters: LogFilters) -> bool:
+        """Whether the kinds of events must be read, for these rules or for filters."""
+        return bool(self.target_events or self.negative_events or filters.event_types)
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
     """What the rows of a table, or of one piece of a source, hold.
 
-    kept       the N good rows that the filters keep, in their order: `user` and `item`, `time` in microseconds if there
-               is one, `place`, `written`, the time as the source has it, and `event_type`, if the rules need it
+    kept       the N good rows that the filters keep, in their order, negative ones too: `user` and `item`, `time` in
+               microseconds if there is one, `place`, `written`, the time as the source has it, and `event_type`, if the
+               rules need it
     num_rows   how many events were read, bad ones included        place_name  what a place counts: "line" or "row"
     time_unit  the unit of the times; None without times
     bad_rows   the bad rows by reason, as `bad_rows.count_bad_rows` counts them
@@ -86,7 +93,7 @@ def read_rows(table: RawTable, columns: Mapping[str, str], rules: Rules, filters
     good = values.with_columns(raw.places.alias("place"), *written)
     good = good.filter(~is_bad) if bad_rows else good
     kinds = dict(good["event_type"].drop_nulls().value_counts(sort=True).rows()) if "event_type" in good else {}
-    kept, dropped = _filter_rows(good, filters)
+    kept, dropped = _filter_rows(good, filters, rules)
     return Rows(kept, len(raw.places), raw.places.name, time_unit, bad_rows, kinds, dropped, (raw.notes, notes))
 
 
@@ -99,7 +106,12 @@ def check_rows(rows: Rows, columns: Mapping[str, str], table: RawTable, rules: R
     if rows.bad_rows:
         bad_rows = most_frequent(rows.bad_rows)
         check_bad_rows(bad_rows, columns, table, rows.num_rows, skip=rules.skip, time_format=rules.time_format)
-    for option, asked in (("event_types", filters.event_types), ("target_events", rules.target_events)):
+    options = {
+        "event_types": filters.event_types,
+        "target_events": rules.target_events,
+        "negative_events": rules.negative_events,
+    }
+    for option, asked in options.items():
         if asked:
             _refuse_unknown_events(rows.kinds, asked, columns["event_type"], option)
     left_out = sorted({*rules.target_events}.difference(filters.event_types)) if filters.event_types else []
@@ -115,8 +127,7 @@ def needed_roles(rules: Rules, filters: LogFilters) -> set[str]:
 
     rules  what the caller says about the values        filters  which interactions to keep
     """
-    by_kind = bool(filters.event_types or rules.target_events)
-    by_filters = {"rating": filters.min_rating is not None, "event_type": by_kind}
+    by_filters = {"rating": filters.min_rating is not None, "event_type": rules.needs_kinds(filters)}
     return {"user", "item"} | {role for role, needed in by_filters.items() if needed}
 
 
@@ -136,21 +147,25 @@ def _usable_values(
         raise DataError(f"time_format (--time-format) needs a column with the time; name it with {flag('time')}")
     if filters.min_rating is not None:
         values["rating"] = named["rating"].cast(pl.Float64, strict=False).fill_nan(None)
-    if filters.event_types or rules.target_events:
+    if rules.needs_kinds(filters):
         values["event_type"] = named["event_type"].cast(pl.String, strict=False)
     return pl.DataFrame([one.alias(role) for role, one in values.items()]), unit, notes
 
 
-def _filter_rows(frame: pl.DataFrame, filters: LogFilters) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
-    """Apply the filters on ratings and events; return the remaining rows, and what each filter dropped."""
+def _filter_rows(frame: pl.DataFrame, filters: LogFilters, rules: Rules) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
+    """Apply the filters on ratings and events; return the remaining rows, and what each filter dropped.
+
+    No filter drops negative events.
+    """
     conditions = {}
+    is_negative = pl.col("event_type").is_in(rules.negative_events) if rules.negative_events else pl.lit(False)
     if filters.min_rating is not None:
         conditions[f"min_rating={filters.min_rating:g}"] = pl.col("rating") >= filters.min_rating
     if filters.event_types:
         conditions[f"event_types={','.join(filters.event_types)}"] = pl.col("event_type").is_in(filters.event_types)
     dropped = []
     for name, condition in conditions.items():
-        kept = frame.filter(condition)
+        kept = frame.filter(condition | is_negative)
         dropped.append({"filter": name, "dropped": len(frame) - len(kept)})
         frame = kept
     return frame, dropped

@@ -269,6 +269,7 @@ def recommender_of(
             histories=split.everything,
             manifest=manifest,
             is_trained=None if left_out is None else is_trained,
+            rejected=log.rejected,
         )
     )
 

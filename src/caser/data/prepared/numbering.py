@@ -21,8 +21,8 @@ import numpy as np
 import polars as pl
 
 from caser.arrays.types import Int32, Int64
+from caser.data.appearance import index_by_appearance
 from caser.data.ids import as_integers_if_exact, without_point_zero
-from caser.data.log import index_by_appearance
 from caser.data.prepared.staged import NUM_BUCKETS, Staged
 from caser.errors import DataError
 

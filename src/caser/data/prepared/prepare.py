@@ -94,12 +94,13 @@ def prepare_log(
     must_be("out", out, str | Path, "the path of a folder")
     reading = (reading or Reading()).replace(**options)
     filters = _checked_filters(filters)
-    if reading.target_events:
-        raise ConfigError(
-            "a prepared log does not keep the kinds of events, so all of them are predicted; got target_events "
-            f"(--target-events) {', '.join(reading.target_events)}. Keep one kind with event_types (--event-types), or "
-            "read the log in memory."
-        )
+    for name in ("target_events", "negative_events"):
+        if kinds := getattr(reading, name):
+            raise ConfigError(
+                f"a prepared log does not keep the kinds of events, so all of them are alike; got {name} "
+                f"(--{name.replace('_', '-')}) {', '.join(kinds)}. Keep some kinds with event_types (--event-types), "
+                "or read the log in memory."
+            )
     if memory_mb < LEAST_MEMORY_MB:
         raise ConfigError(f"memory_mb (--memory-mb) must be at least {LEAST_MEMORY_MB}; got {memory_mb}.")
     sources = [source] if isinstance(source, str | Path) else list(source)

@@ -22,7 +22,7 @@ import numpy as np
 import polars as pl
 
 from caser.arrays.types import Int32, Int64
-from caser.data.log import index_by_appearance
+from caser.data.appearance import index_by_appearance
 from caser.data.prepared.pieces import Place
 from caser.data.rows import Rows
 from caser.data.strays import Edges, Summaries

@@ -65,7 +65,8 @@ def in_indices(model: LoadedModel, window: int, question: Question) -> QuestionI
     if user is None:
         return ask(None, request.history or ())
     if request.history is not None:
-        return ask(None if recent.is_erased else user, request.history)
+        asked = ask(None if recent.is_erased else user, request.history)
+        return model.without_rejected(asked, user, recent)
     return model.question(user, recent, window) if recent.items or recent.is_erased else ask(user)
 
 

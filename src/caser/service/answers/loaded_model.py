@@ -7,6 +7,7 @@ A reload makes another `LoadedModel`. Assumes that the run folder is replaced in
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 from sys import getsizeof
@@ -28,6 +29,7 @@ from caser.exported.scorer import through_onnx
 from caser.service.answers.catalogue import Catalogue
 from caser.service.answers.cost import CostRates
 from caser.service.answers.one_history import Interaction, OneHistory, RunHistory, one_history, unit_of
+from caser.service.answers.rejected_items import rejected_items
 from caser.service.byte_cache import ByteCache
 from caser.service.events.store import RecentHistory
 from caser.service.settings import DEFAULT_CACHE_MB
@@ -116,9 +118,21 @@ class LoadedModel:
             return kept.question
         items = kept.history.items if kept.history.is_new or recent.is_erased else None
         question = self.recommender.question(None if recent.is_erased else user, items)
+        question = self.without_rejected(question, user, recent)
         with self._lock:
             self._histories[user, window] = kept._replace(question=question)
         return question
+
+    def without_rejected(self, question: Question, user: RawId, recent: RecentHistory) -> Question:
+        """A question whose answer has no item that its user does not want, by the run and the stored events together.
+
+        question  about the user, with what the run holds
+        user      the raw id        recent  the user's stored events
+        """
+        if not (self.kinds.negatives and recent.items):
+            return question
+        rejected = rejected_items(self.recommender.artefact, self.kinds, None if recent.is_erased else user, recent)
+        return replace(question, rejected=rejected)
 
     def _kept(self, user: RawId, recent: RecentHistory, window: int) -> _Kept:
         with self._lock:  # long answers are given in a thread
