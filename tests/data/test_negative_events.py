@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -96,9 +97,9 @@ def test_ids_of_a_text_file_keep_their_pairs(tmp_path: Path) -> None:
 @pytest.mark.parametrize("model", [Popularity(), Markov(), BPRMF()], ids=lambda model: model.name)
 def test_no_answer_has_what_its_user_rejected(model: Popularity | Markov | BPRMF, tmp_path: Path) -> None:
     split = leave_one_out(read_log(FRAME, negative_events=("skip",)))
-    training = {} if not isinstance(model, BPRMF) else {"training": Training(epochs=1, patience=0)}
+    training = Training(epochs=1, patience=0) if isinstance(model, BPRMF) else None
     plain = leave_one_out(read_log(FRAME.filter(pl.col("event") == "view")))
-    recommender, without = fit(model, split, train_on="all", **training), fit(model, plain, train_on="all", **training)
+    recommender, without = fit(model, split, training, train_on="all"), fit(model, plain, training, train_on="all")
     recommender.save(tmp_path / "run")
     for answering in (recommender, load(tmp_path / "run")):
         for user, rejected in (("ann", {"e"}), ("ben", {"d"}), ("cid", {"b"})):
@@ -153,7 +154,7 @@ def test_a_file_with_other_pairs_is_refused(bad: Rejected) -> None:
         rejected_from_bytes(rejected_to_bytes(bad), 2, 3)
 
 
-def read(**options: object) -> Callable[[], object]:
+def read(**options: Any) -> Callable[[], object]:
     return lambda: read_log(FRAME, **options)
 
 
