@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -19,7 +20,7 @@ from caser.data.split import Split, global_time, leave_one_out, sessions
 from caser.data.tape import Tape
 from caser.data.unjudged import unjudged
 from caser.data.user_sessions import user_sessions
-from caser.errors import CaserError, ConfigError, DataError
+from caser.errors import ArtefactError, CaserError, ConfigError, DataError
 from caser.evaluation import protocols
 from caser.evaluation.split_facts import repeat_share
 from caser.fitting.fit import fit
@@ -33,6 +34,7 @@ from caser.training.lanes import batches_of
 from tests.data.logs import raw_queries, raw_sequences
 
 # Each word is a user; small letters are views, capitals are buys of the same item.
+TWO = ("buy=3", "view")
 WORDS = {"ann": "abAcBdCe", "ben": "aBcdDe", "cid": "abc", "dan": "Abc", "eve": "abC"}
 
 
@@ -156,6 +158,53 @@ def test_the_audit_moves_kinds_with_their_items() -> None:
     assert sorted(other.items[other.kinds.is_target]) == sorted(tied.items[tied.kinds.is_target])
 
 
+@pytest.mark.parametrize("name", ["leave-one-out", "global-time", "new-users", "sessions"])
+def test_a_log_in_shards_has_the_parts_of_the_whole_log(name: str) -> None:
+    log = read_log(frame_of({f"user {number}": "abAcBdCaDb"[number % 4 :] for number in range(40)}), target_events=TWO)
+    whole, pieces = (protocols.apply(name, each) for each in (log, ShardedLog.of(log, 3)))
+    for part in ("fit", "final", "everything"):
+        one, many = getattr(whole, part), getattr(pieces, part)
+        assert one.kinds.codes.tolist() == many.kinds.codes.tolist()
+        assert one.target_counts.tolist() == many.target_counts.tolist()
+        assert one.mean_weight == many.mean_weight != 1
+        assert repeat_share(one) == repeat_share(many)
+    for part in ("validation", "test"):
+        one, many = getattr(whole, part), getattr(pieces, part)
+        assert one.targets.tolist() == many.targets.tolist()
+        assert one.kinds.codes.tolist() == many.kinds.codes.tolist()
+
+
+def test_a_prepared_log_trains_as_the_log_in_memory(tmp_path: Path) -> None:
+    frame = frame_of({f"user {number}": "abAcBdCaDb"[number % 4 :] for number in range(40)})
+    frame.write_csv(tmp_path / "log.csv")
+    prepared = prepare_log(tmp_path / "log.csv", tmp_path / "log", target_events=TWO, num_shards=3)
+    log = read_log(tmp_path / "log.csv", target_events=TWO)
+    assert prepared.num_shards == 3
+    assert read_log(tmp_path / "log").digest == prepared.digest == log.digest
+    training = Training(epochs=2, patience=0, batch_size=64)
+    for model in (Caser(L=2, T=2, d=4, reach=2), Markov(), Popularity(), CountKNN()):
+        own = training if isinstance(model, Caser) else None
+        one, many = (fit(model, leave_one_out(each), own).artefact for each in (log, prepared))
+        for array, other in zip(one.scorer.arrays().values(), many.scorer.arrays().values(), strict=True):
+            assert np.array_equal(array, other) if own else np.allclose(array, other, rtol=1e-12)
+        assert one.manifest["fingerprint"] == many.manifest["fingerprint"]
+
+
+def test_kinds_of_a_prepared_log_are_checked(tmp_path: Path) -> None:
+    frame_of(WORDS).write_csv(tmp_path / "log.csv")
+    prepare_log(tmp_path / "log.csv", tmp_path / "plain")
+    assert not (tmp_path / "plain" / "kinds.npy").exists()
+    prepare_log(tmp_path / "log.csv", tmp_path / "log", target_events=TWO)
+    content = bytearray((tmp_path / "log" / "kinds.npy").read_bytes())
+    content[-1] = 3
+    (tmp_path / "log" / "kinds.npy").write_bytes(content)
+    with pytest.raises(ArtefactError, match="must hold kinds that the manifest names"):
+        read_log(tmp_path / "log")
+    (tmp_path / "log" / "kinds.npy").unlink()
+    with pytest.raises(ArtefactError, match=r"kinds\.npy"):
+        read_log(tmp_path / "log")
+
+
 REFUSED: list[tuple[Callable[[], object], type[CaserError], str]] = [
     (lambda: read_log(frame_of(WORDS), target_events=("Buy",)), DataError, "'Buy', which never occurs.*buy"),
     (
@@ -164,8 +213,6 @@ REFUSED: list[tuple[Callable[[], object], type[CaserError], str]] = [
         "among event_types",
     ),
     (lambda: read_log(frame_of(WORDS).drop("event"), target_events=("buy",)), DataError, "event_type"),
-    (lambda: ShardedLog.of(log_of(WORDS), 2), ConfigError, "one shard"),
-    (lambda: prepare_log("log.csv", "folder", target_events=("buy",)), ConfigError, "does not keep the kinds"),
     (lambda: leave_one_out(log_of({"ann": "Aab"})), DataError, "with a target after the first"),
 ]
 

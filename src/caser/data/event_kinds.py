@@ -6,7 +6,7 @@ A kind is written as its name, `purchase`, or as its name and its weight, `cart=
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -57,6 +57,11 @@ class EventKinds:
         return self.codes > 0
 
     @property
+    def num_targets(self) -> int:
+        """How many of the interactions are predicted."""
+        return int(np.count_nonzero(self.codes))
+
+    @property
     def is_weighted(self) -> bool:
         """Whether some targets count more than others."""
         return len(set(self.weights.values())) > 1
@@ -72,10 +77,9 @@ class EventKinds:
         return (self.by_code / min(self.weights.values()))[self.codes]
 
     @property
-    def training_weights(self) -> dict[str, float]:
-        """The weight of each kind in a loss: the mean over the targets of these interactions is 1."""
-        mean = self.by_code[self.codes[self.is_target]].mean() if self.is_target.any() else 1.0
-        return {kind: weight / mean for kind, weight in self.weights.items()}
+    def total_weight(self) -> float:
+        """The sum of the weights of all interactions, as they were given."""
+        return float(np.bincount(self.codes, minlength=len(self.by_code)) @ self.by_code)
 
     def of_distinct(self, rows: Int64, items: Int32) -> EventKinds:
         """Return one kind for each distinct pair of a row and an item, in the order of their first appearance.
@@ -97,6 +101,15 @@ class EventKinds:
         strongest = np.zeros(len(first), dtype=np.int64)
         np.maximum.at(strongest, inverse.ravel(), strength[self.codes])
         return replace(self, codes=weakest_first[strongest[np.argsort(first)]].astype(np.uint8))
+
+
+def concat_kinds(pieces: Sequence[EventKinds | None]) -> EventKinds | None:
+    """Return the kinds of several runs of interactions, one after another, as one; None if they have none.
+
+    pieces  the kinds of each, with the same weights
+    """
+    found = [piece for piece in pieces if piece is not None]
+    return replace(found[0], codes=np.concatenate([piece.codes for piece in found])) if found else None
 
 
 def weights_of(words: tuple[str, ...]) -> dict[str, float]:

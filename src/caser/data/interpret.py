@@ -47,8 +47,9 @@ def to_log(table: RawTable, rules: Rules, filters: LogFilters, facts: Mapping[st
     rows, rejected = _without_negatives(rows, rules)
     provenance = provenance_of(rows, table.notes, roles.notes, filters, facts)
     times = rows.kept["time"].to_numpy() if "time" in rows.kept else None
-    kinds, on_targets = _kinds(rows, rules)
-    provenance["notes"] += on_targets
+    kinds = kinds_of(rows.kept, rules.target_events) if rules.target_events else None
+    if kinds is not None:
+        provenance["notes"].append(note_on_kinds(kinds.weights, kinds.num_targets, len(rows.kept)))
     log = InteractionLog.from_columns(rows.kept["user"], rows.kept["item"], times, provenance=provenance, kinds=kinds)
     if rejected is not None:
         pairs = Rejected.of(rejected, log.user_vocabulary.ids, log.item_vocabulary.ids)
@@ -96,22 +97,26 @@ def _without_negatives(rows: Rows, rules: Rules) -> tuple[Rows, pl.DataFrame | N
     return replace(rows, kept=kept, dropped=[*rows.dropped, dropped]), last_negatives(rows.kept, kinds)
 
 
-def _kinds(rows: Rows, rules: Rules) -> tuple[EventKinds | None, list[str]]:
-    """Return which of the rows kept are predicted, and their kinds, None for all of them; and a sentence on them."""
-    if not rules.target_events:
-        return None, []
-    code_of = {kind: code for code, kind in enumerate(rules.target_events, start=1)}
-    codes = rows.kept["event_type"].replace_strict(code_of, default=0, return_dtype=pl.UInt8)
-    kinds = EventKinds(codes.fill_null(0).to_numpy(), rules.target_events)
-    if not kinds.is_target.any():
+def kinds_of(kept: pl.DataFrame, weights: Mapping[str, float]) -> EventKinds:
+    """Return the kinds of rows.
+
+    kept  the rows, with their `event_type`        weights  the weight of each kind that is predicted
+    """
+    code_of = {kind: code for code, kind in enumerate(weights, start=1)}
+    codes = kept["event_type"].replace_strict(code_of, default=0, return_dtype=pl.UInt8)
+    return EventKinds(codes.fill_null(0).to_numpy(), weights)
+
+
+def note_on_kinds(weights: Mapping[str, float], num_targets: int, num_events: int) -> str:
+    """Return the sentence on the kinds that are predicted. Raises DataError if no event is.
+
+    weights      the weight of each kind        num_targets, num_events  how many events are predicted, and of how many
+    """
+    if not num_targets:
         raise DataError("target_events (--target-events) must leave an event to predict; got none after the filters")
-    words = ", ".join(
-        f"{kind} (weight {weight:g})" if kinds.is_weighted else kind for kind, weight in kinds.weights.items()
-    )
-    return kinds, [
-        f"events of kind {words} are predicted, {kinds.is_target.sum():,} of {len(codes):,}; the others are history "
-        "only"
-    ]
+    is_weighted = len(set(weights.values())) > 1
+    words = ", ".join(f"{kind} (weight {weight:g})" if is_weighted else kind for kind, weight in weights.items())
+    return f"events of kind {words} are predicted, {num_targets:,} of {num_events:,}; the others are history only"
 
 
 def _note_on_times(unit: str | None) -> str:

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from caser.arrays.offsets import blocks_of, offsets_of
-from caser.arrays.types import Int32, Int64, Mask
+from caser.arrays.types import Floats, Int32, Int64, Mask
 from caser.data.cuts import Parts
+from caser.data.event_kinds import EventKinds, concat_kinds
 from caser.data.log import InteractionLog
 from caser.data.queries import Queries
 from caser.data.shards import ShardedLog
@@ -71,8 +72,12 @@ def everything_of(shards: ShardedLog) -> Tape:
         return tape
     bounds = [slice(*shards.first_user[k : k + 2].tolist()) for k in range(shards.num_shards)]
     lengths = [tape.lengths[users] for users in bounds]
-    part = ShardedTape(lambda k: _numbered(Tape.from_log(shards.shard(k)), shards, k), lengths, tape.item_counts)
-    part.__dict__.update(items=tape.items, times=tape.times)
+
+    def load(k: int) -> Tape:
+        return _numbered(Tape.from_log(shards.shard(k)), shards, k)
+
+    part = ShardedTape(load, lengths, tape.item_counts, has_kinds=tape.has_kinds)
+    part.__dict__.update(items=tape.items, times=tape.times, kinds=tape.kinds)
     return part
 
 
@@ -128,7 +133,7 @@ def masked_part(tape: Tape, mask: Mask) -> ShardedTape:
         lengths[first:end] = np.bincount(users, minlength=end - first)
         counts += np.bincount(tape.items[inside][mask[inside]], minlength=len(counts))
         release(tape.items, mask)
-    return ShardedTape(lambda _: tape.where(mask), [lengths[1:]], counts)
+    return ShardedTape(lambda _: tape.where(mask), [lengths[1:]], counts, has_kinds=tape.has_kinds)
 
 
 class ShardedTape(Tape):
@@ -137,14 +142,17 @@ class ShardedTape(Tape):
     All else that a `Tape` offers works too, such as `items`, but it loads the whole part.
     """
 
-    def __init__(self, load: Callable[[int], Tape], lengths: Sequence[Int64], item_counts: Int64) -> None:
+    def __init__(
+        self, load: Callable[[int], Tape], lengths: Sequence[Int64], item_counts: Int64, *, has_kinds: bool
+    ) -> None:
         """Keep how to load a shard.
 
         load         returns the part of the shard with a number, whose users are numbered as in the whole log
         lengths      for each shard, the lengths of its sequences, (its number of users,) int64
         item_counts  (I,) int64, the number of interactions of each item in all shards
+        has_kinds    whether interactions have kinds
         """
-        self._load, self._lengths = load, lengths
+        self._load, self._lengths, self._has_kinds = load, lengths, has_kinds
         values = {
             "offsets": offsets_of(np.concatenate([[0], *lengths])),
             "num_items": len(item_counts) - 1,
@@ -161,7 +169,7 @@ class ShardedTape(Tape):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let another process have the whole part: how a shard is loaded cannot be sent to it."""
-        return Tape, (self.items, self.offsets, self.num_items, None, self.times)
+        return Tape, (self.items, self.offsets, self.num_items, None, self.times, None, self.kinds)
 
     @property
     def sizes(self) -> list[int]:
@@ -192,6 +200,24 @@ class ShardedTape(Tape):
         """The items of all shards, (N,) int32. Raises ConfigError if they do not fit into memory."""
         refuse_whole(f"{len(self):,} interactions", 2 * 4 * len(self))  # twice for a moment
         return self.pool(range(len(self._lengths))).items
+
+    @property
+    def has_kinds(self) -> bool:
+        """Whether the interactions have kinds. See `Tape.has_kinds`."""
+        return self._has_kinds
+
+    @cached_property
+    def kinds(self) -> EventKinds | None:
+        """The kinds of the interactions of all shards; None without kinds. See `Tape.kinds`."""
+        return concat_kinds([piece.kinds for piece in self.pieces()]) if self._has_kinds else None
+
+    @cached_property
+    def target_counts(self) -> Int64 | Floats:
+        """How often each item is predicted in all shards, (I,). See `Tape.target_counts`."""
+        if not self._has_kinds:
+            return self.item_counts
+        counts: Int64 | Floats = np.sum([piece.target_counts for piece in self.pieces()], axis=0)
+        return counts
 
     @cached_property
     def times(self) -> Int64 | None:
@@ -235,7 +261,8 @@ class _Pieces:
                 _release(self.shards)
                 return _numbered(own, self.shards, k)
 
-            return ShardedTape(load, self.lengths[name], self.counts[name])
+            has_kinds = self.shards.log.kinds is not None
+            return ShardedTape(load, self.lengths[name], self.counts[name], has_kinds=has_kinds)
 
         validation, test = (_concat(self.queries[name]) for name in ("validation", "test"))
         return Parts(tape("fit"), validation, tape("final"), test, self.counted)
@@ -282,6 +309,7 @@ def _concat(pieces: Sequence[Queries]) -> Queries:
         target_offsets=offsets_of(np.concatenate([each.num_targets for each in pieces])),
         owners=np.concatenate([each.owners for each in pieces]),
         seen_starts=np.concatenate(seen) if seen else None,
+        kinds=concat_kinds([each.kinds for each in pieces]),
     )
 
 
@@ -292,4 +320,5 @@ def _joined(pieces: Sequence[Tape]) -> Tape:
         offsets_of(np.concatenate([[0], *(each.lengths[1:] for each in pieces)])),
         pieces[0].num_items,
         np.concatenate([[0], *(each.owners[1:] for each in pieces)]).astype(np.int32),
+        kinds=concat_kinds([each.kinds for each in pieces]),
     )

@@ -38,13 +38,11 @@ class ShardedLog:
     def of(cls, log: InteractionLog, num_shards: int = 1) -> ShardedLog:
         """Cut a log into shards with about equally many interactions.
 
-        log  any log; one of which only some interactions are targets stays in one piece
+        log  any log
         num_shards  from 1 to the number of users
 
         Raises ConfigError for another number of shards.
         """
-        if log.kinds is not None and num_shards > 1:
-            raise ConfigError(f"a log with target_events must be in one shard; got {num_shards:,}. Leave them out.")
         if not 1 <= num_shards <= log.num_users:
             raise ConfigError(
                 f"the number of shards must lie in 1..{log.num_users:,}, the number of users; got {num_shards:,}."
@@ -120,6 +118,7 @@ class ShardedLog:
             items=log.items[events],
             times=log.times[events],
             rows=log.rows[events],
+            kinds=None if log.kinds is None else log.kinds[events],
             user_vocabulary=log.user_vocabulary.part(first, end),
         )
 

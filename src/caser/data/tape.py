@@ -195,6 +195,20 @@ class Tape:
             return np.bincount(self.items, self.kinds.relative_weights, minlength=self.num_items + 1)
         return _counts(self.items[self.kinds.is_target], self.num_items + 1)
 
+    @property
+    def has_kinds(self) -> bool:
+        """Whether the interactions have kinds, so that only some of them may be predicted."""
+        return self.kinds is not None
+
+    @property
+    def mean_weight(self) -> float:
+        """The mean weight of what is predicted, as weights were given; 1 where there are none."""
+        if not self.has_kinds:
+            return 1.0
+        found = [piece.kinds for piece in self.pieces() if piece.kinds is not None]
+        number = sum(kinds.num_targets for kinds in found)
+        return sum(kinds.total_weight for kinds in found) / number if number else 1.0
+
     def sequence(self, user: int) -> Int32:
         """Return all items of one user in time order, (n,) int32.
 

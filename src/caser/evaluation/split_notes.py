@@ -18,7 +18,7 @@ def note_on_targets(log: InteractionLog) -> list[str]:
     if log.kinds is None:
         return []
     kinds = ", ".join(log.kinds.names)
-    return [f"only {kinds} events are predicted, {log.targets.sum():,} of {len(log):,} interactions"]
+    return [f"only {kinds} events are predicted, {log.kinds.num_targets:,} of {len(log):,} interactions"]
 
 
 def notes_on_part(split: Split, tape: Tape, queries: Queries, candidates: Mask) -> list[str]:

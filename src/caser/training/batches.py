@@ -70,6 +70,7 @@ class Batches:
         positions: Literal["every", "full"] = "every",
         with_seen: bool = False,
         device: str | torch.device = "cpu",
+        mean_weight: float = 1.0,
     ) -> None:
         """Prepare the batches of a tape.
 
@@ -81,6 +82,7 @@ class Batches:
         positions    "every", or "full": only states with `window` items before them and all T targets
         with_seen    whether a batch carries the items that its users have, for negatives that avoid them
         device       where the batches are made
+        mean_weight  the mean weight of a target in the whole part; weights are divided by it
 
         Raises DataError when no position of the tape trains.
         """
@@ -115,7 +117,7 @@ class Batches:
         if tape.kinds is not None:
             self._codes = put(tape.kinds.codes)
             if tape.kinds.is_weighted:
-                self._weight_of_code = torch.from_numpy(tape.kinds.by_code).float().to(device)
+                self._weight_of_code = torch.from_numpy(tape.kinds.by_code / mean_weight).float().to(device)
         self._seen = SeenItems(tape, device) if with_seen else None
 
     @property

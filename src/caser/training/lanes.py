@@ -13,7 +13,7 @@ Mostly there is one lane, number 0.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -105,8 +105,6 @@ def batches_of(
             f"a training must have at least one lane for each worker; got {training.lanes} for {exchange.size} "
             f"workers. Set lanes={exchange.size}, or use fewer workers."
         )
-    if part.kinds is not None:  # the mean weight of a target is 1 in the whole part
-        part = replace(part, kinds=replace(part.kinds, weights=part.kinds.training_weights))
     how = How(
         window=network.window,
         max_length=network.max_length,
@@ -115,6 +113,7 @@ def batches_of(
         positions=training.positions,
         with_seen=training.unseen_negatives,
         device=next(network.parameters()).device,
+        mean_weight=part.mean_weight,
     )
     lanes = {lane: ShardBatches(*_lane(part, lane, training.lanes), how) for lane in exchange.share(training.lanes)}
     most = max(lane.num_batches for lane in lanes.values())

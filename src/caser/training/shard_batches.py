@@ -31,6 +31,7 @@ class How:
     positions: Literal["every", "full"]
     with_seen: bool
     device: torch.device
+    mean_weight: float
 
 
 class ShardBatches:

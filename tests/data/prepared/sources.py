@@ -121,6 +121,7 @@ DAMAGED = [line.replace(b"u", b"\xff") if row in (9, 30) else line for row, line
 
 UUIDS = [uuid.UUID(int=number).bytes for number in RANDOM.integers(1, 9, ROWS).tolist()]
 TITLED = FRAME.with_columns(item_title=pl.format("Title {}", "item_id"))
+KINDS_OF_EVENTS = FRAME.with_columns(event=pl.format("kind{}", "rating")).write_csv().encode()
 PLAIN = FRAME.select("user_id", "item_id", "timestamp")
 
 CASES: dict[str, Case] = {
@@ -151,8 +152,11 @@ CASES: dict[str, Case] = {
     "far from now": case("log.csv", CSV.replace(b",1600000003,", b",32503680000,")),
     "stray last row": case("log.csv", CSV + b"Total,60,1600000000,3\n"),
     "min rating": case("log.csv", CSV, filters=LogFilters(min_rating=3)),
-    "event types": case("log.csv", FRAME.with_columns(event=pl.format("kind{}", "rating")).write_csv().encode(),
+    "event types": case("log.csv", KINDS_OF_EVENTS,
                         filters=LogFilters(event_types=("kind1", "kind4"))),
+    "target events": case("log.csv", KINDS_OF_EVENTS, target_events=("kind1", "kind4=0.5")),
+    "target events and filters": case("log.csv", KINDS_OF_EVENTS, target_events=("kind4",),
+                                      filters=LogFilters(event_types=("kind1", "kind4"), min_rating=1)),
     "newest first": case("log.csv", SORTED.write_csv().encode()),
     "totals": case("log.csv", CSV.replace(b"\nu3,", b"\nTotal,", 2)),
     "many bad rows": case("log.csv", CSV.replace(b"\nu3,", b"\n,"), bad_rows="skip"),

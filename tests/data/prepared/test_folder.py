@@ -119,8 +119,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a link": (linked, "must be a regular file"),
     "missing": (lambda folder: (folder / "rows.npy").unlink(), "must be a regular file"),
     "a flipped bit": (flipped, "bytes that do not match their checksum"),
-    "a newer format": (with_manifest(format=2), "must have format 1 or an older one; got 2. Install a newer caser"),
+    "a newer format": (with_manifest(format=3), "must have format 2 or an older one; got 3. Install a newer caser"),
     "an unknown key": (with_manifest(more=1), "has no setting 'more'"),
+    "kinds without their array": (with_manifest(target_events=["buy"]), "other files"),
+    "kinds without a weight": (with_manifest(target_events=["buy=0"]), "must have weights"),
     "no users": (with_manifest(users=0), "users must be at least 1"),
     "shards that overlap": (with_manifest(first_user=[1, 4, 4, 10]), "shards that do not hold each user once"),
     "another kind of ids": (

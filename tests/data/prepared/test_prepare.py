@@ -17,7 +17,17 @@ from caser.data.prepared.folder import MANIFEST, read_manifest
 from caser.data.prepared.prepare import prepare_log
 from caser.data.readers import read_log
 from caser.errors import ArtefactError, CaserError, ConfigError, DataError
-from tests.data.prepared.sources import CASES, CSV, FRAME, Case, case, facts_of, in_memory, with_bad_rows
+from tests.data.prepared.sources import (
+    CASES,
+    CSV,
+    FRAME,
+    KINDS_OF_EVENTS,
+    Case,
+    case,
+    facts_of,
+    in_memory,
+    with_bad_rows,
+)
 
 WHOLE = ("csv", "bad rows", "titles", "lists", "zip", "json array", "a damaged character", "gbk", "parts of csv")
 NOT_IN_PIECES = {
@@ -104,6 +114,8 @@ REFUSED: dict[str, Case] = {
     "bad rows": case("log.csv", with_bad_rows()),
     "no column": case("log.csv", b"a,b\n" + b"1,2\n" * 20),
     "unknown kinds": case("log.csv", CSV.replace(b"rating", b"event"), filters=LogFilters(event_types=("buy",))),
+    "unknown targets": case("log.csv", CSV.replace(b"rating", b"event"), target_events=("buy=2",)),
+    "no target left": case("log.csv", KINDS_OF_EVENTS, target_events=("kind1",), filters=LogFilters(min_rating=4)),
     "months": case("log.csv", b"user,item,time\n" + b"".join(b"a,b,2020%02d\n" % (1 + row % 12) for row in range(60))),
     "no rows": case("log.csv", b"user,item,time\n"),
     "a long id": case("log.csv", CSV + b"u" * 1001 + b",3,1600000000,1\n"),

@@ -6,7 +6,7 @@ together, ordered, and written to their place in the arrays of the whole log.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +17,20 @@ from caser.data.prepared.arrays import create_array, write_at
 from caser.data.prepared.numbering import indices_of
 from caser.data.prepared.staged import Staged, sync_file
 
-PLACED = np.dtype([("user", "<i4"), ("item", "<i4"), ("time", "<i8"), ("row", "<i8")])
+PLACED = np.dtype([("user", "<i4"), ("item", "<i4"), ("time", "<i8"), ("row", "<i8"), ("kind", "|u1")])
 """An event with its indices."""
 
 EVENT_BYTES = 120
 """About how many bytes an event takes while the events of a range are ordered."""
 
-COLUMNS = {"users": ("user", "<i4"), "items": ("item", "<i4"), "times": ("time", "<i8"), "rows": ("row", "<i8")}
-"""The arrays of a log: the column of PLACED and the type of each."""
+COLUMNS = {
+    "users.npy": "user",
+    "items.npy": "item",
+    "times.npy": "time",
+    "rows.npy": "row",
+    "kinds.npy": "kind",
+}
+"""The column of PLACED of each array of a log."""
 
 
 def user_ranges(offsets: Int64, budget: float) -> Int64:
@@ -51,7 +57,7 @@ def order_piece(piece: Staged, bounds: Int64) -> None:
     events = piece.events()
     placed = np.empty(len(events), PLACED)
     placed["user"], placed["item"] = (indices_of(piece, role)[events[role]] for role in ("user", "item"))
-    placed["time"] = events["time"]
+    placed["time"], placed["kind"] = events["time"], events["kind"]
     placed["row"] = np.arange(piece.first_row, piece.first_row + len(events))
     placed = placed[np.argsort(placed["user"], kind="stable")]
     starts = np.searchsorted(placed["user"], bounds.astype(np.int32))
@@ -60,16 +66,23 @@ def order_piece(piece: Staged, bounds: Int64) -> None:
 
 
 def arrange(
-    pieces: Sequence[Staged], bounds: Int64, offsets: Int64, out: Path, begin: int, moments: Moments
+    pieces: Sequence[Staged],
+    bounds: Int64,
+    offsets: Int64,
+    out: Path,
+    types: Mapping[str, str],
+    begin: int,
+    moments: Moments,
 ) -> Iterator[tuple[int, Moments]]:
     """Write the events of one range of users after another; yield the number of ranges that are on disk, each time.
 
     pieces  staged pieces that `order_piece` has ordered        bounds, offsets  as for `user_ranges`
-    out     a folder for the arrays        begin, moments  the ranges written before, and what was seen in them
+    out     a folder for the arrays        types  the type of each, by the name of its file
+    begin, moments  the ranges written before, and what was seen in them
     """
     num_events = int(offsets[-1])
-    for name, (_, dtype) in COLUMNS.items():
-        create_array(out / f"{name}.npy", dtype, num_events)
+    for name, dtype in types.items():
+        create_array(out / name, dtype, num_events)
     starts = [np.load(piece.folder / "starts.npy") for piece in pieces]
     for number in range(begin, len(bounds) - 1):
         parts = [
@@ -84,9 +97,9 @@ def arrange(
         events = np.concatenate(parts)
         # Both sorts keep the order of rows, in which the events come.
         events = events[np.lexsort((events["time"], events["user"]))]
-        for name, (column, dtype) in COLUMNS.items():
-            write_at(out / f"{name}.npy", dtype, num_events, int(offsets[bounds[number]]), events[column])
+        for name, dtype in types.items():
+            write_at(out / name, dtype, num_events, int(offsets[bounds[number]]), events[COLUMNS[name]])
         moments = moments.after(events["user"], events["time"], events["row"], events["item"])
-        for name in COLUMNS:
-            sync_file(out / f"{name}.npy")
+        for name in types:
+            sync_file(out / name)
         yield number + 1, moments

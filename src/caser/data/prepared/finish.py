@@ -16,14 +16,15 @@ from caser.arrays.offsets import offsets_of
 from caser.arrays.types import Int64
 from caser.data.bad_rows import doubt_on_bad_rows
 from caser.data.doubts import LogCounts, Moments, doubts_on_log
+from caser.data.event_kinds import weights_of
 from caser.data.interpret import first_row
 from caser.data.prepared.arrays import blocks_of
 from caser.data.prepared.folder import (
-    ARRAYS,
     FORMAT,
     IDS,
     MANIFEST,
     Manifest,
+    arrays_with,
     file_facts,
     open_prepared,
     seal_manifest,
@@ -53,6 +54,7 @@ class Found:
     totals       what is known of all pieces
     user_counts  (U,) and item_counts (I,) int64: how many events each has        moments  what was seen of the times
     id_types     the types of ids        has_titles  whether items have titles
+    target_events  the kinds of events that are predicted, with their weights; none if all events are
     is_typed     whether the source marks missing values itself
     """
 
@@ -63,6 +65,7 @@ class Found:
     id_types: dict[str, str]
     has_titles: bool
     is_typed: bool
+    target_events: tuple[str, ...]
 
 
 def finish(
@@ -92,10 +95,11 @@ def finish(
             f"the number of shards (--shards) must lie in 1..{num_users:,}, the number of users; got {num_shards:,}."
         )
     offsets = offsets_of(np.concatenate([[0], found.user_counts]))
-    for name in (*ARRAYS, *IDS.values()):
+    arrays = arrays_with(kinds=bool(found.target_events))
+    for name in (*arrays, *IDS.values()):
         sync_file(work.out / name)
     manifest = Manifest(
-        format=FORMAT,
+        format=FORMAT if found.target_events else 1,
         library_version=__version__,
         interactions=num_events,
         users=num_users,
@@ -104,10 +108,11 @@ def finish(
         has_titles=found.has_titles,
         id_types=found.id_types,
         first_user=tuple(_first_users(offsets, num_shards).tolist()),
-        digest=_digest(work.out, num_events),
+        digest=_digest(work.out, num_events, weights_of(found.target_events)),
+        target_events=found.target_events,
         provenance=dict(provenance),
         asked=dict(asked),
-        files={name: file_facts(work.out / name) for name in (*ARRAYS, *IDS.values())},
+        files={name: file_facts(work.out / name) for name in (*arrays, *IDS.values())},
     )
     # The last notes are on the log that is opened.
     write_file(work.out / MANIFEST, seal_manifest(manifest))
@@ -128,11 +133,11 @@ def _first_users(offsets: Int64, num_shards: int) -> Int64:
     return cut_users(users.astype(np.int64), cuts - offsets[users], len(offsets) - 2)
 
 
-def _digest(out: Path, num_events: int) -> str:
+def _digest(out: Path, num_events: int, weights: Mapping[str, float]) -> str:
     """Return what `InteractionLog.digest` is for the log, without holding it in memory."""
     hasher = hashlib.sha256()
     for name in ("users.npy", "items.npy", "times.npy"):
-        for block in blocks_of(out / name, ARRAYS[name], num_events):
+        for block in blocks_of(out / name, arrays_with(kinds=False)[name], num_events):
             hasher.update(block.data)
     for path in IDS.values():
         table = pl.scan_parquet(out / path).select("id")
@@ -142,6 +147,10 @@ def _digest(out: Path, num_events: int) -> str:
             between = "\x1f" if first else ""
             hasher.update((between + "\x1f".join(map(str, ids.to_list()))).encode("utf-8", "surrogatepass"))
         hasher.update(b"\x1e")
+    if weights:
+        for block in blocks_of(out / "kinds.npy", arrays_with(kinds=True)["kinds.npy"], num_events):
+            hasher.update(block.data)
+        hasher.update(np.array([0.0, *weights.values()]).data)
     return hasher.hexdigest()
 
 

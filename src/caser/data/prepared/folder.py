@@ -24,6 +24,7 @@ import polars as pl
 from pydantic import Field
 
 from caser.config import Settings
+from caser.data.event_kinds import EventKinds, weights_of
 from caser.data.log import InteractionLog, Vocabulary
 from caser.data.prepared.arrays import blocks_of, check_array, map_array
 from caser.data.shards import ShardedLog
@@ -33,13 +34,15 @@ from caser.system.parsing import parse_parquet
 from caser.system.sealed import opening, seal_json, sha256_of, unseal_json
 from caser.system.storage import read_file
 
-FORMAT = 1
-"""The format that this library writes. It reads no newer one."""
+FORMAT = 2
+"""The newest format, of a log with kinds of events. One of another log is 1, which earlier versions read too."""
 
 MANIFEST = "manifest.json"
 SEAL = "prepared_log_sha256"
 MOST_MANIFEST_BYTES = 64 * 2**20
 ARRAYS = {"users.npy": "<i4", "items.npy": "<i4", "times.npy": "<i8", "rows.npy": "<i8"}
+KINDS = {"kinds.npy": "|u1"}
+"""The array that only a log with kinds of events has."""
 IDS = {"user": "user_ids.parquet", "item": "item_ids.parquet"}
 AGAIN = "Prepare the log again: caser data prepare SOURCE --out FOLDER."
 TYPES: Mapping[str, pl.DataType] = {"String": pl.String(), "Int64": pl.Int64(), "UInt64": pl.UInt64()}
@@ -84,6 +87,26 @@ class Manifest(Settings):
     """What was asked for when it was prepared, and the sizes of the source."""
     files: dict[str, File]
     """The other files."""
+    target_events: tuple[str, ...] = ()
+    """The kinds of events that are predicted, with their weights; absent where all events are."""
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weight of each kind that is predicted; empty where all events are."""
+        return weights_of(self.target_events)
+
+    @property
+    def arrays(self) -> dict[str, str]:
+        """The type of each array, by the name of its file."""
+        return arrays_with(kinds=bool(self.target_events))
+
+
+def arrays_with(*, kinds: bool) -> dict[str, str]:
+    """Return the type of each array of a log, by the name of its file.
+
+    kinds  whether the log has kinds of events
+    """
+    return {**ARRAYS, **(KINDS if kinds else {})}
 
 
 class StoredVocabulary(Vocabulary):
@@ -155,7 +178,7 @@ def is_ours(folder: Path) -> bool:
 
     folder  any path
     """
-    known = {MANIFEST, *ARRAYS, *IDS.values()}
+    known = {MANIFEST, *ARRAYS, *KINDS, *IDS.values()}
     return is_prepared(folder) and all(entry.name in known for entry in folder.iterdir())
 
 
@@ -175,7 +198,8 @@ def read_manifest(folder: Path) -> Manifest:
                 f"{path} must have format {FORMAT} or an older one; got {values['format']}. Install a newer caser."
             )
         manifest = Manifest.of(values)
-        names = {*ARRAYS, *IDS.values()}
+        weights_of(manifest.target_events)
+        names = {*manifest.arrays, *IDS.values()}
         if (
             set(manifest.files) != names
             or set(manifest.id_types) != set(IDS)
@@ -193,7 +217,8 @@ def seal_manifest(manifest: Manifest) -> bytes:
 
     manifest  what a prepared log says about itself
     """
-    return seal_json(manifest.model_dump(mode="json"), SEAL)
+    absent = set() if manifest.target_events else {"target_events"}
+    return seal_json(manifest.model_dump(mode="json", exclude=absent), SEAL)
 
 
 def open_prepared(path: str | Path) -> ShardedLog:
@@ -207,10 +232,10 @@ def open_prepared(path: str | Path) -> ShardedLog:
     must_be("path", path, str | Path, "the path of a prepared log", AGAIN)
     folder = Path(path).expanduser().resolve()
     manifest = read_manifest(folder)
-    for name, dtype in ARRAYS.items():
+    for name, dtype in manifest.arrays.items():
         check_array(folder / name, dtype, manifest.interactions)
     _check_values(folder, manifest)
-    arrays = {name: map_array(folder / name, dtype, manifest.interactions) for name, dtype in ARRAYS.items()}
+    arrays = {name: map_array(folder / name, dtype, manifest.interactions) for name, dtype in manifest.arrays.items()}
     users, items = (
         StoredVocabulary(folder / IDS[role], number, manifest.files[IDS[role]], manifest.id_types[role])
         for role, number in (("user", manifest.users), ("item", manifest.items))
@@ -225,6 +250,7 @@ def open_prepared(path: str | Path) -> ShardedLog:
         has_times=manifest.has_times,
         titles=items.table["title"] if manifest.has_titles else None,
         provenance=_provenance(folder, manifest),
+        kinds=EventKinds(arrays["kinds.npy"], manifest.weights) if manifest.target_events else None,
     )
     vars(log)["digest"] = manifest.digest  # known, and computing it would read the whole log
     return ShardedLog(log, np.array(manifest.first_user, dtype=np.int64))
@@ -274,6 +300,10 @@ def _check_values(folder: Path, manifest: Manifest) -> None:
     for block in blocks_of(folder / "items.npy", "<i4", manifest.interactions):
         if block.min() < 1 or block.max() > manifest.items:
             raise ArtefactError(f"{folder / 'items.npy'} must hold indices of {manifest.items:,} items. {AGAIN}")
+    if manifest.target_events:
+        for block in blocks_of(folder / "kinds.npy", KINDS["kinds.npy"], manifest.interactions):
+            if block.max() > len(manifest.weights):
+                raise ArtefactError(f"{folder / 'kinds.npy'} must hold kinds that the manifest names. {AGAIN}")
 
 
 @contextmanager

@@ -26,13 +26,14 @@ from caser.arrays.offsets import offsets_of
 from caser.arrays.types import Int64
 from caser.data.doubts import Moments
 from caser.data.encodings import notes_on_encoding
+from caser.data.event_kinds import weights_of
 from caser.data.filters import FILTERS_OF_COLUMNS, LogFilters
-from caser.data.interpret import provenance_of
+from caser.data.interpret import note_on_kinds, provenance_of
 from caser.data.log_titles import note_on_titles, why_no_titles
 from caser.data.names import SYNONYMS
 from caser.data.prepared.arrange import arrange, order_piece, user_ranges
 from caser.data.prepared.finish import Found, finish
-from caser.data.prepared.folder import IDS, is_ours, is_prepared, open_prepared, read_manifest
+from caser.data.prepared.folder import IDS, arrays_with, is_ours, is_prepared, open_prepared, read_manifest
 from caser.data.prepared.ids_out import counts_of, write_ids
 from caser.data.prepared.numbering import Numbering
 from caser.data.prepared.origins import origin_of
@@ -94,13 +95,12 @@ def prepare_log(
     must_be("out", out, str | Path, "the path of a folder")
     reading = (reading or Reading()).replace(**options)
     filters = _checked_filters(filters)
-    for name in ("target_events", "negative_events"):
-        if kinds := getattr(reading, name):
-            raise ConfigError(
-                f"a prepared log does not keep the kinds of events, so all of them are alike; got {name} "
-                f"(--{name.replace('_', '-')}) {', '.join(kinds)}. Keep some kinds with event_types (--event-types), "
-                "or read the log in memory."
-            )
+    if reading.negative_events:
+        raise ConfigError(
+            f"a prepared log does not keep negative events; got negative_events (--negative-events) "
+            f"{', '.join(reading.negative_events)}. Keep other kinds with event_types (--event-types), or read the log "
+            "in memory."
+        )
     if memory_mb < LEAST_MEMORY_MB:
         raise ConfigError(f"memory_mb (--memory-mb) must be at least {LEAST_MEMORY_MB}; got {memory_mb}.")
     sources = [source] if isinstance(source, str | Path) else list(source)
@@ -162,7 +162,8 @@ class _Job:
     def run(self, work: Work) -> None:
         """Do what is not done yet, and put the folder in its place."""
         named, skip = self.reading.model_dump(include=set(SYNONYMS)), self.reading.bad_rows == "skip"
-        rules = Rules(named, self.reading.missing, self.reading.time_format, skip)
+        weights = weights_of(self.reading.target_events)
+        rules = Rules(named, self.reading.missing, self.reading.time_format, skip, weights)
         # Read.
         head = Head.of(self.source, rules, self.filters)
         pieces = read_pieces(work, self.source, head, rules, self.filters, self.on_message)
@@ -181,9 +182,20 @@ class _Job:
         # Finish.
         facts = {"source": self.name, **self.source.facts(), "reading": self.asked["reading"]}
         provenance = provenance_of(totals.rows, totals.notes, head.roles.notes, self.filters, facts)
-        provenance["notes"] = [*provenance["notes"], *numbered["notes"]]
+        num_targets = sum(piece.facts["num_targets"] for piece in pieces)
+        on_kinds = [note_on_kinds(weights, num_targets, totals.num_kept)] if weights else []
+        provenance["notes"] = [*provenance["notes"], *on_kinds, *numbered["notes"]]
         is_typed = not head.table.is_text
-        found = Found(totals, user_counts, item_counts, moments, numbered["types"], numbered["has_titles"], is_typed)
+        found = Found(
+            totals,
+            user_counts,
+            item_counts,
+            moments,
+            numbered["types"],
+            numbered["has_titles"],
+            is_typed,
+            self.reading.target_events,
+        )
         finish(work, found, provenance, self.asked, num_shards=self.num_shards, memory=self.memory)
 
     def _number(self, work: Work, pieces: Sequence[Staged], totals: Totals, head: Head) -> dict[str, Any]:
@@ -217,7 +229,8 @@ class _Job:
             order_piece(piece, bounds)
         done = work.marked("arranged") or {"ranges": 0, "moments": Moments()}
         moments = Moments(*done["moments"])
-        for num_ranges, seen in arrange(pieces, bounds, offsets, work.out, done["ranges"], moments):
+        types = arrays_with(kinds=bool(self.reading.target_events))
+        for num_ranges, seen in arrange(pieces, bounds, offsets, work.out, types, done["ranges"], moments):
             work.mark("arranged", {"ranges": num_ranges, "moments": list(seen)})
             moments = seen
         return moments

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from caser.data.filters import LogFilters
+from caser.data.interpret import kinds_of
 from caser.data.joined_times import join_time
 from caser.data.log_titles import column_of_titles, title_pairs
 from caser.data.prepared.pieces import BEGINNING, Piece, Pieces
@@ -101,7 +102,8 @@ def read_pieces(
             "kinds_of_ids": {role: _kind_of(table, columns[role]) for role in ROLES},
         }
         folder = work.pieces / f"{len(staged):06d}"
-        stage(rows, more, titles, first_row, folder)
+        kinds = kinds_of(rows.kept, rules.target_events) if rules.target_events else None
+        stage(rows, kinds, more, titles, first_row, folder)
         staged.append(Staged(folder))
         first_row += len(rows.kept)
         on_message(f"read {piece.end.row:,} rows")

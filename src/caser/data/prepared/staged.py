@@ -1,6 +1,6 @@
 """Staged pieces: what was read of a source so far, on disk, one folder for each piece.
 
-    events.npy          user and item, as codes of this piece, and time, of each row that is kept
+    events.npy          user and item, as codes of this piece, time and code of its kind, of each row that is kept
     user.ipc, item.ipc  each id of the piece once: when and where it appears first, and how often it occurs
     facts.json          what the sentences on the whole log are made of, and where the piece ends in its source
     head.ipc, last.ipc, written.ipc, titles.ipc   rows and texts that these sentences look at
@@ -23,6 +23,7 @@ import polars as pl
 
 from caser.arrays.types import Int32, Int64
 from caser.data.appearance import index_by_appearance
+from caser.data.event_kinds import EventKinds
 from caser.data.prepared.pieces import Place
 from caser.data.rows import Rows
 from caser.data.strays import Edges, Summaries
@@ -35,8 +36,8 @@ ROLES = ("user", "item")
 NUM_BUCKETS = 256
 """How many buckets ids are put into. So many parts of all ids, at most, are numbered one after another."""
 
-EVENT = np.dtype([("user", "<i4"), ("item", "<i4"), ("time", "<i8")])
-"""An event of a piece."""
+EVENT = np.dtype([("user", "<i4"), ("item", "<i4"), ("time", "<i8"), ("kind", "|u1")])
+"""An event of a piece. The code of its kind is 0 where kinds are alike."""
 
 _IDS_AT_ONCE = 1 << 16
 
@@ -118,10 +119,18 @@ class Staged:
         return pl.read_ipc(path) if path.exists() else None
 
 
-def stage(rows: Rows, more: Mapping[str, Any], titles: pl.DataFrame | None, first_row: int, folder: Path) -> None:
+def stage(
+    rows: Rows,
+    kinds: EventKinds | None,
+    more: Mapping[str, Any],
+    titles: pl.DataFrame | None,
+    first_row: int,
+    folder: Path,
+) -> None:
     """Write a piece into a folder, which appears only when it is complete.
 
-    rows    what was read of the piece        more  further facts: JSON values
+    rows    what was read of the piece        kinds  the kinds of its rows, or None
+    more    further facts: JSON values
     titles  items and their titles, or None        first_row  how many rows are kept before this piece
     """
     partial = folder.with_suffix(".part")
@@ -131,7 +140,7 @@ def stage(rows: Rows, more: Mapping[str, Any], titles: pl.DataFrame | None, firs
     places = np.arange(first_row, first_row + len(kept), dtype=np.int64)
     times = kept["time"].to_numpy().astype(np.int64) if "time" in kept else places
     events = np.empty(len(kept), EVENT)
-    events["time"] = times
+    events["time"], events["kind"] = times, 0 if kinds is None else kinds.codes
     by_time = np.argsort(times, kind="stable")
     offsets = {}
     for role in ROLES:
@@ -148,6 +157,7 @@ def stage(rows: Rows, more: Mapping[str, Any], titles: pl.DataFrame | None, firs
         **more,
         "first_row": first_row,
         "num_kept": len(kept),
+        "num_targets": 0 if kinds is None else kinds.num_targets,
         "num_rows": rows.num_rows,
         "place_name": rows.place_name,
         "time_unit": rows.time_unit,
