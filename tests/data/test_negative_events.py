@@ -60,7 +60,10 @@ def test_negative_events_are_no_interactions() -> None:
     assert log.digest == views.digest
     assert pairs_of(log) == [("ann", "e"), ("ben", "d"), ("cid", "b")]
     assert log.provenance["filters"] == [{"filter": "negative_events=skip", "dropped": 5}]
-    assert "negative events (skip): answers leave out 3 items of users" in log.provenance["notes"]
+    assert (
+        "negative events (skip): answers leave out 3 items of users; 1 of a user or an item without another event "
+        "are not kept" in log.provenance["notes"]
+    )
 
 
 def test_the_last_event_of_a_user_with_an_item_decides() -> None:
@@ -165,7 +168,7 @@ REFUSED: list[tuple[Callable[[], object], type[CaserError], str]] = [
     (read(negative_events="skip"), ConfigError, "negative_events"),
     (read(negative_events=(1,)), ConfigError, "negative_events"),
     (lambda: read_log(FRAME.drop("event"), negative_events=("skip",)), DataError, "event type"),
-    (lambda: prepare_log("log.csv", "folder", negative_events=("skip",)), ConfigError, "does not keep the kinds"),
+    (lambda: prepare_log("log.csv", "folder", negative_events=("skip",)), ConfigError, "does not keep negative events"),
     (
         lambda: joined(read_log(FRAME), read_log(FRAME, negative_events=("skip",))),
         DataError,

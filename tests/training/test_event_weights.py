@@ -182,6 +182,11 @@ def test_a_kind_may_hold_an_equals_sign_if_it_has_a_weight() -> None:
 FRAME = frame_of({"ann": "aAbBcC"})
 WRONG_LOGS: list[tuple[Callable[[], object], type[CaserError], str]] = [
     (lambda: read_log(FRAME, target_events=("cart=0.3",)), DataError, "'cart', which never occurs"),
+    (
+        lambda: read_log(FRAME, target_events=("buy=1,view=0.3",)),
+        DataError,
+        "each kind on its own: --target-events buy --target-events view",
+    ),
     (lambda: read_log(FRAME.drop("event"), target_events=("buy=2",)), DataError, "event type"),
     (lambda: read_log(FRAME, target_events="buy"), ConfigError, "target_events"),
     (lambda: read_log(FRAME, target_events={"buy": 2}), ConfigError, "target_events"),

@@ -51,10 +51,7 @@ def to_log(table: RawTable, rules: Rules, filters: LogFilters, facts: Mapping[st
     if kinds is not None:
         provenance["notes"].append(note_on_kinds(kinds.weights, kinds.num_targets, len(rows.kept)))
     log = InteractionLog.from_columns(rows.kept["user"], rows.kept["item"], times, provenance=provenance, kinds=kinds)
-    if rejected is not None:
-        pairs = Rejected.of(rejected, log.user_vocabulary.ids, log.item_vocabulary.ids)
-        note = f"negative events ({', '.join(rules.negative_events)}): answers leave out {len(pairs):,} items of users"
-        log = _with_notes(replace(log, rejected=pairs), [note])
+    log = _with_rejected(log, rejected, rules) if rejected is not None else log
     log = _with_integers(log) if table.is_text else log
     log = with_own_titles(log, roles.table, roles.columns)
     doubts = [
@@ -95,6 +92,15 @@ def _without_negatives(rows: Rows, rules: Rules) -> tuple[Rows, pl.DataFrame | N
         raise DataError("negative_events (--negative-events) must leave other events; got none after the filters")
     dropped = {"filter": f"negative_events={','.join(kinds)}", "dropped": len(rows.kept) - len(kept)}
     return replace(rows, kept=kept, dropped=[*rows.dropped, dropped]), last_negatives(rows.kept, kinds)
+
+
+def _with_rejected(log: InteractionLog, found: pl.DataFrame, rules: Rules) -> InteractionLog:
+    """Add the pairs of raw ids that answers leave out, and a sentence on them."""
+    pairs = Rejected.of(found, log.user_vocabulary.ids, log.item_vocabulary.ids)
+    note = f"negative events ({', '.join(rules.negative_events)}): answers leave out {len(pairs):,} items of users"
+    if others := len(found) - len(pairs):
+        note += f"; {others:,} of a user or an item without another event are not kept"
+    return _with_notes(replace(log, rejected=pairs), [note])
 
 
 def kinds_of(kept: pl.DataFrame, weights: Mapping[str, float]) -> EventKinds:

@@ -64,8 +64,8 @@ def joined(old: InteractionLog, new: InteractionLog) -> JoinedLog:
         if log.kinds is not None or log.rejected is not None:
             what = "predicts some kinds only (target_events)" if log.rejected is None else "has negative_events"
             raise DataError(
-                f"logs are joined where all events are predicted; the {name} log {what}. Join its files, and read them "
-                "as one log."
+                f"logs are joined where events of all kinds are alike; the {name} log {what}. Join its files, and read "
+                "them as one log; for a run, caser refit RUN --log LOG does."
             )
     # The events that the old log does not hold, in the order of time.
     events = np.argsort(new.times, kind="stable")

@@ -176,8 +176,11 @@ def _refuse_unknown_events(counts: Mapping[str, int], asked: Collection[str], co
     unknown = [kind for kind in asked if kind not in counts]
     if unknown:
         there = ", ".join(f"{shortened(kind).strip(chr(39))} ({count:,})" for kind, count in list(counts.items())[:12])
+        flag_of = f"--{option.replace('_', '-')}"
+        parts = [part.partition("=")[0] for kind in unknown for part in kind.split(",")]
+        apart = f"; name each kind on its own: {' '.join(f'{flag_of} {part}' for part in parts)}"
         raise DataError(
-            f"{option} (--{option.replace('_', '-')}) must occur in column {column!r}; got "
-            f"{', '.join(map(repr, unknown))}, which never {'occurs' if len(unknown) == 1 else 'occur'}; the kinds are "
-            f"{there or '(none)'}"
+            f"{option} ({flag_of}) must occur in column {column!r}; got {', '.join(map(repr, unknown))}, which never "
+            f"{'occurs' if len(unknown) == 1 else 'occur'}; the kinds are {there or '(none)'}"
+            f"{apart if all(part in counts for part in parts) else ''}"
         )
