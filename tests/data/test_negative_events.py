@@ -164,7 +164,7 @@ def read(**options: Any) -> Callable[[], object]:
 REFUSED: list[tuple[Callable[[], object], type[CaserError], str]] = [
     (read(negative_events=("Skip",)), DataError, "negative_events .*'Skip', which never occurs.*skip"),
     (read(negative_events=("skip", "view")), DataError, "must leave other events"),
-    (read(negative_events=("skip",), target_events=("skip=2",)), ConfigError, "predicted or negative; got skip"),
+    (read(negative_events=("skip",), target_events=("skip=2",)), DataError, "predicted or negative; got skip"),
     (read(negative_events="skip"), ConfigError, "negative_events"),
     (read(negative_events=(1,)), ConfigError, "negative_events"),
     (lambda: read_log(FRAME.drop("event"), negative_events=("skip",)), DataError, "event type"),

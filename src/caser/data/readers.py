@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import polars as pl
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from caser.config import Settings
 from caser.data.dialect import unescaped
@@ -81,15 +81,6 @@ class Reading(Settings):
     """Format of a file: delimited, jsonl, json, parquet, arrow or avro."""
     bad_rows: Literal["refuse", "skip"] = "refuse"
     """What to do with rows that have no user, no item or no readable time: refuse the log, or skip these rows."""
-
-    @model_validator(mode="after")
-    def _no_negative_kind_is_predicted(self) -> Self:
-        if both := sorted({*weights_of(self.target_events)}.intersection(self.negative_events)):
-            raise ConfigError(
-                f"a kind of event must be predicted or negative; got {', '.join(both)} in target_events "
-                "(--target-events) and in negative_events (--negative-events). Leave it out of one of them."
-            )
-        return self
 
 
 def read_log(

@@ -114,6 +114,11 @@ def check_rows(rows: Rows, columns: Mapping[str, str], table: RawTable, rules: R
     for option, asked in options.items():
         if asked:
             _refuse_unknown_events(rows.kinds, asked, columns["event_type"], option)
+    if both := sorted({*rules.target_events}.intersection(rules.negative_events)):
+        raise DataError(
+            f"a kind of event must be predicted or negative; got {', '.join(both)} in target_events (--target-events) "
+            "and in negative_events (--negative-events)"
+        )
     left_out = sorted({*rules.target_events}.difference(filters.event_types)) if filters.event_types else []
     if left_out:
         raise DataError(
