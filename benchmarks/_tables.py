@@ -37,15 +37,17 @@ def table(
     recipes: Mapping[str, Recipe],
     quoted: Sequence[str] = (),
     seeds: tuple[int, ...] = (0, 1, 2),
+    benchmark: str | None = None,
 ) -> None:
     """Judge recipes and the counting baselines, then print and save the table.
 
-    name      of the file in benchmarks/results, and of the benchmark
-    dataset   of `caser.data.datasets`
-    protocol  a name of PROTOCOLS
-    recipes   label -> recipe
-    quoted    sentences with numbers that others have published, to print below the table
-    seeds     of every recipe
+    name       of the file in benchmarks/results
+    dataset    of `caser.data.datasets`
+    protocol   a name of PROTOCOLS
+    recipes    label -> recipe
+    quoted     sentences with numbers that others have published, to print below the table
+    seeds      of every recipe
+    benchmark  the benchmark that makes the table, if it has another name than the file
     """
     split = protocols.apply(protocol, datasets.load(dataset))
     counting = {model: Recipe.of(model) for model in COUNTING_BASELINES}
@@ -60,7 +62,7 @@ def table(
         tell=tell,
     )
     verdicts = [sentence(study, label, study.reference) for label in recipes]
-    publish(name, study, verdicts, quoted)
+    publish(name, study, verdicts, quoted, benchmark)
 
 
 def publish(

@@ -72,6 +72,17 @@ def test_the_first_cell_says_how_to_install_and_none_has_an_output() -> None:
     assert not [cell for cell in cells() if cell.get("outputs") or cell.get("execution_count")]
 
 
+def test_what_a_block_prints_is_beside_it() -> None:
+    ours = blocks(TEXT)
+    after = [*ours[1:], None]
+    runs = [
+        (block, other is not None and other.prints_within is not None) for block, other in zip(ours, after, strict=True)
+    ]
+    prints = [has_output for block, has_output in runs if block.runs and re.search(r"print\(|show\(", block.text)]
+    assert len(prints) > 15
+    assert all(prints)
+
+
 def test_every_cell_has_its_own_valid_id() -> None:
     ids = [cell["id"] for cell in cells()]
     assert len(set(ids)) == len(ids)
