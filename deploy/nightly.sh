@@ -16,6 +16,10 @@
 # Exit code 0: RUNS/live is new. 12: it is new, but the service at URL did not load it. 11: the new model is not shown to
 # be good enough. Anything else: a step failed. Unless it is 0 or 12, RUNS/live is as it was.
 set -euo pipefail
+if (($# < 2)); then
+    echo "nightly: type nightly.sh LOG RUNS [STORE [URL]]; the first lines of this file say what they are." >&2
+    exit 2
+fi
 log=$1 runs=$2 store=${3:-} url=${4:-}
 
 mkdir -p "$runs"

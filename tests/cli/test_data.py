@@ -110,7 +110,11 @@ def test_words_for_missing_and_the_form_of_times_can_be_named(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("times", "words"),
-    [(["2020-04-03", "2020-04-05"], "dates"), (["1586000000", "1586000060"], "seconds since 1970"), (None, None)],
+    [
+        (["2020-04-03", "2020-04-05"], "calendar dates"),
+        (["1586000000", "1586000060"], "seconds since 1970"),
+        (None, None),
+    ],
 )
 def test_a_description_is_in_words_and_leaves_out_what_the_log_has_not(
     times: list[str] | None, words: str | None, tmp_path: Path

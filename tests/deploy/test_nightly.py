@@ -91,3 +91,10 @@ def test_nights_that_update_the_served_run(tmp_path: Path) -> None:
     made = manifest["updated"]
     assert (made["full"], made["parent"], made["updates"]) == (first, model_version(runs / "tonight"), 2)
     assert load(runs / "tonight").manifest["updated"]["parent"] == first
+
+
+@pytest.mark.parametrize("words", [(), ("log.csv",)])
+def test_a_job_without_a_log_or_a_folder_says_what_to_type(words: tuple[str, ...]) -> None:
+    ended = subprocess.run([str(SCRIPT), *words], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert "type nightly.sh LOG RUNS [STORE [URL]]" in ended.stderr

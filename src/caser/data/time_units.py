@@ -120,11 +120,10 @@ def times_in_words(unit: str) -> str:
     unit  a key of UNITS, a unit and its beginning in words, or "dates" for times that were text or dates
 
     >>> times_in_words("seconds"), times_in_words("cocoa"), times_in_words("dates")
-    ('seconds since 1970', 'seconds since 2001, as Apple counts them', 'dates')
+    ('seconds since 1970', 'seconds since 2001, as Apple counts them', 'calendar dates')
     """
-    if unit in MEANINGS:
-        return MEANINGS[unit]
-    return unit if unit == "dates" or " since " in unit else f"{unit} since 1970"
+    words = {**MEANINGS, "dates": "calendar dates"}
+    return words.get(unit, unit if " since " in unit else f"{unit} since 1970")
 
 
 def guessed_unit(size: float) -> str:
