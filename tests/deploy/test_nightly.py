@@ -62,9 +62,11 @@ def test_three_nights(tmp_path: Path) -> None:
     asyncio.run(keep(store, later))
     assert night(log, runs, store, TRAIN="--model popularity") == HeldBackError.exit_code
     assert model_version(runs / "live") == first, "a worse model is not served"
+    assert not (runs / "previous").exists()
 
     assert night(log, runs, store, TRAIN="--model markov", MARGIN="0.9") == 0
     assert model_version(runs / "live") != first
+    assert model_version(runs / "previous") == first, "it is there to go back to"
     manifest = load(runs / "live").manifest
     assert (manifest["train_on"], manifest["log"]["interactions"]) == ("all", 60 * 9)
 
