@@ -20,7 +20,7 @@ from caser.data import datasets
 from caser.evaluation.protocols import apply, resolve
 from tests.documents.blocks import blocks
 from tests.skips import without_log
-from tools.notebook import DOCS, NOTEBOOK, PAGE, notebook
+from tools.notebook import DOCS, NOTEBOOK, PAGE, labelled, notebook
 
 TEXT = PAGE.read_text(encoding="utf-8")
 COMMANDS = [
@@ -64,7 +64,8 @@ def test_the_notebook_runs_what_the_page_runs_in_the_same_order() -> None:
 
 def test_the_notebook_holds_all_text_of_the_page() -> None:
     prose = "\n\n".join("".join(cell["source"]) for cell in cells()[1:] if cell["cell_type"] == "markdown")
-    assert prose.split() == re.sub(r"^```python\n.*?^```$", "", TEXT, flags=re.MULTILINE | re.DOTALL).split()
+    assert "<!--" not in prose
+    assert prose.split() == re.sub(r"^```python\n.*?^```$", "", labelled(TEXT), flags=re.MULTILINE | re.DOTALL).split()
 
 
 def test_the_first_cell_says_how_to_install_and_none_has_an_output() -> None:
