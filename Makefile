@@ -9,6 +9,6 @@ setup demo demo-cluster test check docs check-deploy audit-packages bench bench-
 serve:
 	@$(PYTHON) tools/dev.py serve $(if $(PORT),--port $(PORT))
 
-# Reproduce a published table: make reproduce TABLE=movielens_1m. Without TABLE: list the tables and how long each takes.
+# Reproduce a published table: make reproduce TABLE=guide_splits. Without TABLE: list the tables and how long each takes.
 reproduce:
 	@$(PYTHON) tools/dev.py bench $(or $(TABLE),--list)

@@ -32,8 +32,10 @@ ON_THE_PAGE = ("step", "growth")
 def main(words: list[str]) -> int:
     """Run the named benchmarks, or all benchmarks of speed; return the highest exit status."""
     if words == ["--list"]:
-        for name, module in BENCHMARKS.items():
-            print(f"{name:24} {first_line(HERE.parent.joinpath(*module.split('.')).with_suffix('.py'))}")
+        for title, names in (("Published tables, docs/results.md", TABLES), ("Speed, docs/performance.md", SPEED)):
+            print(f"{title}:")
+            for name, module in names.items():
+                print(f"  {name:24} {first_line(HERE.parent.joinpath(*module.split('.')).with_suffix('.py'))}")
         return 0
     if words == ["--page"]:
         print(bars_as_markdown(), *map(rows_as_markdown, ON_THE_PAGE), sep="\n\n")

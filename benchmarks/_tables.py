@@ -37,15 +37,17 @@ def table(
     recipes: Mapping[str, Recipe],
     quoted: Sequence[str] = (),
     seeds: tuple[int, ...] = (0, 1, 2),
+    benchmark: str | None = None,
 ) -> None:
     """Judge recipes and the counting baselines, then print and save the table.
 
-    name      of the file in benchmarks/results, and of the benchmark
-    dataset   of `caser.data.datasets`
-    protocol  a name of PROTOCOLS
-    recipes   label -> recipe
-    quoted    sentences with numbers that others have published, to print below the table
-    seeds     of every recipe
+    name       of the file in benchmarks/results
+    dataset    of `caser.data.datasets`
+    protocol   a name of PROTOCOLS
+    recipes    label -> recipe
+    quoted     sentences with numbers that others have published, to print below the table
+    seeds      of every recipe
+    benchmark  the benchmark that makes the table, if it has another name than the file
     """
     split = protocols.apply(protocol, datasets.load(dataset))
     counting = {model: Recipe.of(model) for model in COUNTING_BASELINES}
@@ -60,7 +62,7 @@ def table(
         tell=tell,
     )
     verdicts = [sentence(study, label, study.reference) for label in recipes]
-    publish(name, study, verdicts, quoted)
+    publish(name, study, verdicts, quoted, benchmark)
 
 
 def publish(
@@ -85,7 +87,32 @@ def publish(
     saved = {**result, "command": command, "verdicts": list(verdicts), "quoted": list(quoted)}
     for row in saved["rows"]:
         row.pop("run")
-    (RESULTS / f"{name}.json").write_text(json.dumps(saved, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path = RESULTS / f"{name}.json"
+    if path.exists():
+        print(f"\n{compared(saved, json.loads(path.read_text(encoding='utf-8')))}")
+    path.write_text(json.dumps(saved, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def compared(new: Mapping[str, Any], published: Mapping[str, Any]) -> str:
+    """Return one sentence on how far a table is from the one that was saved before it.
+
+    new, published  what `publish` saves
+    """
+    of = f"The saved table of {published['date']}"
+    if new["fingerprint"] != published["fingerprint"]:
+        return f"{of} has another fingerprint, {published['fingerprint']}: it cannot be compared."
+    before = _values(published)
+    apart = {key: abs(value - before[key]) for key, value in _values(new).items() if key in before}
+    if not apart:
+        return f"{of} has other models."
+    (label, metric), most = max(apart.items(), key=lambda item: item[1])
+    if most < 5e-5:  # equal as printed
+        return f"{of} has the same numbers."
+    return f"Against {of[0].lower()}{of[1:]}, the largest difference is {most:.4f}: {metric} of {label}."
+
+
+def _values(saved: Mapping[str, Any]) -> dict[tuple[str, str], float]:
+    return {(row["label"], name): one["value"] for row in saved["rows"] for name, one in row["metrics"].items()}
 
 
 def _cell(estimate: Mapping[str, Any]) -> str:

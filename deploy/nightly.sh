@@ -4,7 +4,7 @@
 #     nightly.sh LOG RUNS [STORE [URL]]
 #
 # LOG     the log so far: a CSV file with the columns user_id, item_id and timestamp, in seconds
-# RUNS    a folder for runs, of which RUNS/live is served
+# RUNS    a folder for runs, of which RUNS/live is served; RUNS/previous is the one before
 # STORE   what `caser serve --store` got, to learn from the events too
 # URL     the address of the service, to load the new run at once; not needed with `caser serve --watch`
 # TRAIN   (environment) further words for `caser train`
@@ -16,6 +16,10 @@
 # Exit code 0: RUNS/live is new. 12: it is new, but the service at URL did not load it. 11: the new model is not shown to
 # be good enough. Anything else: a step failed. Unless it is 0 or 12, RUNS/live is as it was.
 set -euo pipefail
+if (($# < 2)); then
+    echo "nightly: type nightly.sh LOG RUNS [STORE [URL]]; the first lines of this file say what they are." >&2
+    exit 2
+fi
 log=$1 runs=$2 store=${3:-} url=${4:-}
 
 mkdir -p "$runs"
@@ -47,7 +51,15 @@ fi
 if [[ -d $runs/live ]]; then
     caser promote "$runs/tonight" --over "$runs/live" --margin "${MARGIN:-0.05}"
 fi
+if [[ -d $runs/live ]]; then # kept until the next night, to go back
+    rm -rf "$runs/previous.new"
+    cp -R "$runs/live" "$runs/previous.new"
+fi
 caser "${ship[@]}" --out "$runs/live"
+if [[ -d $runs/previous.new ]]; then
+    rm -rf "$runs/previous"
+    mv "$runs/previous.new" "$runs/previous"
+fi
 if [[ -n $url ]]; then
     curl --fail --silent --show-error --request POST "$url/v1/model/reload" || exit 12
 fi

@@ -3,8 +3,9 @@
 
     python tools/notebook.py
 
-Every fenced Python block becomes a code cell, and the text between two blocks becomes a text cell. A first cell that
-says how to install is added. The notebook has no outputs, and the same page always gives the same bytes.
+Every fenced Python block becomes a code cell, and the text between two blocks becomes a text cell. So what a block
+should print is below what it printed. A first cell that says how to install is added. The notebook has no outputs, and
+the same page always gives the same bytes.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from typing import Any
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGE, NOTEBOOK = DOCS / "tutorial.md", DOCS / "tutorial.ipynb"
+
+PRINTS = re.compile(r"^<!-- prints(?:, within ([\d.]+))? -->\n", flags=re.MULTILINE)
+"""The mark of what the code before it prints."""
 
 CODE = re.compile(r"^```python\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 
@@ -61,9 +65,20 @@ def notebook(page: str) -> str:
 
 def parts(page: str) -> Iterator[tuple[str, str]]:
     """Yield the kind and the text of every cell of a page that is not empty."""
-    for place, text in enumerate(CODE.split(page)):  # text and code alternate, and text comes first
+    for place, text in enumerate(CODE.split(labelled(page))):  # text and code alternate, and text comes first
         if text.strip():
             yield ("code" if place % 2 else "markdown"), text
+
+
+def labelled(page: str) -> str:
+    r"""Return a page with words in place of the marks of outputs, which a notebook shows below its own outputs.
+
+    >>> labelled("<!-- prints, within 0.05 -->\n```text\n0.51\n```\n")
+    'It should print, with decimals within 0.05:\n\n```text\n0.51\n```\n'
+    """
+    return PRINTS.sub(
+        lambda mark: f"It should print{f', with decimals within {mark[1]}' if mark[1] else ''}:\n\n", page
+    )
 
 
 def cell(number: int, kind: str, text: str) -> dict[str, Any]:

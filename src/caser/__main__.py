@@ -31,7 +31,9 @@ def main() -> None:
 
         early_stop.install()
     from caser.cli.app import run
+    from caser.system import hints
 
+    hints.run_by(sys.argv[0])
     sys.exit(run(arguments))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -9,7 +10,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from caser.cli.data import LABELS
 from caser.data.datasets import DATASETS
+from caser.data.readers import read_log
+from caser.data.user_sessions import user_sessions
 from caser.errors import StoreError
 from caser.service.events.schema import _APPLICATION_ID, FORMAT_VERSION
 from tests.cli.terminal import caser, document, refusal
@@ -57,6 +61,16 @@ def test_a_world_goes_into_a_folder_that_is_made_for_it_and_says_so_when_it_cann
     assert "must be writable" in line
 
 
+def test_a_world_with_sessions_can_be_split_into_them(tmp_path: Path) -> None:
+    out = tmp_path / "visits.csv"
+    document("data", "simulate", "skip", "--out", out, "--num-users", 5, "--length", 12, "--session-length", 3)
+    split = user_sessions(read_log(out))
+    assert split.notes[0].startswith("a pause of more than 1,800 s begins a new session: 20 sessions of 5 users")
+    code, line = refusal("data", "simulate", "skip", "--out", out, "--session-length", 0)
+    assert code == 2
+    assert "at least 1 interaction; got 0" in line
+
+
 def test_a_world_without_interactions_is_refused(tmp_path: Path) -> None:
     code, line = refusal("data", "simulate", "chain", "--out", tmp_path / "world.csv", "--length", 0)
     assert code == 2
@@ -92,6 +106,30 @@ def test_words_for_missing_and_the_form_of_times_can_be_named(tmp_path: Path) ->
     assert "skipped 2 rows without a user; the first is at 3: 1 '-1', 1 '?'" in outcome.err
     assert "first row: user 1, item 5, time 2020-04-03 00:00:00 UTC" in outcome.err
     assert document("data", "describe", path, *words)["users"] == 2
+
+
+@pytest.mark.parametrize(
+    ("times", "words"),
+    [
+        (["2020-04-03", "2020-04-05"], "calendar dates"),
+        (["1586000000", "1586000060"], "seconds since 1970"),
+        (None, None),
+    ],
+)
+def test_a_description_is_in_words_and_leaves_out_what_the_log_has_not(
+    times: list[str] | None, words: str | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "log.csv"
+    columns = {"user_id": ["ann", "ann"], "item_id": [7, 7], **({"timestamp": times} if times else {})}
+    pl.DataFrame(columns).write_csv(path)
+    facts = document("data", "describe", path)
+    assert {*LABELS, "source"} == {name for name, value in facts.items() if not isinstance(value, dict | list)}
+    assert max(map(len, LABELS.values())) <= 40
+    shown = caser("data", "describe", path).out
+    assert f"read from {path}" in shown
+    assert ("times were read as" in shown) == (words is not None)
+    assert words is None or f"times were read as   {words}" in re.sub(" {3,}", "   ", shown)
+    assert re.search(r"^repeats: the user had the item before +50\.0 % *$", shown, re.MULTILINE)
 
 
 def test_doubts_are_on_stderr_and_in_the_document(tmp_path: Path) -> None:

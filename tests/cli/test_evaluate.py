@@ -153,7 +153,10 @@ def test_a_document_has_slices_measures_beyond_accuracy_and_a_value_per_seed(own
     for name in said["models"]:
         assert said["beyond"][name].keys() == {"coverage@10", "gini@10", "head_share@10", "novelty@10", "diversity@10"}
         assert said["by_seed"][name]["hit@10"] == pytest.approx([said["models"][name]["hit@10"]["value"]])
-    assert "share of candidates in any top 10" in caser("evaluate", own_run).out
+    shown = caser("evaluate", own_run).out
+    for words, key in (("of all that were ranked", "coverage@10"), ("with half of all interactions", "head_share@10")):
+        values = ", ".join(f"{name} {one[key]:.1%}" for name, one in said["beyond"].items())
+        assert f"{words}: {values}\n" in shown
 
 
 def test_further_metrics_are_passed_on_and_a_wrong_one_opens_nothing(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from caser.data.synthetic import WORLDS, World, chain_world, noise_world, skip_world, union_world
+from caser.data.synthetic import SECOND, WORLDS, World, chain_world, noise_world, skip_world, union_world
 from caser.errors import ConfigError
 
 Sequences = NDArray[np.int64]
@@ -78,6 +78,24 @@ def test_the_union_does_not_depend_on_the_order_of_the_pair() -> None:
     world = union_world(num_users=5)
     pairs = np.array([[1, 2], [3, 7], [5, 5]])
     assert world.next_items(pairs).tolist() == world.next_items(pairs[:, ::-1]).tolist()
+
+
+@pytest.mark.parametrize("num_users", [1, 7, 100])
+def test_users_in_sessions_pause_for_a_day_and_take_the_same_items(num_users: int) -> None:
+    plain = skip_world(num_users=num_users, length=10)
+    made = plain.in_sessions(4)
+    assert np.array_equal(sequences(made), sequences(plain))
+    minutes = np.diff(made.log.times.reshape(num_users, 10)) / (60 * SECOND)
+    assert (minutes == [1, 1, 1, 1441, 1, 1, 1, 1441, 1]).all()
+    in_time = np.argsort(made.log.times, kind="stable")
+    assert len(set(made.log.times.tolist())) == len(made.log)
+    assert np.array_equal(in_time, np.argsort(made.log.rows))  # rows are in order of time, as without sessions
+    assert made.log.digest != plain.log.digest
+
+
+def test_a_session_without_interactions_is_refused() -> None:
+    with pytest.raises(ConfigError, match="at least 1 interaction; got 0"):
+        skip_world(num_users=2).in_sessions(0)
 
 
 @pytest.mark.parametrize("make", WORLDS.values(), ids=WORLDS)

@@ -101,6 +101,11 @@ def test_each_alert_says_whether_it_wakes_somebody() -> None:
     assert all(rule["for"] and rule["annotations"]["summary"] for rule in ALERTS)
 
 
+def test_the_message_of_each_alert_leads_to_its_section() -> None:
+    led = [rule["annotations"]["runbook"] for rule in ALERTS]
+    assert led == [f"docs/operations.md#{rule['alert'].lower()}" for rule in ALERTS]
+
+
 def test_panels_do_not_cover_each_other() -> None:
     taken: set[tuple[int, int]] = set()
     for panel in DASHBOARD["panels"]:

@@ -62,9 +62,11 @@ def test_three_nights(tmp_path: Path) -> None:
     asyncio.run(keep(store, later))
     assert night(log, runs, store, TRAIN="--model popularity") == HeldBackError.exit_code
     assert model_version(runs / "live") == first, "a worse model is not served"
+    assert not (runs / "previous").exists()
 
     assert night(log, runs, store, TRAIN="--model markov", MARGIN="0.9") == 0
     assert model_version(runs / "live") != first
+    assert model_version(runs / "previous") == first, "it is there to go back to"
     manifest = load(runs / "live").manifest
     assert (manifest["train_on"], manifest["log"]["interactions"]) == ("all", 60 * 9)
 
@@ -91,3 +93,10 @@ def test_nights_that_update_the_served_run(tmp_path: Path) -> None:
     made = manifest["updated"]
     assert (made["full"], made["parent"], made["updates"]) == (first, model_version(runs / "tonight"), 2)
     assert load(runs / "tonight").manifest["updated"]["parent"] == first
+
+
+@pytest.mark.parametrize("words", [(), ("log.csv",)])
+def test_a_job_without_a_log_or_a_folder_says_what_to_type(words: tuple[str, ...]) -> None:
+    ended = subprocess.run([str(SCRIPT), *words], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert "type nightly.sh LOG RUNS [STORE [URL]]" in ended.stderr

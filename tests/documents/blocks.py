@@ -1,4 +1,8 @@
-"""Reads the fenced blocks of a document: their text, their first line, and the comment that marks them."""
+"""Reads the fenced blocks of a document: their text, their first line, and the comment that marks them.
+
+`<!-- runs -->` and `<!-- not run -->` say whether a block runs. `<!-- prints -->` marks what the block before it
+prints, to the letter; after `<!-- prints, within 0.05 -->`, numbers with a decimal point may differ by so much.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +30,12 @@ class Block:
         if self.language == "console":
             return self.mark == "runs"
         return self.language == "python" and self.mark != "not run"
+
+    @property
+    def prints_within(self) -> float | None:
+        """How far numbers may differ in what the block before this one prints; None if this is no such output."""
+        found = re.fullmatch(r"prints(?:, within (?P<tolerance>[\d.]+))?", self.mark)
+        return float(found["tolerance"] or 0) if found else None
 
     @property
     def commands(self) -> list[str]:

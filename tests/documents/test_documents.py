@@ -1,6 +1,7 @@
 """The code in README.md and docs/ works: each document runs from top to bottom, in a folder of its own.
 
 The Python blocks of a document share one namespace. Only the quick console blocks, marked `<!-- runs -->`, are run.
+What a document says that a block prints, in a block marked `<!-- prints -->`, is compared with what it printed.
 Links and paths must lead to files that exist, and names of the library to objects that exist.
 """
 
@@ -10,7 +11,7 @@ import pkgutil
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from caser.evaluation.metrics import METRICS
 from caser.exported.networks import NETWORKS
 from caser.models import MODELS
 from tests.documents.blocks import Block, blocks
+from tests.documents.printed import difference
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -43,7 +45,7 @@ GENERATED = {ROOT / "docs" / page for page in _pages(NAVIGATION) if page.startsw
 """The pages of the site that tools/site.py makes: a link may lead there."""
 
 LONG = "docs/tutorial.md"
-"""It trains for about a minute."""
+"""It trains for half a minute."""
 
 
 def _named(path: Path) -> Any:
@@ -63,14 +65,26 @@ def own_tables() -> Iterator[None]:
 
 @pytest.mark.parametrize("path", [_named(path) for path in DOCUMENTS])
 @pytest.mark.usefixtures("own_tables")
-def test_a_document_runs_from_top_to_bottom(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_document_runs_from_top_to_bottom_and_prints_what_it_says(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
+    run_document(path.read_text(encoding="utf-8"), path, lambda: capsys.readouterr().out)
+
+
+def run_document(text: str, path: Path, printed: Callable[[], str]) -> None:
+    """Run the blocks of a document in order, and compare outputs; `printed` returns the text since its last call."""
     namespace: dict[str, Any] = {"__name__": "document"}
-    for block in blocks(path.read_text(encoding="utf-8")):
-        if block.runs and block.language == "python":
-            run_python(block, path, namespace)
-        elif block.runs:
-            run_commands(block, path)
+    last = None
+    for block in blocks(text):
+        if block.prints_within is not None:
+            assert last is not None, f"{path.name}:{block.line}: no block that runs is before this output"
+            found = difference(block.text, last, block.prints_within)
+            assert found is None, f"{path.name}:{block.line}: {found}; all of it:\n{last}"
+        last = None
+        if block.runs:
+            run_python(block, path, namespace) if block.language == "python" else run_commands(block, path)
+            last = printed()
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -113,7 +127,7 @@ def run_python(block: Block, path: Path, namespace: dict[str, Any]) -> None:
 
 def run_commands(block: Block, path: Path) -> None:
     for command in block.commands:
-        program, *words = shlex.split(command)
+        program, *words = shlex.split(command, comments=True)
         assert program == "caser", f"{path.name}:{block.line}: only caser commands can be run; got {command!r}"
         assert run(words) == 0, f"{path.name}:{block.line}: {command}"
 
@@ -136,3 +150,55 @@ def test_a_failing_block_names_the_line_of_the_document(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="1") as raised:
         run_python(block, tmp_path / "README.md", {})
     assert raised.traceback[-1].lineno == 4
+
+
+DOCUMENT = """
+```python
+print("trained to", 0.5 + {off}, "on", {users}, "users")
+```
+
+<!-- {mark} -->
+```text
+trained to 0.5 on 3 users
+```
+"""
+
+
+@pytest.mark.parametrize(
+    ("off", "users", "mark", "holds"),
+    [
+        (0.0, 3, "prints", True),
+        (0.01, 3, "prints", False),
+        (0.01, 3, "prints, within 0.05", True),
+        (-0.06, 3, "prints, within 0.05", False),
+        (0.0, 4, "prints, within 0.05", False),
+        (0.0, 4, "not an output", True),
+    ],
+)
+def test_an_output_beside_the_code_must_be_what_the_code_prints(
+    off: float, users: int, mark: str, holds: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = DOCUMENT.format(off=off, users=users, mark=mark)
+
+    def run() -> None:
+        run_document(text, tmp_path / "page.md", lambda: capsys.readouterr().out)
+
+    if holds:
+        run()
+    else:
+        with pytest.raises(AssertionError, match=r"page.md:8: line 1 says 'trained to 0.5 on 3 users'"):
+            run()
+
+
+def test_an_output_that_no_code_precedes_or_that_lacks_lines_is_a_fault(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = "<!-- prints -->\n```text\none\n```\n"
+    for text, fault in (
+        (output, "no block that runs"),
+        (f"<!-- not run -->\n```python\nprint('one')\n```\n\n{output}", "no block that runs"),
+        (f"```python\nprint('one')\nprint('two')\n```\n\n{output}", "line 2 says None"),
+        (f"```python\npass\n```\n\n{output}", "the block printed None"),
+    ):
+        with pytest.raises(AssertionError, match=fault):
+            run_document(text, tmp_path / "page.md", lambda: capsys.readouterr().out)

@@ -20,7 +20,7 @@ from caser.data import datasets
 from caser.evaluation.protocols import apply, resolve
 from tests.documents.blocks import blocks
 from tests.skips import without_log
-from tools.notebook import DOCS, NOTEBOOK, PAGE, notebook
+from tools.notebook import DOCS, NOTEBOOK, PAGE, labelled, notebook
 
 TEXT = PAGE.read_text(encoding="utf-8")
 COMMANDS = [
@@ -64,12 +64,24 @@ def test_the_notebook_runs_what_the_page_runs_in_the_same_order() -> None:
 
 def test_the_notebook_holds_all_text_of_the_page() -> None:
     prose = "\n\n".join("".join(cell["source"]) for cell in cells()[1:] if cell["cell_type"] == "markdown")
-    assert prose.split() == re.sub(r"^```python\n.*?^```$", "", TEXT, flags=re.MULTILINE | re.DOTALL).split()
+    assert "<!--" not in prose
+    assert prose.split() == re.sub(r"^```python\n.*?^```$", "", labelled(TEXT), flags=re.MULTILINE | re.DOTALL).split()
 
 
 def test_the_first_cell_says_how_to_install_and_none_has_an_output() -> None:
     assert "pip install" in "".join(cells()[0]["source"])
     assert not [cell for cell in cells() if cell.get("outputs") or cell.get("execution_count")]
+
+
+def test_what_a_block_prints_is_beside_it() -> None:
+    ours = blocks(TEXT)
+    after = [*ours[1:], None]
+    runs = [
+        (block, other is not None and other.prints_within is not None) for block, other in zip(ours, after, strict=True)
+    ]
+    prints = [has_output for block, has_output in runs if block.runs and re.search(r"print\(|show\(", block.text)]
+    assert len(prints) > 15
+    assert all(prints)
 
 
 def test_every_cell_has_its_own_valid_id() -> None:

@@ -47,7 +47,7 @@ def test_the_filter_of_a_protocol_is_applied_before_the_split() -> None:
 def test_auto_keeps_seen_items_where_users_repeat(sequence: list[int], removed: bool) -> None:
     rules = resolve("leave-one-out", apply("leave-one-out", log_of({1: sequence, 2: sequence})))
     assert rules.remove_seen is removed
-    assert ("seen items are removed" if removed else "seen items stay candidates") in rules.notes[0]
+    assert ("are not ranked" if removed else "are ranked too") in rules.notes[0]
 
 
 def test_auto_decides_on_the_training_part_of_validation_so_the_test_part_cannot_change_it() -> None:

@@ -203,7 +203,7 @@ def test_clicks_repeat_so_auto_keeps_seen_items_and_says_so() -> None:
     last = zip(split.test.users.tolist(), split.test.targets.tolist(), strict=True)
     share = np.mean([item in split.final.sequence(user) for user, item in last])
     assert round(float(share), 3) == 0.406
-    assert resolve("leave-one-out", split).notes[0].startswith("seen items stay candidates (rule auto; ")
+    assert resolve("leave-one-out", split).notes[0].startswith("items that a user had are ranked too (rule auto; ")
 
 
 @needs_ml_100k

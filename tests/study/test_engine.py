@@ -174,7 +174,7 @@ def test_two_workers_give_the_results_of_one(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_was_killed_is_an_error_in_one_sentence() -> None:
-    with pytest.raises(CaserError, match="--jobs 1"), workers({}, 2):
+    with pytest.raises(CaserError, match=r"under `if __name__.*--jobs 1"), workers({}, 2):
         raise BrokenProcessPool("a process was terminated abruptly")
 
 

@@ -47,6 +47,23 @@ def test_the_program_of_another_environment_is_not_named(
     assert command_line("--help") == f"{environment}/python -m caser --help"
 
 
+@pytest.mark.parametrize(
+    ("program", "line"),
+    [
+        ("my run.py", ".venv/bin/python 'my run.py' serve runs/x"),
+        ("/srv/run.py", ".venv/bin/python /srv/run.py serve runs/x"),
+        ("/srv/.venv/bin/caser", ".venv/bin/caser serve runs/x"),
+        ("/srv/caser/__main__.py", ".venv/bin/caser serve runs/x"),
+    ],
+)
+def test_the_script_of_a_user_who_registers_models_is_named(
+    program: str, line: str, environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hints, "_script", None)
+    hints.run_by(program)
+    assert command_line("serve", "runs/x") == line
+
+
 def test_a_checkout_is_named_as_it_is_seen_from_here(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (environment / "pyproject.toml").touch()
     monkeypatch.setattr(hints, "CHECKOUT", environment)

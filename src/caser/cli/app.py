@@ -98,7 +98,7 @@ CHECKS = (expand_home, refuse_unused, check_needs)
 
 OWN_MODEL = (
     "A model of your own needs an installed package with an entry point in the group caser.models, or a script that "
-    "imports it and then calls caser.__main__.main()."
+    "imports it and then, if __name__ == '__main__', calls caser.__main__.main() (docs/howto/own-model.md)."
 )
 """What to do if --model names a model of one's own that is not registered."""
 

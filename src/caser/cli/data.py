@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import cyclopts
 import polars as pl
@@ -22,11 +22,36 @@ from caser.data.prepared.folder import is_prepared
 from caser.data.prepared.folder import verify as check_files
 from caser.data.prepared.prepare import MEMORY_MB, prepare_log
 from caser.data.readers import Reading
+from caser.data.time_units import times_in_words
 from caser.errors import ConfigError
+from caser.study.audit.findings import share
 from caser.system.frames import write_frames
 
 FETCHABLE = [name for name, dataset in datasets.DATASETS.items() if dataset.sources]
 """The data sets that have an address to fetch them from."""
+
+LABELS: Mapping[str, str] = {
+    "interactions": "interactions",
+    "users": "users",
+    "items": "items",
+    "density": "interactions per pair of user and item",
+    "interactions_per_user_least": "interactions of a user, the fewest",
+    "interactions_per_user_lower_quartile": "  a quarter of users have at most",
+    "interactions_per_user_median": "  half of users have at most",
+    "interactions_per_user_upper_quartile": "  three quarters of users have at most",
+    "interactions_per_user_most": "  the most",
+    "time_unit": "times were read as",
+    "first_time": "first time",
+    "last_time": "last time",
+    "share_of_rows_tied": "tied: same user and time as another one",
+    "share_of_users_with_tied_last_time": "users whose last time is tied",
+    "share_of_repeats": "repeats: the user had the item before",
+    "share_of_consecutive_repeats": "  and just before",
+    "duplicates": "duplicates: same user, item and time",
+    "popularity_gini": "Gini of popularity (0: all items alike)",
+    "share_of_top_1_percent_of_items": "share of the most popular 1 % of items",
+}
+"""What the table of `describe` calls each fact, in at most 40 characters."""
 
 DataSetName: TypeAlias = Annotated[str, cyclopts.Parameter(help=f"One of {', '.join(FETCHABLE)}.")]
 
@@ -84,8 +109,17 @@ def describe(
     if json:
         show.document(facts)
     else:
-        rows = [(name.replace("_", " "), value) for name, value in facts.items() if not isinstance(value, dict | list)]
-        show.table(log, ["", ""], rows)
+        known = [name for name in LABELS if facts[name] is not None]
+        show.table(log, ["", ""], [(LABELS[name], _in_words(name, facts[name])) for name in known])
+        if facts["source"] is not None:
+            show.remark(f"read from {facts['source']}")
+
+
+def _in_words(name: str, value: Any) -> Any:
+    """Return a fact as the table of `describe` shows it: shares as percentages, and how times were written in words."""
+    if name == "time_unit":
+        return times_in_words(value)
+    return share(value) if name.startswith("share_") else value
 
 
 def prepare(
@@ -169,6 +203,7 @@ def simulate(
     num_users: int | None = None,
     num_items: int | None = None,
     length: int | None = None,
+    session_length: int | None = None,
     seed: int = 0,
     json: Switch = False,
 ) -> None:
@@ -186,6 +221,9 @@ def simulate(
         Number of items.
     length
         Number of interactions of each user.
+    session_length
+        A user pauses for a day after so many interactions, so that `caser compare --sessions` finds sessions. Without
+        it, nobody pauses.
     seed
         Seed of the world.
     json
@@ -194,6 +232,8 @@ def simulate(
     """
     sizes = {"num_users": num_users, "num_items": num_items, "length": length}
     made = synthetic.WORLDS[world](**{name: value for name, value in sizes.items() if value is not None}, seed=seed)
+    if session_length is not None:
+        made = made.in_sessions(session_length)
     frame = _as_frame(made.log)
     write_frames(out, [frame], frame.schema)
     best = made.best_hit_rate()

@@ -121,7 +121,7 @@ def report(judged: Mapping[str, Any], subject: str | None = None) -> None:
         ]
         table("" if start else title, ["model", *shown], rows)
     blank_line()
-    for sentence in [*judged["verdicts"], _coverage_sentence(judged["beyond"]), *judged["notes"], *_openings(judged)]:
+    for sentence in [*judged["verdicts"], *_on_lists(judged["beyond"]), *judged["notes"], *_openings(judged)]:
         remark(sentence)
 
 
@@ -318,12 +318,14 @@ def _difference(difference: Mapping[str, Any] | None) -> str:
     return f"{shown} *" if difference["is_shown"] else f"{shown}  "
 
 
-def _coverage_sentence(models: Mapping[str, Mapping[str, float]]) -> str:
-    """Return one sentence on coverage and on the share of head items, for all models."""
-    shares = [
-        f"{name} {measures['coverage@10']:.1%} · {measures['head_share@10']:.1%}" for name, measures in models.items()
-    ]
-    return f"share of candidates in any top 10 · share of head items in the top 10s: {', '.join(shares)}"
+def _on_lists(models: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Say for all models how much of the catalogue their lists hold, and how much of the lists is popular items."""
+    said = {
+        "coverage@10": "items in the top 10 of at least one user, of all that were ranked",
+        "head_share@10": "places in the top 10s that the popular items have, the fewest with half of all interactions",
+    }
+    of = {key: ", ".join(f"{name} {one[key]:.1%}" for name, one in models.items()) for key in said}
+    return [f"{words}: {of[key]}" for key, words in said.items()]
 
 
 def _text(text: str, style: str = "") -> Text:

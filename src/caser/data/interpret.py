@@ -27,7 +27,7 @@ from caser.data.rows import Rows, Rules, check_rows, needed_roles, read_rows
 from caser.data.strays import Edges, doubts_on_strays
 from caser.data.tables import RawTable
 from caser.data.time_doubts import TimeFacts, doubts_on_times
-from caser.data.time_units import MEANINGS
+from caser.data.time_units import MEANINGS, times_in_words
 from caser.data.times import shown_moment
 from caser.errors import DataError
 
@@ -128,9 +128,8 @@ def note_on_kinds(weights: Mapping[str, float], num_targets: int, num_events: in
 def _note_on_times(unit: str | None) -> str:
     if unit is None:
         return "no time column: rows are in the order of events; name one with time= (--time)"
-    if unit in MEANINGS:
-        return f"read times as {MEANINGS[unit]}; override with time_format= (--time-format)"
-    return f"read times as {unit}" if unit == "dates" or " since " in unit else f"read times as {unit} since 1970"
+    way_out = "; override with time_format= (--time-format)" if unit in MEANINGS else ""
+    return f"read times as {times_in_words(unit)}{way_out}"
 
 
 def _with_integers(log: InteractionLog) -> InteractionLog:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -31,6 +31,7 @@ Rule = Callable[[Int64], Int64]
 
 EPOCH_MICROSECONDS = 1_577_836_800_000_000  # 2020-01-01 UTC
 SECOND = 1_000_000
+MINUTES_OF_DAY = 24 * 60
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +76,27 @@ class World:
         True
         """
         return self.rule(histories[:, histories.shape[1] - self.memory :].astype(np.int64) - 1) + 1
+
+    def in_sessions(self, length: int) -> World:
+        """Return the same world, whose users return: after `length` interactions, a user pauses for a day.
+
+        length  interactions of a session, at least 1; those of one session are a minute apart
+
+        The items stay, so sessions play no part in the rule. Raises ConfigError for a length below 1.
+
+        >>> world = chain_world(num_users=2, num_items=6, length=9).in_sessions(3)
+        >>> (np.diff(world.log.times[:9]) // SECOND).tolist()
+        [60, 60, 86460, 60, 60, 86460, 60, 60]
+        """
+        if length < 1:
+            raise ConfigError(f"a session must have at least 1 interaction; got {length}.")
+        num_users = self.log.num_users
+        step = np.tile(np.arange(len(self.log) // num_users), num_users)
+        minutes = step + MINUTES_OF_DAY * (step // length)
+        turn = (self.log.users.astype(np.int64) - 1) * (60 * SECOND // num_users)  # users take turns within a minute
+        times = EPOCH_MICROSECONDS + 60 * SECOND * minutes + turn
+        provenance = {**self.log.provenance, "session_length": length}
+        return replace(self, log=replace(self.log, times=times, provenance=provenance))
 
 
 def chain_world(

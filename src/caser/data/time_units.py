@@ -114,6 +114,18 @@ def size_of(floats: pl.Series) -> float:
     return median if isinstance(median, float) else 0.0
 
 
+def times_in_words(unit: str) -> str:
+    """Return how the times of a log were written, from the `time_unit` of its provenance.
+
+    unit  a key of UNITS, a unit and its beginning in words, or "dates" for times that were text or dates
+
+    >>> times_in_words("seconds"), times_in_words("cocoa"), times_in_words("dates")
+    ('seconds since 1970', 'seconds since 2001, as Apple counts them', 'calendar dates')
+    """
+    words = {**MEANINGS, "dates": "calendar dates"}
+    return words.get(unit, unit if " since " in unit else f"{unit} since 1970")
+
+
 def guessed_unit(size: float) -> str:
     """Return the unit of GUESSED in which a number is of a usual size.
 

@@ -285,7 +285,7 @@ def _seen_rule(protocol: Protocol, split: Split) -> tuple[bool, str]:
     """
     share = repeat_share(split.fit.whole(split.log.num_users))
     remove = share <= MOST_REPEATS if protocol.seen == "auto" else protocol.seen == "remove"
-    decision = "seen items are removed from the candidates" if remove else "seen items stay candidates"
+    decision = "items that a user had are not ranked" if remove else "items that a user had are ranked too"
     return remove, f"{decision} (rule {protocol.seen}; {share:.1%} of training targets repeat an item)"
 
 

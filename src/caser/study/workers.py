@@ -53,8 +53,9 @@ def workers(stores: Stores, number: int) -> Iterator[Submit]:
         yield lambda function, *arguments: pool.submit(_do_in_worker, function, *arguments)
     except BrokenProcessPool:
         raise CaserError(
-            "a study needs workers that live until their work is done; one was killed, perhaps because the memory was "
-            "full. Run the study again with fewer workers (--jobs 1, workers=1); finished runs are kept."
+            "a study needs workers that live until their work is done; one ended before. If this program is a script "
+            "of yours, its work must begin under `if __name__ == '__main__':`, because workers import the script. If "
+            "it does, the memory may have been full: use fewer workers (--jobs 1, workers=1). Finished runs are kept."
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)

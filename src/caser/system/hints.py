@@ -20,6 +20,23 @@ PACKAGE = "caser"
 CHECKOUT = Path(__file__).resolve().parents[3]
 """The folder that holds pyproject.toml where the library runs from a checkout."""
 
+_script: str | None = None
+"""The script of a user whose command line this is, because it registers models; None for `caser` itself."""
+
+
+def run_by(program: str) -> None:
+    """Remember the program that runs the command line, so that `command_line` names it.
+
+    program  the first word that was typed, as in `sys.argv`
+
+    A Python file other than the entry points of this library is a script that imports models of a user: commands that
+    are typed next need it too.
+    """
+    global _script
+    path = Path(program)
+    is_own = path.suffix != ".py" or path.name == "__main__.py"
+    _script = None if is_own else shlex.quote(program)
+
 
 def command_line(*words: str) -> str:
     """Return a command of this library as it can be typed in the current folder.
@@ -29,7 +46,8 @@ def command_line(*words: str) -> str:
     >>> command_line("recommend", "runs/my run").endswith(" recommend 'runs/my run'")
     True
     """
-    return f"{_program(PACKAGE) or f'{python()} -m {PACKAGE}'} {shlex.join(words)}"
+    own = _program(PACKAGE) or f"{python()} -m {PACKAGE}"
+    return f"{own if _script is None else f'{python()} {_script}'} {shlex.join(words)}"
 
 
 def python() -> str:

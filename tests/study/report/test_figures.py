@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from typing import Any
 
 import pytest
 
+from caser.evaluation.slices import slices as measured_slices
 from caser.study.report.changes import ablation, sweep
 from caser.study.report.figure import Figure
 from caser.study.report.figures import cost, curves, slices, standing, study_figures
+from caser.study.report.glossary import SLICES
 from tests.study.report import studies
 
 NAMES = {
@@ -153,3 +157,19 @@ def test_one_epoch_makes_no_curve() -> None:
 def must(figure: Figure | None) -> Any:
     assert figure is not None
     return figure
+
+
+def test_the_figure_of_slices_says_what_each_of_its_slices_is() -> None:
+    study = studies.compare()
+    [buckets, *_] = study["slices"].values()
+    study["slices"] = {"popularity": buckets, "mine": buckets}
+    text = must(slices(study)).reading
+    assert "the head is the fewest items with half of the interactions" in text
+    assert "Position" not in text
+
+
+def test_every_slice_that_is_measured_has_a_meaning() -> None:
+    described = inspect.getdoc(measured_slices) or ""
+    assert set(re.findall(r"^(\w+)  +(?:the number|how often|the place|whether)", described, re.MULTILINE)) == set(
+        SLICES
+    )

@@ -8,6 +8,7 @@ import numpy as np
 
 from caser.data.describe import Facts
 from caser.data.log import InteractionLog
+from caser.data.time_units import times_in_words
 from caser.study.audit.findings import Finding, count, share
 
 STEPS = {"day": 86_400_000_000, "hour": 3_600_000_000, "minute": 60_000_000, "second": 1_000_000, "millisecond": 1_000}
@@ -52,7 +53,7 @@ def clock(log: InteractionLog, facts: Facts, now: datetime | None = None) -> Fin
         sentence=sentence,
         severity="warning" if warnings or frozen > 0.1 else "good",
         facts={
-            "unit as read": facts["time_unit"],
+            "times were read as": times_in_words(facts["time_unit"]) if facts["time_unit"] else None,
             "finest step": step,
             "first": facts["first_time"],
             "last": facts["last_time"],

@@ -22,7 +22,7 @@ from caser.study.report.figure import (
     without_empty_panels,
 )
 from caser.study.report.finding_figures import finding_figure
-from caser.study.report.glossary import KINDS
+from caser.study.report.glossary import KINDS, SLICES
 from caser.study.report.palette import SERIES, Colour
 from caser.study.report.study import (
     Row,
@@ -138,11 +138,14 @@ def slices(study: StudyFacts) -> Figure | None:
     if not panels:
         return None
     who = f"the best {len(colours)} of {len(labels)} models" if len(colours) < len(labels) else "every model"
+    how = (
+        f"Each panel divides the tested interactions in another way and shows {who}; n is their number, and each line "
+        "is a 95 % interval. Look for groups in which another model is best."
+    )
     return Figure(
         "slices",
         "Quality by slice",
-        f"Each panel divides the tested interactions in another way and shows {who}; n is their number, and each line "
-        "is a 95 % interval. Look for groups in which another model is best.",
+        " ".join([how, *(SLICES[name] for name in by_name if name in SLICES)]),
         f"{metric} of {len(colours)} models on {len(panels)} kinds of slices",
         sharing(panels, "y"),
         columns=2,

@@ -28,6 +28,17 @@ BEYOND: Mapping[str, str] = {
 }
 """What the measures beyond accuracy mean, by the part of their name before the @."""
 
+SLICES: Mapping[str, str] = {
+    "history": "History: the number of items before the target.",
+    "popularity": "Popularity: the head is the fewest items with half of the interactions that train, the middle are "
+    "those with the next 30 %, and the tail are the others.",
+    "position": "Position: the place of the target among those of its user or session.",
+    "repeat": "Repeat: whether the user had the target before.",
+    "earlier": "Earlier: the number of items in earlier sessions.",
+    "training": "Training: whether the part that trains has the target at all.",
+}
+"""What the slices of targets are, by their names."""
+
 _PARTS = {
     "p": "the user vector, which holds a user's lasting taste",
     "v": "the vertical filters, which weigh the single items",
