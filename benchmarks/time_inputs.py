@@ -1,4 +1,4 @@
-"""Do networks predict better if they read times, with and without that of the target? (Half an hour for all logs.)
+"""Do networks predict better if they read times, with and without that of the target? (40 minutes of processor time.)
 
 A network of the library reads the items of a history in order, and no times. Here times are added to any network from
 outside, by one mechanism, and all variants are trained alike:
@@ -167,19 +167,18 @@ def measure(log_name: str, model_name: str, num_seeds: int, variants: Sequence[s
 
 def kept_values(place: str, split: Split, model: NetworkSettings, training: Training, variant: str) -> Values:
     """Return the validation metric of every query for one variant and seed; train only if that was not done before."""
-    path = STORE / "time_inputs" / f"{place}_{EPOCHS}_{variant.replace(' ', '-')}_{training.seed}.npz"
+    path = STORE / "time_inputs" / f"{place}_{EPOCHS}_{variant.replace(' ', '-')}_{training.seed}.npy"
     metric = protocols.protocol_named(split.name).validation_metric
     if not path.exists():
         began = time.perf_counter()
         found = values_of(split, model, training, variant)
         seconds = time.perf_counter() - began
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(path, **{metric: found})
+        np.save(path, found)
         told = f"{place}, {variant}, seed {training.seed}: {metric} {found.mean():.4f}, {seconds:.0f} s"
         print(told, file=sys.stderr, flush=True)
-    with np.load(path) as kept:
-        values: Values = kept[metric]
-        return values
+    values: Values = np.load(path)
+    return values
 
 
 def values_of(split: Split, model: NetworkSettings, training: Training, variant: str) -> Values:
@@ -236,7 +235,7 @@ def page() -> str:
     for path in sorted(RESULTS.glob("time_inputs_*.json")):
         one = json.loads(path.read_text(encoding="utf-8"))
         minus = {name: values["minus"] for name, values in one["variants"].items()}
-        cells = [_cell(minus[name][base]) if base in minus.get(name, {}) else "" for name, base in SHOWN.values()]
+        cells = [_cell(minus[name][base]) if base in minus.get(name, {}) else "-" for name, base in SHOWN.values()]
         about = f"{one['log']}, {one['model']} | {len(one['seeds'])}"
         order = f"{one['variants']['order']['value']:.4f}"
         lines.append(f"| {' | '.join([about, order, *cells])} |")
