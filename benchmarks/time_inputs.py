@@ -19,7 +19,7 @@ and seeds.
     python -m benchmarks.time_inputs                         all logs and models, with seed 0
     python -m benchmarks.time_inputs ml-100k gru4rec --seeds 2 --variants gaps request
     python -m benchmarks.time_inputs simulated gru4rec       a check: a world in which these gaps decide what is next
-    python -m benchmarks.time_inputs --page                  the saved results as the table of docs/results.md
+    python -m benchmarks.time_inputs --page                  the saved results as the tables of docs/results.md
 
 The values of a finished training are kept in runs/benchmarks and used again. Some logs are not downloaded: the folder
 CASER_CACHE must hold them. The results are saved as JSON in benchmarks/results.
@@ -56,6 +56,7 @@ from caser.models.caser.caser import Caser
 from caser.models.neural import NeuralScorer
 from caser.models.sessions.gru4rec import GRU4Rec
 from caser.models.settings import NetworkSettings
+from caser.system.digests import digest_of_values
 from caser.system.randomness import numpy_generator
 from caser.training.batches import Batches
 from caser.training.lanes import Lanes
@@ -81,13 +82,10 @@ BASES = ("order", "gaps shuffled")
 """The variants that all others are compared with."""
 
 SHOWN = {
-    "gaps": ("gaps", "order"),
-    "gaps minus shuffled": ("gaps", "gaps shuffled"),
-    "request": ("request", "order"),
-    "request gap": ("request gap", "order"),
-    "request read": ("request read", "order"),
+    "no": {"gaps": ("gaps", "order"), "gaps minus shuffled": ("gaps", "gaps shuffled")},
+    "yes": {name: (name, "order") for name in ("request", "request gap", "request read")},
 }
-"""The columns of the page: a variant, and what is subtracted."""
+"""Whether the target's time is read -> the columns of a table of the page: a variant, and what is subtracted."""
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -167,7 +165,8 @@ def measure(log_name: str, model_name: str, num_seeds: int, variants: Sequence[s
 
 def kept_values(place: str, split: Split, model: NetworkSettings, training: Training, variant: str) -> Values:
     """Return the validation metric of every query for one variant and seed; train only if that was not done before."""
-    path = STORE / "time_inputs" / f"{place}_{EPOCHS}_{variant.replace(' ', '-')}_{training.seed}.npy"
+    settings = digest_of_values([model.used(), training.used()])[:12]
+    path = STORE / "time_inputs" / f"{place}_{variant.replace(' ', '-')}_{training.seed}_{settings}.npy"
     metric = protocols.protocol_named(split.name).validation_metric
     if not path.exists():
         began = time.perf_counter()
@@ -230,15 +229,23 @@ def simulated(num_users: int = 400, length: int = 30, num_items: int = 40) -> In
 
 
 def page() -> str:
-    """Return the saved results as a Markdown table: what each variant adds."""
-    lines = [f"| log, model | seeds | order | {' | '.join(SHOWN)} |", f"|---|---|---|{'---|' * len(SHOWN)}"]
+    """Return the saved results as Markdown, what each variant adds: a table without the target's time, and one with."""
+    return "\n\n".join(
+        f"Reads the target's time: **{answer}**\n\n{_table(columns)}" for answer, columns in SHOWN.items()
+    )
+
+
+def _table(columns: Mapping[str, tuple[str, str]]) -> str:
+    """The saved results for some columns, as a Markdown table."""
+    lines = [f"| log, model | seeds | order | {' | '.join(columns)} |", f"|---|---|---|{'---|' * len(columns)}"]
     for path in sorted(RESULTS.glob("time_inputs_*.json")):
         one = json.loads(path.read_text(encoding="utf-8"))
         minus = {name: values["minus"] for name, values in one["variants"].items()}
-        cells = [_cell(minus[name][base]) if base in minus.get(name, {}) else "-" for name, base in SHOWN.values()]
+        cells = [_cell(minus[name][base]) if base in minus.get(name, {}) else "-" for name, base in columns.values()]
         about = f"{one['log']}, {one['model']} | {len(one['seeds'])}"
         order = f"{one['variants']['order']['value']:.4f}"
-        lines.append(f"| {' | '.join([about, order, *cells])} |")
+        if set(cells) != {"-"}:
+            lines.append(f"| {' | '.join([about, order, *cells])} |")
     return "\n".join(lines)
 
 
