@@ -6,6 +6,7 @@ A new model is tested by its row alone; settings that make it quick go into QUIC
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -18,9 +19,11 @@ from caser.config import Training
 from caser.data.split import Split, leave_one_out
 from caser.data.synthetic import chain_world
 from caser.errors import ArtefactError, ConfigError
+from caser.evaluation import judge
 from caser.models import COUNTING_BASELINES, MODELS, model_class, model_settings
 from caser.models.base import Arrays, Scorer, StateScorer
 from caser.models.settings import CountingSettings, NetworkSettings
+from caser.system.randomness import numpy_generator
 from tests import runs
 
 QUICK: dict[str, dict[str, Any]] = {
@@ -160,6 +163,21 @@ def test_fitting_twice_gives_the_same_parameters(name: str) -> None:
     again = runs.fitted(fitted(name).config, split(), TRAINING, TRAINING.epochs).artefact.scorer.arrays()
     for parameter, values in fitted(name).trained.arrays().items():
         np.testing.assert_array_equal(again[parameter], values)
+
+
+@every_model
+def test_no_answer_depends_on_the_time_of_its_target(name: str) -> None:
+    log = chain_world(num_users=20, num_items=8, length=8, seed=1).log
+    is_target = np.diff(log.users, append=0) != 0
+    random = numpy_generator(1, "times of targets")
+    times = log.times.copy()
+    times[is_target] = random.permutation(times[is_target]) + random.integers(0, 10**13, is_target.sum())
+    tables = []
+    for one in (leave_one_out(log), leave_one_out(replace(log, times=times))):
+        scorer = runs.fitted(settings_of(name), one, TRAINING, epochs=1).artefact.scorer
+        tables.append(judge.rank(scorer, one))
+    np.testing.assert_array_equal(tables[0].ranks, tables[1].ranks)
+    np.testing.assert_array_equal(tables[0].top_QK, tables[1].top_QK)
 
 
 @every_model

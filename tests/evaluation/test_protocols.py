@@ -95,6 +95,16 @@ def test_a_note_gives_the_share_of_training_interactions_from_the_future() -> No
     )
 
 
+def test_a_note_says_that_no_time_of_a_target_is_read_if_there_are_times() -> None:
+    ids = pl.Series([1, 2, 3])
+    without = InteractionLog.from_columns(pl.Series(["ann"] * 3), ids, None)
+    noted = [
+        "reads the target's time: no" in resolve("leave-one-out", apply("leave-one-out", log)).notes
+        for log in (log_of({1: [1, 2, 3]}), without)
+    ]
+    assert noted == [True, False]
+
+
 def test_no_model_sees_the_future_under_a_global_cut() -> None:
     split = apply("global-time", LOG)
     assert any(note.startswith("0.0% of training interactions are later") for note in resolve(split.name, split).notes)

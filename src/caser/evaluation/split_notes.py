@@ -9,6 +9,9 @@ from caser.data.split import Split
 from caser.data.tape import Tape
 from caser.evaluation.split_facts import later_share
 
+TARGET_TIME = "reads the target's time: no"
+"""The note on what published models of others may do: they are told when the target happened, ours are not."""
+
 
 def note_on_targets(log: InteractionLog) -> list[str]:
     """Return a note on a log of which only some interactions are predicted; no note if all are.
@@ -22,13 +25,13 @@ def note_on_targets(log: InteractionLog) -> list[str]:
 
 
 def notes_on_part(split: Split, tape: Tape, queries: Queries, candidates: Mask) -> list[str]:
-    """Return notes on targets that are no candidates, and on training interactions that are later than a target.
+    """Return notes on times of targets, on targets that are no candidates, and on what trains but is later than one.
 
     split       the split log
     tape        the part of it that trains        queries  the part of it that judges
     candidates  (I,) bool, the items that are ranked
     """
-    notes = []
+    notes = [TARGET_TIME] if split.log.has_times else []
     if missing := int((~candidates[queries.targets]).sum()):
         notes.append(f"{missing:,} of {len(queries.targets):,} targets are not candidates: no model can find them")
     later = later_share(split, tape, queries)
