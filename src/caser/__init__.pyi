@@ -54,10 +54,12 @@ from caser.evaluation.metrics import MetricDefinition as MetricDefinition
 from caser.evaluation.metrics import register_metric as register_metric
 from caser.evaluation.protocol import Protocol as Protocol
 from caser.evaluation.protocols import apply as split
+from caser.evaluation.reliability import Reliability as Reliability
 from caser.evaluation.report import Report as Report
 from caser.exported.scorer import through_onnx as through_onnx
 from caser.exported.write import write_onnx as write_onnx
 from caser.fitting.evaluate import evaluate as evaluate
+from caser.fitting.evaluate import reliability as reliability
 from caser.fitting.fit import fit as fit
 from caser.fitting.workers import in_workers as in_workers
 from caser.models import register_model as register_model
@@ -142,6 +144,7 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "Recipe",
     "Recommendations",
     "Recommender",
+    "Reliability",
     "Report",
     "SASRec",
     "SessionKNN",
@@ -186,6 +189,7 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "register_loss",
     "register_metric",
     "register_model",
+    "reliability",
     "sessions",
     "skip_world",
     "split",

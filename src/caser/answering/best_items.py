@@ -18,6 +18,7 @@ from caser.arrays.types import Int64, RawId, Scores
 from caser.artefact.folder import Artefact
 from caser.errors import ConfigError, NumericalError
 from caser.models.settings import CountingSettings
+from caser.search.cells import Index
 from caser.search.exact import Candidates, NotFiniteError, ScoresOf, TopK, find_top_k
 
 MEMORY_MB = 16
@@ -64,6 +65,7 @@ def best_items(
     *,
     exclude_seen: bool | None,
     boosts: Sequence[Scores | None] = (),
+    exact: bool = False,
 ) -> TopK:
     """Find the best `k` candidates for each question.
 
@@ -74,13 +76,16 @@ def best_items(
     memory_mb     megabytes of memory for scores
     exclude_seen  whether to leave out the items of the history; None follows the run's protocol
     boosts        what is added to the score of each item, (I,) floats, or None, for each question; () for none
+    exact         whether to leave the approximate index unused
 
     Raises NumericalError for a score that is not a number, and ConfigError for `k` below 1.
     """
     if exclude_seen or (exclude_seen is None and artefact.manifest["seen"] == "remove"):
         candidates = candidates.without([question.history for question in questions])
+    index = None if exact else artefact.index
+    every_boost = boosts or [None] * len(questions)
     try:
-        return _search(artefact, questions, candidates, k, _most_scores(memory_mb), boosts or [None] * len(questions))
+        return _search(artefact, index, questions, candidates, k, _most_scores(memory_mb), every_boost)
     except NotFiniteError as error:
         user = questions[error.row].raw
         remedy = "Fit" if isinstance(artefact.config, CountingSettings) else "Train"
@@ -103,6 +108,7 @@ def most_similar(artefact: Artefact, index: int, candidates: Candidates, k: int)
 
 def _search(
     artefact: Artefact,
+    index: Index | None,
     questions: Sequence[Question],
     candidates: Candidates,
     k: int,
@@ -110,7 +116,7 @@ def _search(
     boosts: Sequence[Scores | None],
 ) -> TopK:
     """Search with the index if there is one, and exactly where there is none or where it finds fewer than `k`."""
-    index, scorer, num_items = artefact.index, artefact.state_scorer, _num_items(artefact)
+    scorer, num_items = artefact.state_scorer, _num_items(artefact)
     if index is None or scorer is None or candidates.chosen is not None:
         scores = _boosted(scores_of(artefact, questions), boosts)
         return find_top_k(scores, len(questions), num_items, k, candidates, most_scores)

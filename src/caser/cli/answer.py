@@ -50,6 +50,7 @@ def recommend(
     rules: str | None = None,
     exclude_seen: bool | None = None,
     unknown_users: UnknownUsers = "auto",
+    chance: Switch = False,
     memory_mb: Whole = MEMORY_MB,
     csv_safe: Switch = False,
     json: Switch = False,
@@ -88,6 +89,8 @@ def recommend(
         Leave out the items of the history; by default as in the protocol of the run.
     unknown_users
         How to answer for users the model was not trained on.
+    chance
+        Also tell the chance that an item is the next one, as validation taught it.
     memory_mb
         With --all, about how many megabytes to use beyond the model's own.
     csv_safe
@@ -109,6 +112,7 @@ def recommend(
         "rules": None if rules is None else rules_of(rules),
         "exclude_seen": exclude_seen,
         "unknown_users": unknown_users,
+        "chance": chance,
     }
     if all:
         if out is None:
