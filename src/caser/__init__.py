@@ -96,6 +96,7 @@ _HOME = {
     "random_split": "caser.data.random_split",
     "rank": "caser.evaluation.judge",
     "read_log": "caser.data.readers",
+    "recommend_into_table": "caser.answering.into_table",
     "refit": "caser.study.refitting",
     "refuse_mixed": "caser.evaluation.fingerprint",
     "register_loss": "caser.config",

@@ -4,6 +4,7 @@ from caser.answering.answers import Answer as Answer
 from caser.answering.answers import Recommendations as Recommendations
 from caser.answering.explain import Explanation as Explanation
 from caser.answering.explain import explain as explain
+from caser.answering.into_table import recommend_into_table as recommend_into_table
 from caser.answering.patterns import Patterns as Patterns
 from caser.answering.patterns import filters_fired as filters_fired
 from caser.answering.recommender import Recommender as Recommender
@@ -184,6 +185,7 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "random_split",
     "rank",
     "read_log",
+    "recommend_into_table",
     "refit",
     "refuse_mixed",
     "register_loss",

@@ -328,6 +328,7 @@ def test_no_option_is_without_a_test() -> None:
     tested = {name for options in OPTIONS for name in options}
     others = {"unknown_users", "memory_mb", "users", "histories", "path", "self"}
     others |= {"items", "filter", "csv_safe", "engine"}  # tests/cli
+    others |= {"connection", "out_table", "replace"}  # tests/service/test_into_table.py
     others |= {"chance"}  # tests/service/test_chances.py: every road tells the same chances
     assert set(inspect.signature(Recommender.recommend).parameters) - others == tested
     assert AnswerOptions.__annotations__.keys() - others == tested

@@ -219,17 +219,19 @@ def table_schema(
     return pl.Schema({**schema, "title": pl.String()} if titled else schema)
 
 
-def id_column(ids: pl.Series, path: str | Path) -> pl.Series:
-    """Return a column of ids as a file holds them, so that every reader of the file gets the ids of the log.
+def id_column(ids: pl.Series, path: str | Path | None) -> pl.Series:
+    """Return a column of ids as a file or a database holds them, so that every reader gets the ids of the log.
 
     ids   the column
     path  the file. Parquet keeps every type; CSV holds floats as `id_text.written` gives them; JSON lines hold whole
-          numbers up to 2^53, and text
+          numbers up to 2^53, and text. None: a database, which holds whole numbers up to 2^63, floats, and text
 
     >>> id_column(pl.Series([7, 2**60]), "answers.jsonl").to_list()
     ['7', '1152921504606846976']
     """
-    ending = table_ending(path)
+    if path is None and ids.dtype.is_integer() and ids.dtype != pl.UInt64:
+        return ids.cast(pl.Int64)
+    ending = ".parquet" if path is None and ids.dtype.is_float() else table_ending(path or "database.jsonl")
     is_delimited = ending.startswith((".csv", ".tsv"))
     if ending == ".parquet" or ids.dtype == pl.String or (ids.dtype.is_integer() and is_delimited):
         return ids

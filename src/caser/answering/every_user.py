@@ -51,13 +51,14 @@ class EveryUser:
     def __init__(
         self,
         recommender: Recommender,
-        path: str | Path,
+        path: str | Path | None,
         memory_mb: int = MEMORY_MB,
         **options: Unpack[AnswerOptions],
     ) -> None:
         """Check what is asked. Raises ConfigError as `Recommender.recommend_all` does.
 
-        recommender  the model        path  the file of the answers, whose ending decides how ids are written
+        recommender  the model        path  the file of the answers, whose ending decides how ids are written;
+                            None for a database
         memory_mb, options  as for `Recommender.recommend_all`
         """
         k = options.get("k", 10)
