@@ -84,7 +84,7 @@ def test_without_rows_the_table_has_its_columns(address: str) -> None:
 def test_a_table_with_other_columns_is_refused_and_stays(change: str, address: str) -> None:
     write(address, FRAME)
     with Database.of(address).connected() as connection, closing(connection.cursor()) as cursor:
-        cursor.execute(f"alter table answers {change}")
+        cursor.execute(change)
         connection.commit()
     with pytest.raises(ConfigError, match=r"must have the columns of the answers, rank .* user_id.*; it has "):
         write(address, OTHER, replace=True)
