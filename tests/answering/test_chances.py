@@ -184,3 +184,15 @@ def test_the_chances_do_not_read_an_approximate_index() -> None:
     assert exact.chances
     assert found.chances
     assert found.chances == [dict(zip(exact.items, exact.chances, strict=True))[found.items[0]]]
+
+
+@pytest.mark.parametrize("size", [1, 2, 7])
+def test_the_chances_are_the_same_whatever_is_asked_at_once(
+    size: int, chain: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = list(range(1, 16))
+    expected = [answer.chances for answer in chain.recommend(users, k=4, chance=True)]
+    monkeypatch.setattr("caser.answering.chances.questions_at_once", lambda *_: size)
+    assert [answer.chances for answer in chain.recommend(users, k=4, chance=True)] == [
+        pytest.approx(own) for own in expected
+    ]

@@ -104,7 +104,7 @@ def test_a_reader_sees_all_old_rows_until_it_sees_all_new_ones(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "_ROWS_AT_ONCE", 1)
-    cluster: Cluster = request.getfixturevalue("cluster") if kind == "postgresql" else None
+    cluster: Cluster | None = request.getfixturevalue("cluster") if kind == "postgresql" else None
     address = cluster.url(cluster.database()) if cluster else f"sqlite:///{tmp_path}/shop.db"
     seen: list[list[str]] = []
 
