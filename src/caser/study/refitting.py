@@ -80,7 +80,8 @@ def refit(
             return fit(model.without_unused(), split, train_on=train_on, calibrate=False)
         training = for_given_epochs(Training(**facts["training"]))
         how: dict[str, Any] = {"checkpoint": checkpoint, "tell": tell, "items": items, "attributes": attributes}
-        return fit(model.without_unused(), split, training, epochs=facts["epochs"], train_on=train_on, **how)
+        how |= {"epochs": facts["epochs"], "train_on": train_on, "calibrate": False}
+        return fit(model.without_unused(), split, training, **how)
 
     again = of_each_part(config, fitted)
     again.artefact.manifest.update(

@@ -152,7 +152,7 @@ class Database:
             parts = urlsplit(self.address)
             given = any(name == "connect_timeout" for name, _ in parse_qsl(parts.query))
             limit = "" if given else f"{'&' if parts.query else '?'}connect_timeout={CONNECT_SECONDS}"
-            return f"{self.address}{limit}"
+            return f"{self.kind}://{self.address.partition('://')[2]}{limit}"
         if not may_create and not file.is_file():
             raise DataError(f"--connection must name a database that exists; there is no file {file}")
         if not file.name or not file.parent.is_dir():
@@ -207,8 +207,9 @@ def write_table(
                     mode = "append"
             connection.commit()
     except BaseException:
-        if file is not None and is_new:
-            file.unlink(missing_ok=True)
+        # A new file with anything in it may be that of another writer.
+        if file is not None and is_new and file.is_file() and not file.stat().st_size:
+            file.unlink()
         raise
 
 
