@@ -39,6 +39,7 @@ FACTS: dict[str, Any] = {
     "trained_at": 1_700_000_000.0,
     "why": [],
     "command": None,
+    "calibration": None,
     "updated": None,
 }
 

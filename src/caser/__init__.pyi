@@ -4,6 +4,7 @@ from caser.answering.answers import Answer as Answer
 from caser.answering.answers import Recommendations as Recommendations
 from caser.answering.explain import Explanation as Explanation
 from caser.answering.explain import explain as explain
+from caser.answering.into_table import recommend_into_table as recommend_into_table
 from caser.answering.patterns import Patterns as Patterns
 from caser.answering.patterns import filters_fired as filters_fired
 from caser.answering.recommender import Recommender as Recommender
@@ -54,10 +55,12 @@ from caser.evaluation.metrics import MetricDefinition as MetricDefinition
 from caser.evaluation.metrics import register_metric as register_metric
 from caser.evaluation.protocol import Protocol as Protocol
 from caser.evaluation.protocols import apply as split
+from caser.evaluation.reliability import Reliability as Reliability
 from caser.evaluation.report import Report as Report
 from caser.exported.scorer import through_onnx as through_onnx
 from caser.exported.write import write_onnx as write_onnx
 from caser.fitting.evaluate import evaluate as evaluate
+from caser.fitting.evaluate import reliability as reliability
 from caser.fitting.fit import fit as fit
 from caser.fitting.workers import in_workers as in_workers
 from caser.models import register_model as register_model
@@ -142,6 +145,7 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "Recipe",
     "Recommendations",
     "Recommender",
+    "Reliability",
     "Report",
     "SASRec",
     "SessionKNN",
@@ -181,11 +185,13 @@ __all__ = [  # noqa: RUF022 (sorted as `sorted` does)
     "random_split",
     "rank",
     "read_log",
+    "recommend_into_table",
     "refit",
     "refuse_mixed",
     "register_loss",
     "register_metric",
     "register_model",
+    "reliability",
     "sessions",
     "skip_world",
     "split",

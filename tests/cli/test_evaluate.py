@@ -13,6 +13,7 @@ import pytest
 from caser.cli import evaluate
 from caser.models import COUNTING_BASELINES
 from tests.cli.terminal import caser, document, refusal
+from tests.skips import NEEDS_EXTRAS
 
 
 def test_every_model_is_judged_beside_the_counting_models(run: Path, tmp_path: Path) -> None:
@@ -174,3 +175,30 @@ def test_further_metrics_are_passed_on_and_a_wrong_one_opens_nothing(
     assert document("evaluate", own_run, "--metrics", "hit@5", "map")["test_openings"] == 1
     assert document("evaluate", own_run)["test_openings"] == 2
     assert asked == [{"metrics": ("hit@5", "map")}, {}]
+
+
+def test_the_chances_of_a_run_are_judged_on_a_page_with_a_figure(tmp_path: Path) -> None:
+    log, run, page = tmp_path / "chain.csv", tmp_path / "run", tmp_path / "page"
+    document("data", "simulate", "chain", "--out", log, "--num-users", 120, "--num-items", 8, "--length", 10)
+    document("train", log, "--model", "markov", "--out", run)
+    said = document("evaluate", run, "--reliability", page)
+    assert said["test_openings"] == 1
+    chances = said["chances"]
+    assert chances["num_queries"] == 120
+    assert chances["learned_on"] == 120
+    assert 0 <= chances["expected_calibration_error"]["value"] < 0.1
+    pytest.importorskip("plotly", reason=NEEDS_EXTRAS)
+    assert sorted(path.name for path in page.rglob("*.*")) == ["reliability.png", "report.html", "study.json"]
+    assert json.loads((page / "study.json").read_text(encoding="utf-8"))["bins"] == chances["bins"]
+    outcome = caser("evaluate", run, "--reliability", page)
+    assert "expected calibration error" in outcome.out
+    assert "Brier score" in outcome.out
+    assert f"open {page / 'report.html'}" in outcome.err
+
+
+def test_a_run_that_learned_no_chances_is_refused_before_the_test_part_is_opened(own_run: Path, tmp_path: Path) -> None:
+    code, sentence = refusal("evaluate", own_run, "--reliability", tmp_path / "page")
+    assert code == 2
+    assert "chance needs a run that learned on validation" in sentence
+    assert json.loads((own_run / "manifest.json").read_text(encoding="utf-8"))["test_openings"] == 0
+    assert not (tmp_path / "page").exists()

@@ -245,6 +245,7 @@ ELSEWHERE = {
     "caser.service.answers.queue.MAX_BATCH_SIZE": "tests/service/test_small_limits.py",
     "caser.service.events.export._ROWS_AT_ONCE": "tests/service/test_small_limits.py",
     "caser.service.events.group_commit._MAX_PER_COMMIT": "tests/service/test_small_limits.py",
+    "caser.system.database._ROWS_AT_ONCE": "tests/service/test_into_table.py",
     "caser.study.audit.order.MOST_QUERIES": "tests/contracts/test_blocks.py",
     "caser.study.fair_ranks._BYTES_PER_SCORE": "tests/study/test_promotion.py",
     "caser.study.replay._PER_REQUEST": "tests/service/test_small_limits.py",

@@ -59,8 +59,8 @@ ARGUMENTS: dict[str, Any] = {
 }
 """Arguments of `fit` that not every model uses."""
 FOR_EVERY_MODEL = {"model", "split", "train_on"}
-NO_SETTINGS = {"tell"}
-"""A function that is called while a network trains; it cannot change the result."""
+NO_SETTINGS = {"tell", "calibrate"}
+"""A function that is called while a network trains, and what is learned beside it: neither changes the weights."""
 
 MODELS_TO_WALK = [name for name in MODELS if MODELS[name].__module__.startswith("caser.")]
 SETTINGS = sorted(set(Training.model_fields) - {"loss"})

@@ -328,10 +328,12 @@ def test_no_option_is_without_a_test() -> None:
     tested = {name for options in OPTIONS for name in options}
     others = {"unknown_users", "memory_mb", "users", "histories", "path", "self"}
     others |= {"items", "filter", "csv_safe", "engine"}  # tests/cli
+    others |= {"connection", "out_table", "replace"}  # tests/service/test_into_table.py
+    others |= {"chance"}  # tests/service/test_chances.py: every road tells the same chances
     assert set(inspect.signature(Recommender.recommend).parameters) - others == tested
     assert AnswerOptions.__annotations__.keys() - others == tested
     files = {"run", "user", "item", "all", "out", "json"}
     assert set(inspect.signature(commands.recommend).parameters) - others - files == tested - {"filters"}
     by_rules = {"explain"}  # tests/service/test_recommend.py
-    assert RecommendRequest.model_fields.keys() - {"user_id", "history"} - by_rules == tested
+    assert RecommendRequest.model_fields.keys() - {"user_id", "history"} - by_rules == tested | {"chance"}
     assert BulkRecommendRequest.model_fields.keys() == {"questions"}

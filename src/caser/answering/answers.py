@@ -52,6 +52,7 @@ class Answer:
     ignored  ids of the question (history, exclude, only) that the model does not know
     remarks  sentences about ids that were probably meant, about filtered values that no item has, and about why there
              are fewer items than were asked for
+    chances  the chance of each item that it is the next one, 0 to 1, None where it cannot be told; None if nobody asked
     """
 
     query: RawId | None
@@ -61,6 +62,7 @@ class Answer:
     source: AnswerSource
     ignored: tuple[RawId, ...] = ()
     remarks: tuple[str, ...] = ()
+    chances: list[float | None] | None = None
 
     @property
     def notes(self) -> list[str]:
@@ -68,12 +70,17 @@ class Answer:
         return [*_about_ignored(self.ignored), *self.remarks]
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one dictionary per item: `rank` from 1, `item_id`, `score`, and `title` if the log has titles."""
+        """Return one dictionary per item: `rank` from 1, `item_id`, `score`, `chance` if it was asked for, and `title`
+        if the log has titles.
+        """
         rows: list[dict[str, Any]] = [
             {"rank": rank, "item_id": item, "score": score}
             for rank, (item, score) in enumerate(zip(self.items, self.scores, strict=True), start=1)
         ]
-        return rows if self.titles is None else [{**row, "title": t} for row, t in zip(rows, self.titles, strict=True)]
+        for name, values in (("chance", self.chances), ("title", self.titles)):
+            if values is not None:
+                rows = [{**row, name: value} for row, value in zip(rows, values, strict=True)]
+        return rows
 
 
 @dataclass(frozen=True)
@@ -158,8 +165,9 @@ class Recommendations(Sequence[Answer]):
     def to_frame(self) -> pl.DataFrame:
         """Return one row per recommended item.
 
-        The columns are `user_id` or `similar_to`, `item_id`, `score`, `rank`, `source`, and `title` if the log has
-        titles. Where no user was named, the first column is `query`, the number of the query from 0.
+        The columns are `user_id` or `similar_to`, `item_id`, `score`, `rank`, `source`, `chance` if it was asked for,
+        and `title` if the log has titles. Where no user was named, the first column is `query`, the number of the query
+        from 0.
         """
         by_number = self.asked == "user_id" and all(answer.query is None for answer in self.answers)
         first = "query" if by_number else self.asked
@@ -169,7 +177,9 @@ class Recommendations(Sequence[Answer]):
             for row in answer.rows()
         ]
         has_titles = any(answer.titles is not None for answer in self.answers)
-        schema = table_schema(first, pl.Int64() if by_number else self.query_type, self.item_type, titled=has_titles)
+        tells = any(answer.chances is not None for answer in self.answers)
+        types = pl.Int64() if by_number else self.query_type, self.item_type
+        schema = table_schema(first, *types, titled=has_titles, with_chance=tells)
         return pl.DataFrame([_column(name, [row.get(name) for row in rows], dtype) for name, dtype in schema.items()])
 
     def write(self, path: str | Path, *, csv_safe: bool = False) -> None:
@@ -190,32 +200,38 @@ def _about_ignored(ids: Sequence[RawId]) -> list[str]:
     return [f"ignored unknown items: {', '.join(map(in_words, ids))}"] if ids else []
 
 
-def table_schema(asked: str, query_type: pl.DataType, item_type: pl.DataType, *, titled: bool) -> pl.Schema:
+def table_schema(
+    asked: str, query_type: pl.DataType, item_type: pl.DataType, *, titled: bool, with_chance: bool = False
+) -> pl.Schema:
     """Return the columns of every table of answers, in order.
 
-    asked       the name of the first column, which holds the queries
-    query_type  the type of the queries
-    item_type   the type of the items' raw ids
-    titled      whether there is a column of titles
+    asked        the name of the first column, which holds the queries
+    query_type   the type of the queries
+    item_type    the type of the items' raw ids
+    titled       whether there is a column of titles
+    with_chance  whether there is a column of chances
 
     >>> table_schema("user_id", pl.String(), pl.Int64(), titled=False).names()
     ['user_id', 'item_id', 'score', 'rank', 'source']
     """
     schema = {asked: query_type, "item_id": item_type, "score": pl.Float64(), "rank": pl.Int32(), "source": pl.String()}
+    schema |= {"chance": pl.Float64()} if with_chance else {}
     return pl.Schema({**schema, "title": pl.String()} if titled else schema)
 
 
-def id_column(ids: pl.Series, path: str | Path) -> pl.Series:
-    """Return a column of ids as a file holds them, so that every reader of the file gets the ids of the log.
+def id_column(ids: pl.Series, path: str | Path | None) -> pl.Series:
+    """Return a column of ids as a file or a database holds them, so that every reader gets the ids of the log.
 
     ids   the column
     path  the file. Parquet keeps every type; CSV holds floats as `id_text.written` gives them; JSON lines hold whole
-          numbers up to 2^53, and text
+          numbers up to 2^53, and text. None: a database, which holds whole numbers up to 2^63, floats, and text
 
     >>> id_column(pl.Series([7, 2**60]), "answers.jsonl").to_list()
     ['7', '1152921504606846976']
     """
-    ending = table_ending(path)
+    if path is None and ids.dtype.is_integer() and ids.dtype != pl.UInt64:
+        return ids.cast(pl.Int64)
+    ending = ".parquet" if path is None and ids.dtype.is_float() else table_ending(path or "database.jsonl")
     is_delimited = ending.startswith((".csv", ".tsv"))
     if ending == ".parquet" or ids.dtype == pl.String or (ids.dtype.is_integer() and is_delimited):
         return ids

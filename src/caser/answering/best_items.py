@@ -68,6 +68,7 @@ def best_items(
     *,
     exclude_seen: bool | None,
     boosts: Sequence[Scores | None] = (),
+    exact: bool = False,
 ) -> TopK:
     """Find the best `k` candidates for each question.
 
@@ -78,14 +79,16 @@ def best_items(
     memory_mb     megabytes of memory for scores
     exclude_seen  whether to leave out the items of the history; None follows the run's protocol
     boosts        what is added to the score of each item, (I,) floats, or None, for each question; () for none
+    exact         whether to leave an approximate index unused
 
     Raises NumericalError for a score that is not a number, and ConfigError for `k` below 1.
     """
     with_seen = exclude_seen or (exclude_seen is None and artefact.manifest["seen"] == "remove")
     if with_seen or any(len(question.rejected) for question in questions):
         candidates = candidates.without([question.left_out(with_seen=with_seen) for question in questions])
+    search = _exact_search if exact else _search
     try:
-        return _search(artefact, questions, candidates, k, memory_mb, boosts or [None] * len(questions))
+        return search(artefact, questions, candidates, k, memory_mb, boosts or [None] * len(questions))
     except NotFiniteError as error:
         user = questions[error.row].raw
         remedy = "Fit" if isinstance(artefact.config, CountingSettings) else "Train"

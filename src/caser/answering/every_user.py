@@ -15,6 +15,7 @@ import polars as pl
 from caser.answering.answers import WrittenAnswers, id_column, table_schema
 from caser.answering.asked import Ids
 from caser.answering.best_items import MEMORY_MB, blocks_of, questions_at_once
+from caser.answering.chances import calibration_of, chances_of
 from caser.answering.questions import UnknownUsers
 from caser.answering.reading import best_wanted
 from caser.answering.rules import Rules
@@ -36,6 +37,7 @@ class AnswerOptions(TypedDict, total=False):
     rules: Rules | None
     exclude_seen: bool | None
     unknown_users: UnknownUsers
+    chance: bool
 
 
 class EveryUser:
@@ -49,13 +51,14 @@ class EveryUser:
     def __init__(
         self,
         recommender: Recommender,
-        path: str | Path,
+        path: str | Path | None,
         memory_mb: int = MEMORY_MB,
         **options: Unpack[AnswerOptions],
     ) -> None:
         """Check what is asked. Raises ConfigError as `Recommender.recommend_all` does.
 
-        recommender  the model        path  the file of the answers, whose ending decides how ids are written
+        recommender  the model        path  the file of the answers, whose ending decides how ids are written;
+                            None for a database
         memory_mb, options  as for `Recommender.recommend_all`
         """
         k = options.get("k", 10)
@@ -64,6 +67,9 @@ class EveryUser:
         self._recommender, self._k = recommender, k
         self._exclude_seen = options.get("exclude_seen")
         self._unknown_users = options.get("unknown_users", "auto")
+        self._tells_chance = options.get("chance", False)
+        if self._tells_chance:
+            calibration_of(artefact)  # refuses a run without one before the first answer
         self._user_ids, self._item_ids = (id_column(one.ids, path) for one in (artefact.users, artefact.items))
         rules = recommender.compiled(options.get("filters"), options.get("rules"))
         self._wanted = recommender.wanted(rules, options.get("exclude"), options.get("only"))
@@ -71,7 +77,8 @@ class EveryUser:
         self._memory_mb = memory_mb
         self.block_size = questions_at_once(artefact, memory_mb)
         titled = artefact.titles is not None
-        self.schema = table_schema("user_id", self._user_ids.dtype, self._item_ids.dtype, titled=titled)
+        types = self._user_ids.dtype, self._item_ids.dtype
+        self.schema = table_schema("user_id", *types, titled=titled, with_chance=self._tells_chance)
         self.num_short = 0
 
     def __len__(self) -> int:
@@ -102,6 +109,9 @@ class EveryUser:
                 "rank": np.arange(1, len(rows) + 1) - np.searchsorted(rows, rows),
                 "source": pl.Series([question.source for question in questions]).gather(rows),
             }
+            if self._tells_chance:
+                chances = chances_of(artefact, questions, rows, top.items, self._memory_mb)
+                columns["chance"] = pl.Series(chances, nan_to_null=True)
             columns |= {} if titles is None else {"title": titles.gather(top.items - 1)}
             start += len(block)
             yield pl.DataFrame(columns, schema=self.schema)

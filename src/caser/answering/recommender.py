@@ -20,6 +20,7 @@ import numpy as np
 from caser.answering.answers import Answer, AnswerSource, Recommendations, WrittenAnswers
 from caser.answering.asked import Histories, Ids, listed, pair
 from caser.answering.best_items import MEMORY_MB, blocks_of, most_similar
+from caser.answering.chances import about_chances, chances_in
 from caser.answering.diversity import check_similarity
 from caser.answering.every_user import AnswerOptions, EveryUser
 from caser.answering.fold_in import UserPrior
@@ -111,6 +112,7 @@ class Recommender:
         rules: Rules | None = None,
         exclude_seen: bool | None = None,
         unknown_users: UnknownUsers = "auto",
+        chance: bool = False,
     ) -> Recommendations:
         """Recommend for users with their stored histories, for histories without a user, or for both in pairs.
 
@@ -127,18 +129,21 @@ class Recommender:
                        over HTTP, see docs/rules.md
         exclude_seen   whether to leave out the items of the history; None follows the run's protocol
         unknown_users  what replaces the vector of a user that training did not know
+        chance         whether to tell of each item the chance that it is the next one, as validation taught it; see
+                       docs/models.md
 
         Returns one answer per question, in the order of the questions. An answer has fewer than `k` items when there
         are fewer candidates: its notes say why, and name filtered values that no item has and ids that were probably
-        meant. Raises ConfigError for `k` below 1, for users and histories that do not pair up, and for a filter or
-        a rule that does not fit the table; and NumericalError when the model gives a score that is not a number.
+        meant. Raises ConfigError for `k` below 1, for users and histories that do not pair up, for a filter or a
+        rule that does not fit the table, and for `chance` of a run that learned none; and NumericalError when the model
+        gives a score that is not a number.
         """
         check_k(k)
         wanted = self.wanted(self.compiled(filters, rules), exclude, only)
         answers: list[Answer] = []
         for block in blocks_of(pair(users, histories), self.artefact, MEMORY_MB):
             questions = [self.question(user, history, unknown_users) for user, history in block]
-            answers += self._answers(questions, wanted, exclude_seen, k)
+            answers += self._answers(questions, wanted, exclude_seen, k, chance)
         return Recommendations(answers, "user_id", self.artefact.items.ids.dtype, self.artefact.users.ids.dtype)
 
     def recommend_all(
@@ -149,7 +154,7 @@ class Recommender:
         path       the file, such as recs.parquet or recs.csv; its columns are those of `Recommendations.to_frame`
         memory_mb  megabytes of memory for scores, however many users there are
         csv_safe   put a `'` before text that a spreadsheet would calculate; for .csv and .tsv
-        options    k, exclude, only, filters, rules, exclude_seen and unknown_users, as for `recommend`
+        options    k, exclude, only, filters, rules, exclude_seen, unknown_users and chance, as for `recommend`
 
         Returns how many users were answered, how many of them with fewer than `k` items, and the ids of `exclude` and
         `only` that the model does not know. Raises ConfigError for `k` or `memory_mb`
@@ -288,16 +293,19 @@ class Recommender:
         return wanted_items(artefact, self.attributes, self._untrained, rules, exclude, only, listed_for=listed_for)
 
     def _answers(
-        self, questions: Sequence[Question], wanted: WantedItems, exclude_seen: bool | None, k: int
+        self, questions: Sequence[Question], wanted: WantedItems, exclude_seen: bool | None, k: int, chance: bool
     ) -> Iterator[Answer]:
         """Answer a block of questions."""
         readings = [Reading(question, wanted, k, exclude_seen) for question in questions]
         read(self.artefact, readings)
-        for one in readings:
+        all_chances = chances_in(self.artefact, readings) if chance else [None] * len(readings)
+        for one, chances in zip(readings, all_chances, strict=True):
             ignored, few = (*one.question.ignored, *wanted.ignored), one.remarks
             remarks = (*hints_about(self.artefact, one.question), *few)
+            if chances is not None:
+                remarks = (*remarks, *about_chances(one.question, chances))
             items, scores = np.array(one.items, dtype=np.int64), np.array(one.scores)
-            yield self._answer(one.question.raw, items, scores, one.question.source, ignored, remarks)
+            yield self._answer(one.question.raw, items, scores, one.question.source, ignored, remarks, chances)
 
     def _answer(
         self,
@@ -307,9 +315,10 @@ class Recommender:
         source: AnswerSource,
         ignored: tuple[RawId, ...] = (),
         remarks: tuple[str, ...] = (),
+        chances: list[float | None] | None = None,
     ) -> Answer:
         titles = None if self._titles is None else [self._titles[item - 1] for item in items.tolist()]
-        return Answer(raw, self.artefact.items.raw(items), scores.tolist(), titles, source, ignored, remarks)
+        return Answer(raw, self.artefact.items.raw(items), scores.tolist(), titles, source, ignored, remarks, chances)
 
 
 def load(path: str | Path) -> Recommender:

@@ -16,6 +16,7 @@ from caser.artefact.manifest_facts import (
     MOST_METRICS,
     MOST_SECONDS,
     AttributeFacts,
+    CalibrationFacts,
     EpochFacts,
     IndexFacts,
     LeftOutFacts,
@@ -102,6 +103,8 @@ class Manifest(Settings):
     """When training ended, in seconds since 1970; null in a run of format 1."""
     why: list[str] = Field(default_factory=list)
     """Sentences on why this model was chosen, where several were tried."""
+    calibration: Annotated[dict[str, Any], readable_as(CalibrationFacts)] | None = None
+    """What validation taught of the chances of answers; absent in a run that learned none."""
     updated: Annotated[dict[str, Any], readable_as(UpdateFacts)] | None = None
     """What an updated run was made from; absent in a run that was trained from fresh parameters."""
 
@@ -119,9 +122,9 @@ class Manifest(Settings):
         return keys[keys.index("protocol") :]
 
 
-_MAY_BE_ABSENT = {"index", "attributes", "rejected", "left_out", "trained_at", "updated"}
-"""Keys that a run need not have: one without an approximate index, attributes or negative events, one of format 1, and
-one that was not updated."""
+_MAY_BE_ABSENT = {"index", "attributes", "rejected", "left_out", "trained_at", "calibration", "updated"}
+"""Keys that a run need not have: one without an approximate index, attributes or negative events, one of format 1, one
+that learned no chances, and one that was not updated."""
 
 
 def trained_digest(manifest: Manifest) -> str:
@@ -166,7 +169,7 @@ def render(path: Path, manifest: Manifest) -> bytes:
     manifest  the manifest to write
     """
     try:
-        optional = ("index", "attributes", "rejected", "updated")
+        optional = ("index", "attributes", "rejected", "calibration", "updated")
         values = manifest.model_dump(exclude={name for name in optional if not getattr(manifest, name)})
         return seal_json(values, _DIGEST)
     except (TypeError, ValueError, RecursionError) as error:

@@ -26,6 +26,8 @@ class RejectedFacts(Settings):
 
     pairs: int = Field(ge=0)
     """How many pairs of a user and an item answers leave out."""
+SMALLEST_SCALE = 1e-30
+"""The unit of differences of scores is above this."""
 
 
 class EpochFacts(Settings):
@@ -56,6 +58,27 @@ class IndexFacts(Settings):
     """How many cells a query probes."""
     recall: float = Field(alias="recall@10", ge=0, le=1)
     """The share of the exact top 10 that answers held when the index was built."""
+
+
+class CalibrationFacts(Settings):
+    """What turns the scores of a run into chances, see `evaluation/calibration.py`."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    scale: float = Field(gt=SMALLEST_SCALE)
+    """The unit of differences of scores."""
+    level: float
+    """The usual score of the first item."""
+    inside: Annotated[list[Annotated[float, Field(ge=0, le=1e6)]], Field(min_length=4, max_length=4)]
+    """The weights of the terms of an item."""
+    outside: Annotated[list[Annotated[float, Field(ge=-1e6, le=1e6)]], Field(min_length=3, max_length=3)]
+    """The weights of the terms of none of the items."""
+    targets: int = Field(ge=1)
+    """How many validation queries it was learned from."""
+    found: int = Field(ge=1)
+    """How many of their targets were among the ranked items."""
+    carried: Literal["refit", "update"] | None
+    """How the run was made from the one that learned it; null for a run that learned it itself."""
 
 
 class LeftOutFacts(Settings):

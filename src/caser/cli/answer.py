@@ -15,6 +15,7 @@ from caser.answering import recommender
 from caser.answering.answers import Recommendations, WrittenAnswers
 from caser.answering.best_items import MEMORY_MB
 from caser.answering.every_user import AnswerOptions
+from caser.answering.into_table import recommend_into_table
 from caser.answering.on_ray import recommend_all_on_ray
 from caser.answering.questions import UnknownUsers, spelling_hints
 from caser.arrays.types import RawId
@@ -27,6 +28,7 @@ from caser.cli.runs import tell_left_out, writing_run
 from caser.data.id_text import in_words, json_id
 from caser.errors import ConfigError
 from caser.search import cells
+from caser.system.database import Database
 from caser.system.frames import table_ending
 
 FEW_ITEMS = 100_000
@@ -41,6 +43,9 @@ def recommend(
     item: Annotated[tuple[str, ...], Parameter(alias="--history")] = (),
     all: Switch = False,
     out: TableFileOrFolder | None = None,
+    connection: str | None = None,
+    out_table: str | None = None,
+    replace: Switch = False,
     engine: LocalOrRay = "local",
     k: Whole = DEFAULT_K,
     exclude: tuple[str, ...] = (),
@@ -50,6 +55,7 @@ def recommend(
     rules: str | None = None,
     exclude_seen: bool | None = None,
     unknown_users: UnknownUsers = "auto",
+    chance: Switch = False,
     memory_mb: Whole = MEMORY_MB,
     csv_safe: Switch = False,
     json: Switch = False,
@@ -65,10 +71,17 @@ def recommend(
     item
         An item of the history, oldest first; repeat for several.
     all
-        Answer for every user of the log; needs --out.
+        Answer for every user of the log; needs --out, or --connection with --out-table.
     out
         Write the answers to this .parquet, .csv, .tsv or .jsonl file (text also with .gz); with --engine ray also to a
         folder of Parquet files.
+    connection
+        With --all, a database that takes the answers: postgresql://user@host/name, sqlite:///FILE or duckdb:///FILE.
+        A password belongs into ~/.pgpass or PGPASSWORD.
+    out_table
+        The table of that database, which must be new; all is written in one transaction.
+    replace
+        Replace the rows of --out-table if it exists, and keep its rights, indexes and views.
     engine
         With --all, what answers: this process (local), or the tasks of the Ray cluster that RAY_ADDRESS names (ray),
         where it names none, of one that is started here for this command.
@@ -88,6 +101,8 @@ def recommend(
         Leave out the items of the history; by default as in the protocol of the run.
     unknown_users
         How to answer for users the model was not trained on.
+    chance
+        Also tell the chance that an item is the next one, as validation taught it.
     memory_mb
         With --all, about how many megabytes to use beyond the model's own.
     csv_safe
@@ -109,15 +124,23 @@ def recommend(
         "rules": None if rules is None else rules_of(rules),
         "exclude_seen": exclude_seen,
         "unknown_users": unknown_users,
+        "chance": chance,
     }
     if all:
-        if out is None:
-            raise ConfigError("--all writes the answers to a file: add --out FILE.")
-        recommend_all = rec.recommend_all
-        if engine == "ray":
-            recommend_all = partial(recommend_all_on_ray, rec, run, items=items)
-        written = recommend_all(out, memory_mb=memory_mb, csv_safe=csv_safe, **options)
-        _show_file(out, rec, written, json=json)
+        if connection is not None and out_table is not None:
+            written = recommend_into_table(rec, connection, out_table, replace=replace, memory_mb=memory_mb, **options)
+            place = {"out": Database.of(connection).name, "table": out_table}
+        elif out is not None:
+            recommend_all = rec.recommend_all
+            if engine == "ray":
+                recommend_all = partial(recommend_all_on_ray, rec, run, items=items)
+            written = recommend_all(out, memory_mb=memory_mb, csv_safe=csv_safe, **options)
+            place = {"out": str(out)}
+        else:
+            raise ConfigError(
+                "--all writes the answers: add --out FILE, or --connection with --out-table for a database."
+            )
+        _show_file(place, rec, written, json=json)
         if not json:
             tell_left_out(run, rec.artefact.manifest)
         return
@@ -263,14 +286,15 @@ def _check_asked(users: Sequence[str], history: Sequence[str], *, all: bool) -> 
         )
 
 
-def _show_file(out: Path, rec: recommender.Recommender, written: WrittenAnswers, *, json: bool) -> None:
-    """Say what was written for every user, and what a reader of the file should know."""
+def _show_file(place: Mapping[str, str], rec: recommender.Recommender, written: WrittenAnswers, *, json: bool) -> None:
+    """Say what was written for every user, and what a reader of the file or the table should know."""
     if json:
-        facts = {"out": str(out), "users": written.num_users, "k": written.k, "users_with_fewer": written.num_short}
+        facts = {**place, "users": written.num_users, "k": written.k, "users_with_fewer": written.num_short}
         ignored, left_out = list(map(json_id, written.ignored)), rec.artefact.manifest["left_out"]
         show.document({**facts, "left_out": left_out, "ignored": ignored, "notes": written.notes})
         return
-    show.note(f"wrote up to {written.k} items for each of {written.num_users:,} users to {out}")
+    where = f"the table {place['table']} of {place['out']}" if "table" in place else place["out"]
+    show.note(f"wrote up to {written.k} items for each of {written.num_users:,} users to {where}")
     for sentence in written.notes:
         show.note(f"  {sentence}")
 

@@ -147,19 +147,19 @@ def backtest(document: Mapping[str, Any]) -> None:
 
 
 def answers(title: str, rows: Sequence[Row]) -> None:
-    """Print recommendations: rank, item, title and score.
+    """Print recommendations: rank, item, title, score, and chance where it was asked for.
 
     title  the line above the table      rows  one per item, best first
     """
-    items(title, ["rank", "item_id", "title", "score"], rows)
+    items(title, ["rank", "item_id", "title", "score", "chance"], rows)
 
 
 def items(title: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-    """Print one row per item. The column of titles is left out if no item has a title.
+    """Print one row per item. The columns of titles and of chances are left out if no item has one.
 
     title  the line above the table      columns  which values of a row to show      rows  one per item
     """
-    shown = [name for name in columns if name != "title" or any(row.get("title") for row in rows)]
+    shown = [name for name in columns if name not in ("title", "chance") or any(row.get(name) for row in rows)]
     table(title, shown, [[_as_text(name, row.get(name)) for name in shown] for row in rows])
 
 
@@ -298,9 +298,9 @@ def _study_row(row: Row, metrics: Sequence[str], *, has_difference: bool) -> lis
 
 
 def _as_text(column: str, value: Any) -> Any:
-    """Return scores with four decimals, and ids as they are written."""
-    if column in ("score", "effect"):
-        return f"{value:.4f}"
+    """Return scores and chances with four decimals, and ids as they are written."""
+    if column in ("score", "effect", "chance"):
+        return "" if value is None else f"{value:.4f}"
     return in_words(value, MAX_ID_LENGTH) if column == "item_id" else value
 
 

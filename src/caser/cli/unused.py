@@ -177,6 +177,12 @@ RULES: Mapping[str, Sequence[Rule]] = {
         needs("--memory-mb", "--all"),
         needs("--engine", "--all"),
         needs("--csv-safe", "--out"),
+        needs("--out-table", "--connection"),
+        needs("--connection", "--out-table"),
+        needs("--out-table", "--all"),
+        needs("--replace", "--out-table"),
+        excludes("--out-table", "--out", "the answers go into the table"),
+        excludes("--out-table", "--engine", "one transaction of this process writes a table"),
         _spreadsheets_only("--out"),
         *(
             excludes("--all", option, "every user of the log is answered, from the user's own history")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from caser.arrays.offsets import offsets_of
 from caser.arrays.ragged import concat_slices, padded_histories
 from caser.arrays.types import Int32, Int64
 from caser.data.event_kinds import EventKinds
@@ -75,6 +76,24 @@ class Queries:
             seen_starts=None if self.seen_starts is None else self.seen_starts[first:end],
             target_times=None if self.target_times is None else self.target_times[first:end],
             kinds=None if self.kinds is None else self.kinds[slice(offsets[0], offsets[-1])],
+        )
+
+    def at(self, places: Int64) -> Queries:
+        """Return some of the queries, in a given order; they share the array of histories.
+
+        places  (P,) int64, the number of each query, from 0
+        """
+        targets = concat_slices(self.targets, self.target_offsets[places], self.target_offsets[places + 1])[1]
+        return replace(
+            self,
+            users=self.users[places],
+            starts=self.starts[places],
+            ends=self.ends[places],
+            targets=targets,
+            target_offsets=offsets_of(self.num_targets[places]),
+            owners=self.owners[places],
+            seen_starts=None if self.seen_starts is None else self.seen_starts[places],
+            target_times=None if self.target_times is None else self.target_times[places],
         )
 
     def histories(self, block: slice, length: int | None) -> Int32:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from caser.artefact.manifest_facts import EpochFacts, readable_as
+from caser.artefact.manifest_facts import CalibrationFacts, EpochFacts, readable_as
 from caser.config import Settings
 from caser.errors import ArtefactError, ConfigError
 from caser.fitting.progress import Stage
@@ -35,6 +35,8 @@ class CheckpointRecord(Settings):
     """With how many threads torch computed."""
     precision: Literal["auto", "float32", "bfloat16"]
     """The number type of the products."""
+    calibration: Annotated[dict[str, Any], readable_as(CalibrationFacts)] | None = None
+    """What the best epoch so far taught of the chances of answers; null where nobody asked."""
 
 
 def checked_record(

@@ -7,16 +7,20 @@ from dataclasses import replace
 
 import numpy as np
 
+from caser.answering.chances import calibration_of
 from caser.answering.recommender import Recommender
 from caser.arrays.types import Int32, Scores
 from caser.data.left_out import is_in_part
 from caser.data.split import Split
-from caser.errors import ArtefactError
+from caser.errors import ArtefactError, ConfigError
 from caser.evaluation import judge, protocols
+from caser.evaluation.calibration import scored_lists
 from caser.evaluation.fingerprint import fingerprint
 from caser.evaluation.foreign import Foreign, ForeignScorer, foreign_scorer
 from caser.evaluation.judge import check_split
 from caser.evaluation.protocol import Part
+from caser.evaluation.ranking import LIST_LENGTH
+from caser.evaluation.reliability import Reliability, measure
 from caser.evaluation.report import Report
 from caser.models.base import Arrays, Scorer
 from caser.system.kinds import must_be
@@ -68,6 +72,51 @@ def evaluate(
     facts["test_openings"] += part == "test"  # after judging: what failed showed nobody a number
     facts["metrics"] = {metric: report.estimate(name, metric).to_dict() for metric in report.values[name]}
     return report
+
+
+def reliability(recommender: Recommender, split: Split) -> Reliability:
+    """Measure how well the chances of a run hold, on the part that judges it.
+
+    recommender  a fitted model; that the test part was opened once more goes into its manifest, which `save` keeps
+    split        the split that it was trained with
+
+    The first ten items of the answer to each test query are judged: did they come next as often as their chances say?
+    Returns the expected calibration error with an interval over users, log loss and Brier score against the same chance
+    for every item, and the bins of a reliability figure. Raises ConfigError for a run that learned no chances;
+    ArtefactError for one that was trained on everything, with another split, or on `fit`: the validation part, which
+    would judge it, is what its chances were learned on.
+
+    >>> from caser.data.split import leave_one_out
+    >>> from caser.data.synthetic import chain_world
+    >>> from caser.fitting.fit import fit
+    >>> from caser.models.counting.markov import Markov
+    >>> split = leave_one_out(chain_world(num_users=200, num_items=6, length=9, seed=0).log)
+    >>> reliability(fit(Markov(), split), split).num_queries
+    200
+    """
+    part = judging_part(recommender, split)
+    _refuse_seen_targets(recommender, split)
+    calibration, facts = calibration_of(recommender.artefact), recommender.artefact.manifest
+    if part != "test":
+        raise ArtefactError(
+            "chances must be judged on what they were not learned on; this run was trained on fit, so validation would "
+            "judge it, where they were learned. Train it on final."
+        )
+    if len(split.test) == 0:
+        raise ConfigError("chances are judged on the test part of a split; it has no query here. Use a longer log.")
+    name, protocol = recommender.artefact.config.name, protocols.protocol_named(split.name)
+    scorer = compared(recommender, split, part, baselines=False)[name]
+    remove_seen = facts["seen"] == "remove"
+    lists = scored_lists(scorer, split.test, split.final.item_counts > 0, remove_seen=remove_seen)
+    pairs = [
+        (calibration.chances(some.scores_BN)[:, :LIST_LENGTH], some.is_target_BN[:, :LIST_LENGTH]) for some in lists
+    ]
+    chances_QK, is_target_QK = (np.concatenate(blocks) for blocks in zip(*pairs, strict=True))
+    judged = {"model": name, "protocol": split.name, "part": part, "fingerprint": facts["fingerprint"]}
+    judged |= {"learned_on": calibration.targets, "carried": calibration.carried}
+    measured = measure(chances_QK, is_target_QK, split.test.owners, protocol.owner, judged)
+    facts["test_openings"] += 1
+    return measured
 
 
 def _refuse_seen_targets(recommender: Recommender, split: Split) -> None:

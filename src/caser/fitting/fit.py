@@ -35,6 +35,7 @@ from caser.evaluation import judge, protocols
 from caser.evaluation.fingerprint import fingerprint
 from caser.evaluation.judge import check_split
 from caser.fitting.attributes import AttributeTable, CodedItems
+from caser.fitting.calibrate import calibration_facts, can_calibrate
 from caser.fitting.checks import fittable, refuse_unused, validation_queries
 from caser.fitting.defaults import facts_of
 from caser.fitting.network_run import NetworkRun, threads
@@ -122,6 +123,7 @@ def fit(
     exchange: Exchange | None = None,
     items: ItemSource | None = None,
     attributes: Sequence[str] | ItemAttributes | None = None,
+    calibrate: bool = True,
 ) -> Recommender:
     """Fit a model on a split and return a recommender.
 
@@ -140,6 +142,8 @@ def fit(
     items       a table of items, whose columns a network reads: a file, or a frame. Items of the table that training
                 never saw are known by their attributes, also those that the log does not hold
     attributes  which columns, such as ["genres", "year", "title"], or `caser.ItemAttributes`
+    calibrate   whether to learn the chances of answers on validation too, for `recommend(..., chance=True)`: of a
+                network when it chooses its epochs, of a counting model by fitting it on `fit` too
 
     Raises ConfigError for an argument or a setting that has no effect on this fit, such as `epochs` for a model that
     only counts, or `patience` beside `epochs`; DataError when `epochs` must be chosen and there are no validation
@@ -181,12 +185,19 @@ def fit(
             tell=tell,
             exchange=exchange,
             attributes=AttributeTable.given(items, attributes, split.log),
+            calibrate=calibrate,
         )
         scorer, facts = run.fit()
+        calibration = run.calibration
         coded, kept = run.coded, run.kept_attributes
     else:
-        scorer = counted(model, split, part)
-    fitted = recommender_of(model, scorer, split, part, {"train_on": train_on, **facts})
+        scorer, calibration = counted(model, split, part), None
+        if calibrate and train_on != "fit" and can_calibrate(split):
+            calibration = calibration_facts(counted(model, split, split.fit), split)
+    if calibrate and train_on == "fit" and calibration is None:
+        calibration = calibration_facts(scorer, split, exchange)
+    facts = {"train_on": train_on, **facts, "calibration": calibration}
+    fitted = recommender_of(model, scorer, split, part, facts)
     return fitted if coded is None else Recommender(_with_attributes(fitted.artefact, coded, kept, split.log))
 
 
@@ -256,6 +267,7 @@ def recommender_of(
         "metrics": None,
         "test_openings": 0,
         "why": [],
+        "calibration": None,
         "trained_at": time.time(),
         **facts,
     }

@@ -25,6 +25,7 @@ from caser.data.tape import Tape
 from caser.errors import ArtefactError, ConfigError
 from caser.evaluation import judge, protocols
 from caser.fitting.attributes import AttributeTable
+from caser.fitting.calibrate import calibration_facts
 from caser.fitting.checkpoint_files import checked_record
 from caser.fitting.checks import used_settings, validation_queries
 from caser.fitting.progress import Choice, Progress, Stage, Tell
@@ -61,6 +62,7 @@ class NetworkRun:
         exchange: Exchange | None = None,
         warm: WarmStart | None = None,
         attributes: AttributeTable | None = None,
+        calibrate: bool = False,
     ) -> None:
         """Check the settings and read the checkpoint.
 
@@ -74,6 +76,7 @@ class NetworkRun:
         exchange    the workers of which this process is one; None if it trains alone
         warm        where an update starts; None starts from fresh parameters
         attributes  a table of items whose columns the network reads; None if it reads none
+        calibrate   whether choosing also learns the chances of answers, for `calibration`
 
         Raises ConfigError for a network that the protocol does not allow or that does not fit into memory,
         MissingDependencyError without torch, ArtefactError for a checkpoint that is damaged or belongs to another run.
@@ -86,10 +89,12 @@ class NetworkRun:
         self.exchange, self.warm = exchange or Exchange(), warm
         self.metric = protocols.protocol_named(split.name).validation_metric
         self.key = _key(model, split, part, training, epochs, warm)
-        self.attributes = attributes
+        self.attributes, self.calibrate = attributes, calibrate
         self.coded = None if attributes is None else attributes.coded(part)
         if self.coded is not None:
             self.key = digest_of_values([self.key, self.coded.digest])
+        self.calibration: dict[str, Any] | None = None
+        """What the best epoch of choosing taught of the chances of answers."""
         self.path = Path(checkpoint) if checkpoint else None
         self.saved_stage, self.saved, self.history = self._load_checkpoint()
         done = f"{self.saved_stage}, {self.saved[1]} epochs" if self.saved else "none"
@@ -189,6 +194,8 @@ class NetworkRun:
                 is_best = all(value > entry["validation"] for entry in self.history)
                 if is_best and keep:
                     self.best = {name: tensor.cpu().clone() for name, tensor in state.network.state_dict().items()}
+                if is_best and self.calibrate:
+                    self.calibration = calibration_facts(scorer, self.split, self.exchange)
             seconds = time.perf_counter() - began
             entry = {**asdict(epoch), "validation": value, "validation_seconds": seconds}
             self.history.append(self.exchange.from_first(entry))  # the times too: they may decide when to stop
@@ -268,6 +275,7 @@ class NetworkRun:
             )
         if record.precision != self.training.precision:  # what was chosen for this run is not measured again
             self.training = self.training.replace(precision=record.precision)
+        self.calibration = record.calibration
         return record.stage, (arrays, epoch), record.history
 
     def _save_checkpoint(self, state: TrainingState, stage: Stage) -> None:
@@ -280,6 +288,7 @@ class NetworkRun:
                 "history": self.history,
                 "threads": threads(),
                 "precision": self.training.precision,
+                "calibration": self.calibration,
             }
             save_checkpoint(self.path, state, record)
 

@@ -168,6 +168,8 @@ class RecommendRequest(Schema):
     """Recommend only items that have, in every column named, the value, one of the values, or a value in the range."""
     rules: AnswerRules | None = None
     """Business rules for the answer."""
+    chance: StrictBool = False
+    """Whether to tell the chance of each recommended item that it is the next one."""
     explain: StrictBool = False
     """Whether to explain the score of each recommended item."""
 

@@ -38,6 +38,8 @@ class RecommendedItem(Schema):
     item_id: Id
     score: float
     title: str | None = None
+    chance: float | None = None
+    """The chance that this is the next item, 0 to 1, if the request asked for it; null where it cannot be told."""
     boosted: float | None = None
     """The amount that boosts added to the score."""
     why: ScoreExplanation | None = None

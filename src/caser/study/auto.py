@@ -14,6 +14,7 @@ from caser.answering.recommender import Recommender, load
 from caser.data.split import Split
 from caser.evaluation import protocols
 from caser.evaluation.judge import check_split
+from caser.fitting.calibrate import calibration_facts
 from caser.fitting.fit import TrainOn
 from caser.study.arguments import Models
 from caser.study.best import Winner
@@ -65,17 +66,19 @@ def auto(
     ranking = sorted(outcome.chosen.values(), key=lambda tuned: -tuned.choice.value)
     best, *others = ranking
     why = [f"{_name(best)} is best on validation: {_metric(split)} {best.choice.value:.4f}"]
-    fitted = None
+    store, fitted = Store(plan.store, split), None
+    judged = _on_fit(store, best)
     if others:
         why.append(f"{_name(others[0])} comes next: {others[0].choice.value:.4f}")
-        store = Store(plan.store, split)
-        weight, sentence = blend_weight(split, *(_on_fit(store, one) for one in (best, others[0])))
+        other = _on_fit(store, others[0])
+        weight, sentence = blend_weight(split, judged, other)
         why.append(sentence)
         if weight is not None:
             second = _fitted(others[0], split, train_on)
             fitted = blended(_fitted(best, split, train_on), second, weight)
+            judged = blended(judged, other, weight)
     fitted = fitted or _fitted(best, split, train_on)
-    fitted.artefact.manifest["why"] = why
+    fitted.artefact.manifest.update(why=why, calibration=calibration_facts(judged.artefact.scorer, split))
     return Winner(fitted, (*why, *notes, *outcome.notes), {_name(one): one.choice.value for one in ranking})
 
 

@@ -19,6 +19,7 @@ from caser.data.split import Split
 from caser.errors import ConfigError
 from caser.evaluation import protocols
 from caser.evaluation.judge import check_split
+from caser.fitting.calibrate import calibration_facts, can_calibrate
 from caser.fitting.checkpoint_files import refuse_taken, remove_checkpoint
 from caser.fitting.checks import refuse_unused
 from caser.fitting.defaults import facts_of
@@ -124,17 +125,20 @@ def best(
     why = [f"{first.name} is best on validation: {metric} {first.choice.value:.4f}"]
     why += [f"{one.name} was tuned: {one.num_trials} trials" for one in tried if one.num_trials > 1]
     second = next((one for one in others if one.recipe.is_neural != first.recipe.is_neural), None)
-    weight = None
+    is_judged = second is not None or can_calibrate(split)
+    judged, recommender = [search.on_fit(one) for one in (first, second) if one and is_judged], None
     if second is not None:
         kind = "network" if second.recipe.is_neural else "counting model"
         why.append(f"the best {kind} is {second.name}: {second.choice.value:.4f}")
-        weight, sentence = blend_weight(split, *(search.on_fit(one) for one in (first, second)))
+        weight, sentence = blend_weight(split, *judged)
         why.append(sentence)
-    recommender = search.fitted(first)
-    if weight is not None and second is not None:
-        recommender = blended(recommender, search.fitted(second), weight)
+        if weight is not None:
+            recommender = blended(search.fitted(first), search.fitted(second), weight)
+            judged = [blended(judged[0], judged[1], weight)]
+    recommender = recommender or search.fitted(first)
     why += left_out
-    recommender.artefact.manifest["why"] = why
+    calibration = calibration_facts(judged[0].artefact.scorer, split) if judged else None
+    recommender.artefact.manifest.update(why=why, calibration=calibration)
     kept = tuple(path for one in tried for path in search.places(one.recipe))
     return Winner(recommender, tuple(why), {one.name: one.choice.value for one in tried}, kept)
 

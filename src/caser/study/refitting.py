@@ -23,6 +23,7 @@ from caser.data.log import InteractionLog
 from caser.data.shards import ShardedLog
 from caser.errors import ConfigError
 from caser.evaluation import protocols
+from caser.fitting.calibrate import carried
 from caser.fitting.checks import for_given_epochs
 from caser.fitting.fit import Tell, TrainOn, fit
 from caser.models.blend import Blend
@@ -76,13 +77,18 @@ def refit(
 
     def fitted(model: ModelSettings, _: str | None) -> Recommender:
         if not isinstance(model, NetworkSettings):
-            return fit(model.without_unused(), split, train_on=train_on)
+            return fit(model.without_unused(), split, train_on=train_on, calibrate=False)
         training = for_given_epochs(Training(**facts["training"]))
         how: dict[str, Any] = {"checkpoint": checkpoint, "tell": tell, "items": items, "attributes": attributes}
-        return fit(model.without_unused(), split, training, epochs=facts["epochs"], train_on=train_on, **how)
+        how |= {"epochs": facts["epochs"], "train_on": train_on, "calibrate": False}
+        return fit(model.without_unused(), split, training, **how)
 
     again = of_each_part(config, fitted)
-    again.artefact.manifest.update(history=facts["history"], why=[*facts["why"], _reason(facts, train_on)])
+    again.artefact.manifest.update(
+        history=facts["history"],
+        why=[*facts["why"], _reason(facts, train_on)],
+        calibration=carried(facts.get("calibration"), "refit"),
+    )
     return again
 
 

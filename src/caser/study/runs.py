@@ -239,6 +239,7 @@ class Store:
                 epochs=epochs,
                 train_on="fit" if part == "validation" else "final",
                 checkpoint=checkpoint,
+                calibrate=False,
             )
             training_seconds = time.perf_counter() - began
         facts = self._save(path, recipe, fitted, part, training_seconds, peak.megabytes)

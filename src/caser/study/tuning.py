@@ -113,6 +113,8 @@ def fit_chosen(
 ) -> Recommender:
     """Fit a recipe for the number of epochs that validation chose; a counting model is fitted in one pass.
 
+    Nothing is learned of the chances of answers.
+
     recipe                      the recipe
     choice                      what validation said of it
     split                       the split that it was chosen on
@@ -120,7 +122,8 @@ def fit_chosen(
     """
     training = None if recipe.training is None else for_given_epochs(recipe.training)
     epochs = choice.epochs
-    return fit(recipe.model, split, training, epochs=epochs, train_on=train_on, checkpoint=checkpoint, tell=tell)
+    how: dict[str, Any] = {"epochs": epochs, "train_on": train_on, "checkpoint": checkpoint, "tell": tell}
+    return fit(recipe.model, split, training, calibrate=False, **how)
 
 
 def _numbered(tell: Tell | None, recipe: Recipe, seconds: float) -> Callable[[int, float], Tell | None]:

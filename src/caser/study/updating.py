@@ -27,6 +27,7 @@ from caser.data.log import InteractionLog
 from caser.data.split import global_time, parameters_in_name, sessions, split_name
 from caser.errors import ConfigError, DataError, did_you_mean
 from caser.evaluation import protocols
+from caser.fitting.calibrate import carried
 from caser.fitting.fit import Tell
 from caser.fitting.warm_fit import NewPart, fit_further
 from caser.models.settings import ModelSettings
@@ -211,6 +212,7 @@ def _record(updated: Recommender, artefact: Artefact, part: NewPart, both: Joine
     trained = {name: manifest[name] for name in ("training", "epochs")}
     manifest.update(
         {name: facts[name] for name in ("training", "epochs", "history")},
+        calibration=carried(facts.get("calibration"), "update"),
         why=[*facts["why"], f"updated with {int(part.is_new.sum()):,} new interactions"],
         updated={
             "parent": version,

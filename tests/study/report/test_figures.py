@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from caser.errors import ConfigError
 from caser.evaluation.slices import slices as measured_slices
 from caser.study.report.changes import ablation, sweep
 from caser.study.report.figure import Figure
 from caser.study.report.figures import cost, curves, slices, standing, study_figures
 from caser.study.report.glossary import SLICES
+from caser.study.report.study import checked
 from tests.study.report import studies
 
 NAMES = {
@@ -21,6 +23,7 @@ NAMES = {
     "ablate": ["ablation", "curves"],
     "sweep": ["sweep"],
     "audit": ["finding-1", "finding-3"],
+    "reliability": ["reliability"],
 }
 
 
@@ -173,3 +176,22 @@ def test_every_slice_that_is_measured_has_a_meaning() -> None:
     assert set(re.findall(r"^(\w+)  +(?:the number|how often|the place|whether)", described, re.MULTILINE)) == set(
         SLICES
     )
+
+
+def test_the_reliability_figure_shows_chances_against_what_came_and_both_by_rank() -> None:
+    [figure] = study_figures(studies.reliability())
+    by_chance, by_rank = figure.panels
+    line, hits = by_chance.series
+    assert list(line.x) == list(line.y)  # the diagonal
+    assert (list(hits.x), list(hits.y)) == ([0.01, 0.04, 0.1, 0.4], [0.009, 0.05, 0.09, 0.44])
+    assert hits.low[3] == pytest.approx(0.8 * 0.44)
+    assert hits.high[3] == pytest.approx(1.2 * 0.44)
+    chances, came = by_rank.series
+    assert list(chances.y) == [0.1, 0.05, 0.03]
+    assert list(came.y) == [0.11, 0.04, 0.03]
+
+
+def test_a_reliability_study_without_bins_is_refused() -> None:
+    without = {name: value for name, value in studies.reliability().items() if name != "bins"}
+    with pytest.raises(ConfigError, match="must have the key 'bins'"):
+        checked(without)

@@ -6,15 +6,14 @@ environment. A query is sent through ADBC, whose drivers hand over Arrow batches
 
 from __future__ import annotations
 
-import importlib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import polars as pl
 
@@ -23,8 +22,8 @@ from caser.data.prepared.pieces import BEGINNING, TABLE_COPIES, FilePieces, Piec
 from caser.data.readers import Reading
 from caser.data.sources import Source, exists, find_source
 from caser.data.tables import Layout, RawTable, first_line, no_faults, numbered, with_dotted_columns
-from caser.errors import ConfigError, DataError
-from caser.system.extras import require
+from caser.errors import CaserError, ConfigError, DataError
+from caser.system.database import Database
 
 STORE = re.compile(r"(s3a?|gs|gcs|az|abfss?|adl)://", re.IGNORECASE)
 """How the address of a store of objects begins, which polars reads."""
@@ -36,26 +35,6 @@ CELL_BYTES = 24
 """About how many bytes a value takes that is neither text nor list."""
 
 _BATCH_ROWS = 1 << 16
-
-
-class Driver(NamedTuple):
-    """An ADBC driver.
-
-    module    of the extra `sql`, with a function `connect`
-    address   what it takes as the address: the part of the connection behind "://", or all of it
-    """
-
-    module: str
-    address: str
-
-
-DRIVERS: Mapping[str, Driver] = {
-    "sqlite": Driver("adbc_driver_sqlite.dbapi", "path"),
-    "postgresql": Driver("adbc_driver_postgresql.dbapi", "all"),
-    "postgres": Driver("adbc_driver_postgresql.dbapi", "all"),
-    "duckdb": Driver("adbc_driver_duckdb.dbapi", "path"),
-}
-"""The driver of each kind of connection, by what is before "://"."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,29 +213,14 @@ class QueryPieces:
 
     def _batches(self) -> Iterator[pl.DataFrame]:
         """Yield the rows of the result, some at a time."""
-        kind, _, path = self.connection.partition("://")
-        if kind.lower() not in DRIVERS:
-            known = ", ".join(f"{name}://" for name in DRIVERS)
-            raise ConfigError(f"--connection must begin with one of {known}; got {kind[:40]!r}.")
-        driver = DRIVERS[kind.lower()]
-        require("sql", "reading from a database", module=driver.module.partition(".")[0])
-        address = self.connection if driver.address == "all" else _file_of(path)
-        connect = importlib.import_module(driver.module).connect
+        database = Database.of(self.connection)
         try:
-            with closing(connect(address)) as connected, closing(connected.cursor()) as cursor:
+            with database.connected() as connection, closing(connection.cursor()) as cursor:
                 yield from pl.read_database(self.sql, cursor, iter_batches=True, batch_size=_BATCH_ROWS)
-        except (ConfigError, DataError):
+        except CaserError:
             raise
         except Exception as error:  # the driver's own errors, which have no class in common
-            raise DataError(f"the query must give rows; got {first_line(error)}") from None
-
-
-def _file_of(path: str) -> str:
-    """Return the file of a database: sqlite:///a.db is a file here, and sqlite:////tmp/a.db one elsewhere."""
-    found = next((one for one in (path.removeprefix("/"), path) if Path(one).is_file()), None)
-    if found is None:
-        raise DataError(f"--connection must name a database that exists; there is no file {path.removeprefix('/')}")
-    return found
+            raise DataError(f"the query must give rows; got {database.reason(error)}") from None
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from caser.answering.chances import about_chances, calibration_of, chances_in
 from caser.answering.questions import Question as QuestionInIndices
 from caser.answering.questions import hints_about
 from caser.answering.reading import Reading, read
@@ -100,9 +101,11 @@ def question_cost(model: LoadedModel, window: int, question: Question, place: st
     question  with the stored events of its user, if its cost depends on them
     place     where it stands in the request, for the sentence about an error, such as "questions[3]."
 
-    Raises ConfigError for a rule that does not fit the table of items.
+    Raises ConfigError for a rule that does not fit the table of items, and for chances of a run that learned none.
     """
     request, recent = question
+    if request.chance:
+        calibration_of(model.recommender.artefact, place)
     rules = compiled_rules(model, request, place)
     length, folded = 0, 0
     if recent is not None:
@@ -124,7 +127,12 @@ def answer_questions(model: LoadedModel, window: int, questions: Sequence[Questi
     Returns one answer for each question, in order, as JSON values (see `RecommendResponse`).
     """
     pending = [PendingQuestion(model, one.request, in_indices(model, window, one)) for one in questions]
-    read(model.recommender.artefact, [question.reading for question in pending])
+    artefact = model.recommender.artefact
+    read(artefact, [question.reading for question in pending])
+    if with_chance := [question for question in pending if question.request.chance]:
+        found = chances_in(artefact, [question.reading for question in with_chance])
+        for question, chances in zip(with_chance, found, strict=True):
+            question.chances = chances
     return [question.to_dict() for question in pending]
 
 
@@ -138,6 +146,7 @@ class PendingQuestion:
 
     model     answers it                       request  the question as it was asked
     question  for whom, from `in_indices`
+    chances   the chance of each item of the answer; None if nobody asked
     """
 
     def __init__(self, model: LoadedModel, request: RecommendRequest, question: QuestionInIndices) -> None:
@@ -145,6 +154,7 @@ class PendingQuestion:
         rules = compiled_rules(model, request)
         wanted = model.recommender.wanted(rules, request.exclude or None, request.only, listed_for=request.k)
         self.reading = Reading(question, wanted, request.k, request.exclude_seen)
+        self.chances: list[float | None] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as JSON values (see `RecommendResponse`)."""
@@ -157,6 +167,8 @@ class PendingQuestion:
             item: dict[str, Any] = {"rank": rank, "item_id": json_id(one), "score": score, "title": titles.get(one)}
             if boosts_I is not None and boosts_I[index]:
                 item["boosted"] = float(boosts_I[index])
+            if self.chances is not None:
+                item["chance"] = self.chances[rank - 1]
             items.append(item)
         ignored = list(dict.fromkeys((*reading.question.ignored, *reading.wanted.ignored)))
         removed = reading.removed[:MAX_REMOVED_LISTED]
@@ -187,7 +199,8 @@ class PendingQuestion:
 
     def _notes(self, ignored: Sequence[RawId]) -> list[str]:
         notes = [f"ignored unknown items: {', '.join(map(in_words, ignored[:10]))}"] if ignored else []
-        return [*notes, *hints_about(self.model.recommender.artefact, self.reading.question), *self.reading.remarks]
+        notes += [*hints_about(self.model.recommender.artefact, self.reading.question), *self.reading.remarks]
+        return notes if self.chances is None else [*notes, *about_chances(self.reading.question, self.chances)]
 
 
 def compiled_rules(model: LoadedModel, request: RecommendRequest, place: str = "") -> CompiledRules:

@@ -9,6 +9,7 @@ questions as it takes time, or as its part of the answer takes bytes, whichever 
     unknown user   the fold-in: positions x items / 12,000
     rules          each condition is tested on every item that may be read; unknown values are compared with others;
                    diversity compares each pair of the items that it chooses from
+    chance         3: the ranking once more, a hundred items of it
     explain        0.35 for each item of the answer and item of the history; one question for each item of the history
 
 `make bench NAME=serving_cost` measures what the most expensive requests that are accepted need.
@@ -37,6 +38,7 @@ _PER_UNKNOWN_VALUE = 40
 _LOOKED_UP_PER_UNIT = 1_000
 _PAIRS_PER_UNIT = 10_000
 _MOST_UNKNOWN_VALUES = 5
+_PER_CHANCE = 3
 _PER_EFFECT = 0.35
 _READ_PER_UNIT_OF_NETWORK = 20
 _READ_PER_UNIT_OF_COUNTS = 100
@@ -74,6 +76,7 @@ class CostRates:
         cost += min(folded, MOST_POSITIONS) * self.num_items / _FOLD_IN_SIZE
         if request.filters or request.rules is not None:
             cost += self._rules(rules, request.k)
+        cost += _PER_CHANCE if request.chance else 0
         if request.explain:
             read = read if self._reach is None else min(read, self._reach)
             effects = min(read, MOST_EFFECTS)

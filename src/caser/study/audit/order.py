@@ -241,7 +241,8 @@ def _means(
 
     def train(split: Split) -> Scorer:
         tell = _listener(say, label)
-        return fit(model, split, training, train_on="fit", checkpoint=checkpoint, tell=tell).artefact.scorer
+        fitted = fit(model, split, training, train_on="fit", checkpoint=checkpoint, tell=tell, calibrate=False)
+        return fitted.artefact.scorer
 
     def compute() -> Values:
         say(label)

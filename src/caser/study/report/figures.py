@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from caser.study.report.chance_figures import reliability
 from caser.study.report.changes import ablation, sweep
 from caser.study.report.figure import (
     Axis,
@@ -156,6 +157,7 @@ FIGURES: Mapping[str, Sequence[Callable[[StudyFacts], Figure | None]]] = {
     "ablate": (ablation, curves, slices),
     "audit": (),
     "compare": (standing, cost, curves, slices),
+    "reliability": (reliability,),
     "sessions": (standing, slices, cost, curves),
     "sweep": (sweep, slices),
 }

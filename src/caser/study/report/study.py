@@ -1,7 +1,8 @@
 """Reads the facts of a study: its rows, its best simple model, the estimate of a metric.
 
 The facts are JSON values. A study of the kind `compare`, `ablate`, `sweep` or `sessions` has rows, one per model and
-setting; a study of the kind `audit` has findings. This module draws nothing.
+setting; a study of the kind `audit` has findings, and one of the kind `reliability` bins of chances. This module draws
+nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from typing import Any
 
 from caser.errors import ConfigError, did_you_mean
 
-KINDS = ("ablate", "audit", "compare", "sessions", "sweep")
+KINDS = ("ablate", "audit", "compare", "reliability", "sessions", "sweep")
+
+_NEEDED = {"audit": ("findings",), "reliability": ("bins", "ranks")}
 
 StudyFacts = Mapping[str, Any]
 """A study as JSON values, as `Study.to_dict` returns it and `study.json` holds it."""
@@ -34,7 +37,7 @@ def checked(study: StudyFacts) -> dict[str, Any]:
     kind = study.get("kind")
     if kind not in KINDS:
         raise ConfigError(f"a study must be of a known kind; got {kind!r}: {did_you_mean(str(kind), KINDS)}")
-    needed = ("findings",) if kind == "audit" else ("metric", "metrics", "rows")
+    needed = _NEEDED.get(str(kind), ("metric", "metrics", "rows"))
     for key in needed:
         if key not in study:
             raise ConfigError(f"a study of the kind {kind} must have the key {key!r}; it is missing. Run it again.")
