@@ -21,8 +21,9 @@ sys.path.insert(0, str(ROOT))
 
 from tools import installing, package, pins  # noqa: E402
 
-WITHOUT_TORCH = ("arrays", "system", "data", "search", "artefact")
-"""Rooms whose tests need no torch."""
+ROOMS_WITHOUT_TORCH = ("arrays", "artefact", "data", "evaluation", "search", "system")
+WITH_TORCH = ("data/test_target_events.py", "system/test_randomness.py")
+"""Rooms whose tests need no torch, and the files in them that need it."""
 FITTING = ("artefact", "cli", "data", "exported", "fitting", "search", "study/report")
 """Rooms that call the packages whose versions vary."""
 
@@ -37,7 +38,8 @@ def tests(session: nox.Session) -> None:
     light = has_light_torch(session)
     wanted = [one for one in pins.requirements("dev") if light or pins.package(one) != "torch"]
     installing.install_requirements(python_of(session), [*wanted, *pins.requirements("build")], ROOT)
-    run_tests(session, () if light else WITHOUT_TORCH)
+    rest = [*folders(ROOMS_WITHOUT_TORCH), *(f"--ignore=tests/{name}" for name in WITH_TORCH)]
+    run_tests(session, [] if light else rest)
 
 
 @nox.session(python="3.11")
@@ -61,15 +63,20 @@ def vary(session: nox.Session, constraints: list[str]) -> None:
     installing.install_requirements(python_of(session), pins.requirements("build"), ROOT)
     words = ["--only-binary", ":all:", "--constraint", str(path), *pins.requirements("dev")]
     installing.pip("Installing what pip chooses", python_of(session), words, ROOT)
-    run_tests(session, FITTING)
+    run_tests(session, folders(FITTING))
 
 
-def run_tests(session: nox.Session, rooms: tuple[str, ...]) -> None:
-    """Run the quick tests of some rooms, or of all; the words after `--` go to pytest."""
+def folders(rooms: tuple[str, ...]) -> list[str]:
+    """Return where the tests of rooms are."""
+    return [f"tests/{room}" for room in rooms]
+
+
+def run_tests(session: nox.Session, chosen: list[str]) -> None:
+    """Run the quick suite, or only what is chosen; the words after `--` go to pytest."""
     python = python_of(session)
     installing.install_project(python, ROOT)
     words = [word for word in session.posargs if word != "--cuda"]
-    session.run(str(python), "-m", "pytest", "-q", "-n", "2", *(f"tests/{room}" for room in rooms), *words)
+    session.run(str(python), "-m", "pytest", "-q", "-n", "2", *chosen, *words)
 
 
 def has_light_torch(session: nox.Session) -> bool:
