@@ -52,6 +52,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "evaluation/fingerprint.py": ("tests/evaluation/test_fingerprint.py", "tests/evaluation/test_judge.py"),
     "evaluation/slices.py": ("tests/evaluation/test_slices.py", "tests/properties/test_slices.py"),
     "answering/best_items.py": ("tests/answering/test_best_items.py", "tests/answering", "tests/search"),
+    "search/products.py": ("tests/search/test_products.py", "tests/answering"),
     "answering/recommender.py": ("tests/answering", "tests/search/test_cells.py", "tests/service/test_every_road.py"),
     "service/http/access.py": ("tests/service/test_access.py", "tests/service/test_middleware.py"),
     "study/keys.py": ("tests/study/test_keys.py", "tests/study/audit/test_keys.py"),

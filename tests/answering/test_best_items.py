@@ -9,9 +9,14 @@ import numpy as np
 import pytest
 
 from caser.answering.best_items import best_items, most_similar, questions_at_once
-from caser.answering.questions import states_of
+from caser.answering.questions import scores_of, states_of
 from caser.answering.recommender import Recommender
+from caser.data.split import leave_one_out
+from caser.data.synthetic import chain_world
 from caser.errors import ConfigError
+from caser.fitting.fit import fit
+from caser.models.counting.count_knn import CountKNN
+from caser.models.counting.session_knn import SessionKNN
 from caser.search.exact import Candidates
 from tests.runs import ITEMS, USERS, caser_run, popularity_run
 from tests.skips import NEEDS_EXTRAS
@@ -101,3 +106,53 @@ def test_an_index_is_tuned_on_users_from_the_first_to_the_last_with_a_history(
     np.testing.assert_array_equal(bias_I, scorer.item_vectors()[1])
     assert is_trained_I.tolist() == [False, True, True, True, False, True, False]
     assert recall == 0.9
+
+
+@pytest.mark.parametrize("model", [CountKNN(), SessionKNN(k=3, sample_size=5)], ids=lambda model: model.name)
+@pytest.mark.parametrize(
+    "asked", [{}, {"exclude_seen": False}, {"exclude": [2]}, {"only": [1, 2, 3]}, {"k": 100}], ids=str
+)
+def test_many_questions_to_a_sparse_model_are_answered_like_single_ones(
+    model: CountKNN | SessionKNN, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("numba", reason=NEEDS_EXTRAS)
+    recommender = fit(model, leave_one_out(chain_world(num_users=60, num_items=15, length=4, seed=3).log))
+    users = [*recommender.artefact.users.ids, "new"]
+    singly = [recommender.recommend([user], **asked)[0] for user in users]
+    at_once = recommender.recommend(users, **asked)
+    assert [(one.items, one.scores, one.source) for one in at_once] == [
+        (one.items, one.scores, one.source) for one in singly
+    ]
+    monkeypatch.setattr("caser.search.products.find_spec", lambda name: None)
+    without_numba = recommender.recommend(users, **asked)
+    assert [(one.items, one.scores) for one in without_numba] == [(one.items, one.scores) for one in singly]
+    monkeypatch.setattr("caser.answering.best_items._BYTES_PER_SCORE", 2**20)  # the scores of one question fit
+    assert [one.items for one in recommender.recommend(users, **asked)] == [one.items for one in singly]
+
+
+def test_questions_that_a_sparse_model_cannot_fill_are_searched_in_all_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("numba", reason=NEEDS_EXTRAS)
+    recommender = fit(CountKNN(), leave_one_out(chain_world(num_users=60, num_items=15, length=4, seed=3).log))
+    searched: list[int] = []
+    exactly = scores_of
+
+    def spy(artefact: Any, questions: Any) -> Any:
+        searched.append(len(questions))
+        return exactly(artefact, questions)
+
+    monkeypatch.setattr("caser.answering.best_items.scores_of", spy)
+    answers = recommender.recommend([*recommender.artefact.users.ids, "new"], k=1)
+    unfilled = [answer for answer in answers if answer.source == "popularity" or answer.scores[0] == 0]
+    assert 1 <= len(unfilled) < len(answers) / 2
+    assert searched == [len(unfilled)]
+
+
+def test_boosts_reach_all_items_of_a_sparse_model() -> None:
+    recommender = fit(CountKNN(), leave_one_out(chain_world(num_users=60, num_items=15, length=4, seed=3).log))
+    questions = [recommender.question(user) for user in recommender.artefact.users.ids]
+    boosts_I = np.zeros(16)
+    boosts_I[7] = 1000.0
+    boosts = [boosts_I if place % 2 else None for place in range(len(questions))]
+    top = best_items(recommender.artefact, questions, Candidates(np.array([0])), 1, exclude_seen=False, boosts=boosts)
+    assert (top.items[1::2] == 7).all()
+    assert not (top.items[::2] == 7).all()

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import reduce
 from typing import TypeVar
 
 import numpy as np
 import polars as pl
 
 from caser.answering.answers import AnswerSource
-from caser.answering.questions import Question, catalogue_scores, scores_of, states_of
+from caser.answering.questions import Question, catalogue_scores, inputs_of, scores_of, states_of
 from caser.arrays.types import Int64, RawId, Scores
 from caser.artefact.folder import Artefact
 from caser.errors import ConfigError, NumericalError
+from caser.models.base import SparseScorer
 from caser.models.settings import CountingSettings
 from caser.search.exact import Candidates, NotFiniteError, ScoresOf, TopK, find_top_k
+from caser.search.products import find_positive_top_k, loop_pays
 
 MEMORY_MB = 16
 """Memory for scores, in megabytes."""
@@ -43,16 +46,17 @@ def blocks_of(questions: Block, artefact: Artefact, memory_mb: int) -> Iterator[
     return (questions[start : start + size] for start in range(0, len(questions), size))
 
 
-def questions_at_once(artefact: Artefact, memory_mb: int) -> int:
+def questions_at_once(artefact: Artefact, memory_mb: int, *, every_score: bool = False) -> int:
     """Return how many questions can be answered at once, at least 1. Raises ConfigError for less than a megabyte.
 
-    artefact   the model that answers
-    memory_mb  megabytes of memory for scores
+    artefact     the model that answers
+    memory_mb    megabytes of memory for scores
+    every_score  whether the scores of the whole catalogue are needed, where the best items could do without
     """
     most = _most_scores(memory_mb)
-    # With item vectors, scores are computed for some items at a time; otherwise for the whole catalogue at once.
-    size = most // _num_items(artefact) if artefact.state_scorer is None else min(_MOST_QUESTIONS, most)
-    return max(1, size)
+    # From item vectors or sparse matrices, the best are found without holding the scores of the whole catalogue.
+    is_quick = artefact.state_scorer is not None or (_is_sparse(artefact) and not every_score)
+    return max(1, min(_MOST_QUESTIONS, most) if is_quick else most // _num_items(artefact))
 
 
 def best_items(
@@ -80,7 +84,7 @@ def best_items(
     if exclude_seen or (exclude_seen is None and artefact.manifest["seen"] == "remove"):
         candidates = candidates.without([question.history for question in questions])
     try:
-        return _search(artefact, questions, candidates, k, _most_scores(memory_mb), boosts or [None] * len(questions))
+        return _search(artefact, questions, candidates, k, memory_mb, boosts or [None] * len(questions))
     except NotFiniteError as error:
         user = questions[error.row].raw
         remedy = "Fit" if isinstance(artefact.config, CountingSettings) else "Train"
@@ -106,16 +110,14 @@ def _search(
     questions: Sequence[Question],
     candidates: Candidates,
     k: int,
-    most_scores: int,
+    memory_mb: int,
     boosts: Sequence[Scores | None],
 ) -> TopK:
-    """Search with the index if there is one, and exactly where there is none or where it finds fewer than `k`."""
-    index, scorer, num_items = artefact.index, artefact.state_scorer, _num_items(artefact)
-    if index is None or scorer is None or candidates.chosen is not None:
-        scores = _boosted(scores_of(artefact, questions), boosts)
-        return find_top_k(scores, len(questions), num_items, k, candidates, most_scores)
-    # Approximate search. A question about popularity has no state, and the index does not know of boosts.
-    top = index.find_top_k(states_of(scorer, questions), k, candidates)
+    """Search the quick way if there is one, and exactly where there is none or where it finds fewer than `k`."""
+    top = _quick_search(artefact, questions, candidates, k) if candidates.chosen is None else None
+    if top is None:
+        return _exact_search(artefact, questions, candidates, k, memory_mb, boosts)
+    # A question about popularity is not for the model, and the quick ways do not know of boosts.
     is_complete_B = np.bincount(top.rows, minlength=len(questions)) == k
     is_complete_B &= [
         question.source != "popularity" and boost is None for question, boost in zip(questions, boosts, strict=True)
@@ -125,9 +127,49 @@ def _search(
     if not len(remaining):
         return top
     rows = remaining.tolist()
-    scores = _boosted(scores_of(artefact, [questions[row] for row in rows]), [boosts[row] for row in rows])
-    exact = find_top_k(scores, len(remaining), num_items, k, candidates.of(remaining), most_scores)
+    exact = _exact_search(
+        artefact,
+        [questions[row] for row in rows],
+        candidates.of(remaining),
+        k,
+        memory_mb,
+        [boosts[row] for row in rows],
+    )
     return top.where(is_complete_B).concat(replace(exact, rows=remaining[exact.rows]))
+
+
+def _quick_search(artefact: Artefact, questions: Sequence[Question], candidates: Candidates, k: int) -> TopK | None:
+    """Search with the index if there is one, or among scores above 0 if the scorer is sparse; None for neither."""
+    if artefact.index is not None and artefact.state_scorer is not None:
+        return artefact.index.find_top_k(states_of(artefact.state_scorer, questions), k, candidates)
+    if isinstance(artefact.scorer, SparseScorer) and loop_pays(len(questions)):
+        return find_positive_top_k(*artefact.scorer.factors(*inputs_of(artefact.scorer, questions)), k, candidates)
+    return None
+
+
+def _exact_search(
+    artefact: Artefact,
+    questions: Sequence[Question],
+    candidates: Candidates,
+    k: int,
+    memory_mb: int,
+    boosts: Sequence[Scores | None],
+) -> TopK:
+    """Search the scores of the whole catalogue, for as many questions at once as fit into the memory."""
+    size = questions_at_once(artefact, memory_mb, every_score=True)
+    tops = []
+    for start in range(0, max(1, len(questions)), size):
+        rows = np.arange(start, min(start + size, len(questions)))
+        some = slice(start, start + size)
+        scores = _boosted(scores_of(artefact, questions[some]), boosts[some])
+        top = find_top_k(scores, len(rows), _num_items(artefact), k, candidates.of(rows), _most_scores(memory_mb))
+        tops.append(replace(top, rows=rows[top.rows]))
+    return reduce(TopK.concat, tops)
+
+
+def _is_sparse(artefact: Artefact) -> bool:
+    """Whether the best items can be found from sparse matrices, if there are many questions."""
+    return isinstance(artefact.scorer, SparseScorer) and loop_pays(_MOST_QUESTIONS)
 
 
 def _boosted(scores_of: ScoresOf, boosts: Sequence[Scores | None]) -> ScoresOf:

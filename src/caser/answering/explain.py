@@ -226,7 +226,7 @@ def _versions(artefact: Artefact, question: Question, read: Int32) -> Iterator[l
 
     The first has the whole history. Each other has padding in place of one item, so the others keep their places.
     """
-    size = min(questions_at_once(artefact, MEMORY_MB), _MOST_VERSIONS)
+    size = min(questions_at_once(artefact, MEMORY_MB, every_score=True), _MOST_VERSIONS)
     places = [0, *range(max(0, len(read) - MOST_EFFECTS) + 1, len(read) + 1)]
     for start in range(0, len(places), size):
         yield [replace(question, history=_without(read, place)) for place in places[start : start + size]]

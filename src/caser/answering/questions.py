@@ -188,13 +188,24 @@ def catalogue_scores(artefact: Artefact, users_B: Int32, histories_BH: Int32) ->
     return scores_BI
 
 
+def inputs_of(scorer: Scorer, questions: Sequence[Question]) -> tuple[Int32, Int32]:
+    """Return the users (B,) and the histories (B, H), left-padded with 0, as a scorer takes them.
+
+    scorer     a model
+    questions  B questions
+    """
+    width = scorer.history_length or max((len(question.history) for question in questions), default=1)
+    users_B = np.array([question.user for question in questions], dtype=np.int32)
+    return users_B, pad_left([question.history[-width:] for question in questions], width)
+
+
 def states_of(scorer: StateScorer, questions: Sequence[Question]) -> Scores:
     """Return the state of every question, floats (B, D).
 
     scorer     a model whose scores are `state . vector + bias`
     questions  B questions
     """
-    users_B, histories_BH = _inputs(scorer, questions)
+    users_B, histories_BH = inputs_of(scorer, questions)
     replaced = [(row, question.vector) for row, question in enumerate(questions) if question.vector is not None]
     vectors_UE = scorer.user_vectors() if replaced else None
     if vectors_UE is None:
@@ -220,15 +231,8 @@ def _scores_from_states(scorer: StateScorer, questions: Sequence[Question]) -> S
 
 def _scores_at_once(artefact: Artefact, questions: Sequence[Question]) -> ScoresOf:
     """Scores of the whole catalogue, computed once, from which the wanted items are taken."""
-    scores_BI = catalogue_scores(artefact, *_inputs(artefact.scorer, questions))
+    scores_BI = catalogue_scores(artefact, *inputs_of(artefact.scorer, questions))
     return lambda items: np.array(scores_BI[:, items])
-
-
-def _inputs(scorer: Scorer, questions: Sequence[Question]) -> tuple[Int32, Int32]:
-    """Users (B,) and histories (B, H), left-padded with 0, as a scorer takes them."""
-    width = scorer.history_length or max((len(question.history) for question in questions), default=1)
-    users_B = np.array([question.user for question in questions], dtype=np.int32)
-    return users_B, pad_left([question.history[-width:] for question in questions], width)
 
 
 def _for_unknown_user(

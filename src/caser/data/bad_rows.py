@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import operator
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
 
+from caser.data.column_words import word_set
 from caser.data.dates import READABLE
 from caser.data.id_text import MAX_ID_LENGTH
 from caser.data.ids import shortened
@@ -36,6 +38,15 @@ FEW = 0.05
 
 MOST_VALUES = 1000
 """How many values of bad rows are counted. The five most frequent ones are shown."""
+
+FIRST_ROW = 2
+"""Where the first row of a table with a header is."""
+
+MONTH_IN_WORDS = re.compile(r"\b\d{1,2}\.?[ -/]+(?:de )?([^\W\d_]{3,})\.?[ -/]+(?:de )?\d{4}\b")
+MONTHS = word_set(
+    "jan feb mar apr may jun jul aug sep sept oct nov dec january february march april june july august september "
+    "october november december"
+)
 
 SKIP_HINT = '; pass bad_rows="skip" (--bad-rows skip) to go on'
 
@@ -163,7 +174,14 @@ def check_bad_rows(
     elif FAULTS["time"] in bad_rows and time_format is not None:
         sentence += f"; times are read as time_format={time_format!r} (--time-format) says"
     elif FAULTS["time"] in bad_rows and "time" in columns:
-        sentence += f"; times are read as {READABLE}"
+        sentence += f"; times are read as {READABLE}{_on_months(bad_rows[FAULTS['time']])}"
+    elif gaps := [role for role in ("user", "item") if _has_gaps(bad_rows.get(FAULTS[role], {}), total)]:
+        name = columns[gaps[0]]
+        sentence += (
+            f"; if an empty cell of {name} means the value above it, as where a sheet merges cells, fill the column: "
+            f"python -c \"import polars as p; p.read_csv('FILE', infer_schema=False)"
+            f".with_columns(p.col('{name}').forward_fill()).write_csv('log.csv')\""
+        )
     elif long := [role for role, why in TOO_LONG.items() if why in bad_rows]:
         sentence += (
             f"; if {columns[long[0]]} holds no ids, name their column with {flag(long[0])}; else give them short ids"
@@ -173,6 +191,20 @@ def check_bad_rows(
     elif bad < total:
         sentence += f"; {bad / total:.0%} of the rows are bad: check the columns and the form of their values first"
     raise DataError(sentence)
+
+
+def _has_gaps(reason: Mapping[str, Any], total: int) -> bool:
+    """Return whether a column is empty below its first row so often that its cells may have been merged."""
+    return (
+        reason.get("count", 0) > FEW * total and set(reason.get("values", {})) <= {""} and reason["first"] > FIRST_ROW
+    )
+
+
+def _on_months(reason: Mapping[str, Any]) -> str:
+    """Return a sentence if unreadable times have a word in the place of a month that is no English month."""
+    words = [match[1] for value in reason.get("values", {}) if (match := MONTH_IN_WORDS.search(value))]
+    strange = [word for word in words if word.lower() not in MONTHS]
+    return f"; {strange[0]!r} is no English month: write months as numbers or in English" if strange else ""
 
 
 def doubt_on_bad_rows(bad_rows: BadRows, total: int) -> list[str]:

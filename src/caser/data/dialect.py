@@ -42,6 +42,9 @@ LIKE_DATA = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*|\s*\d{4}-\d
 COMMENT = re.compile(r"\s*[#%]")
 """How a comment begins before the first row of some files of graphs."""
 
+FIELDS = re.compile(rb"^#Fields:[ \t]+", re.MULTILINE)
+"""How the line begins that names the columns in an extended log of the W3C."""
+
 HINT = re.compile(rb'\s*"?sep=([^\r\n])"?[ \r,;\t]*(?:\n|\Z)', re.IGNORECASE)
 """The first line that Excel writes or reads as a hint at the separator."""
 
@@ -76,6 +79,9 @@ def dialect_of(text: bytes, layout: Layout, first: str) -> tuple[Dialect, bytes]
         separator = separator or hint[1].decode("utf-8", "replace")
         text = b"\n" * max(text.count(b"\n", 0, hint.end()), 1) + text[hint.end() :]
         notes = (f"passed over the first line, a hint at the separator: {first.strip()}",)
+    # A line of fields, as web servers write it, names the columns.
+    if fields := FIELDS.search(text[:SAMPLE_BYTES]):
+        text = text[: fields.start()] + text[fields.end() :]
     # Find the separator.
     sample = first_lines(text) or [first]
     bare = [line for line in sample if not COMMENT.match(line)] or sample

@@ -73,6 +73,10 @@ def words_for_missing(named: Collection[str] | None, is_text: bool, role: str) -
     return words
 
 
+FORMULA = r'^="([^"]*)"$'
+"""How a spreadsheet exports a cell that must stay text."""
+
+
 def is_missing(texts: pl.Series, words: Collection[str]) -> pl.Series:
     r"""Return whether each text is missing, (N,): it is null, or a word, possibly among blanks.
 
@@ -95,6 +99,8 @@ def read_ids(ids: pl.Series, places: pl.Series, words: Collection[str]) -> tuple
     >>> places = pl.Series("row", [1, 2, 3])
     >>> read_ids(pl.Series("user", ["007", "", " 7"]), places, [""])[0].to_list()
     ['007', None, ' 7']
+    >>> read_ids(pl.Series("user", ['="007"', '=""', "8"]), places, [""])[0].to_list()
+    ['007', None, '8']
     >>> read_ids(pl.Series("user", [10.0, None, 7.0]), places, [""])
     (shape: (3,)
     Series: 'user' [i64]
@@ -119,9 +125,23 @@ def read_ids(ids: pl.Series, places: pl.Series, words: Collection[str]) -> tuple
             f"ids must be text or whole numbers; got {_shown(ids)} in column {ids.name!r}, of the type {kind}"
             + (f"; name a field of these objects, with a dot: {_field_of(ids.name, kind)}" if kind == pl.Struct else "")
         )
+    else:
+        ids, note = _without_formula(ids)
     if ids.dtype == pl.String or words != [""]:  # a number is written as one of the words only if the caller names them
         ids = ids.set(is_missing(ids.cast(pl.String), words), None)
     return ids, [note] if note else []
+
+
+def _without_formula(ids: pl.Series) -> tuple[pl.Series, str | None]:
+    """Return ids without the formula in which a spreadsheet keeps the zeros of a number, ="007", and a sentence."""
+    is_formula = ids.str.contains(FORMULA).fill_null(False)
+    if not is_formula.any():
+        return ids, None
+    texts = ids.str.replace(FORMULA, "$1")
+    first = is_formula.arg_max() or 0
+    return texts, (
+        f"{ids.name} holds texts as formulas of a spreadsheet: {ids[first][:60]} is read as the id {texts[first][:60]}"
+    )
 
 
 def as_integers_if_exact(ids: pl.Series) -> pl.Series:

@@ -67,6 +67,11 @@ def refuse_unlike_records(frame: pl.DataFrame, places: pl.Series, layout: Layout
     if layout.named or frame.is_empty():
         return
     roles = by_name(frame.columns)
+    if len(frame) == 1 and not roles and all(kind == pl.List for kind in frame.dtypes):
+        raise DataError(
+            f"records must be JSON objects, one for each interaction; got one object of lists, under "
+            f"{frame.columns[0]!r} and so on; {advice_on_lists()}"
+        )
     for name, column in frame.to_dict().items():
         if "user" in roles and "item" in roles:
             break
@@ -76,6 +81,14 @@ def refuse_unlike_records(frame: pl.DataFrame, places: pl.Series, layout: Layout
                 f"jq -c '.\"{name}\" | fromjson' FILE > log.jsonl"
             )
     _refuse_changed_names(frame, places)
+
+
+def advice_on_lists() -> str:
+    """Return what to do with an object that holds a list under the id of each user."""
+    return (
+        "if each field is a user with a list of items, write one object per line: "
+        "jq -c 'to_entries[] | .key as $user | .value[] | {user: $user, item: .}' FILE > log.jsonl"
+    )
 
 
 def _refuse_changed_names(frame: pl.DataFrame, places: pl.Series) -> None:

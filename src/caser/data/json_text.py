@@ -18,7 +18,7 @@ from typing import Any
 
 import polars as pl
 
-from caser.data.json_shapes import records_of_table, refuse_unlike_records
+from caser.data.json_shapes import advice_on_lists, records_of_table, refuse_unlike_records
 from caser.data.json_size import check_lines, check_values
 from caser.data.tables import NESTED_IN, Layout, RawTable, no_faults, numbered, with_dotted_columns, within_bounds
 from caser.data.text import lines_of, to_text
@@ -154,7 +154,7 @@ def _spread_objects(text: str) -> tuple[list[Any], str] | None:
     names = ", ".join(repr(name[:40]) for name in list(values[0])[:8])
     raise DataError(
         f"this is one JSON document: it must be or hold one list of objects; got the fields {names}; "
-        "write one object per line, for example: jq -c '.FIELD[]' FILE > log.jsonl"
+        "write one object per line, for example: jq -c '.FIELD[]' FILE > log.jsonl; " + advice_on_lists()
     )
 
 

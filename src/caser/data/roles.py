@@ -13,6 +13,7 @@ from typing import NamedTuple
 import polars as pl
 
 from caser.data.column_words import NAMES, NOUNS, OTHER_NOUNS, candidates, has_words, word_set
+from caser.data.dialect import SEPARATORS
 from caser.data.ids import shortened
 from caser.data.joined_times import joined_time
 from caser.data.matrix import advice_on_matrix
@@ -233,6 +234,11 @@ def _no_column(table: RawTable, role: str, chosen: Mapping[str, str]) -> str:
     if not table.has_header:
         columns = f"{len(table.columns)} columns without a header, called 1, 2, ..."
     sentence = f"a column must hold the {role.replace('_', ' ')}; got {columns}; name it with {flag(role)}"
+    if len(table.columns) == 1 and any(one in table.columns[0] for one in SEPARATORS):
+        return (
+            f"{sentence}; each line seems to be one quoted field: remove the quotes around it, and write quotes inside "
+            f'it once: sed \'s/^"//;s/"\\r*$//;s/""/"/g\' FILE > log.csv'
+        )
     if table.is_header_guessed and not chosen:
         sentence += "; if the first line is data and not a header, pass header=False (--no-header)"
     return (

@@ -2,6 +2,7 @@
 
     Scorer            scores every item for every query; ranking and saving need no more
       CountingModel   a Scorer that `fit` fills by counting
+      SparseScorer    a Scorer whose scores are the product of two sparse matrices
       StateScorer     a Scorer whose scores are `state . vector + bias`
     SequenceEncoder   the network that training changes; `NeuralScorer` in `neural.py` turns it into a StateScorer
 
@@ -25,6 +26,7 @@ from caser.errors import ArtefactError
 
 if TYPE_CHECKING:
     import torch
+    from scipy import sparse
 
 Arrays = Mapping[str, NDArray[Any]]
 """The fitted parameters of a model by name. A saved run holds them. `ModelSettings.scorer` makes a Scorer of them."""
@@ -62,6 +64,21 @@ class CountingModel(Scorer, Protocol):
         """Fit the model. Called once.
 
         tape  the part to train on
+        """
+
+
+@runtime_checkable
+class SparseScorer(Scorer, Protocol):
+    """A Scorer whose scores are the product of two sparse matrices; most of them are 0, and none is negative.
+
+    Many queries are answered faster from the matrices, because scores that are 0 are not computed.
+    """
+
+    def factors(self, users_B: Int32, histories_BH: Int32) -> tuple[sparse.csr_array, sparse.csr_array]:
+        """Return sparse matrices (B, M) float64 and (M, I) floats whose product is `scores`.
+
+        users_B       (B,) int32, as in `scores`
+        histories_BH  (B, H) int32, as in `scores`
         """
 
 

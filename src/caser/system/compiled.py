@@ -1,6 +1,6 @@
 """Loops that numba compiles where it is installed.
 
-Without numba, `njit` is None, and the callers use a version of each loop that is written in torch.
+Without numba, `njit` is None, and the callers use a version of each loop that is written in torch or NumPy.
 """
 
 from __future__ import annotations
@@ -10,22 +10,27 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from torch import Tensor
+
+Array = np.ndarray[Any, np.dtype[Any]]
 
 njit: Any = None
 with suppress(ImportError):
     from numba import njit
 
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+def compiled(function: Callable[..., Any], *, as_written: bool = False) -> Callable[..., Any]:
     """Return a version of `function` that numba compiles at its first call; the function itself without numba.
 
-    function  a loop over NumPy arrays and numbers, in the part of Python that numba knows
+    function    a loop over NumPy arrays and numbers, in the part of Python that numba knows
+    as_written  whether sums keep their order, so that the result has the same bits as without numba; otherwise the
+                compiler may reorder them, because this lets it use vector instructions
 
     The machine code is cached beside the source or in the user's cache folder, where one of them can be written.
-    The compiler may reorder sums, because this lets it use vector instructions. Without numba, callers must not call
-    the result (see `usable`): it would be a slow Python loop.
+    Without numba, callers must not call the result (see `usable`): it would be a slow Python loop.
 
     >>> @compiled
     ... def double(values):
@@ -35,13 +40,32 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     if njit is None:
         return function
-    compile_: Any = partial(njit, nogil=True, fastmath={"contract", "reassoc", "nsz", "arcp"}, error_model="numpy")
+    freedom: bool | set[str] = False if as_written else {"contract", "reassoc", "nsz", "arcp"}
+    compile_: Any = partial(njit, nogil=True, fastmath=freedom, error_model="numpy")
     compiled_function: Callable[..., Any]
     try:
         compiled_function = compile_(cache=True)(function)
     except RuntimeError:  # no cache folder can be written
         compiled_function = compile_()(function)
     return compiled_function
+
+
+@partial(compiled, as_written=True)
+def with_room(values: Array, used: Any, more: Any) -> Array:
+    """Return an array with room for more values, for compiled loops: the same array if it has that room.
+
+    values  the array, of which the first `used` entries are in use
+    used    how many entries are kept
+    more    how many entries must fit behind them
+
+    >>> with_room(np.array([1, 2, 3]), 2, 4)[:2].tolist()
+    [1, 2]
+    """
+    if used + more <= len(values):
+        return values
+    larger = np.empty(2 * (used + more), values.dtype)
+    larger[:used] = values[:used]
+    return larger
 
 
 def usable(values: Tensor) -> bool:

@@ -15,6 +15,7 @@ from caser.data.tape import Tape
 from caser.errors import ArtefactError, ConfigError
 from caser.models.counting import session_knn
 from caser.models.counting.session_knn import SessionKNN, SessionKNNScorer
+from tests.skips import NEEDS_EXTRAS
 
 SEQUENCES = [[1, 2, 3], [2, 4], [3, 3, 5], [1, 4], [], [2, 3, 6], [6]]
 NUM_ITEMS = 7
@@ -99,6 +100,31 @@ def test_a_history_without_a_shared_item_scores_zero() -> None:
 def test_it_equals_its_formula(tape: list[list[int]], histories: list[list[int]], config: SessionKNN) -> None:
     expected = np.stack([slow_scores(config, tape, history) for history in histories])
     np.testing.assert_allclose(scores(config, *histories, tape=tape), expected, rtol=1e-9)
+
+
+@given(
+    st.lists(sequences, min_size=1, max_size=12),
+    st.lists(sequences, min_size=1, max_size=3),
+    st.builds(
+        SessionKNN,
+        k=st.integers(1, 4),
+        sample_size=st.integers(1, 5),
+        decay=st.sampled_from(["linear", "harmonic", "quadratic"]),
+    ),
+)
+def test_the_compiled_loop_gives_the_same_bits(
+    tape: list[list[int]], histories: list[list[int]], config: SessionKNN
+) -> None:
+    pytest.importorskip("numba", reason=NEEDS_EXTRAS)
+    scorer, histories_BH = fitted(config, tape), pad_left([*histories, [1, 2, 3]])
+    users_B = np.zeros(len(histories_BH), dtype=np.int32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session_knn, "loop_pays", lambda num_queries: False)
+        plain, _ = scorer.factors(users_B, histories_BH)
+        patch.setattr(session_knn, "loop_pays", lambda num_queries: True)
+        looped, _ = scorer.factors(users_B, histories_BH)
+    np.testing.assert_array_equal(looped.toarray(), plain.toarray())
+    assert looped.has_sorted_indices
 
 
 def test_blocks_of_queries_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from caser.arrays.types import Int32, Scores
 from caser.config import Space
 from caser.data.tape import Tape
 from caser.models.base import Arrays
-from caser.models.counting.sparse_arrays import dense, from_arrays, to_arrays
+from caser.models.counting.sparse_arrays import from_arrays, product, to_arrays
 from caser.models.counting.transitions import sum_of_counts, weighted_histories
 from caser.models.settings import CountingSettings
 
@@ -106,8 +106,16 @@ class CountKNNScorer:
 
         Returns floats (B, I).
         """
+        return product(*self.factors(users_B, histories_BH))
+
+    def factors(self, users_B: Int32, histories_BH: Int32) -> tuple[sparse.csr_array, sparse.csr_array]:
+        """Return the weights of the items of each history, (B, I), and W. See `SparseScorer.factors`.
+
+        users_B       (B,) int32; ignored
+        histories_BH  (B, H) int32, left-padded with 0
+        """
         recent = histories_BH[:, -self.config.history_length :]
-        return dense(weighted_histories(recent, self.weights.shape[0] - 1, self.config.age_decay) @ self.weights)
+        return weighted_histories(recent, self.weights.shape[0] - 1, self.config.age_decay), self.weights
 
     def arrays(self) -> Arrays:
         """Return the divided counts as `data` (n,) float64, `indices` (n,) and `indptr` (I + 1,) int64."""

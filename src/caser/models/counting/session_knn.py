@@ -21,8 +21,9 @@ from caser.arrays.types import Int32, Int64, Scores
 from caser.config import Space
 from caser.data.tape import Tape
 from caser.models.base import Arrays
-from caser.models.counting.sparse_arrays import dense, from_arrays, membership, to_arrays
+from caser.models.counting.sparse_arrays import from_arrays, membership, product, to_arrays
 from caser.models.settings import CountingSettings
+from caser.search.products import loop_pays
 
 Floats = NDArray[np.float64]
 
@@ -105,10 +106,21 @@ class SessionKNNScorer:
 
         Returns floats (B, I).
         """
-        recent_BH = histories_BH[:, -self.config.history_length :]
+        return product(*self.factors(users_B, histories_BH))
+
+    def factors(self, users_B: Int32, histories_BH: Int32) -> tuple[sparse.csr_array, sparse.csr_array]:
+        """Return the votes of the sequences, (B, N), and the sequences, (N, I). See `SparseScorer.factors`.
+
+        users_B       (B,) int32; ignored
+        histories_BH  (B, H) int32, left-padded with 0
+        """
+        weights_BI = self._weights(histories_BH[:, -self.config.history_length :])
+        if loop_pays(len(histories_BH)):
+            return self._votes_by_loop(weights_BI), self._sequences_NI
         size = max(1, int(_CELLS_PER_BLOCK / (self.config.k * self._mean_length)))
-        blocks = [self._block(recent_BH[start : start + size]) for start in range(0, len(recent_BH), size)]
-        return np.concatenate(blocks) if blocks else np.zeros((0, self._sequences_NI.shape[1]))
+        blocks = [self._votes(weights_BI[start : start + size]) for start in range(0, weights_BI.shape[0], size)]
+        no_votes = sparse.csr_array((0, self._sequences_NI.shape[0]))
+        return sparse.vstack([no_votes, *blocks], format="csr"), self._sequences_NI
 
     def arrays(self) -> Arrays:
         """Return the sequences as `data` (n,) float32, `indices` (n,) and `indptr` (I + 1,) int64."""
@@ -119,18 +131,28 @@ class SessionKNNScorer:
         self._sequences_NI = sequences_IN.T.tocsr()
         self._mean_length = 1 + sequences_IN.nnz / sequences_IN.shape[1]
 
-    def _block(self, recent_BH: Int32) -> Scores:
-        """The scores of some queries, (B, I)."""
+    def _votes(self, weights_BI: sparse.csr_array) -> sparse.csr_array:
+        """What each sequence votes with, (B, N)."""
         # Find the neighbours.
-        weights_BI = self._weights(recent_BH)
         similarities_BN = weights_BI @ self._sequences_IN
         queries_V, neighbours_V, similarities_V = self._nearest(similarities_BN)
         # w_l of each vote: weights fall with the steps from the end, so the last shared item has the largest weight.
         shared_VI = weights_BI[queries_V].multiply(self._sequences_NI[neighbours_V])
         last_V = shared_VI.max(axis=1).toarray().ravel()
-        # Add up the votes.
-        votes_BN = sparse.coo_array((similarities_V * last_V, (queries_V, neighbours_V)), shape=similarities_BN.shape)
-        return dense(votes_BN.tocsr() @ self._sequences_NI)
+        votes = sparse.coo_array((similarities_V * last_V, (queries_V, neighbours_V)), shape=similarities_BN.shape)
+        return votes.tocsr()
+
+    def _votes_by_loop(self, weights_BI: sparse.csr_array) -> sparse.csr_array:
+        """The same in one pass over the sequences, by a compiled loop."""
+        from caser.models.counting.loops import nearest_sequences  # imports numba
+
+        weights = (weights_BI.indptr, weights_BI.indices, weights_BI.data)
+        sequences = (self._sequences_IN.indptr, self._sequences_IN.indices)
+        num_sequences = self._sequences_IN.shape[1]
+        offsets, neighbours, votes = nearest_sequences(
+            weights, sequences, num_sequences, self.config.sample_size, self.config.k
+        )
+        return sparse.csr_array((votes, neighbours, offsets), shape=(weights_BI.shape[0], num_sequences))
 
     def _weights(self, recent_BH: Int32) -> sparse.csr_array:
         """The weight w_i of each item, (B, I), from its last place in the history."""

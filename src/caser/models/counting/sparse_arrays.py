@@ -44,6 +44,14 @@ def dense(matrix: sparse.csr_array) -> Scores:
     return values
 
 
+def product(left: sparse.csr_array, right: sparse.csr_array) -> Scores:
+    """Multiply the two matrices of a `SparseScorer`, and convert the scores to a NumPy array (B, I).
+
+    left, right  sparse matrices (B, M) and (M, I)
+    """
+    return dense(left @ right)
+
+
 def to_arrays(matrix: sparse.csr_array) -> dict[str, NDArray[Any]]:
     """Return the three arrays of a compressed sparse matrix (R, I).
 
