@@ -24,7 +24,7 @@ from pathlib import Path
 CASER = Path(sys.executable).with_name("caser.exe" if os.name == "nt" else "caser")
 MISSING_DEPENDENCY = 8
 """The exit code of caser where an extra is missing."""
-LONGEST_SECONDS = 120
+LONGEST_SECONDS = 300
 """For one command."""
 
 
