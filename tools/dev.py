@@ -9,6 +9,8 @@
     python tools/dev.py check           check lint, format, types and architecture
     python tools/dev.py docs            build the documentation site, and open it where there is a screen
     python tools/dev.py check-deploy    check the files of deploy/ against the schemas of Compose and Kubernetes
+    python tools/dev.py package [EXTRA] build the package, look into it, and try the wheel with an extra, or with all
+    python tools/dev.py versions [NAME] run tests on other Pythons, and with the lowest and the newest packages
     python tools/dev.py audit-packages  ask an advisory database about every installed package
     python tools/dev.py bench [NAME]    measure speed, or reproduce a published table; --list shows all names
     python tools/dev.py bench-serve     measure the service: cost of an answer, behaviour under load, kept promises
@@ -26,6 +28,7 @@ checkout only, and names no package index: pip's own configuration decides where
 
 from __future__ import annotations
 
+import datetime
 import errno
 import hashlib
 import importlib.util
@@ -43,7 +46,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # Python looks beside a script for what it imports, not above it
 
-from tools import advisories, installing, pins  # noqa: E402
+from tools import advisories, installing, package, pins  # noqa: E402
 from tools.installing import SetupError  # noqa: E402
 
 ENVIRONMENT = ROOT / ".venv"
@@ -71,7 +74,7 @@ def main(words: Sequence[str]) -> int:
         return 2
     try:
         return VERBS[words[0]](words[1:])
-    except (SetupError, pins.PinError) as error:
+    except (SetupError, pins.PinError, package.PackageError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -166,6 +169,26 @@ def check_deploy(words: Sequence[str]) -> int:
     return max(subprocess.run(words, cwd=ROOT, check=False).returncode for words in (compose, kubernetes))
 
 
+def check_package(words: Sequence[str]) -> int:
+    """Build the package as a release does, or check with --tag that a tag may be released."""
+    tag = option(words, "--tag", "")
+    if tag:
+        package.check_release(tag, ROOT, datetime.date.today())
+        return 0
+    package.check(install_tool("package"), words, ROOT)
+    return 0
+
+
+def versions(words: Sequence[str]) -> int:
+    """Run sessions of noxfile.py: those that are named before `--`, or all. The words after `--` go to the session."""
+    named = list(words[: words.index("--")] if "--" in words else words)
+    rest = list(words[len(named) :])
+    session = ["--session", *named] if named else []
+    return subprocess.run(
+        [str(install_tool("package")), "-m", "nox", *session, *rest], cwd=ROOT, check=False
+    ).returncode
+
+
 def audit_packages(words: Sequence[str]) -> int:
     """Ask an advisory database about every package of .venv, with a program that lives in an environment of its own."""
     refuse_further_words("audit-packages", words)
@@ -217,6 +240,8 @@ VERBS = {
     "check": check,
     "docs": docs,
     "check-deploy": check_deploy,
+    "package": check_package,
+    "versions": versions,
     "audit-packages": audit_packages,
     "bench": bench,
     "bench-serve": bench_serve,

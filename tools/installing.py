@@ -6,13 +6,15 @@ configuration decides where packages come from.
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from tools import pins
 
@@ -39,8 +41,19 @@ def install_pinned(python: Path, extras: Sequence[str], root: Path) -> None:
 
     Raises SetupError if pip fails or finds a file with another hash, and PinError for a package without a pin.
     """
+    install_requirements(python, [one for extra in extras for one in pins.requirements(extra, root)], root)
+
+
+def install_requirements(python: Path, wanted: Sequence[str], root: Path) -> None:
+    """Install requirements and what they need, each file by its hash, into the environment of a Python.
+
+    python  the environment's Python
+    wanted  requirements, as in pyproject.toml
+    root    the checkout
+
+    Raises SetupError if pip fails or finds a file with another hash, and PinError for a package without a pin.
+    """
     all_pins = pins.read_all(root)
-    wanted = [requirement for extra in extras for requirement in pins.requirements(extra, root)]
     # pip itself comes first: an old one downloads whole packages to find out what they need.
     install_hashed("Installing pip", python, pins.chosen(["pip"], all_pins), root)
     # Before the rest: what has no wheel, because pip would run its code to resolve it; and torch, because its build
@@ -98,19 +111,23 @@ def pip(what: str, python: Path, words: Sequence[str], root: Path) -> None:
     run_quietly(what, [str(python), "-m", "pip", "install", *quiet, *words], root)
 
 
-def run_quietly(what: str, command: Sequence[str], root: Path) -> None:
+def run_quietly(
+    what: str, command: Sequence[str], root: Path, variables: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Run a command, print a dot every five seconds, and show the end of its output only if it fails.
 
-    what     what the command does, for people
-    command  the program and its arguments
-    root     the folder to run it in
+    what       what the command does, for people
+    command    the program and its arguments
+    root       the folder to run it in
+    variables  what its environment holds beside that of this process
 
     Raises SetupError if the command fails.
     """
     start = time.monotonic()
     print(f"{what} ", end="", flush=True)
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
-        with subprocess.Popen(command, cwd=root, stdout=output, stderr=subprocess.STDOUT) as process:
+        environment = {**os.environ, **variables}
+        with subprocess.Popen(command, cwd=root, env=environment, stdout=output, stderr=subprocess.STDOUT) as process:
             while True:
                 try:
                     status = process.wait(timeout=5)

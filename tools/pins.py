@@ -136,6 +136,29 @@ def package(requirement: str) -> str:
     return canonical(re.split(r"[^\w.-]", requirement, maxsplit=1)[0])
 
 
+def floors(extras: Sequence[str], root: Path = ROOT) -> list[str]:
+    """Return the lowest versions that pyproject.toml allows of what extras require directly, as constraints of pip.
+
+    extras  names of extras of pyproject.toml
+
+    Raises PinError for a requirement without a floor.
+    """
+    wanted = dict.fromkeys(requirement for extra in extras for requirement in requirements(extra, root))
+    return [floor(requirement) for requirement in wanted]
+
+
+def floor(requirement: str) -> str:
+    """Return the constraint that holds a requirement at its lowest version. Raises PinError if it has none.
+
+    >>> floor("uvloop>=0.22.1,<2; sys_platform != 'win32'"), floor("psycopg[binary]>=3.2")
+    ("uvloop==0.22.1; sys_platform != 'win32'", 'psycopg==3.2')
+    """
+    lowest, (_, semicolon, marker) = re.search(r">=\s*([\w.]+)", requirement), requirement.partition(";")
+    if lowest is None:
+        raise PinError(f"a requirement of an extra must have a lowest version, such as numpy>=2.0; got {requirement!r}")
+    return f"{package(requirement)}=={lowest[1]}{semicolon}{marker}"
+
+
 def resolving(wanted: Sequence[str], pins: Mapping[str, Pin], folder: Path) -> tuple[list[str], Path]:
     """Return the arguments with which pip finds the packages that requirements need and that are not installed yet.
 

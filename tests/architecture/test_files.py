@@ -1,17 +1,15 @@
-"""What lies in the repository: a true tree in the README, nothing of one machine, a wheel without surprises."""
+"""What lies in the repository: a true tree in the README, and nothing of one machine."""
 
 from __future__ import annotations
 
 import re
 import subprocess
-import sys
-import zipfile
 from pathlib import Path
 
 import pytest
 
-from tests.architecture.source import PACKAGE, ROOT, source_files
-from tests.skips import NEEDS_EXTRAS, NO_GIT
+from tests.architecture.source import ROOT, source_files
+from tests.skips import NO_GIT
 
 # Written so that this file does not name them either.
 PACKAGE_INDEX = re.compile(r"pypi[.]org|pythonhosted[.]org|download[.]pytorch[.]org|npmjs[.]org")
@@ -55,19 +53,3 @@ def test_the_readme_tree_names_every_source_file() -> None:
     tree = next((block for block in blocks if "src/caser/" in block), "")
     names = [file.path.name for file in source_files() if file.path.name != "__init__.py"]
     assert not [name for name in names if not re.search(rf"(?<!\w){re.escape(name)}", tree)]
-
-
-def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
-    pytest.importorskip("hatchling", reason=NEEDS_EXTRAS)
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(build, cwd=ROOT, capture_output=True, check=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    names = zipfile.ZipFile(wheel).namelist()
-    package = {
-        f"caser/{path.relative_to(PACKAGE).as_posix()}"
-        for path in PACKAGE.rglob("*")
-        if path.suffix in {".bib", ".css", ".html", ".js", ".py", ".pyi", ".typed"}
-    }
-    metadata = {Path(name).name for name in names if ".dist-info/" in name}
-    assert {name for name in names if ".dist-info/" not in name} == package
-    assert metadata == {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "LICENSE"}

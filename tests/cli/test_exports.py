@@ -76,7 +76,11 @@ def test_an_entry_is_whole(name: str) -> None:
         assert re.match(rf"@(software|inproceedings|article|book)\{{{key},\n", entry)
         assert entry.count("{") == entry.count("}")
         assert "VERSION" not in entry
-        assert {"title", "author", "year"} <= set(re.findall(r"^  (\w+) *= \{", entry, re.MULTILINE))
+        fields = dict(re.findall(r"^  (\w+) *= \{(.*)\},?$", entry, re.MULTILINE))
+        assert {"title", "author", "year"} <= fields.keys()
+        assert key == "caser" or {"doi", "eprint", "url"} & fields.keys()  # a reader can find the paper
+        # A number alone, or with one hyphen, is typeset wrongly.
+        assert re.fullmatch(r"([\d:]+--[\d:]+)?", fields.get("pages", ""))
 
 
 def test_cite_prints_the_library_and_its_paper_first() -> None:

@@ -18,7 +18,7 @@ from types import ModuleType
 import pytest
 
 from tests.skips import on_another_system, skipped
-from tools import advisories, dev, installing, pins
+from tools import advisories, dev, installing, package, pins
 
 GIGABYTE = 10**9
 Failure = Callable[[BaseException], None]
@@ -86,7 +86,7 @@ def failure(monkeypatch: pytest.MonkeyPatch) -> Failure:
     return fail_once
 
 
-@pytest.mark.parametrize("module", [dev, installing, pins, advisories], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [dev, installing, package, pins, advisories], ids=lambda module: module.__name__)
 def test_the_script_uses_only_the_syntax_of_python_3_8(module: ModuleType) -> None:
     assert module.__file__
     ast.parse(Path(module.__file__).read_text(encoding="utf-8"), feature_version=(3, 8))

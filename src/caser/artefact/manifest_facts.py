@@ -26,6 +26,8 @@ class RejectedFacts(Settings):
 
     pairs: int = Field(ge=0)
     """How many pairs of a user and an item answers leave out."""
+
+
 SMALLEST_SCALE = 1e-30
 """The unit of differences of scores is above this."""
 
