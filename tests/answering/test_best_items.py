@@ -116,6 +116,7 @@ def test_many_questions_to_a_sparse_model_are_answered_like_single_ones(
     model: CountKNN | SessionKNN, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("numba", reason=NEEDS_EXTRAS)
+    monkeypatch.setattr("caser.search.products.FEWEST_SCORES", 1)
     recommender = fit(model, leave_one_out(chain_world(num_users=60, num_items=15, length=4, seed=3).log))
     users = [*recommender.artefact.users.ids, "new"]
     singly = [recommender.recommend([user], **asked)[0] for user in users]
@@ -132,6 +133,7 @@ def test_many_questions_to_a_sparse_model_are_answered_like_single_ones(
 
 def test_questions_that_a_sparse_model_cannot_fill_are_searched_in_all_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("numba", reason=NEEDS_EXTRAS)
+    monkeypatch.setattr("caser.search.products.FEWEST_SCORES", 1)
     recommender = fit(CountKNN(), leave_one_out(chain_world(num_users=60, num_items=15, length=4, seed=3).log))
     searched: list[int] = []
     exactly = scores_of
@@ -147,7 +149,8 @@ def test_questions_that_a_sparse_model_cannot_fill_are_searched_in_all_scores(mo
     assert searched == [len(unfilled)]
 
 
-def test_boosts_reach_all_items_of_a_sparse_model() -> None:
+def test_boosts_reach_all_items_of_a_sparse_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("caser.search.products.FEWEST_SCORES", 1)
     recommender = fit(CountKNN(), leave_one_out(chain_world(num_users=60, num_items=15, length=4, seed=3).log))
     questions = [recommender.question(user) for user in recommender.artefact.users.ids]
     boosts_I = np.zeros(16)

@@ -70,6 +70,6 @@ def test_no_list_of_no_items() -> None:
 
 
 def test_the_loop_is_for_many_queries_and_needs_numba(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [loop_pays(1), loop_pays(512)] == [False, True]
+    assert [loop_pays(1, 10**9), loop_pays(512, 1682), loop_pays(512, 12_086)] == [False, False, True]
     monkeypatch.setattr(products, "find_spec", lambda name: None)
-    assert not loop_pays(512)
+    assert not loop_pays(512, 12_086)

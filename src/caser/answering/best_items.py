@@ -146,7 +146,7 @@ def _quick_search(artefact: Artefact, questions: Sequence[Question], candidates:
     """Search with the index if there is one, or among scores above 0 if the scorer is sparse; None for neither."""
     if artefact.index is not None and artefact.state_scorer is not None:
         return artefact.index.find_top_k(states_of(artefact.state_scorer, questions), k, candidates)
-    if isinstance(artefact.scorer, SparseScorer) and loop_pays(len(questions)):
+    if isinstance(artefact.scorer, SparseScorer) and loop_pays(len(questions), _num_items(artefact)):
         return find_positive_top_k(*artefact.scorer.factors(*inputs_of(artefact.scorer, questions)), k, candidates)
     return None
 
@@ -173,7 +173,7 @@ def _exact_search(
 
 def _is_sparse(artefact: Artefact) -> bool:
     """Whether the best items can be found from sparse matrices, if there are many questions."""
-    return isinstance(artefact.scorer, SparseScorer) and loop_pays(_MOST_QUESTIONS)
+    return isinstance(artefact.scorer, SparseScorer) and loop_pays(_MOST_QUESTIONS, _num_items(artefact))
 
 
 def _boosted(scores_of: ScoresOf, boosts: Sequence[Scores | None]) -> ScoresOf:

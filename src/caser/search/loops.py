@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from caser.system.compiled import compiled, with_room
+from caser.system.compiled import compiled, kth_largest, with_room
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -64,7 +64,7 @@ def best_of_products(
         # Keep what reaches the k-th best.
         bound = 0.0
         if num_left > k:
-            bound = np.partition(sums_N[touched[:num_left]], num_left - k)[num_left - k]
+            bound = kth_largest(sums_N[touched[:num_left]], k)
         kept_columns = with_room(kept_columns, num_kept, num_left)
         kept_values = with_room(kept_values, num_kept, num_left)
         for t in range(num_left):

@@ -14,16 +14,19 @@ from scipy import sparse
 from caser.arrays.offsets import offsets_of
 from caser.search.exact import Candidates, NotFiniteError, TopK, check_k, keep_best
 
-_MANY = 32
-"""From this many queries at once, it pays to load the compiled loop."""
+FEWEST_QUERIES, FEWEST_SCORES = 32, 2**21
+"""From this many queries at once with this many scores, it pays to load the compiled loop. The first time on a machine,
+it takes seconds to compile."""
 
 
-def loop_pays(num_queries: int) -> bool:
+def loop_pays(num_queries: int, num_items: int) -> bool:
     """Return whether a compiled loop over queries is worth loading; never without numba.
 
     num_queries  how many queries are answered at once
+    num_items    how many items are scored for each
     """
-    return num_queries >= _MANY and find_spec("numba") is not None
+    are_many = num_queries >= FEWEST_QUERIES and num_queries * num_items >= FEWEST_SCORES
+    return are_many and find_spec("numba") is not None
 
 
 def find_positive_top_k(left: sparse.csr_array, right: sparse.csr_array, k: int, candidates: Candidates) -> TopK:

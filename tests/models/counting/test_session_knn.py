@@ -119,9 +119,9 @@ def test_the_compiled_loop_gives_the_same_bits(
     scorer, histories_BH = fitted(config, tape), pad_left([*histories, [1, 2, 3]])
     users_B = np.zeros(len(histories_BH), dtype=np.int32)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session_knn, "loop_pays", lambda num_queries: False)
+        patch.setattr(session_knn, "loop_pays", lambda *sizes: False)
         plain, _ = scorer.factors(users_B, histories_BH)
-        patch.setattr(session_knn, "loop_pays", lambda num_queries: True)
+        patch.setattr(session_knn, "loop_pays", lambda *sizes: True)
         looped, _ = scorer.factors(users_B, histories_BH)
     np.testing.assert_array_equal(looped.toarray(), plain.toarray())
     assert looped.has_sorted_indices

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from caser.system.compiled import compiled, with_room
+from caser.system.compiled import compiled, kth_largest, with_room
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -50,7 +50,7 @@ def nearest_sequences(
         found = np.sort(touched[:num_touched])[max(0, num_touched - sample_size) :]
         bound, num_at_bound = 0.0, len(found)
         if len(found) > k:
-            bound = np.partition(sums_N[found], len(found) - k)[len(found) - k]
+            bound = kth_largest(sums_N[found], k)
             num_at_bound = k - np.sum(sums_N[found] > bound)
         place = num_kept + min(len(found), k)
         neighbours, votes = (

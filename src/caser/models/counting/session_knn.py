@@ -115,7 +115,7 @@ class SessionKNNScorer:
         histories_BH  (B, H) int32, left-padded with 0
         """
         weights_BI = self._weights(histories_BH[:, -self.config.history_length :])
-        if loop_pays(len(histories_BH)):
+        if loop_pays(len(histories_BH), self._sequences_NI.shape[1]):
             return self._votes_by_loop(weights_BI), self._sequences_NI
         size = max(1, int(_CELLS_PER_BLOCK / (self.config.k * self._mean_length)))
         blocks = [self._votes(weights_BI[start : start + size]) for start in range(0, weights_BI.shape[0], size)]
