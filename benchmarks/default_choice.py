@@ -2,18 +2,21 @@
 
 The shipped model is chosen by `caser.best` on validation, with no settings. The rivals are counting models and the
 networks GRU4Rec and SASRec, each with its defaults for the log and one seed. All are judged once on the test part.
-Type names of logs to make only their part of the table: `python -m benchmarks.default_choice ml-100k`.
+Type names of logs to make only their part of the table: `python -m benchmarks.default_choice ml-100k`. A path is a log
+of your own, judged by leave-one-out.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from benchmarks._tables import RESULTS, STORE, tell
 from caser.answering.recommender import load
 from caser.data import datasets
+from caser.data.readers import read_log
 from caser.data.split import Split
 from caser.evaluation import judge, protocols
 from caser.study.best import best
@@ -61,7 +64,9 @@ def main(names: list[str]) -> None:
     file = RESULTS / "default_choice.json"
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     for name in names or list(LOGS):
-        found[name] = judged(name, protocols.apply(LOGS[name], datasets.load(name)))
+        log = datasets.load(name) if name in LOGS else read_log(name)
+        name = Path(name).stem
+        found[name] = judged(name, protocols.apply(LOGS.get(name, "leave-one-out"), log))
         RESULTS.mkdir(exist_ok=True)
         file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         print(f"\n{name}, {found[name]['protocol']}, {found[name]['metric']}: ships {found[name]['shipped']}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ from caser.data.synthetic import noise_world
 from caser.errors import ConfigError
 from caser.evaluation import protocols
 from caser.evaluation.statistics import Difference
+from caser.fitting.fit import fit
 from caser.models.blend import Blend
+from caser.models.counting.count_knn import CountKNN
+from caser.models.counting.markov import Markov
 from caser.study import auto as trying
 from caser.study.auto import auto
-from caser.study.blending import WEIGHTS
+from caser.study.blending import WEIGHTS, blend_weight
 from caser.study.compare import recipes_for
 from tests.skips import NEEDS_EXTRAS
 from tests.study.small import forbid_training, small_plan, small_split, watch_parts
@@ -65,6 +69,16 @@ def test_a_blend_is_chosen_only_if_it_is_shown_to_be_better(
     monkeypatch.setattr("caser.evaluation.report.Report.differences", lambda *_, **__: found)
     name = auto(SPLIT, small_plan(tmp_path), ["markov"]).recommender.artefact.config.name
     assert (name == "blend") is ships
+
+
+def test_the_best_blend_is_compared_once_so_that_its_gain_is_not_corrected_for_the_weights() -> None:
+    """The gain is judged by its own interval: the weights are too much alike for a correction."""
+    fitted = [fit(model, SPLIT, train_on="fit") for model in (CountKNN(), Markov())]
+    weight, sentence = blend_weight(SPLIT, *fitted)
+    assert "the best of 5 weights" in sentence
+    assert "Holm" not in sentence
+    low = float(re.findall(r"interval ([+-][.0-9]+)", sentence)[0])
+    assert (weight is not None) is (low > 0)
 
 
 @pytest.mark.parametrize("second", ["count-knn", "caser"])

@@ -21,7 +21,8 @@ def blend_weight(split: Split, best: Recommender, second: Recommender) -> tuple[
     best    the better model, trained on `fit`
     second  the model to blend it with, trained on `fit`
 
-    Returns the weight, or None if no blend is shown to be better; and a sentence that says so.
+    Returns the weight, or None if no blend is shown to be better; and a sentence that says so. The best of the weights
+    is compared with the model alone, once.
     """
     metric = protocols.protocol_named(split.name).validation_metric
     blends: Mapping[str, BlendScorer] = {
@@ -30,12 +31,15 @@ def blend_weight(split: Split, best: Recommender, second: Recommender) -> tuple[
     }
     tables = {weight: [judge.rank(blend, split, "validation")] for weight, blend in blends.items()}
     alone = judge.rank(best.artefact.scorer, split, "validation")
-    report = judge.report({**tables, "alone": [alone]}, split, "validation", baselines=["alone"])
-    winner = max(tables, key=lambda weight: report.estimate(weight, metric).value)
-    difference = report.differences("alone", metric)[winner]
+    values = judge.report(tables, split, "validation")
+    winner = max(tables, key=lambda weight: values.estimate(weight, metric).value)
+    # One comparison: the weights are so much alike that a correction for five would refuse blends that are better.
+    pair = judge.report({winner: tables[winner], "alone": [alone]}, split, "validation", baselines=["alone"])
+    difference = pair.differences("alone", metric)[winner]
     name = best.artefact.config.name
-    blend = f"a blend of {name} at {float(winner):g} with {second.artefact.config.name}"
-    sentence = difference.sentence(blend, f"{name} alone", metric, report.num_owners, report.owner_word)
+    other = second.artefact.config.name
+    blend = f"a blend of {name} at {float(winner):g} with {other}, the best of {len(WEIGHTS)} weights,"
+    sentence = difference.sentence(blend, f"{name} alone", metric, pair.num_owners, pair.owner_word)
     return (float(winner) if difference.is_shown and difference.value > 0 else None), sentence
 
 
