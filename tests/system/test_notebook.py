@@ -67,7 +67,7 @@ def test_nothing_of_a_log_becomes_markup_and_every_tag_is_closed(shown: dict[str
     [
         ("log", ["<td>36</td>", "2020-09-13 12:26:40", "2020-09-13 12:26:43"]),
         ("split", ["Split leave-one-out", "9 queries with 9 targets"]),
-        ("report", ["<td>markov</td>", "<th>ndcg@10</th>", "seen items"]),
+        ("report", ["<td>markov</td>", "<th>ndcg@10</th>", "a user had"]),
         ("answers", ["u1", "score"]),
         ("promotion", ["verdict: cannot tell", "new run"]),
     ],

@@ -9,6 +9,7 @@ from caser.answering.best_items import MEMORY_MB
 from caser.answering.every_user import AnswerOptions, EveryUser
 from caser.answering.recommender import Recommender
 from caser.system.database import Database, write_table
+from caser.system.kinds import must_be
 
 
 def recommend_into_table(
@@ -47,6 +48,9 @@ def recommend_into_table(
     ...     recommend_into_table(recommender, f"sqlite:///{folder}/shop.db", "answers", k=2).num_users
     20
     """
+    must_be("recommender", recommender, Recommender, "a fitted model", "Make one with caser.fit or caser.load.")
+    for name, value in (("connection", connection), ("table", table)):
+        must_be(name, value, str, "text")
     database = Database.of(connection)
     every = EveryUser(recommender, None, memory_mb, **options)
     write_table(database, table, every.frames(), every.schema, replace=replace)

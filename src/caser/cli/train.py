@@ -68,8 +68,8 @@ def train(
     """Train the best model for a log, or a model that you name, and save it as a run folder.
 
     Without --model, --no-choose, --attributes and a setting of Caser, a few models are tried on validation with their
-    defaults: Caser, simple models, and GRU4Rec where users are anonymous sessions. The run holds the best of them, or a
-    blend of two if it is better.
+    defaults: Caser, SASRec, simple models, and GRU4Rec where users are anonymous sessions. The run holds the best of
+    them, or a blend of two if it is better.
 
     A neural model is first trained on `fit` and judged on validation after each epoch. It is then trained again on
     `final`, for the best number of epochs. Run the same command again to continue a run that was interrupted.
