@@ -1,6 +1,6 @@
 """The best model for a log with no settings at all: what `caser train LOG` ships.
 
-A few models are tried with their default settings on validation: Caser; SASRec, which costs a third of it; GRU4Rec
+A few models are tried with their default settings on validation: Caser; SASRec, which costs less than it; GRU4Rec
 where all users are sessions that training never saw, for which it was made; and the models that count. With a budget,
 the networks are tuned as well. The best model is fitted on `final`, or a blend of the best network and the best
 counting model, if validation shows that the blend is better. The test part stays closed.
