@@ -27,6 +27,9 @@ FEWEST_EPOCHS, MOST_EPOCHS = 5, 25
 LEAST_PATIENCE = 3
 """The least default patience. It is a quarter of the planned epochs where that is more."""
 
+FEW_INTERACTIONS = 20_000
+"""A log with fewer trains to the end of its plan, which takes a minute or two."""
+
 NUM_NEGATIVES = 2048
 """Negatives of a batch. They then cost about as much as 2,048 items of the full softmax."""
 
@@ -44,8 +47,10 @@ def default_training(log: LogFacts) -> dict[str, Any]:
     """
     planned = round(TARGETS_TO_SEE / max(1, log.num_interactions))
     epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, planned))
-    # On a small log an epoch is short, and validation is noisy: an early peak must not end the training.
-    patience = max(LEAST_PATIENCE, round(epochs / 4))
+    # On a small log an epoch is short, and validation is noisy: an early peak must not end the training. On a very
+    # small one, validation may stand still for epochs before the network finds what decides.
+    is_short = log.num_interactions < FEW_INTERACTIONS
+    patience = epochs if is_short else max(LEAST_PATIENCE, round(epochs / 4))
     return {"schedule": "linear", "epochs": epochs, "patience": patience, **default_loss(log.num_items)}
 
 
