@@ -179,7 +179,7 @@ def test_the_help_shows_the_defaults_of_a_models_own_training() -> None:
 def test_the_models_own_training_holds_for_flags_that_are_not_typed(log: Path, tmp_path: Path) -> None:
     words = ("--model", "bpr-mf", "--epochs", "1", "--device", "cpu")
     document("train", log, "--out", tmp_path / "run", *words)
-    expected = BPRMF.training.replace(epochs=1, device="cpu", patience=6).used()
+    expected = BPRMF.training.replace(epochs=1, device="cpu", patience=25).used()
     assert manifest(tmp_path / "run")["training"] == expected
 
 

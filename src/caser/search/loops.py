@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from caser.system.compiled import compiled, kth_largest, with_room
+from caser.system.compiled import compiled
+from caser.system.loops import kth_largest, with_room
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
