@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import reduce
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import polars as pl
@@ -55,7 +55,7 @@ def questions_at_once(artefact: Artefact, memory_mb: int, *, every_score: bool =
     """
     most = _most_scores(memory_mb)
     # From item vectors or sparse matrices, the best are found without holding the scores of the whole catalogue.
-    is_quick = artefact.state_scorer is not None or (_is_sparse(artefact) and not every_score)
+    is_quick = artefact.state_scorer is not None or (not every_score and _is_sparse(artefact, _MOST_QUESTIONS))
     return max(1, min(_MOST_QUESTIONS, most) if is_quick else most // _num_items(artefact))
 
 
@@ -146,8 +146,9 @@ def _quick_search(artefact: Artefact, questions: Sequence[Question], candidates:
     """Search with the index if there is one, or among scores above 0 if the scorer is sparse; None for neither."""
     if artefact.index is not None and artefact.state_scorer is not None:
         return artefact.index.find_top_k(states_of(artefact.state_scorer, questions), k, candidates)
-    if isinstance(artefact.scorer, SparseScorer) and loop_pays(len(questions), _num_items(artefact)):
-        return find_positive_top_k(*artefact.scorer.factors(*inputs_of(artefact.scorer, questions)), k, candidates)
+    if _is_sparse(artefact, len(questions)):
+        scorer = cast(SparseScorer, artefact.scorer)
+        return find_positive_top_k(*scorer.factors(*inputs_of(scorer, questions)), k, candidates)
     return None
 
 
@@ -161,19 +162,21 @@ def _exact_search(
 ) -> TopK:
     """Search the scores of the whole catalogue, for as many questions at once as fit into the memory."""
     size = questions_at_once(artefact, memory_mb, every_score=True)
+    if len(questions) <= size:
+        scores = _boosted(scores_of(artefact, questions), boosts)
+        return find_top_k(scores, len(questions), _num_items(artefact), k, candidates, _most_scores(memory_mb))
     tops = []
-    for start in range(0, max(1, len(questions)), size):
+    for start in range(0, len(questions), size):
         rows = np.arange(start, min(start + size, len(questions)))
         some = slice(start, start + size)
-        scores = _boosted(scores_of(artefact, questions[some]), boosts[some])
-        top = find_top_k(scores, len(rows), _num_items(artefact), k, candidates.of(rows), _most_scores(memory_mb))
+        top = _exact_search(artefact, questions[some], candidates.of(rows), k, memory_mb, boosts[some])
         tops.append(replace(top, rows=rows[top.rows]))
     return reduce(TopK.concat, tops)
 
 
-def _is_sparse(artefact: Artefact) -> bool:
-    """Whether the best items can be found from sparse matrices, if there are many questions."""
-    return isinstance(artefact.scorer, SparseScorer) and loop_pays(_MOST_QUESTIONS, _num_items(artefact))
+def _is_sparse(artefact: Artefact, num_questions: int) -> bool:
+    """Whether the best items of so many questions are found from sparse matrices. The cheap test comes first."""
+    return loop_pays(num_questions, _num_items(artefact)) and isinstance(artefact.scorer, SparseScorer)
 
 
 def _boosted(scores_of: ScoresOf, boosts: Sequence[Scores | None]) -> ScoresOf:

@@ -6,6 +6,7 @@ the entries that are not 0 are computed and looked at, by a compiled loop.
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.util import find_spec
 
 import numpy as np
@@ -26,7 +27,13 @@ def loop_pays(num_queries: int, num_items: int) -> bool:
     num_items    how many items are scored for each
     """
     are_many = num_queries >= FEWEST_QUERIES and num_queries * num_items >= FEWEST_SCORES
-    return are_many and find_spec("numba") is not None
+    return are_many and has_numba()
+
+
+@cache
+def has_numba() -> bool:
+    """Return whether numba is installed. This looks through the folders of packages, so it is asked once."""
+    return find_spec("numba") is not None
 
 
 def find_positive_top_k(left: sparse.csr_array, right: sparse.csr_array, k: int, candidates: Candidates) -> TopK:
